@@ -1,0 +1,221 @@
+"""The one tree of errors: each class carries its code, its HTTP status and who can do something about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Fault(StrEnum):
+    """Who has to act: the client (change the request), the worker (try another), or the job itself."""
+
+    CLIENT = "client"
+    WORKER = "worker"
+    JOB = "job"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One thing that is wrong, at the place where it is wrong, with its cure."""
+
+    message: str
+    node_id: str | None = None
+    node_title: str | None = None
+    class_type: str | None = None
+    input: str | None = None
+    suggestion: str | None = None
+
+
+class WorkerError(Exception):
+    """Root of the tree. `status` is HTTP's; never 5xx for a deterministic failure: Vast's client retries those for ever."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    fault: ClassVar[Fault] = Fault.WORKER
+    retryable: ClassVar[bool] = False
+    retryable_elsewhere: ClassVar[bool] = False
+
+    def __init__(self, message: str, details: Sequence[Detail] = (), retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = tuple(details)
+        self.retry_after_s = retry_after_s
+
+    def as_dict(self) -> dict[str, object]:
+        """The body under the key `error` (design, section 5), the same in every dialect."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "fault": self.fault.value,
+            "retryable": self.retryable,
+            "retryable_elsewhere": self.retryable_elsewhere,
+            "details": [asdict(detail) for detail in self.details],
+        }
+
+
+class InternalError(WorkerError):
+    """A bug of ours: an exception that nobody expected."""
+
+
+class InternalErrorBehindVast(WorkerError):
+    """The same bug told to Vast's client, which would send a 5xx again without end."""
+
+    status = 422
+
+
+# The client's to mend.
+
+
+class ClientError(WorkerError):
+    fault = Fault.CLIENT
+    status = 400
+    code = "bad_request"
+
+
+class InvalidJson(ClientError):
+    code = "invalid_json"
+
+
+class UnknownField(ClientError):
+    code = "unknown_field"
+
+
+class InvalidField(ClientError):
+    code = "invalid_field"
+
+
+class InvalidInputFile(ClientError):
+    code = "invalid_input_file"
+
+
+class NotFound(ClientError):
+    """No such thing, or not the caller's: the two must look the same."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(ClientError):
+    code = "method_not_allowed"
+    status = 405
+
+
+class IdTaken(ClientError):
+    code = "id_taken"
+    status = 409
+
+
+class BodyTooLarge(ClientError):
+    code = "body_too_large"
+    status = 413
+
+
+class InvalidWorkflow(ClientError):
+    """The workflow can't run anywhere as it is written."""
+
+    code = "invalid_workflow"
+    status = 422
+
+
+class NotSupported(ClientError):
+    """Understood, but this worker doesn't do it; silence would be worse."""
+
+    code = "not_supported"
+    status = 422
+
+
+class UrlNeedsStorage(ClientError):
+    """`output_format: url` where nobody outside could open the address."""
+
+    code = "url_needs_storage"
+    status = 422
+
+
+# What happened to the job.
+
+
+class JobError(WorkerError):
+    fault = Fault.JOB
+    status = 422
+    code = "job_failed"
+
+
+class NodeFailed(JobError):
+    """A node raised while it ran."""
+
+    code = "node_failed"
+
+
+class OutOfMemory(JobError):
+    """The job needs more VRAM than this machine has; a bigger one would do."""
+
+    code = "out_of_memory"
+    retryable_elsewhere = True
+
+
+class JobTimeout(JobError):
+    """The job ran longer than its own `timeout_s`."""
+
+    code = "timeout"
+    retryable_elsewhere = True
+
+
+class JobCancelled(JobError):
+    """Its owner cancelled it, or left (499 is what Vast's stock template answers)."""
+
+    code = "cancelled"
+    status = 499
+    fault = Fault.CLIENT
+
+
+# This worker can't now; another may.
+
+
+class WorkerBusy(WorkerError):
+    """The queue is full; `retry_after_s` says when it is worth coming back."""
+
+    code = "queue_full"
+    status = 429
+    retryable = True
+    retryable_elsewhere = True
+
+
+class WorkerUnavailable(WorkerError):
+    code = "unavailable"
+    status = 503
+    retryable = True
+    retryable_elsewhere = True
+
+
+class EngineUnavailable(WorkerUnavailable):
+    """ComfyUI can't be reached."""
+
+    code = "engine_unavailable"
+
+
+class EngineLostJob(WorkerUnavailable):
+    """ComfyUI forgot the job (it was restarted) as often as we were willing to send it again."""
+
+    code = "engine_lost_job"
+
+
+class RemovedByOperator(WorkerUnavailable):
+    """Somebody else deleted or interrupted the job inside ComfyUI."""
+
+    code = "removed_by_operator"
+
+
+class OutputMissing(WorkerUnavailable):
+    """ComfyUI named an output file that isn't there, and making it again didn't help."""
+
+    code = "output_missing"
+
+
+class Draining(WorkerUnavailable):
+    code = "draining"
+
+
+class StartupError(Exception):
+    """The process can't start: the message says what to change."""

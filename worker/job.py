@@ -1,0 +1,125 @@
+"""A job: what was asked, where it stands, how long each stage took. No I/O."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from worker.errors import WorkerError
+
+
+class JobState(StrEnum):
+    """Accepted; its inputs being written; in ComfyUI's queue; running there; being delivered; over."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    WAITING = "waiting"
+    GENERATING = "generating"
+    DELIVERING = "delivering"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDS
+
+
+ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
+
+NEXT: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.PREPARING, *ENDS}),
+    JobState.PREPARING: frozenset({JobState.WAITING, *ENDS}),
+    JobState.WAITING: frozenset({JobState.GENERATING, JobState.DELIVERING, *ENDS}),
+    JobState.GENERATING: frozenset({JobState.WAITING, JobState.DELIVERING, *ENDS}),
+    JobState.DELIVERING: ENDS,
+    **{end: frozenset() for end in ENDS},
+}
+"""Which state may follow which. `generating -> waiting`: ComfyUI was restarted and the job is sent again;
+`waiting -> delivering`: the events of the run were lost and its end was read from the history."""
+
+
+class OutputMode(StrEnum):
+    """How the outputs reach the client: inline, by URL, or named only (the stock template's default)."""
+
+    BASE64 = "base64"
+    URL = "url"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that came with the request, by the name that the workflow uses for it."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What a dialect makes of a request body; the same for all dialects."""
+
+    workflow: dict[str, Any]
+    inputs: tuple[InputFile, ...] = ()
+    output_mode: OutputMode = OutputMode.BASE64
+    key: str | None = None
+    """The caller's own id. A second request with it finds the first one's job."""
+    timeout_s: float | None = None
+    fingerprint: str = ""
+    """Hash of the body: the same key with another body is a conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One typed result. `data` (bytes), `url` and `text` exclude each other."""
+
+    index: int
+    node_id: str
+    kind: str
+    filename: str
+    subfolder: str = ""
+    folder: str = "output"
+    mime: str = "application/octet-stream"
+    size: int = 0
+    sha256: str = ""
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    text: str | None = None
+
+
+@dataclass(slots=True)
+class Job:
+    """The one mutable thing of the flow; `advance` is the only way to change its state."""
+
+    id: str
+    request: JobRequest
+    principal: str = "local"
+    workload: float = 0.0
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    state: JobState = JobState.QUEUED
+    created_at: float = field(default_factory=time.time)
+    stages: dict[JobState, float] = field(default_factory=dict)
+    """Seconds spent in each state, of the monotonic clock."""
+    outputs: tuple[Output, ...] = ()
+    error: WorkerError | None = None
+    waiters: int = 0
+    """Requests that wait for the result right now."""
+    _entered: float = field(default_factory=time.monotonic)
+
+    def advance(self, state: JobState) -> None:
+        """Enter `state`, adding the time spent in the one before. Raises ValueError on a step not in NEXT."""
+        if state not in NEXT[self.state]:
+            raise ValueError(f"job {self.id}: {self.state} can't become {state}")
+        now = time.monotonic()
+        self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
+        self.state, self._entered = state, now
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds from acceptance until the end, or until now."""
+        running = 0.0 if self.state.ended else time.monotonic() - self._entered
+        return sum(self.stages.values()) + running
