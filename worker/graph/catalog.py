@@ -2,99 +2,123 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from importlib import resources
+
+import orjson
 
 from worker.graph.json_value import Json, JsonObject
+from worker.graph.node_class import NodeClass, read_node_class
 
+BUNDLED = "catalog-0.33.0.jsonl.gz"
 
-class Presence(StrEnum):
-    """Whether a prompt has to give an input; hidden ones are filled in by the server."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-    HIDDEN = "hidden"
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """One input of a node class.
-
-    `type` is a ComfyUI type ("INT", "MODEL", "INT,FLOAT", "*"), "COMBO" for a choice in either of its two written
-    forms. `folder` names the folder whose files a choice lists ("checkpoints", "input"), None for fixed choices.
-    `config` is the written form, `[type, options]`, as the catalog has it.
-    """
-
-    name: str
-    type: str
-    presence: Presence
-    config: tuple[Json, JsonObject]
-    options: tuple[Json, ...] | None = None
-    default: Json = None
-    min: float | int | None = None
-    max: float | int | None = None
-    step: float | int | None = None
-    multiselect: bool = False
-    folder: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
-    """One output slot; `type` is a list of choices for the few classes that pass a choice on."""
-
-    name: str
-    type: str | tuple[Json, ...]
-    is_list: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NodeClass:
-    """One node class: inputs in declared order, output slots, and the flags that decide how it runs."""
-
-    name: str
-    display_name: str
-    category: str
-    pack: str
-    inputs: tuple[InputSpec, ...]
-    outputs: tuple[OutputSpec, ...]
-    output_node: bool
-    api_node: bool
-    is_input_list: bool
-    deprecated: bool
-    experimental: bool
+# What every class of GET /object_info has, and the reduced catalog leaves out where it is this.
+_DEFAULTS: JsonObject = {
+    "description": "",
+    "search_aliases": [],
+    "is_input_list": False,
+    "has_intermediate_output": False,
+    "output_node": False,
+}
+# What classes written in the newer way have on top.
+_DEFAULTS_V3: JsonObject = {
+    "deprecated": False,
+    "experimental": False,
+    "dev_only": False,
+    "essentials_category": None,
+    "output_matchtypes": None,
+    "price_badge": None,
+    "search_aliases": None,
+}
 
 
 class Catalog(Mapping[str, NodeClass]):
-    """Node classes by name; a class is parsed when it is first asked for."""
+    """Node classes by name; a class is parsed when it is first asked for.
+
+    `written` holds each class as an object, or as its JSON text. `files` are names by folder that choices of files
+    list besides what the class itself says.
+    """
+
+    def __init__(self, written: Mapping[str, JsonObject | bytes], files: Mapping[str, Sequence[str]]) -> None:
+        self._written = dict(written)
+        self._files = dict(files)
+        self._parsed: dict[str, NodeClass] = {}
 
     @classmethod
     def bundled(cls) -> Catalog:
-        """The catalog of ComfyUI 0.33.0 with the node packs, reduced to facts, that ships with the worker."""
-        raise NotImplementedError
+        """The catalog of ComfyUI 0.33.0 with five node packs, reduced to facts, that ships with the worker.
+
+        Choices of files are empty in it but for their fixed options (`[None]`, `.use_ckpt_vae`): see `with_files`.
+        """
+        packed = resources.files("worker.graph").joinpath("data", BUNDLED).read_bytes()
+        lines = gzip.decompress(packed).splitlines()
+        rows = (line.partition(b"\t") for line in lines)
+        return cls({name.decode(): text for name, _, text in rows}, {})
 
     @classmethod
     def from_object_info(cls, object_info: Mapping[str, object]) -> Catalog:
-        """Read the decoded answer of `GET /object_info`; both catalogs of several files can be merged before."""
-        raise NotImplementedError
+        """Read the decoded answer of `GET /object_info`; entries that are not objects are left out."""
+        return cls({name: info for name, info in object_info.items() if isinstance(info, dict)}, {})
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
-        """Return a catalog in which choices of files list these names by folder, after their fixed options."""
-        raise NotImplementedError
+        """Return a catalog in which choices of files list these names by folder, before their fixed options."""
+        return Catalog(self._written, files)
 
     def object_info(self, name: str) -> JsonObject:
-        """Return one class in the shape of `GET /object_info/{class}` (the inner object)."""
-        raise NotImplementedError
+        """Return one class in the shape that `GET /object_info/{name}` has inside. Raises KeyError."""
+        written = self._written[name]
+        info: JsonObject = orjson.loads(written) if isinstance(written, bytes) else written
+        defaults = {**_DEFAULTS, **_DEFAULTS_V3} if "api_node" in info else _DEFAULTS
+        info = {**defaults, **info, "name": name}
+        if "input_order" not in info and isinstance(info.get("input"), dict):
+            info["input_order"] = _order(info["input"])
+        return self._list_files(name, info) if self._files else info
 
-    def to_object_info(self) -> JsonObject:
+    def to_object_info(self) -> dict[str, JsonObject]:
         """Return all classes in the shape of `GET /object_info`."""
-        raise NotImplementedError
+        return {name: self.object_info(name) for name in self._written}
 
     def __getitem__(self, name: str) -> NodeClass:
-        raise NotImplementedError
+        if name not in self._parsed:
+            self._parsed[name] = read_node_class(name, self.object_info(name))
+        return self._parsed[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._written
 
     def __iter__(self) -> Iterator[str]:
-        raise NotImplementedError
+        return iter(self._written)
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return len(self._written)
+
+    def _list_files(self, name: str, info: JsonObject) -> JsonObject:
+        for spec in read_node_class(name, info).inputs:
+            present = [file for folder in spec.folders for file in self._files.get(folder, ())]
+            if present:
+                choices: list[Json] = list(dict.fromkeys([*present, *(spec.options or ())]))
+                info = _with_choices(info, spec.presence.value, spec.name, choices)
+        return info
+
+
+def _order(inputs: Json) -> JsonObject:
+    if not isinstance(inputs, dict):
+        return {}
+    return {presence: list(section) for presence, section in inputs.items() if isinstance(section, dict)}
+
+
+def _with_choices(info: JsonObject, presence: str, name: str, choices: list[Json]) -> JsonObject:
+    """Copy what leads to one input, so that the catalog this came from keeps its own list."""
+    inputs = info.get("input")
+    section = inputs.get(presence) if isinstance(inputs, dict) else None
+    if not isinstance(inputs, dict) or not isinstance(section, dict):
+        return info
+    match section[name]:
+        case [list(), *rest]:
+            written: Json = [choices, *rest]
+        case [kind, dict(options)]:
+            written = [kind, {**options, "options": choices}]
+        case other:
+            written = other
+    return {**info, "input": {**inputs, presence: {**section, name: written}}}

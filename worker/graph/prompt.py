@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from random import Random
 from typing import NotRequired, TypedDict
-
-import orjson
 
 from worker.graph.json_value import Json, JsonObject
 
 RANDOM_INTEGER = "__RANDOM_INT__"
-RANDOM_INTEGER_MAX = 2**32 - 1  # the stock template of Vast draws from 0 to this, both included
+RANDOM_INTEGER_MAX = 2**32 - 1  # Vast's stock template draws from 0 to this, both included
 
 
 class Node(TypedDict):
@@ -30,12 +27,12 @@ class PromptError(ValueError):
     """The workflow is not a prompt, or what was asked of it does not exist in it."""
 
     def __init__(
-        self, message: str, node_id: str | None = None, input: str | None = None, suggestion: str | None = None
+        self, message: str, node_id: str | None = None, input_name: str | None = None, suggestion: str | None = None
     ) -> None:
         super().__init__(message)
         self.message = message
         self.node_id = node_id
-        self.input = input
+        self.input_name = input_name
         self.suggestion = suggestion
 
 
@@ -49,37 +46,89 @@ def parse_prompt(value: object) -> Prompt:
     An export wrapped as `{"prompt": {...}}` is unwrapped. Only the shape is checked: links to nodes that are not
     there and unknown classes are for `validate`. Raises `UiFormatError` or `PromptError`.
     """
-    raise NotImplementedError
+    if not isinstance(value, dict):
+        raise PromptError("The workflow is not a JSON object.")
+    wrapped = value.get("prompt")
+    if isinstance(wrapped, dict) and "class_type" not in wrapped:
+        value = wrapped
+    if isinstance(value.get("nodes"), list) and isinstance(value.get("links"), list):
+        raise UiFormatError(
+            "The workflow is in the format that the editor saves.", suggestion="Export it in API format."
+        )
+    if not value:
+        raise PromptError("The workflow has no nodes.")
+    return {str(node_id): _parse_node(str(node_id), node) for node_id, node in value.items()}
+
+
+def _parse_node(node_id: str, node: object) -> Node:
+    if not isinstance(node, dict):
+        raise PromptError(f"Node {node_id} is not an object.", node_id)
+    class_type, inputs, meta = node.get("class_type"), node.get("inputs"), node.get("_meta")
+    if not isinstance(class_type, str):
+        raise PromptError(f"Node {node_id} has no class_type.", node_id)
+    if not isinstance(inputs, dict):
+        raise PromptError(f"The inputs of node {node_id} are not an object.", node_id)
+    parsed: Node = {"class_type": class_type, "inputs": inputs}
+    if isinstance(meta, dict):
+        parsed["_meta"] = meta
+    return parsed
 
 
 def is_link(value: Json) -> bool:
     """True for `[node id, output slot]`."""
-    raise NotImplementedError
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
 
 
 def links(node: Node) -> Iterator[tuple[str, str, int]]:
     """Yield (input, source node id, source slot) for each linked input."""
-    raise NotImplementedError
+    for name, value in node["inputs"].items():
+        match value:
+            case [str(source), int(slot)]:
+                yield name, source, slot
 
 
 def title(prompt: Prompt, node_id: str) -> str:
     """Return what the author calls a node: its `_meta.title`, else its class, else its id."""
-    raise NotImplementedError
+    node = prompt.get(node_id)
+    if node is None:
+        return node_id
+    given = node.get("_meta", {}).get("title")
+    return given if isinstance(given, str) and given else node["class_type"]
 
 
 def ancestors(prompt: Prompt, node_id: str) -> frozenset[str]:
     """Return the ids of all nodes that this one needs, without itself unless it is part of a cycle."""
-    raise NotImplementedError
+    found: set[str] = set()
+    waiting = [node_id]
+    while waiting:
+        node = prompt.get(waiting.pop())
+        sources = {source for _, source, _ in links(node)} if node else set()
+        fresh = {source for source in sources if source in prompt} - found
+        found |= fresh
+        waiting.extend(fresh)
+    return frozenset(found)
 
 
 def draw_random_integers(prompt: Prompt, rng: Random) -> Prompt:
-    """Return a copy in which each `__RANDOM_INT__` inside an input is a fresh random integer."""
-    raise NotImplementedError
+    """Return a copy in which each `__RANDOM_INT__` inside an input is a fresh integer from 0 to 2**32 - 1.
 
-
-def set_input(prompt: Prompt, target: str, text: str) -> Prompt:
-    """Return a copy in which the input `NODE.INPUT` holds `text`, read as JSON where it is JSON.
-
-    NODE is a node id or a title that only one node has. Raises `PromptError` naming the nearest.
+    As in Vast's stock template a value that is just the placeholder becomes a number, and one that contains it
+    (a file name prefix, say) stays text.
     """
-    raise NotImplementedError
+    drawn: Prompt = {}
+    for node_id, node in prompt.items():
+        copy = node.copy()
+        copy["inputs"] = {name: _draw(value, rng) for name, value in node["inputs"].items()}
+        drawn[node_id] = copy
+    return drawn
+
+
+def _draw(value: Json, rng: Random) -> Json:
+    if isinstance(value, str) and RANDOM_INTEGER in value:
+        number = rng.randint(0, RANDOM_INTEGER_MAX)
+        return number if value == RANDOM_INTEGER else value.replace(RANDOM_INTEGER, str(number))
+    if isinstance(value, list):
+        return [_draw(item, rng) for item in value]
+    if isinstance(value, dict):
+        return {name: _draw(item, rng) for name, item in value.items()}
+    return value

@@ -1,0 +1,68 @@
+"""Which choices list the files of a machine, and from which folders.
+
+A catalog shows such a choice as a plain list of names, so this cannot be read off it. Facts of ComfyUI 0.33.0
+(783545f), RES4LYF 1.1.0, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. "input"
+is the folder of uploads; the other names are those of `GET /models`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+_LISTED: dict[str, str] = {
+    "audio_encoders": "AudioEncoderLoader.audio_encoder_name",
+    "background_removal": "LoadBackgroundRemovalModel.bg_removal_name",
+    "checkpoints": "CheckpointLoader.ckpt_name CheckpointLoaderSimple.ckpt_name ClownModelLoader.model_name"
+    " CreateHookModelAsLora.ckpt_name CreateHookModelAsLoraModelOnly.ckpt_name FluxLoader.model_name"
+    " ImageOnlyCheckpointLoader.ckpt_name LTXAVTextEncoderLoader.ckpt_name LTXVAudioVAELoader.ckpt_name"
+    " SD35Loader.model_name unCLIPCheckpointLoader.ckpt_name",
+    "clip_vision": "CLIPVisionLoader.clip_name FluxLoader.clip_vision_name UltraSharkSampler+Tiled.clip_name",
+    "controlnet": "ControlNetLoader.control_net_name DiffControlNetLoader.control_net_name",
+    "datasets": "LoadTrainingDataset.folder_name",
+    "detection": "LoadMediaPipeFaceLandmarker.model_name",
+    "diffusers": "DiffusersLoader.model_path",
+    "diffusion_models": "ClownModelLoader.model_name FluxLoader.model_name LayerPatcher.embedder LayerPatcher.gates"
+    " LayerPatcher.last_layer SD35Loader.model_name UNETLoader.unet_name",
+    "frame_interpolation": "FrameInterpolationModelLoader.model_name",
+    "geometry_estimation": "LoadDA3Model.model_name LoadMoGeModel.model_name",
+    "gligen": "GLIGENLoader.gligen_name",
+    "hypernetworks": "HypernetworkLoader.hypernetwork_name",
+    "input": "GeminiInputFiles.file IPAdapterLoadEmbeds.embeds Load3D.model_file Load3DAdvanced.model_file"
+    " LoadAudio.audio LoadImage.image LoadImageMask.image LoadLatent.latent LoadVideo.file Mask+Sketch.image"
+    " OpenAIInputFiles.file TextLoadFile.text_file VHS_LoadAudioUpload.audio VHS_LoadImages.directory"
+    " VHS_LoadVideo.video VHS_LoadVideoFFmpeg.video",
+    "instantid": "InstantIDModelLoader.instantid_file",
+    "ipadapter": "IPAdapterModelLoader.ipadapter_file",
+    "latent_upscale_models": "LatentUpscaleModelLoader.model_name",
+    "loras": "CreateHookLora.lora_name CreateHookLoraModelOnly.lora_name LoraLoader.lora_name"
+    " LoraLoaderBypass.lora_name LoraLoaderBypassModelOnly.lora_name LoraLoaderModelOnly.lora_name"
+    " TrainLoraNode.existing_lora",
+    "model_patches": "ModelPatchLoader.name",
+    "optical_flow": "OpticalFlowLoader.model_name",
+    "photomaker": "PhotoMakerLoader.photomaker_model_name",
+    "style_models": "FluxLoader.style_model_name StyleModelLoader.style_model_name",
+    "text_encoders": "CLIPLoader.clip_name ClownModelLoader.clip_name1_opt ClownModelLoader.clip_name2_opt"
+    " ClownModelLoader.clip_name3_opt ClownModelLoader.clip_name4_opt DualCLIPLoader.clip_name1"
+    " DualCLIPLoader.clip_name2 FluxLoader.clip_name1 FluxLoader.clip_name2_opt LTXAVTextEncoderLoader.text_encoder"
+    " QuadrupleCLIPLoader.clip_name1 QuadrupleCLIPLoader.clip_name2 QuadrupleCLIPLoader.clip_name3"
+    " QuadrupleCLIPLoader.clip_name4 SD35Loader.clip_name1 SD35Loader.clip_name2_opt SD35Loader.clip_name3_opt"
+    " TripleCLIPLoader.clip_name1 TripleCLIPLoader.clip_name2 TripleCLIPLoader.clip_name3",
+    "upscale_models": "UpscaleModelLoader.model_name",
+    "vae": "ClownModelLoader.vae_name FluxLoader.vae_name SD35Loader.vae_name VAELoader.vae_name",
+}
+
+
+@cache
+def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
+    table: dict[tuple[str, str], tuple[str, ...]] = {}
+    for folder, listed in _LISTED.items():
+        for item in listed.split():
+            class_name, _, input_name = item.partition(".")
+            key = class_name.replace("+", " "), input_name  # "+" stands for a blank in a class's name
+            table[key] = (*table.get(key, ()), folder)
+    return table
+
+
+def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
+    """Return the folders whose files this input offers, or none."""
+    return _by_input().get((class_name, input_name), ())
