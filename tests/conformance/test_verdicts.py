@@ -1,0 +1,174 @@
+"""The verdicts of `worker.graph.validate` against those that a real ComfyUI 0.33.0 gave."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from worker.graph.catalog import Catalog
+from worker.graph.reduce import reduce_object_info
+from worker.graph.validate import Verdict, validate
+
+pytestmark = pytest.mark.conformance
+
+CHECKOUT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
+RECORDINGS = ("08-validation-errors", "19-same-prompt-id", "23-submit-options", "30-new-routes", "32-node-replacement")
+
+
+def read(name: str) -> Any:
+    return orjson.loads((DATA / name).read_bytes())
+
+
+@cache
+def recorded_object_info() -> dict[str, Any]:
+    return read("object_info-0.33.0.json") | read("object_info-0.33.0-optional-packs.json")
+
+
+@cache
+def recorded_catalog() -> Catalog:
+    return Catalog.from_object_info(recorded_object_info())
+
+
+@cache
+def bundled_catalog() -> Catalog:
+    return Catalog.bundled().with_files({"checkpoints": ["random_sd15.safetensors"]})
+
+
+class StandIns:
+    """The files that stood in when the editor's prompts were posted."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, list[str]] = read("standins-0.33.0.json")["models"]
+
+    def exists(self, folder: str, name: str) -> bool:
+        return folder == "input" or name in self.models.get(folder, ())
+
+
+class RecordedMachine:
+    """The server of the transcripts had one checkpoint and no uploads."""
+
+    def exists(self, folder: str, name: str) -> bool:
+        return (folder, name) in {("checkpoints", "random_sd15.safetensors"), ("input", "example.png")}
+
+
+def summary(verdict: Verdict) -> dict[str, Any]:
+    """A verdict in the shape of verdicts-0.33.0.json."""
+    node_errors: dict[str, Any] = verdict.node_errors
+    return {
+        "status": verdict.status,
+        "error_type": verdict.error and verdict.error["type"],
+        "node_errors": {
+            node_id: sorted(error["type"] for error in entry["errors"]) for node_id, entry in node_errors.items()
+        },
+    }
+
+
+@pytest.mark.parametrize("kind", ["recorded", "bundled"])
+def test_the_editors_prompts(kind: str) -> None:
+    """Each of the editor's 214 prompts gets the verdict of the real server, by both catalogs."""
+    catalog = recorded_catalog() if kind == "recorded" else bundled_catalog()
+    expected = read("verdicts-0.33.0.json")["ui_workflows"]
+    found = {name: summary(validate(read(f"ui-workflows/api/{name}.json"), catalog, StandIns())) for name in expected}
+    assert len(expected) == 214
+    assert {name: found[name] for name in expected if found[name] != expected[name]} == {}
+
+
+def submissions(recording: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield (name, body, response) of the submissions whose fate depends on the prompt alone."""
+    name = ""
+    for event in read(f"transcripts-0.33.0/{recording}.json")["events"]:
+        if event["kind"] == "note":
+            name = event["text"]
+        if event["kind"] != "http" or event["request"]["method"] != "POST" or event["request"]["path"] != "/prompt":
+            continue
+        body, response = event["request"].get("json"), event["response"]
+        error = response.get("json", {}).get("error", {})
+        about_the_rest = response["status"] == 500 and {"number", "extra_data"} & set(body or ())
+        about_the_rest = about_the_rest or error.get("type") == "invalid_prompt_id"
+        if isinstance(body, dict) and "prompt" in body and not about_the_rest:
+            yield f"{recording}: {name}", body, response
+
+
+def comparable(node_errors: dict[str, Any]) -> dict[str, Any]:
+    """What is not left to chance: errors in any order, without tracebacks, and no tooltips in a config."""
+    plain = json.loads(json.dumps(node_errors))
+    for entry in plain.values():
+        for error in entry["errors"]:
+            error["extra_info"].pop("traceback", None)
+            config = error["extra_info"].get("input_config")
+            if config:
+                error["extra_info"]["input_config"] = config[0]
+        entry["errors"].sort(key=json.dumps)
+        entry["dependent_outputs"].sort()
+    return plain
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_recorded_submissions(recording: str) -> None:
+    """Status, error and node errors, texts and all, are the real server's."""
+    differing = {}
+    count = 0
+    for name, body, response in submissions(recording):
+        count += 1
+        verdict = judge(body)
+        answer = response.get("json") or {}
+        found = (verdict.status, verdict.error, comparable(verdict.node_errors))
+        expected = (response["status"], answer.get("error"), comparable(answer.get("node_errors", {})))
+        if found != expected:
+            differing[name] = found, expected
+    assert count > 0
+    assert differing == {}
+
+
+@pytest.mark.parametrize("recording", ["08-validation-errors", "23-submit-options"])
+def test_accepted_prompts_run_as_recorded(recording: str) -> None:
+    """The coerced prompt and the outputs to run are those that the server's history shows."""
+    history: dict[str, Any] = {}
+    for event in read(f"transcripts-0.33.0/{recording}.json")["events"]:
+        if event["kind"] == "http" and event["request"]["path"].startswith("/history/"):
+            history.update(event["response"].get("json") or {})
+    compared = 0
+    for name, body, response in submissions(recording):
+        ran = history.get((response.get("json") or {}).get("prompt_id"))
+        if ran:
+            compared += 1
+            verdict = judge(body)
+            assert (verdict.prompt, set(verdict.outputs)) == (ran["prompt"][2], set(ran["prompt"][4])), name
+    assert compared > 3
+
+
+def judge(body: dict[str, Any]) -> Verdict:
+    return validate(body["prompt"], bundled_catalog(), RecordedMachine(), body.get("partial_execution_targets"))
+
+
+def test_the_bundled_catalog_is_made_from_the_recorded_one() -> None:
+    """The committed data is what `worker.graph.reduce` makes of the recordings."""
+    packed = CHECKOUT / "worker" / "graph" / "data" / "catalog-0.33.0.jsonl.gz"
+    recorded = [json.loads((DATA / f"object_info-0.33.0{part}.json").read_bytes()) for part in ("", "-optional-packs")]
+    assert packed.read_bytes() == reduce_object_info(recorded[0] | recorded[1])
+
+
+def test_the_bundled_catalog_tells_the_same_facts() -> None:
+    """Reduced classes equal the recorded ones in all that validation looks at, but for choices of files."""
+    bundled, recorded = Catalog.bundled(), recorded_catalog()
+    assert list(bundled) == sorted(recorded)
+    for name, node_class in recorded.items():
+        reduced = bundled[name]
+        assert reduced.outputs == node_class.outputs
+        assert (reduced.output_node, reduced.is_v3, reduced.pack) == (
+            node_class.output_node,
+            node_class.is_v3,
+            node_class.pack,
+        )
+        for ours, theirs in zip(reduced.inputs, node_class.inputs, strict=True):
+            assert (ours.name, ours.type, ours.presence) == (theirs.name, theirs.type, theirs.presence)
+            assert (ours.min, ours.max, ours.step) == (theirs.min, theirs.max, theirs.step)
+            assert ours.folders or ours.options == theirs.options
