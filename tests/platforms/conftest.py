@@ -1,0 +1,64 @@
+"""Workers as child processes: the SDK keeps its state (environment, logging, working directory) per process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest_asyncio
+
+from worker.platforms.vast_local import Record
+
+HERE = Path(__file__).parent
+KEPT_OF_ENV = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+
+Spawn = Callable[[str, Mapping[str, str]], Awaitable[asyncio.subprocess.Process]]
+
+
+@asynccontextmanager
+async def processes(cwd: Path) -> AsyncIterator[Spawn]:
+    """Yields `spawn(script, env)`; ends, on leaving, every process that still runs. Their output goes to `cwd`."""
+    running: list[asyncio.subprocess.Process] = []
+
+    async def spawn(script: str, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+        kept = {name: os.environ[name] for name in KEPT_OF_ENV if name in os.environ}
+        with (cwd / f"{Path(script).stem}-{len(running)}.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(HERE / script),
+                cwd=cwd,
+                env={**kept, "PYTHONPATH": str(HERE.parents[1]), "PYTHONWARNINGS": "ignore", **env},
+                stdout=log,
+                stderr=log,
+            )
+        running.append(process)
+        return process
+
+    try:
+        yield spawn
+    finally:
+        for process in running:
+            if process.returncode is None:
+                process.terminate()
+        for process in running:
+            try:
+                async with asyncio.timeout(3):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+def loaded(worker_id: int) -> Callable[[Record], bool]:
+    """True once that worker has reported itself measured."""
+    return lambda record: any(status.max_perf > 0 for status in record.of(worker_id))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def spawn(tmp_path: Path) -> AsyncIterator[Spawn]:
+    async with processes(tmp_path) as spawn:
+        yield spawn
