@@ -1,0 +1,214 @@
+"""Runs one prompt: picks nodes, calls them, keeps what they made, and tells its owner each step."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from worker.comfyui.embedded.cache import Made, OutputCache, Shown, signatures
+from worker.comfyui.embedded.calling import Call, Clock, Interrupted, NodeError, Site, call_over_lists
+from worker.comfyui.embedded.folders import Folders
+from worker.comfyui.embedded.history import Outcome
+from worker.comfyui.embedded.hub import Hub
+from worker.comfyui.embedded.progress import Progress
+from worker.comfyui.embedded.queue import QueueItem
+from worker.comfyui.embedded.schedule import Schedule, output_test
+from worker.comfyui.embedded.settings import CachePolicy
+from worker.comfyui.embedded.values import Value
+from worker.graph.catalog import Catalog
+from worker.graph.node_class import Presence
+from worker.graph.prompt import is_link
+
+if TYPE_CHECKING:
+    from worker.comfyui.embedded.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One prompt on its way."""
+
+    item: QueueItem
+    site: Site
+    outcome: Outcome = field(default_factory=Outcome)
+    executed: list[str] = field(default_factory=list)
+
+    @property
+    def prompt_id(self) -> str:
+        return self.item.prompt_id
+
+
+class Executor:
+    """Runs prompts one at a time, in the worker thread; `interrupt` may be set from any thread.
+
+    `client_id` and `current_node` are for greeting a client that connects again in the middle of its job.
+    """
+
+    def __init__(self, catalog: Catalog, registry: Registry, hub: Hub, folders: Folders, clock: Clock) -> None:
+        self.interrupt = threading.Event()
+        self.client_id: str | None = None
+        self.current_node: str | None = None
+        self._catalog = catalog
+        self._registry = registry
+        self._hub = hub
+        self._folders = folders
+        self._clock = clock
+        self._cache = OutputCache(CachePolicy.LAST_PROMPT)
+
+    def use_cache(self, policy: CachePolicy) -> None:
+        self._cache = OutputCache(policy)
+
+    def forget(self) -> None:
+        """Drop all kept results."""
+        self._cache.clear()
+
+    def run(self, item: QueueItem) -> Outcome:
+        """Run a validated prompt to its end, whichever that is."""
+        self.interrupt.clear()
+        self.client_id = _owner(item)
+        run = Run(item, self._site(item))
+        self._mark(run, "execution_start", {"prompt_id": run.prompt_id})
+        signed = signatures(
+            item.prompt, self._catalog, lambda node_id: self._registry.change(item.prompt[node_id], self._folders)
+        )
+        cached = self._cache.begin(signed)
+        self._mark(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
+        self._run_nodes(run, Schedule(item.prompt, item.outputs, set(cached), output_test(item.prompt, self._catalog)))
+        self.current_node = None
+        return run.outcome
+
+    def _site(self, item: QueueItem) -> Site:
+        progress = Progress(self._hub, item.prompt_id, self.client_id)
+        extra_data = item.extra_data | item.secrets
+        return Site(
+            item.prompt, extra_data, self.client_id, self._folders, self._hub, progress, self._clock, self.interrupt
+        )
+
+    def _run_nodes(self, run: Run, schedule: Schedule) -> None:
+        while schedule:
+            node_id = schedule.next()
+            try:
+                self._run_node(run, node_id)
+            except Interrupted:
+                self._mark_failure(run, "execution_interrupted", node_id, {})
+                return
+            except Exception as error:  # noqa: BLE001 - whatever a node raises fails its prompt, never the engine
+                self._mark_failure(run, "execution_error", node_id, self._describe(run, node_id, error))
+                return
+            schedule.done(node_id)
+        self._mark(run, "execution_success", {"prompt_id": run.prompt_id})
+
+    def _run_node(self, run: Run, node_id: str) -> None:
+        kept = self._cache.get(node_id)
+        if kept is not None:
+            self._show(run, node_id, kept.shown)
+            run.site.progress.finish(node_id)
+            return
+        run.site.progress.start(node_id)
+        inputs = self._gather(run, node_id)
+        self._tell(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
+        self.current_node = node_id if self.client_id is not None else self.current_node
+        node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
+        call = Call(node_id, node_class, {}, run.site)
+        slots, shown = call_over_lists(self._registry.node(node_class), call, inputs)
+        made = Made(slots, Shown(shown, _meta(node_id)) if shown else None)
+        if made.shown is not None:
+            self._show(run, node_id, made.shown)
+        self._cache.keep(node_id, made)
+        run.site.progress.finish(node_id)
+        run.executed.append(node_id)
+
+    def _gather(self, run: Run, node_id: str) -> dict[str, list[Value]]:
+        gathered: dict[str, list[Value]] = {}
+        for name, value in run.item.prompt[node_id]["inputs"].items():
+            if isinstance(value, list) and is_link(value):
+                source, slot = value
+                gathered[name] = self._cache[str(source)].slots[int(str(slot))]
+            elif isinstance(value, dict) and "__value__" in value:
+                gathered[name] = [_plain(value["__value__"])]
+            else:
+                gathered[name] = [_plain(value)]
+        return gathered
+
+    def _show(self, run: Run, node_id: str, shown: Shown | None) -> None:
+        if shown is not None:
+            run.outcome.outputs[node_id] = shown.output
+            run.outcome.meta[node_id] = shown.meta
+        output = None if shown is None else shown.output
+        data = {"node": node_id, "display_node": node_id, "output": output, "prompt_id": run.prompt_id}
+        self._tell(run, "executed", data)
+
+    def _mark_failure(self, run: Run, event: str, node_id: str, details: Mapping[str, object]) -> None:
+        run.outcome.completed = False
+        node_type = run.item.prompt[node_id]["class_type"]
+        data = {"prompt_id": run.prompt_id, "node_id": node_id, "node_type": node_type, "executed": run.executed}
+        self._mark(run, event, {**data, **details})
+
+    def _describe(self, run: Run, node_id: str, error: Exception) -> dict[str, object]:
+        prompt = run.item.prompt
+        return {
+            "exception_message": f"{error}\n",
+            "exception_type": error.type_name if isinstance(error, NodeError) else _type_name(error),
+            "traceback": traceback.format_tb(error.__traceback__),
+            "current_inputs": self._describe_inputs(run, node_id),
+            "current_outputs": list(prompt),
+        }
+
+    def _describe_inputs(self, run: Run, node_id: str) -> dict[str, list[object]]:
+        described = {
+            name: [_describe(value) for value in values] for name, values in self._gather(run, node_id).items()
+        }
+        hidden = {
+            "PROMPT": str(run.item.prompt),
+            "EXTRA_PNGINFO": _describe(_plain(run.site.extra_data.get("extra_pnginfo"))),
+        }
+        for spec in self._catalog[run.item.prompt[node_id]["class_type"]].inputs:
+            if spec.presence is Presence.HIDDEN and spec.type in hidden:
+                described[spec.name] = [hidden[spec.type]]
+        return described
+
+    def _tell(self, run: Run, event: str, data: Mapping[str, object]) -> None:
+        if run.site.client_id is not None:
+            self._hub.send(event, data, run.site.client_id)
+
+    def _mark(self, run: Run, event: str, data: Mapping[str, object]) -> None:
+        """Keep a life mark for the history and send it to the owner; without one, an interruption goes to everybody."""
+        marked = {**data, "timestamp": int(time.time() * 1000)}
+        run.outcome.messages.append((event, marked))
+        if run.site.client_id is not None or event == "execution_interrupted":
+            self._hub.send(event, marked, run.site.client_id)
+
+
+def _owner(item: QueueItem) -> str | None:
+    client = item.extra_data.get("client_id")
+    if client is None or isinstance(client, str):
+        return client
+    return f"no string: {client!r}"  # ComfyUI takes it, and no socket ever has that id
+
+
+def _meta(node_id: str) -> dict[str, object]:
+    return {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
+
+
+def _plain(value: object) -> Value:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _:
+            raise TypeError(f"a prompt can't hold {value!r}")
+
+
+def _describe(value: Value) -> object:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _type_name(error: Exception) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,50 @@
+"""The binary WebSocket frames: a big-endian event number, then what that event carries."""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+
+import orjson
+
+
+class Picture(IntEnum):
+    """Image formats by their number in a preview frame."""
+
+    JPEG = 1
+    PNG = 2
+
+    @property
+    def mime(self) -> str:
+        return f"image/{self.name.lower()}"
+
+
+_PREVIEW = 1
+_TEXT = 3
+_PREVIEW_WITH_METADATA = 4
+
+
+def preview(kind: Picture, image: bytes) -> bytes:
+    """Event 1, for clients that did not announce `supports_preview_metadata`."""
+    return struct.pack(">II", _PREVIEW, kind) + image
+
+
+def preview_with_metadata(kind: Picture, image: bytes, node_id: str, prompt_id: str) -> bytes:
+    """Event 4: names the node and the prompt that the picture belongs to."""
+    metadata = orjson.dumps(
+        {
+            "node_id": node_id,
+            "prompt_id": prompt_id,
+            "display_node_id": node_id,
+            "parent_node_id": None,
+            "real_node_id": node_id,
+            "image_type": kind.mime,
+        }
+    )
+    return struct.pack(">II", _PREVIEW_WITH_METADATA, len(metadata)) + metadata + image
+
+
+def text(node_id: str, message: str) -> bytes:
+    """Event 3: a line of text that a node shows while it runs."""
+    name = node_id.encode()
+    return struct.pack(">II", _TEXT, len(name)) + name + message.encode()

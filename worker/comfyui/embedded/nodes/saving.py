@@ -1,0 +1,120 @@
+"""Pictures and text that leave: files in output and temp, and frames on the WebSocket."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from io import BytesIO
+
+from PIL.PngImagePlugin import PngInfo
+
+from worker.comfyui.embedded.calling import Call, Node, NodeError, Result, Site
+from worker.comfyui.embedded.folders import Folders, OutsideFolder, SaveSlots, temp_prefix
+from worker.comfyui.embedded.frames import Picture
+from worker.comfyui.embedded.progress import Preview
+from worker.comfyui.embedded.registry import Change
+from worker.comfyui.embedded.values import Pictures, Value
+
+SAVED_COMPRESSION = 4
+PREVIEW_COMPRESSION = 1
+
+
+def save_image(call: Call) -> Result:
+    pictures = call.pictures("images")
+    slots = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size)
+    return Result((pictures,), {"images": _write_pngs(call.site, pictures, slots, SAVED_COMPRESSION)})
+
+
+def preview_image(call: Call) -> Result:
+    pictures = call.pictures("images")
+    slots = call.site.folders.place(temp_prefix(), "temp")
+    return Result((pictures,), {"images": _write_pngs(call.site, pictures, slots, PREVIEW_COMPRESSION)})
+
+
+def mask_preview(call: Call) -> Result:
+    masks = call.masks("mask")
+    pictures = Pictures(tuple(mask.convert("RGB") for mask in masks.frames))
+    slots = call.site.folders.place(temp_prefix(), "temp")
+    files = _write_pngs(call.site, pictures, slots, PREVIEW_COMPRESSION)
+    return Result((masks,), {"images": files, "animated": [False]})
+
+
+def save_image_websocket(call: Call) -> Result:
+    """Send each picture as a PNG preview of its own size; nothing is written or shown."""
+    frames = call.pictures("images").frames
+    for index, frame in enumerate(frames):
+        body = BytesIO()
+        frame.save(body, format="PNG", compress_level=PREVIEW_COMPRESSION)
+        call.step(index, len(frames), Preview(Picture.PNG, body.getvalue()))
+    return Result()
+
+
+def preview_any(call: Call) -> Result:
+    """Show any value as text; scalars and texts as they are, other things as what they are called."""
+    text = as_text(call.inputs.get("source"))
+    return Result((text,), {"text": [text]})
+
+
+def save_text(call: Call) -> Result:
+    text = call.text("text")
+    path, saved = place(call, call.text("filename_prefix", "ComfyUI")).next(call.text("format", "txt"), tail="")
+    path.write_text(text, encoding="utf-8")
+    return Result((text,), {"text": [text], "files": [saved.listed()]})
+
+
+def place(call: Call, prefix: str, size: tuple[int, int] = (0, 0)) -> SaveSlots:
+    """Find names below output; a prefix that leaves it fails the node, as ComfyUI's own check does."""
+    try:
+        return call.site.folders.place(prefix, "output", size)
+    except OutsideFolder as error:
+        base = call.site.folders.path("output")
+        message = "**** ERROR: Saving image outside the output folder is not allowed."
+        raise NodeError(f"{message}\n full_output_folder: {error}\n         output_dir: {base}") from error
+
+
+def png_info(site: Site) -> PngInfo:
+    """The prompt and every key of `extra_pnginfo`, each a text chunk of its own."""
+    texts = PngInfo()
+    texts.add_text("prompt", json.dumps(site.prompt))
+    extra = site.extra_data.get("extra_pnginfo")
+    for key, value in (extra if isinstance(extra, dict) else {}).items():
+        texts.add_text(key, json.dumps(value))
+    return texts
+
+
+def as_text(value: Value) -> str:
+    match value:
+        case str():
+            return value
+        case bool() | int() | float() | None:
+            return str(value)
+        case list() | dict():
+            return json.dumps(value, indent=4, default=str)
+        case _:
+            return repr(value)
+
+
+def _write_pngs(site: Site, pictures: Pictures, slots: SaveSlots, compression: int) -> list[object]:
+    texts = png_info(site)
+    files: list[object] = []
+    for number, frame in enumerate(pictures.frames):
+        path, saved = slots.next("png", batch_number=number)
+        frame.save(path, format="PNG", pnginfo=texts, compress_level=compression)
+        files.append(saved.listed())
+    return files
+
+
+def _always(inputs: Mapping[str, object], folders: Folders) -> str:
+    return str(time.time_ns())
+
+
+NODES: Mapping[str, Node] = {
+    "SaveImage": save_image,
+    "PreviewImage": preview_image,
+    "MaskPreview": mask_preview,
+    "SaveImageWebsocket": save_image_websocket,
+    "PreviewAny": preview_any,
+    "SaveText": save_text,
+}
+CHANGES: Mapping[str, Change] = {"SaveImageWebsocket": _always}

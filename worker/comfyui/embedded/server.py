@@ -1,0 +1,135 @@
+"""Starts an engine: puts its parts together and serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+
+from aiohttp import web
+
+from worker.comfyui.embedded.calling import Clock, EngineClock
+from worker.comfyui.embedded.engine import ENGINE, Engine
+from worker.comfyui.embedded.executor import Executor
+from worker.comfyui.embedded.folders import Folders
+from worker.comfyui.embedded.history import History
+from worker.comfyui.embedded.hub import Hub
+from worker.comfyui.embedded.logs import Logs
+from worker.comfyui.embedded.middleware import guard, mark
+from worker.comfyui.embedded.own_classes import with_own_classes
+from worker.comfyui.embedded.promptworker import PromptWorker
+from worker.comfyui.embedded.queue import PromptQueue
+from worker.comfyui.embedded.routes import all_routes
+from worker.comfyui.embedded.routes.features import MAX_UPLOAD_BYTES
+from worker.comfyui.embedded.settings import EngineSettings
+from worker.graph.catalog import Catalog
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the prompt thread may keep the interpreter while frames wait to leave; Python's own is ten times that."""
+
+END_OF_JOB_S = 2.0
+"""How long a closing engine waits for the node that runs; the thread dies with the process in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    """Where an engine can be reached."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIterator[RunningEngine]:
+    """Run an engine in this process. On leaving, connections break off without a farewell, as when ComfyUI dies.
+
+    Raises OSError when the port is taken.
+    """
+    closing = threading.Event()
+    engine = _build(settings, clock or EngineClock(settings.speed, closing))
+    worker = PromptWorker(engine.queue, engine.history, engine.executor, engine.hub, engine.logs)
+    runner = web.AppRunner(_app(engine), access_log=None, shutdown_timeout=0)
+    await runner.setup()
+    publishing = asyncio.create_task(engine.hub.publish())
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        await site.start()
+        worker.start()
+        yield RunningEngine(settings.host, _port(runner))
+    finally:
+        closing.set()
+        engine.queue.close()
+        await _break_off(runner)
+        publishing.cancel()
+        with suppress(asyncio.CancelledError):
+            await publishing
+        await asyncio.to_thread(worker.join, END_OF_JOB_S)
+
+
+def run(settings: EngineSettings) -> None:
+    """Run an engine as this process until SIGTERM or SIGINT; the latter also removes the temp folder."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: EngineSettings) -> None:
+    told: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _settle, told, number)
+    async with serve(settings) as engine:
+        print(f"embedded engine on {engine.url}", flush=True)  # noqa: T201 - the line that a starter waits for
+        number = await told
+    if number is signal.SIGINT:
+        Folders(settings.base).remove_temp()
+
+
+def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
+    if not told.done():
+        told.set_result(number)
+
+
+def _build(settings: EngineSettings, clock: Clock) -> Engine:
+    from worker.comfyui.embedded.nodes import registry
+
+    catalog = with_own_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
+    folders = Folders(settings.base)
+    hub = Hub(asyncio.get_running_loop())
+    queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
+    executor = Executor(catalog, registry(), hub, folders, clock)
+    executor.use_cache(settings.cache)
+    return Engine(settings, catalog, hub, queue, History(), executor, folders, Logs(hub), count())
+
+
+def _info(queue: PromptQueue) -> dict[str, object]:
+    return {"exec_info": {"queue_remaining": queue.remaining()}}
+
+
+def _app(engine: Engine) -> web.Application:
+    app = web.Application(middlewares=[guard], client_max_size=MAX_UPLOAD_BYTES)
+    app[ENGINE] = engine
+    app.add_routes(all_routes())
+    app.on_response_prepare.append(mark)
+    return app
+
+
+def _port(runner: web.AppRunner) -> int:
+    return int(runner.addresses[0][1])
+
+
+async def _break_off(runner: web.AppRunner) -> None:
+    """Close all connections at once: WebSocket clients see 1006, no close frame."""
+    for site in list(runner.sites):
+        await site.stop()
+    if runner.server is not None:
+        for connection in runner.server.connections:
+            connection.force_close()
+    await runner.cleanup()
