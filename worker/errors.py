@@ -29,7 +29,10 @@ class Detail:
 
 
 class WorkerError(Exception):
-    """Root of the tree. `status` is HTTP's; never 5xx for a deterministic failure: Vast's client retries those for ever."""
+    """Root of the tree.
+
+    `status` is HTTP's, and never 5xx for a deterministic failure: Vast's client would send it again without end.
+    """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
@@ -57,12 +60,6 @@ class WorkerError(Exception):
 
 class InternalError(WorkerError):
     """A bug of ours: an exception that nobody expected."""
-
-
-class InternalErrorBehindVast(WorkerError):
-    """The same bug told to Vast's client, which would send a 5xx again without end."""
-
-    status = 422
 
 
 # The client's to mend.

@@ -64,7 +64,14 @@ class JobFinished:
     job: Job
 
 
-Event = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
+@dataclass(frozen=True, slots=True)
+class JobForgotten:
+    """The results have lived their time; nobody can ask for the job any more."""
+
+    job: Job
+
+
+Event = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished | JobForgotten
 
 
 class Observer(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -62,9 +63,11 @@ class InputFile:
 class JobRequest:
     """What a dialect makes of a request body; the same for all dialects."""
 
-    workflow: dict[str, Any]
+    prompt: dict[str, Any]
+    """An API-format prompt (`worker.graph.prompt.Prompt`)."""
     inputs: tuple[InputFile, ...] = ()
     output_mode: OutputMode = OutputMode.BASE64
+    dialect: str = "native"
     key: str | None = None
     """The caller's own id. A second request with it finds the first one's job."""
     timeout_s: float | None = None
@@ -74,7 +77,10 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One typed result. `data` (bytes), `url` and `text` exclude each other."""
+    """One typed result. A `text` has no file; `url` is set once it is stored where a URL opens it.
+
+    `folder`, `subfolder` and `reported_as` are ComfyUI's words; `size` is in bytes, `width` and `height` in pixels.
+    """
 
     index: int
     node_id: str
@@ -82,6 +88,7 @@ class Output:
     filename: str
     subfolder: str = ""
     folder: str = "output"
+    reported_as: str = "images"
     mime: str = "application/octet-stream"
     size: int = 0
     sha256: str = ""
@@ -89,6 +96,7 @@ class Output:
     height: int | None = None
     duration_s: float | None = None
     text: str | None = None
+    url: str | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +108,8 @@ class Job:
     principal: str = "local"
     workload: float = 0.0
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    folder: str = field(default_factory=lambda: f"job-{uuid.uuid4().hex}")
+    """Name of the folders that are this job's alone. Not its id, which a client may choose."""
     state: JobState = JobState.QUEUED
     created_at: float = field(default_factory=time.time)
     stages: dict[JobState, float] = field(default_factory=dict)
@@ -108,6 +118,8 @@ class Job:
     error: WorkerError | None = None
     waiters: int = 0
     """Requests that wait for the result right now."""
+    detached: bool = False
+    """True once the client was told to come back for the result: hanging up no longer cancels."""
     _entered: float = field(default_factory=time.monotonic)
 
     def advance(self, state: JobState) -> None:

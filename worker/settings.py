@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,7 @@ class Settings:
     hangup_grace_s: float = setting(
         "WORKER_HANGUP_GRACE", 5.0, "how long a job outlives the last client that waited for it"
     )
+    drain_s: float = setting("WORKER_DRAIN", 30.0, "how long running jobs may go on after SIGTERM")
     sync_limit_s: float = setting(
         "WORKER_SYNC_LIMIT", 0.0, "a sync request is answered 202 after this; 0: never (540 behind Vast)"
     )
@@ -62,7 +64,7 @@ class Settings:
     log_level: str = setting("WORKER_LOG_LEVEL", "info", "debug, info, warning or error")
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str], **given: Any) -> Settings:  # noqa: ANN401 - any field, by name
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Settings:  # noqa: ANN401 - any field, by name
         """Read every setting; `given` (from the command line) wins. Raises StartupError naming the variable."""
         values = {name: value for name, value in given.items() if value is not None}
         kinds = typing.get_type_hints(cls)

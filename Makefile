@@ -1,0 +1,52 @@
+# `make` alone checks everything; `make run` does the main job; each builds the virtual environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SHARED_DATA ?= ../shared/data
+
+.PHONY: all run serve test lint types format conformance bench lock clean
+
+all: lint types test
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+run: $(READY) ## local router, two workers, real workflows through Vast's own client; COMFYUI=URL for a real ComfyUI
+	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) --out out
+
+serve: $(READY) ## one worker on its own, with the embedded engine
+	$(BIN)/comfy-worker serve
+
+test: $(READY)
+	$(BIN)/pytest -n 2 -q
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
+	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 2 -q -m conformance tests/conformance
+
+bench: $(READY) ## writes docs/benchmarks.md
+	$(BIN)/python -m bench
+
+lock: $(READY) ## resolve requirements.lock anew
+	$(BIN)/python -m pip install --quiet uv
+	{ echo "# One lock for every extra on Python 3.11 and newer. Made by \`make lock\`; do not edit."; \
+	  $(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf $(VENV) .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,114 @@
+"""The architecture, held by tests: who may import whom, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+WORKER = ROOT / "worker"
+
+LADDER = (
+    ("errors", "settings", "job"),
+    ("events", "graph", "comfyui.messages", "storage.base"),
+    ("comfyui", "storage", "inputs", "outputs", "harvest", "admission", "observers"),
+    ("pipeline", "registry"),
+    ("gateway",),
+    ("app",),
+    ("platforms",),
+    ("cli", "__main__"),
+)
+"""A module imports from lower rungs or, within a rung, from names to its left."""
+
+PLATFORM_PACKAGES = {"vastai", "runpod", "modal"}
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+
+FILES = sorted(WORKER.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def rung(module: str) -> tuple[int, int] | None:
+    """(rung, place in it) of a module of ours by its longest known name; None for the package itself."""
+    name = module.removeprefix("worker").removeprefix(".")
+    for length in range(name.count(".") + 1, 0, -1):
+        head = ".".join(name.split(".")[:length])
+        for number, names in enumerate(LADDER):
+            if head in names:
+                return number, names.index(head)
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_point_down_the_ladder(path: Path) -> None:
+    """A module imports nothing from above it or from its right."""
+    here = rung(module_name(path))
+    for name in imports(path):
+        if here is None or not name.startswith("worker."):
+            continue
+        there = rung(name)
+        assert there is not None, f"{name} stands on no rung"
+        same_family = there == here
+        assert same_family or there < here, f"{module_name(path)} imports {name} from above"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_platform_packages_stay_at_the_edge(path: Path) -> None:
+    """Only worker.platforms knows the SDKs of platforms."""
+    found = {name.split(".")[0] for name in imports(path)} & PLATFORM_PACKAGES
+    assert not found or module_name(path).startswith("worker.platforms."), f"{path} imports {found}"
+
+
+def test_every_module_stands_on_a_rung() -> None:
+    """A new module has to be given its place."""
+    assert [module_name(path) for path in FILES if rung(module_name(path)) is None] == ["worker"]
+
+
+def test_only_settings_read_the_environment() -> None:
+    """After the start nobody touches os.environ."""
+    readers = [module_name(path) for path in FILES if "os.environ" in path.read_text("utf-8")]
+    assert readers == ["worker.settings"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    """No file above 300 lines, no function above 40."""
+    source = path.read_text("utf-8")
+    assert len(source.splitlines()) <= MAX_FILE_LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, f"{path.name}: {node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    """Each module has a docstring."""
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path} has no docstring"
+
+
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_every_test_says_what_it_shows(path: Path) -> None:
+    """Each test has a docstring of one sentence."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            assert ast.get_docstring(node), f"{path.name}: {node.name} has no docstring"

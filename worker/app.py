@@ -1,0 +1,82 @@
+"""The only place where concrete parts meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from worker.comfyui.client import ComfyClient
+from worker.comfyui.process import engine
+from worker.errors import EngineUnavailable, StartupError, WorkerError
+from worker.events import Observer, Observers
+from worker.gateway.dialects import detect
+from worker.gateway.server import listen
+from worker.gateway.services import Services
+from worker.graph.workload import FLOOR, workload
+from worker.inputs import Inputs
+from worker.observers.log import JobLog
+from worker.observers.replay import Replay
+from worker.outputs import Outputs
+from worker.pipeline import Pipeline
+from worker.registry import Registry
+from worker.settings import Settings
+from worker.storage.local import LocalStorage
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running worker: what a platform needs to put in front of it."""
+
+    settings: Settings
+    url: str
+    registry: Registry
+    engine: ComfyClient
+
+    def admit(self, workload: float) -> None:
+        """Raises WorkerBusy, Draining or EngineUnavailable where a job would not be accepted now."""
+        self.registry.admit()
+        if not self.engine.connected:
+            raise EngineUnavailable("ComfyUI is not connected")
+
+    def workload_of(self, body: Mapping[str, object]) -> float:
+        """Units of a request body in any dialect; what can't be read counts as the least."""
+        try:
+            return workload(detect(body).read(body).prompt, None)
+        except WorkerError:
+            return FLOOR
+
+    async def ready(self) -> None:
+        """Wait until the engine answers. Raises StartupError."""
+        try:
+            await self.engine.link.opened(self.settings.engine_start_s)
+            await self.engine.info()
+        except (TimeoutError, EngineUnavailable) as error:
+            raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+
+
+@asynccontextmanager
+async def build(settings: Settings, observers: Sequence[Observer] = ()) -> AsyncIterator[App]:
+    """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs."""
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(engine(settings))
+        client = await stack.enter_async_context(ComfyClient(running.url, settings))
+        replay = Replay()
+        fan_out = Observers([JobLog(), replay, *observers])
+        outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
+        pipeline = Pipeline(
+            engine=client,
+            inputs=Inputs(client.api, running.input_folder),
+            outputs=outputs,
+            storage=LocalStorage(),
+            observers=fan_out,
+            places=asyncio.Semaphore(1 + settings.queue_ahead),
+        )
+        registry = Registry(pipeline, settings)
+        stack.push_async_callback(registry.close)
+        url = await stack.enter_async_context(listen(Services(settings, registry, client, outputs, replay)))
+        yield App(settings, url, registry, client)
+
+
+__all__ = ["App", "build"]

@@ -1,0 +1,21 @@
+"""`comfy-worker engine`: the embedded engine alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 8188,
+    host: str = "127.0.0.1",
+    base: Annotated[Path, typer.Option(help="folder that holds input, output and temp")] = Path(".state/engine"),
+    speed: Annotated[float, typer.Option(help="0: no waiting; 1: about the time of a mid-range GPU")] = 0.0,
+) -> None:
+    """Speak ComfyUI's protocol without a GPU: images for real, everything else simulated and marked as such."""
+    from worker.comfyui.embedded.server import run
+    from worker.comfyui.embedded.settings import EngineSettings
+
+    run(EngineSettings(base=base, host=host, port=port, speed=speed))

@@ -1,0 +1,172 @@
+"""ComfyUI's HTTP routes, as far as a worker needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from worker.comfyui.messages import ExecutionError, execution_error
+from worker.errors import Detail, EngineUnavailable, InvalidInputFile, InvalidWorkflow, OutputMissing
+from worker.graph.catalog import Catalog
+from worker.graph.explain import explain
+from worker.graph.prompt import Prompt
+
+QUICK = aiohttp.ClientTimeout(total=10)
+"""For routes that answer at once. A cold model load has held ComfyUI's event loop for seconds."""
+SLOW = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+CHUNK = 256 * 1024
+
+
+class Place(StrEnum):
+    """Where a prompt is. ABSENT: ComfyUI doesn't know it (deleted, or forgotten in a restart)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    ENDED = "ended"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """`history` is the entry of an ended prompt; `engine_idle` is true when nothing at all runs."""
+
+    place: Place
+    history: dict[str, Any]
+    engine_idle: bool
+
+    @property
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        return {node: output or {} for node, output in self.history.get("outputs", {}).items()}
+
+    @property
+    def error(self) -> ExecutionError | None:
+        for name, data in self.history.get("status", {}).get("messages", ()):
+            if name == "execution_error":
+                return execution_error(data)
+        return None
+
+    @property
+    def interrupted(self) -> bool:
+        return any(name == "execution_interrupted" for name, _ in self.history.get("status", {}).get("messages", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What `/system_stats` says of the engine. `embedded` is true for the engine without a GPU."""
+
+    version: str
+    device: str
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file as ComfyUI names it: `folder` is output, temp or input; `subfolder` is relative to it, with slashes."""
+
+    filename: str
+    subfolder: str = ""
+    folder: str = "output"
+
+
+class ComfyApi:
+    """Raises EngineUnavailable wherever ComfyUI can't be reached or doesn't answer in time."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        self._session = session
+        self.base_url = base_url.rstrip("/")
+
+    async def submit(self, prompt: Prompt, prompt_id: str, client_id: str, catalog: Catalog | None = None) -> None:
+        """Queue a prompt. Raises InvalidWorkflow, also where ComfyUI takes it in part: 200, with outputs dropped."""
+        # A replaced node class without `_meta` is answered 500 (protocol reference of 0.33, section 1).
+        nodes = {node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}
+        status, answer = await self._post("/prompt", {"prompt": nodes, "prompt_id": prompt_id, "client_id": client_id})
+        problems = answer.get("node_errors") or {}
+        if status == 200 and not problems:
+            return
+        error = answer.get("error") or {}
+        raise InvalidWorkflow(
+            error.get("message") or ("ComfyUI refuses some of the outputs" if problems else "ComfyUI can't read it"),
+            [
+                Detail(found.message, found.node_id, found.node_title, found.class_type, found.input, found.suggestion)
+                for found in explain(error, problems, prompt, catalog)
+            ],
+        )
+
+    async def cancel(self, prompt_id: str) -> None:
+        """Take exactly this prompt out, queued or running; one that has ended is left alone."""
+        status, _ = await self._post(f"/api/jobs/{prompt_id}/cancel", {})
+        if status in {404, 405}:  # before 0.33: in this order, so that one that starts in between is still caught
+            await self._post("/queue", {"delete": [prompt_id]})
+            await self._post("/interrupt", {"prompt_id": prompt_id})
+
+    async def locate(self, prompt_id: str) -> Whereabouts:
+        """Queue first, then history: ComfyUI moves a prompt from one to the other in one step, so none is missed."""
+        queue = await self._get("/queue")
+        running, pending = queue["queue_running"], queue["queue_pending"]
+        for place, items in ((Place.RUNNING, running), (Place.PENDING, pending)):
+            if any(item[1] == prompt_id for item in items):
+                return Whereabouts(place, {}, engine_idle=not running)
+        entry = (await self._get(f"/history/{prompt_id}")).get(prompt_id)
+        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry or {}, engine_idle=not running)
+
+    async def upload(self, folder: str, name: str, data: bytes) -> str:
+        """Store an input file; returns the name that nodes must use (ComfyUI may choose another)."""
+        # Not quoted: ComfyUI would store a percent-encoded name literally (protocol reference, section 8).
+        form = aiohttp.FormData(quote_fields=False)
+        form.add_field("image", data, filename=name)
+        form.add_field("subfolder", folder)
+        form.add_field("overwrite", "true")
+        try:
+            async with self._session.post(self.base_url + "/upload/image", data=form, timeout=SLOW) as answer:
+                if answer.status != 200:
+                    raise InvalidInputFile(f"ComfyUI refuses the input file {name!r} (HTTP {answer.status})")
+                stored = orjson.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable(f"ComfyUI did not take the input file {name!r}") from error
+        return "/".join(part for part in (stored["subfolder"], stored["name"]) if part)
+
+    async def download(self, file: FileRef, target: Path) -> None:
+        """Stream a file of ComfyUI's to `target`, never whole in memory. Raises OutputMissing."""
+        params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.folder}
+        try:
+            async with self._session.get(self.base_url + "/view", params=params, timeout=SLOW) as answer:
+                if answer.status != 200:
+                    raise OutputMissing(f"ComfyUI reported {file.filename!r} but does not have it")
+                with target.open("wb") as sink:
+                    async for chunk in answer.content.iter_chunked(CHUNK):
+                        sink.write(chunk)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable(f"ComfyUI did not send {file.filename!r}") from error
+
+    async def info(self) -> EngineInfo:
+        stats = await self._get("/system_stats")
+        device = stats["devices"][0]["name"] if stats.get("devices") else "none"
+        return EngineInfo(stats["system"]["comfyui_version"], device, embedded="embedded engine" in device)
+
+    async def catalog(self) -> Catalog:
+        return Catalog.from_object_info(await self._get("/object_info", SLOW))
+
+    async def _get(self, path: str, timeout: aiohttp.ClientTimeout = QUICK) -> Any:  # noqa: ANN401 - JSON
+        try:
+            async with self._session.get(self.base_url + path, timeout=timeout) as answer:
+                answer.raise_for_status()
+                return orjson.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
+
+    async def _post(self, path: str, body: object) -> tuple[int, dict[str, Any]]:
+        """Status and body; an empty or unreadable body is an empty object (most POST routes answer so)."""
+        try:
+            async with self._session.post(self.base_url + path, data=orjson.dumps(body), timeout=QUICK) as answer:
+                status, text = answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable(f"ComfyUI does not answer POST {path}") from error
+        try:
+            return status, orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return status, {}

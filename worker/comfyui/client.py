@@ -1,0 +1,130 @@
+"""The worker's view of one engine: hand it a prompt, get its outputs; leave, and the prompt is gone from it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from worker.comfyui.api import ComfyApi, EngineInfo
+from worker.comfyui.link import Link
+from worker.comfyui.run import EngineForgotError, Hear, Outputs, Run
+from worker.errors import EngineLostJob, EngineUnavailable, InvalidWorkflow
+from worker.graph.catalog import Catalog
+from worker.graph.prompt import Prompt
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SUBMISSIONS = 2
+"""How often a prompt is sent before a restart of ComfyUI counts against the job."""
+
+
+class ComfyClient:
+    """One HTTP session and one WebSocket for as long as the worker lives."""
+
+    def __init__(self, base_url: str, settings: Settings) -> None:
+        self._settings = settings
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
+        self.api = ComfyApi(self._session, base_url)
+        self.link = Link(self._session, self.api.base_url)
+        self._info: EngineInfo | None = None
+        self._catalog: Catalog | None = None
+        self._cancelling: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.link.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._cancelling:
+            await asyncio.wait(self._cancelling)
+        await self.link.__aexit__(kind, error, traceback)
+        await self._session.close()
+
+    @property
+    def connected(self) -> bool:
+        return self.link.connected
+
+    async def info(self) -> EngineInfo:
+        """Read once; raises EngineUnavailable."""
+        if self._info is None:
+            self._info = await self.api.info()
+        return self._info
+
+    async def catalog(self) -> Catalog:
+        """Read once (2 MB from a ComfyUI with a few packs); raises EngineUnavailable."""
+        if self._catalog is None:
+            self._catalog = await self.api.catalog()
+        return self._catalog
+
+    async def run(self, prompt: Prompt, hear: Hear) -> Outputs:
+        """Run a prompt to its end and return what its nodes reported.
+
+        Cancel the task to take the prompt out of ComfyUI, wherever it stands. A prompt that a restart of ComfyUI
+        swallowed is sent once more, under a new id. Raises what `Run.follow` raises, and EngineLostJob.
+        """
+        for _ in range(SUBMISSIONS):
+            try:
+                return await self._run_once(prompt, hear)
+            except EngineForgotError:
+                log.warning("ComfyUI was restarted and lost a prompt; sending it again")
+        raise EngineLostJob("ComfyUI was restarted twice while it had the job")
+
+    async def _run_once(self, prompt: Prompt, hear: Hear) -> Outputs:
+        settings = self._settings
+        try:
+            await self.link.opened(settings.engine_lost_s)
+        except TimeoutError:
+            raise EngineUnavailable("ComfyUI can't be reached") from None
+        # Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
+        prompt_id = str(uuid.uuid4())
+        with self.link.mailbox(prompt_id) as mailbox:
+            run = Run(
+                prompt_id=prompt_id,
+                prompt=prompt,
+                api=self.api,
+                link=self.link,
+                mailbox=mailbox,
+                silence_s=settings.silence_s,
+                lost_s=settings.engine_lost_s,
+                hear=hear,
+                submitted_at=time.monotonic(),
+            )
+            try:
+                await self._submit(prompt, prompt_id, mailbox.client_id)
+                return await run.follow()
+            except (asyncio.CancelledError, InvalidWorkflow, EngineUnavailable):
+                # A prompt accepted in part, or one that nobody will follow any more, must not reach the GPU.
+                await self._cancel(prompt_id)
+                raise
+
+    async def _submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
+        """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""
+        posting = asyncio.ensure_future(self.api.submit(prompt, prompt_id, client_id, self._catalog))
+        try:
+            await asyncio.shield(posting)
+        except asyncio.CancelledError:
+            await asyncio.wait({posting})
+            with suppress(EngineUnavailable, InvalidWorkflow):
+                posting.result()
+            raise
+
+    async def _cancel(self, prompt_id: str) -> None:
+        """Carried through even when the caller is cancelled again."""
+        task = asyncio.create_task(self._cancel_quietly(prompt_id), name=f"cancel-{prompt_id}")
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelling.discard)
+        await asyncio.shield(task)
+
+    async def _cancel_quietly(self, prompt_id: str) -> None:
+        with suppress(EngineUnavailable):  # then there is nothing left to cancel
+            await self.api.cancel(prompt_id)

@@ -1,0 +1,146 @@
+"""The one long-lived WebSocket to an engine: opens it again when it breaks, and sorts its frames by prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import orjson
+
+from worker.comfyui.messages import Message, RunMessage, Status, parse_binary, parse_text
+
+log = logging.getLogger(__name__)
+
+FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
+HEARTBEAT_S = 30.0
+"""A half-dead TCP connection shows by a missing pong; ComfyUI itself never pings."""
+RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """The socket that a run was submitted under is gone: the rest of its frames will never come."""
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """What one prompt hears: its own frames, every `Status`, and the loss of the socket."""
+
+    client_id: str
+    messages: asyncio.Queue[RunMessage | Status | LinkLost] = field(default_factory=asyncio.Queue)
+
+
+class Link:
+    """Each connection has a fresh client id.
+
+    With the old id a new socket turns deaf when the server notices the old one's end late (protocol reference,
+    section 9), so the frames of running prompts are given up instead: they hear `LinkLost` and ask over HTTP.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        self._session = session
+        self._url = base_url + "/ws"
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._client_id = ""
+        self._open = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.heard_at = 0.0
+        """When the last frame of any kind came, on the monotonic clock."""
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._keep_open(), name="comfyui-link")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    @property
+    def connected(self) -> bool:
+        return self._open.is_set()
+
+    async def opened(self, timeout_s: float) -> None:
+        """Wait for an open socket. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            await self._open.wait()
+
+    @contextmanager
+    def mailbox(self, prompt_id: str) -> Iterator[Mailbox]:
+        """Listen for a prompt, from before it is posted (its first frames may overtake the answer) until the end."""
+        mailbox = self._mailboxes[prompt_id] = Mailbox(self._client_id)
+        if not self.connected:
+            mailbox.messages.put_nowait(LinkLost())
+        try:
+            yield mailbox
+        finally:
+            del self._mailboxes[prompt_id]
+
+    async def reopen(self, client_id: str) -> None:
+        """Drop the socket of `client_id` because it turned out to be deaf; another one takes its place."""
+        if self._socket is not None and client_id == self._client_id:
+            log.warning("the WebSocket to ComfyUI is open but silent; opening another")
+            await self._socket.close()
+
+    async def _keep_open(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._listen()
+                failures = 0
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                log.debug("no WebSocket to ComfyUI: %s", error)
+            self._lose()
+            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+            failures += 1
+
+    async def _listen(self) -> None:
+        """One connection, from its handshake to its end. Raises what aiohttp raises when there is none to be had."""
+        client_id = uuid.uuid4().hex
+        async with self._session.ws_connect(
+            self._url, params={"clientId": client_id}, heartbeat=HEARTBEAT_S, max_msg_size=0
+        ) as socket:
+            await socket.send_str(FLAGS)
+            async for frame in socket:
+                self.heard_at = time.monotonic()
+                message = _read(frame)
+                if isinstance(message, Status) and message.sid:
+                    self._socket, self._client_id = socket, client_id
+                    self._open.set()
+                if message is not None:
+                    self._deliver(message)
+
+    def _deliver(self, message: Message) -> None:
+        if isinstance(message, Status):
+            for mailbox in self._mailboxes.values():
+                mailbox.messages.put_nowait(message)
+        elif message.prompt_id in self._mailboxes:
+            self._mailboxes[message.prompt_id].messages.put_nowait(message)
+
+    def _lose(self) -> None:
+        if self.connected:
+            log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._mailboxes))
+        self._open.clear()
+        self._socket = None
+        for mailbox in self._mailboxes.values():
+            mailbox.messages.put_nowait(LinkLost())
+
+
+def _read(frame: aiohttp.WSMessage) -> Message | None:
+    if frame.type is aiohttp.WSMsgType.TEXT:
+        return parse_text(frame.data)
+    if frame.type is aiohttp.WSMsgType.BINARY:
+        return parse_binary(frame.data)
+    return None

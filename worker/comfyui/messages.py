@@ -1,0 +1,154 @@
+"""ComfyUI's WebSocket frames as frozen facts; pure. The shapes were recorded from ComfyUI 0.9.1 and 0.33.0."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+PREVIEW_WITH_METADATA = 4
+"""Binary event code of a preview that says whose it is. The older code 1 names no prompt and can't be told apart."""
+
+IGNORED = '{"type": "progress_state"'
+"""Cumulative, so large and frequent in big graphs; `progress` and `executing` say the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Broadcast to all at each enqueue, dequeue, end and deletion. `sid` only in the first one of a connection."""
+
+    queue_remaining: int
+    sid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionStart:
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCached:
+    prompt_id: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Executing:
+    """`node` None is the end of the run: only from then on is its history certain to be there."""
+
+    prompt_id: str
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    prompt_id: str
+    node: str | None
+    value: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    prompt_id: str
+    node: str
+    output: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionError:
+    """`exception_type` is the one field to classify by: the message may hold text that a client wrote."""
+
+    prompt_id: str
+    node_id: str
+    node_type: str
+    exception_type: str
+    exception_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionInterrupted:
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    prompt_id: str
+    node: str
+    mime: str
+    data: bytes
+
+
+RunMessage = (
+    ExecutionStart | ExecutionCached | Executing | Progress | Executed | ExecutionError | ExecutionInterrupted | Preview
+)
+Message = Status | RunMessage
+
+
+def parse_text(text: str) -> Message | None:
+    """None for a frame that tells nothing about a run: newer servers and packs send types of their own."""
+    if text.startswith(IGNORED):
+        return None
+    try:
+        frame = orjson.loads(text)
+        read = READERS.get(frame["type"])
+        return read(frame["data"]) if read else None
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def parse_binary(data: bytes) -> Preview | None:
+    """Big-endian u32 event, u32 length of a JSON header, the header, the image."""
+    if len(data) < 8:
+        return None
+    event, length = struct.unpack_from(">II", data)
+    if event != PREVIEW_WITH_METADATA:
+        return None
+    try:
+        header = orjson.loads(data[8 : 8 + length])
+        return Preview(header["prompt_id"], str(header["node_id"]), header["image_type"], data[8 + length :])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _status(data: Mapping[str, Any]) -> Status:
+    return Status(data["status"]["exec_info"]["queue_remaining"], data.get("sid"))
+
+
+def _executing(data: Mapping[str, Any]) -> Executing | None:
+    # After a reconnect ComfyUI sends the running node without the prompt it belongs to.
+    return Executing(data["prompt_id"], data["node"]) if "prompt_id" in data else None
+
+
+def _executed(data: Mapping[str, Any]) -> Executed:
+    return Executed(data["prompt_id"], data["node"], data.get("output") or {})
+
+
+def _progress(data: Mapping[str, Any]) -> Progress:
+    return Progress(data["prompt_id"], data.get("node"), data["value"], data["max"])
+
+
+def execution_error(data: Mapping[str, Any]) -> ExecutionError:
+    """Also read from the messages of a history entry, which hold the same object."""
+    return ExecutionError(
+        data["prompt_id"],
+        str(data.get("node_id")),
+        str(data.get("node_type")),
+        str(data.get("exception_type")),
+        str(data.get("exception_message", "")).strip(),
+    )
+
+
+READERS: dict[str, Callable[[Mapping[str, Any]], Message | None]] = {
+    "status": _status,
+    "execution_start": lambda data: ExecutionStart(data["prompt_id"]),
+    "execution_cached": lambda data: ExecutionCached(data["prompt_id"], tuple(data["nodes"])),
+    "executing": _executing,
+    "progress": _progress,
+    "executed": _executed,
+    "execution_error": execution_error,
+    "execution_interrupted": lambda data: ExecutionInterrupted(data["prompt_id"]),
+}

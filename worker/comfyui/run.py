@@ -1,0 +1,150 @@
+"""One prompt followed to its end: by its events as long as they come, by asking where it is when they don't."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from worker.comfyui.api import ComfyApi, Place, Whereabouts
+from worker.comfyui.link import Link, LinkLost, Mailbox
+from worker.comfyui.messages import (
+    Executed,
+    Executing,
+    ExecutionError,
+    ExecutionInterrupted,
+    RunMessage,
+    Status,
+)
+from worker.errors import Detail, EngineUnavailable, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
+from worker.graph.prompt import Prompt, title
+
+Hear = Callable[[RunMessage], None]
+Outputs = dict[str, dict[str, Any]]
+"""What the nodes of a run reported, by node id, in ComfyUI's own shape."""
+
+DEAF_POLL_S = 1.0
+"""How often a run without events asks, when no `Status` of another job wakes it sooner."""
+UNREACHABLE_RETRY_S = 0.5
+STALLED_ASKS = 3
+"""A prompt that waits while nothing runs, seen this often in a row: ComfyUI's worker thread is dead."""
+
+
+class EngineForgotError(Exception):
+    """ComfyUI was restarted and knows nothing of the prompt any more."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Follows one submitted prompt.
+
+    Healthy: frames come, the end is `executing` with node None, and the outputs are those of the `executed` frames.
+    The socket broke (`deaf`): frames will never come again, so each broadcast `Status` of the new socket, and the
+    clock, make it ask. Silent: a long node, or one of ComfyUI's traps; asking tells which.
+    """
+
+    prompt_id: str
+    prompt: Prompt
+    api: ComfyApi
+    link: Link
+    mailbox: Mailbox
+    silence_s: float
+    lost_s: float
+    """How long ComfyUI may be out of reach before the job is given up."""
+    hear: Hear
+    submitted_at: float
+    deaf: bool = False
+    stalled: int = 0
+
+    async def follow(self) -> Outputs:
+        """Returns the outputs.
+
+        Raises NodeFailed, OutOfMemory, RemovedByOperator, EngineUnavailable, EngineForgotError.
+        """
+        outputs: Outputs = {}
+        while True:
+            message = await self._next()
+            if isinstance(message, Executing) and message.node is None:
+                return outputs
+            if message is None or (self.deaf and isinstance(message, Status)):
+                found = await self._ask()
+                if found is not None:
+                    return found
+            else:
+                self._take(message, outputs)
+
+    def _take(self, message: RunMessage | Status | LinkLost, outputs: Outputs) -> None:
+        match message:
+            case ExecutionError():
+                raise failure(message, self.prompt)
+            case ExecutionInterrupted():
+                raise RemovedByOperator("the job was interrupted inside ComfyUI")
+            case LinkLost():
+                self.deaf = True
+            case Status():
+                pass
+            case Executed(node=node, output=output):
+                outputs[node] = dict(output)
+                self.hear(message)
+            case _:
+                self.hear(message)
+
+    async def _next(self) -> RunMessage | Status | LinkLost | None:
+        """The next thing heard, or None after a silence."""
+        try:
+            async with asyncio.timeout(DEAF_POLL_S if self.deaf else self.silence_s):
+                return await self.mailbox.messages.get()
+        except TimeoutError:
+            return None
+
+    async def _ask(self) -> Outputs | None:
+        """Outputs when the prompt has ended, None while it is under way."""
+        there = await self._locate()
+        if there.place is Place.ENDED:
+            return await self._end_unheard(there)
+        if there.place is Place.ABSENT:
+            if self.deaf:
+                raise EngineForgotError(self.prompt_id)
+            raise RemovedByOperator("the job was deleted from ComfyUI's queue")
+        self.stalled = self.stalled + 1 if there.place is Place.PENDING and there.engine_idle else 0
+        if self.stalled >= STALLED_ASKS:
+            raise EngineUnavailable("ComfyUI accepts prompts but runs none; it has to be restarted")
+        if not self.deaf and self.link.heard_at < self.submitted_at:
+            # Even the broadcast of our own submission did not arrive.
+            await self.link.reopen(self.mailbox.client_id)
+        return None
+
+    async def _end_unheard(self, there: Whereabouts) -> Outputs | None:
+        if not self.deaf:
+            # It may have ended just now, its last frame on the way: give that one more turn of the loop.
+            self.deaf = True
+            return None
+        await self.link.reopen(self.mailbox.client_id)
+        if (error := there.error) is not None:
+            raise failure(error, self.prompt)
+        if there.interrupted:
+            raise RemovedByOperator("the job was interrupted inside ComfyUI")
+        return there.outputs
+
+    async def _locate(self) -> Whereabouts:
+        """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""
+        give_up_at = asyncio.get_running_loop().time() + self.lost_s
+        while True:
+            try:
+                return await self.api.locate(self.prompt_id)
+            except EngineUnavailable:
+                if asyncio.get_running_loop().time() >= give_up_at:
+                    raise
+            self.deaf = True
+            await asyncio.sleep(UNREACHABLE_RETRY_S)
+
+
+def failure(error: ExecutionError, prompt: Prompt) -> WorkerError:
+    """What a node's exception means, by its type alone: its message may be text that a client wrote."""
+    kind = error.exception_type.rsplit(".", 1)[-1]
+    text = f"{kind}: {error.exception_message[:1000]}"
+    name = title(prompt, error.node_id) if error.node_id in prompt else None
+    detail = Detail(text, error.node_id, name, error.node_type)
+    failed = OutOfMemory if kind in {"OutOfMemoryError", "MemoryError"} else NodeFailed
+    return failed(f"node {error.node_id} ({error.node_type}) raised {text}", [detail])

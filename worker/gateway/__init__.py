@@ -1,0 +1,1 @@
+"""The HTTP face of the worker: dialects in, dialects out, one place for errors."""

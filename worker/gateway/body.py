@@ -1,0 +1,76 @@
+"""From the bytes of a request to a job request: JSON, or multipart with the files beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from aiohttp import BodyPartReader, web
+
+from worker.errors import ClientError, InvalidJson, UrlNeedsStorage
+from worker.gateway.dialects import detect
+from worker.gateway.errors import DIALECT, too_large
+from worker.gateway.services import services
+from worker.inputs import check_name
+from worker.job import InputFile, JobRequest, OutputMode
+
+MIB = 1024 * 1024
+REQUEST_PART = "request"
+
+
+async def read_job(request: web.Request) -> JobRequest:
+    """What the client asks for. Remembers the dialect, so that errors are told in it.
+
+    Raises ClientError and its children.
+    """
+    if request.content_type == "multipart/form-data":
+        body, files = await _multipart(request)
+    else:
+        body, files = await request.read(), ()
+    parsed = parse_object(body)
+    dialect = request[DIALECT] = detect(parsed)
+    job = dialect.read(parsed)
+    if job.output_mode is OutputMode.URL and services(request).settings.behind_vast:
+        raise UrlNeedsStorage("no client of Vast's can open this worker's URLs; ask for base64")
+    key = job.key or request.headers.get("Idempotency-Key")
+    digest = hashlib.sha256(body)
+    for file in files:
+        digest.update(file.data)
+    return replace(job, inputs=(*job.inputs, *files), key=key, fingerprint=digest.hexdigest() if key else "")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Raises InvalidJson for anything but a JSON object."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"the body is not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise InvalidJson(f"the body has to be a JSON object, not {type(parsed).__name__}")
+    return parsed
+
+
+async def _multipart(request: web.Request) -> tuple[bytes, tuple[InputFile, ...]]:
+    """The part `request` is the JSON body; every other part is a file, by its own name."""
+    left = services(request).settings.max_body * MIB
+    body: bytes | None = None
+    files: list[InputFile] = []
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or not part.name:
+            raise ClientError("every part of a multipart body needs a name, and none may have parts of its own")
+        data = bytearray()
+        while chunk := await part.read_chunk(MIB):
+            data += chunk
+            left -= len(chunk)
+            if left < 0:
+                raise too_large(services(request).settings.max_body)
+        if part.name == REQUEST_PART:
+            body = bytes(data)
+        else:
+            check_name(part.name)
+            files.append(InputFile(part.name, bytes(data)))
+    if body is None:
+        raise ClientError(f"a multipart body needs the part {REQUEST_PART!r}: the JSON of the request")
+    return body, tuple(files)

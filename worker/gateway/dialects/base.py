@@ -1,0 +1,91 @@
+"""What a dialect is: pure functions from a request body to a job, and from a job to a response body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from worker.comfyui.api import EngineInfo
+from worker.errors import Detail, InvalidField, InvalidWorkflow, UnknownField, WorkerError
+from worker.graph.prompt import Prompt, PromptError, parse_prompt
+from worker.job import Job, JobRequest, JobState, Output
+
+Model = TypeVar("Model", bound=BaseModel)
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A job with what only its answer needs: the files in base64 by output index, the gateway's address, the engine."""
+
+    job: Job
+    data: Mapping[int, str]
+    base_url: str
+    engine: EngineInfo | None
+    local_paths: Mapping[int, str]
+
+    def url(self, output: Output) -> str | None:
+        """Absolute, seen from the client that asks."""
+        return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
+
+    def milliseconds(self, *states: JobState) -> float:
+        return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it."""
+
+    name: str
+    matches: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[Mapping[str, Any]], JobRequest]
+    completed: Callable[[Answer], Body]
+    pending: Callable[[Job, str], Body]
+    failed: Callable[[str | None, WorkerError], Body]
+    request_model: type[BaseModel]
+
+
+def typed(model: type[Model], body: Mapping[str, Any]) -> Model:
+    """The body as a model. Raises UnknownField or InvalidField that name every field, and the nearest known one."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+    details = [_detail(model, problem["loc"], problem["type"], problem["msg"]) for problem in problems]
+    summary = "; ".join(detail.message for detail in details[:3])
+    unknown = all(problem["type"] == "extra_forbidden" for problem in problems)
+    raise UnknownField(summary, details) if unknown else InvalidField(summary, details)
+
+
+def _detail(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> Detail:
+    name = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        near = get_close_matches(name, model.model_fields, n=1)
+        known = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(model.model_fields)}"
+        return Detail(f"unknown field {name!r}", input=name, suggestion=known)
+    return Detail(f"field {name!r}: {message[:1].lower()}{message[1:]}", input=name)
+
+
+def prompt_of(workflow: object) -> Prompt:
+    """Raises InvalidWorkflow, with the node where there is one."""
+    try:
+        return parse_prompt(workflow)
+    except PromptError as error:
+        detail = Detail(error.message, error.node_id, input=error.input_name, suggestion=error.suggestion)
+        raise InvalidWorkflow(error.message, [detail]) from error
+
+
+def in_order(outputs: tuple[Output, ...]) -> list[Output]:
+    """By node, whatever order ComfyUI ran them in, so that the first image is always the same one."""
+    return sorted(
+        outputs,
+        key=lambda output: (
+            [int(part) if part.isdigit() else 0 for part in output.node_id.split(":")],
+            output.node_id,
+            output.index,
+        ),
+    )

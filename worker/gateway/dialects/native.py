@@ -1,0 +1,127 @@
+"""Our own shape: a workflow in, typed outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.errors import WorkerError
+from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
+from worker.inputs import read_input
+from worker.job import Job, JobRequest, JobState, Output, OutputMode
+
+
+class NativeRequest(BaseModel):
+    """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format: node id -> class_type, inputs.")
+    inputs: dict[str, str] = Field(
+        default_factory=dict, description="Files by the name that the workflow uses: base64 or a data URI."
+    )
+    output_format: Literal["base64", "url"] = Field("base64", description="Outputs in the answer, or by URL.")
+    id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
+    timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
+
+
+class NativeOutput(BaseModel):
+    """One output. `data` (base64), `url` and `text` exclude each other; sizes in bytes and pixels."""
+
+    index: int
+    node_id: str
+    kind: str
+    filename: str
+    mime: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    data: str | None = None
+    url: str | None = None
+    text: str | None = None
+
+
+class NativeMetadata(BaseModel):
+    """Times in seconds, except `timings`, which are milliseconds by stage."""
+
+    generation_time: float
+    queue_time: float
+    gpu_used: str
+    engine: str
+    workload: float
+    timings: dict[str, float]
+
+
+class NativeResult(BaseModel):
+    """Body of a successful answer. `image` is the first image: base64 or URL."""
+
+    status: Literal["success"] = "success"
+    id: str
+    image: str | None = None
+    outputs: list[NativeOutput]
+    metadata: NativeMetadata
+
+
+def read(body: Mapping[str, Any]) -> JobRequest:
+    request = typed(NativeRequest, body)
+    return JobRequest(
+        prompt=dict(prompt_of(request.workflow)),
+        inputs=tuple(read_input(name, text) for name, text in request.inputs.items()),
+        output_mode=OutputMode(request.output_format),
+        key=request.id,
+        timeout_s=request.timeout_s,
+    )
+
+
+def output(answer: Answer, item: Output) -> NativeOutput:
+    return NativeOutput(
+        index=item.index,
+        node_id=item.node_id,
+        kind=item.kind,
+        filename=item.filename,
+        mime=item.mime,
+        bytes=item.size,
+        sha256=item.sha256,
+        width=item.width,
+        height=item.height,
+        duration_s=item.duration_s,
+        data=answer.data.get(item.index),
+        url=answer.url(item),
+        text=item.text,
+    )
+
+
+def completed(answer: Answer) -> Body:
+    outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
+    image = next((found.data or found.url for found in outputs if found.kind == "image"), None)
+    result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
+    return result.model_dump(exclude_none=True)
+
+
+def _metadata(answer: Answer) -> NativeMetadata:
+    stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
+    timings = {f"{state.value}_ms": answer.milliseconds(state) for state in stages}
+    engine = answer.engine
+    return NativeMetadata(
+        generation_time=answer.milliseconds(JobState.GENERATING) / 1000,
+        queue_time=answer.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING) / 1000,
+        gpu_used=engine.device if engine else "unknown",
+        engine="embedded" if engine and engine.embedded else f"comfyui {engine.version if engine else 'unknown'}",
+        workload=answer.job.workload,
+        timings={**timings, "total_ms": round(answer.job.elapsed_s * 1000, 2)},
+    )
+
+
+def pending(job: Job, url: str) -> Body:
+    return {"status": "pending", "state": job.state.value, "id": job.id, "token": job.token, "url": url}
+
+
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    return {"status": "error", "id": job_id, "error": error.as_dict()}
+
+
+DIALECT = Dialect("native", lambda _: True, read, completed, pending, failed, NativeRequest)

@@ -1,0 +1,69 @@
+"""The shape of RunPod's worker-comfyui, so that its clients need no change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.errors import WorkerError
+from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
+from worker.inputs import read_input
+from worker.job import Job, JobRequest
+
+
+class RunpodImage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    image: str = Field(description="base64 or a data URI")
+
+
+class RunpodInput(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format.")
+    images: list[RunpodImage] | None = None
+
+
+class RunpodRequest(BaseModel):
+    """`{"input": {...}}`. Unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: RunpodInput
+
+
+def matches(body: Mapping[str, Any]) -> bool:
+    inner = body.get("input")
+    return isinstance(inner, Mapping) and "workflow" in inner
+
+
+def read(body: Mapping[str, Any]) -> JobRequest:
+    request = typed(RunpodRequest, body).input
+    return JobRequest(
+        prompt=dict(prompt_of(request.workflow)),
+        inputs=tuple(read_input(image.name, image.image) for image in request.images or ()),
+        dialect="runpod",
+    )
+
+
+def completed(answer: Answer) -> Body:
+    """Everything is under `images`, videos and sounds too: the rival drops them, its users ask for them."""
+    files = [output for output in in_order(answer.job.outputs) if output.index in answer.data]
+    images = [{"filename": file.filename, "type": "base64", "data": answer.data[file.index]} for file in files]
+    return {"images": images} if images else {"images": [], "status": "success_no_images"}
+
+
+def pending(job: Job, url: str) -> Body:
+    return {"status": "pending", "id": job.id, "token": job.token, "url": url}
+
+
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    details = [detail.message for detail in error.details]
+    body: Body = {"error": error.message, "error_info": error.as_dict(), "id": job_id}
+    return {**body, "details": details} if details else body
+
+
+DIALECT = Dialect("runpod", matches, read, completed, pending, failed, RunpodRequest)

@@ -1,0 +1,121 @@
+"""The shape of Vast's stock ComfyUI template, field for field, so that its clients need no change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.errors import InvalidField, JobCancelled, NotSupported, WorkerError
+from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
+from worker.job import Job, JobRequest, JobState, Output, OutputMode
+
+
+class VastInput(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    request_id: str = ""
+    workflow_json: dict[str, Any] = Field(default_factory=dict, description="The workflow in ComfyUI's API format.")
+    modifier: str = ""
+    modifications: dict[str, Any] = Field(default_factory=dict)
+    s3: dict[str, Any] | None = None
+    webhook: dict[str, Any] | None = None
+    return_outputs_as_base64: bool = False
+
+
+class VastRequest(BaseModel):
+    """`{"input": {...}}`. Unknown fields are ignored, as the stock template does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: VastInput
+
+
+def matches(body: Mapping[str, Any]) -> bool:
+    inner = body.get("input")
+    return isinstance(inner, Mapping) and "workflow" not in inner
+
+
+def read(body: Mapping[str, Any]) -> JobRequest:
+    request = typed(VastRequest, body).input
+    if request.workflow_json and request.modifier:
+        raise InvalidField("'workflow_json' and 'modifier' exclude each other")
+    if not request.workflow_json and not request.modifier:
+        raise InvalidField("either 'workflow_json' or 'modifier' is needed")
+    for name, given in (
+        ("modifier", request.modifier),
+        ("s3", _filled(request.s3)),
+        ("webhook", _filled(request.webhook)),
+    ):
+        if given:
+            raise NotSupported(f"{name!r} is not supported by this version of the worker")
+    return JobRequest(
+        prompt=dict(prompt_of(request.workflow_json)),
+        output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else OutputMode.NONE,
+        dialect="vast",
+        key=request.request_id or None,
+    )
+
+
+def _filled(section: Mapping[str, Any] | None) -> bool:
+    """Stock clients send these sections with empty strings when they mean none."""
+    return any(section.get(key) for key in ("bucket_name", "access_key_id", "url")) if section else False
+
+
+def completed(answer: Answer) -> Body:
+    outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
+    body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
+    return {**body, "timings": _timings(answer)}
+
+
+def _output(answer: Answer, output: Output) -> Body:
+    body: Body = {
+        "filename": output.filename,
+        "local_path": answer.local_paths.get(output.index, ""),
+        "type": output.folder,
+        "subfolder": output.subfolder,
+        "node_id": output.node_id,
+        "output_type": output.reported_as if output.text is None else "text",
+    }
+    if output.index in answer.data:
+        body |= {"data": answer.data[output.index], "mimetype": output.mime}
+    if output.text is not None:
+        body |= {"text": output.text}
+    return body
+
+
+def _timings(answer: Answer) -> Body:
+    job, before = answer.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+    return {
+        "queued_at_ms": round(job.created_at * 1000),
+        "preprocess_ms": answer.milliseconds(*before),
+        "generation_ms": answer.milliseconds(JobState.GENERATING),
+        "postprocess_ms": answer.milliseconds(JobState.DELIVERING),
+        "completed_at_ms": round((job.created_at + job.elapsed_s) * 1000),
+        "total_ms": round(job.elapsed_s * 1000, 2),
+    }
+
+
+def pending(job: Job, url: str) -> Body:
+    body = _envelope(job.id, "pending", "Request accepted", [])
+    return {**body, "token": job.token, "url": url}
+
+
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    status = "cancelled" if isinstance(error, JobCancelled) else "failed"
+    return {**_envelope(job_id or "", status, error.message, []), "error": error.as_dict()}
+
+
+def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Body:
+    return {
+        "id": job_id,
+        "message": message,
+        "status": status,
+        "comfyui_response": {},
+        "output": outputs,
+        "timings": {},
+    }
+
+
+DIALECT = Dialect("vast", matches, read, completed, pending, failed, VastRequest)

@@ -1,0 +1,56 @@
+"""The one place where an exception becomes a response, in the shape of the dialect that was asked in."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from worker.errors import BodyTooLarge, ClientError, InternalError, MethodNotAllowed, NotFound, WorkerError
+from worker.gateway.dialects import NATIVE, Dialect
+from worker.gateway.services import json_response, services
+
+log = logging.getLogger(__name__)
+
+DIALECT = web.RequestKey("dialect", Dialect)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except WorkerError as error:
+        return error_response(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return error_response(request, _translated(request, error))
+    except Exception:
+        log.exception("%s %s failed in a way nobody expected", request.method, request.path)
+        return error_response(request, InternalError("an unexpected error in the worker"))
+
+
+def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
+    body = request.get(DIALECT, NATIVE).failed(job_id, error)
+    headers = {"Retry-After": f"{error.retry_after_s:g}"} if error.retry_after_s else None
+    return json_response(body, status_of(error, services(request).settings.behind_vast), headers)
+
+
+def status_of(error: WorkerError, behind_vast: bool) -> int:
+    """Vast's client sends a 500 again without end, and our bug would come with it each time."""
+    return 422 if behind_vast and error.status == 500 else error.status
+
+
+def _translated(request: web.Request, error: web.HTTPException) -> WorkerError:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return too_large(services(request).settings.max_body)
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound(f"no route {request.path}; GET /openapi.json lists them")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(f"{request.method} {request.path}: use {', '.join(sorted(error.allowed_methods))}")
+    return ClientError(error.reason)
+
+
+def too_large(max_body_mib: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {max_body_mib} MiB (WORKER_MAX_BODY_MIB)")

@@ -1,0 +1,45 @@
+"""The ways to ask for work: wait for it, come back for it, or watch it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from worker.gateway.answers import job_response, pending_response
+from worker.gateway.body import read_job
+from worker.gateway.services import services
+from worker.gateway.sse import stream_events
+from worker.graph.workload import workload
+from worker.job import Job
+
+
+async def generate_sync(request: web.Request) -> web.Response:
+    """`POST /generate/sync`: the result, or 202 when it takes longer than `sync_limit_s`."""
+    found = services(request)
+    job = await accept(request)
+    async with found.registry.waiting(job):
+        try:
+            async with asyncio.timeout(found.settings.sync_limit_s or None):
+                await found.registry.ended(job)
+        except TimeoutError:
+            job.detached = True
+    return await job_response(request, job)
+
+
+async def generate(request: web.Request) -> web.Response:
+    """`POST /generate`: 202 at once, with the token that opens the result."""
+    job = await accept(request)
+    job.detached = True
+    return pending_response(request, job)
+
+
+async def generate_stream(request: web.Request) -> web.StreamResponse:
+    """`POST /generate/stream`: every event as it happens, the last one is the result."""
+    job = await accept(request)
+    return await stream_events(request, job)
+
+
+async def accept(request: web.Request) -> Job:
+    job_request = await read_job(request)
+    return services(request).registry.accept(job_request, workload(job_request.prompt, None))

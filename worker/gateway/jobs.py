@@ -1,0 +1,81 @@
+"""A job after it was accepted: its state, its outputs, its events, its end. Everything needs the job's token."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from worker.errors import NotFound
+from worker.gateway.answers import job_response
+from worker.gateway.dialects import VAST
+from worker.gateway.services import json_response, services
+from worker.gateway.sse import stream_events
+from worker.job import Job, JobState
+
+
+async def get_job(request: web.Request) -> web.Response:
+    """`GET /jobs/{id}`: the result, the error, or 202 with the state."""
+    return await job_response(request, _job(request))
+
+
+async def get_stock_result(request: web.Request) -> web.Response:
+    """`GET /result/{id}`: the same in the stock template's shape."""
+    return await job_response(request, _job(request), VAST)
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """`GET /jobs/{id}/events`."""
+    return await stream_events(request, _job(request))
+
+
+async def cancel_job(request: web.Request) -> web.Response:
+    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI has let go of the job."""
+    job = _job(request)
+    cancelled = await services(request).registry.cancel(job)
+    return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
+
+
+async def get_output(request: web.Request) -> web.StreamResponse:
+    """`GET /jobs/{id}/outputs/{n}`: streamed from disk, with ranges."""
+    job = _job(request)
+    index = request.match_info["n"]
+    output = next((found for found in job.outputs if str(found.index) == index), None)
+    if output is None:
+        raise NotFound(f"job {job.id!r} has no output {index!r}")
+    if output.text is not None:
+        return web.Response(text=output.text, headers={"X-Content-Type-Options": "nosniff"})
+    path = services(request).outputs.path(job, output)
+    if not await asyncio.to_thread(path.is_file):
+        raise NotFound(f"output {index!r} of job {job.id!r} is gone")
+    return web.FileResponse(
+        path,
+        headers={
+            hdrs.CONTENT_TYPE: output.mime,
+            hdrs.CONTENT_DISPOSITION: f"inline; filename*=UTF-8''{quote(output.filename)}",
+            # A workflow may save anything: a browser must not run it as a page of this origin.
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "sandbox",
+        },
+    )
+
+
+async def queue_info(request: web.Request) -> web.Response:
+    """`GET /queue-info`, the stock template's three queues."""
+    count = services(request).registry.count
+    return json_response(
+        {
+            "preprocess_queue_size": count(JobState.QUEUED, JobState.PREPARING),
+            "generation_queue_size": count(JobState.WAITING, JobState.GENERATING),
+            "postprocess_queue_size": count(JobState.DELIVERING),
+        }
+    )
+
+
+def _job(request: web.Request) -> Job:
+    """Raises NotFound unless the request carries the job's token: `Authorization: Bearer` or `?token=`."""
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "bearer":
+        token = request.query.get("token", "")
+    return services(request).registry.find(request.match_info["id"], token.strip())

@@ -1,0 +1,67 @@
+"""What the worker says about itself."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from aiohttp import web
+
+from worker import __version__
+from worker.errors import EngineUnavailable
+from worker.gateway.dialects import BY_NAME
+from worker.gateway.openapi import document
+from worker.gateway.services import json_response, services
+
+
+async def health(request: web.Request) -> web.Response:
+    """`GET /health`: this process answers. Says nothing about ComfyUI; `/ready` does."""
+    load = services(request).registry.load
+    return json_response({"status": "ok", "version": __version__, "jobs": load.jobs})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """`GET /ready`: a job sent now would run."""
+    found = services(request)
+    found.registry.admit()
+    if not found.engine.connected:
+        raise EngineUnavailable("ComfyUI is not connected")
+    return json_response({"status": "ready"})
+
+
+async def capabilities(request: web.Request) -> web.Response:
+    """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
+    found = services(request)
+    info, catalog = await found.engine.info(), await found.engine.catalog()
+    settings = found.settings
+    return json_response(
+        {
+            "version": __version__,
+            "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
+            "node_classes": len(catalog),
+            "dialects": list(BY_NAME),
+            "output_formats": ["base64"] if settings.behind_vast else ["base64", "url"],
+            "limits": {
+                "body_mib": settings.max_body,
+                "jobs": settings.max_queue,
+                "job_timeout_s": settings.job_timeout_s,
+                "sync_limit_s": settings.sync_limit_s,
+                "result_ttl_s": settings.result_ttl_s,
+            },
+        }
+    )
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """`GET /openapi.json`."""
+    return json_response(document())
+
+
+async def docs(request: web.Request) -> web.Response:
+    """`GET /docs`: the same for people."""
+    return web.Response(text=_docs_page(), content_type="text/html")
+
+
+@cache
+def _docs_page() -> str:
+    return files("worker.gateway").joinpath("docs.html").read_text("utf-8")

@@ -1,0 +1,51 @@
+"""The table of routes, and the server that listens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from worker.gateway import generate, jobs, meta
+from worker.gateway.body import MIB
+from worker.gateway.errors import errors
+from worker.gateway.services import SERVICES, Services
+
+ROUTES = (
+    web.post("/generate/sync", generate.generate_sync),
+    web.post("/generate", generate.generate),
+    web.post("/generate/stream", generate.generate_stream),
+    web.get("/jobs/{id}", jobs.get_job),
+    web.delete("/jobs/{id}", jobs.cancel_job),
+    web.get("/jobs/{id}/events", jobs.get_events),
+    web.get("/jobs/{id}/outputs/{n}", jobs.get_output),
+    web.get("/result/{id}", jobs.get_stock_result),
+    web.post("/cancel/{id}", jobs.cancel_job),
+    web.get("/queue-info", jobs.queue_info),
+    web.get("/health", meta.health),
+    web.get("/ready", meta.ready),
+    web.get("/capabilities", meta.capabilities),
+    web.get("/openapi.json", meta.openapi),
+    web.get("/docs", meta.docs),
+)
+
+
+def application(services: Services) -> web.Application:
+    app = web.Application(middlewares=[errors], client_max_size=services.settings.max_body * MIB)
+    app[SERVICES] = services
+    app.add_routes(ROUTES)
+    return app
+
+
+@asynccontextmanager
+async def listen(services: Services) -> AsyncIterator[str]:
+    """Serve until the context ends; yields the address. A client that leaves cancels its handler."""
+    runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        settings = services.settings
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        yield f"http://{settings.host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

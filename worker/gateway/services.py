@@ -1,0 +1,40 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from worker.comfyui.client import ComfyClient
+from worker.observers.replay import Replay
+from worker.outputs import Outputs
+from worker.registry import Registry
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    registry: Registry
+    engine: ComfyClient
+    outputs: Outputs
+    replay: Replay
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+def services(request: web.Request) -> Services:
+    return request.app[SERVICES]
+
+
+def base_url(request: web.Request) -> str:
+    """Where the client reaches this gateway: as the operator says, else as the client asked."""
+    return services(request).settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401
+    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")

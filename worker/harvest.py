@@ -1,0 +1,66 @@
+"""The outputs of one run, taken one by one while it still runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from worker.comfyui.messages import Preview
+from worker.comfyui.run import Outputs as NodeOutputs
+from worker.job import Job, Output
+from worker.outputs import Outputs, Report, reports
+
+Ready = Callable[[Output], None]
+
+
+class Harvest:
+    """Each file is taken as soon as its node reports it, at the same time as the nodes after it run."""
+
+    def __init__(self, outputs: Outputs, job: Job, ready: Ready) -> None:
+        self._outputs = outputs
+        self._job = job
+        self._ready = ready
+        self._seen: set[Report] = set()
+        self._tasks: list[asyncio.Task[Output]] = []
+
+    def node_finished(self, node_id: str, output: dict[str, object]) -> None:
+        """Take what the node reports; previews wait for `finish`."""
+        for report in reports(node_id, output):
+            if report.lasting:
+                self._take(report)
+
+    def picture_sent(self, picture: Preview) -> None:
+        self._start(self._outputs.keep(self._job, len(self._tasks), picture))
+
+    async def finish(self, reported: NodeOutputs) -> tuple[Output, ...]:
+        """Take what was not heard of, and wait for all. Previews count only where nothing lasting was made.
+
+        Raises OutputMissing, EngineUnavailable.
+        """
+        for node_id, output in reported.items():
+            self.node_finished(node_id, output)
+        if not self._tasks:
+            for node_id, output in reported.items():
+                for report in reports(node_id, output):
+                    self._take(report)
+        return tuple(await asyncio.gather(*self._tasks))
+
+    async def abandon(self) -> None:
+        """Stop what is still being taken."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, report: Report) -> None:
+        if report not in self._seen:
+            self._seen.add(report)
+            self._start(self._outputs.take(self._job, len(self._tasks), report))
+
+    def _start(self, taking: Coroutine[None, None, Output]) -> None:
+        task = asyncio.create_task(taking)
+        task.add_done_callback(self._announce)
+        self._tasks.append(task)
+
+    def _announce(self, task: asyncio.Task[Output]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            self._ready(task.result())

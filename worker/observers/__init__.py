@@ -1,0 +1,1 @@
+"""Who listens to a job's events: a family of interchangeable listeners."""

@@ -1,0 +1,66 @@
+"""The last events of each job, in memory, so that a stream can be followed live and resumed where it broke."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from worker.events import Event, JobFinished, JobForgotten, PreviewReady
+from worker.job import Job
+
+KEPT = 2000
+"""Events of one job; a run of more steps than this can be resumed only from its later part."""
+
+
+@dataclass(slots=True)
+class Track:
+    """One job's events with their numbers, counted from 1."""
+
+    events: deque[tuple[int, Event]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    count: int = 0
+    preview: tuple[int, PreviewReady] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def since(self, number: int) -> list[tuple[int, Event]]:
+        """What came after `number`; of previews only the newest, which is all that is worth seeing."""
+        found = [(count, event) for count, event in self.events if count > number]
+        if self.preview and self.preview[0] > number:
+            found.append(self.preview)
+            found.sort(key=lambda numbered: numbered[0])
+        return found
+
+
+class Replay:
+    """An observer; what it keeps of a job lives as long as the job's results."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[str, Track] = {}
+
+    def notify(self, event: Event) -> None:
+        if isinstance(event, JobForgotten):
+            self._tracks.pop(event.job.folder, None)
+            return
+        track = self._tracks.setdefault(event.job.folder, Track())
+        track.count += 1
+        if isinstance(event, PreviewReady):
+            track.preview = (track.count, event)
+        else:
+            track.events.append((track.count, event))
+        track.changed.set()
+        track.changed = asyncio.Event()
+
+    async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, Event]]:
+        """Every event numbered above `after`, then the new ones as they come, up to and including JobFinished."""
+        track = self._tracks.get(job.folder)
+        while track is not None:
+            changed = track.changed
+            for number, event in track.since(after):
+                after = number
+                yield number, event
+                if isinstance(event, JobFinished):
+                    return
+            if job.state.ended and not track.since(after):
+                return
+            await changed.wait()

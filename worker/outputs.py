@@ -1,0 +1,161 @@
+"""What ComfyUI reports as typed outputs: each file taken into the job's own folder the moment its node has finished."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import mimetypes
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from worker.comfyui.api import ComfyApi, FileRef
+from worker.comfyui.messages import Preview
+from worker.errors import OutputMissing
+from worker.job import Job, Output
+
+KINDS = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
+    **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
+    **dict.fromkeys((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"), "audio"),
+    **dict.fromkeys((".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".splat", ".spz", ".ksplat"), "3d"),
+    **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "document"),
+    ".latent": "latent",
+}
+MIME = {
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".flac": "audio/flac",
+    ".opus": "audio/opus",
+    ".glb": "model/gltf-binary",
+}
+SIZED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a node says in words (PreviewAny, SaveText)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing a node reports, and the key it was under."""
+
+    node_id: str
+    key: str
+    item: FileRef | Text
+
+    @property
+    def lasting(self) -> bool:
+        """False for previews, which ComfyUI puts into its temp folder."""
+        return isinstance(self.item, Text) or self.item.folder == "output"
+
+
+def reports(node_id: str, node_output: Mapping[str, Any]) -> Iterator[Report]:
+    """Everything one node reports, under whatever key: packs invent their own, but a file always has a `filename`."""
+    for key, items in node_output.items():
+        for item in items if isinstance(items, list | tuple) else ():
+            if isinstance(item, Mapping) and isinstance(item.get("filename"), str) and item["filename"]:
+                folder = str(item.get("type") or "output")
+                yield Report(node_id, key, FileRef(item["filename"], str(item.get("subfolder") or ""), folder))
+            elif isinstance(item, str) and key == "text":
+                yield Report(node_id, key, Text(item))
+
+
+def kind_of(filename: str) -> str:
+    """image, video, audio, 3d, latent, document or file, by extension: ComfyUI reports videos under `images`."""
+    return KINDS.get(PurePosixPath(filename).suffix.lower(), "file")
+
+
+def mime_of(filename: str) -> str:
+    suffix = PurePosixPath(filename).suffix.lower()
+    return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"
+
+
+class Outputs:
+    """Takes files by hard link where ComfyUI's folder is shared, over HTTP where it isn't."""
+
+    def __init__(self, api: ComfyApi, folder: Path, shared: Path | None) -> None:
+        self._api = api
+        self._folder = folder
+        self._shared = shared
+
+    def path(self, job: Job, output: Output) -> Path:
+        return self._folder / job.folder / f"{output.index}-{output.filename}"
+
+    async def take(self, job: Job, index: int, report: Report) -> Output:
+        """One reported item as an output. Raises OutputMissing when ComfyUI names a file it does not have."""
+        item = report.item
+        if isinstance(item, Text):
+            size = len(item.text.encode())
+            return Output(index, report.node_id, "text", "", mime="text/plain", size=size, text=item.text)
+        name = PurePosixPath(item.filename.replace("\\", "/")).name
+        output = Output(
+            index, report.node_id, kind_of(name), name, item.subfolder, item.folder, report.key, mime_of(name)
+        )
+        path = self.path(job, output)
+        if self._shared is not None and item.folder == "output":
+            return await asyncio.to_thread(_link, self._shared, item, path, output)
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        await self._api.download(item, path)
+        return await asyncio.to_thread(measured, path, output)
+
+    async def keep(self, job: Job, index: int, preview: Preview) -> Output:
+        """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
+        extension = mimetypes.guess_extension(preview.mime) or ".png"
+        output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
+        return await asyncio.to_thread(_write, self.path(job, output), preview.data, output)
+
+    async def remove(self, job: Job) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder / job.folder, ignore_errors=True)
+
+
+def _link(shared: Path, item: FileRef, path: Path, output: Output) -> Output:
+    """The job holds a link of its own, because ComfyUI may delete or overwrite the file at any time."""
+    base = shared.resolve()
+    source = (base / item.subfolder / item.filename).resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if not source.is_relative_to(base) or not source.is_file():
+            raise FileNotFoundError(source)
+        os.link(source, path)
+    except FileNotFoundError as error:
+        raise OutputMissing(f"ComfyUI reported {item.filename!r} but the file is not there") from error
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
+            raise
+        shutil.copyfile(source, path)  # another file system, or one without hard links
+    return measured(path, output)
+
+
+def _write(path: Path, data: bytes, output: Output) -> Output:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return measured(path, output)
+
+
+def measured(path: Path, output: Output) -> Output:
+    """With size, hash and, for pictures, dimensions; reads the file in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    width, height = dimensions(path)
+    return replace(output, size=path.stat().st_size, sha256=digest, width=width, height=height)
+
+
+def dimensions(path: Path) -> tuple[int | None, int | None]:
+    """Width and height in pixels from a picture's header; (None, None) for anything else."""
+    if path.suffix.lower() not in SIZED:
+        return None, None
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:  # reads the header only, whatever the picture's size
+            return picture.size
+    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None, None

@@ -1,0 +1,133 @@
+"""A job's way: prepare, generate, deliver. This is the story; everything else is detail."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from random import SystemRandom
+
+from worker.comfyui.client import ComfyClient
+from worker.comfyui.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
+from worker.errors import InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
+from worker.events import JobFinished, NodeStarted, Observers, OutputReady, PreviewReady, StateChanged, StepDone
+from worker.graph.prefix import fresh_prefixes
+from worker.graph.prompt import Prompt, draw_random_integers, title
+from worker.harvest import Harvest
+from worker.inputs import Inputs
+from worker.job import Job, JobState, Output, OutputMode
+from worker.outputs import Outputs
+from worker.storage.base import Storage
+
+log = logging.getLogger(__name__)
+
+SENDS_ITS_PICTURE = "SaveImageWebsocket"
+"""The one class whose result comes as a preview frame instead of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """`places` are the engine's: one for the job that runs, a few for prepared ones that wait behind it, in ComfyUI."""
+
+    engine: ComfyClient
+    inputs: Inputs
+    outputs: Outputs
+    storage: Storage
+    observers: Observers
+    places: asyncio.Semaphore
+
+    async def run(self, job: Job, timeout_s: float) -> None:
+        """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                prompt = await self._prepare(job)
+                async with self.places:
+                    outputs = await self._generate(job, prompt)
+                await self._deliver(job, outputs)
+        except TimeoutError:
+            self._fail(job, JobTimeout(f"the job did not end within {timeout_s:g} s"))
+        except WorkerError as error:
+            self._fail(job, error)
+        except asyncio.CancelledError:
+            self._fail(job, JobCancelled("the job was cancelled"))
+            raise
+        except Exception:
+            log.exception("job %s failed in a way nobody expected", job.id)
+            self._fail(job, InternalError("an unexpected error in the worker"))
+        else:
+            self._enter(job, JobState.COMPLETED)
+        finally:
+            self.observers.notify(JobFinished(job))
+
+    def cancelled_unstarted(self, job: Job) -> None:
+        """End a job whose task was cancelled before its first step."""
+        self._fail(job, JobCancelled("the job was cancelled"))
+        self.observers.notify(JobFinished(job))
+
+    async def _prepare(self, job: Job) -> Prompt:
+        self._enter(job, JobState.PREPARING)
+        prompt = draw_random_integers(job.request.prompt, SystemRandom())
+        prompt = await self.inputs.prepare(job, prompt)
+        self._enter(job, JobState.WAITING)
+        return prompt
+
+    async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
+        """A reported file that is gone came out of ComfyUI's cache: it is made again under another name."""
+        try:
+            return await self._harvest(job, prompt)
+        except OutputMissing:
+            again = fresh_prefixes(prompt)
+            if again is None:
+                raise
+            return await self._harvest(job, again)
+
+    async def _harvest(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
+        harvest = Harvest(self.outputs, job, lambda output: self.observers.notify(OutputReady(job, output)))
+        try:
+            reported = await self.engine.run(prompt, lambda message: self._hear(job, prompt, harvest, message))
+            return await harvest.finish(reported)
+        finally:
+            await harvest.abandon()
+
+    async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
+        self._enter(job, JobState.DELIVERING)
+        if job.request.output_mode is OutputMode.URL:
+            outputs = tuple([await self._stored(job, output) for output in outputs])
+        job.outputs = outputs
+
+    async def _stored(self, job: Job, output: Output) -> Output:
+        if output.text is not None:
+            return output
+        return replace(output, url=await self.storage.put(job, output, self.outputs.path(job, output)))
+
+    def _hear(self, job: Job, prompt: Prompt, harvest: Harvest, message: RunMessage) -> None:
+        match message:
+            case ExecutionStart() if job.state is JobState.WAITING:
+                self._enter(job, JobState.GENERATING)
+            case Executing(node=str(node)):
+                self.observers.notify(NodeStarted(job, node, _class(prompt, node), _title(prompt, node)))
+            case Progress(node=str(node), value=value, maximum=maximum):
+                self.observers.notify(StepDone(job, node, value, maximum))
+            case Preview() if _class(prompt, message.node) == SENDS_ITS_PICTURE:
+                harvest.picture_sent(message)
+            case Preview(node=node, mime=mime, data=data):
+                self.observers.notify(PreviewReady(job, node, mime, data))
+            case Executed(node=node, output=output):
+                harvest.node_finished(node, dict(output))
+
+    def _enter(self, job: Job, state: JobState) -> None:
+        job.advance(state)
+        self.observers.notify(StateChanged(job, state))
+
+    def _fail(self, job: Job, error: WorkerError) -> None:
+        job.error = error
+        self._enter(job, JobState.CANCELLED if isinstance(error, JobCancelled) else JobState.FAILED)
+
+
+def _class(prompt: Prompt, node_id: str) -> str:
+    """Empty for a node that another one expanded into: it stands in no workflow."""
+    return prompt[node_id]["class_type"] if node_id in prompt else ""
+
+
+def _title(prompt: Prompt, node_id: str) -> str:
+    return title(prompt, node_id) if node_id in prompt else node_id

@@ -1,0 +1,1 @@
+"""Where outputs go: a family of interchangeable places."""

@@ -1,0 +1,16 @@
+"""What a place for outputs is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from worker.job import Job, Output
+
+
+class Storage(Protocol):
+    """A place that gives an output an address of its own."""
+
+    async def put(self, job: Job, output: Output, path: Path) -> str:
+        """Store the file at `path` and return its URL; one that begins with a slash is the gateway's."""
+        ...
