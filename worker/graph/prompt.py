@@ -82,8 +82,9 @@ def is_link(value: Json) -> bool:
 def links(node: Node) -> Iterator[tuple[str, str, int]]:
     """Yield (input, source node id, source slot) for each linked input."""
     for name, value in node["inputs"].items():
-        match value:
-            case [str(source), int(slot)]:
+        if isinstance(value, list) and len(value) == 2:
+            source, slot = value
+            if isinstance(source, str) and isinstance(slot, int):
                 yield name, source, slot
 
 

@@ -1,0 +1,42 @@
+"""Numbers that a prompt gives, directly or through a link to a node that only holds one."""
+
+from __future__ import annotations
+
+import math
+
+from worker.graph.json_value import Json
+from worker.graph.prompt import Node, Prompt
+
+LARGEST = 1e6  # keeps products of wild values finite
+HOLDERS = ("value", "int", "float", "number", "Number")  # what nodes that hold a number call it
+FARTHEST = 8  # links from a number to where it stands
+
+
+def plain_number(value: Json) -> float | None:
+    """Read a finite number from 0 to `LARGEST`, also from a text as ComfyUI does; None for anything else."""
+    if isinstance(value, str) and len(value) < 32:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, int | float) or math.isnan(value):
+        return None
+    return float(min(max(value, 0), LARGEST))
+
+
+def number(prompt: Prompt, node: Node, *names: str) -> float | None:
+    """Return the first of these inputs that is a number, looking through links to nodes that hold one."""
+    inputs = node["inputs"]
+    for name in names:
+        if name in inputs and (value := _follow(prompt, inputs[name], name, FARTHEST)) is not None:
+            return value
+    return None
+
+
+def _follow(prompt: Prompt, value: Json, name: str, hops: int) -> float | None:
+    match value:
+        case [str(source), int()] if hops and source in prompt:
+            inputs = prompt[source]["inputs"]
+            held = next((held for held in (name, *HOLDERS) if held in inputs), None)
+            return _follow(prompt, inputs[held], name, hops - 1) if held else None
+    return plain_number(value)
