@@ -1,0 +1,95 @@
+"""Takes out of two JSON values what differs from run to run: times, paths, tracebacks and the order of sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from tests.conformance.names import Names
+from worker.graph.json_value import Json, JsonObject
+
+TIMES = frozenset({"timestamp", "create_time", "execution_start_time", "execution_end_time", "t"})
+UNORDERED = frozenset({"executed", "nodes", "dependent_outputs", "current_outputs", "errors"})
+"""ComfyUI makes these lists from sets, or in the order in which it met the nodes of one."""
+COUNTERS = frozenset({"number", "priority"})
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:[\w.\-]+/)*[\w.\-]+")
+INTERRUPTED = frozenset({"prompt_id", "node_id", "node_type", "executed", "timestamp"})
+"""The keys of what is said about an interrupted job: at which node it stopped, time decides."""
+
+
+def expected(recorded: Json, names: Names) -> Json:
+    """A recorded value as the replay should say it."""
+    return normal(_shifted(names.replayed_json(recorded), names))
+
+
+def normal(value: Json, key: str = "") -> Json:
+    if isinstance(value, dict):
+        return {name: normal(child, name) for name, child in _simplified(value).items()}
+    if isinstance(value, list):
+        if key == "traceback":
+            return "<traceback>"
+        if _is_queue_item(value):
+            value = [*value[:4], _sorted(value[4])]
+        return _sorted([normal(child) for child in value]) if key in UNORDERED else [normal(child) for child in value]
+    if isinstance(value, str) and key in {"exception_message", "details", "message"}:
+        return MACHINE_PATH.sub("<path>", value)
+    return "<time>" if key in TIMES and isinstance(value, int | float | str) else value
+
+
+def differences(recorded: Json, replayed: Json, place: str = "$") -> Iterator[tuple[str, Json, Json]]:
+    """Where two normal values differ: place, recorded, replayed."""
+    if isinstance(recorded, dict) and isinstance(replayed, dict):
+        for key in recorded.keys() | replayed.keys():
+            if key not in replayed or key not in recorded:
+                yield f"{place}.{key}", recorded.get(key, "<absent>"), replayed.get(key, "<absent>")
+            else:
+                yield from differences(recorded[key], replayed[key], f"{place}.{key}")
+    elif isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
+        for index, (old, new) in enumerate(zip(recorded, replayed, strict=True)):
+            yield from differences(old, new, f"{place}[{index}]")
+    elif recorded != replayed or type(recorded) is not type(replayed):
+        yield place, recorded, replayed
+
+
+def shape(value: Json) -> Json:
+    """Keys and types only, for what describes a machine."""
+    if isinstance(value, dict):
+        return {key: shape(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__
+
+
+def _simplified(value: JsonObject) -> JsonObject:
+    if value.keys() == INTERRUPTED:
+        return {"prompt_id": value["prompt_id"]}
+    inputs = value.get("current_inputs")
+    if isinstance(inputs, dict):
+        names: list[Json] = [*sorted(inputs)]
+        # Their values are whole tensors and prompts, written out by Python.
+        return {**value, "current_inputs": names}
+    return value
+
+
+def _shifted(value: Json, names: Names, key: str = "") -> Json:
+    """With the prompt numbers as the replay counts them."""
+    if isinstance(value, dict):
+        return {name: _shifted(child, names, name) for name, child in value.items()}
+    if isinstance(value, list):
+        shifted = [_shifted(child, names) for child in value]
+        return [names.number(value[0]), *shifted[1:]] if _is_queue_item(value) else shifted
+    return names.number(value) if key in COUNTERS else value
+
+
+def _is_queue_item(value: list[Any]) -> bool:
+    """[number, prompt id, prompt, extra data, outputs to execute]"""
+    return len(value) == 5 and isinstance(value[1], str) and isinstance(value[4], list) and isinstance(value[2], dict)
+
+
+def _sorted(values: Json) -> Json:
+    if not isinstance(values, list):
+        return values
+    return sorted(values, key=lambda value: orjson.dumps(value, option=orjson.OPT_SORT_KEYS))

@@ -1,0 +1,223 @@
+"""Drives an engine through a recorded session: the same requests in the same order, after the same frames."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+import aiohttp
+from yarl import URL
+
+from tests.conformance.engines import Engine
+from tests.conformance.names import Names, prompt_of
+from tests.conformance.props import deleted, placed, sent_signal
+from tests.conformance.sockets import Sockets
+from tests.conformance.transcript import (
+    Body,
+    Connect,
+    Event,
+    Frame,
+    Http,
+    Leave,
+    Lost,
+    Note,
+    Received,
+    Request,
+    Response,
+    Send,
+    TextFrame,
+    Transcript,
+)
+
+SHORTEST_PAUSE_S = 0.15
+LONGEST_PAUSE_S = 0.25
+"""A recorded silence is kept up to this: long enough for a server to have done what it does on its own."""
+POLL_S = 0.02
+QUIET_S = 0.05
+"""How long a client listens for frames beyond the recorded ones before it leaves."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the engine did: an answer for each recorded request (None: nobody answered), and frames by client."""
+
+    names: Names
+    answers: list[tuple[Http, Response | None]] = field(default_factory=list)
+    frames: dict[str, list[Frame]] = field(default_factory=dict)
+    lost: dict[str, int | None] = field(default_factory=dict)
+    vain: dict[str, str] = field(default_factory=dict)
+    """The first frame of each client that was waited for and never came."""
+
+
+class Replay:
+    """One run of one transcript. `patience_s` is how long a recorded event may take to happen again."""
+
+    def __init__(
+        self, transcript: Transcript, engine: Engine, session: aiohttp.ClientSession, patience_s: float
+    ) -> None:
+        self._transcript = transcript
+        self._engine = engine
+        self._session = session
+        self._sockets = Sockets(session, engine.url)
+        self._patience_s = patience_s
+        self._recorded: dict[str, list[Frame]] = {}
+        self._outcome = Outcome(Names(engine.host))
+
+    async def run(self) -> Outcome:
+        for place, content in placed(self._transcript).items():
+            path = self._engine.base / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        async with self._sockets:
+            for moment in self._transcript.moments:
+                await self._step(moment.event, moment.pause_s)
+            self._learn()
+        self._outcome.frames = self._sockets.frames
+        self._outcome.lost = self._sockets.lost
+        return self._outcome
+
+    async def _step(self, event: Event, pause_s: float) -> None:
+        if isinstance(event, Received):
+            self._recorded.setdefault(event.client, []).append(event.frame)
+        elif isinstance(event, Note):
+            self._note(event.text)
+        else:
+            await self._catch_up()
+            if pause_s >= SHORTEST_PAUSE_S:
+                await asyncio.sleep(min(pause_s, LONGEST_PAUSE_S))
+            await self._act(event)
+
+    async def _act(self, event: Http | Connect | Send | Leave | Lost) -> None:
+        match event:
+            case Http():
+                await self._http(event)
+            case Connect():
+                await self._connect(event)
+            case Send():
+                await self._sockets.send(event.client, event.text)
+            case Leave():
+                await asyncio.sleep(QUIET_S)
+                await self._sockets.leave(event.client, abort=event.abort)
+            case Lost():
+                await self._sockets.until(lambda: event.client in self._sockets.lost, self._patience_s)
+                await self._engine.ended()
+
+    def _note(self, text: str) -> None:
+        """Do what the recorder did beside the wire at this point."""
+        path = deleted(self._transcript, text)
+        if path:
+            (self._engine.base / path).unlink(missing_ok=True)
+        number = sent_signal(text)
+        if number:
+            self._engine.send_signal(number)
+
+    async def _connect(self, event: Connect) -> None:
+        accepted = await self._sockets.connect(event.client, event.path)
+        if not event.accepted and not accepted:
+            await self._engine.start()
+            self._outcome.names.restart()
+
+    async def _http(self, event: Http) -> None:
+        names = self._outcome.names
+        answer = await self._ask(event.request)
+        if _waited_for_history(event):
+            for _ in range(int(self._patience_s / POLL_S)):
+                if answer is None or answer.body.content != b"{}":
+                    break
+                await asyncio.sleep(POLL_S)
+                answer = await self._ask(event.request)
+        if answer is not None and event.response is not None:
+            names.learn_response(event.request, event.response, answer)
+        self._outcome.answers.append((event, answer))
+
+    async def _ask(self, request: Request) -> Response | None:
+        names = self._outcome.names
+        headers = {name: names.requested(value) for name, value in request.headers.items()}
+        try:
+            async with self._session.request(
+                request.method,
+                URL(self._engine.url + names.requested(request.path), encoded=True),
+                headers=headers,
+                data=_form(request) if request.parts else self._body(request),
+                allow_redirects=False,
+            ) as response:
+                content = await response.read()
+                found = {name.lower(): value for name, value in response.headers.items()}
+                return Response(response.status, found, Body(len(content), content))
+        except aiohttp.ClientError:
+            return None
+
+    def _body(self, request: Request) -> bytes | None:
+        return None if request.body is None else self._outcome.names.requested(request.body.decode()).encode()
+
+    async def _catch_up(self) -> None:
+        """Wait until every client has got the frames that it had in the recording by now."""
+        self._learn()
+        for client in self._sockets.clients:
+            # A client that already missed one is not waited for again.
+            patience_s = 0.0 if client in self._outcome.vain else self._patience_s
+            wanted = self._landmarks(client)
+            if not await self._sockets.until(lambda: not self._missing(client, wanted), patience_s):  # noqa: B023
+                self._outcome.vain.setdefault(client, f"{self._missing(client, wanted)}")
+        self._learn()
+
+    def _landmarks(self, client: str) -> Counter[tuple[str, ...]]:
+        """The latest frame of each prompt, and how many statuses."""
+        frames = self._recorded.get(client, [])
+        counted: Counter[tuple[str, ...]] = Counter()
+        latest: dict[str, tuple[str, ...]] = {}
+        for frame in frames:
+            mark = landmark(frame, self._outcome.names.replayed(prompt_of(frame)))
+            if mark:
+                counted[mark] += 1
+                latest[mark[-1] or mark[0]] = mark
+        return Counter({mark: counted[mark] for mark in latest.values()})
+
+    def _missing(self, client: str, wanted: Counter[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
+        here = Counter(landmark(frame, prompt_of(frame)) for frame in self._sockets.frames.get(client, []))
+        return wanted - Counter({mark: count for mark, count in here.items() if mark})
+
+    def _learn(self) -> None:
+        """Match the frames that name things: first statuses of a connection, and outputs of nodes."""
+        names = self._outcome.names
+        for client, recorded in self._recorded.items():
+            here = {naming(frame, prompt_of(frame)): frame for frame in self._sockets.frames.get(client, [])}
+            for frame in recorded:
+                mark = naming(frame, names.replayed(prompt_of(frame)))
+                if mark and mark in here:
+                    names.learn_frame(frame, here[mark])
+
+
+def landmark(frame: Frame, prompt: str) -> tuple[str, ...] | None:
+    """What to wait for: kind, node, step, prompt. None for frames that say where nothing ends."""
+    if not isinstance(frame, TextFrame) or frame.kind in {"progress_state", "logs"}:
+        return None
+    if frame.kind == "executing" and not prompt:
+        return None  # sent to a client that comes back in the middle of a job: which node it is, time decides
+    return (frame.kind, str(frame.data.get("node")), str(frame.data.get("value")), prompt)
+
+
+def naming(frame: Frame, prompt: str) -> tuple[str, str] | None:
+    if not isinstance(frame, TextFrame):
+        return None
+    if frame.kind == "executed":
+        return prompt, str(frame.data["node"])
+    return ("sid", "") if frame.kind == "status" and "sid" in frame.data else None
+
+
+def _waited_for_history(event: Http) -> bool:
+    """The recorder asked for a job's history until there was one, and kept the last answer."""
+    route = event.request.route.removeprefix("/api")
+    return route.startswith("/history/") and event.response is not None and event.response.body.content != b"{}"
+
+
+def _form(request: Request) -> aiohttp.FormData:
+    # Names went over the wire as they are, but for the one with a quote in it, which was percent-encoded.
+    form = aiohttp.FormData(quote_fields=any('"' in (part.filename or "") for part in request.parts))
+    for part in request.parts:
+        if part.filename is None:
+            form.add_field(part.name, part.content.decode())
+        else:
+            form.add_field(part.name, part.content, filename=part.filename, content_type=part.content_type)
+    return form
