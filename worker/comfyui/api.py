@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ QUICK = aiohttp.ClientTimeout(total=10)
 """For routes that answer at once. A cold model load has held ComfyUI's event loop for seconds."""
 SLOW = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 CHUNK = 256 * 1024
+LARGE = 1024 * 1024
 
 
 class Place(StrEnum):
@@ -82,9 +84,12 @@ class ComfyApi:
 
     async def submit(self, prompt: Prompt, prompt_id: str, client_id: str, catalog: Catalog | None = None) -> None:
         """Queue a prompt. Raises InvalidWorkflow, also where ComfyUI takes it in part: 200, with outputs dropped."""
-        # A replaced node class without `_meta` is answered 500 (protocol reference of 0.33, section 1).
-        nodes = {node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}
-        status, answer = await self._post("/prompt", {"prompt": nodes, "prompt_id": prompt_id, "client_id": client_id})
+        body = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
+        status, answer = await self._post("/prompt", body)
+        if status == 500:
+            # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
+            nodes = {node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}
+            status, answer = await self._post("/prompt", {**body, "prompt": nodes})
         problems = answer.get("node_errors") or {}
         if status == 200 and not problems:
             return
@@ -162,7 +167,7 @@ class ComfyApi:
     async def _post(self, path: str, body: object) -> tuple[int, dict[str, Any]]:
         """Status and body; an empty or unreadable body is an empty object (most POST routes answer so)."""
         try:
-            async with self._session.post(self.base_url + path, data=orjson.dumps(body), timeout=QUICK) as answer:
+            async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
                 status, text = answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer POST {path}") from error
@@ -170,3 +175,9 @@ class ComfyApi:
             return status, orjson.loads(text)
         except orjson.JSONDecodeError:
             return status, {}
+
+
+def _payload(body: object) -> bytes | BytesIO:
+    """A large body as a file, which aiohttp sends piece by piece without blocking the loop."""
+    data = orjson.dumps(body)
+    return BytesIO(data) if len(data) > LARGE else data

@@ -1,0 +1,118 @@
+"""The event stream: what it tells, and how it goes on after a break."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import Client, bearer
+from tests.workflows import picture, slow
+
+Events = list[tuple[int, str, dict]]
+
+
+async def read_events(lines: object, limit: int = 10_000) -> Events:
+    """Parse a stream into (id, name, data)."""
+    events: Events = []
+    number, name = 0, ""
+    async for raw in lines:  # type: ignore[attr-defined]
+        line = raw.decode().rstrip("\n")
+        if line.startswith("id: "):
+            number = int(line[4:])
+        elif line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            events.append((number, name, json.loads(line[6:])))
+            if len(events) >= limit:
+                break
+    return events
+
+
+async def test_stream_tells_state_nodes_steps_outputs_and_result(client: Client) -> None:
+    """Each event comes once, in order, and the last one is what the sync route would have answered."""
+    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": slow(0.2, steps=4)}) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        events = await read_events(answer.content)
+    assert [number for number, _, _ in events] == list(range(1, len(events) + 1))
+    names = [name for _, name, _ in events]
+    assert names[0] == "accepted"
+    assert names[-1] == "result"
+    states = [data["state"] for _, name, data in events if name == "state"]
+    assert states == ["preparing", "waiting", "generating", "delivering", "completed"]
+    assert [data["value"] for _, name, data in events if name == "step"][-1] == 4
+    assert "Pause" in [data["title"] for _, name, data in events if name == "node"]
+    result = events[-1][2]
+    assert (result["status"], result["image"]) == ("success", result["outputs"][0]["data"])
+
+
+async def test_output_arrives_before_the_job_has_ended(client: Client) -> None:
+    """An output is told as soon as its node has finished, while later nodes still run."""
+    workflow = slow(0.5)
+    workflow["4"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
+    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
+        events = await read_events(answer.content)
+    names = [name for _, name, _ in events]
+    assert names.count("output") == 2
+    assert names.index("output") < names.index("state", names.index("output"))
+
+
+async def test_resume_after_the_last_event_id(client: Client) -> None:
+    """A client that lost its stream gets exactly what it missed."""
+    _, job = await client.post("/generate", {"workflow": slow(0.4, steps=4)})
+    url = f"{client.app.url}/jobs/{job['id']}/events"
+    async with client.http.get(url, headers=bearer(job["token"])) as answer:
+        first = await read_events(answer.content, limit=4)
+    headers = bearer(job["token"]) | {"Last-Event-ID": str(first[-1][0])}
+    async with client.http.get(url, headers=headers) as answer:
+        rest = await read_events(answer.content)
+    async with client.http.get(url, headers=bearer(job["token"])) as answer:
+        whole = await read_events(answer.content)
+    assert first + rest == whole
+    assert whole[-1][1] == "result"
+
+
+async def test_bad_last_event_id(client: Client) -> None:
+    """A number that is none is refused, not ignored."""
+    _, job = await client.post("/generate", {"workflow": picture()})
+    headers = bearer(job["token"]) | {"Last-Event-ID": "x"}
+    async with client.http.get(f"{client.app.url}/jobs/{job['id']}/events", headers=headers) as answer:
+        assert answer.status == 400
+
+
+async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None:
+    """A stream of a refused workflow ends with the same error as the sync route's."""
+    workflow = {"1": {"class_type": "Nonsense", "inputs": {}}}
+    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
+        events = await read_events(answer.content)
+    assert events[-1][1] == "result"
+    assert events[-1][2]["error"]["code"] == "invalid_workflow"
+
+
+async def test_sampler_previews_are_pictures(client: Client) -> None:
+    """Previews of a sampler come as JPEG with the node's id."""
+    workflow = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
+        "2": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "a lighthouse"}},
+        "3": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "4": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ["1", 0],
+                "positive": ["2", 0],
+                "negative": ["2", 0],
+                "latent_image": ["3", 0],
+                "seed": 5,
+                "steps": 3,
+                "cfg": 7.0,
+                "sampler_name": "euler",
+                "scheduler": "normal",
+                "denoise": 1.0,
+            },
+        },
+        "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+        "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "preview"}},
+    }
+    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
+        events = await read_events(answer.content)
+    previews = [data for _, name, data in events if name == "preview"]
+    assert previews, [name for _, name, _ in events]
+    assert all(data["node_id"] == "4" and data["mime"] == "image/jpeg" for data in previews)

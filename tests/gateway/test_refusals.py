@@ -1,0 +1,123 @@
+"""What can't be done is refused with a status, a code, the place and the cure."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle
+from tests.workflows import picture
+from worker.app import build
+from worker.settings import Settings
+
+REFUSED = [
+    pytest.param(b"", 400, "invalid_json", id="empty"),
+    pytest.param(b"{", 400, "invalid_json", id="broken"),
+    pytest.param(b"[]", 400, "invalid_json", id="a list"),
+    pytest.param(b"null", 400, "invalid_json", id="null"),
+    pytest.param(b"{}", 400, "invalid_field", id="nothing"),
+    pytest.param(b'{"workflow": {}, "workflw": 1}', 400, "unknown_field", id="unknown field"),
+    pytest.param(b'{"workflow": {}, "timeout_s": -1}', 400, "invalid_field", id="negative timeout"),
+    pytest.param(b'{"workflow": {}}', 422, "invalid_workflow", id="no nodes"),
+    pytest.param(b'{"workflow": {"1": {}}}', 422, "invalid_workflow", id="no class"),
+    pytest.param(b'{"workflow": {"1": null}}', 422, "invalid_workflow", id="null node"),
+    pytest.param(b'{"workflow": {"nodes": [], "links": []}}', 422, "invalid_workflow", id="editor format"),
+    pytest.param(
+        b'{"workflow": {"1": {"class_type": "x", "inputs": []}}}', 422, "invalid_workflow", id="inputs a list"
+    ),
+    pytest.param(b'{"input": {}}', 400, "invalid_field", id="stock without a workflow"),
+    pytest.param(b'{"input": {"modifier": "Text2Image"}}', 422, "not_supported", id="modifier"),
+    pytest.param(b'{"input": {"workflow": 3}}', 400, "invalid_field", id="runpod with a number"),
+    pytest.param(b'{"workflow": {}, "id": "../../x"}', 422, "invalid_workflow", id="path as id"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "code"), REFUSED)
+async def test_bad_bodies(client: Client, body: bytes, status: int, code: str) -> None:
+    """Nonsense is told apart, never a 5xx, always with our error object."""
+    async with client.http.post(client.app.url + "/generate/sync", data=body) as answer:
+        found = await answer.json()
+    error = found["error"] if isinstance(found["error"], dict) else found["error_info"]
+    assert (answer.status, error["code"]) == (status, code)
+    assert error["fault"] == "client"
+
+
+async def test_unknown_field_names_the_nearest(client: Client) -> None:
+    """A misspelt field is answered with the field that was meant."""
+    _, body = await client.post("/generate/sync", {"workflow": picture(), "outputformat": "url"})
+    assert "output_format" in body["error"]["details"][0]["suggestion"]
+
+
+async def test_unknown_fields_are_ignored_in_foreign_dialects(client: Client) -> None:
+    """Clients of other servers send what those ignore."""
+    request = {"input": {"workflow_json": picture(), "extra": 1}, "policy": {}}
+    assert (await client.post("/generate/sync", request))[0] == 200
+
+
+@pytest.mark.parametrize("key", ["a/b", "x" * 129, "nul\x00"])
+async def test_bad_ids(client: Client, key: str) -> None:
+    """An id that could be a path, or would not fit into a header, is refused."""
+    status, body = await client.post("/generate/sync", {"workflow": picture(), "id": key})
+    assert (status, body["error"]["code"]) == (400, "invalid_field")
+
+
+@pytest.mark.parametrize("name", ["../x.png", "a/b.png", "a\\b.png", "..", "", "x\x00.png"])
+async def test_bad_input_names(client: Client, name: str) -> None:
+    """A file that could leave the job's folder is refused."""
+    status, body = await client.post("/generate/sync", {"workflow": picture(), "inputs": {name: "AAAA"}})
+    assert (status, body["error"]["code"]) == (400, "invalid_input_file")
+
+
+async def test_input_that_is_not_base64(client: Client) -> None:
+    """A URL, or garbage, is refused by name, with what to send."""
+    status, body = await client.post("/generate/sync", {"workflow": picture(), "inputs": {"a.png": "https://x/a.png"}})
+    assert (status, body["error"]["code"]) == (400, "invalid_input_file")
+    assert "a.png" in body["error"]["message"]
+
+
+async def test_all_problems_of_a_workflow_at_once(client: Client) -> None:
+    """ComfyUI's refusal names node, input and class for each thing that is wrong."""
+    workflow = picture()
+    workflow["1"]["inputs"] |= {"width": -5, "height": "many"}
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert (status, body["error"]["code"]) == (422, "invalid_workflow")
+    places = {(detail["node_id"], detail["class_type"], detail["input"]) for detail in body["error"]["details"]}
+    assert {("1", "EmptyImage", "width"), ("1", "EmptyImage", "height")} <= places
+
+
+async def test_body_above_the_limit_is_413(engine: EngineHandle, tmp_path: Path) -> None:
+    """A large body is refused by size."""
+    async with worker(engine, tmp_path, max_body=1) as client:
+        data = io.BytesIO(b"x" * 1_200_000)
+        answer = await client.http.post(client.app.url + "/generate/sync", data=data)
+        assert (answer.status, (await answer.json())["error"]["code"]) == (413, "body_too_large")
+
+
+async def test_unknown_routes_and_methods(client: Client) -> None:
+    """Also what aiohttp refuses is told in our shape."""
+    assert (await client.get("/nowhere"))[1]["error"]["code"] == "not_found"
+    status, body = await client.get("/generate/sync")
+    assert (status, body["error"]["code"]) == (405, "method_not_allowed")
+
+
+async def test_url_is_refused_where_nobody_could_open_it(engine: EngineHandle, tmp_path: Path) -> None:
+    """Behind Vast an output URL of the gateway's would be dead; said before anything is queued."""
+    async with worker(engine, tmp_path, platform="vast") as client:
+        status, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
+    assert (status, body["error"]["code"]) == (422, "url_needs_storage")
+
+
+async def test_without_an_engine_the_answer_is_503(tmp_path: Path) -> None:
+    """A job that ComfyUI can't take is the worker's fault, and another worker may do it."""
+    settings = Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.3)
+    async with build(settings) as app, aiohttp.ClientSession() as http:
+        client = Client(app, http)
+        status, body = await client.post("/generate/sync", {"workflow": picture()})
+        error = body["error"]
+        assert (status, error["code"], error["retryable_elsewhere"]) == (503, "engine_unavailable", True)
+        assert (await client.get("/ready"))[0] == 503
+        assert (await client.get("/health"))[0] == 200

@@ -1,0 +1,41 @@
+"""Small workflows that behave in one way each."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+Workflow = dict[str, dict[str, Any]]
+
+_colors = count(1)
+
+
+def picture(width: int = 64, height: int = 64, prefix: str = "test", color: int | None = None) -> Workflow:
+    """One picture, never the same twice unless a colour is given."""
+    color = next(_colors) if color is None else color
+    inputs = {"width": width, "height": height, "batch_size": 1, "color": color}
+    return {
+        "1": {"class_type": "EmptyImage", "inputs": inputs},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": prefix}},
+    }
+
+
+def slow(seconds: float, steps: int = 0) -> Workflow:
+    """A picture after a pause: in steps, which an interrupt ends, or in one piece, which nothing does."""
+    workflow = picture()
+    inputs = {"image": ["1", 0], "seconds": seconds, "steps": steps}
+    workflow["3"] = {"class_type": "EmbeddedSleep", "inputs": inputs, "_meta": {"title": "Pause"}}
+    workflow["2"]["inputs"]["images"] = ["3", 0]
+    return workflow
+
+
+def failing() -> Workflow:
+    """A node that raises while it runs."""
+    workflow = picture()
+    workflow["3"] = {
+        "class_type": "EmbeddedFail",
+        "inputs": {"image": ["1", 0], "message": "asked to"},
+        "_meta": {"title": "Trouble"},
+    }
+    workflow["2"]["inputs"]["images"] = ["3", 0]
+    return workflow
