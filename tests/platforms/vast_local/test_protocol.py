@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from platforms.conftest import Spawn, loaded, processes
+from tests.platforms.conftest import Spawn, loaded, processes
 from worker.platforms import vast_local
 from worker.platforms.vast_local import Conduct, LocalVast
 

@@ -1,0 +1,79 @@
+"""What we ask and tell Vast's autoscaler ourselves, where the SDK has no way for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+
+import aiohttp
+
+from worker.errors import StartupError
+from worker.platforms.vast.settings import VastSettings
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 15.0
+
+
+class Autoscaler:
+    """One session, used at the start and at the end of the process."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: VastSettings) -> None:
+        self._session = session
+        self._settings = settings
+
+    async def public_key(self) -> str:
+        """The PEM by which requests are checked; asked for until `pubkey_timeout_s`. Raises StartupError.
+
+        The SDK asks by itself five times in 15 s and then takes requests for ever that it can only refuse.
+        """
+        url = f"{self._settings.autoscaler}/pubkey/"
+        pause, why = 1.0, "no answer"
+        try:
+            async with asyncio.timeout(self._settings.pubkey_timeout_s):
+                while True:
+                    try:
+                        async with self._session.get(url) as response:
+                            if response.ok:
+                                return await response.text()
+                            why = f"HTTP {response.status}"
+                    except (aiohttp.ClientError, TimeoutError) as error:
+                        why = str(error) or type(error).__name__
+                    log.warning("no public key from %s (%s); asking again in %g s", url, why, pause)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE_S)
+        except TimeoutError:
+            waited = self._settings.pubkey_timeout_s
+            raise StartupError(f"no public key from {url} within {waited:g} s: {why}") from None
+
+    async def failed(self, message: str) -> None:
+        """Tell why this worker won't serve; the short form of a report, as Vast's start script sends it."""
+        await self._tell(
+            "worker_status",
+            {
+                "id": self._settings.container_id,
+                "mtoken": self._settings.master_token,
+                "version": "0",
+                "error_msg": message,
+                "url": self._settings.public_url,
+            },
+        )
+
+    async def deleted(self, requests: Iterable[Mapping[str, object]]) -> None:
+        """The last deletions, when the SDK no longer runs."""
+        await self._tell(
+            "delete_requests",
+            {
+                "worker_id": self._settings.container_id,
+                "mtoken": self._settings.master_token,
+                "requests": list(requests),
+            },
+        )
+
+    async def _tell(self, route: str, body: Mapping[str, object]) -> None:
+        try:
+            async with self._session.post(f"{self._settings.autoscaler}/{route}/", json=body) as response:
+                response.raise_for_status()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("the autoscaler did not take %s: %s", route, error)

@@ -1,0 +1,66 @@
+"""Result, cancel and events of a job, by POST to the worker that has it: the id and the token are the authority."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, hdrs, web
+from aiohttp.typedefs import Handler
+from yarl import URL
+
+from worker.errors import InvalidField, WorkerError, WorkerUnavailable
+from worker.platforms.vast.door import Door
+from worker.platforms.vast.refusal import refusal
+from worker.platforms.vast.relay import relay
+
+
+class JobRoutes:
+    """The gateway's `/jobs/{id}` for clients that can't choose method or headers: Vast's client only posts JSON.
+
+    Body `{"id", "token"}`, plain or as the payload of a request through the router; `/events` takes `last_event_id`.
+    """
+
+    def __init__(self, door: Door, session: ClientSession, gateway: str) -> None:
+        self._door = door
+        self._session = session
+        self._jobs = URL(gateway) / "jobs"
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/result", self._answer(hdrs.METH_GET, "")),
+            web.post("/cancel", self._answer(hdrs.METH_DELETE, "")),
+            web.post("/events", self._answer(hdrs.METH_GET, "events")),
+        ]
+
+    def _answer(self, method: str, part: str) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                asked = await self._door.asked(request)
+                job_id, headers = _job_id(asked), _headers(asked)
+            except WorkerError as error:
+                return refusal(error)
+            url = self._jobs / job_id / part if part else self._jobs / job_id
+            try:
+                return await relay(request, await self._session.request(method, url, headers=headers))
+            except ClientError:
+                return refusal(WorkerUnavailable("the gateway did not answer"))
+
+        return handle
+
+
+def _job_id(asked: Mapping[str, Any]) -> str:
+    job_id = asked.get("id")
+    if not isinstance(job_id, str) or not job_id or "/" in job_id:
+        raise InvalidField("`id` has to be the id of a job")
+    return job_id
+
+
+def _headers(asked: Mapping[str, Any]) -> dict[str, str]:
+    token = asked.get("token")
+    if not isinstance(token, str) or not token.isprintable():
+        raise InvalidField("`token` has to be the token that came with the id")
+    headers = {"Authorization": f"Bearer {token}"}
+    if (last := asked.get("last_event_id")) is not None:
+        headers["Last-Event-ID"] = str(int(last)) if isinstance(last, int) else "0"
+    return headers

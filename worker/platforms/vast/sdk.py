@@ -1,0 +1,96 @@
+"""The one place that imports Vast's SDK, and the part of it that we use, by its public names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from aiohttp import ClientResponse, ClientSession, web
+from yarl import URL
+
+from worker.errors import StartupError
+from worker.platforms.vast.counters import Entry
+from worker.platforms.vast.ledger import Metrics
+from worker.platforms.vast.quiet import root_logger_kept, silence
+
+WORK = ("/generate/sync", "/generate", "/generate/stream")
+BENCHMARKED = WORK[0]
+
+
+class SdkMetrics(Metrics, Protocol):
+    async def aclose(self) -> None: ...
+
+
+class Backend(Protocol):
+    metrics: SdkMetrics
+    report_addr: str
+
+    @property
+    def session(self) -> ClientSession: ...
+
+
+class SdkWorker(Protocol):
+    backend: Backend
+    routes: list[web.RouteDef]
+
+    async def run_async(self, *, host: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the SDK asks back: a payload's workload, and what to make of the gateway's answer."""
+
+    workload: Callable[[Mapping[str, Any]], float]
+    response: Callable[[web.Request, ClientResponse], Awaitable[web.StreamResponse]]
+    lifecycle: AbstractAsyncContextManager[object]
+
+
+def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any]) -> SdkWorker:
+    """The SDK's worker in front of the gateway, not yet running. Raises StartupError.
+
+    It admits everything (`max_queue_time` None, all requests in parallel): the gateway has the queue. It has no health
+    check: one failed look marks the SDK's worker as broken for life (T9), and the gateway lives in this same process.
+    `benchmark` is never run where the score is handed over; were it, it would measure the same work.
+    """
+    try:
+        # The package itself hides a failed import behind a None (T37).
+        from vastai.serverless.server.lib import backend, data_types, metrics, server
+        from vastai.serverless.server.worker import BenchmarkConfig, HandlerConfig, Worker, WorkerConfig, log
+    except ImportError as error:
+        raise StartupError(f"Vast's SDK can't be imported: {error}; install the extra `vast`") from error
+    fallback = BenchmarkConfig([dict(benchmark)], runs=1, concurrency=1)
+    handlers = [
+        HandlerConfig(
+            route=route,
+            allow_parallel_requests=True,
+            max_queue_time=None,
+            workload_calculator=callbacks.workload,
+            response_generator=callbacks.response,
+            benchmark_config=fallback if route == BENCHMARKED else None,
+        )
+        for route in WORK
+    ]
+    url = URL(gateway)
+    config = WorkerConfig(
+        model_server_url=f"{url.scheme}://{url.host}",
+        model_server_port=url.port,
+        handlers=handlers,
+        lifecycle=callbacks.lifecycle,
+        max_sessions=-1,
+    )
+    try:
+        with root_logger_kept():
+            worker = Worker(config)
+    except (KeyError, ValueError) as error:
+        raise StartupError(f"Vast's SDK refuses the environment: {error!r}") from error
+    silence([module.log for module in (backend, data_types, metrics, server)] + [log])
+    return cast(SdkWorker, worker)
+
+
+def new_entry(**fields: Any) -> Entry:  # noqa: ANN401 - the SDK's own dataclass
+    """One request among the SDK's numbers."""
+    from vastai.serverless.server.lib.data_types import RequestMetrics
+
+    return cast(Entry, RequestMetrics(**fields))

@@ -1,0 +1,162 @@
+"""`comfy-worker serve --platform vast`: from the public key to the last deletion."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiohttp import ClientSession, ClientTimeout
+
+from worker.app import App
+from worker.errors import StartupError
+from worker.platforms.vast.autoscaler import Autoscaler
+from worker.platforms.vast.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.counters import Counters
+from worker.platforms.vast.door import Door
+from worker.platforms.vast.grant import Gate
+from worker.platforms.vast.jobs import JobRoutes
+from worker.platforms.vast.ledger import Ledger
+from worker.platforms.vast.readiness import Readiness
+from worker.platforms.vast.relay import Relay
+from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry
+from worker.platforms.vast.settings import VastSettings
+from worker.platforms.vast.visit import VISIT
+
+log = logging.getLogger(__name__)
+
+LISTENING_S = 15.0
+ANSWERS_S = 5.0
+CERTIFICATE, KEY = "/etc/instance.crt", "/etc/instance.key"  # fixed in the SDK
+
+
+async def serve(app: App, settings: VastSettings) -> None:
+    """Run until cancelled, then drain. Raises StartupError, told to the autoscaler first:
+    a process that can't serve has to end, so that it is started again (the SDK's would stay and only complain)."""
+    async with ClientSession(timeout=ClientTimeout(total=10)) as session:
+        autoscaler = Autoscaler(session, settings)
+        try:
+            check_place(settings)
+            await Platform(app, settings, autoscaler, await autoscaler.public_key()).run()
+        except StartupError as error:
+            log.error("not serving: %s", error)
+            await autoscaler.failed(str(error))
+            raise
+
+
+def check_place(settings: VastSettings) -> None:
+    """What the SDK would fail on without an end. Raises StartupError."""
+    for port in (settings.port, settings.http_port):
+        try:
+            socket.create_server((settings.host, port)).close()
+        except OSError as error:
+            raise StartupError(f"port {port} of {settings.host} can't be used: {error.strerror}") from error
+    if settings.use_ssl:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(CERTIFICATE, KEY)
+        except OSError as error:
+            raise StartupError(f"USE_SSL is true, but {CERTIFICATE} and {KEY} can't be used: {error}") from error
+
+
+class Platform:
+    """The SDK's worker with our door before it."""
+
+    def __init__(self, app: App, settings: VastSettings, autoscaler: Autoscaler, public_pem: str) -> None:
+        self._app = app
+        self._settings = settings
+        self._autoscaler = autoscaler
+        self._state = app.settings.state.resolve()
+        self._benchmark = Benchmark.read(settings)
+        self._readiness = Readiness(self._measure, self._state)
+        callbacks = Callbacks(self._workload, Relay(app), self._readiness)
+        self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
+        self._worker.backend.report_addr = settings.autoscaler
+        self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        metrics = self._worker.backend.metrics
+        self._ledger = Ledger(metrics, new_entry)
+        metrics.model_metrics = Counters(self._ledger.report_soon, self._give_up)
+        gate = Gate(public_pem, settings.public_url, any_url=settings.any_url)
+        self._door = Door(app, gate, self._ledger, self._give_up)
+
+    async def run(self) -> None:
+        """Raises StartupError; CancelledError after draining."""
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=None)))
+            job_routes = JobRoutes(self._door, session, self._app.url).routes()
+            self._worker.routes[:] = self._door.routes(self._worker.routes, job_routes)
+            running = asyncio.create_task(self._worker.run_async(host=self._settings.host), name="vast-sdk")
+            stack.push_async_callback(self._close, running)
+            try:
+                await self._start(running)
+                await self._watch(running)
+            except asyncio.CancelledError:
+                await self._drain()
+                raise
+
+    async def _start(self, running: asyncio.Task[None]) -> None:
+        await _first(running, self._readiness.entered.wait(), "did not start listening", LISTENING_S)
+        await _first(running, self._readiness.loaded, "ended before it was ready")
+        self._ledger.report_soon()
+        log.info("ready: %s takes requests", self._settings.public_url)
+
+    async def _watch(self, running: asyncio.Task[None]) -> None:
+        """Until it fails: the SDK would then stay, report an error for ever and go on refusing."""
+        ends: set[asyncio.Future[Any]] = {self._given_up, running}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        raise StartupError(f"Vast's SDK gave up: {self._given_up.result() if self._given_up.done() else 'it ended'}")
+
+    def _give_up(self, why: str) -> None:
+        if not self._given_up.done():
+            self._given_up.set_result(why)
+
+    def _workload(self, payload: Mapping[str, Any]) -> float:
+        """The SDK's question: the same number as at the door, so that what is taken back is what was counted."""
+        visit = VISIT.get(None)
+        return self._app.workload_of(payload) if visit is None else visit.workload
+
+    async def _measure(self) -> float:
+        await self._app.ready()
+        engine = await self._app.engine.info()
+        scores = ScoreFile(self._state, self._benchmark.key(self._settings.image, engine.device, engine.version))
+        workload = self._app.workload_of(self._benchmark.payload)
+        score = await self._benchmark.score(self._app.url, workload, scores.known)
+        scores.keep(score)
+        return score
+
+    async def _drain(self) -> None:
+        """New requests are refused from here on, running ones are given their time."""
+        drain_s = self._app.settings.drain_s
+        log.info("draining for at most %g s", drain_s)
+        await self._app.registry.close(drain_s)
+        try:
+            async with asyncio.timeout(ANSWERS_S):
+                await self._door.emptied()
+        except TimeoutError:
+            log.warning("some answers were not fetched")
+
+    async def _close(self, running: asyncio.Task[None]) -> None:
+        """What the SDK leaves open, and what it had no time to tell."""
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        if rows := self._ledger.take_deletions():
+            await self._autoscaler.deleted(rows)
+        await self._worker.backend.metrics.aclose()
+        await self._worker.backend.session.close()
+
+
+async def _first(
+    running: asyncio.Task[None], awaited: Awaitable[object], problem: str, timeout_s: float | None = None
+) -> None:
+    """Wait for `awaited`. Raises StartupError where the SDK's worker ends before, or the time is over."""
+    waiting = asyncio.ensure_future(awaited)
+    try:
+        await asyncio.wait({running, waiting}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise StartupError(f"Vast's SDK {problem}; its own words are in the log")
+        waiting.result()
+    finally:
+        waiting.cancel()

@@ -1,0 +1,32 @@
+"""One request on its way through the SDK: what we know of it and the SDK's callbacks are not told."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from worker.platforms.vast.grant import Grant
+from worker.platforms.vast.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A job that goes on after its request was answered; `token` opens it."""
+
+    job_id: str
+    token: str
+
+
+@dataclass(slots=True)
+class Visit:
+    """`status` is the gateway's, None while it has not answered."""
+
+    grant: Grant
+    workload: float
+    ledger: Ledger
+    status: int | None = None
+    ticket: Ticket | None = None
+
+
+VISIT: ContextVar[Visit] = ContextVar("visit")
+"""Set by the door; the SDK handles a request in the task that it came in with, or in a child of that."""
