@@ -15,8 +15,13 @@ BUNDLED = "catalog-0.33.0.jsonl.gz"
 
 # What every class of GET /object_info has, and the reduced catalog leaves out where it is this.
 _DEFAULTS: JsonObject = {
+    "display_name": None,
+    "category": "",
     "description": "",
     "search_aliases": [],
+    "output": [],
+    "output_name": [],
+    "output_is_list": [],
     "is_input_list": False,
     "has_intermediate_output": False,
     "output_node": False,

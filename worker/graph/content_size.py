@@ -68,7 +68,7 @@ class ContentSizes:
         """Apply what the node itself says of width, height, frames and batch."""
         size = size or _loaded(node) or self._audio(node)
         width, height = self._side(node, "width", 0, depth), self._side(node, "height", 1, depth)
-        if width or height:
+        if "width" in node["inputs"] or width or height:
             before = size or UPLOADED_IMAGE
             size = replace(before, width=width or before.width, height=height or before.height)
         megapixels = self._number(node, "megapixels", "megapixel", "resize_type.megapixels")

@@ -154,7 +154,7 @@ def _missing(complaint: _Complaint, node_id: str, prompt: Prompt, catalog: Catal
     strange = [name for name in node["inputs"] if name not in expand(catalog[node["class_type"]], node["inputs"])]
     if misspelt := nearest(spec.name, strange):
         return f"Is {misspelt!r} meant to be it?"
-    return f"Its default is {spec.default!r}." if spec.default is not None else f"It takes a {spec.type}."
+    return f"Its default is {spec.default!r}." if spec.default is not None else f"Link an output of type {spec.type}."
 
 
 def _lost_link(node_id: str, prompt: Prompt) -> str | None:

@@ -92,12 +92,6 @@ def _path(argument: str) -> Callable[[Arguments, FileCheck], str | None]:
     return decide
 
 
-def _either_side(arguments: Arguments, files: FileCheck) -> str | None:
-    if "on_false" in arguments or "on_true" in arguments:
-        return None
-    return "At least one of on_false or on_true must be connected to Switch node"
-
-
 def _tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
     types = cast(dict[str, Json], arguments["input_types"])
     if types["original_model_task_id"] in ("MODEL_TASK_ID", "RIG_TASK_ID", "RETARGET_TASK_ID"):
@@ -121,8 +115,6 @@ def _all_checks() -> Iterator[tuple[str, OwnCheck]]:
     yield "ModelAttentionBackend", OwnCheck("ModelAttentionBackend.VALIDATE_INPUTS", ("attention",))
     yield "FluxProUltraImageNode", OwnCheck("FluxProUltraImageNode.validate_inputs", ("aspect_ratio",))
     yield "CustomCombo", OwnCheck("CustomComboNode.validate_inputs", ("choice",), ("index",), takes_all=True)
-    soft = OwnCheck("SoftSwitchNode.validate_inputs", ("switch",), ("on_false", "on_true"), decide=_either_side)
-    yield "ComfySoftSwitchNode", soft
     tripo = OwnCheck("TripoConversionNode.validate_inputs", ("input_types",), takes_types=True, decide=_tripo_task)
     yield "TripoConversionNode", tripo
     yield from _video_helper_checks()

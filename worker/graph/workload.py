@@ -11,6 +11,7 @@ BENCHMARK = 100.0
 BENCHMARK_STEPS = 20
 BENCHMARK_PIXELS = 512 * 512
 FLOOR = 1.0
+CEILING = 1e7  # a hundred thousand benchmarks: whoever asks for more asks for nonsense, and infinity is no JSON
 
 
 def workload(prompt: Prompt, catalog: Catalog | None = None) -> float:
@@ -27,7 +28,7 @@ def workload(prompt: Prompt, catalog: Catalog | None = None) -> float:
         taken = steps.taken_by(prompt[node_id])
         if taken:
             work += taken * (sizes.at(node_id) or UPLOADED_IMAGE).pixels
-    return max(BENCHMARK * work / (BENCHMARK_STEPS * BENCHMARK_PIXELS), FLOOR)
+    return min(max(BENCHMARK * work / (BENCHMARK_STEPS * BENCHMARK_PIXELS), FLOOR), CEILING)
 
 
 def _samplers(prompt: Prompt, catalog: Catalog | None) -> list[str]:
