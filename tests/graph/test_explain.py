@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.prompts import empty, link, node, sampled, saved
@@ -103,6 +103,7 @@ def test_nothing_wrong_is_no_problem() -> None:
     assert [problem.node_id for problem in problems(partly)] == ["3"]
 
 
+@settings(deadline=None)  # the machine is shared
 @given(
     st.none() | st.dictionaries(st.sampled_from(["type", "message", "details", "extra_info"]), JSON),
     st.dictionaries(

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.graph.prompt import (
@@ -81,6 +81,7 @@ def test_the_editors_own_format_is_told_apart() -> None:
         parse_prompt({"nodes": [], "links": [], "version": 0.4})
 
 
+@settings(deadline=None)  # the machine is shared
 @given(JSON | st.dictionaries(st.text(), st.fixed_dictionaries({"class_type": JSON, "inputs": JSON}), max_size=3))
 def test_any_json_is_a_prompt_or_a_prompt_error(value: Any) -> None:
     """No JSON value makes parse_prompt raise anything but PromptError, nor its result break the walkers."""

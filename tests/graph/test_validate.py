@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.prompts import empty, link, node, sampled, saved
@@ -234,6 +234,7 @@ def test_a_very_long_chain_is_answered() -> None:
     assert validate(prompt | {"s": saved("2999")}, CATALOG).status == 400
 
 
+@settings(deadline=None)  # the machine is shared
 @given(
     st.dictionaries(
         st.sampled_from(["1", "2", "3"]),

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.prompts import empty, link, node, sampled, saved
@@ -112,6 +112,7 @@ def test_a_catalog_tells_what_does_not_run_here() -> None:
     assert (workload(remote) > FLOOR, workload(remote, CATALOG)) == (True, FLOOR)
 
 
+@settings(deadline=None)  # the machine is shared
 @given(
     st.integers(1, 500), st.integers(1, 8192), st.integers(1, 8192), st.integers(1, 64), st.integers(1, 400), st.data()
 )
@@ -137,6 +138,7 @@ NAMES = ["steps", "width", "height", "length", "sigmas", "latent_image", "sample
 LINKS = st.tuples(st.sampled_from(["1", "2", "3", "9"]), st.integers(-1, 2)).map(list)
 
 
+@settings(deadline=None)  # the machine is shared
 @given(
     st.dictionaries(
         st.sampled_from(["1", "2", "3", "4"]),
