@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -153,7 +154,8 @@ def test_the_bundled_catalog_is_made_from_the_recorded_one() -> None:
     """The committed data is what `worker.graph.reduce` makes of the recordings."""
     packed = CHECKOUT / "worker" / "graph" / "data" / "catalog-0.33.0.jsonl.gz"
     recorded = [json.loads((DATA / f"object_info-0.33.0{part}.json").read_bytes()) for part in ("", "-optional-packs")]
-    assert packed.read_bytes() == reduce_object_info(recorded[0] | recorded[1])
+    made = gzip.decompress(reduce_object_info(recorded[0] | recorded[1]))  # packed, it depends on the zlib
+    assert gzip.decompress(packed.read_bytes()) == made
 
 
 def test_the_bundled_catalog_tells_the_same_facts() -> None:
