@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NoReturn
 
 import orjson
@@ -11,7 +12,14 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 
 def json_answer(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, headers={"Content-Type": JSON_TYPE})
+    return web.Response(body=_json(value), status=status, headers={"Content-Type": JSON_TYPE})
+
+
+def _json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # whole numbers of more than 64 bits, which only the slow one can write
+        return json.dumps(value).encode()
 
 
 def empty(status: int = 200) -> web.Response:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from worker.comfyui.embedded import frames
+from worker.comfyui.embedded import conjure, frames
 from worker.comfyui.embedded.folders import Folders
 from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.progress import Preview, Progress
@@ -94,22 +94,14 @@ class Call:
         self.site.hub.send_binary(frames.text(self.node_id, message))
 
     def pictures(self, name: str) -> Pictures:
-        value = self._get(name)
-        if isinstance(value, Pictures):
-            return value
-        raise self._unfit(name, value)
+        """The pictures of an input; a stand-in where a simulated node gave something else."""
+        return conjure.pictures(self._get(name))
 
     def masks(self, name: str) -> Masks:
-        value = self._get(name)
-        if isinstance(value, Masks):
-            return value
-        raise self._unfit(name, value)
+        return conjure.masks(self._get(name))
 
     def latent(self, name: str) -> Latent:
-        value = self._get(name)
-        if isinstance(value, Latent):
-            return value
-        raise self._unfit(name, value)
+        return conjure.latent(self._get(name))
 
     def integer(self, name: str, default: int | None = None) -> int:
         return int(self.number(name, default))

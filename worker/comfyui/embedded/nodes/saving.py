@@ -9,6 +9,7 @@ from io import BytesIO
 
 from PIL.PngImagePlugin import PngInfo
 
+from worker.comfyui.embedded import conjure
 from worker.comfyui.embedded.calling import Call, Node, NodeError, Result, Site
 from worker.comfyui.embedded.folders import Folders, OutsideFolder, SaveSlots, temp_prefix
 from worker.comfyui.embedded.frames import Picture
@@ -21,6 +22,7 @@ PREVIEW_COMPRESSION = 1
 
 
 def save_image(call: Call) -> Result:
+    """8-bit PNG files, also for SaveImageAdvanced, whatever format that is asked for."""
     pictures = call.pictures("images")
     slots = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size)
     return Result((pictures,), {"images": _write_pngs(call.site, pictures, slots, SAVED_COMPRESSION)})
@@ -28,15 +30,25 @@ def save_image(call: Call) -> Result:
 
 def preview_image(call: Call) -> Result:
     pictures = call.pictures("images")
-    slots = call.site.folders.place(temp_prefix(), "temp")
-    return Result((pictures,), {"images": _write_pngs(call.site, pictures, slots, PREVIEW_COMPRESSION)})
+    return Result((pictures,), {"images": _write_pngs(call.site, pictures, _temp(call), PREVIEW_COMPRESSION)})
+
+
+def compare_images(call: Call) -> Result:
+    """Two lists of previews, one for each side of the slider."""
+    shown = {}
+    for side in ("a", "b"):
+        value = call.inputs.get(f"image_{side}")
+        files = (
+            [] if value is None else _write_pngs(call.site, conjure.pictures(value), _temp(call), PREVIEW_COMPRESSION)
+        )
+        shown[f"{side}_images"] = files
+    return Result(shown=shown)
 
 
 def mask_preview(call: Call) -> Result:
     masks = call.masks("mask")
     pictures = Pictures(tuple(mask.convert("RGB") for mask in masks.frames))
-    slots = call.site.folders.place(temp_prefix(), "temp")
-    files = _write_pngs(call.site, pictures, slots, PREVIEW_COMPRESSION)
+    files = _write_pngs(call.site, pictures, _temp(call), PREVIEW_COMPRESSION)
     return Result((masks,), {"images": files, "animated": [False]})
 
 
@@ -95,6 +107,10 @@ def as_text(value: Value) -> str:
             return repr(value)
 
 
+def _temp(call: Call) -> SaveSlots:
+    return call.site.folders.place(temp_prefix(), "temp")
+
+
 def _write_pngs(site: Site, pictures: Pictures, slots: SaveSlots, compression: int) -> list[object]:
     texts = png_info(site)
     files: list[object] = []
@@ -111,6 +127,8 @@ def _always(inputs: Mapping[str, object], folders: Folders) -> str:
 
 NODES: Mapping[str, Node] = {
     "SaveImage": save_image,
+    "SaveImageAdvanced": save_image,
+    "ImageCompare": compare_images,
     "PreviewImage": preview_image,
     "MaskPreview": mask_preview,
     "SaveImageWebsocket": save_image_websocket,
