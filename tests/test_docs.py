@@ -1,0 +1,58 @@
+"""What the docs say of the code is what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.test_errors import tree
+from worker.errors import WorkerError
+from worker.gateway.server import ROUTES
+from worker.job import JobState
+
+ROOT = Path(__file__).parent.parent
+HTTP = (ROOT / "docs" / "http.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", list(tree(WorkerError)), ids=lambda kind: kind.__name__)
+def test_every_error_code_is_documented_beside_its_status(kind: type[WorkerError]) -> None:
+    """A row of the status has the code."""
+    if kind.__name__ == "ClientError":
+        return
+    rows = [line for line in HTTP.splitlines() if line.startswith("|") and str(kind.status) in line.split("|")[1]]
+    assert any(f"`{kind.code}`" in row for row in rows), f"{kind.code} is not in the row of {kind.status}"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_route_is_in_the_readme(route: object) -> None:
+    """The table of routes is complete."""
+    path = route.path  # type: ignore[attr-defined]
+    assert path in README
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.QUEUED])
+def test_every_state_is_documented(state: JobState) -> None:
+    """Clients switch on states."""
+    assert f"`{state.value}`" in HTTP
+
+
+@pytest.mark.parametrize(
+    "page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
+)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    """No link of a page is dead."""
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_named_tests_exist(page: Path) -> None:
+    """A test that a page names as a guard is there."""
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text("utf-8")):
+        file = ROOT / path
+        assert file.exists(), f"{page.name} names {path}"
+        assert not name or f"def {name}(" in file.read_text("utf-8"), f"{page.name} names {path}::{name}"
