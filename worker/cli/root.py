@@ -11,20 +11,25 @@ from worker.errors import StartupError
 
 COMMANDS = {
     "serve": "worker.cli.serve",
-    "engine": "worker.cli.engine",
     "run": "worker.cli.run",
-    "doctor": "worker.cli.doctor",
+    # "doctor": "worker.cli.doctor",
+    "engine": "worker.cli.engine",
+    # "demo": "worker.cli.demo",
 }
 
 
 def main() -> None:
     """Only the named command's module is imported, so that `serve` starts quickly."""
-    app = typer.Typer(help="Turns any rented GPU into a dependable ComfyUI endpoint.", no_args_is_help=True)
-    named = [name for name in COMMANDS if name in sys.argv[1:2]] or list(COMMANDS)
-    for name in named:
+    # Typer's pretty exceptions print local variables, keys and tokens among them.
+    app = typer.Typer(
+        help="Turns any rented GPU into a dependable ComfyUI endpoint.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)
+    for name in [name for name in COMMANDS if name in sys.argv[1:2]] or list(COMMANDS):
         app.command(name)(import_module(COMMANDS[name]).command)
-    if len(named) == 1:
-        app.callback()(lambda: None)
     try:
         app(prog_name="comfy-worker")
     except StartupError as error:

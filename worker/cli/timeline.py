@@ -1,0 +1,78 @@
+"""Where a job is and where its time went, learnt from its events. No I/O, no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.job import JobState
+
+STAGES = {
+    JobState.QUEUED: "queue",
+    JobState.PREPARING: "prepare",
+    JobState.WAITING: "wait",
+    JobState.GENERATING: "generate",
+    JobState.DELIVERING: "deliver",
+}
+
+
+@dataclass(slots=True)
+class NodeRun:
+    """One node's turn; times are seconds of the clock that the caller uses. ComfyUI runs one node at a time."""
+
+    node_id: str
+    title: str
+    class_type: str
+    started: float
+    ended: float | None = None
+    step: float = 0
+    steps: float = 0
+
+    def seconds(self, now: float) -> float:
+        return (self.ended if self.ended is not None else now) - self.started
+
+    @property
+    def progress(self) -> str:
+        """`3/20`, or nothing for a node that has no steps."""
+        return f"{self.step:g}/{self.steps:g}" if self.steps else ""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """A job as its client sees it."""
+
+    started: float
+    state: str = JobState.QUEUED.value
+    runs: list[NodeRun] = field(default_factory=list)
+
+    @property
+    def running(self) -> NodeRun | None:
+        return self.runs[-1] if self.runs and self.runs[-1].ended is None else None
+
+    def hear(self, name: str, data: Mapping[str, Any], now: float) -> None:
+        """Events that say nothing about time are ignored."""
+        if name == "state":
+            self.state = str(data["state"])
+            if self.state != JobState.GENERATING:
+                self._end(now)
+        elif name == "node":
+            self._end(now)
+            self.runs.append(NodeRun(data["node_id"], data["title"] or data["node_id"], data["class_type"], now))
+        elif name == "step":
+            self._step(str(data["node_id"]), float(data["value"]), float(data["max"]))
+
+    def stages(self, timings: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+        """(stage, seconds) out of a result's `timings`, in the order of the flow."""
+        for state, stage in STAGES.items():
+            yield stage, timings.get(f"{state.value}_ms", 0.0) / 1000
+
+    def _step(self, node_id: str, value: float, maximum: float) -> None:
+        """A maximum of 1 is how ComfyUI says that a node without steps is done."""
+        run = self.running
+        if run is not None and run.node_id == node_id and maximum > 1:
+            run.step, run.steps = value, maximum
+
+    def _end(self, now: float) -> None:
+        if run := self.running:
+            run.ended = now
