@@ -8,6 +8,11 @@ from pathlib import Path
 from worker.comfyui.embedded.server import run
 from worker.comfyui.embedded.settings import CachePolicy, EngineSettings
 
+MODELS = {
+    "checkpoints": ["random_sd15.safetensors"],
+    "diffusion_models": ["random_zimage_2l.safetensors"],
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -17,7 +22,7 @@ def main() -> None:
     parser.add_argument("--enable-assets", action="store_true")
     options = parser.parse_args()
     cache = CachePolicy.EVERY_PROMPT if options.cache_ram else CachePolicy.LAST_PROMPT
-    run(EngineSettings(base=options.base, port=options.port, cache=cache))
+    run(EngineSettings(base=options.base, port=options.port, cache=cache, strict_files=True, models=MODELS))
 
 
 if __name__ == "__main__":

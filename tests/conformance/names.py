@@ -30,10 +30,6 @@ class Names:
         if recorded != replayed:
             self._pairs.setdefault(recorded, replayed)
 
-    def restart(self) -> None:
-        """The server is a new one: its counter of prompts starts again."""
-        self._base = None
-
     def replayed(self, text: str) -> str:
         return _replace(self._pairs, text)
 
@@ -45,11 +41,16 @@ class Names:
         return parsed
 
     def number(self, recorded: Json) -> Json:
-        """A prompt's number as the replay counts; numbers that a client chose are floats and stay as they are."""
+        """A prompt's number as the replay counts.
+
+        Numbers that a client chose are floats and stay as they are, and so do the small ones after a restart.
+        """
         if self._base is None or not isinstance(recorded, int) or isinstance(recorded, bool):
             return recorded
-        shift = self._base[1] - self._base[0]
-        return recorded - shift if recorded < 0 else recorded + shift
+        old, new = self._base
+        if abs(recorded) < old:
+            return recorded
+        return recorded + (old - new if recorded < 0 else new - old)
 
     def learn_response(self, request: Request, recorded: Response, replayed: Response) -> None:
         """Take the id and number of an accepted prompt, and the tags of a file, from the two answers."""

@@ -15,6 +15,9 @@ FLAGS = {
     "31-assets-enabled": ("--enable-assets",),
 }
 
+SPENT = {"19-same-prompt-id": 20}
+"""Prompt numbers used up before: here the counter must be past the number that the client chooses."""
+
 SIGNAL = re.compile(r"(SIGKILL|SIGTERM|SIGINT) sent to the server")
 
 DELETED = {("02-all-cached", "--- delete the output file"): "output/s02_00002_.png"}
@@ -54,9 +57,14 @@ PLACED: dict[str, dict[str, str | bytes]] = {
         "temp/t.png": _png("t"),
         "output/orig.png": _png("kept"),
     },
+    "16-history": {"output/slow_00005_.png": b""},
     "17-sigkill-mid-job": {"output/s17_00001_.png": b""},
     "17b-sigterm-mid-job": {"output/s17_00003_.png": b"", "output/s17part_00001_.png": b""},
     "17c-sigint-mid-job": {"output/s17_00005_.png": b"", "output/s17part_00002_.png": b""},
+    "18-free": {"output/slow_00006_.png": b""},
+    "19-same-prompt-id": {"output/slow_00009_.png": b""},
+    "20-fifty-queued": {"output/s20_00050_.png": b""},
+    "26-res4lyf-clownshark": {"output/sd15_clown_00001_.png": b""},
     "30-new-routes": {
         "output/x.svg": "/view?filename=x.svg",
         "output/x.xml": "/view?filename=x.xml",

@@ -11,16 +11,16 @@ from yarl import URL
 
 from tests.conformance.engines import Engine
 from tests.conformance.names import Names, prompt_of
-from tests.conformance.props import deleted, placed, sent_signal
+from tests.conformance.props import SPENT, deleted, placed, sent_signal
 from tests.conformance.sockets import Sockets
 from tests.conformance.transcript import (
     Body,
     Connect,
-    Event,
     Frame,
     Http,
     Leave,
     Lost,
+    Moment,
     Note,
     Received,
     Request,
@@ -29,11 +29,16 @@ from tests.conformance.transcript import (
     TextFrame,
     Transcript,
 )
+from worker.graph.json_value import Json
 
 SHORTEST_PAUSE_S = 0.15
 LONGEST_PAUSE_S = 0.25
 """A recorded silence is kept up to this: long enough for a server to have done what it does on its own."""
 POLL_S = 0.02
+REFUSED = Request("POST", "/prompt", body=b'{"prompt": {}}')
+IDLE: Json = {"exec_info": {"queue_remaining": 0}}
+NO_HISTORY: Json = {}
+NO_LANDMARKS = frozenset({"progress_state", "logs", "assets.seed.paused", "assets.seed.resumed"})
 QUIET_S = 0.05
 """How long a client listens for frames beyond the recorded ones before it leaves."""
 
@@ -69,23 +74,29 @@ class Replay:
             path = self._engine.base / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+        for _ in range(SPENT.get(self._transcript.name, 0)):
+            await self._ask(REFUSED)
         async with self._sockets:
             for moment in self._transcript.moments:
-                await self._step(moment.event, moment.pause_s)
+                await self._step(moment)
             self._learn()
         self._outcome.frames = self._sockets.frames
         self._outcome.lost = self._sockets.lost
         return self._outcome
 
-    async def _step(self, event: Event, pause_s: float) -> None:
+    async def _step(self, moment: Moment) -> None:
+        event = moment.event
         if isinstance(event, Received):
             self._recorded.setdefault(event.client, []).append(event.frame)
         elif isinstance(event, Note):
             self._note(event.text)
         else:
             await self._catch_up()
-            if pause_s >= SHORTEST_PAUSE_S:
-                await asyncio.sleep(min(pause_s, LONGEST_PAUSE_S))
+            # A pause in the middle of a job is not kept: the job may be quicker here, and the frames say where it is.
+            if moment.pause_s >= SHORTEST_PAUSE_S and not moment.busy:
+                await asyncio.sleep(min(moment.pause_s, LONGEST_PAUSE_S))
+            if moment.behind:
+                await self._sockets.until(lambda: self._started(moment.behind), self._patience_s)
             await self._act(event)
 
     async def _act(self, event: Http | Connect | Send | Leave | Lost) -> None:
@@ -101,7 +112,8 @@ class Replay:
                 await self._sockets.leave(event.client, abort=event.abort)
             case Lost():
                 await self._sockets.until(lambda: event.client in self._sockets.lost, self._patience_s)
-                await self._engine.ended()
+                async with asyncio.timeout(self._patience_s):
+                    await self._engine.ended()
 
     def _note(self, text: str) -> None:
         """Do what the recorder did beside the wire at this point."""
@@ -113,23 +125,28 @@ class Replay:
             self._engine.send_signal(number)
 
     async def _connect(self, event: Connect) -> None:
+        if event.idle:
+            await self._poll(Request("GET", "/prompt"), IDLE)
         accepted = await self._sockets.connect(event.client, event.path)
         if not event.accepted and not accepted:
             await self._engine.start()
-            self._outcome.names.restart()
 
     async def _http(self, event: Http) -> None:
         names = self._outcome.names
-        answer = await self._ask(event.request)
-        if _waited_for_history(event):
-            for _ in range(int(self._patience_s / POLL_S)):
-                if answer is None or answer.body.content != b"{}":
-                    break
-                await asyncio.sleep(POLL_S)
-                answer = await self._ask(event.request)
+        waits = _waited_for_history(event)
+        answer = await (self._poll(event.request, NO_HISTORY, absent=True) if waits else self._ask(event.request))
         if answer is not None and event.response is not None:
             names.learn_response(event.request, event.response, answer)
         self._outcome.answers.append((event, answer))
+
+    async def _poll(self, request: Request, body: Json, *, absent: bool = False) -> Response | None:
+        """Ask until the answer holds this (or, with `absent`, something else), or patience ends."""
+        for _ in range(int(self._patience_s / POLL_S)):
+            answer = await self._ask(request)
+            if answer is None or (answer.body.json == body) is not absent:
+                break
+            await asyncio.sleep(POLL_S)
+        return answer
 
     async def _ask(self, request: Request) -> Response | None:
         names = self._outcome.names
@@ -162,6 +179,11 @@ class Replay:
                 self._outcome.vain.setdefault(client, f"{self._missing(client, wanted)}")
         self._learn()
 
+    def _started(self, recorded: str) -> bool:
+        prompt = self._outcome.names.replayed(recorded)
+        heard = (frame for frames in self._sockets.frames.values() for frame in frames)
+        return any(prompt_of(frame) == prompt for frame in heard)
+
     def _landmarks(self, client: str) -> Counter[tuple[str, ...]]:
         """The latest frame of each prompt, and how many statuses."""
         frames = self._recorded.get(client, [])
@@ -191,7 +213,7 @@ class Replay:
 
 def landmark(frame: Frame, prompt: str) -> tuple[str, ...] | None:
     """What to wait for: kind, node, step, prompt. None for frames that say where nothing ends."""
-    if not isinstance(frame, TextFrame) or frame.kind in {"progress_state", "logs"}:
+    if not isinstance(frame, TextFrame) or frame.kind in NO_LANDMARKS:
         return None
     if frame.kind == "executing" and not prompt:
         return None  # sent to a client that comes back in the middle of a job: which node it is, time decides
@@ -209,7 +231,8 @@ def naming(frame: Frame, prompt: str) -> tuple[str, str] | None:
 def _waited_for_history(event: Http) -> bool:
     """The recorder asked for a job's history until there was one, and kept the last answer."""
     route = event.request.route.removeprefix("/api")
-    return route.startswith("/history/") and event.response is not None and event.response.body.content != b"{}"
+    answer = event.response
+    return route.startswith("/history/") and answer is not None and answer.is_json and answer.body.json != NO_HISTORY
 
 
 def _form(request: Request) -> aiohttp.FormData:
