@@ -29,7 +29,7 @@ JSON = st.recursive(
 
 
 def dice() -> Random:
-    return Random(5)  # noqa: S311 - repeatable on purpose
+    return Random(5)
 
 
 def chain() -> Prompt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from typing import Any
 
 import pytest
@@ -259,19 +258,3 @@ def test_any_json_gets_a_verdict(value: Any) -> None:
         verdict = validate(value, CATALOG, files)
         assert verdict.status in {200, 400, 500}
         assert (verdict.error is None) == (verdict.status != 400)
-
-
-def test_a_hundred_nodes_take_less_than_5_ms() -> None:
-    """Validation is cheap enough to stand in front of every job."""
-    prompt = {f"{i}:{key}": copy.deepcopy(one) for i in range(17) for key, one in sampled().items()}
-    for node_id, one in prompt.items():
-        for value in one["inputs"].values():
-            if isinstance(value, list):
-                value[0] = f"{node_id.split(':')[0]}:{value[0]}"
-    took = []
-    for _ in range(7):
-        start = time.perf_counter()
-        assert validate(prompt, CATALOG, AssumeFiles()).accepted
-        took.append(time.perf_counter() - start)
-    assert len(prompt) > 100
-    assert min(took) < 0.005
