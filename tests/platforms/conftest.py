@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from worker.platforms.vast_local import Record
+from tests.engines import EngineHandle
+from worker.platforms.vast_local import LocalVast, Record
 
 HERE = Path(__file__).parent
 KEPT_OF_ENV = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
@@ -53,9 +54,29 @@ async def processes(cwd: Path) -> AsyncIterator[Spawn]:
                 await process.wait()
 
 
+async def start_worker(
+    spawn: Spawn, vast: LocalVast, engine: EngineHandle, worker_id: int, state: Path, **env: str
+) -> asyncio.subprocess.Process:
+    """The whole worker behind the SDK, on an engine whose folders it shares."""
+    fixed = {
+        "WORKER_COMFYUI": engine.url,
+        "WORKER_COMFYUI_OUTPUT": str(engine.output),
+        "WORKER_COMFYUI_INPUT": str(engine.input),
+        "WORKER_STATE": str(state),
+        "WORKER_VAST_HOST": "127.0.0.1",
+        "WORKER_BENCHMARK_RUNS": "1",
+    }
+    return await spawn("comfy_worker.py", {**await vast.worker_env(worker_id), **fixed, **env})
+
+
 def loaded(worker_id: int) -> Callable[[Record], bool]:
     """True once that worker has reported itself measured."""
     return lambda record: any(status.max_perf > 0 for status in record.of(worker_id))
+
+
+def deleted(request_idx: object) -> Callable[[Record], bool]:
+    """True once the router was told that this request is over."""
+    return lambda record: any(gone.request_idx == request_idx for gone in record.deletions)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

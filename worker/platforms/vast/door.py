@@ -110,6 +110,8 @@ class Door:
             # The SDK has just put the request among the deletions; before anything is awaited they are ours.
             if visit.ticket is not None:
                 self._hold(visit.grant, visit.ticket)
+            if visit.rejected:
+                self._ledger.rejected(visit.grant)
             self._ledger.report_soon()
         if visit.status is None and response.status == 401:
             self._lost_key("it has no public key and refuses every request")

@@ -35,21 +35,27 @@ class Ledger:
 
     def discount(self, workload: float, *, rejected: bool = False) -> None:
         """Call just before the SDK adds `workload` to what was served: it wasn't, or isn't yet."""
-        self._metrics.model_metrics.workload_served -= workload
+        metrics = self._metrics.model_metrics
+        metrics.workload_served -= workload
         if rejected:
-            self._metrics.model_metrics.workload_rejected += workload
+            metrics.workload_received -= workload
+            metrics.workload_rejected += workload
+
+    def rejected(self, grant: Grant) -> None:
+        """Call just after the SDK has put the request among the deletions: the gateway had no room for it."""
+        if entry := self._ended(grant):
+            entry.status, entry.success = "Rejected", False
 
     def hold(self, grant: Grant) -> Entry | None:
         """The request was answered, its job goes on: take it back from the deletions, so that it stays in the load."""
         metrics = self._metrics.model_metrics
-        for entry in reversed(metrics.requests_deleting):
-            if (entry.request_idx, entry.reqnum) == (grant.request_idx, grant.reqnum):
-                metrics.requests_deleting.remove(entry)
-                entry.status, entry.success = "Started", False
-                metrics.requests_working[entry.reqnum] = entry
-                self.report_soon()
-                return entry
-        return None
+        entry = self._ended(grant)
+        if entry:
+            metrics.requests_deleting.remove(entry)
+            entry.status, entry.success = "Started", False
+            metrics.requests_working[entry.reqnum] = entry
+            self.report_soon()
+        return entry
 
     def release(self, entry: Entry, *, served: bool) -> None:
         """The job behind a held request has ended."""
@@ -82,6 +88,12 @@ class Ledger:
         ]
         entries.clear()
         return rows
+
+    def _ended(self, grant: Grant) -> Entry | None:
+        """The newest deletion of this request."""
+        number = (grant.request_idx, grant.reqnum)
+        entries = reversed(self._metrics.model_metrics.requests_deleting)
+        return next((entry for entry in entries if (entry.request_idx, entry.reqnum) == number), None)
 
     def _close(self, grant: Grant, workload: float, status: str) -> None:
         entry = self._new_entry(

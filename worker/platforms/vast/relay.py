@@ -55,14 +55,14 @@ class Relay:
 
     async def __call__(self, request: web.Request, answer: ClientResponse) -> web.StreamResponse:
         visit = VISIT.get()
-        visit.status = answer.status
         opening = Opening()
         response = await relay(request, answer, opening.watch)
+        visit.status = response.status
         # Nothing is awaited from here on: when this returns the SDK counts the workload as served, in the same step.
         if answer.status == 202 and isinstance(response, web.Response) and isinstance(response.body, bytes):
             visit.ticket = ticket_of(response.body)
         if response.status >= 400 or visit.ticket or (opening.ticket and not self._completed(opening.ticket)):
-            visit.ledger.discount(visit.workload, rejected=response.status in {429, 503})
+            visit.ledger.discount(visit.workload, rejected=visit.rejected)
         return response
 
     def _completed(self, ticket: Ticket) -> bool:

@@ -35,8 +35,11 @@ CERTIFICATE, KEY = "/etc/instance.crt", "/etc/instance.key"  # fixed in the SDK
 
 
 async def serve(app: App, settings: VastSettings) -> None:
-    """Run until cancelled, then drain. Raises StartupError, told to the autoscaler first:
-    a process that can't serve has to end, so that it is started again (the SDK's would stay and only complain)."""
+    """Run until cancelled, then drain.
+
+    Raises StartupError, told to the autoscaler first: a process that can't serve has to end, so that it is started
+    again. The SDK's own would stay and only complain (T38).
+    """
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
         try:

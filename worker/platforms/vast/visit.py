@@ -27,6 +27,11 @@ class Visit:
     status: int | None = None
     ticket: Ticket | None = None
 
+    @property
+    def rejected(self) -> bool:
+        """There was room when the door asked, and none any more when the gateway did."""
+        return self.status in {429, 503}
+
 
 VISIT: ContextVar[Visit] = ContextVar("visit")
 """Set by the door; the SDK handles a request in the task that it came in with, or in a child of that."""

@@ -14,6 +14,8 @@ class Conduct:
     route_status: int = 200
     """HTTP status of `POST /route/`; the client gives up on anything but 2xx, 429 included."""
     pubkey_status: int = 200
+    pubkey_answers: int | None = None
+    """After so many answers in all `GET /pubkey/` is 503."""
     status_status: int = 200
     """HTTP status of `POST /worker_status/`; a report that isn't answered 2xx counts as never made."""
     status_delay_s: float = 0.0

@@ -89,6 +89,11 @@ class Record:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def clear(self) -> None:
+        """Forget everything told so far."""
+        for facts in (self.statuses, self.deletions, self.routed):
+            facts.clear()
+
     async def until(self, true: Callable[[Record], bool], timeout_s: float = 10.0) -> None:
         """Return once `true(record)`. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):

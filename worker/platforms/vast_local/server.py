@@ -41,11 +41,16 @@ class LocalVast:
         self._signer, self._other_signer = Signer(), Signer()
         self._router = Router(endpoint, self.record)
         self._conduct = conduct
+        self._keys_given = 0
         self._fronts = AsyncExitStack()
 
     def behave(self, conduct: Conduct) -> None:
         """Change how the stand-in behaves from the next request on."""
         self._conduct = conduct
+
+    def sign(self, url: str) -> str:
+        """The signature that the router gives for a worker's URL."""
+        return self._signer.sign(url)
 
     def client(self) -> Serverless:
         """Vast's own client, unmodified, pointed here. Use it as `async with`."""
@@ -109,6 +114,9 @@ class LocalVast:
     async def _pubkey(self, _: web.Request) -> web.Response:
         if self._conduct.pubkey_status != 200:
             return _refusal(self._conduct.pubkey_status)
+        if self._conduct.pubkey_answers is not None and self._keys_given >= self._conduct.pubkey_answers:
+            return _refusal(503)
+        self._keys_given += 1
         return web.Response(text=self._signer.public_pem)
 
     async def _status(self, request: web.Request) -> web.Response:
