@@ -15,7 +15,7 @@ from worker.job import Job
 
 
 async def generate_sync(request: web.Request) -> web.Response:
-    """`POST /generate/sync`: the result, or 202 when it takes longer than `sync_limit_s`."""
+    """`POST /generate/sync`: the result, or 202 when it takes longer than WORKER_SYNC_LIMIT."""
     found = services(request)
     job = await accept(request)
     async with found.registry.waiting(job):

@@ -26,7 +26,7 @@ async def get_stock_result(request: web.Request) -> web.Response:
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """`GET /jobs/{id}/events`."""
+    """`GET /jobs/{id}/events`: what happened and happens to the job; goes on after Last-Event-ID."""
     return await stream_events(request, _job(request))
 
 
@@ -62,7 +62,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
 
 
 async def queue_info(request: web.Request) -> web.Response:
-    """`GET /queue-info`, the stock template's three queues."""
+    """`GET /queue-info`: the stock template's three queues."""
     count = services(request).registry.count
     return json_response(
         {

@@ -15,7 +15,7 @@ from worker.gateway.services import json_response, services
 
 
 async def health(request: web.Request) -> web.Response:
-    """`GET /health`: this process answers. Says nothing about ComfyUI; `/ready` does."""
+    """`GET /health`: this process answers. Says nothing about ComfyUI; /ready does."""
     load = services(request).registry.load
     return json_response({"status": "ok", "version": __version__, "jobs": load.jobs})
 
@@ -53,12 +53,12 @@ async def capabilities(request: web.Request) -> web.Response:
 
 
 async def openapi(request: web.Request) -> web.Response:
-    """`GET /openapi.json`."""
+    """`GET /openapi.json`: this contract, for machines."""
     return json_response(document())
 
 
 async def docs(request: web.Request) -> web.Response:
-    """`GET /docs`: the same for people."""
+    """`GET /docs`: this contract, for people."""
     return web.Response(text=_docs_page(), content_type="text/html")
 
 
