@@ -12,7 +12,7 @@ from worker.errors import StartupError
 COMMANDS = {
     "serve": "worker.cli.serve",
     "run": "worker.cli.run",
-    # "doctor": "worker.cli.doctor",
+    "doctor": "worker.cli.doctor",
     "engine": "worker.cli.engine",
     # "demo": "worker.cli.demo",
 }

@@ -1,8 +1,9 @@
-"""`comfy-worker serve`: the worker itself."""
+"""`comfy-worker serve`: the worker itself, until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import signal
 from pathlib import Path
@@ -10,18 +11,30 @@ from typing import Annotated
 
 import typer
 
+from worker.errors import StartupError
 from worker.settings import Settings
+
+PLATFORMS = ("none", "vast", "vast-local")
+VAST_SYNC_LIMIT_S = 540.0
+"""Vast's client drops a request after 600 s and sends it again, without end; before that it has to be answered."""
+
+log = logging.getLogger("worker")
 
 
 def command(
+    *,
     comfyui: Annotated[str | None, typer.Option(help="embedded, a URL, or a ComfyUI folder to start")] = None,
     platform: Annotated[str | None, typer.Option(help="none, vast or vast-local")] = None,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
     state: Annotated[Path | None, typer.Option(help="folder for everything the worker writes")] = None,
 ) -> None:
-    """Take workflows at POST /generate/sync. Every setting is in `comfy-worker doctor --settings`."""
+    """Take workflows at POST /generate/sync, until SIGTERM or Ctrl-C."""
     settings = Settings.from_env(comfyui=comfyui, platform=platform, host=host, port=port, state=state)
+    if settings.platform not in PLATFORMS:
+        raise typer.BadParameter(f"the platform is one of {', '.join(PLATFORMS)}, not {settings.platform!r}")
+    if settings.behind_vast and not settings.sync_limit_s:
+        settings = dataclasses.replace(settings, sync_limit_s=VAST_SYNC_LIMIT_S)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     import uvloop
 
@@ -29,13 +42,45 @@ def command(
 
 
 async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT."""
+    """A second signal ends the draining that the first one began. Raises StartupError."""
+    if task := asyncio.current_task():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        if settings.platform == "vast-local":
+            from worker.cli.vast_local import serve as serve_locally
+
+            await serve_locally(settings)
+        else:
+            await _serve(settings)
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def _serve(settings: Settings) -> None:
     from worker.app import build
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with build(settings) as app:
-        logging.getLogger("worker").info("listening on %s", app.url)
-        await stop.wait()
-        await app.registry.close(settings.drain_s)
+    try:
+        if settings.platform == "vast":
+            await _behind_vast(settings)
+            return
+        async with build(settings) as app:
+            log.info("listening on %s", app.url)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.info("draining for at most %g s", settings.drain_s)
+                await app.registry.close(settings.drain_s)
+    except OSError as error:
+        raise StartupError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+
+
+async def _behind_vast(settings: Settings) -> None:
+    from worker.app import build
+    from worker.cli.environment import environment
+    from worker.platforms.vast import VastSettings, serve
+
+    vast = VastSettings.from_env(environment())
+    async with build(dataclasses.replace(settings, public_url=settings.public_url or vast.public_url)) as app:
+        log.info("listening on %s", app.url)
+        await serve(app, vast)

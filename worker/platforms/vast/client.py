@@ -43,7 +43,7 @@ class VastEndpoint:
         found = await self._request("/generate/sync", payload, cost, timeout_s=timeout_s)
         answer = Answer(int(found["status"]), found["response"], str(found["url"]))
         while answer.status == 202:
-            answer = await self._fetch(answer.body)
+            answer = await self._fetch({**answer.body, "url": answer.worker})
         return answer
 
     async def stream(self, payload: Mapping[str, Any], cost: float) -> AsyncIterator[tuple[str, Body]]:
@@ -56,15 +56,16 @@ class VastEndpoint:
             answered = found["status"] not in UNKNOWN_ROUTE
             yield "result", found["response"] if answered else (await self.generate(payload, cost)).body
             return
-        accepted: Body | None = None
+        job: Body | None = None
         async for data in found["response"]:
             name = name_of(data)
-            accepted = data if name == "accepted" else accepted
+            if name == "accepted":  # with the worker's address as the router signed it, whatever the worker thinks
+                job = data = {**data, "url": found["url"]}
             yield name, data
             if name == "result":
                 return
-        if accepted is not None:  # the stream broke off; the job goes on
-            yield "result", (await self._fetch({**accepted, "url": found["url"]})).body
+        if job is not None:  # the stream broke off; the job goes on
+            yield "result", (await self._fetch(job)).body
 
     async def cancel(self, job: Mapping[str, Any]) -> bool:
         """`job` has the `id`, `token` and `url` of an accept answer. False where it had ended already."""
@@ -140,8 +141,13 @@ def name_of(data: Mapping[str, Any]) -> str:
     return "result"
 
 
-MARKS = {"accepted": "token", "state": "state", "step": "max", "node": "class_type", "output": "sha256"} | {
-    "preview": "mime"
+MARKS = {
+    "accepted": "token",
+    "state": "state",
+    "step": "max",
+    "node": "class_type",
+    "output": "sha256",
+    "preview": "mime",
 }
 """A field that only this event has, and none of the events after it."""
 

@@ -1,0 +1,1 @@
+"""What `comfy-worker doctor` looks at: a family of questions, each answered with findings."""

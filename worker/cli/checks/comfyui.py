@@ -1,0 +1,86 @@
+"""The engine: there, of a version that is known to work, and with the node packs that workflows need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import aiohttp
+
+from worker.cli.checks.finding import Finding, fail, ok, warn
+from worker.comfyui.api import ComfyApi
+from worker.comfyui.process import EMBEDDED, comfyui_command
+from worker.errors import EngineUnavailable, StartupError
+from worker.settings import Settings
+
+SEEN_WORKING = "0.33.0"
+PACKS = {"RES4LYF": "ClownsharKSampler_Beta", "ControlAltAI-Nodes": "FluxResolutionNode"}
+"""Node pack -> a node class that only it has."""
+VERSION = re.compile(r"__version__\s*=\s*[\"']([^\"']+)")
+
+
+async def engine(settings: Settings) -> list[Finding]:
+    if settings.comfyui == EMBEDDED:
+        return [ok("comfyui", "the embedded engine: image nodes are real, sampling is simulated and marked as such")]
+    if settings.comfyui.startswith(("http://", "https://")):
+        return await _running(settings.comfyui)
+    return _folder(Path(settings.comfyui))
+
+
+async def _running(url: str) -> list[Finding]:
+    async with aiohttp.ClientSession() as session:
+        api = ComfyApi(session, url)
+        try:
+            info = await api.info()
+            classes = await api.catalog()
+        except (EngineUnavailable, KeyError, TypeError) as error:
+            why = str(error) if isinstance(error, EngineUnavailable) else "what answers there is no ComfyUI"
+            return [fail("comfyui", f"{url}: {why}", "start ComfyUI there, or set WORKER_COMFYUI")]
+    says = f"{url}: ComfyUI {info.version}, {info.device}, {len(classes)} node classes"
+    return [version(info.version, says), *packs(classes)]
+
+
+def _folder(folder: Path) -> list[Finding]:
+    try:
+        python, *_ = comfyui_command(folder, port=0)
+    except StartupError as error:
+        return [fail("comfyui", str(error), "set WORKER_COMFYUI to `embedded`, a URL, or the folder of main.py")]
+    says = f"{folder}, started with {python}"
+    try:
+        found = VERSION.search((folder / "comfyui_version.py").read_text())
+    except OSError:
+        found = None
+    if found is None:
+        return [warn("comfyui", f"{says}, of unknown version", f"use ComfyUI {SEEN_WORKING}, which is seen to work")]
+    return [version(found[1], f"{says}, ComfyUI {found[1]}"), *_pack_folders(folder / "custom_nodes")]
+
+
+def version(found: str, says: str) -> Finding:
+    """An older ComfyUI imports RES4LYF and then refuses each of its samplers: that it starts proves nothing."""
+    if _numbers(found) < _numbers(SEEN_WORKING):
+        return warn("comfyui", says, f"use ComfyUI {SEEN_WORKING} or newer: older ones refuse RES4LYF's samplers")
+    return ok("comfyui", says)
+
+
+def packs(classes: Collection[str]) -> list[Finding]:
+    """By what they register: a pack whose import fails is there as a folder, and still missing."""
+    return [
+        ok(pack, f"{name} is there") if name in classes else _missing(pack, f"no node class {name}")
+        for pack, name in PACKS.items()
+    ]
+
+
+def _pack_folders(folder: Path) -> list[Finding]:
+    return [
+        ok(pack, str(folder / pack)) if (folder / pack).is_dir() else _missing(pack, f"not in {folder}")
+        for pack in PACKS
+    ]
+
+
+def _missing(pack: str, says: str) -> Finding:
+    return warn(pack, says, "install it into custom_nodes; ComfyUI's log says why an import failed")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])

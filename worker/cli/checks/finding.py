@@ -1,0 +1,36 @@
+"""What one look found, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """Fine; works, but see what is said; a worker would not start or would refuse every job."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`cure` says what to do, where there is something to do."""
+
+    name: str
+    level: Level
+    says: str
+    cure: str = ""
+
+
+def ok(name: str, says: str) -> Finding:
+    return Finding(name, Level.OK, says)
+
+
+def warn(name: str, says: str, cure: str) -> Finding:
+    return Finding(name, Level.WARN, says, cure)
+
+
+def fail(name: str, says: str, cure: str) -> Finding:
+    return Finding(name, Level.FAIL, says, cure)
