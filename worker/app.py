@@ -22,6 +22,7 @@ from worker.outputs import Outputs
 from worker.pipeline import Pipeline
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.storage.base import Storage
 from worker.storage.local import LocalStorage
 
 
@@ -57,8 +58,13 @@ class App:
 
 
 @asynccontextmanager
-async def build(settings: Settings, observers: Sequence[Observer] = ()) -> AsyncIterator[App]:
-    """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs."""
+async def build(
+    settings: Settings, observers: Sequence[Observer] = (), storage: Storage | None = None
+) -> AsyncIterator[App]:
+    """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
+
+    `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
+    """
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings))
@@ -69,7 +75,7 @@ async def build(settings: Settings, observers: Sequence[Observer] = ()) -> Async
             engine=client,
             inputs=Inputs(client.api, running.input_folder),
             outputs=outputs,
-            storage=LocalStorage(),
+            storage=storage or LocalStorage(),
             observers=fan_out,
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
