@@ -1,0 +1,105 @@
+"""`python -m bench`: measure, write the table, fail when a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import uvloop
+
+from bench import machine
+from bench.document import Run, with_section
+from bench.finding import Finding
+from bench.plan import QUICK, Plan
+from bench.processes import Engine, embedded_engine
+from bench.run import Bench
+from bench.served import DIALECTS, Peer
+from worker.comfyui.api import ComfyApi, EngineInfo
+
+
+def main() -> None:
+    options = _options().parse_args()
+    runs = uvloop.run(measure(options))
+    if options.out:
+        before = options.out.read_text("utf-8") if options.out.exists() else ""
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(with_section(before, runs), "utf-8")
+    missed = [finding.what for finding in runs.findings if finding.missed]
+    sys.exit(f"missed: {'; '.join(missed)}" if missed else None)
+
+
+async def measure(options: argparse.Namespace) -> Run:
+    started, load = datetime.now(UTC), machine.load()
+    plan = QUICK if options.quick else Plan()
+    if options.rounds:
+        plan = dataclasses.replace(plan, rounds=options.rounds)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        engine = Engine(options.comfyui, options.comfyui_folder)
+        if not options.comfyui:
+            engine = await stack.enter_async_context(embedded_engine(folder))
+        bench = Bench(engine, await _info(engine), plan, folder)
+        findings = []
+        async for finding in bench.findings():
+            findings.append(finding)
+            print(_line(finding), flush=True)  # noqa: T201 - whoever waits wants to see something
+        standings = await bench.standings(options.peer) if options.peer else []
+    facts = [
+        *machine.facts(),
+        ("load average", f"{load} before, {machine.load()} after"),
+        ("rounds", str(plan.rounds)),
+        ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
+        ("command", f"`python -m bench {' '.join(_shown(options))}`"),
+    ]
+    return Run(_name(bench.info), findings, standings, facts)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--comfyui", metavar="URL", default="", help="a running ComfyUI; without it an embedded engine is started"
+    )
+    parser.add_argument("--comfyui-folder", metavar="DIR", type=Path, help="that ComfyUI's folder of input and output")
+    parser.add_argument(
+        "--peer",
+        type=Peer.read,
+        action="append",
+        default=[],
+        metavar="NAME=DIALECT=URL",
+        help=f"another server in front of the same ComfyUI; dialects: {', '.join(DIALECTS)}",
+    )
+    parser.add_argument("--rounds", type=int, help="how often each pair is measured")
+    parser.add_argument("--quick", action="store_true", help="a rough look in less than a minute")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="the document to write")
+    return parser
+
+
+async def _info(engine: Engine) -> EngineInfo:
+    async with aiohttp.ClientSession() as session:
+        return await ComfyApi(session, engine.url).info()
+
+
+def _name(info: EngineInfo) -> str:
+    return "the embedded engine" if info.embedded else f"ComfyUI {info.version} ({info.device})"
+
+
+def _line(finding: Finding) -> str:
+    columns = (finding.what, finding.here, finding.against, finding.measured.show(finding.unit), finding.target)
+    return "  ".join((*columns, finding.verdict))
+
+
+def _shown(options: argparse.Namespace) -> list[str]:
+    """The options that say what was measured; addresses and folders say nothing to a reader."""
+    flags = [("--quick", options.quick), ("--comfyui URL", options.comfyui), ("--rounds N", options.rounds)]
+    rivals = [f"--peer {rival.name}={rival.dialect}=URL" for rival in options.peer]
+    return [name for name, given in flags if given] + rivals
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`docs/benchmarks.md`: one section for each kind of engine, rewritten by the run that measured it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bench.finding import Finding, milliseconds
+from bench.peers import Standing
+
+INTRODUCTION = """\
+# Benchmarks
+
+Made by `make bench`; do not edit. Two things are measured in turns, job by job, and divided round by round: the figure
+is the median of the rounds, with the lowest and the highest round behind it. Engine, worker and client are processes of
+their own, on one machine. Every job ends with the picture's bytes in the client's hands: a client that speaks to
+ComfyUI itself posts the prompt, hears the end on its WebSocket, reads the history and gets the file; a client of the
+worker sends one request and decodes base64.
+
+A *fresh* client opens its connections for each job and is compared with a client of the worker that does the same; a
+*warm* one keeps its session and its WebSocket and is compared with a kept connection to the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run has to tell. `facts` are pairs of (what, value)."""
+
+    engine: str
+    findings: Sequence[Finding]
+    standings: Sequence[Standing]
+    facts: Sequence[tuple[str, str]]
+
+    @property
+    def title(self) -> str:
+        return f"## In front of {self.engine}"
+
+
+def section(run: Run) -> str:
+    """The run as Markdown."""
+    parts = [run.title, "\n".join(_findings(run.findings))]
+    if run.standings:
+        parts += ["### Beside public peers", "\n".join(_standings(run.standings))]
+    parts.append("\n".join(_table(("", ""), run.facts)))
+    return "\n\n".join(parts) + "\n"
+
+
+def with_section(document: str, run: Run) -> str:
+    """The document with this run in the place of an earlier one before the same engine; the others stay."""
+    sections = re.split(r"^(?=## )", document, flags=re.MULTILINE)[1:]
+    others = [text.rstrip() + "\n" for text in sections if not text.startswith(f"{run.title}\n")]
+    return "\n".join([f"{INTRODUCTION}\n", *sorted([section(run), *others], reverse=True)])
+
+
+def _findings(findings: Iterable[Finding]) -> Iterator[str]:
+    return _table(
+        ("what", "here", "against", "measured (lowest .. highest round)", "target", "met"),
+        ((one.what, one.here, one.against, one.measured.show(one.unit), one.target, one.verdict) for one in findings),
+    )
+
+
+def _standings(standings: Iterable[Standing]) -> Iterator[str]:
+    return _table(
+        ("server", "a job", "over a fresh direct client", "", "burst, jobs/s against direct"),
+        (
+            (
+                one.name,
+                milliseconds(one.seconds),
+                one.ratio.show("x"),
+                f"{one.above.median * 1000:+.1f} ms",
+                one.burst.show("x"),
+            )
+            for one in standings
+        ),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

@@ -1,0 +1,42 @@
+"""One line of the table: what was measured, against what, and whether that is good enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.spread import Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`here` and `against` are absolute figures for the reader; `measured` is what the limits are about."""
+
+    what: str
+    here: str
+    against: str
+    measured: Spread
+    unit: str = "x"
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def missed(self) -> bool:
+        too_high = self.at_most is not None and self.measured.median > self.at_most
+        too_low = self.at_least is not None and self.measured.median < self.at_least
+        return too_high or too_low
+
+    @property
+    def target(self) -> str:
+        if self.at_most is not None:
+            return f"<= {self.at_most:.2f} {self.unit}"
+        return f">= {self.at_least:.2f} {self.unit}" if self.at_least is not None else "-"
+
+    @property
+    def verdict(self) -> str:
+        if self.at_most is None and self.at_least is None:
+            return ""
+        return "**missed**" if self.missed else "yes"
+
+
+def milliseconds(seconds: Spread) -> str:
+    return f"{seconds.median * 1000:.1f} ms"

@@ -1,0 +1,29 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+
+def facts() -> Iterator[tuple[str, str]]:
+    """Pairs of (what, value)."""
+    yield "processor", f"{_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores"
+    yield "memory", f"{int(_line('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB"
+    yield "system", f"{platform.system()} {platform.release()}"
+    yield "Python", f"{platform.python_version()}, aiohttp {version('aiohttp')}, uvloop {version('uvloop')}"
+
+
+def load() -> str:
+    """The load average over 1, 5 and 15 minutes: processes that run or want to."""
+    return " ".join(f"{average:.2f}" for average in os.getloadavg())
+
+
+def _line(path: str, name: str) -> str:
+    for line in Path(path).read_text("utf-8").splitlines():
+        if line.startswith(name):
+            return line.partition(":")[2].strip()
+    return "0 unknown"

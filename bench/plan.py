@@ -1,0 +1,24 @@
+"""How much is measured: thoroughly, or just enough to see that all is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`jobs` of one round by the size of their picture; sides of noise in pixels (3 bytes each, incompressible)."""
+
+    rounds: int = 9
+    flat_jobs: int = 20
+    noise_jobs: int = 8
+    large_jobs: int = 3
+    burst: int = 25
+    queued: int = 12
+    peer_jobs: int = 5
+    noise_side: int = 448
+    large_side: int = 1664
+    big_file_mib: int = 200
+
+
+QUICK = Plan(rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1)

@@ -1,0 +1,106 @@
+"""The engine and the workers that are measured, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from worker.comfyui.process import embedded_command, free_port
+
+START_S = 60.0
+KNOCK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A ComfyUI, and its folders where this machine has them."""
+
+    url: str
+    folder: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A running worker in front of an engine."""
+
+    url: str
+    pid: int
+
+
+@asynccontextmanager
+async def embedded_engine(folder: Path) -> AsyncIterator[Engine]:
+    """The embedded engine, with its folders inside `folder`."""
+    port = free_port()
+    base = folder / "engine"
+    async with running(embedded_command(base, port), folder / "engine.log"):
+        url = f"http://127.0.0.1:{port}"
+        await answering(f"{url}/prompt")
+        yield Engine(url, base)
+
+
+@asynccontextmanager
+async def worker(
+    engine: Engine, folder: Path, module: str = "worker", arguments: Sequence[str] = ("serve",)
+) -> AsyncIterator[Worker]:
+    """`comfy-worker serve` in front of the engine, connected; `folder` is its state and its log."""
+    port = free_port()
+    async with running(
+        [sys.executable, "-m", module, *arguments], folder / "worker.log", worker_env(engine, folder, port)
+    ) as pid:
+        url = f"http://127.0.0.1:{port}"
+        await answering(f"{url}/ready")
+        yield Worker(url, pid)
+
+
+def worker_env(engine: Engine, folder: Path, port: int) -> dict[str, str]:
+    """Its settings: the engine's folders shared, as in the container."""
+    shared = (
+        {}
+        if engine.folder is None
+        else {
+            "WORKER_COMFYUI_INPUT": str(engine.folder / "input"),
+            "WORKER_COMFYUI_OUTPUT": str(engine.folder / "output"),
+        }
+    )
+    return {
+        "WORKER_COMFYUI": engine.url,
+        "WORKER_GATEWAY_PORT": str(port),
+        "WORKER_STATE": str(folder / "state"),
+        **shared,
+    }
+
+
+@asynccontextmanager
+async def running(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[int]:
+    """A process, its output in `log`; yields its pid and ends it."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=sink, stderr=sink, env={**os.environ, **(env or {})}
+        )
+    try:
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def answering(url: str) -> None:
+    """Knock until the answer is 200. Raises TimeoutError."""
+    async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                pass
+            await asyncio.sleep(KNOCK_S)

@@ -1,0 +1,87 @@
+"""The jobs. None is ever the same twice: ComfyUI answers a repeated prompt from its cache."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+import aiohttp
+from PIL import Image
+
+from worker.graph.json_value import JsonObject
+from worker.graph.prompt import Node, Prompt
+
+_numbers = count(random.SystemRandom().randrange(10**9))
+
+Make = Callable[[], Prompt]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A kind of job and how often it is asked for in one round."""
+
+    title: str
+    make: Make
+    jobs: int
+
+
+def flat_picture() -> Prompt:
+    """512x512 pixels of one colour: a PNG of 2 KB, so that next to nothing but the way there and back takes time."""
+    number = next(_numbers)
+    inputs: JsonObject = {"width": 512, "height": 512, "batch_size": 1, "color": number % 0xFFFFFF}
+    return {
+        "1": {"class_type": "EmptyImage", "inputs": inputs},
+        "2": _save(number),
+    }
+
+
+def noise(name: str) -> Make:
+    """Read an uploaded picture and write it again; noise, so that the PNG is as large as a picture can be."""
+
+    def make() -> Prompt:
+        return {"1": {"class_type": "LoadImage", "inputs": {"image": name}}, "2": _save(next(_numbers))}
+
+    return make
+
+
+def big_file(mebibytes: int) -> Prompt:
+    """One file of that size from the embedded engine."""
+    inputs: JsonObject = {"mebibytes": mebibytes, "filename_prefix": _prefix(next(_numbers))}
+    return {"1": {"class_type": "EmbeddedBigFile", "inputs": inputs}}
+
+
+def big_latent(mebibytes: int) -> Prompt:
+    """One file of about that size from any ComfyUI: latents of 8192x8192 pixels take 16 MiB each."""
+    latents: JsonObject = {"width": 8192, "height": 8192, "batch_size": round(mebibytes / 16)}
+    return {
+        "1": {"class_type": "EmptyLatentImage", "inputs": latents},
+        "2": {
+            "class_type": "SaveLatent",
+            "inputs": {"samples": ["1", 0], "filename_prefix": _prefix(next(_numbers))},
+        },
+    }
+
+
+async def upload_noise(url: str, side: int) -> str:
+    """Give the ComfyUI at `url` a square picture of noise; returns the name that `noise` takes."""
+    name = f"bench-noise-{side}.png"
+    pixels = random.Random(side).randbytes(side * side * 3)  # noqa: S311 - the same picture on every run
+    file = io.BytesIO()
+    Image.frombytes("RGB", (side, side), pixels).save(file, "PNG", compress_level=1)
+    form = aiohttp.FormData()
+    form.add_field("image", file.getvalue(), filename=name)
+    form.add_field("overwrite", "true")
+    async with aiohttp.ClientSession(raise_for_status=True) as session, session.post(f"{url}/upload/image", data=form):
+        return name
+
+
+def _save(number: int) -> Node:
+    return {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": _prefix(number)}}
+
+
+def _prefix(number: int) -> str:
+    """Few files a folder: ComfyUI lists the whole folder to number the next one."""
+    return f"bench/{number // 50}/{number}"

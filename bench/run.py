@@ -1,0 +1,100 @@
+"""One run: everything that is measured in front of one engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bench import direct, served, targets
+from bench.burst import burst, burst_finding
+from bench.finding import Finding
+from bench.gap import gap
+from bench.latency import Pair, latency
+from bench.memory import memory
+from bench.peers import Standing, peers
+from bench.plan import Plan
+from bench.processes import Engine, Worker, worker
+from bench.prompts import Workload, big_file, big_latent, flat_picture, noise, upload_noise
+from bench.rounds import Ask
+from bench.served import Peer
+from bench.startup import startup
+from bench.vast import through_vast
+from worker.comfyui.api import EngineInfo
+
+FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
+NEW, KEPT = "worker, new connection", "worker, kept connection"
+VAST = "worker through Vast's client, router and SDK"
+PAIRS = (
+    Pair(NEW, FRESH, targets.OVER_FRESH),
+    Pair(KEPT, WARM, targets.OVER_WARM),
+    Pair(VAST, FRESH, targets.THROUGH_VAST),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """`folder` is for everything that the measured processes write."""
+
+    engine: Engine
+    info: EngineInfo
+    plan: Plan
+    folder: Path
+
+    async def findings(self) -> AsyncIterator[Finding]:
+        """Each as soon as it is known."""
+        plan = self.plan
+        async with self._asks() as asks:
+            for finding in await latency(asks, PAIRS, await self._workloads(), plan.rounds):
+                yield finding
+            rates = await burst(asks, flat_picture, plan.burst, plan.rounds)
+            yield burst_finding(rates, KEPT, WARM, plan.burst, targets.BURST)
+            yield burst_finding(rates, VAST, WARM, plan.burst)
+        async with worker(self.engine, self.folder / "fresh") as fresh:
+            make = partial(big_file if self.info.embedded else big_latent, plan.big_file_mib)
+            yield await memory(fresh, make, plan.big_file_mib, plan.rounds, targets.MEMORY_MIB)
+        async with worker(self.engine, self.folder / "slow", "bench.slow_worker", ()) as slow:
+            yield await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
+        yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
+
+    async def standings(self, rivals: Sequence[Peer]) -> list[Standing]:
+        """This worker beside others."""
+        workload = Workload("flat", flat_picture, self.plan.peer_jobs)
+        async with (
+            worker(self.engine, self.folder / "worker") as running,
+            served.open_session() as session,
+        ):
+            servers = [_itself(running), *rivals]
+            return await peers(direct.fresh(self.engine.url), servers, session, workload, self.plan.rounds)
+
+    @asynccontextmanager
+    async def _asks(self) -> AsyncIterator[dict[str, Ask]]:
+        async with (
+            worker(self.engine, self.folder / "worker") as running,
+            direct.Direct(self.engine.url) as client,
+            served.open_session() as session,
+            through_vast(self.engine, self.folder / "vast") as vast,
+        ):
+            itself = _itself(running)
+            yield {
+                FRESH: direct.fresh(self.engine.url),
+                WARM: direct.warm(client),
+                NEW: served.fresh(itself),
+                KEPT: served.kept(itself, session),
+                VAST: vast,
+            }
+
+    async def _workloads(self) -> list[Workload]:
+        plan, url = self.plan, self.engine.url
+        middle, large = await upload_noise(url, plan.noise_side), await upload_noise(url, plan.large_side)
+        return [
+            Workload("PNG of 2 KB", flat_picture, plan.flat_jobs),
+            Workload("PNG of 0.6 MB", noise(middle), plan.noise_jobs),
+            Workload("PNG of 8 MB", noise(large), plan.large_jobs),
+        ]
+
+
+def _itself(running: Worker) -> Peer:
+    return Peer("comfy-worker", "native", f"{running.url}/generate/sync")

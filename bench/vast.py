@@ -1,0 +1,43 @@
+"""The whole way of a request on Vast: its own client, a router, its SDK's worker, and the gateway behind that."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.direct import JobFailedError
+from bench.processes import Engine, answering, running, worker_env
+from bench.rounds import Ask
+from bench.served import DIALECTS
+from worker.comfyui.process import free_port
+from worker.graph.prompt import Prompt
+from worker.platforms.vast_local import serve
+
+WORKER_ID = 1
+
+
+@asynccontextmanager
+async def through_vast(engine: Engine, folder: Path) -> AsyncIterator[Ask]:
+    """Vast's own client, kept open; the router is played in this process, the worker has one of its own."""
+    async with serve() as vast:
+        port = free_port()
+        env = worker_env(engine, folder, port) | await vast.worker_env(WORKER_ID)
+        command = [sys.executable, "-m", "worker", "serve", "--platform", "vast"]
+        async with running(command, folder / "worker.log", env):
+            await answering(f"http://127.0.0.1:{port}/ready")
+            await vast.record.until(lambda record: any(status.max_perf > 0 for status in record.of(WORKER_ID)), 60)
+            async with vast.client() as client:
+                endpoint = await client.get_endpoint(vast.endpoint)
+
+                async def ask(prompt: Prompt) -> float:
+                    started = time.perf_counter()
+                    answer = await endpoint.request("/generate/sync", DIALECTS["vast"].body(prompt))
+                    if not answer["ok"]:
+                        raise JobFailedError(str(answer)[:300])
+                    DIALECTS["vast"].decode(answer["response"])
+                    return time.perf_counter() - started
+
+                yield ask
