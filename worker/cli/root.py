@@ -14,7 +14,7 @@ COMMANDS = {
     "run": "worker.cli.run",
     "doctor": "worker.cli.doctor",
     "engine": "worker.cli.engine",
-    # "demo": "worker.cli.demo",
+    "demo": "worker.cli.demo",
 }
 
 

@@ -59,9 +59,9 @@ class VastEndpoint:
         job: Body | None = None
         async for data in found["response"]:
             name = name_of(data)
-            if name == "accepted":  # with the worker's address as the router signed it, whatever the worker thinks
-                job = data = {**data, "url": found["url"]}
-            yield name, data
+            if name == "accepted":  # the worker's address as the router signed it, whatever the worker thinks it is
+                job = {**data, "url": found["url"]}
+            yield name, job if job and name == "accepted" else data
             if name == "result":
                 return
         if job is not None:  # the stream broke off; the job goes on

@@ -1,0 +1,82 @@
+"""`comfy-worker demo`: what `make run` calls."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.cli.rehearsal import Cast
+
+
+def command(
+    *,
+    comfyui: Annotated[str | None, typer.Option(metavar="URL", help="a ComfyUI that all workers share")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("out"),
+    workers: Annotated[int, typer.Option(min=1, max=16, help="how many")] = 2,
+    workflows: Annotated[Path, typer.Option(help="folder of the workflows that are sent")] = Path("workflows"),
+) -> None:
+    """Vast on this machine: its router, workers, and real workflows through its own client."""
+    raise typer.Exit(asyncio.run(_demo(comfyui, out, workers, workflows)))
+
+
+async def _demo(comfyui: str | None, out: Path, workers: int, workflows: Path) -> int:
+    """The exit code. What the workers wrote is kept where something failed."""
+    from worker.cli.failure import Failure
+    from worker.cli.screen import screen
+
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    console = screen()
+    folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
+    try:
+        await _perform(console, await _cast(comfyui, workers, workflows), folder, out)
+    except Failure as failure:
+        failure.show(console)
+        console.print(f"\n  what the workers wrote: {folder}", style="dim")
+        return 1
+    except asyncio.CancelledError:
+        console.print("stopped")
+        return 130
+    rmtree(folder)
+    return 0
+
+
+async def _cast(comfyui: str | None, workers: int, workflows: Path) -> Cast:
+    from worker.cli import scene
+    from worker.cli.rehearsal import Cast
+
+    engine = await scene.look(comfyui) if comfyui else scene.EMBEDDED
+    prompts = {name: scene.fit(prompt, engine) for name, prompt in scene.read_workflows(workflows).items()}
+    return Cast(workers, engine, prompts, comfyui)
+
+
+async def _perform(console: Console, cast: Cast, folder: Path, out: Path) -> None:
+    from worker.cli import playbill, rehearsal, scene
+
+    requests = list(scene.requests(cast.prompts))
+    with console.status("starting Vast's router, played here, and the workers") as status:
+        steps = playbill.Steps(console)
+        async with rehearsal.raised(cast, folder) as fleet:
+            steps.done(f"{cast.workers} workers behind Vast's router, played here  ({cast.engine.name})")
+            status.update("sending workflows through Vast's own client")
+            played = await rehearsal.play(fleet, requests, out)
+            steps.done(f"{len(played)} workflows through Vast's own client")
+            status.update("waiting for the workers' reports")
+            await rehearsal.told(fleet.vast.record, len(requests))
+            steps.done("the autoscaler has heard of each")
+            rows = fleet.vast.record.told()
+            status.update("stopping")
+        steps.done("all stopped")
+    for table in (playbill.pictures(played), playbill.times(played), playbill.reports(rows)):
+        console.print()
+        console.print(table)
+    console.print(f"\ndone in {steps.total:.1f} s")

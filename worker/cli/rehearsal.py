@@ -1,0 +1,160 @@
+"""The demo's story: a fleet is started, Vast's own client sends it work, and the autoscaler is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from worker.cli.environment import environment, without_settings
+from worker.cli.failure import Failure
+from worker.cli.fleet import Fleet, fleet
+from worker.cli.saving import Saved, save
+from worker.cli.scene import Engine, Request, fresh
+from worker.errors import StartupError
+from worker.graph.prompt import Prompt
+from worker.graph.workload import workload
+from worker.outputs import dimensions, kind_of, mime_of
+from worker.platforms.vast.client import Answer, VastEndpoint
+from worker.platforms.vast_local import Record
+
+READY_S, ANSWER_S, TOLD_S = 120.0, 300.0, 15.0
+BENCHMARK = "benchmark.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One request that came back: by which worker, in how many seconds, with what."""
+
+    request: Request
+    worker: int
+    round_trip: float
+    stages: Mapping[str, float]
+    saved: Sequence[Saved]
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """How many workers, each on an engine of its own or all on the ComfyUI at `url`, and the workflows they get."""
+
+    workers: int
+    engine: Engine
+    prompts: Mapping[str, Prompt]
+    url: str | None = None
+
+    @property
+    def benchmark(self) -> Prompt | None:
+        """The heaviest workflow; None, which is the packaged one without models, where that would take minutes."""
+        return None if self.engine.slow else max(self.prompts.values(), key=workload)
+
+    def commands(self, folder: Path) -> list[list[str]]:
+        """Arguments of `comfy-worker`, one worker a row, each with a state folder of its own."""
+        common = [
+            "serve",
+            "--platform",
+            "vast",
+            "--comfyui",
+            self.url or "embedded",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+        ]
+        return [[*common, "--state", str(folder / f"worker-{number}")] for number in range(1, self.workers + 1)]
+
+
+@asynccontextmanager
+async def raised(cast: Cast, folder: Path) -> AsyncIterator[Fleet]:
+    """The fleet, once the autoscaler counts every worker as loaded. Raises Failure with a worker's last words."""
+    env = {**without_settings(environment()), "WORKER_BENCHMARK_RUNS": "1"}
+    if cast.url is None:
+        env["WORKER_COMFYUI_ARGS"] = "--speed 1"
+    if (benchmark := cast.benchmark) is not None:
+        await asyncio.to_thread((folder / BENCHMARK).write_bytes, orjson.dumps(fresh(benchmark)))
+        env["WORKER_BENCHMARK"] = str(folder / BENCHMARK)
+    async with fleet(cast.commands(folder), env, logs=folder) as found:
+        try:
+            await found.ready(READY_S)
+        except StartupError as error:
+            raise Failure("not_started", str(error)) from error
+        yield found
+
+
+async def play(found: Fleet, requests: Sequence[Request], out: Path) -> list[Played]:
+    """Send all at once through Vast's own client, and save their outputs in `out`. Raises the first Failure."""
+    vast = found.vast
+    async with vast.client() as client:
+        endpoint = VastEndpoint(client, await client.get_endpoint(vast.endpoint))
+        playing = [asyncio.create_task(_play(endpoint, vast.record, request, out)) for request in requests]
+        await asyncio.wait(playing)
+        return [task.result() for task in playing]
+
+
+async def told(record: Record, count: int) -> None:
+    """Wait until the autoscaler has heard that `count` requests are over and nothing is left. Raises Failure."""
+
+    def settled(record: Record) -> bool:
+        last = {status.id: status.cur_load for status in record.statuses}
+        return len(record.deletions) >= count and not any(last.values())
+
+    try:
+        await record.until(settled, TOLD_S)
+    except TimeoutError:
+        over = f"{len(record.deletions)} of {count} requests are told to be over"
+        raise Failure("not_told", f"the autoscaler was not told of everything: {over}") from None
+
+
+async def _play(endpoint: VastEndpoint, record: Record, request: Request, out: Path) -> Played:
+    started = time.monotonic()
+    try:
+        answer = await endpoint.generate(request.payload, request.workload, ANSWER_S)
+    except (RuntimeError, TimeoutError) as error:
+        raise Failure("unreachable", f"Vast's client: {error}") from error
+    seconds = time.monotonic() - started
+    if answer.status != 200:
+        raise Failure.read(answer.body)
+    saved = await save(outputs(answer.body), out, _no_url)
+    files = [measured(file) for file in saved]
+    return Played(request, _worker(record, answer), seconds, stages(answer.body), files)
+
+
+def outputs(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of either shape, as native ones; the stock template's don't say what is in them."""
+    if "outputs" in body:
+        return list(body["outputs"])
+    return [{**row, "kind": kind_of(row["filename"]), "mime": mime_of(row["filename"])} for row in body["output"]]
+
+
+def stages(body: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds before, in and after ComfyUI, from either shape."""
+    if "metadata" in body:
+        timings = body["metadata"]["timings"]
+        before = sum(timings[f"{state}_ms"] for state in ("queued", "preparing", "waiting"))
+        times = (before, timings["generating_ms"], timings["delivering_ms"])
+    else:
+        timings = body["timings"]
+        times = (timings["preprocess_ms"], timings["generation_ms"], timings["postprocess_ms"])
+    return dict(zip(("before", "generate", "deliver"), (milliseconds / 1000 for milliseconds in times), strict=True))
+
+
+def measured(file: Saved) -> Saved:
+    """As the file itself says, whatever the answer said."""
+    width, height = dimensions(file.path)
+    return replace(file, width=width, height=height)
+
+
+def _worker(record: Record, answer: Answer) -> int:
+    """By port: the stand-in's public address has https in front of the one that the worker reports."""
+    port = urlsplit(answer.worker).port
+    return next((status.id for status in record.statuses if urlsplit(status.url).port == port), 0)
+
+
+async def _no_url(url: str, target: Path) -> None:
+    raise Failure("bad_answer", f"an output came as the URL {url}, which nobody outside can open")
