@@ -62,12 +62,14 @@ class Counters:
     requests_working: dict[int, Entry] = field(default_factory=dict)
     requests_deleting: list[Entry] = field(default_factory=list)
     last_update: float = field(default_factory=time.time)
+    changed: bool = False
+    """Something else is to be told; like the counts, it may have come while a report was on its way."""
     _told: dict[str, float] = field(default_factory=dict)
 
     @property
     def workload_processing(self) -> float:
         """The first number that a report takes, and nothing is awaited until it has them all: they are noted here."""
-        self._told = self._counted()
+        self._told, self.changed = self._counted(), False
         return max(self.workload_received - self.workload_cancelled, 0.0)
 
     @property
@@ -89,7 +91,7 @@ class Counters:
             setattr(self, name, getattr(self, name) - told)
         self._told = {}
         self.last_update = time.time()
-        if any(self._counted().values()):
+        if self.changed or any(self._counted().values()):
             self.more()
 
     def set_errored(self, error_msg: str) -> None:

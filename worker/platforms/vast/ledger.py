@@ -69,8 +69,8 @@ class Ledger:
         self.report_soon()
 
     def report_soon(self) -> None:
-        """Within a second instead of ten."""
-        self._metrics.update_pending = True
+        """Within a second instead of ten. The SDK forgets that it was asked to, if a report is just on its way."""
+        self._metrics.update_pending = self._metrics.model_metrics.changed = True
 
     def take_deletions(self) -> list[dict[str, object]]:
         """What the SDK has not sent yet, as rows of `POST /delete_requests/`."""

@@ -1,0 +1,96 @@
+"""Small parts of the adapter, each on its own: settings, score file, opening of a stream, logging."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from worker.errors import StartupError
+from worker.platforms.vast import VastSettings
+from worker.platforms.vast.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.quiet import root_logger_kept
+from worker.platforms.vast.relay import Opening, ticket_of
+
+ENV = {
+    "CONTAINER_ID": "42",
+    "PUBLIC_IPADDR": "203.0.113.7",
+    "WORKER_PORT": "3000",
+    "VAST_TCP_PORT_3000": "41000",
+    "REPORT_ADDR": "https://run.vast.ai/, https://spare.example",
+    "USE_SSL": "true",
+}
+
+
+def test_settings_are_what_vast_says() -> None:
+    """The public URL is the mapped port's; of several report addresses the first is asked for the key (T8)."""
+    settings = VastSettings.from_env(ENV)
+    assert settings.public_url == "https://203.0.113.7:41000"
+    assert settings.autoscaler == "https://run.vast.ai"
+    assert (settings.container_id, settings.http_port) == (42, 3001)
+
+
+@pytest.mark.parametrize(("name", "text"), [("CONTAINER_ID", "x"), ("WORKER_BENCHMARK_TIMEOUT", "soon")])
+def test_a_setting_that_cannot_be_read_is_named(name: str, text: str) -> None:
+    """The message holds the variable and its value."""
+    with pytest.raises(StartupError, match=f"{name}='{text}'"):
+        VastSettings.from_env({**ENV, name: text})
+
+
+def test_every_setting_is_in_the_table() -> None:
+    """Each has a sentence for the docs."""
+    rows = list(VastSettings.table())
+    assert len(rows) == len(VastSettings.__slots__)
+    assert all(help_text for _, _, help_text in rows)
+
+
+def test_a_score_is_good_for_its_image_gpu_and_workflow_only(tmp_path: Path) -> None:
+    """Another of either is measured again; a broken file too."""
+    benchmark = Benchmark.read(VastSettings.from_env(ENV))
+    key = benchmark.key("sha256:a", "RTX 4090")
+    ScoreFile(tmp_path, key).keep(51.5)
+    assert ScoreFile(tmp_path, key).known() == 51.5
+    assert ScoreFile(tmp_path, benchmark.key("sha256:b", "RTX 4090")).known() is None
+    assert ScoreFile(tmp_path, benchmark.key("sha256:a", "RTX 3090")).known() is None
+    assert ScoreFile(tmp_path, Benchmark({}, 1, 1.0).key("sha256:a", "RTX 4090")).known() is None
+    (tmp_path / "benchmark.json").write_text("51.5")
+    assert ScoreFile(tmp_path, key).known() is None
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_a_benchmark_file_that_is_none_is_named(tmp_path: Path, text: str | None) -> None:
+    """Missing, broken, not a workflow."""
+    path = tmp_path / "bench.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(StartupError, match="WORKER_BENCHMARK"):
+        Benchmark.read(VastSettings.from_env({**ENV, "WORKER_BENCHMARK": str(path)}))
+
+
+def test_a_stream_says_first_whose_it_is() -> None:
+    """However its first event is cut into pieces; the rest is not looked at."""
+    opening = Opening()
+    for piece in (b"id: 1\nevent: accepted\nda", b'ta: {"id": "a", "token": "t"}\n', b"\nid: 2\n", b"\n\n" * 9):
+        opening.watch(piece)
+    assert opening.ticket is not None
+    assert (opening.ticket.job_id, opening.ticket.token) == ("a", "t")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1, "token": "t"}', b'{"id": "a"}'])
+def test_what_names_no_job_is_no_ticket(body: bytes) -> None:
+    """Then nothing is held, rather than something wrong."""
+    assert ticket_of(body) is None
+
+
+def test_the_root_logger_stays_as_it_was() -> None:
+    """The SDK sets it and all its handlers to DEBUG, and adds one (T29)."""
+    root = logging.getLogger()
+    before = (root.level, [(handler, handler.level) for handler in root.handlers])
+    added = logging.NullHandler()
+    with root_logger_kept():
+        root.setLevel(logging.DEBUG)
+        for handler in root.handlers:
+            handler.setLevel(logging.DEBUG)
+        root.addHandler(added)
+    assert (root.level, [(handler, handler.level) for handler in root.handlers]) == before
