@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle, start_engine
+from tests.proxy import Proxy
 from tests.workflows import picture, slow
 
 
@@ -187,51 +188,9 @@ async def test_a_burst_of_quick_jobs_loses_none(client: Client) -> None:
 
 async def test_lost_socket_without_a_lost_engine(mortal: EngineHandle, tmp_path: Path) -> None:
     """When only the WebSocket breaks, the job that runs is not sent twice."""
-    async with Proxy.start(mortal) as proxy, worker(mortal, tmp_path, comfyui=proxy.url, silence_s=5.0) as client:
+    async with Proxy(mortal) as proxy, worker(mortal, tmp_path, comfyui=proxy.url, silence_s=60.0) as client:
         _, job = await client.post("/generate", {"workflow": slow(0.6)})
         await client.state(job, "generating")
         await proxy.break_sockets()
         assert (await result(client, job))[0] == 200
         assert len(await engine_get(client, mortal, "/history")) == 1
-
-
-class Proxy:
-    """A TCP relay in front of an engine whose long connections can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.url = ""
-
-    @classmethod
-    def start(cls, engine: EngineHandle) -> Proxy:
-        return cls(int(engine.url.rsplit(":", 1)[1]))
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        await self.break_sockets()
-
-    async def break_sockets(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection("127.0.0.1", self._target)
-        self._writers |= {writer, forth}
-        await asyncio.gather(self._pump(reader, forth), self._pump(back, writer))
-        self._writers -= {writer, forth}
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
