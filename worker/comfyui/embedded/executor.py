@@ -16,7 +16,7 @@ from worker.comfyui.embedded.history import Outcome
 from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.progress import Progress
 from worker.comfyui.embedded.queue import QueueItem
-from worker.comfyui.embedded.schedule import Schedule, output_test
+from worker.comfyui.embedded.schedule import Schedule
 from worker.comfyui.embedded.settings import CachePolicy
 from worker.comfyui.embedded.values import Value
 from worker.graph.catalog import Catalog
@@ -76,7 +76,7 @@ class Executor:
         )
         cached = self._cache.begin(signed)
         self._mark(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
-        self._run_nodes(run, Schedule(item.prompt, item.outputs, set(cached), output_test(item.prompt, self._catalog)))
+        self._run_nodes(run, Schedule(item.prompt, item.outputs, self._cache, self._catalog))
         self.current_node = None
         return run.outcome
 
@@ -91,26 +91,43 @@ class Executor:
         while schedule:
             node_id = schedule.next()
             try:
-                self._run_node(run, node_id)
+                is_done = self._run_node(run, schedule, node_id)
             except Interrupted:
                 self._mark_failure(run, "execution_interrupted", node_id, {})
                 return
             except Exception as error:  # noqa: BLE001 - whatever a node raises fails its prompt, never the engine
                 self._mark_failure(run, "execution_error", node_id, self._describe(run, node_id, error))
                 return
-            schedule.done(node_id)
+            if is_done:
+                schedule.done(node_id)
         self._mark(run, "execution_success", {"prompt_id": run.prompt_id})
 
-    def _run_node(self, run: Run, node_id: str) -> None:
+    def _run_node(self, run: Run, schedule: Schedule, node_id: str) -> bool:
+        """Run a node, or find that it has to wait for a lazy input (False): it is announced again then."""
         kept = self._cache.get(node_id)
         if kept is not None:
             self._show(run, node_id, kept.shown)
             run.site.progress.finish(node_id)
-            return
+            return True
         run.site.progress.start(node_id)
         inputs = self._gather(run, node_id)
         self._tell(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
         self.current_node = node_id if self.client_id is not None else self.current_node
+        missing = self._missing(run, node_id, inputs)
+        for source in missing:
+            schedule.require(node_id, source)
+        if not missing:
+            self._make(run, node_id, inputs)
+        return not missing
+
+    def _missing(self, run: Run, node_id: str, inputs: Mapping[str, list[Value]]) -> list[str]:
+        """The sources of lazy inputs that this node needs and that have not run."""
+        node = run.item.prompt[node_id]
+        wanted = (node["inputs"].get(name) for name in self._registry.wanted(node["class_type"], inputs))
+        sources = (str(link[0]) for link in wanted if isinstance(link, list) and is_link(link))
+        return [source for source in sources if source not in self._cache]
+
+    def _make(self, run: Run, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
         call = Call(node_id, node_class, {}, run.site)
         slots, shown = call_over_lists(self._registry.node(node_class), call, inputs)
@@ -122,11 +139,13 @@ class Executor:
         run.executed.append(node_id)
 
     def _gather(self, run: Run, node_id: str) -> dict[str, list[Value]]:
+        """The inputs as lists; links whose source did not run, because it is lazy or failed, are left out."""
         gathered: dict[str, list[Value]] = {}
         for name, value in run.item.prompt[node_id]["inputs"].items():
             if isinstance(value, list) and is_link(value):
-                source, slot = value
-                gathered[name] = self._cache[str(source)].slots[int(str(slot))]
+                made = self._cache.get(str(value[0]))
+                if made is not None:
+                    gathered[name] = made.slots[int(str(value[1]))]
             elif isinstance(value, dict) and "__value__" in value:
                 gathered[name] = [_plain(value["__value__"])]
             else:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from worker.comfyui.embedded.calling import Node
 from worker.comfyui.embedded.folders import Folders
+from worker.comfyui.embedded.values import Value
 from worker.graph.node_class import NodeClass
 from worker.graph.prompt import Node as PromptNode
 
 Change = Callable[[Mapping[str, object], Folders], str]
 """What a node reads besides its inputs, as a text that differs when it does."""
 
+Wanted = Callable[[Mapping[str, Sequence[Value]]], Sequence[str]]
+"""Which lazy inputs a node needs, given the others: their sources run only then."""
 
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """Node functions by class name; `fallback` makes one for any other class."""
 
-    def __init__(
-        self, nodes: Mapping[str, Node], changes: Mapping[str, Change], fallback: Callable[[NodeClass], Node]
-    ) -> None:
-        self._nodes = nodes
-        self._changes = changes
-        self._fallback = fallback
+    nodes: Mapping[str, Node]
+    changes: Mapping[str, Change]
+    lazy: Mapping[str, Wanted]
+    fallback: Callable[[NodeClass], Node]
 
     def node(self, node_class: NodeClass) -> Node:
-        return self._nodes.get(node_class.name) or self._fallback(node_class)
+        return self.nodes.get(node_class.name) or self.fallback(node_class)
 
     def change(self, node: PromptNode, folders: Folders) -> str | None:
-        change = self._changes.get(node["class_type"])
+        change = self.changes.get(node["class_type"])
         return None if change is None else change(node.get("inputs", {}), folders)
+
+    def wanted(self, class_type: str, inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
+        """The lazy inputs that a node needs; none for classes that aren't lazy."""
+        wanted = self.lazy.get(class_type)
+        return () if wanted is None else wanted(inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 
 from worker.graph.catalog import Catalog
 from worker.graph.prompt import Prompt, links
@@ -14,15 +14,15 @@ class Schedule:
     Outputs themselves are always handed out, even cached ones, so that they show their old result again.
     """
 
-    def __init__(
-        self, prompt: Prompt, outputs: Sequence[str], cached: Container[str], is_output: Callable[[str], bool]
-    ) -> None:
-        self._is_output = is_output
+    def __init__(self, prompt: Prompt, outputs: Sequence[str], cached: Container[str], catalog: Catalog) -> None:
+        self._prompt = prompt
+        self._cached = cached
+        self._catalog = catalog
         self._waiting: dict[str, int] = {}
         """Node id -> how many of its sources are still to run, in the order in which nodes were found."""
         self._followers: dict[str, dict[str, None]] = {}
         for node_id in outputs:
-            self._add(prompt, node_id, cached)
+            self._add(node_id)
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -45,7 +45,12 @@ class Schedule:
         for follower in self._followers.pop(node_id):
             self._waiting[follower] -= 1
 
-    def _add(self, prompt: Prompt, first: str, cached: Container[str]) -> None:
+    def require(self, node_id: str, source: str) -> None:
+        """Let a node that was handed out wait for a source which it turned out to need."""
+        self._add(source)
+        self._follow(source, node_id)
+
+    def _add(self, first: str) -> None:
         found = [first]
         edges: list[tuple[str, str]] = []
         while found:
@@ -54,21 +59,23 @@ class Schedule:
                 continue
             self._waiting[node_id] = 0
             self._followers[node_id] = {}
-            for _, source, _ in links(prompt[node_id]):
-                if source not in cached:
+            for name, source, _ in links(self._prompt[node_id]):
+                if source not in self._cached and not self._is_lazy(node_id, name):
                     found.append(source)
                     edges.append((source, node_id))
         for source, node_id in edges:
-            if node_id not in self._followers[source]:
-                self._followers[source][node_id] = None
-                self._waiting[node_id] += 1
+            self._follow(source, node_id)
+
+    def _follow(self, source: str, node_id: str) -> None:
+        if node_id not in self._followers[source]:
+            self._followers[source][node_id] = None
+            self._waiting[node_id] += 1
+
+    def _is_lazy(self, node_id: str, input_name: str) -> bool:
+        spec = self._catalog[self._prompt[node_id]["class_type"]].by_name.get(input_name)
+        return spec is not None and spec.config[1].get("lazy") is True
 
     def _leads_to_output(self, node_id: str, distance: int) -> bool:
         if distance == 0:
-            return self._is_output(node_id)
+            return self._catalog[self._prompt[node_id]["class_type"]].output_node
         return any(self._leads_to_output(follower, distance - 1) for follower in self._followers[node_id])
-
-
-def output_test(prompt: Prompt, catalog: Catalog) -> Callable[[str], bool]:
-    """Tell output nodes from others, by id."""
-    return lambda node_id: catalog[prompt[node_id]["class_type"]].output_node

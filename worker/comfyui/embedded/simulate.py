@@ -32,7 +32,7 @@ def is_sampler(node_class: NodeClass) -> bool:
     inputs = node_class.by_name
     makes_latent = any(slot.type == "LATENT" for slot in node_class.outputs)
     in_steps = "sigmas" in inputs or "steps" in inputs
-    return makes_latent and in_steps and ("latent_image" in inputs or "sampler_name" in inputs)
+    return makes_latent and in_steps and any(name.startswith("sampler") for name in inputs)
 
 
 def sample(call: Call) -> Result:

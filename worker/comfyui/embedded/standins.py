@@ -69,10 +69,7 @@ def _scalar(call: Call, slot: OutputSpec, kind: str, latent: Latent) -> Value:
 
 
 def _handed_on(call: Call, trace: Trace) -> Value:
-    """The first value that came over a link; a switch hands on the side that it is set to."""
-    side = call.inputs.get("on_true" if call.inputs.get("switch") else "on_false")
-    if side is not None:
-        return side
+    """The first value that came over a link, else the first widget's."""
     values = [value for _, value in flat(call)]
     heavy = [value for value in values if not isinstance(value, bool | int | float | str | dict | None)]
     return next(iter([*heavy, *values]), Thing("*", trace))

@@ -38,6 +38,9 @@ class Pictures:
     frames: tuple[Image, ...]
     trace: Trace = field(default=Trace())
 
+    def __str__(self) -> str:
+        return f"IMAGE of {len(self.frames)} x {self.size[0]}x{self.size[1]} (embedded engine, no tensor)"
+
     @property
     def size(self) -> tuple[int, int]:
         return self.frames[0].size if self.frames else (0, 0)
@@ -49,6 +52,9 @@ class Masks:
 
     frames: tuple[Image, ...]
     trace: Trace = field(default=Trace())
+
+    def __str__(self) -> str:
+        return f"MASK of {len(self.frames)} x {self.size[0]}x{self.size[1]} (embedded engine, no tensor)"
 
     @property
     def size(self) -> tuple[int, int]:

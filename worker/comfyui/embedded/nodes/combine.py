@@ -23,6 +23,7 @@ def batch(call: Call) -> Result:
 def from_batch(call: Call) -> Result:
     pictures = call.pictures("image")
     start = min(len(pictures.frames) - 1, call.integer("batch_index"))
+    start = start + len(pictures.frames) if start < 0 else start
     frames = pictures.frames[start : start + max(1, call.integer("length"))]
     return Result((Pictures(frames, pictures.trace),))
 

@@ -104,7 +104,7 @@ def as_text(value: Value) -> str:
         case list() | dict():
             return json.dumps(value, indent=4, default=str)
         case _:
-            return repr(value)
+            return str(value)
 
 
 def _temp(call: Call) -> SaveSlots:

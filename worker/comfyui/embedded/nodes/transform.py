@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from PIL import Image, ImageFilter, ImageOps
 
+from worker.comfyui.embedded import conjure
 from worker.comfyui.embedded.calling import Call, Node, Result
 from worker.comfyui.embedded.values import Masks, Pictures
 
@@ -77,6 +78,15 @@ def scale_to_edge(call: Call) -> Result:
     return Result((resized(pictures, (width, height), call.text("upscale_method")),))
 
 
+def resize(call: Call) -> Result:
+    """One node for all ways to say a size, for pictures and masks."""
+    value = call.inputs.get("input")
+    pictures = conjure.pictures(value)
+    method, crop = call.text("scale_method", "area"), call.text("resize_type.crop", "disabled")
+    scaled = resized(pictures, _wanted_size(call, pictures.size), method, crop)
+    return Result((conjure.masks(scaled) if isinstance(value, Masks) else scaled,))
+
+
 def upscale_with_model(call: Call) -> Result:
     """What an upscaler's picture would measure, without its details."""
     pictures = call.pictures("image")
@@ -143,6 +153,38 @@ def resize_and_pad(call: Call) -> Result:
     return Result((each(call.pictures("image"), lambda frame: ImageOps.pad(frame, target, method, color)),))
 
 
+def _wanted_size(call: Call, size: tuple[int, int]) -> tuple[int, int]:
+    width, height = size
+    match call.text("resize_type"):
+        case "scale dimensions":
+            wanted = call.integer("resize_type.width"), call.integer("resize_type.height")
+            return wanted[0] or round(wanted[1] * width / height), wanted[1] or round(wanted[0] * height / width)
+        case "match size":
+            return conjure.pictures(call.inputs.get("resize_type.match")).size
+        case "scale to multiple":
+            multiple = call.integer("resize_type.multiple")
+            return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
+        case kind:
+            factor = _factor(call, kind, size)
+            return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _factor(call: Call, kind: str, size: tuple[int, int]) -> float:
+    match kind:
+        case "scale by multiplier":
+            return call.number("resize_type.multiplier")
+        case "scale longer dimension":
+            return call.integer("resize_type.longer_size") / max(size)
+        case "scale shorter dimension":
+            return call.integer("resize_type.shorter_size") / min(size)
+        case "scale width":
+            return call.integer("resize_type.width") / size[0]
+        case "scale height":
+            return call.integer("resize_type.height") / size[1]
+        case _:
+            return math.sqrt(call.number("resize_type.megapixels") * 1024 * 1024 / (size[0] * size[1]))
+
+
 def _center(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float, float, float]:
     """The largest box of the new shape in the middle of the old size."""
     width, height = old
@@ -163,6 +205,7 @@ NODES: Mapping[str, Node] = {
     "ImageScaleBy": scale_by,
     "ImageScaleToTotalPixels": scale_to_pixels,
     "ImageScaleToMaxDimension": scale_to_edge,
+    "ResizeImageMaskNode": resize,
     "ImageUpscaleWithModel": upscale_with_model,
     "ImageCrop": crop,
     "ImageInvert": invert,

@@ -7,6 +7,7 @@ from aiohttp import web
 from worker.comfyui.embedded.answers import empty, json_answer
 from worker.comfyui.embedded.engine import ENGINE, Engine
 from worker.graph.catalog import Catalog
+from worker.graph.replacements import REPLACEMENTS, Replacement
 
 MODEL_FOLDERS = (
     "checkpoints",
@@ -42,11 +43,14 @@ MODEL_FOLDERS = (
     "seedvr2",
 )
 
+_OLD_WIDGETS = {"ImageScaleBy": ["upscale_method", "scale_by"], "ResizeImagesByLongerEdge": ["longer_edge"]}
+
 
 def routes() -> list[web.RouteDef]:
     return [
         web.get("/object_info", object_info),
         web.get("/object_info/{class_type}", object_info_of),
+        web.get("/node_replacements", node_replacements),
         web.get("/models", models),
         web.get("/models/{folder}", models_in),
         web.get("/embeddings", embeddings),
@@ -64,6 +68,11 @@ async def object_info_of(request: web.Request) -> web.Response:
     name = request.match_info["class_type"]
     catalog = _catalog(request.app[ENGINE])
     return json_answer({name: catalog.object_info(name)} if name in catalog else {})
+
+
+async def node_replacements(request: web.Request) -> web.Response:
+    """Old classes and what they are rewritten to, by the old name."""
+    return json_answer({name: [_replacement(name, new)] for name, new in REPLACEMENTS.items()})
 
 
 async def models(request: web.Request) -> web.Response:
@@ -91,6 +100,19 @@ async def experiment_models(request: web.Request) -> web.Response:
 async def view_metadata(request: web.Request) -> web.Response:
     """There are no real model files, so none has metadata."""
     return empty(404)
+
+
+def _replacement(name: str, replacement: Replacement) -> dict[str, object]:
+    carried = [{"new_id": new, "old_id": old} for new, old in replacement.carried]
+    fixed = [{"new_id": new, "set_value": value} for new, value in replacement.fixed]
+    slots = [{"new_idx": 0, "old_idx": 0}] if name == "ResizeImagesByLongerEdge" else None
+    return {
+        "new_node_id": replacement.new_class,
+        "old_node_id": name,
+        "old_widget_ids": _OLD_WIDGETS.get(name),
+        "input_mapping": [*carried, *fixed] or None,
+        "output_mapping": slots,
+    }
 
 
 def _catalog(engine: Engine) -> Catalog:
