@@ -49,15 +49,17 @@ async def test_cancel_at_any_moment_leaves_nothing_behind(comfy: ComfyClient, en
 
 async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_path: Path) -> None:
     """A post that reaches ComfyUI only after its job was cancelled leaves nothing behind either."""
-    async with Proxy(engine, slow=b"POST /prompt", delay_s=0.3) as proxy:
-        async with ComfyClient(proxy.url, Settings(state=tmp_path)) as client:
-            await client.link.opened(5)
-            task = asyncio.create_task(client.run(slow(30, steps=600), lambda _: None))
-            await asyncio.sleep(0.1)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await asyncio.sleep(0.4)
-            assert await remaining(engine) == 0
+    async with (
+        Proxy(engine, slow=b"POST /prompt", delay_s=0.3) as proxy,
+        ComfyClient(proxy.url, Settings(state=tmp_path)) as client,
+    ):
+        await client.link.opened(5)
+        task = asyncio.create_task(client.run(slow(30, steps=600), lambda _: None))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0.4)
+        assert await remaining(engine) == 0
 
 
 async def test_frames_are_heard_in_order(comfy: ComfyClient) -> None:
