@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from worker.cli.rehearsal import Cast
 
 
+FAILED, INTERRUPTED = 1, 130
+
+
 def command(
     *,
     comfyui: Annotated[str | None, typer.Option(metavar="URL", help="a ComfyUI that all workers share")] = None,
@@ -24,29 +28,44 @@ def command(
     workers: Annotated[int, typer.Option(min=1, max=16, help="how many")] = 2,
     workflows: Annotated[Path, typer.Option(help="folder of the workflows that are sent")] = Path("workflows"),
 ) -> None:
-    """Vast on this machine: its router, workers, and real workflows through its own client."""
-    raise typer.Exit(asyncio.run(_demo(comfyui, out, workers, workflows)))
+    """Play Vast on this machine and send it real workflows.
+
+    Its router and autoscaler, workers with engines of their own, and Vast's own client; the pictures, the times, and
+    what the autoscaler was told.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
+    code = asyncio.run(_demo(comfyui, workers, workflows, Folders(folder, out)))
+    if code == FAILED and any(folder.iterdir()):
+        typer.echo(f"\n  what the workers wrote is in {folder}")
+    else:
+        rmtree(folder)
+    raise typer.Exit(code)
 
 
-async def _demo(comfyui: str | None, out: Path, workers: int, workflows: Path) -> int:
-    """The exit code. What the workers wrote is kept where something failed."""
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """`state` is for the workers, `out` for the pictures."""
+
+    state: Path
+    out: Path
+
+
+async def _demo(comfyui: str | None, workers: int, workflows: Path, folders: Folders) -> int:
+    """The exit code."""
     from worker.cli.failure import Failure
     from worker.cli.screen import screen
 
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     console = screen()
-    folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
     try:
-        await _perform(console, await _cast(comfyui, workers, workflows), folder, out)
+        await _perform(console, await _cast(comfyui, workers, workflows), folders)
     except Failure as failure:
         failure.show(console)
-        console.print(f"\n  what the workers wrote: {folder}", style="dim")
-        return 1
+        return FAILED
     except asyncio.CancelledError:
         console.print("stopped")
-        return 130
-    rmtree(folder)
+        return INTERRUPTED
     return 0
 
 
@@ -59,16 +78,16 @@ async def _cast(comfyui: str | None, workers: int, workflows: Path) -> Cast:
     return Cast(workers, engine, prompts, comfyui)
 
 
-async def _perform(console: Console, cast: Cast, folder: Path, out: Path) -> None:
+async def _perform(console: Console, cast: Cast, folders: Folders) -> None:
     from worker.cli import playbill, rehearsal, scene
 
     requests = list(scene.requests(cast.prompts))
     with console.status("starting Vast's router, played here, and the workers") as status:
         steps = playbill.Steps(console)
-        async with rehearsal.raised(cast, folder) as fleet:
-            steps.done(f"{cast.workers} workers behind Vast's router, played here  ({cast.engine.name})")
+        async with rehearsal.raised(cast, folders.state) as fleet:
+            steps.done(f"{cast.counted} behind Vast's router, played here  ({cast.engine.name})")
             status.update("sending workflows through Vast's own client")
-            played = await rehearsal.play(fleet, requests, out)
+            played = await rehearsal.play(fleet, requests, folders.out)
             steps.done(f"{len(played)} workflows through Vast's own client")
             status.update("waiting for the workers' reports")
             await rehearsal.told(fleet.vast.record, len(requests))

@@ -23,7 +23,7 @@ def command(
     settings: Annotated[bool, typer.Option("--settings", help="print every setting, and look at nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Look at this machine as `serve` would find it: what is here, what is missing, what would fail."""
+    """Say what is here, what is missing, what would fail."""
     if settings:
         _print_settings(as_json)
         return

@@ -14,7 +14,10 @@ def command(
     base: Annotated[Path, typer.Option(help="folder that holds input, output and temp")] = Path(".state/engine"),
     speed: Annotated[float, typer.Option(help="0: no waiting; 1: about the time of a mid-range GPU")] = 0.0,
 ) -> None:
-    """Speak ComfyUI's protocol without a GPU: images for real, everything else simulated and marked as such."""
+    """Speak ComfyUI's protocol without a GPU.
+
+    Image nodes are real; everything else is simulated and marked as such.
+    """
     from worker.comfyui.embedded.server import run
     from worker.comfyui.embedded.settings import EngineSettings
 

@@ -54,6 +54,10 @@ class Cast:
         """The heaviest workflow; None, which is the packaged one without models, where that would take minutes."""
         return None if self.engine.slow else max(self.prompts.values(), key=workload)
 
+    @property
+    def counted(self) -> str:
+        return "1 worker" if self.workers == 1 else f"{self.workers} workers"
+
     def commands(self, folder: Path) -> list[list[str]]:
         """Arguments of `comfy-worker`, one worker a row, each with a state folder of its own."""
         common = [
@@ -92,9 +96,12 @@ async def play(found: Fleet, requests: Sequence[Request], out: Path) -> list[Pla
     vast = found.vast
     async with vast.client() as client:
         endpoint = VastEndpoint(client, await client.get_endpoint(vast.endpoint))
-        playing = [asyncio.create_task(_play(endpoint, vast.record, request, out)) for request in requests]
-        await asyncio.wait(playing)
-        return [task.result() for task in playing]
+        playing = (_play(endpoint, vast.record, request, out) for request in requests)
+        results = await asyncio.gather(*playing, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if isinstance(result, Played)]
 
 
 async def told(record: Record, count: int) -> None:
@@ -119,7 +126,8 @@ async def _play(endpoint: VastEndpoint, record: Record, request: Request, out: P
         raise Failure("unreachable", f"Vast's client: {error}") from error
     seconds = time.monotonic() - started
     if answer.status != 200:
-        raise Failure.read(answer.body)
+        why = Failure.read(answer.body)
+        raise Failure(why.code, f"{request.workflow}, in the {request.shape} shape: {why.message}", why.details)
     saved = await save(outputs(answer.body), out, _no_url)
     files = [measured(file) for file in saved]
     return Played(request, _worker(record, answer), seconds, stages(answer.body), files)

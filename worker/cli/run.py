@@ -27,7 +27,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     vast_url: Annotated[str | None, typer.Option(help="the stand-in that `serve --platform vast-local` prints")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Run one workflow, watch it, save its outputs and see where the time went."""
+    """Run one workflow, watch it, save what it makes.
+
+    Ctrl-C takes the job out of the engine.
+    """
     if url and vast_endpoint:
         raise typer.BadParameter("--url and --vast-endpoint exclude each other")
     from worker.cli.clients import Where

@@ -29,7 +29,10 @@ def command(
     port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
     state: Annotated[Path | None, typer.Option(help="folder for everything the worker writes")] = None,
 ) -> None:
-    """Take workflows at POST /generate/sync, until SIGTERM or Ctrl-C."""
+    """Take workflows at POST /generate/sync, until told to stop.
+
+    SIGTERM or Ctrl-C lets running jobs finish; a second one ends at once.
+    """
     settings = Settings.from_env(comfyui=comfyui, platform=platform, host=host, port=port, state=state)
     if settings.platform not in PLATFORMS:
         raise typer.BadParameter(f"the platform is one of {', '.join(PLATFORMS)}, not {settings.platform!r}")
