@@ -1,0 +1,32 @@
+"""The real command in a process of its own, as a person would start it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / "workflows"
+
+
+def environment(**given: str) -> dict[str, str]:
+    """Without any setting of the machine's own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKER_", "VAST_"))}
+    return {**kept, "COLUMNS": "100", **given}
+
+
+def cli(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `comfy-worker` to its end; what it writes is text, and never a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    return done

@@ -1,0 +1,97 @@
+"""`comfy-worker doctor`, the real command."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import cli
+from tests.engines import EngineHandle
+from worker.cli.checks.comfyui import packs, version
+from worker.cli.checks.finding import Level
+from worker.settings import Settings
+
+
+def findings(*arguments: object, cwd: Path, **env: str) -> tuple[int, dict[str, dict[str, str]]]:
+    done = cli("doctor", *arguments, "--json", cwd=cwd, WORKER_GATEWAY_PORT="0", **env)
+    return done.returncode, {row["name"]: row for row in json.loads(done.stdout)}
+
+
+def test_a_machine_that_is_fine(tmp_path: Path) -> None:
+    """Nothing fails for the embedded engine, every row has a level, and looking leaves nothing behind."""
+    done = cli("doctor", cwd=tmp_path, WORKER_GATEWAY_PORT="0")
+    assert done.returncode == 0, done.stdout
+    for name in ("python", "packages", "state", "disk", "port", "gpu", "comfyui", "outputs", "vast sdk"):
+        assert name in done.stdout
+    assert "fail" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_running_engine_is_described(engine: EngineHandle, tmp_path: Path) -> None:
+    """Version, device, node classes, and whether each node pack is there."""
+    code, found = findings("--comfyui", engine.url, cwd=tmp_path)
+    assert code == 0
+    assert "ComfyUI 0.33.0, embedded engine" in found["comfyui"]["says"]
+    assert found["RES4LYF"]["level"] == found["ControlAltAI-Nodes"]["level"] == "ok"
+    assert found["outputs"]["level"] == "warn"
+
+
+def test_a_shared_output_folder_is_tried(engine: EngineHandle, tmp_path: Path) -> None:
+    """A hard link is made from ComfyUI's output folder to the state folder, and taken away again."""
+    before = sorted(engine.output.iterdir())
+    _, found = findings("--comfyui", engine.url, cwd=tmp_path, WORKER_COMFYUI_OUTPUT=str(engine.output))
+    assert (found["outputs"]["level"], found["outputs"]["says"]) == ("ok", f"hard links from {engine.output}")
+    assert sorted(engine.output.iterdir()) == before
+
+
+def test_what_would_fail_is_told_with_its_cure(tmp_path: Path) -> None:
+    """No ComfyUI, no environment of Vast's, a port that is taken: exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = cli(
+            *("doctor", "--comfyui", "http://127.0.0.1:9", "--platform", "vast", "--json"),
+            cwd=tmp_path,
+            WORKER_GATEWAY_PORT=port,
+        )
+    failed = {row["name"]: row for row in json.loads(done.stdout) if row["level"] == "fail"}
+    assert done.returncode == 1
+    assert set(failed) == {"comfyui", "port", "vast"}
+    assert all(row["cure"] for row in failed.values())
+    assert "CONTAINER_ID" in failed["vast"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("env", "name", "says"),
+    [
+        ({"WORKER_COMFYUI": "nowhere"}, "comfyui", "has no main.py"),
+        ({"WORKER_STATE": "/proc/nowhere"}, "state", "can't be written"),
+        ({"WORKER_MAX_QUEUE": "many"}, "settings", "WORKER_MAX_QUEUE"),
+    ],
+)
+def test_a_wrong_setting_fails(tmp_path: Path, env: dict[str, str], name: str, says: str) -> None:
+    """Each is named by the row that it belongs to."""
+    code, found = findings(cwd=tmp_path, **env)
+    assert code == 1
+    assert found[name]["level"] == "fail"
+    assert says in found[name]["says"]
+
+
+def test_what_is_missing_in_a_comfyui_is_a_warning() -> None:
+    """A worker runs without the packs, and on an older version; its samplers would be refused."""
+    assert [found.level for found in packs({"ClownsharKSampler_Beta"})] == [Level.OK, Level.WARN]
+    assert version("0.9.1", "").level is Level.WARN
+    assert version("0.33.0", "").level is version("0.34", "").level is Level.OK
+
+
+def test_every_setting_is_printed(tmp_path: Path) -> None:
+    """`--settings` lists each variable with its default and its meaning, those of Vast too."""
+    done = cli("doctor", "--settings", "--json", cwd=tmp_path)
+    rows = {row["variable"]: row for row in json.loads(done.stdout)}
+    for variable, default, meaning in Settings.table():
+        assert (rows[variable]["default"], rows[variable]["meaning"]) == (default, meaning)
+    assert "WORKER_BENCHMARK" in rows
+    plain = cli("doctor", "--settings", cwd=tmp_path).stdout
+    assert all(variable in plain for variable in rows)
