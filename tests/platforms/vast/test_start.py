@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -117,6 +118,24 @@ async def test_an_engine_that_never_answers_ends_the_process(vast: LocalVast, sp
     process = await spawn("comfy_worker.py", {**await vast.worker_env(1), **env})
     assert "ComfyUI did not answer" in await ended(process, tmp_path)
     await vast.record.until(told("ComfyUI did not answer"))
+
+
+async def test_a_request_before_the_engine_is_there_goes_elsewhere(
+    vast: LocalVast, spawn: Spawn, tmp_path: Path
+) -> None:
+    """The port is open from the start (T12): 503, told as rejected, and the request's number is given back."""
+    env = {"WORKER_COMFYUI": "http://127.0.0.1:9", "WORKER_STATE": str(tmp_path), "WORKER_VAST_HOST": "127.0.0.1"}
+    await spawn("comfy_worker.py", {**await vast.worker_env(1), **env})
+    await vast.record.until(lambda record: bool(record.of(1)))
+    url = vast.record.statuses[-1].url
+    grant = {"url": url, "signature": vast.sign(url), "reqnum": 1, "request_idx": 77, "cost": 1, "endpoint": "comfy"}
+    body = {"auth_data": grant, "session_id": None, "payload": {"workflow": workflows.picture()}}
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/generate/sync", json=body) as response:
+        answer = await response.json()
+    assert (response.status, answer["error"]["code"]) == (503, "engine_unavailable")
+    await vast.record.until(deleted(77))
+    await vast.record.until(lambda record: sum(said.rej_load for said in record.statuses) > 0, 4)
+    assert all(said.loadtime == said.max_perf == 0 for said in vast.record.statuses)
 
 
 async def test_a_benchmark_that_fails_ends_the_process(

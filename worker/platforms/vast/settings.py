@@ -56,7 +56,7 @@ class VastSettings:
     def table(cls) -> Iterator[tuple[str, str, str]]:
         """Rows of (environment variable, default, help)."""
         for field in dataclasses.fields(cls):
-            default = "" if field.default in (None, 0) else str(field.default)
+            default = str(field.default) if field.default or field.default is False else ""
             yield field.metadata["env"], default, field.metadata["help"]
 
     @property

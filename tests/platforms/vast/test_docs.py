@@ -1,0 +1,31 @@
+"""The page about Vast says what is: every setting, every trap, every test by a name that exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from worker.platforms.vast import VastSettings
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "vast.md").read_text("utf-8")
+
+
+def test_every_setting_is_described() -> None:
+    """The table is the settings' own."""
+    rows = [f"| `{env}` | {default + ' ' if default else ''}| {text} |" for env, default, text in VastSettings.table()]
+    assert [row for row in rows if row not in PAGE] == []
+
+
+def test_every_trap_has_its_row() -> None:
+    """T1 to T47, in order."""
+    numbers = [int(number) for number in re.findall(r"^\| T(\d+) \|", PAGE, re.MULTILINE)]
+    assert numbers == list(range(1, 48))
+
+
+def test_every_test_that_is_named_exists() -> None:
+    """A guard that was renamed or removed is noticed."""
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "platforms").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert named
+    assert {name for name in named if f"def {name}(" not in tests} == set()
