@@ -17,7 +17,7 @@ def environment(**given: str) -> dict[str, str]:
     return {**kept, "COLUMNS": "100", **given}
 
 
-def cli(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+def cli(*arguments: object, cwd: Path, timeout: float = 25, **env: str) -> subprocess.CompletedProcess[str]:
     """Run `comfy-worker` to its end; what it writes is text, and never a traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "worker", *map(str, arguments)],
@@ -25,7 +25,7 @@ def cli(*arguments: object, cwd: Path, **env: str) -> subprocess.CompletedProces
         env=environment(**env),
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=timeout,
         check=False,
     )
     assert "Traceback" not in done.stderr + done.stdout, done.stderr

@@ -80,17 +80,18 @@ class Gateway:
 
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
         accepted: Event | None = None
-        last = 0
-        for pause in (None, *RECONNECT_S):
+        last = tries = 0
+        while tries < len(RECONNECT_S):
+            if accepted is None:
+                events = self._events("POST", "/generate/stream", JSON, orjson.dumps(body))
+            else:
+                await asyncio.sleep(RECONNECT_S[tries])
+                headers = {**_bearer(accepted.data), "Last-Event-ID": str(last)}
+                events = self._events("GET", f"/jobs/{accepted.data['id']}/events", headers)
+            tries += 1
             try:
-                if accepted is None:
-                    events = self._events("POST", "/generate/stream", JSON, orjson.dumps(body))
-                else:
-                    await asyncio.sleep(pause or 0)
-                    headers = {**_bearer(accepted.data), "Last-Event-ID": str(last)}
-                    events = self._events("GET", f"/jobs/{accepted.data['id']}/events", headers)
                 async for event in events:
-                    last = event.number
+                    last, tries = event.number, 0
                     accepted = accepted or event
                     yield event
                     if event.name == "result":
