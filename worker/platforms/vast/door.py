@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -18,6 +19,8 @@ from worker.platforms.vast.grant import BadSignature, Envelope, Forbidden, Gate,
 from worker.platforms.vast.ledger import Ledger
 from worker.platforms.vast.refusal import refusal
 from worker.platforms.vast.visit import VISIT, Ticket, Visit
+
+log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health", "/pyworker/update")
@@ -98,6 +101,7 @@ class Door:
         self._app.admit(workload)
 
     def _turn_away(self, grant: Grant, workload: float, error: WorkerError) -> None:
+        log.debug("request %d: turned away, %s", grant.request_idx, error.code)
         if isinstance(error, ClientError):
             self._ledger.close(grant)
         else:
@@ -105,6 +109,7 @@ class Door:
 
     async def _let_in(self, handler: Handler, request: web.Request, visit: Visit) -> web.StreamResponse:
         VISIT.set(visit)
+        log.debug("request %d: let in, workload %g", visit.grant.request_idx, visit.workload)
         with self._counted():
             response = await handler(request)
             # The SDK has just put the request among the deletions; before anything is awaited they are ours.
