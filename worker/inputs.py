@@ -70,6 +70,8 @@ class Inputs:
     def __init__(self, api: ComfyApi, shared: Path | None) -> None:
         self._api = api
         self._shared = shared
+        self._stored: set[str] = set()
+        """Folders that were made in the shared one."""
 
     async def prepare(self, job: Job, prompt: Prompt) -> Prompt:
         """The prompt with every value that is exactly the name of one of the files replaced by where the file lies.
@@ -88,12 +90,14 @@ class Inputs:
     async def _store(self, job: Job, file: InputFile) -> str:
         if self._shared is None:
             return await self._api.upload(job.folder, file.name, file.data)
+        self._stored.add(job.folder)
         await asyncio.to_thread(_write, self._shared / job.folder, file.name, file.data)
         return f"{job.folder}/{file.name}"
 
     async def remove(self, job: Job) -> None:
         """Forget a job's files, where they can be reached: ComfyUI has no route that deletes an upload."""
-        if self._shared is not None:
+        if self._shared is not None and job.folder in self._stored:
+            self._stored.remove(job.folder)
             await asyncio.to_thread(shutil.rmtree, self._shared / job.folder, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ import hashlib
 import mimetypes
 import os
 import shutil
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from worker.comfyui.api import ComfyApi, FileRef
 from worker.comfyui.messages import Preview
 from worker.errors import OutputMissing
 from worker.job import Job, Output
+from worker.storage.inline import SMALL
 
 KINDS = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
@@ -34,6 +36,8 @@ MIME = {
     ".glb": "model/gltf-binary",
 }
 SIZED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"})
+PNG_HEADER = struct.Struct(">8s8xII")
+"""Signature, the length and name of the first chunk, width, height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,11 @@ class Outputs:
     def __init__(self, api: ComfyApi, folder: Path, shared: Path | None) -> None:
         self._api = api
         self._folder = folder
-        self._shared = shared
+        self._shared = None if shared is None else shared.resolve()
+
+    def make_folder(self, job: Job) -> None:
+        """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
+        (self._folder / job.folder).mkdir(parents=True, exist_ok=True)
 
     def path(self, job: Job, output: Output) -> Path:
         return self._folder / job.folder / f"{output.index}-{output.filename}"
@@ -100,11 +108,14 @@ class Outputs:
             index, report.node_id, kind_of(name), name, item.subfolder, item.folder, report.key, mime_of(name)
         )
         path = self.path(job, output)
-        if self._shared is not None and item.folder == "output":
-            return await asyncio.to_thread(_link, self._shared, item, path, output)
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        await self._api.download(item, path)
-        return await asyncio.to_thread(measured, path, output)
+        self.make_folder(job)
+        if self._shared is None or item.folder != "output":
+            await self._api.download(item, path)
+        elif not link(source := find(self._shared, item), path):
+            await asyncio.to_thread(shutil.copyfile, source, path)
+        if path.stat().st_size > SMALL:
+            return await asyncio.to_thread(measured, path, output)
+        return measured(path, output)
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
         """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
@@ -116,22 +127,28 @@ class Outputs:
         await asyncio.to_thread(shutil.rmtree, self._folder / job.folder, ignore_errors=True)
 
 
-def _link(shared: Path, item: FileRef, path: Path, output: Output) -> Output:
-    """The job holds a link of its own, because ComfyUI may delete or overwrite the file at any time."""
-    base = shared.resolve()
-    source = (base / item.subfolder / item.filename).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
+def find(shared: Path, item: FileRef) -> Path:
+    """The file that ComfyUI reports, inside the shared folder. Raises OutputMissing."""
+    source = (shared / item.subfolder / item.filename).resolve()
+    if not source.is_relative_to(shared) or not source.is_file():
+        raise OutputMissing(f"ComfyUI reported {item.filename!r} but the file is not there")
+    return source
+
+
+def link(source: Path, path: Path) -> bool:
+    """The job holds a link of its own, because ComfyUI may delete or overwrite the file at any time.
+
+    False where the file has to be copied: on another file system, or one without hard links. Raises OutputMissing.
+    """
     try:
-        if not source.is_relative_to(base) or not source.is_file():
-            raise FileNotFoundError(source)
         os.link(source, path)
     except FileNotFoundError as error:
-        raise OutputMissing(f"ComfyUI reported {item.filename!r} but the file is not there") from error
+        raise OutputMissing(f"ComfyUI deleted {source.name!r} as soon as it had reported it") from error
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
             raise
-        shutil.copyfile(source, path)  # another file system, or one without hard links
-    return measured(path, output)
+        return False
+    return True
 
 
 def _write(path: Path, data: bytes, output: Output) -> Output:
@@ -152,6 +169,11 @@ def dimensions(path: Path) -> tuple[int | None, int | None]:
     """Width and height in pixels from a picture's header; (None, None) for anything else."""
     if path.suffix.lower() not in SIZED:
         return None, None
+    with path.open("rb") as file:
+        head = file.read(PNG_HEADER.size)
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) == PNG_HEADER.size:
+        _, width, height = PNG_HEADER.unpack(head)
+        return width, height
     from PIL import Image
 
     try:

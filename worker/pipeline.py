@@ -104,6 +104,7 @@ class Pipeline:
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
                 self._enter(job, JobState.GENERATING)
+                self.outputs.make_folder(job)
             case Executing(node=str(node)):
                 self.observers.notify(NodeStarted(job, node, _class(prompt, node), _title(prompt, node)))
             case Progress(node=str(node), value=value, maximum=maximum):
