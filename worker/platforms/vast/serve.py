@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -101,16 +101,28 @@ class Platform:
                 raise
 
     async def _start(self, running: asyncio.Task[None]) -> None:
-        await _first(running, self._readiness.entered.wait(), "did not start listening", LISTENING_S)
-        await _first(running, self._readiness.loaded, "ended before it was ready")
+        entered = asyncio.create_task(self._readiness.entered.wait())
+        await self._until(entered, running, LISTENING_S)
+        await self._until(self._readiness.loaded, running)
         self._ledger.report_soon()
         log.info("ready: %s takes requests", self._settings.public_url)
 
     async def _watch(self, running: asyncio.Task[None]) -> None:
         """Until it fails: the SDK would then stay, report an error for ever and go on refusing."""
-        ends: set[asyncio.Future[Any]] = {self._given_up, running}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        raise StartupError(f"Vast's SDK gave up: {self._given_up.result() if self._given_up.done() else 'it ended'}")
+        await self._until(asyncio.get_running_loop().create_future(), running)
+
+    async def _until(
+        self, awaited: asyncio.Future[Any], running: asyncio.Task[None], timeout_s: float | None = None
+    ) -> None:
+        """Raises what `awaited` does, and StartupError where the SDK gives up or ends before, or the time is over."""
+        ends: set[asyncio.Future[Any]] = {awaited, self._given_up, running}
+        await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if awaited.done():
+            awaited.result()
+            return
+        awaited.cancel()
+        why = self._given_up.result() if self._given_up.done() else "it ended" if running.done() else "no open port"
+        raise StartupError(f"Vast's SDK gave up: {why}")
 
     def _give_up(self, why: str) -> None:
         if not self._given_up.done():
@@ -149,17 +161,3 @@ class Platform:
             await self._autoscaler.deleted(rows)
         await self._worker.backend.metrics.aclose()
         await self._worker.backend.session.close()
-
-
-async def _first(
-    running: asyncio.Task[None], awaited: Awaitable[object], problem: str, timeout_s: float | None = None
-) -> None:
-    """Wait for `awaited`. Raises StartupError where the SDK's worker ends before, or the time is over."""
-    waiting = asyncio.ensure_future(awaited)
-    try:
-        await asyncio.wait({running, waiting}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            raise StartupError(f"Vast's SDK {problem}; its own words are in the log")
-        waiting.result()
-    finally:
-        waiting.cancel()
