@@ -65,10 +65,11 @@ class Direct:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
             frame = orjson.loads(message.data)
-            if frame["type"] == "executing" and frame["data"]["node"] is None:
-                self._ends.pop(frame["data"]["prompt_id"]).set_result(None)
-            elif frame["type"] == "execution_error":
-                self._ends[frame["data"]["prompt_id"]].set_exception(JobFailedError(frame["data"]))
+            data = frame["data"]
+            if frame["type"] == "execution_error":  # and after that the same end as of any other run
+                self._ends.pop(data["prompt_id"]).set_exception(JobFailedError(data["exception_message"]))
+            elif frame["type"] == "executing" and data["node"] is None and data["prompt_id"] in self._ends:
+                self._ends.pop(data["prompt_id"]).set_result(None)
 
     async def _view(self, file: dict[str, str]) -> bytes:
         params = {key: file[key] for key in ("filename", "subfolder", "type")}

@@ -13,6 +13,8 @@ from bench.rounds import Ask, medians
 from bench.served import Peer, kept
 from bench.spread import Spread
 
+DIRECT = "ComfyUI itself"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -29,7 +31,7 @@ async def peers(
     first: Ask, servers: Sequence[Peer], session: aiohttp.ClientSession, workload: Workload, rounds: int
 ) -> list[Standing]:
     """Every server over a kept connection; `first` is the fresh client that speaks to ComfyUI itself."""
-    asks = {"": first, **{server.name: kept(server, session) for server in servers}}
+    asks = {DIRECT: first, **{server.name: kept(server, session) for server in servers}}
     times = await medians(asks, workload, rounds)
     rates = await burst(asks, workload.make, workload.jobs, 2)
     return list(_standings(times, rates))
@@ -37,11 +39,11 @@ async def peers(
 
 def _standings(times: Mapping[str, list[float]], rates: Mapping[str, list[float]]) -> Iterator[Standing]:
     for name in times:
-        above = [one - other for one, other in zip(times[name], times[""], strict=True)]
+        above = [one - other for one, other in zip(times[name], times[DIRECT], strict=True)]
         yield Standing(
             name=name,
             seconds=Spread.of(times[name]),
-            ratio=Spread.ratio(times[name], times[""]),
+            ratio=Spread.ratio(times[name], times[DIRECT]),
             above=Spread.of(above),
-            burst=Spread.ratio(rates[name], rates[""]),
+            burst=Spread.ratio(rates[name], rates[DIRECT]),
         )

@@ -1,0 +1,69 @@
+"""From times to verdicts and to the document; nothing is measured here."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.document import INTRODUCTION, Run, with_section
+from bench.finding import Finding
+from bench.peers import Standing
+from bench.served import DIALECTS, JobFailedError, Peer
+from bench.spread import Spread
+
+ONE = Spread.of([1.0])
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    """A slow round is slow for both: the median of the ratios, not the ratio of the medians."""
+    assert Spread.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == Spread(2.0, 2.0, 3.0)
+
+
+def test_a_target_is_missed_by_the_median() -> None:
+    """One bad round doesn't miss a target, the middle one does; without a target nothing is missed."""
+    above = Spread(1.2, 1.0, 1.3)
+    assert Finding("", "", "", above, at_most=1.1).missed
+    assert not Finding("", "", "", above, at_most=1.2).missed
+    assert Finding("", "", "", above, at_least=1.3).missed
+    assert not Finding("", "", "", above).missed
+
+
+def run_of(engine: str, what: str) -> Run:
+    standing = Standing("peer", ONE, ONE, ONE, ONE)
+    return Run(engine, [Finding(what, "1 ms", "2 ms", ONE, at_most=2.0)], [standing], [("processor", "some")])
+
+
+def test_a_run_replaces_only_the_section_of_its_engine() -> None:
+    """What was measured before another engine stays in the document, once."""
+    document = with_section("", run_of("the embedded engine", "first"))
+    document = with_section(document, run_of("ComfyUI 0.33.0", "real"))
+    document = with_section(document, run_of("the embedded engine", "second"))
+    assert document.startswith(INTRODUCTION)
+    assert "| real | 1 ms | 2 ms | 1.00 x (1.00 .. 1.00) | <= 2.00 x | yes |" in document
+    assert "second" in document
+    assert "first" not in document
+    assert document.count("## In front of") == 2
+    assert with_section(document, run_of("the embedded engine", "second")) == document
+
+
+def test_a_peer_is_named_with_its_dialect() -> None:
+    """NAME=DIALECT=URL, where the URL may have equals signs of its own; an unknown dialect is refused."""
+    assert Peer.read("salad=salad=http://h/prompt?a=b") == Peer("salad", "salad", "http://h/prompt?a=b")
+    with pytest.raises(ValueError, match="soap"):
+        Peer.read("x=soap=http://h")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"),
+    [
+        ("native", {"outputs": [{"data": "QQ=="}]}),
+        ("vast", {"output": [{"data": "QQ=="}]}),
+        ("runpod", {"output": {"images": [{"data": "QQ=="}]}}),
+        ("salad", {"images": ["QQ=="]}),
+    ],
+)
+def test_an_answer_without_a_picture_counts_for_nothing(dialect: str, answer: dict) -> None:
+    """Pictures are found in each dialect's answer; a server that answers 200 and has none fails the run."""
+    DIALECTS[dialect].decode(answer)
+    for nothing in ({}, {"outputs": [], "output": [], "images": []}, {"error": "no"}):
+        with pytest.raises(JobFailedError):
+            DIALECTS[dialect].decode(nothing)

@@ -1,0 +1,96 @@
+"""Every measurement once, as small as it can be: that it measures, not what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench import direct, served
+from bench.burst import burst
+from bench.gap import gap
+from bench.memory import memory
+from bench.peers import DIRECT, peers
+from bench.processes import Engine, worker
+from bench.prompts import Workload, big_file, flat_picture, noise, upload_noise
+from bench.rounds import medians
+from bench.served import Peer
+from bench.startup import startup
+from bench.vast import through_vast
+from tests.conftest import Client
+from tests.engines import EngineHandle
+
+FLAT = Workload("flat", flat_picture, 2)
+
+
+@pytest.fixture
+def asked(engine: EngineHandle) -> Iterator[Engine]:
+    return Engine(engine.url, engine.base)
+
+
+async def test_servers_take_turns(asked: Engine, client: Client) -> None:
+    """The engine itself and the worker in its dialects are timed for the same kind of job, once a round."""
+    async with direct.Direct(asked.url) as warm, served.open_session() as session:
+        url = f"{client.app.url}/generate/sync"
+        asks = {
+            "fresh": direct.fresh(asked.url),
+            "warm": direct.warm(warm),
+            "new": served.fresh(Peer("new", "native", url)),
+            **{name: served.kept(Peer(name, name, url), session) for name in ("native", "vast", "runpod")},
+        }
+        times = await medians(asks, Workload("noise", noise(await upload_noise(asked.url, 32)), 2), rounds=2)
+        assert {name: len(found) for name, found in times.items()} == dict.fromkeys(asks, 2)
+        assert all(0 < seconds < 10 for found in times.values() for seconds in found)
+        rates = await burst(asks, flat_picture, jobs=3, rounds=1)
+        assert all(rate > 0 for (rate,) in rates.values())
+
+
+async def test_a_failed_job_ends_the_run(asked: Engine, client: Client) -> None:
+    """A figure of jobs that failed would be no figure."""
+    async with served.open_session() as session:
+        with pytest.raises(direct.JobFailedError, match="404"):
+            await Peer("wrong", "native", f"{client.app.url}/nowhere").ask(session, flat_picture())
+    async with direct.Direct(asked.url) as warm:
+        prompt = flat_picture()
+        prompt["3"] = {"class_type": "EmbeddedFail", "inputs": {"image": ["1", 0], "message": "asked to"}}
+        prompt["2"]["inputs"]["images"] = ["3", 0]
+        with pytest.raises(direct.JobFailedError, match="asked to"):
+            await warm.run(prompt)
+
+
+async def test_peers_stand_beside_a_direct_client(asked: Engine, client: Client) -> None:
+    """The first row is the direct client itself: once as long as it takes itself."""
+    async with served.open_session() as session:
+        itself = Peer("itself", "native", f"{client.app.url}/generate/sync")
+        rows = await peers(direct.fresh(asked.url), [itself], session, FLAT, rounds=1)
+    assert [row.name for row in rows] == [DIRECT, "itself"]
+    assert rows[0].ratio.median == rows[0].burst.median == 1.0
+
+
+async def test_the_gap_is_read_from_the_engines_own_clock(asked: Engine, tmp_path: Path) -> None:
+    """Deliveries of a second each don't show between the jobs; the limit is set by the engine's own gap."""
+    async with worker(asked, tmp_path, "bench.slow_worker", ()) as slow:
+        found = await gap(asked, slow, jobs=3, rounds=1)
+    assert found.measured.median < 500
+    assert found.at_most is not None
+    assert found.at_most >= 2
+
+
+async def test_memory_is_that_of_the_workers_process(asked: Engine, tmp_path: Path) -> None:
+    """A file that the worker streams is counted, and every byte of it arrives."""
+    async with worker(asked, tmp_path) as running:
+        found = await memory(running, partial(big_file, 16), 16, rounds=1, at_most=32)
+    assert 0 <= found.measured.median < 200
+
+
+async def test_a_start_is_counted_in_imports(tmp_path: Path) -> None:
+    """It takes at least as long as importing what it is made of."""
+    assert (await startup(tmp_path, rounds=1, at_most=3)).measured.median > 0.5
+
+
+async def test_vasts_own_client_is_timed(asked: Engine, tmp_path: Path) -> None:
+    """Through the local router and the SDK's worker, to the same engine."""
+    async with through_vast(asked, tmp_path) as ask:
+        assert 0 < await ask(flat_picture()) < 10
