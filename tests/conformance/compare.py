@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.conformance.frames import Entry, arranged, overlapping, partial
 from tests.conformance.media import describe
 from tests.conformance.names import Names
-from tests.conformance.normal import differences, expected, normal
+from tests.conformance.normal import Mismatch, expected, mismatches, normal
 from tests.conformance.replay import Outcome
 from tests.conformance.transcript import Body, Frame, Http, Lost, Received, Response, TextFrame, Transcript
 from worker.graph.json_value import Json
@@ -98,8 +98,8 @@ def _body(place: str, pair: tuple[Response, Response], names: Names) -> Iterator
         if abs(recorded.body.length - length) > LENGTH_TOLERANCE * recorded.body.length:
             yield Difference(f"{place} length", str(recorded.body.length), str(length))
     elif recorded.is_json and answer.is_json:
-        for where, old, new in differences(expected(recorded.body.json, names), normal(answer.body.json)):
-            yield Difference(f"{place} {_anonymous(where)}", str(old), str(new))
+        for found in mismatches(expected(recorded.body.json, names), normal(answer.body.json)):
+            yield _difference(place, found)
     elif recorded.body.content != answer.body.content:
         yield from _content(place, recorded.body, answer.body, names)
 
@@ -142,8 +142,8 @@ def _order(place: str, old: list[str], new: list[str]) -> Iterator[Difference]:
 def _carried(place: str, before: Entry, after: Entry, names: Names) -> Iterator[Difference]:
     if before.key != after.key:
         return
-    for where, old, new in differences(expected(before.data, names), normal(after.data)):
-        yield Difference(f"{place} {_anonymous(where)}", str(old), str(new))
+    for found in mismatches(expected(before.data, names), normal(after.data)):
+        yield _difference(place, found)
 
 
 def _statuses(frames: Sequence[Frame]) -> tuple[int, Json]:
@@ -152,5 +152,6 @@ def _statuses(frames: Sequence[Frame]) -> tuple[int, Json]:
     return len(statuses), statuses[-1].data["status"] if statuses else None
 
 
-def _anonymous(place: str) -> str:
-    return UUID.sub("<id>", place)
+def _difference(place: str, found: Mismatch) -> Difference:
+    where = UUID.sub("<id>", found.place)
+    return Difference(f"{place} {where} {found.kind}", str(found.recorded), str(found.replayed))

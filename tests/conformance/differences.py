@@ -21,19 +21,76 @@ class Kept:
 
 OF_THE_RECORDING: tuple[Kept, ...] = (
     Kept(
+        "",
+        ("* GET */system_stats body * value", "* GET */system_stats body $.system.argv length"),
+        "memory, versions and the command line are the machine's",
+    ),
+    Kept("05-", ("* header content-range",), "the range is one of a file as long as the encoder made it"),
+    Kept(
         "06-",
-        ("*filename", "* header content-disposition", "* header content-type", "*/view* body*"),
-        "two savers count in one folder and the first to run is the first of a Python set",
+        ("*.filename value", "* header content-disposition"),
+        "two savers count in one folder, and the first to run is the first of a Python set",
     ),
     Kept(
         "07-",
-        ("*filename", "* header content-disposition"),
-        "three savers count in one folder and the first to run is the first of a Python set",
+        ("*.filename value", "* header content-disposition"),
+        "three savers count in one folder, and the first to run is the first of a Python set",
+    ),
+    Kept(
+        "19b-",
+        ("002 POST /prompt status", "* GET /queue body $.queue_running *", "ws A order*", "ws A statuses", "009 *"),
+        "whether the first job starts before the worker dies is decided within a millisecond",
+    ),
+    Kept("20-", ("* GET /api/jobs?limit=5 body $.pagination.total value",), "jobs of earlier sessions were counted"),
+    Kept("21-", ("ws A status $.status.exec_info.queue_remaining value",), "prompts of an earlier session were queued"),
+    Kept("24-", ("* GET /internal/logs* body *",), "what was printed before is the process's own past"),
+    Kept("24-", ("* GET /internal/files/output body $ length",), "files of earlier sessions lay there"),
+    Kept(
+        "24-",
+        (
+            "* GET /internal/folder_paths body *",
+            "* GET /experiment/models body *",
+            "* GET /models body *",
+            "* GET /workflow_templates body *",
+            "* GET /extensions body *",
+            "* GET /object_info body length",
+        ),
+        "folders, templates and classes are those of the installed packs",
     ),
 )
 """Any engine may differ here, another real one too."""
 
-ON_PURPOSE: tuple[Kept, ...] = ()
+ON_PURPOSE: tuple[Kept, ...] = (
+    Kept(
+        "",
+        (
+            "*.tooltip missing",
+            "*.description value",
+            "*.search_aliases *",
+            "*.essentials_category *",
+            "*.output_tooltips missing",
+            "*.display missing",
+        ),
+        "The catalog is reduced to facts: no descriptions, tooltips, search words or display hints.",
+    ),
+    Kept(
+        "24-",
+        ("* GET / *", "* GET /global_subgraphs body *"),
+        "There is no editor: no page at `/`, no extensions, no blueprints, no templates.",
+    ),
+    Kept(
+        "",
+        ("* GET */system_stats body $.system.comfy_package_versions length",),
+        "`/system_stats` says that the engine is embedded and names no ComfyUI packages.",
+    ),
+    Kept(
+        "24-",
+        ("* GET /view_metadata/* status",),
+        "Models are names without files, so they have no metadata.",
+    ),
+    Kept("21-", ("*.text[0] value",), "`PreviewAny` of a picture writes a short text: there are no tensors to print."),
+    Kept("31-", ("*",), "`--enable-assets` is not offered; the engine answers as a ComfyUI started without it."),
+)
 """The embedded engine differs here and will; `docs/embedded-engine.md` tells the reasons in the same words."""
 
 

@@ -15,7 +15,7 @@ from typing import Self
 import aiohttp
 
 EMBEDDED = f"{shlex.quote(sys.executable)} -m tests.conformance.embedded --port {{port}} --base {{base}}"
-START_S = 120.0
+START_S = 300.0
 POLL_S = 0.02
 """Between two looks at a process that is starting: it has no other way to say that it answers."""
 

@@ -33,6 +33,10 @@ class Names:
     def replayed(self, text: str) -> str:
         return _replace(self._pairs, text)
 
+    def prompt(self, recorded: str) -> str:
+        """The replay's id of a prompt."""
+        return self._pairs.get(recorded, recorded)
+
     def requested(self, text: str) -> str:
         return _replace(self._pairs | self._files, text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -39,28 +40,41 @@ def normal(value: Json, key: str = "") -> Json:
     return "<time>" if key in TIMES and isinstance(value, int | float | str) else value
 
 
-def differences(recorded: Json, replayed: Json, place: str = "$") -> Iterator[tuple[str, Json, Json]]:
-    """Where two normal values differ: place, recorded, replayed."""
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Where two values differ, and whether something is `missing`, `added`, of another `type`, `length` or `value`."""
+
+    place: str
+    kind: str
+    recorded: Json = None
+    replayed: Json = None
+
+
+def mismatches(recorded: Json, replayed: Json, place: str = "$") -> Iterator[Mismatch]:
+    """Every place where two normal values differ."""
     if isinstance(recorded, dict) and isinstance(replayed, dict):
-        for key in recorded.keys() | replayed.keys():
-            if key not in replayed or key not in recorded:
-                yield f"{place}.{key}", recorded.get(key, "<absent>"), replayed.get(key, "<absent>")
-            else:
-                yield from differences(recorded[key], replayed[key], f"{place}.{key}")
-    elif isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
-        for index, (old, new) in enumerate(zip(recorded, replayed, strict=True)):
-            yield from differences(old, new, f"{place}[{index}]")
-    elif recorded != replayed or type(recorded) is not type(replayed):
-        yield place, recorded, replayed
+        yield from _in_objects(recorded, replayed, place)
+    elif isinstance(recorded, list) and isinstance(replayed, list):
+        if len(recorded) != len(replayed):
+            yield Mismatch(place, "length", recorded, replayed)
+        else:
+            for index, (old, new) in enumerate(zip(recorded, replayed, strict=True)):
+                yield from mismatches(old, new, f"{place}[{index}]")
+    elif type(recorded) is not type(replayed):
+        yield Mismatch(place, "type", recorded, replayed)
+    elif recorded != replayed:
+        yield Mismatch(place, "value", recorded, replayed)
 
 
-def shape(value: Json) -> Json:
-    """Keys and types only, for what describes a machine."""
-    if isinstance(value, dict):
-        return {key: shape(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return type(value).__name__
+def _in_objects(recorded: JsonObject, replayed: JsonObject, place: str) -> Iterator[Mismatch]:
+    for key in sorted(recorded.keys() | replayed.keys()):
+        here = f"{place}.{key}"
+        if key not in replayed:
+            yield Mismatch(here, "missing", recorded=recorded[key])
+        elif key not in recorded:
+            yield Mismatch(here, "added", replayed=replayed[key])
+        else:
+            yield from mismatches(recorded[key], replayed[key], here)
 
 
 def _simplified(value: JsonObject) -> JsonObject:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import io
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
 from tests.conformance.engines import Engine
-from tests.conformance.names import Names, prompt_of
+from tests.conformance.landmarks import Landmarks, Mark
+from tests.conformance.names import Names
 from tests.conformance.props import SPENT, deleted, placed, sent_signal
 from tests.conformance.sockets import Sockets
 from tests.conformance.transcript import (
@@ -26,19 +29,19 @@ from tests.conformance.transcript import (
     Request,
     Response,
     Send,
-    TextFrame,
     Transcript,
 )
 from worker.graph.json_value import Json
 
 SHORTEST_PAUSE_S = 0.15
-LONGEST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 0.5
 """A recorded silence is kept up to this: long enough for a server to have done what it does on its own."""
+BUSY_PAUSE_S = 0.03
+"""In the middle of a job: long enough for a node that was announced to begin; a quicker engine must not get further."""
 POLL_S = 0.02
 REFUSED = Request("POST", "/prompt", body=b'{"prompt": {}}')
 IDLE: Json = {"exec_info": {"queue_remaining": 0}}
 NO_HISTORY: Json = {}
-NO_LANDMARKS = frozenset({"progress_state", "logs", "assets.seed.paused", "assets.seed.resumed"})
 QUIET_S = 0.05
 """How long a client listens for frames beyond the recorded ones before it leaves."""
 
@@ -66,7 +69,7 @@ class Replay:
         self._session = session
         self._sockets = Sockets(session, engine.url)
         self._patience_s = patience_s
-        self._recorded: dict[str, list[Frame]] = {}
+        self._landmarks: defaultdict[str, Landmarks] = defaultdict(Landmarks)
         self._outcome = Outcome(Names(engine.host))
 
     async def run(self) -> Outcome:
@@ -87,14 +90,13 @@ class Replay:
     async def _step(self, moment: Moment) -> None:
         event = moment.event
         if isinstance(event, Received):
-            self._recorded.setdefault(event.client, []).append(event.frame)
+            self._landmarks[event.client].pass_by(event.frame)
         elif isinstance(event, Note):
             self._note(event.text)
         else:
             await self._catch_up()
-            # A pause in the middle of a job is not kept: the job may be quicker here, and the frames say where it is.
-            if moment.pause_s >= SHORTEST_PAUSE_S and not moment.busy:
-                await asyncio.sleep(min(moment.pause_s, LONGEST_PAUSE_S))
+            if moment.pause_s >= SHORTEST_PAUSE_S:
+                await asyncio.sleep(min(moment.pause_s, BUSY_PAUSE_S if moment.busy else LONGEST_PAUSE_S))
             if moment.behind:
                 await self._sockets.until(lambda: self._started(moment.behind), self._patience_s)
             await self._act(event)
@@ -170,62 +172,27 @@ class Replay:
 
     async def _catch_up(self) -> None:
         """Wait until every client has got the frames that it had in the recording by now."""
-        self._learn()
         for client in self._sockets.clients:
             # A client that already missed one is not waited for again.
             patience_s = 0.0 if client in self._outcome.vain else self._patience_s
-            wanted = self._landmarks(client)
-            if not await self._sockets.until(lambda: not self._missing(client, wanted), patience_s):  # noqa: B023
-                self._outcome.vain.setdefault(client, f"{self._missing(client, wanted)}")
+            if not await self._sockets.until(lambda: not self._missing(client), patience_s):  # noqa: B023
+                self._outcome.vain.setdefault(client, str(self._missing(client)))
         self._learn()
 
-    def _started(self, recorded: str) -> bool:
-        prompt = self._outcome.names.replayed(recorded)
-        heard = (frame for frames in self._sockets.frames.values() for frame in frames)
-        return any(prompt_of(frame) == prompt for frame in heard)
-
-    def _landmarks(self, client: str) -> Counter[tuple[str, ...]]:
-        """The latest frame of each prompt, and how many statuses."""
-        frames = self._recorded.get(client, [])
-        counted: Counter[tuple[str, ...]] = Counter()
-        latest: dict[str, tuple[str, ...]] = {}
-        for frame in frames:
-            mark = landmark(frame, self._outcome.names.replayed(prompt_of(frame)))
-            if mark:
-                counted[mark] += 1
-                latest[mark[-1] or mark[0]] = mark
-        return Counter({mark: counted[mark] for mark in latest.values()})
-
-    def _missing(self, client: str, wanted: Counter[tuple[str, ...]]) -> Counter[tuple[str, ...]]:
-        here = Counter(landmark(frame, prompt_of(frame)) for frame in self._sockets.frames.get(client, []))
-        return wanted - Counter({mark: count for mark, count in here.items() if mark})
+    def _missing(self, client: str) -> Mapping[Mark, int]:
+        landmarks = self._landmarks[client]
+        landmarks.catch_up(self._sockets.frames.get(client, []))
+        landmarks.teach(self._outcome.names)
+        return landmarks.missing(self._outcome.names)
 
     def _learn(self) -> None:
-        """Match the frames that name things: first statuses of a connection, and outputs of nodes."""
-        names = self._outcome.names
-        for client, recorded in self._recorded.items():
-            here = {naming(frame, prompt_of(frame)): frame for frame in self._sockets.frames.get(client, [])}
-            for frame in recorded:
-                mark = naming(frame, names.replayed(prompt_of(frame)))
-                if mark and mark in here:
-                    names.learn_frame(frame, here[mark])
+        for client in self._sockets.frames:
+            self._missing(client)
 
-
-def landmark(frame: Frame, prompt: str) -> tuple[str, ...] | None:
-    """What to wait for: kind, node, step, prompt. None for frames that say where nothing ends."""
-    if not isinstance(frame, TextFrame) or frame.kind in NO_LANDMARKS:
-        return None
-    if frame.kind == "executing" and not prompt:
-        return None  # sent to a client that comes back in the middle of a job: which node it is, time decides
-    return (frame.kind, str(frame.data.get("node")), str(frame.data.get("value")), prompt)
-
-
-def naming(frame: Frame, prompt: str) -> tuple[str, str] | None:
-    if not isinstance(frame, TextFrame):
-        return None
-    if frame.kind == "executed":
-        return prompt, str(frame.data["node"])
-    return ("sid", "") if frame.kind == "status" and "sid" in frame.data else None
+    def _started(self, recorded: str) -> bool:
+        self._learn()
+        prompt = self._outcome.names.prompt(recorded)
+        return any(landmarks.has_started(prompt) for landmarks in self._landmarks.values())
 
 
 def _waited_for_history(event: Http) -> bool:
@@ -242,5 +209,5 @@ def _form(request: Request) -> aiohttp.FormData:
         if part.filename is None:
             form.add_field(part.name, part.content.decode())
         else:
-            form.add_field(part.name, part.content, filename=part.filename, content_type=part.content_type)
+            form.add_field(part.name, io.BytesIO(part.content), filename=part.filename, content_type=part.content_type)
     return form
