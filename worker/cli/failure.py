@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from worker.errors import Detail
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
 
@@ -47,7 +47,7 @@ class Failure(Exception):
 
         console.print(Text.assemble(("✗ ", "bold red"), (self.message, "bold"), (f"  [{self.code}]", "dim")))
         for detail in self.details:
-            console.print(_row(detail))
+            console.print(*_rows(detail), sep="\n")
         if self.retryable:
             console.print(Text("  The same request may succeed later, or on another worker.", "dim"))
 
@@ -63,22 +63,30 @@ def _detail(row: Mapping[str, Any]) -> Detail:
     )
 
 
-def _row(detail: Detail) -> Text:
+def _rows(detail: Detail) -> Iterator[RenderableType]:
+    """Where, then what, then the cure, each of which may need more than one line."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    text = Text("\n")
+    yield ""
+    if place := _place(detail):
+        yield Padding(place, (0, 0, 0, 2))
+    yield Padding(Text(detail.message), (0, 0, 0, 4))
+    if detail.suggestion:
+        yield Padding(Text(f"→ {detail.suggestion}", "green"), (0, 0, 0, 4))
+
+
+def _place(detail: Detail) -> Text:
+    """`node 3 Shrink (ImageScale), input width`, as far as it is known."""
+    from rich.text import Text
+
+    text = Text()
     if detail.node_id:
-        text.append("  node ").append(detail.node_id, "bold cyan")
+        text.append("node ").append(detail.node_id, "bold cyan")
         if detail.node_title:
             text.append(f" {detail.node_title}", "bold")
         if detail.class_type and detail.class_type != detail.node_title:
             text.append(f" ({detail.class_type})")
-        if detail.input:
-            text.append(", input ").append(detail.input, "bold")
-        text.append("\n")
-    elif detail.input:
-        text.append("  ").append(detail.input, "bold").append("\n")
-    text.append(f"    {detail.message}")
-    if detail.suggestion:
-        text.append("\n    → ", "green").append(detail.suggestion, "green")
+    if detail.input:
+        text.append(", input " if text else "input ").append(detail.input, "bold")
     return text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from worker import __version__
 from worker.errors import StartupError
 
 COMMANDS = {
@@ -27,10 +29,22 @@ def main() -> None:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.callback()(lambda: None)
+    app.callback()(_root)
     for name in [name for name in COMMANDS if name in sys.argv[1:2]] or list(COMMANDS):
         app.command(name)(import_module(COMMANDS[name]).command)
     try:
         app(prog_name="comfy-worker")
     except StartupError as error:
         sys.exit(f"comfy-worker: {error}")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"comfy-worker {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="say which")] = False,
+) -> None:
+    """Nothing but the option: what there is to do, the commands do."""
