@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 from worker.comfyui.embedded.cache import Made, OutputCache, Shown, signatures
 from worker.comfyui.embedded.calling import Call, Clock, Interrupted, NodeError, Site, call_over_lists
@@ -16,15 +16,13 @@ from worker.comfyui.embedded.history import Outcome
 from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.progress import Progress
 from worker.comfyui.embedded.queue import QueueItem
+from worker.comfyui.embedded.registry import Registry
 from worker.comfyui.embedded.schedule import Schedule
 from worker.comfyui.embedded.settings import CachePolicy
 from worker.comfyui.embedded.values import Value
 from worker.graph.catalog import Catalog
 from worker.graph.node_class import Presence
 from worker.graph.prompt import is_link
-
-if TYPE_CHECKING:
-    from worker.comfyui.embedded.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +45,23 @@ class Executor:
     `client_id` and `current_node` are for greeting a client that connects again in the middle of its job.
     """
 
-    def __init__(self, catalog: Catalog, registry: Registry, hub: Hub, folders: Folders, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, load_registry: Callable[[], Registry], hub: Hub, folders: Folders, clock: Clock
+    ) -> None:
         self.interrupt = threading.Event()
         self.client_id: str | None = None
         self.current_node: str | None = None
         self._catalog = catalog
-        self._registry = registry
+        self._load_registry = load_registry
         self._hub = hub
         self._folders = folders
         self._clock = clock
         self._cache = OutputCache(CachePolicy.LAST_PROMPT)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The node functions; loaded when they are first asked for."""
+        return self._load_registry()
 
     def use_cache(self, policy: CachePolicy) -> None:
         self._cache = OutputCache(policy)
@@ -72,7 +77,7 @@ class Executor:
         run = Run(item, self._site(item))
         self._mark(run, "execution_start", {"prompt_id": run.prompt_id})
         signed = signatures(
-            item.prompt, self._catalog, lambda node_id: self._registry.change(item.prompt[node_id], self._folders)
+            item.prompt, self._catalog, lambda node_id: self.registry.change(item.prompt[node_id], self._folders)
         )
         cached = self._cache.begin(signed)
         self._mark(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
@@ -123,14 +128,14 @@ class Executor:
     def _missing(self, run: Run, node_id: str, inputs: Mapping[str, list[Value]]) -> list[str]:
         """The sources of lazy inputs that this node needs and that have not run."""
         node = run.item.prompt[node_id]
-        wanted = (node["inputs"].get(name) for name in self._registry.wanted(node["class_type"], inputs))
+        wanted = (node["inputs"].get(name) for name in self.registry.wanted(node["class_type"], inputs))
         sources = (str(link[0]) for link in wanted if isinstance(link, list) and is_link(link))
         return [source for source in sources if source not in self._cache]
 
     def _make(self, run: Run, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
         call = Call(node_id, node_class, {}, run.site)
-        slots, shown = call_over_lists(self._registry.node(node_class), call, inputs)
+        slots, shown = call_over_lists(self.registry.node(node_class), call, inputs)
         made = Made(slots, Shown(shown, _meta(node_id)) if shown else None)
         if made.shown is not None:
             self._show(run, node_id, made.shown)

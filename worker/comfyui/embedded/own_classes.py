@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import orjson
+
 from worker.graph.catalog import Catalog
 from worker.graph.json_value import JsonObject
 
@@ -10,7 +12,10 @@ CATEGORY = "embedded"
 
 def with_own_classes(catalog: Catalog) -> Catalog:
     """Return the catalog with the classes that only this engine has."""
-    return Catalog.from_object_info({**catalog.to_object_info(), **_own()})
+    # As text: thousands of small objects would only burden every garbage collection.
+    written: dict[str, JsonObject | bytes] = {name: orjson.dumps(catalog.object_info(name)) for name in catalog}
+    own = {name: {**info, "display_name": name} for name, info in _own().items()}
+    return Catalog({**written, **own}, {})
 
 
 def _own() -> dict[str, JsonObject]:

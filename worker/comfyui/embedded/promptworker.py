@@ -37,6 +37,7 @@ class PromptWorker:
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
+        _ = self._executor.registry  # so that the first prompt need not wait for it
         while not self._queue.closed:
             try:
                 item = self._queue.pop()

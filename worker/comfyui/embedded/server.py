@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from worker.comfyui.embedded.middleware import guard, mark
 from worker.comfyui.embedded.own_classes import with_own_classes
 from worker.comfyui.embedded.promptworker import PromptWorker
 from worker.comfyui.embedded.queue import PromptQueue
+from worker.comfyui.embedded.registry import Registry
 from worker.comfyui.embedded.routes import all_routes
 from worker.comfyui.embedded.routes.features import MAX_UPLOAD_BYTES
 from worker.comfyui.embedded.settings import EngineSettings
@@ -86,6 +88,7 @@ async def _run(settings: EngineSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _settle, told, number)
     async with serve(settings) as engine:
+        gc.freeze()  # what is loaded by now stays: collections need not look at it again
         print(f"embedded engine on {engine.url}", flush=True)  # noqa: T201 - the line that a starter waits for
         number = await told
     if number is signal.SIGINT:
@@ -98,15 +101,20 @@ def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> Non
 
 
 def _build(settings: EngineSettings, clock: Clock) -> Engine:
-    from worker.comfyui.embedded.nodes import registry
-
     catalog = with_own_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
     folders = Folders(settings.base)
     hub = Hub(asyncio.get_running_loop())
     queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
-    executor = Executor(catalog, registry(), hub, folders, clock)
+    executor = Executor(catalog, _registry, hub, folders, clock)
     executor.use_cache(settings.cache)
     return Engine(settings, catalog, hub, queue, History(), executor, folders, Logs(hub), count())
+
+
+def _registry() -> Registry:
+    # The nodes bring Pillow along; they are loaded by the prompt thread, while the server already answers.
+    from worker.comfyui.embedded.nodes import registry
+
+    return registry()
 
 
 def _info(queue: PromptQueue) -> dict[str, object]:

@@ -9,13 +9,13 @@ from io import BytesIO
 
 from PIL.PngImagePlugin import PngInfo
 
-from worker.comfyui.embedded import conjure
+from worker.comfyui.embedded import conjure, placeholder
 from worker.comfyui.embedded.calling import Call, Node, NodeError, Result, Site
 from worker.comfyui.embedded.folders import Folders, OutsideFolder, SaveSlots, temp_prefix
 from worker.comfyui.embedded.frames import Picture
 from worker.comfyui.embedded.progress import Preview
 from worker.comfyui.embedded.registry import Change
-from worker.comfyui.embedded.values import Pictures, Value
+from worker.comfyui.embedded.values import Pictures, Trace, Value
 
 SAVED_COMPRESSION = 4
 PREVIEW_COMPRESSION = 1
@@ -85,14 +85,16 @@ def place(call: Call, prefix: str, size: tuple[int, int] = (0, 0)) -> SaveSlots:
         raise NodeError(f"{message}\n full_output_folder: {error}\n         output_dir: {base}") from error
 
 
-def png_info(site: Site) -> PngInfo:
-    """The prompt and every key of `extra_pnginfo`, each a text chunk of its own."""
-    texts = PngInfo()
-    texts.add_text("prompt", json.dumps(site.prompt))
+def metadata(site: Site) -> dict[str, str]:
+    """What savers hide in their files: the prompt, and every key of `extra_pnginfo`, as JSON (ASCII only)."""
     extra = site.extra_data.get("extra_pnginfo")
-    for key, value in (extra if isinstance(extra, dict) else {}).items():
-        texts.add_text(key, json.dumps(value))
-    return texts
+    more = extra.items() if isinstance(extra, dict) else ()
+    return {"prompt": json.dumps(site.prompt), **{key: json.dumps(value) for key, value in more}}
+
+
+def comment(trace: Trace) -> str:
+    """A line for files that can carry one: what they are and what they stand for."""
+    return f"{placeholder.LABEL}; seed {trace.seed}; {trace.text[:400]}"
 
 
 def as_text(value: Value) -> str:
@@ -112,7 +114,9 @@ def _temp(call: Call) -> SaveSlots:
 
 
 def _write_pngs(site: Site, pictures: Pictures, slots: SaveSlots, compression: int) -> list[object]:
-    texts = png_info(site)
+    texts = PngInfo()
+    for key, text in metadata(site).items():
+        texts.add_text(key, text)
     files: list[object] = []
     for number, frame in enumerate(pictures.frames):
         path, saved = slots.next("png", batch_number=number)
