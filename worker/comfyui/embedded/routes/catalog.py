@@ -6,6 +6,7 @@ from aiohttp import web
 
 from worker.comfyui.embedded.answers import empty, json_answer
 from worker.comfyui.embedded.engine import ENGINE, Engine
+from worker.comfyui.embedded.mime import mime_of
 from worker.graph.catalog import Catalog
 from worker.graph.replacements import REPLACEMENTS, Replacement
 
@@ -43,6 +44,14 @@ MODEL_FOLDERS = (
     "seedvr2",
 )
 
+_OTHER_UPLOADS = {
+    "LoadAudio": ("audio", "video"),
+    "LoadVideo": ("video",),
+    "VHS_LoadVideo": ("video",),
+    "VHS_LoadVideoFFmpeg": ("video",),
+}
+"""Which kinds of uploads a class lists; all others list pictures."""
+
 _OLD_WIDGETS = {"ImageScaleBy": ["upscale_method", "scale_by"], "ResizeImagesByLongerEdge": ["longer_edge"]}
 
 
@@ -60,13 +69,18 @@ def routes() -> list[web.RouteDef]:
 
 
 async def object_info(request: web.Request) -> web.Response:
-    return json_answer(_catalog(request.app[ENGINE]).to_object_info())
+    engine = request.app[ENGINE]
+    listed: dict[str, object] = {**_catalog(engine, ("image",)).to_object_info()}
+    for name, kinds in _OTHER_UPLOADS.items():
+        if name in listed:
+            listed[name] = _catalog(engine, kinds).object_info(name)
+    return json_answer(listed)
 
 
 async def object_info_of(request: web.Request) -> web.Response:
     """One class; `{}` for an unknown one."""
     name = request.match_info["class_type"]
-    catalog = _catalog(request.app[ENGINE])
+    catalog = _catalog(request.app[ENGINE], _OTHER_UPLOADS.get(name, ("image",)))
     return json_answer({name: catalog.object_info(name)} if name in catalog else {})
 
 
@@ -102,20 +116,24 @@ async def view_metadata(request: web.Request) -> web.Response:
     return empty(404)
 
 
-def _replacement(name: str, replacement: Replacement) -> dict[str, object]:
-    carried = [{"new_id": new, "old_id": old} for new, old in replacement.carried]
-    fixed = [{"new_id": new, "set_value": value} for new, value in replacement.fixed]
-    slots = [{"new_idx": 0, "old_idx": 0}] if name == "ResizeImagesByLongerEdge" else None
+def _replacement(old_class: str, replacement: Replacement) -> dict[str, object]:
+    mapping: list[dict[str, object]] = [{"new_id": new, "old_id": old} for new, old in replacement.carried]
+    for new, value in replacement.fixed:
+        # A choice stands before the inputs that it brings along (`resize_type` before `resize_type.multiplier`).
+        parts = [at for at, (name, _) in enumerate(replacement.carried) if name.startswith(f"{new}.")]
+        mapping.insert(min(parts, default=len(mapping)), {"new_id": new, "set_value": value})
+    slots = [{"new_idx": 0, "old_idx": 0}] if old_class == "ResizeImagesByLongerEdge" else None
     return {
         "new_node_id": replacement.new_class,
-        "old_node_id": name,
-        "old_widget_ids": _OLD_WIDGETS.get(name),
-        "input_mapping": [*carried, *fixed] or None,
+        "old_node_id": old_class,
+        "old_widget_ids": _OLD_WIDGETS.get(old_class),
+        "input_mapping": mapping or None,
         "output_mapping": slots,
     }
 
 
-def _catalog(engine: Engine) -> Catalog:
-    """The catalog with the files of this moment."""
-    uploads = sorted(path.name for path in engine.folders.path("input").iterdir() if path.is_file())
+def _catalog(engine: Engine, kinds: tuple[str, ...]) -> Catalog:
+    """The catalog with the files of this moment; of the uploads only those of these kinds."""
+    paths = (path for path in engine.folders.path("input").iterdir() if path.is_file())
+    uploads = sorted(path.name for path in paths if mime_of(path).startswith(kinds))
     return engine.catalog.with_files({**engine.settings.models, "input": uploads})

@@ -44,7 +44,7 @@ async def system_stats(request: web.Request) -> web.Response:
         "ram_free": free,
         "comfyui_version": SPEAKS,
         "required_frontend_version": "1.49.6",
-        "installed_templates_version": None,
+        "installed_templates_version": "0.11.44",
         "required_templates_version": "0.11.44",
         "comfy_package_versions": [],
         "python_version": f"{platform.python_version()} (embedded)",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from mimetypes import MimeTypes
 from pathlib import Path
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from aiohttp import web
 from worker.comfyui.embedded.answers import Trouble, empty
 from worker.comfyui.embedded.engine import ENGINE
 from worker.comfyui.embedded.folders import Folders, OutsideFolder, inside, split_annotation
+from worker.comfyui.embedded.mime import OTHER, mime_of
 
 DANGEROUS = frozenset(
     {
@@ -28,15 +28,6 @@ DANGEROUS = frozenset(
     }
 )
 """Types that a browser would run: handed over as downloads."""
-
-_TYPES = MimeTypes()  # the standard ones, whatever this machine has in /etc
-_EXTRA_TYPES = {
-    ".flac": "audio/flac",
-    ".glb": "model/gltf-binary",
-    ".opus": "audio/ogg",
-    ".webm": "video/webm",
-    ".webp": "image/webp",
-}
 
 
 class Refused(Exception):
@@ -87,13 +78,13 @@ def find(folders: Folders, query: Mapping[str, str]) -> Path:
 
 def _plain(path: Path, fetched_for: str | None) -> web.FileResponse:
     """The file as it is, with ETag, ranges and conditions."""
-    mime = _mime(path)
+    mime = mime_of(path)
     disposition = f"filename={_quoted(path)}"
     headers = {"X-Content-Type-Options": "nosniff"}
     if mime in DANGEROUS:
         headers |= {"Vary": "Sec-Fetch-Dest", "Cache-Control": "no-store"}
         if mime != "image/svg+xml" or fetched_for != "image":
-            mime = "application/octet-stream"
+            mime = OTHER
             disposition = f"attachment; {disposition}"
     return web.FileResponse(path, headers={**headers, "Content-Disposition": disposition, "Content-Type": mime})
 
@@ -134,11 +125,6 @@ def _single_channel(path: Path, channel: str) -> tuple[str, bytes]:
             flat.putalpha(alpha)
             flat.save(body, format="PNG")
     return "image/png", body.getvalue()
-
-
-def _mime(path: Path) -> str:
-    extra = _EXTRA_TYPES.get(path.suffix.lower())
-    return extra or _TYPES.guess_type(path.name)[0] or "application/octet-stream"
 
 
 def _quoted(path: Path) -> str:
