@@ -15,7 +15,7 @@ from worker.graph.catalog import Catalog
 from worker.graph.node_class import Presence
 from worker.graph.prompt import Prompt, is_link
 
-MAX_ENTRIES = 4096
+MAX_ENTRIES = 500
 """With `CachePolicy.EVERY_PROMPT` the results unused for the longest are dropped beyond this many."""
 
 

@@ -18,6 +18,14 @@ STALLED_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """A client's socket, and the connection below it, which alone can be dropped at once."""
+
+    socket: web.WebSocketResponse
+    transport: asyncio.BaseTransport | None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One message; `to` None goes to every client."""
 
@@ -32,12 +40,12 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._frames: asyncio.Queue[Frame] = asyncio.Queue()
-        self._sockets: dict[str, web.WebSocketResponse] = {}
+        self._listeners: dict[str, Listener] = {}
         self._flags: dict[str, Mapping[str, object]] = {}
 
-    def connect(self, client_id: str, socket: web.WebSocketResponse) -> None:
-        """Deliver to this socket from now on, in place of an earlier one of the same client."""
-        self._sockets[client_id] = socket
+    def connect(self, client_id: str, listener: Listener) -> None:
+        """Deliver to this listener from now on, in place of an earlier one of the same client."""
+        self._listeners[client_id] = listener
         self._flags[client_id] = {}
 
     def disconnect(self, client_id: str) -> None:
@@ -45,7 +53,7 @@ class Hub:
 
         ComfyUI does the same (recording 13, case c), and clients have to cope with it.
         """
-        self._sockets.pop(client_id, None)
+        self._listeners.pop(client_id, None)
         self._flags.pop(client_id, None)
 
     def announce(self, client_id: str, flags: Mapping[str, object]) -> None:
@@ -57,7 +65,7 @@ class Hub:
 
     def has_listener(self, to: str | None) -> bool:
         """Whether a frame to this client (None: to all) would reach anybody."""
-        return bool(self._sockets) if to is None else to in self._sockets
+        return bool(self._listeners) if to is None else to in self._listeners
 
     def send(self, event: str, data: Mapping[str, object], to: str | None = None) -> None:
         """Queue a text frame `{"type", "data"}`; a client without a socket misses it."""
@@ -86,21 +94,22 @@ class Hub:
 
     async def _deliver(self, frame: Frame) -> None:
         if frame.to is None:
-            sockets = list(self._sockets.values())
+            listeners = list(self._listeners.values())
         else:
-            socket = self._sockets.get(frame.to)
-            sockets = [] if socket is None else [socket]
-        for socket in sockets:
-            await _send(socket, frame)
+            listener = self._listeners.get(frame.to)
+            listeners = [] if listener is None else [listener]
+        for listener in listeners:
+            await _send(listener, frame)
 
 
-async def _send(socket: web.WebSocketResponse, frame: Frame) -> None:
+async def _send(listener: Listener, frame: Frame) -> None:
     try:
         async with asyncio.timeout(STALLED_AFTER_S):
-            await socket.send_frame(frame.payload, frame.type)
+            await listener.socket.send_frame(frame.payload, frame.type)
     except TimeoutError:
         logger.warning("A WebSocket client reads nothing; dropped.")
-        await socket.close(drain=False)
+        if isinstance(listener.transport, asyncio.WriteTransport):
+            listener.transport.abort()
     except (ClientError, ConnectionError, RuntimeError):
         # The client is gone or going; its handler does the rest.
         logger.debug("A frame for a closed WebSocket was dropped.")

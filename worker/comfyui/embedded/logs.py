@@ -37,6 +37,7 @@ class Logs:
         line = Line(now.isoformat(), f"\x1b[32m[INFO]\x1b[0m {message}\n")
         with self._lock:
             self._lines.append(line)
+            self._readers = {reader for reader in self._readers if self._hub.has_listener(reader)}
             readers = list(self._readers)
         for reader in readers:
             self._hub.send("logs", {"entries": [line.listed()], "size": None}, reader)

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.comfyui.embedded import VERSION
+from worker import __version__
 from worker.comfyui.embedded.answers import Trouble, empty
 
 logger = logging.getLogger(__name__)
 
-SERVER = f"comfy-worker-embedded/{VERSION}"
+SERVER = f"comfy-worker-embedded/{__version__}"
 TROUBLE_TEXT = "500 Internal Server Error\n\nServer got itself in trouble"
 
 

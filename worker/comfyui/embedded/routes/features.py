@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from worker.comfyui.embedded import SPEAKS, VERSION
+from worker import __version__
+from worker.comfyui.embedded import SPEAKS
 from worker.comfyui.embedded.answers import json_answer
 
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
@@ -51,7 +52,7 @@ async def system_stats(request: web.Request) -> web.Response:
         "pytorch_version": "none",
         "embedded_python": False,
         "deploy_environment": "embedded",
-        "argv": ["comfy-worker", "engine", VERSION],
+        "argv": ["comfy-worker", "engine", __version__],
     }
     memory = {"vram_total": total, "vram_free": free, "torch_vram_total": total, "torch_vram_free": free}
     return json_answer({"system": system, "devices": [{"name": DEVICE_NAME, "type": "cpu", "index": None, **memory}]})

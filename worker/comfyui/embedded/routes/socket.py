@@ -8,6 +8,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from worker.comfyui.embedded.engine import ENGINE, Engine
+from worker.comfyui.embedded.hub import Listener
 from worker.comfyui.embedded.routes.features import FEATURES
 
 
@@ -21,7 +22,7 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse()
     await socket.prepare(request)
     client_id = request.query.get("clientId") or uuid.uuid4().hex
-    engine.hub.connect(client_id, socket)
+    engine.hub.connect(client_id, Listener(socket, request.transport))
     try:
         await _greet(engine, client_id)
         await _read(engine, client_id, socket)
