@@ -11,9 +11,12 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / "workflows"
 
 
+FOREIGN = ("WORKER_", "VAST_", "GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS", "NO_COLOR")
+
+
 def environment(**given: str) -> dict[str, str]:
-    """Without any setting of the machine's own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WORKER_", "VAST_"))}
+    """Without any setting of the machine's own, nor what makes a pipe look like a terminal."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**kept, "COLUMNS": "100", **given}
 
 

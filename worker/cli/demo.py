@@ -30,8 +30,7 @@ def command(
 ) -> None:
     """Play Vast on this machine and send it real workflows.
 
-    Its router and autoscaler, workers with engines of their own, and Vast's own client; the pictures, the times, and
-    what the autoscaler was told.
+    Prints the pictures, the time of each stage, and what the autoscaler was told.
     """
     folder = Path(tempfile.mkdtemp(prefix="comfy-worker-demo-"))
     code = asyncio.run(_demo(comfyui, workers, workflows, Folders(folder, out)))

@@ -103,4 +103,4 @@ async def _cancel(client: Client, job: Mapping[str, Any], notes: Console) -> Non
 
 
 def _print_json(console: Console, body: Mapping[str, Any]) -> None:
-    console.file.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
+    console.out(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(), highlight=False)

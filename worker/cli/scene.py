@@ -19,7 +19,7 @@ from worker.graph.prompt import RANDOM_INTEGER, Node, Prompt, PromptError, parse
 from worker.graph.workload import workload
 
 LOADER, CHECKPOINT = "CheckpointLoaderSimple", "ckpt_name"
-SMALL, FEW = 64, 4
+SMALL, FEW = 64, 2
 """Pixels and steps for a ComfyUI without a GPU, where a 512x512 picture takes half an hour."""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def duration(seconds: float) -> str:
     """`0.4 ms`, `12 ms`, `3.21 s`, `4 min 05 s`."""
-    if seconds < 0.01:
+    if seconds < 0.00995:
         return f"{seconds * 1000:.1f} ms"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
         return f"{seconds:.2f} s"
