@@ -112,12 +112,11 @@ def jpegs_of(mp4: bytes, count: int) -> list[Image.Image]:
     table = dict(boxes(information["stbl"]))
     _, number, *sizes = struct.unpack(f">3I{count}I", table["stsz"][:4] + table["stsz"][4 : 12 + 4 * count])[1:]
     assert number == count
-    (position,) = struct.unpack(">I", table["stco"][8:12])
+    _, _, *offsets = struct.unpack(f">2I{count}I", table["stco"])
     images = []
-    for size in sizes:
+    for position, size in zip(offsets, sizes, strict=True):
         images.append(Image.open(BytesIO(mp4[position : position + size])))
         images[-1].load()
-        position += size
     return images
 
 
@@ -133,6 +132,15 @@ def test_mp4_samples_are_where_the_table_says() -> None:
     first, second = jpegs_of(write_mp4(frames, (32, 16), 8.0, "hé"), 2)
     assert first.size == (32, 16)
     assert first.getpixel((5, 5)) != second.getpixel((5, 5))
+
+
+def test_mp4_stores_a_repeated_picture_once() -> None:
+    """A long clip of few pictures stays small, and shows them all the same."""
+    frames = [encoded("JPEG", color) for color in ("red", "blue")] * 50
+    film = write_mp4(frames, (32, 16), 8.0, "")
+    assert len(film) < len(frames[0]) * 10
+    pixels = [image.getpixel((5, 5)) for image in jpegs_of(film, 100)]
+    assert pixels[::2] == [pixels[0]] * 50 != pixels[1::2]
 
 
 def test_webm_holds_the_key_frames_of_webp_files() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import accumulate
 
 TIMESCALE = 90_000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -12,15 +13,19 @@ _VISUAL_STREAM = 0x11
 
 
 def write_mp4(frames: Sequence[bytes], size: tuple[int, int], fps: float, comment: str) -> bytes:
-    """Put JPEG pictures of one size behind each other; `comment` is kept as the file's comment tag."""
+    """Make a film of JPEG pictures of one size; a picture that is shown again is stored once.
+
+    `comment` is kept as the file's comment tag.
+    """
     delta = max(1, round(TIMESCALE / fps))
     header = _box(b"ftyp", b"isom" + struct.pack(">I", 512) + b"isomiso2mp41")
-    data = _box(b"mdat", b"".join(frames))
-    movie = _movie(frames, size, delta, len(header) + 8, comment)
-    return header + data + movie
+    distinct = list(dict.fromkeys(frames))
+    starts = dict(zip(distinct, accumulate(map(len, distinct), initial=len(header) + 8), strict=False))
+    movie = _movie(frames, size, delta, [starts[frame] for frame in frames], comment)
+    return b"".join((header, _box(b"mdat", b"".join(distinct)), movie))
 
 
-def _movie(frames: Sequence[bytes], size: tuple[int, int], delta: int, first_offset: int, comment: str) -> bytes:
+def _movie(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: Sequence[int], comment: str) -> bytes:
     duration = delta * len(frames)
     movie_header = struct.pack(">4I", 0, 0, TIMESCALE, duration) + struct.pack(">IHH2I", 0x10000, 0x100, 0, 0, 0)
     mvhd = _full(b"mvhd", movie_header + _MATRIX + bytes(24) + struct.pack(">I", 2))
@@ -28,19 +33,19 @@ def _movie(frames: Sequence[bytes], size: tuple[int, int], delta: int, first_off
     tkhd = _full(b"tkhd", track_header + struct.pack(">2I", size[0] << 16, size[1] << 16), flags=3)
     mdhd = _full(b"mdhd", struct.pack(">4I2H", 0, 0, TIMESCALE, duration, 0x55C4, 0))
     hdlr = _full(b"hdlr", struct.pack(">I4s", 0, b"vide") + bytes(12) + b"video\0")
-    media = _box(b"mdia", mdhd + hdlr + _media_information(frames, size, delta, first_offset))
+    media = _box(b"mdia", mdhd + hdlr + _media_information(frames, size, delta, offsets))
     return _box(b"moov", mvhd + _box(b"trak", tkhd + media) + _comment(comment))
 
 
-def _media_information(frames: Sequence[bytes], size: tuple[int, int], delta: int, first_offset: int) -> bytes:
+def _media_information(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: Sequence[int]) -> bytes:
     sample_sizes = struct.pack(f">2I{len(frames)}I", 0, len(frames), *map(len, frames))
     table = _box(
         b"stbl",
         _full(b"stsd", struct.pack(">I", 1) + _sample_entry(size))
         + _full(b"stts", struct.pack(">3I", 1, len(frames), delta))
-        + _full(b"stsc", struct.pack(">4I", 1, 1, len(frames), 1))
+        + _full(b"stsc", struct.pack(">4I", 1, 1, 1, 1))
         + _full(b"stsz", sample_sizes)
-        + _full(b"stco", struct.pack(">2I", 1, first_offset)),
+        + _full(b"stco", struct.pack(f">I{len(offsets)}I", len(offsets), *offsets)),
     )
     here = _full(b"url ", b"", flags=1)
     references = _box(b"dinf", _full(b"dref", struct.pack(">I", 1) + here))
