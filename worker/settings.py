@@ -71,7 +71,7 @@ class Settings:
         for field in dataclasses.fields(cls):
             text = environ.get(field.metadata["env"], "")
             if text and field.name not in values:
-                values[field.name] = _read(kinds[field.name], field.metadata["env"], text)
+                values[field.name] = parse(kinds[field.name], field.metadata["env"], text)
         return cls(**values)
 
     @classmethod
@@ -87,7 +87,8 @@ class Settings:
         return self.platform in {"vast", "vast-local"}
 
 
-def _read(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
+def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
+    """The text of a variable as a field's type. Raises StartupError naming both."""
     if isinstance(kind, types.UnionType):
         kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
     if kind is bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.errors import StartupError
-from worker.settings import setting
+from worker.settings import parse, setting
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - Vast maps the port from outside
 
@@ -74,10 +74,5 @@ NEEDED = ("container_id", "public_ip", "port", "public_port", "report_addr")
 
 
 def _read(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
-    if kind is bool:
-        return text == "true"  # as the SDK reads USE_SSL: any other word is no
-    kind = Path if kind == Path | None else kind
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise StartupError(f"{env}={text!r} is not a valid {kind.__name__}") from error
+    # The SDK takes nothing but this one word for yes, and reads the same variable.
+    return text == "true" if kind is bool else parse(kind, env, text)
