@@ -12,7 +12,7 @@ from tests.conformance.media import describe
 from tests.conformance.names import Names
 from tests.conformance.normal import Mismatch, expected, mismatches, normal
 from tests.conformance.replay import Outcome
-from tests.conformance.transcript import Body, Frame, Http, Lost, Received, Response, TextFrame, Transcript
+from tests.conformance.transcript import Body, Connect, Frame, Http, Lost, Received, Response, TextFrame, Transcript
 from worker.graph.json_value import Json
 
 HEADERS = (
@@ -62,10 +62,10 @@ def compare(transcript: Transcript, outcome: Outcome) -> list[Difference]:
 
 
 def _heard(transcript: Transcript) -> Mapping[str, list[Frame]]:
-    heard: dict[str, list[Frame]] = {}
+    heard: dict[str, list[Frame]] = {event.client: [] for event in transcript.events if isinstance(event, Connect)}
     for event in transcript.events:
         if isinstance(event, Received):
-            heard.setdefault(event.client, []).append(event.frame)
+            heard[event.client].append(event.frame)
     return heard
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from tests.conformance.media import describe
@@ -64,7 +65,7 @@ def arranged(frames: Sequence[Frame], partly: set[str], *, statuses: bool) -> li
     entries: list[Entry] = []
     job = _Job()
     prompt = ""
-    for frame, following in zip(frames, [*frames[1:], None], strict=True):
+    for frame, following in zip_longest(frames, frames[1:]):
         if prompt_of(frame) and prompt_of(frame) != prompt:
             entries += job.drain(partly=prompt in partly)
             prompt = prompt_of(frame)
