@@ -28,7 +28,7 @@ class Member:
     def tail(self) -> str:
         """The last lines it wrote; nothing where they went to the terminal."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log else []
-        return "".join(f"\n  {line}" for line in lines[-TAIL_LINES:])
+        return "\n  ".join([":", *lines[-TAIL_LINES:]]) if lines else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Fleet:
         try:
             await asyncio.wait({loaded, *ends}, return_when=asyncio.FIRST_COMPLETED)
             for member in (member for end, member in ends.items() if end.done()):
-                raise StartupError(f"worker {member.number} ended before it was ready:{member.tail()}")
+                raise StartupError(f"worker {member.number} ended before it was ready{member.tail()}")
             await loaded
         except TimeoutError:
             silent = [member for member in self.members if not all_loaded(self.vast.record, [member.number])]
-            tails = "".join(f"\nworker {member.number}:{member.tail()}" for member in silent)
+            tails = "".join(f"\nworker {member.number}{member.tail()}" for member in silent)
             raise StartupError(f"the workers were not ready within {timeout_s:g} s{tails}") from None
         finally:
             for task in (loaded, *ends):
