@@ -49,7 +49,7 @@ def _frame(size: tuple[int, int], trace: Trace, number: int, count: int, note: s
     position = size[0] * number // DISTINCT_FRAMES
     pen = ImageDraw.Draw(image)
     pen.rectangle((position, 0, position + max(2, size[0] // 32), size[1]), fill="white")
-    pen.text((8, max(0, size[1] - 20)), f"{number + 1} of {count}", fill="black")
+    pen.text((8, max(0, size[1] - 20)), f"{count} frames", fill="black")
     return image
 
 
