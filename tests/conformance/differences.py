@@ -57,6 +57,7 @@ OF_THE_RECORDING: tuple[Kept, ...] = (
         ),
         "folders, templates and classes are those of the installed packs",
     ),
+    Kept("24-", ("* GET /global_subgraphs body *",), "blueprints are keyed by a hash of where they lie"),
 )
 """Any engine may differ here, another real one too."""
 
@@ -75,7 +76,7 @@ ON_PURPOSE: tuple[Kept, ...] = (
     ),
     Kept(
         "24-",
-        ("* GET / *", "* GET /global_subgraphs body *"),
+        ("* GET / *",),
         "There is no editor: no page at `/`, no extensions, no blueprints, no templates.",
     ),
     Kept(
