@@ -214,5 +214,15 @@ class Draining(WorkerUnavailable):
     code = "draining"
 
 
+def error_class(code: str) -> type[WorkerError]:
+    """The class that has this code; the root for a code of another version."""
+    kinds: list[type[WorkerError]] = [WorkerError]
+    for kind in kinds:
+        if kind.code == code and kind is not WorkerError:
+            return kind
+        kinds.extend(kind.__subclasses__())
+    return WorkerError
+
+
 class StartupError(Exception):
     """The process can't start: the message says what to change."""

@@ -24,6 +24,13 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """ComfyUI has taken the job, under `job.prompt_id`."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStarted:
     job: Job
     node_id: str
@@ -71,7 +78,9 @@ class JobForgotten:
     job: Job
 
 
-Event = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished | JobForgotten
+Told = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
+"""What a client may follow."""
+Event = Told | JobSubmitted | JobForgotten
 
 
 class Observer(Protocol):

@@ -120,6 +120,8 @@ class Job:
     """Requests that wait for the result right now."""
     detached: bool = False
     """True once the client was told to come back for the result: hanging up no longer cancels."""
+    prompt_id: str | None = None
+    """Under which ComfyUI has the job, once it was submitted."""
     _entered: float = field(default_factory=time.monotonic)
 
     def advance(self, state: JobState) -> None:

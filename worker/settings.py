@@ -21,6 +21,11 @@ def setting(env: str, default: Any, help_text: str) -> Any:  # noqa: ANN401 - da
     return dataclasses.field(default=default, metadata={"env": env, "help": help_text})
 
 
+def environment() -> Mapping[str, str]:
+    """The process's environment, for who has to hand it on; nobody else looks at it."""
+    return os.environ
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Durations are seconds, sizes MiB. Nothing in here changes after start."""

@@ -10,8 +10,8 @@ import pytest
 
 from tests.engines import EngineHandle
 from tests.workflows import picture, slow
-from worker.comfyui.api import ComfyApi, FileRef, Place
-from worker.errors import EngineUnavailable, InvalidWorkflow, OutputMissing
+from worker.comfyui.api import ComfyApi, FileRef, Place, PromptRefusedError
+from worker.errors import EngineUnavailable, OutputMissing
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ async def test_where_a_prompt_is(api: ComfyApi) -> None:
 
 
 async def test_refusals_name_the_place(api: ComfyApi) -> None:
-    """ComfyUI's 400 becomes one detail for each problem."""
+    """ComfyUI's words on each node are kept."""
     workflow = picture()
     workflow["1"]["inputs"]["width"] = 10**9
-    with pytest.raises(InvalidWorkflow) as refused:
+    with pytest.raises(PromptRefusedError) as refused:
         await api.submit(workflow, str(uuid.uuid4()), "nobody")
-    assert ("1", "width") in {(detail.node_id, detail.input) for detail in refused.value.details}
+    assert set(refused.value.node_errors) == {"1"}
 
 
 async def test_a_file_that_is_not_there(api: ComfyApi, tmp_path: Path) -> None:

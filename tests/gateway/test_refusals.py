@@ -89,6 +89,14 @@ async def test_all_problems_of_a_workflow_at_once(client: Client) -> None:
     assert {("1", "EmptyImage", "width"), ("1", "EmptyImage", "height")} <= places
 
 
+async def test_a_misspelt_class_is_answered_with_the_nearest(client: Client) -> None:
+    """The first refusal of a fresh worker has the suggestion already."""
+    workflow = picture()
+    workflow["1"]["class_type"] = "EmptyImag"
+    _, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert "EmptyImage" in body["error"]["details"][0]["suggestion"]
+
+
 async def test_body_above_the_limit_is_413(engine: EngineHandle, tmp_path: Path) -> None:
     """A large body is refused by size."""
     async with worker(engine, tmp_path, max_body=1) as client:

@@ -40,7 +40,7 @@ def command(
 async def look(settings: Settings) -> list[Finding]:
     """Everything, in the order in which it would matter."""
     from worker.cli.checks import comfyui, machine, place, vast
-    from worker.cli.environment import environment
+    from worker.settings import environment
 
     sdk, gpus, engine = await asyncio.gather(
         machine.vast_sdk(settings), machine.gpus(settings), comfyui.engine(settings)

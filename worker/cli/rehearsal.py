@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from worker.cli.environment import environment, without_settings
+from worker.cli.environment import without_settings
 from worker.cli.failure import Failure
 from worker.cli.fleet import Fleet, fleet
 from worker.cli.saving import Saved, save
@@ -24,6 +24,7 @@ from worker.graph.workload import workload
 from worker.outputs import dimensions, kind_of, mime_of
 from worker.platforms.vast.client import Answer, VastEndpoint
 from worker.platforms.vast_local import Record
+from worker.settings import environment
 
 READY_S, ANSWER_S, TOLD_S = 120.0, 300.0, 15.0
 BENCHMARK = "benchmark.json"

@@ -80,8 +80,8 @@ async def _serve(settings: Settings) -> None:
 
 async def _behind_vast(settings: Settings) -> None:
     from worker.app import build
-    from worker.cli.environment import environment
     from worker.platforms.vast import VastSettings, serve
+    from worker.settings import environment
 
     vast = VastSettings.from_env(environment())
     async with build(dataclasses.replace(settings, public_url=settings.public_url or vast.public_url)) as app:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from worker.cli.environment import environment
 from worker.cli.fleet import fleet
 from worker.cli.screen import screen
 from worker.errors import StartupError
-from worker.settings import Settings
+from worker.settings import Settings, environment
 
 
 async def serve(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
@@ -12,9 +13,8 @@ import aiohttp
 import orjson
 
 from worker.comfyui.messages import ExecutionError, execution_error
-from worker.errors import Detail, EngineUnavailable, InvalidInputFile, InvalidWorkflow, OutputMissing
+from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing
 from worker.graph.catalog import Catalog
-from worker.graph.explain import explain
 from worker.graph.prompt import Prompt
 
 QUICK = aiohttp.ClientTimeout(total=10)
@@ -75,6 +75,15 @@ class FileRef:
     folder: str = "output"
 
 
+class PromptRefusedError(Exception):
+    """ComfyUI's own words on why it won't run a prompt, or won't run all of it."""
+
+    def __init__(self, error: Mapping[str, Any], node_errors: Mapping[str, Any]) -> None:
+        super().__init__(error.get("message", "refused"))
+        self.error = error
+        self.node_errors = node_errors
+
+
 class ComfyApi:
     """Raises EngineUnavailable wherever ComfyUI can't be reached or doesn't answer in time."""
 
@@ -82,8 +91,8 @@ class ComfyApi:
         self._session = session
         self.base_url = base_url.rstrip("/")
 
-    async def submit(self, prompt: Prompt, prompt_id: str, client_id: str, catalog: Catalog | None = None) -> None:
-        """Queue a prompt. Raises InvalidWorkflow, also where ComfyUI takes it in part: 200, with outputs dropped."""
+    async def submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
+        """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped."""
         body = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
         status, answer = await self._post("/prompt", body)
         if status == 500:
@@ -93,14 +102,7 @@ class ComfyApi:
         problems = answer.get("node_errors") or {}
         if status == 200 and not problems:
             return
-        error = answer.get("error") or {}
-        raise InvalidWorkflow(
-            error.get("message") or ("ComfyUI refuses some of the outputs" if problems else "ComfyUI can't read it"),
-            [
-                Detail(found.message, found.node_id, found.node_title, found.class_type, found.input, found.suggestion)
-                for found in explain(error, problems, prompt, catalog)
-            ],
-        )
+        raise PromptRefusedError(answer.get("error") or {}, problems)
 
     async def cancel(self, prompt_id: str) -> None:
         """Take exactly this prompt out, queued or running; one that has ended is left alone."""

@@ -6,21 +6,26 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 
-from worker.comfyui.api import ComfyApi, EngineInfo
+from worker.comfyui.api import ComfyApi, EngineInfo, PromptRefusedError
 from worker.comfyui.link import Link
 from worker.comfyui.run import EngineForgotError, Hear, Outputs, Run
-from worker.errors import EngineLostJob, EngineUnavailable, InvalidWorkflow
+from worker.errors import Detail, EngineLostJob, EngineUnavailable, InvalidWorkflow
 from worker.graph.catalog import Catalog
+from worker.graph.explain import explain
 from worker.graph.prompt import Prompt
 from worker.settings import Settings
 
 log = logging.getLogger(__name__)
+
+Submitted = Callable[[str], None]
+"""Told the id of a prompt just before it is posted."""
 
 SUBMISSIONS = 2
 """How often a prompt is sent before a restart of ComfyUI counts against the job."""
@@ -66,27 +71,33 @@ class ComfyClient:
             self._catalog = await self.api.catalog()
         return self._catalog
 
-    async def run(self, prompt: Prompt, hear: Hear) -> Outputs:
+    async def run(
+        self, prompt: Prompt, hear: Hear, *, submitted: Submitted = lambda _: None, known_as: str | None = None
+    ) -> Outputs:
         """Run a prompt to its end and return what its nodes reported.
 
         Cancel the task to take the prompt out of ComfyUI, wherever it stands. A prompt that a restart of ComfyUI
-        swallowed is sent once more, under a new id. Raises what `Run.follow` raises, and EngineLostJob.
+        swallowed is sent once more, under a new id; `submitted` is told each. One that an earlier life of this
+        worker has submitted is `known_as` that id, and sent only if ComfyUI has forgotten it.
+        Raises what `Run.follow` raises, InvalidWorkflow and EngineLostJob.
         """
+        if known_as:
+            with suppress(EngineForgotError):
+                return await self._follow(prompt, hear, known_as, submitted=None)
         for _ in range(SUBMISSIONS):
+            # Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
             try:
-                return await self._run_once(prompt, hear)
+                return await self._follow(prompt, hear, str(uuid.uuid4()), submitted)
             except EngineForgotError:
                 log.warning("ComfyUI was restarted and lost a prompt; sending it again")
         raise EngineLostJob("ComfyUI was restarted twice while it had the job")
 
-    async def _run_once(self, prompt: Prompt, hear: Hear) -> Outputs:
+    async def _follow(self, prompt: Prompt, hear: Hear, prompt_id: str, submitted: Submitted | None) -> Outputs:
         settings = self._settings
         try:
             await self.link.opened(settings.engine_lost_s)
         except TimeoutError:
             raise EngineUnavailable("ComfyUI can't be reached") from None
-        # Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
-        prompt_id = str(uuid.uuid4())
         with self.link.mailbox(prompt_id) as mailbox:
             run = Run(
                 prompt_id=prompt_id,
@@ -98,25 +109,45 @@ class ComfyClient:
                 lost_s=settings.engine_lost_s,
                 hear=hear,
                 submitted_at=time.monotonic(),
+                deaf=submitted is None,
             )
             try:
-                await self._submit(prompt, prompt_id, mailbox.client_id)
+                if submitted is not None:
+                    submitted(prompt_id)
+                    await self._submit(prompt, prompt_id, mailbox.client_id)
                 return await run.follow()
-            except (asyncio.CancelledError, InvalidWorkflow, EngineUnavailable):
+            except (asyncio.CancelledError, PromptRefusedError, EngineUnavailable) as error:
                 # A prompt accepted in part, or one that nobody will follow any more, must not reach the GPU.
                 await self._cancel(prompt_id)
+                if isinstance(error, PromptRefusedError):
+                    raise await self._explained(error, prompt) from None
                 raise
 
     async def _submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
         """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""
-        posting = asyncio.ensure_future(self.api.submit(prompt, prompt_id, client_id, self._catalog))
+        posting = asyncio.ensure_future(self.api.submit(prompt, prompt_id, client_id))
         try:
             await asyncio.shield(posting)
         except asyncio.CancelledError:
             await asyncio.wait({posting})
-            with suppress(EngineUnavailable, InvalidWorkflow):
+            with suppress(EngineUnavailable, PromptRefusedError):
                 posting.result()
             raise
+
+    async def _explained(self, refused: PromptRefusedError, prompt: Prompt) -> InvalidWorkflow:
+        """With suggestions, for which the catalog has to be there."""
+        try:
+            catalog: Catalog | None = await self.catalog()
+        except EngineUnavailable:
+            catalog = None
+        partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
+        return InvalidWorkflow(
+            refused.error.get("message") or partly,
+            [
+                Detail(found.message, found.node_id, found.node_title, found.class_type, found.input, found.suggestion)
+                for found in explain(refused.error, refused.node_errors, prompt, catalog)
+            ],
+        )
 
     async def _cancel(self, prompt_id: str) -> None:
         """Carried through even when the caller is cancelled again."""

@@ -12,15 +12,14 @@ from aiohttp import web
 
 from worker.errors import InvalidField
 from worker.events import (
-    Event,
     JobAccepted,
     JobFinished,
-    JobForgotten,
     NodeStarted,
     OutputReady,
     PreviewReady,
     StateChanged,
     StepDone,
+    Told,
 )
 from worker.gateway.answers import answer, final_body, job_url
 from worker.gateway.dialects.native import output as native_output
@@ -55,7 +54,7 @@ def last_event_id(request: web.Request) -> int:
     return int(text)
 
 
-async def describe(request: web.Request, event: Event) -> tuple[str, dict[str, Any]]:
+async def describe(request: web.Request, event: Told) -> tuple[str, dict[str, Any]]:
     """Name and data of an event. `result` is what the sync route would have answered."""
     match event:
         case JobAccepted(job):
@@ -63,7 +62,7 @@ async def describe(request: web.Request, event: Event) -> tuple[str, dict[str, A
         case OutputReady(job, output):
             found = await answer(services(request), job, base_url(request), (output,))
             return "output", native_output(found, output).model_dump(exclude_none=True)
-        case JobFinished(job) | JobForgotten(job):
+        case JobFinished(job):
             _, body = await final_body(services(request), job, base_url(request))
             return "result", body
         case _:

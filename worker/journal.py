@@ -1,0 +1,157 @@
+"""What was accepted and what became of it, on disk: a row is there before its answer is, and outlives a kill -9."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from worker.errors import Detail, StartupError, WorkerError, error_class
+from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE jobs (
+    folder TEXT PRIMARY KEY, principal TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL, detached INTEGER NOT NULL,
+    workload REAL NOT NULL, created_at REAL NOT NULL, ended_at REAL,
+    prompt_id TEXT, request BLOB NOT NULL, result BLOB
+) WITHOUT ROWID;
+"""
+BUSY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A job of an earlier life; `ended_at` is None (epoch seconds else) where it had not ended."""
+
+    job: Job
+    ended_at: float | None
+
+
+class Journal:
+    """SQLite in WAL mode: a commit takes some ten microseconds, is safe from the end of this process, and may be lost
+    only with the machine. Credentials never get here: a request's fields are named one by one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inputs = path.parent / "inputs"
+        self._rows: sqlite3.Connection
+
+    def __enter__(self) -> Self:
+        """Raises StartupError where the file is of another version, or no journal."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._rows = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+        self._rows.row_factory = sqlite3.Row
+        try:
+            self._rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+            [version] = self._rows.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._rows.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        except sqlite3.DatabaseError as error:
+            raise StartupError(f"the journal {self._path} can't be opened ({error}); move it away") from error
+        if version not in {0, SCHEMA_VERSION}:
+            raise StartupError(f"the journal {self._path} is of version {version}; this worker reads {SCHEMA_VERSION}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._rows.close()
+
+    def keep_inputs(self, job: Job) -> None:
+        """Write the files that came with a request. May take a while: for a thread, before `accepted`."""
+        folder = self._inputs / job.folder
+        for file in job.request.inputs:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).write_bytes(file.data)
+
+    def accepted(self, job: Job) -> None:
+        """From now on the job is run to its end, whatever happens to this process."""
+        values = (job.folder, job.principal, job.id, job.token, job.detached, job.workload, job.created_at)
+        self._rows.execute(
+            "INSERT OR REPLACE INTO jobs (folder, principal, id, token, detached, workload, created_at, request)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, _packed(job.request)),
+        )
+
+    def submitted(self, job: Job, prompt_id: str) -> None:
+        """ComfyUI has the job under this id: after a restart it is looked for there before it is sent again."""
+        self._rows.execute("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (prompt_id, job.folder))
+
+    def ended(self, job: Job, ended_at: float) -> None:
+        """The result, before anybody is told of it."""
+        result = orjson.dumps(_result(job))
+        self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", (ended_at, result, job.folder))
+
+    def drop_inputs(self, job: Job) -> None:
+        """An ended job doesn't need them. For a thread."""
+        shutil.rmtree(self._inputs / job.folder, ignore_errors=True)
+
+    def forget(self, job: Job) -> None:
+        self._rows.execute("DELETE FROM jobs WHERE folder = ?", (job.folder,))
+
+    def jobs(self) -> list[Kept]:
+        """Every job of earlier lives, oldest first."""
+        rows = self._rows.execute(
+            "SELECT folder, principal, id, token, detached, workload, created_at, ended_at, prompt_id, request, result"
+            " FROM jobs ORDER BY created_at"
+        )
+        return [self._kept(row) for row in rows]
+
+    def _kept(self, row: sqlite3.Row) -> Kept:
+        request = orjson.loads(row["request"])
+        files = sorted((self._inputs / row["folder"]).glob("*"))
+        inputs = tuple(InputFile(path.name, path.read_bytes()) for path in files)
+        job = Job(
+            id=row["id"],
+            request=JobRequest(**{**request, "output_mode": OutputMode(request["output_mode"]), "inputs": inputs}),
+            principal=row["principal"],
+            workload=row["workload"],
+            token=row["token"],
+            folder=row["folder"],
+            created_at=row["created_at"],
+            detached=bool(row["detached"]),
+            prompt_id=row["prompt_id"],
+        )
+        if row["result"] is not None:
+            _restore(job, orjson.loads(row["result"]))
+        return Kept(job, row["ended_at"])
+
+
+def _packed(request: JobRequest) -> bytes:
+    """A field that isn't named here is not kept: it may be a credential."""
+    return orjson.dumps(
+        {
+            "prompt": request.prompt,
+            "output_mode": request.output_mode,
+            "dialect": request.dialect,
+            "key": request.key,
+            "timeout_s": request.timeout_s,
+            "fingerprint": request.fingerprint,
+        }
+    )
+
+
+def _result(job: Job) -> dict[str, Any]:
+    return {
+        "state": job.state,
+        "stages": job.stages,
+        "outputs": [asdict(output) for output in job.outputs],
+        "error": job.error.as_dict() if job.error else None,
+    }
+
+
+def _restore(job: Job, result: Mapping[str, Any]) -> None:
+    job.state = JobState(result["state"])
+    job.stages = {JobState(state): seconds for state, seconds in result["stages"].items()}
+    job.outputs = tuple(Output(**output) for output in result["outputs"])
+    job.error = _error(result["error"]) if result["error"] else None
+
+
+def _error(found: Mapping[str, Any]) -> WorkerError:
+    return error_class(found["code"])(found["message"], [Detail(**detail) for detail in found["details"]])
