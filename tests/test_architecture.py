@@ -15,7 +15,7 @@ WORKER = ROOT / "worker"
 LADDER = (
     ("errors", "settings", "job"),
     ("events", "graph", "comfyui.messages", "storage.base"),
-    ("comfyui", "storage", "inputs", "outputs", "harvest", "admission", "observers"),
+    ("comfyui", "storage", "fetch", "inputs", "outputs", "harvest", "journal", "admission", "observers"),
     ("pipeline", "registry"),
     ("gateway",),
     ("app",),
@@ -83,11 +83,8 @@ def test_every_module_stands_on_a_rung() -> None:
 
 def test_only_settings_read_the_environment() -> None:
     """After the start nobody touches os.environ."""
-    readers = [
-        module_name(path)
-        for path in FILES
-        if re.search(r"\bos\.environ|from os import.*environ|getenv", path.read_text("utf-8"))
-    ]
+    reads = re.compile(r"\bos\.environ|from os import.*environ|getenv")
+    readers = [module_name(path) for path in FILES if reads.search(path.read_text("utf-8"))]
     assert readers == ["worker.settings"]
 
 

@@ -10,7 +10,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
 
     0  errors  settings  job
     1  events  graph  comfyui.messages  storage.base
-    2  comfyui  storage  inputs  outputs  admission  observers
+    2  comfyui  storage  fetch  inputs  outputs  harvest  journal  admission  observers
     3  pipeline  registry
     4  gateway
     5  app
