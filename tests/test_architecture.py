@@ -13,9 +13,12 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
 
 LADDER = (
-    ("errors", "settings", "job"),
+    ("errors", "settings", "destination", "job"),
     ("events", "graph", "comfyui.messages", "storage.base"),
-    ("comfyui", "storage", "fetch", "inputs", "outputs", "harvest", "journal", "admission", "observers"),
+    (
+        *("comfyui", "fetch", "storage", "inputs", "outputs", "formats", "delivery", "harvest"),
+        *("journal", "admission", "observers"),
+    ),
     ("pipeline", "registry"),
     ("gateway",),
     ("app",),

@@ -8,9 +8,9 @@ A request's way, in one direction and without loops:
 
 The ladder: a module imports from lower rungs or, within a rung, from names to its left (`tests/test_architecture.py`).
 
-    0  errors  settings  job
+    0  errors  settings  destination  job
     1  events  graph  comfyui.messages  storage.base
-    2  comfyui  storage  fetch  inputs  outputs  harvest  journal  admission  observers
+    2  comfyui  fetch  storage  inputs  outputs  formats  delivery  harvest  journal  admission  observers
     3  pipeline  registry
     4  gateway
     5  app

@@ -130,6 +130,27 @@ class UrlNeedsStorage(ClientError):
     status = 422
 
 
+class TargetNotAllowed(ClientError):
+    """The request names a place for its outputs, or an address to call, that the operator has not opened."""
+
+    code = "target_not_allowed"
+    status = 422
+
+
+class NothingToDeliver(ClientError):
+    """The job is not one whose result waits to be delivered again."""
+
+    code = "nothing_to_deliver"
+    status = 409
+
+
+class DeliveryRefused(ClientError):
+    """The place that the request named doesn't take the files: wrong keys, no such bucket. The result is kept."""
+
+    code = "delivery_refused"
+    status = 422
+
+
 # What happened to the job.
 
 
@@ -157,6 +178,18 @@ class JobTimeout(JobError):
 
     code = "timeout"
     retryable_elsewhere = True
+
+
+class OutputTooLargeForInline(JobError):
+    """The result is kept and served; only its way into a JSON answer is closed."""
+
+    code = "output_too_large_for_inline"
+
+
+class ConversionFailed(JobError):
+    """A picture can't be had in the format that was asked for. It is kept as it is."""
+
+    code = "conversion_failed"
 
 
 class JobCancelled(JobError):
@@ -208,6 +241,13 @@ class OutputMissing(WorkerUnavailable):
     """ComfyUI named an output file that isn't there, and making it again didn't help."""
 
     code = "output_missing"
+
+
+class DeliveryFailed(WorkerUnavailable):
+    """The result is there and kept, but did not reach its place: only the delivery has to be done again, here."""
+
+    code = "delivery_failed"
+    retryable_elsewhere = False
 
 
 class Draining(WorkerUnavailable):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.destination import ImageFormat, Target, Webhook
 from worker.errors import WorkerError
 
 
@@ -20,13 +21,17 @@ class JobState(StrEnum):
     WAITING = "waiting"
     GENERATING = "generating"
     DELIVERING = "delivering"
+    DELIVERY_PENDING = "delivery_pending"
+    """The outputs are made and kept, and wait for a second delivery. Nothing more happens by itself, so whoever waits
+    is answered; but it is no end, so that an end stays one: a job that is delivered later was never `failed`."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def ended(self) -> bool:
-        return self in ENDS
+        """Nothing more happens by itself."""
+        return self in ENDS or self is JobState.DELIVERY_PENDING
 
 
 ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
@@ -36,7 +41,8 @@ NEXT: dict[JobState, frozenset[JobState]] = {
     JobState.PREPARING: frozenset({JobState.WAITING, *ENDS}),
     JobState.WAITING: frozenset({JobState.GENERATING, JobState.DELIVERING, *ENDS}),
     JobState.GENERATING: frozenset({JobState.WAITING, JobState.DELIVERING, *ENDS}),
-    JobState.DELIVERING: ENDS,
+    JobState.DELIVERING: frozenset({JobState.DELIVERY_PENDING, *ENDS}),
+    JobState.DELIVERY_PENDING: frozenset({JobState.DELIVERING, JobState.FAILED, JobState.CANCELLED}),
     **{end: frozenset() for end in ENDS},
 }
 """Which state may follow which. `generating -> waiting`: ComfyUI was restarted and the job is sent again;
@@ -73,6 +79,14 @@ class JobRequest:
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
+    image_format: ImageFormat | None = None
+    target: Target | None = None
+    """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
+    own_target: bool = False
+    """True where the files belong to the client's own place, even when its credentials are not known any more."""
+    webhook: Webhook | None = None
+    base_url: str = ""
+    """Where the client reached this gateway; the URLs in a webhook begin with it."""
 
 
 @dataclass(frozen=True, slots=True)
