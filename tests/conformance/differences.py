@@ -57,6 +57,23 @@ OF_THE_RECORDING: tuple[Kept, ...] = (
         ),
         "folders, templates and classes are those of the installed packs",
     ),
+    Kept(
+        "31-",
+        (
+            "*.id value",
+            "* GET /api/assets?limit=2 body $.assets[*",
+            "* GET /api/assets?limit=2 body $.next_cursor value",
+            "* GET /api/assets?limit=2 body $.total value",
+            "* GET /api/tags?limit=3 body $.tags[*",
+            "ws A order*",
+        ),
+        "assets have ids and times of their own, and a scan in the background tells of itself when it likes",
+    ),
+    Kept(
+        "24-",
+        ("* GET / body", "* GET /view_metadata/* body *"),
+        "the page is the installed editor's, the metadata is that of the model file",
+    ),
     Kept("24-", ("* GET /global_subgraphs body *",), "blueprints are keyed by a hash of where they lie"),
 )
 """Any engine may differ here, another real one too."""

@@ -74,7 +74,8 @@ def arranged(frames: Sequence[Frame], partly: set[str], *, statuses: bool) -> li
             job.blocks.setdefault(node, []).append(_node_entry(frame, job, node))
             job.node = node
         elif _is_kept(frame, following, statuses=statuses):
-            entries += job.drain(partly=prompt in partly)
+            # The answer to a handshake in the middle of a job may come a few frames later.
+            entries += [] if _is_flags(frame) else job.drain(partly=prompt in partly)
             entries.append(_entry(frame))
     return entries + job.drain(partly=prompt in partly)
 
@@ -91,6 +92,10 @@ def _remaining(frame: Frame) -> int:
         return 0
     status: Any = frame.data["status"]
     return int(status["exec_info"]["queue_remaining"])
+
+
+def _is_flags(frame: Frame) -> bool:
+    return isinstance(frame, TextFrame) and frame.kind == "feature_flags"
 
 
 def _is_kept(frame: Frame, following: Frame | None, *, statuses: bool) -> bool:
