@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
+from worker.destination import NO_SECRET
 from worker.errors import StartupError
 
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
-def setting(env: str, default: Any, help_text: str) -> Any:  # noqa: ANN401 - dataclasses.field is typed the same way
-    """A field of Settings with its environment variable and the sentence that documents it."""
-    return dataclasses.field(default=default, metadata={"env": env, "help": help_text})
+def setting(env: str, default: Any, help_text: str, *also: str) -> Any:  # noqa: ANN401 - as dataclasses.field is typed
+    """A field of Settings with its environment variable and the sentence that documents it.
+
+    `also`: names that others give to the same thing, read in this order where `env` is not set.
+    """
+    return dataclasses.field(default=default, metadata={"env": env, "help": help_text, "also": also})
 
 
 def environment() -> Mapping[str, str]:
@@ -66,6 +72,45 @@ class Settings:
     silence_s: float = setting(
         "WORKER_SILENCE", 5.0, "after this long without an event a job's place is asked over HTTP"
     )
+    inline_max: int = setting(
+        "WORKER_INLINE_MAX_MIB", 64, "most that the files of one answer may have in all, where they travel inside it"
+    )
+    outputs_quota: int = setting(
+        "WORKER_OUTPUTS_QUOTA_MIB", 10240, "above this the outputs of ended jobs are forgotten early, oldest first"
+    )
+    s3_bucket: str = setting("WORKER_S3_BUCKET", "", "bucket for outputs that are asked for by URL", "S3_BUCKET_NAME")
+    s3_endpoint: str = setting("WORKER_S3_ENDPOINT", "", "S3-compatible server; empty: AWS", "S3_ENDPOINT_URL")
+    s3_region: str = setting("WORKER_S3_REGION", "", "region of the bucket", "S3_REGION", "AWS_REGION")
+    s3_access_key_id: str = setting(
+        "AWS_ACCESS_KEY_ID", "", "key to the bucket; empty: what boto3 finds by itself", "S3_ACCESS_KEY_ID"
+    )
+    s3_secret_access_key: SecretStr = setting(
+        "AWS_SECRET_ACCESS_KEY", NO_SECRET, "the key's secret", "S3_SECRET_ACCESS_KEY"
+    )
+    s3_session_token: SecretStr = setting("AWS_SESSION_TOKEN", NO_SECRET, "where the key is a temporary one")
+    s3_prefix: str = setting("WORKER_S3_PREFIX", "", "first part of every key in the bucket")
+    s3_key: str = setting(
+        "WORKER_S3_KEY",
+        "{prefix}/{date}/{id}/{filename}",
+        "key of a file in the bucket; also {job} (never the same twice), {node}, {index}",
+    )
+    s3_url_life_s: int = setting("WORKER_S3_URL_LIFE", 86400, "how long a presigned URL opens; at most a week")
+    s3_public_url: str = setting(
+        "WORKER_S3_PUBLIC_URL", "", "where the bucket is public: URLs are this and the key, not presigned"
+    )
+    s3_allowed_hosts: str = setting(
+        "WORKER_S3_ALLOWED_HOSTS",
+        "",
+        "hosts that requests may name for their outputs: `*.amazonaws.com, s3.example.com`",
+    )
+    webhook_secret: SecretStr = setting(
+        "WORKER_WEBHOOK_SECRET", NO_SECRET, "signs webhooks that name no secret: `whsec_` and base64", "WEBHOOK_SECRET"
+    )
+    webhook_tries: int = setting("WORKER_WEBHOOK_TRIES", 5, "how often a webhook is sent before it is given up")
+    webhook_pause_s: float = setting(
+        "WORKER_WEBHOOK_PAUSE", 5.0, "pause after a webhook's first failure; four times as long after each further one"
+    )
+    webhook_timeout_s: float = setting("WORKER_WEBHOOK_TIMEOUT", 15.0, "how long a webhook's receiver may take")
     log_level: str = setting("WORKER_LOG_LEVEL", "info", "debug, info, warning or error")
 
     @classmethod
@@ -74,9 +119,10 @@ class Settings:
         values = {name: value for name, value in given.items() if value is not None}
         kinds = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
-            text = environ.get(field.metadata["env"], "")
-            if text and field.name not in values:
-                values[field.name] = parse(kinds[field.name], field.metadata["env"], text)
+            names = (field.metadata["env"], *field.metadata["also"])
+            env = next((name for name in names if environ.get(name)), None)
+            if env and field.name not in values:
+                values[field.name] = parse(kinds[field.name], env, environ[env])
         return cls(**values)
 
     @classmethod
