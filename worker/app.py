@@ -16,6 +16,7 @@ from worker.gateway.server import listen
 from worker.gateway.services import Services
 from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
+from worker.journal import Journal
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
@@ -69,7 +70,9 @@ async def build(
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings))
         replay = Replay()
-        fan_out = Observers([JobLog(), replay, *observers])
+        journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
+        # The journal first: a result is written down before anybody hears of it.
+        fan_out = Observers([journal, JobLog(), replay, *observers])
         outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
         pipeline = Pipeline(
             engine=client,
@@ -79,8 +82,9 @@ async def build(
             observers=fan_out,
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
-        registry = Registry(pipeline, settings)
+        registry = Registry(pipeline, journal, settings)
         stack.push_async_callback(registry.close)
+        registry.restore()
         url = await stack.enter_async_context(listen(Services(settings, registry, client, outputs, replay)))
         yield App(settings, url, registry, client)
 

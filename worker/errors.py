@@ -251,7 +251,15 @@ class DeliveryFailed(WorkerUnavailable):
 
 
 class Draining(WorkerUnavailable):
+    """This worker is shutting down. A job that somebody can come back for goes on when it starts again."""
+
     code = "draining"
+
+
+class JournalUnavailable(WorkerUnavailable):
+    """The job can't be written down, so it is not accepted: the disk is full, or failing."""
+
+    code = "journal_unavailable"
 
 
 def error_class(code: str) -> type[WorkerError]:

@@ -134,6 +134,10 @@ class Job:
     """Requests that wait for the result right now."""
     detached: bool = False
     """True once the client was told to come back for the result: hanging up no longer cancels."""
+    collectable: bool = False
+    """Somebody knows the id and the token, or chose the id: he may ask for the result even after a restart."""
+    handed_back: bool = False
+    """This worker is shutting down: the job's end here is not its end."""
     prompt_id: str | None = None
     """Under which ComfyUI has the job, once it was submitted."""
     _entered: float = field(default_factory=time.monotonic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import Any, Self
 
 import orjson
 
-from worker.errors import Detail, StartupError, WorkerError, error_class
+from worker.errors import Detail, JournalUnavailable, StartupError, WorkerError, error_class
+from worker.events import Event, JobFinished, JobForgotten, JobSubmitted
 from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
 
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE jobs (
-    folder TEXT PRIMARY KEY, principal TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL, detached INTEGER NOT NULL,
-    workload REAL NOT NULL, created_at REAL NOT NULL, ended_at REAL,
+    folder TEXT PRIMARY KEY, principal TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
+    collectable INTEGER NOT NULL, workload REAL NOT NULL, created_at REAL NOT NULL, ended_at REAL,
     prompt_id TEXT, request BLOB NOT NULL, result BLOB
 ) WITHOUT ROWID;
 """
@@ -64,43 +66,47 @@ class Journal:
         self._rows.close()
 
     def keep_inputs(self, job: Job) -> None:
-        """Write the files that came with a request. May take a while: for a thread, before `accepted`."""
+        """Write the files that came with a request, before `accepted`. May take a while: for a thread."""
         folder = self._inputs / job.folder
-        for file in job.request.inputs:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / file.name).write_bytes(file.data)
-
-    def accepted(self, job: Job) -> None:
-        """From now on the job is run to its end, whatever happens to this process."""
-        values = (job.folder, job.principal, job.id, job.token, job.detached, job.workload, job.created_at)
-        self._rows.execute(
-            "INSERT OR REPLACE INTO jobs (folder, principal, id, token, detached, workload, created_at, request)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*values, _packed(job.request)),
-        )
-
-    def submitted(self, job: Job, prompt_id: str) -> None:
-        """ComfyUI has the job under this id: after a restart it is looked for there before it is sent again."""
-        self._rows.execute("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (prompt_id, job.folder))
-
-    def ended(self, job: Job, ended_at: float) -> None:
-        """The result, before anybody is told of it."""
-        result = orjson.dumps(_result(job))
-        self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", (ended_at, result, job.folder))
+        try:
+            for file in job.request.inputs:
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / file.name).write_bytes(file.data)
+        except OSError as error:
+            raise JournalUnavailable(f"the inputs can't be written down: {error.strerror}") from error
 
     def drop_inputs(self, job: Job) -> None:
         """An ended job doesn't need them. For a thread."""
         shutil.rmtree(self._inputs / job.folder, ignore_errors=True)
 
-    def forget(self, job: Job) -> None:
-        self._rows.execute("DELETE FROM jobs WHERE folder = ?", (job.folder,))
+    def accepted(self, job: Job) -> None:
+        """From now on the job is run to its end, whatever happens to this process. Raises JournalUnavailable."""
+        who = (job.folder, job.principal, job.id, job.token)
+        values = (*who, job.collectable, job.workload, job.created_at, _packed(job.request))
+        try:
+            self._rows.execute(
+                "INSERT OR REPLACE INTO jobs (folder, principal, id, token, collectable, workload, created_at, request)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        except sqlite3.OperationalError as error:
+            raise JournalUnavailable(f"the job can't be written down: {error}") from error
+
+    def notify(self, event: Event) -> None:
+        """An observer, and the first one: the result is written before anybody is told of it."""
+        match event:
+            case JobSubmitted(job):
+                # After a restart it is looked for under this id before it is sent again.
+                self._rows.execute("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (job.prompt_id, job.folder))
+            case JobFinished(job) if not job.handed_back:
+                values = (time.time(), orjson.dumps(_result(job)), job.folder)
+                self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
+            case JobForgotten(job):
+                self._rows.execute("DELETE FROM jobs WHERE folder = ?", (job.folder,))
 
     def jobs(self) -> list[Kept]:
-        """Every job of earlier lives, oldest first."""
-        rows = self._rows.execute(
-            "SELECT folder, principal, id, token, detached, workload, created_at, ended_at, prompt_id, request, result"
-            " FROM jobs ORDER BY created_at"
-        )
+        """Every job of earlier lives; ended ones first, in the order of their ends."""
+        rows = self._rows.execute("SELECT * FROM jobs ORDER BY ended_at IS NULL, ended_at, created_at")
         return [self._kept(row) for row in rows]
 
     def _kept(self, row: sqlite3.Row) -> Kept:
@@ -115,7 +121,7 @@ class Journal:
             token=row["token"],
             folder=row["folder"],
             created_at=row["created_at"],
-            detached=bool(row["detached"]),
+            collectable=bool(row["collectable"]),
             prompt_id=row["prompt_id"],
         )
         if row["result"] is not None:
@@ -140,7 +146,7 @@ def _packed(request: JobRequest) -> bytes:
 def _result(job: Job) -> dict[str, Any]:
     return {
         "state": job.state,
-        "stages": job.stages,
+        "stages": {state.value: seconds for state, seconds in job.stages.items()},
         "outputs": [asdict(output) for output in job.outputs],
         "error": job.error.as_dict() if job.error else None,
     }

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from random import SystemRandom
 
 from worker.comfyui.client import ComfyClient
 from worker.comfyui.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
-from worker.errors import InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
-from worker.events import JobFinished, NodeStarted, Observers, OutputReady, PreviewReady, StateChanged, StepDone
+from worker.errors import Draining, InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
+from worker.events import (
+    JobFinished,
+    JobSubmitted,
+    NodeStarted,
+    Observers,
+    OutputReady,
+    PreviewReady,
+    StateChanged,
+    StepDone,
+)
 from worker.graph.prefix import fresh_prefixes
-from worker.graph.prompt import Prompt, draw_random_integers, title
+from worker.graph.prompt import Prompt, title
 from worker.harvest import Harvest
 from worker.inputs import Inputs
 from worker.job import Job, JobState, Output, OutputMode
@@ -49,7 +57,7 @@ class Pipeline:
         except WorkerError as error:
             self._fail(job, error)
         except asyncio.CancelledError:
-            self._fail(job, JobCancelled("the job was cancelled"))
+            self.cancelled(job)
             raise
         except Exception:
             log.exception("job %s failed in a way nobody expected", job.id)
@@ -59,15 +67,23 @@ class Pipeline:
         finally:
             self.observers.notify(JobFinished(job))
 
-    def cancelled_unstarted(self, job: Job) -> None:
-        """End a job whose task was cancelled before its first step."""
-        self._fail(job, JobCancelled("the job was cancelled"))
+    def refuse(self, job: Job, error: WorkerError | None = None) -> None:
+        """End a job whose first step was never taken."""
+        if error is None:
+            self.cancelled(job)
+        else:
+            self._fail(job, error)
         self.observers.notify(JobFinished(job))
+
+    def cancelled(self, job: Job) -> None:
+        """By its owner, or because this worker shuts down."""
+        self._fail(
+            job, Draining("this worker is shutting down") if job.handed_back else JobCancelled("it was cancelled")
+        )
 
     async def _prepare(self, job: Job) -> Prompt:
         self._enter(job, JobState.PREPARING)
-        prompt = draw_random_integers(job.request.prompt, SystemRandom())
-        prompt = await self.inputs.prepare(job, prompt)
+        prompt = await self.inputs.prepare(job, job.request.prompt)
         self._enter(job, JobState.WAITING)
         return prompt
 
@@ -79,12 +95,18 @@ class Pipeline:
             again = fresh_prefixes(prompt)
             if again is None:
                 raise
+            job.prompt_id = None
             return await self._harvest(job, again)
 
     async def _harvest(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
         harvest = Harvest(self.outputs, job, lambda output: self.observers.notify(OutputReady(job, output)))
         try:
-            reported = await self.engine.run(prompt, lambda message: self._hear(job, prompt, harvest, message))
+            reported = await self.engine.run(
+                prompt,
+                lambda message: self._hear(job, prompt, harvest, message),
+                submitted=lambda prompt_id: self._submitted(job, prompt_id),
+                known_as=job.prompt_id,
+            )
             return await harvest.finish(reported)
         finally:
             await harvest.abandon()
@@ -99,6 +121,10 @@ class Pipeline:
         if output.text is not None:
             return output
         return replace(output, url=await self.storage.put(job, output, self.outputs.path(job, output)))
+
+    def _submitted(self, job: Job, prompt_id: str) -> None:
+        job.prompt_id = prompt_id
+        self.observers.notify(JobSubmitted(job))
 
     def _hear(self, job: Job, prompt: Prompt, harvest: Harvest, message: RunMessage) -> None:
         match message:

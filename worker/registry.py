@@ -10,11 +10,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from random import SystemRandom
 
 from worker.admission import Load, Pace, admit
-from worker.errors import Draining, IdTaken, InvalidField, NotFound
+from worker.errors import Draining, IdTaken, InvalidField, JournalUnavailable, NotFound
 from worker.events import JobAccepted, JobForgotten
-from worker.job import Job, JobRequest, JobState
+from worker.graph.prompt import draw_random_integers
+from worker.job import Job, JobRequest, JobState, OutputMode
+from worker.journal import Journal
 from worker.pipeline import Pipeline
 from worker.settings import Settings
 
@@ -26,7 +29,9 @@ MAX_RESULTS = 10_000
 @dataclass(slots=True)
 class Entry:
     job: Job
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] | None = None
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the job is written down, needs no writing down, or could not be (it has ended with the error then)."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     hangup: asyncio.TimerHandle | None = None
 
@@ -34,16 +39,35 @@ class Entry:
 class Registry:
     """Keyed by (principal, id): an id means nothing to anybody but the one who chose or was given it."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, journal: Journal, settings: Settings) -> None:
         self._pipeline = pipeline
+        self._journal = journal
         self._settings = settings
         self._entries: dict[tuple[str, str], Entry] = {}
         self._ended: deque[tuple[float, tuple[str, str]]] = deque()
-        self._removing: set[asyncio.Task[None]] = set()
+        self._cleaning: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self.load = Load()
         self.pace = Pace()
         self.draining = False
+
+    def restore(self) -> None:
+        """Take up what an earlier life of this worker left: results are served, jobs somebody waits for are run."""
+        now = time.time()
+        for kept in self._journal.jobs():
+            job = kept.job
+            if kept.ended_at is not None:
+                entry = self._entries[job.principal, job.id] = Entry(job)
+                entry.recorded.set()
+                entry.ended.set()
+                left = kept.ended_at + self._settings.result_ttl_s - now
+                self._ended.append((time.monotonic() + left, (job.principal, job.id)))
+            elif job.collectable:
+                job.detached = True  # who waited is gone, and comes back or doesn't
+                self._start(job)
+            else:
+                self._pipeline.observers.notify(JobForgotten(job))
+        self._sweep()
 
     def admit(self) -> None:
         """Raises WorkerBusy or Draining where another job would not be accepted now."""
@@ -51,22 +75,41 @@ class Registry:
             raise Draining("this worker is shutting down")
         admit(self.load, self._settings.max_queue, self.pace)
 
-    def accept(self, request: JobRequest, workload: float, principal: str = "local") -> Job:
+    async def accept(
+        self, request: JobRequest, workload: float, principal: str = "local", *, collectable: bool = False
+    ) -> Job:
         """Start a job, or find the one that the same request started under the same id.
 
-        Raises InvalidField, IdTaken, WorkerBusy, Draining.
+        It is written down before this returns, if anybody could ask for it later: by an id of his own, or because he
+        will be given id and token (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, Draining,
+        JournalUnavailable.
         """
-        if request.key is not None and not KEY.fullmatch(request.key):
-            raise InvalidField("an id has 1 to 128 letters, digits or any of . : @ + - _")
-        known = self._entries.get((principal, request.key)) if request.key else None
-        if known is not None:
-            if known.job.request.fingerprint != request.fingerprint:
-                raise IdTaken(f"the id {request.key!r} belongs to another request")
-            return known.job
-        self.admit()
-        job = Job(request.key or secrets.token_hex(16), request, principal, workload)
-        self._start(job)
-        return job
+        entry = self._known(request, principal)
+        if entry is None:
+            self.admit()
+            prompt = draw_random_integers(request.prompt, SystemRandom())  # now, so that a second try is the same job
+            job = Job(
+                request.key or secrets.token_hex(16),
+                replace(request, prompt=prompt),
+                principal,
+                workload,
+                collectable=collectable or request.key is not None,
+            )
+            entry = self._start(job)
+        try:
+            await entry.recorded.wait()
+        except asyncio.CancelledError:
+            self._hang_up(entry)  # the client left before it could be told anything
+            raise
+        if isinstance(entry.job.error, JournalUnavailable):
+            raise entry.job.error
+        return entry.job
+
+    async def detach(self, job: Job) -> None:
+        """The client is told to come back for the result. Raises JournalUnavailable."""
+        job.detached = job.collectable = True
+        if not job.state.ended:
+            await self._write_down(job)
 
     def count(self, *states: JobState) -> int:
         """How many jobs are in one of these states."""
@@ -91,6 +134,8 @@ class Registry:
         """
         entry = self._entry(job)
         job.waiters += 1
+        if entry.hangup:
+            entry.hangup.cancel()
         try:
             yield
         finally:
@@ -101,53 +146,93 @@ class Registry:
 
     async def cancel(self, job: Job) -> bool:
         """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
-        if job.state.ended:
+        task = self._entry(job).task
+        if task is None or job.state.ended:
             return False
-        self._entry(job).task.cancel()
+        task.cancel()
         await self.ended(job)
         return job.state is JobState.CANCELLED
 
     async def close(self, drain_s: float = 0.0) -> None:
-        """Accept nothing more, wait for running jobs at most `drain_s`, cancel the rest."""
+        """Accept nothing more, wait for running jobs at most `drain_s`, hand back the rest.
+
+        What is handed back ends here with Draining, and goes on in the next life if somebody can come back for it.
+        """
         self.draining = True
-        tasks = [entry.task for entry in self._entries.values() if not entry.task.done()]
-        if tasks and drain_s:
-            await asyncio.wait(tasks, timeout=drain_s)
-        for task in tasks:
+        running = {entry.task: entry.job for entry in self._entries.values() if entry.task and not entry.task.done()}
+        if running and drain_s:
+            await asyncio.wait(running, timeout=drain_s)
+        for task, job in running.items():
+            job.handed_back = not task.done()
             task.cancel()
-        await asyncio.gather(*tasks, *self._removing, return_exceptions=True)
+        await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
         if self._sweeper:
             self._sweeper.cancel()
+
+    def _known(self, request: JobRequest, principal: str) -> Entry | None:
+        if request.key is None:
+            return None
+        if not KEY.fullmatch(request.key):
+            raise InvalidField("an id has 1 to 128 letters, digits or any of . : @ + - _")
+        entry = self._entries.get((principal, request.key))
+        if entry is not None and entry.job.request.fingerprint != request.fingerprint:
+            raise IdTaken(f"the id {request.key!r} belongs to another request")
+        return entry
 
     def _entry(self, job: Job) -> Entry:
         return self._entries[job.principal, job.id]
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job) -> Entry:
         self.load = Load(self.load.jobs + 1, self.load.workload + job.workload)
         self._pipeline.observers.notify(JobAccepted(job))
-        timeout_s = job.request.timeout_s or self._settings.job_timeout_s
-        entry = Entry(job, asyncio.create_task(self._pipeline.run(job, timeout_s), name=f"job-{job.id}"))
-        self._entries[job.principal, job.id] = entry
+        entry = self._entries[job.principal, job.id] = Entry(job)
+        if not _kept(job):
+            entry.recorded.set()
+        entry.task = asyncio.create_task(self._live(entry), name=f"job-{job.id}")
         entry.task.add_done_callback(lambda _: self._end(entry))
+        return entry
+
+    async def _live(self, entry: Entry) -> None:
+        job = entry.job
+        if _kept(job):
+            try:
+                await self._write_down(job)
+            except JournalUnavailable as error:
+                self._pipeline.refuse(job, error)
+                return
+        entry.recorded.set()
+        await self._pipeline.run(job, job.request.timeout_s or self._settings.job_timeout_s)
+
+    async def _write_down(self, job: Job) -> None:
+        if job.request.inputs:
+            await asyncio.to_thread(self._journal.keep_inputs, job)
+        self._journal.accepted(job)
 
     def _end(self, entry: Entry) -> None:
         job = entry.job
         if not job.state.ended:
-            self._pipeline.cancelled_unstarted(job)
+            self._pipeline.refuse(job)
         self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
         if job.state is JobState.COMPLETED:
             self.pace.learn(job.workload, job.stages.get(JobState.GENERATING, 0.0))
         if entry.hangup:
             entry.hangup.cancel()
-        # The body may be large, and nobody asks for it again.
-        job.request = replace(job.request, prompt={}, inputs=())
-        self._later(self._pipeline.inputs.remove(job))
+        if not job.handed_back:
+            self._clean(job)
         self._ended.append((time.monotonic() + self._settings.result_ttl_s, (job.principal, job.id)))
+        entry.recorded.set()
         entry.ended.set()
         self._sweep()
 
+    def _clean(self, job: Job) -> None:
+        """The body may be large, and nobody asks for it again."""
+        if job.request.inputs:
+            self._later(asyncio.to_thread(self._journal.drop_inputs, job))
+        job.request = replace(job.request, prompt={}, inputs=())
+        self._later(self._pipeline.inputs.remove(job))
+
     def _hang_up(self, entry: Entry) -> None:
-        if not entry.job.waiters:
+        if entry.task and not entry.job.waiters:
             entry.task.cancel()
 
     def _sweep(self) -> None:
@@ -161,10 +246,15 @@ class Registry:
         if self._sweeper:
             self._sweeper.cancel()
             self._sweeper = None
-        if self._ended:
+        if self._ended and not self.draining:
             self._sweeper = asyncio.get_running_loop().call_later(self._ended[0][0] - now, self._sweep)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        self._removing.add(task)
-        task.add_done_callback(self._removing.discard)
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+
+def _kept(job: Job) -> bool:
+    """Whether a job is written down: nobody can ask again for a picture that was sent inline to a client without id."""
+    return job.collectable or job.request.output_mode is OutputMode.URL

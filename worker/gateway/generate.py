@@ -23,23 +23,24 @@ async def generate_sync(request: web.Request) -> web.Response:
             async with asyncio.timeout(found.settings.sync_limit_s or None):
                 await found.registry.ended(job)
         except TimeoutError:
-            job.detached = True
+            await found.registry.detach(job)
     return await job_response(request, job)
 
 
 async def generate(request: web.Request) -> web.Response:
     """`POST /generate`: 202 at once, with the token that opens the result."""
-    job = await accept(request)
+    job = await accept(request, collectable=True)
     job.detached = True
     return pending_response(request, job)
 
 
 async def generate_stream(request: web.Request) -> web.StreamResponse:
     """`POST /generate/stream`: every event as it happens, the last one is the result."""
-    job = await accept(request)
+    job = await accept(request, collectable=True)
     return await stream_events(request, job)
 
 
-async def accept(request: web.Request) -> Job:
-    job_request = await read_job(request)
-    return services(request).registry.accept(job_request, workload(job_request.prompt, None))
+async def accept(request: web.Request, *, collectable: bool = False) -> Job:
+    """`collectable`: the client is about to be told id and token."""
+    asked = await read_job(request)
+    return await services(request).registry.accept(asked, workload(asked.prompt), collectable=collectable)
