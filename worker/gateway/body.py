@@ -35,10 +35,16 @@ async def read_job(request: web.Request) -> JobRequest:
     if job.output_mode is OutputMode.URL and services(request).settings.behind_vast:
         raise UrlNeedsStorage("no client of Vast's can open this worker's URLs; ask for base64")
     key = job.key or request.headers.get("Idempotency-Key")
+    fingerprint = _fingerprint(body, files) if key else ""
+    return replace(job, inputs=(*job.inputs, *files), key=key, fingerprint=fingerprint)
+
+
+def _fingerprint(body: bytes, files: tuple[InputFile, ...]) -> str:
+    """Tells a request that is sent again from another one under the same key."""
     digest = hashlib.sha256(body)
     for file in files:
         digest.update(file.data)
-    return replace(job, inputs=(*job.inputs, *files), key=key, fingerprint=digest.hexdigest() if key else "")
+    return digest.hexdigest()
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
