@@ -24,13 +24,14 @@ async def burst(asks: Mapping[str, Ask], make: Make, jobs: int, rounds: int) -> 
     return rates
 
 
-def burst_finding(
-    rates: Mapping[str, list[float]], ours: str, theirs: str, jobs: int, at_least: float | None = None
-) -> Finding:
+async def burst_ratio(asks: Mapping[str, Ask], make: Make, jobs: int, rounds: int, at_least: float | None) -> Finding:
+    """The second of two servers over the first."""
+    rates = await burst(asks, make, jobs, rounds)
+    theirs, ours = asks
     return Finding(
         what=f"burst of {jobs}, {ours}",
-        here=f"{Spread.of(rates[ours]).median:.1f} jobs/s",
-        against=f"{Spread.of(rates[theirs]).median:.1f} jobs/s ({theirs})",
+        here=f"{Spread.of(rates[ours]).median:.0f} jobs/s",
+        against=f"{Spread.of(rates[theirs]).median:.0f} jobs/s ({theirs})",
         measured=Spread.ratio(rates[ours], rates[theirs]),
         at_least=at_least,
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bench import direct, served, targets
-from bench.burst import burst, burst_finding
+from bench.burst import burst_ratio
 from bench.finding import Finding
 from bench.gap import gap
 from bench.latency import Pair, latency
@@ -27,16 +27,16 @@ from worker.comfyui.api import EngineInfo
 FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
 NEW, KEPT = "worker, new connection", "worker, kept connection"
 VAST = "worker through Vast's client, router and SDK"
-PAIRS = (
-    Pair(NEW, FRESH, targets.OVER_FRESH),
-    Pair(KEPT, WARM, targets.OVER_WARM),
-    Pair(VAST, FRESH, targets.THROUGH_VAST),
-)
+AT_THE_GATEWAY = (Pair(NEW, FRESH, targets.OVER_FRESH), Pair(KEPT, WARM, targets.OVER_WARM))
+ON_VAST = (Pair(VAST, FRESH, targets.THROUGH_VAST),)
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """`folder` is for everything that the measured processes write."""
+    """`folder` is for everything that the measured processes write.
+
+    Only those processes live that are just being measured: ComfyUI tells all who are connected about each job.
+    """
 
     engine: Engine
     info: EngineInfo
@@ -45,18 +45,19 @@ class Bench:
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Each as soon as it is known."""
-        plan = self.plan
-        async with self._asks() as asks:
-            for finding in await latency(asks, PAIRS, await self._workloads(), plan.rounds):
+        workloads = await self._workloads()
+        async with self._at_the_gateway() as asks:
+            for finding in await latency(asks, AT_THE_GATEWAY, workloads, self.plan.rounds):
                 yield finding
-            rates = await burst(asks, flat_picture, plan.burst, plan.rounds)
-            yield burst_finding(rates, KEPT, WARM, plan.burst, targets.BURST)
-            yield burst_finding(rates, VAST, WARM, plan.burst)
-        async with worker(self.engine, self.folder / "fresh") as fresh:
-            make = partial(big_file if self.info.embedded else big_latent, plan.big_file_mib)
-            yield await memory(fresh, make, plan.big_file_mib, plan.rounds, targets.MEMORY_MIB)
-        async with worker(self.engine, self.folder / "slow", "bench.slow_worker", ()) as slow:
-            yield await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
+            yield await self._burst({name: asks[name] for name in (FRESH, KEPT)}, targets.BURST)
+            yield await self._burst({name: asks[name] for name in (WARM, KEPT)})
+        async with through_vast(self.engine, self.folder / "vast") as ask:
+            asks = {FRESH: direct.fresh(self.engine.url), VAST: ask}
+            for finding in await latency(asks, ON_VAST, workloads, self.plan.rounds):
+                yield finding
+            yield await self._burst(asks)
+        yield await self._memory()
+        yield await self._gap()
         yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
 
     async def standings(self, rivals: Sequence[Peer]) -> list[Standing]:
@@ -70,12 +71,11 @@ class Bench:
             return await peers(direct.fresh(self.engine.url), servers, session, workload, self.plan.rounds)
 
     @asynccontextmanager
-    async def _asks(self) -> AsyncIterator[dict[str, Ask]]:
+    async def _at_the_gateway(self) -> AsyncIterator[dict[str, Ask]]:
         async with (
             worker(self.engine, self.folder / "worker") as running,
             direct.Direct(self.engine.url) as client,
             served.open_session() as session,
-            through_vast(self.engine, self.folder / "vast") as vast,
         ):
             itself = _itself(running)
             yield {
@@ -83,8 +83,21 @@ class Bench:
                 WARM: direct.warm(client),
                 NEW: served.fresh(itself),
                 KEPT: served.kept(itself, session),
-                VAST: vast,
             }
+
+    async def _burst(self, asks: Mapping[str, Ask], at_least: float | None = None) -> Finding:
+        """The second of two over the first."""
+        return await burst_ratio(asks, flat_picture, self.plan.burst, self.plan.rounds, at_least)
+
+    async def _memory(self) -> Finding:
+        mebibytes = self.plan.big_file_mib
+        make = partial(big_file if self.info.embedded else big_latent, mebibytes)
+        async with worker(self.engine, self.folder / "memory") as running:
+            return await memory(running, make, mebibytes, self.plan.rounds, targets.MEMORY_MIB)
+
+    async def _gap(self) -> Finding:
+        async with worker(self.engine, self.folder / "slow", "bench.slow_worker", ()) as slow:
+            return await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
 
     async def _workloads(self) -> list[Workload]:
         plan, url = self.plan, self.engine.url
