@@ -19,12 +19,12 @@ from tests.conformance.race import NOTES_ONLY, race
 from tests.conformance.recording import FOLDER, load
 from tests.conformance.replay import Replay
 
-pytestmark = pytest.mark.conformance
+pytestmark = [pytest.mark.conformance, pytest.mark.timeout(120)]
 
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 COMMAND = os.environ.get("CONFORMANCE_ENGINE", EMBEDDED)
 """How to start the engine: a command with {port} and {base}. A real ComfyUI needs `--base-directory {base}`."""
-PATIENCE_S = float(os.environ.get("CONFORMANCE_PATIENCE", "5"))
+PATIENCE_S = float(os.environ.get("CONFORMANCE_PATIENCE", "10"))
 
 SCENARIOS = (
     "01-success-one-image",
