@@ -111,6 +111,31 @@ class Settings:
         "WORKER_WEBHOOK_PAUSE", 5.0, "pause after a webhook's first failure; four times as long after each further one"
     )
     webhook_timeout_s: float = setting("WORKER_WEBHOOK_TIMEOUT", 15.0, "how long a webhook's receiver may take")
+    fetch_allow: str = setting(
+        "WORKER_FETCH_ALLOW",
+        "",
+        "internal hosts that URLs may name: `minio:9000, *.corp.example, 10.0.0.0/8, [fd00::/8]:8080`",
+    )
+    fetch_ports: str = setting("WORKER_FETCH_PORTS", "80, 443", "ports of the public internet that URLs may name")
+    fetch_auth: SecretStr = setting(
+        "WORKER_FETCH_AUTH",
+        NO_SECRET,
+        'credentials by host: `{"huggingface.co": "Bearer hf_...", "*.x.org": {"X-Key": "..."}}`',
+    )
+    fetch_max: int = setting("WORKER_FETCH_MAX_MIB", 1024, "largest file behind an input's URL")
+    fetch_timeout_s: float = setting("WORKER_FETCH_TIMEOUT", 600.0, "longest time for one file behind a URL")
+    fetch_idle_s: float = setting("WORKER_FETCH_IDLE", 30.0, "longest time without a byte of it")
+    fetch_cache: int = setting(
+        "WORKER_FETCH_CACHE_MIB", 10240, "most disk that fetched files take, running jobs' included"
+    )
+    input_folders: str = setting(
+        "WORKER_INPUT_FOLDERS", "", "ComfyUI's folders whose files workflows may name: `input, output/shared`"
+    )
+    max_megapixels: float = setting(
+        "WORKER_MAX_MEGAPIXELS",
+        89.0,
+        "most pixels of an input picture, in millions, all its frames together",
+    )
     log_level: str = setting("WORKER_LOG_LEVEL", "info", "debug, info, warning or error")
 
     @classmethod

@@ -1,0 +1,92 @@
+"""A client session that connects to nothing but addresses which were checked: the addresses themselves, not names."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from socket import AddressFamily
+from types import TracebackType
+from typing import IO, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import DefaultResolver
+
+from worker.fetch.policy import Policy
+from worker.fetch.target import Target
+
+CONNECT_S = 10.0
+BUFFER = 1024 * 1024
+
+
+class CheckedResolver(AbstractResolver):
+    """aiohttp connects to what its resolver returns and asks no second time: what is checked here is what is used."""
+
+    def __init__(self, policy: Policy, inner: AbstractResolver) -> None:
+        self._policy = policy
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises UrlRefused where any of the answers is not to be connected to; OSError where there is none."""
+        answers = await self._inner.resolve(host, port, family)
+        self._policy.check_answer(host, port, [ip_address(answer["host"]) for answer in answers])
+        return answers
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class Guard:
+    """One session; no proxies, no cookies, no redirects of its own, nothing decoded, no connection used twice."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        resolver: AbstractResolver | None = None,
+        trust: ssl.SSLContext | None = None,
+        idle_s: float = 30.0,
+    ) -> None:
+        self.policy = policy
+        self._resolver = resolver
+        self._trust = trust
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=idle_s)
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._checked = CheckedResolver(self.policy, self._resolver or DefaultResolver())
+        connector = aiohttp.TCPConnector(
+            resolver=self._checked, use_dns_cache=False, force_close=True, limit=0, ssl=self._trust or True
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=BUFFER,
+            timeout=self._timeout,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._session.close()
+        await self._checked.close()
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | IO[bytes] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request, answered as it comes: a redirect is for the caller to look at.
+
+        Raises UrlRefused, aiohttp.ClientError, TimeoutError.
+        """
+        self.policy.check(target)
+        async with self._session.request(
+            method, target.url, headers=headers, data=body, allow_redirects=False
+        ) as response:
+            yield response

@@ -1,0 +1,51 @@
+"""Following redirects by hand: every hop is a URL that a stranger wrote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from worker.fetch.credentials import Credentials
+from worker.fetch.guard import Guard
+from worker.fetch.target import INVISIBLE, Target, read_target, refused
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_HOPS = 5
+
+
+@asynccontextmanager
+async def get(
+    guard: Guard, first: Target, headers: Mapping[str, str], credentials: Credentials
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """GET a URL where it leads to. Credentials go to the first host only, even where another one is entitled to some.
+
+    Raises UrlRefused, aiohttp.ClientError, TimeoutError.
+    """
+    target, secret = first, credentials.headers(first, trusted=guard.policy.opens(first))
+    for _ in range(MOST_HOPS + 1):
+        async with guard.request("GET", target, {**headers, **secret}) as response:
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or location is None:
+                yield response
+                return
+        following = next_target(target, location)
+        if following.origin != target.origin:
+            secret = {}
+        target = following
+    raise refused(f"the URL redirects more than {MOST_HOPS} times", "use the URL that it leads to")
+
+
+def next_target(target: Target, location: str) -> Target:
+    """Where a redirect leads. Raises UrlRefused, also where it gives up encryption."""
+    if INVISIBLE.search(location) or "\\" in location:
+        raise refused("the URL redirects to one that can't be read", "use the URL that it leads to")
+    try:
+        following = read_target(str(target.url.join(URL(location, encoded=location.isascii()))))
+    except ValueError:
+        raise refused("the URL redirects to one that can't be read", "use the URL that it leads to") from None
+    if target.encrypted and not following.encrypted:
+        raise refused("the URL redirects from https to http", "use a URL that stays encrypted")
+    return following

@@ -1,0 +1,103 @@
+"""A URL that somebody gave, read so strictly that no two programs could understand it differently."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from yarl import URL
+
+from worker.errors import Detail
+from worker.fetch.address import Address
+from worker.fetch.errors import UrlRefused
+
+PORTS = {"http": 80, "https": 443}
+SHAPE = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
+    r"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<host>[a-z0-9._-]+))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<rest>[/?][\x21-\x7e]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
+INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A checked URL. `host` is lower-case ASCII without brackets; `address` is set where it is an address."""
+
+    url: URL
+    scheme: str
+    host: str
+    port: int
+    address: Address | None
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return self.scheme, self.host, self.port
+
+    @property
+    def encrypted(self) -> bool:
+        return self.scheme == "https"
+
+
+def read_target(text: str) -> Target:
+    """Raises UrlRefused for anything but plain http and https, with its cure; looks nothing up."""
+    if INVISIBLE.search(text):
+        raise refused("the URL has blanks or control characters in it", "percent-encode them")
+    match = SHAPE.fullmatch(_ascii(text.partition("#")[0]))
+    if match is None:
+        raise refused("the URL can't be read", "write http(s)://host/path, with neither a user nor a password in it")
+    scheme = match["scheme"].lower()
+    if scheme not in PORTS:
+        raise refused(f"{scheme} URLs are not fetched", "use https")
+    port = int(match["port"] or PORTS[scheme])
+    if not 0 < port < 65536:
+        raise refused(f"there is no port {port}", "use a port from 1 to 65535")
+    address = _ipv6(match["ipv6"]) if match["ipv6"] else _ipv4(match["host"].lower())
+    host = str(address) if address else match["host"].lower()
+    authority = f"[{host}]" if match["ipv6"] else host
+    # Encoded already: a signed URL whose escapes were written in another way would no longer be the signed one.
+    url = URL(f"{scheme}://{authority}:{port}{_path(match['rest'])}", encoded=True)
+    return Target(url, scheme, host, port, address)
+
+
+def refused(message: str, cure: str) -> UrlRefused:
+    return UrlRefused(message, [Detail(message, suggestion=cure)])
+
+
+def _ascii(text: str) -> str:
+    """International host names as the DNS has them, by the rules that browsers use; full-width digits become digits."""
+    if text.isascii():
+        return text
+    try:
+        return str(URL(text))
+    except ValueError:
+        raise refused("the URL's host can't be a host name", "write the host in ASCII (xn--...)") from None
+
+
+def _path(rest: str | None) -> str:
+    return rest if rest and rest.startswith("/") else f"/{rest or ''}"
+
+
+def _ipv6(text: str) -> IPv6Address:
+    try:
+        return IPv6Address(text)
+    except AddressValueError:
+        raise refused("the URL's host is not an IPv6 address", "write the host's name") from None
+
+
+def _ipv4(host: str) -> IPv4Address | None:
+    """None for a name. What ends in a number is an address to most resolvers, in octal or hex or as one number too."""
+    labels = host.split(".")
+    if len(host) > 253 or not all(LABEL.fullmatch(label) for label in labels):
+        raise refused("the URL's host can't be a host name", "write it without a dot at its end or two in a row")
+    if not NUMBER.fullmatch(labels[-1]):
+        return None
+    try:
+        return IPv4Address(host)
+    except AddressValueError:
+        raise refused("the URL's host is an address in an odd form", "write it as four decimal numbers") from None
