@@ -11,6 +11,7 @@ from worker.comfyui.client import ComfyClient
 from worker.comfyui.process import engine
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
+from worker.gateway.access import Access
 from worker.gateway.dialects import detect
 from worker.gateway.server import listen
 from worker.gateway.services import Services
@@ -66,6 +67,7 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
     """
+    access = Access.from_settings(settings)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings))
@@ -85,7 +87,7 @@ async def build(
         registry = Registry(pipeline, journal, settings)
         stack.push_async_callback(registry.close)
         registry.restore()
-        url = await stack.enter_async_context(listen(Services(settings, registry, client, outputs, replay)))
+        url = await stack.enter_async_context(listen(Services(settings, registry, client, outputs, replay, access)))
         yield App(settings, url, registry, client)
 
 

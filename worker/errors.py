@@ -87,6 +87,18 @@ class InvalidInputFile(ClientError):
     code = "invalid_input_file"
 
 
+class Unauthorized(ClientError):
+    """No token of the operator's came with the request."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Unauthorized(ClientError):
+    code = "unauthorized"
+    status = 401
+
+
 class NotFound(ClientError):
     """No such thing, or not the caller's: the two must look the same."""
 
@@ -210,6 +222,24 @@ class WorkerBusy(WorkerError):
     status = 429
     retryable = True
     retryable_elsewhere = True
+
+
+class RateLimited(WorkerError):
+    """This client asks too often; the worker itself has room."""
+
+    code = "rate_limited"
+    status = 429
+    fault = Fault.CLIENT
+    retryable = True
+
+
+class RateLimited(WorkerError):
+    """This client asks too often; the worker itself has room."""
+
+    code = "rate_limited"
+    status = 429
+    fault = Fault.CLIENT
+    retryable = True
 
 
 class WorkerUnavailable(WorkerError):

@@ -41,6 +41,10 @@ class Settings:
     public_url: str = setting(
         "WORKER_PUBLIC_URL", "", "where clients reach the gateway, for output URLs; empty: as they asked"
     )
+    tokens: SecretStr = setting(
+        "WORKER_TOKENS", NO_SECRET, "who may ask, `name=token` between commas; needed to listen beyond this machine"
+    )
+    rate_limit: int = setting("WORKER_RATE_LIMIT", 0, "jobs that one token may ask for in a minute; 0: no limit")
     platform: str = setting(
         "WORKER_PLATFORM", "none", "none, vast, or vast-local (Vast's router played on this machine)"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -33,8 +34,12 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
     body = request.get(DIALECT, NATIVE).failed(job_id, error)
-    headers = {"Retry-After": f"{error.retry_after_s:g}"} if error.retry_after_s else None
-    return json_response(body, status_of(error, services(request).settings.behind_vast), headers)
+    return json_response(body, status_of(error, services(request).settings.behind_vast), headers_of(error))
+
+
+def headers_of(error: WorkerError) -> dict[str, str]:
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
+    return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
 
 
 def status_of(error: WorkerError, behind_vast: bool) -> int:

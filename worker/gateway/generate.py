@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from worker.gateway.answers import job_response, pending_response
 from worker.gateway.body import read_job
@@ -42,5 +42,7 @@ async def generate_stream(request: web.Request) -> web.StreamResponse:
 
 async def accept(request: web.Request, *, collectable: bool = False) -> Job:
     """`collectable`: the client is about to be told id and token."""
+    found = services(request)
+    principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     asked = await read_job(request)
-    return await services(request).registry.accept(asked, workload(asked.prompt), collectable=collectable)
+    return await found.registry.accept(asked, workload(asked.prompt), principal, collectable=collectable)

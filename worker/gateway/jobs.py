@@ -63,6 +63,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
 
 async def queue_info(request: web.Request) -> web.Response:
     """`GET /queue-info`: the stock template's three queues."""
+    services(request).access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
     count = services(request).registry.count
     return json_response(
         {
@@ -74,8 +75,16 @@ async def queue_info(request: web.Request) -> web.Response:
 
 
 def _job(request: web.Request) -> Job:
-    """Raises NotFound unless the request carries the job's token: `Authorization: Bearer` or `?token=`."""
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    """The job's own token opens it, as a bearer's or as `?token=`, and so does the operator's token it was asked with.
+
+    Raises NotFound for everybody else.
+    """
+    found, job_id = services(request), request.match_info["id"]
+    authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    principal = found.access.principal(authorization) if found.access.tokens else None
+    if principal is not None:
+        return found.registry.owned(job_id, principal)
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         token = request.query.get("token", "")
-    return services(request).registry.find(request.match_info["id"], token.strip())
+    return found.registry.find(job_id, token.strip())

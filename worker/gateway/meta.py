@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from worker import __version__
 from worker.errors import EngineUnavailable
@@ -32,6 +32,7 @@ async def ready(request: web.Request) -> web.Response:
 async def capabilities(request: web.Request) -> web.Response:
     """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
     found = services(request)
+    found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
     info, catalog = await found.engine.info(), await found.engine.catalog()
     settings = found.settings
     return json_response(

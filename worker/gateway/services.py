@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from worker.comfyui.client import ComfyClient
+from worker.gateway.access import Access
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
 from worker.registry import Registry
@@ -22,6 +23,7 @@ class Services:
     engine: ComfyClient
     outputs: Outputs
     replay: Replay
+    access: Access
 
 
 SERVICES = web.AppKey("services", Services)
