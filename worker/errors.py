@@ -233,15 +233,6 @@ class RateLimited(WorkerError):
     retryable = True
 
 
-class RateLimited(WorkerError):
-    """This client asks too often; the worker itself has room."""
-
-    code = "rate_limited"
-    status = 429
-    fault = Fault.CLIENT
-    retryable = True
-
-
 class WorkerUnavailable(WorkerError):
     code = "unavailable"
     status = 503
