@@ -94,11 +94,6 @@ class Unauthorized(ClientError):
     status = 401
 
 
-class Unauthorized(ClientError):
-    code = "unauthorized"
-    status = 401
-
-
 class NotFound(ClientError):
     """No such thing, or not the caller's: the two must look the same."""
 
