@@ -11,6 +11,7 @@ from worker.comfyui.client import ComfyClient
 from worker.comfyui.process import engine
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
+from worker.fetch.fetcher import Fetcher
 from worker.gateway.access import Access
 from worker.gateway.dialects import detect
 from worker.gateway.server import listen
@@ -76,9 +77,10 @@ async def build(
         # The journal first: a result is written down before anybody hears of it.
         fan_out = Observers([journal, JobLog(), replay, *observers])
         outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
+        fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
         pipeline = Pipeline(
             engine=client,
-            inputs=Inputs(client.api, running.input_folder),
+            inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
             outputs=outputs,
             storage=storage or LocalStorage(),
             observers=fan_out,

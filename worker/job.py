@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -72,6 +73,8 @@ class JobRequest:
     prompt: dict[str, Any]
     """An API-format prompt (`worker.graph.prompt.Prompt`)."""
     inputs: tuple[InputFile, ...] = ()
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """Files that the worker fetches, by the name that the workflow uses."""
     output_mode: OutputMode = OutputMode.BASE64
     dialect: str = "native"
     key: str | None = None

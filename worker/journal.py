@@ -134,6 +134,7 @@ def _packed(request: JobRequest) -> bytes:
     return orjson.dumps(
         {
             "prompt": request.prompt,
+            "urls": request.urls,
             "output_mode": request.output_mode,
             "dialect": request.dialect,
             "key": request.key,

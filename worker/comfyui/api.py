@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 import orjson
@@ -121,7 +121,7 @@ class ComfyApi:
         entry = (await self._get(f"/history/{prompt_id}")).get(prompt_id)
         return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry or {}, engine_idle=not running)
 
-    async def upload(self, folder: str, name: str, data: bytes) -> str:
+    async def upload(self, folder: str, name: str, data: bytes | BinaryIO) -> str:
         """Store an input file; returns the name that nodes must use (ComfyUI may choose another)."""
         # Not quoted: ComfyUI would store a percent-encoded name literally (protocol reference, section 8).
         form = aiohttp.FormData(quote_fields=False)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
-from worker.inputs import read_input
+from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode
 
 
@@ -20,7 +20,7 @@ class NativeRequest(BaseModel):
 
     workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format: node id -> class_type, inputs.")
     inputs: dict[str, str] = Field(
-        default_factory=dict, description="Files by the name that the workflow uses: base64 or a data URI."
+        default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
     )
     output_format: Literal["base64", "url"] = Field("base64", description="Outputs in the answer, or by URL.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
@@ -68,9 +68,11 @@ class NativeResult(BaseModel):
 
 def read(body: Mapping[str, Any]) -> JobRequest:
     request = typed(NativeRequest, body)
+    files, urls = read_inputs(request.inputs)
     return JobRequest(
         prompt=dict(prompt_of(request.workflow)),
-        inputs=tuple(read_input(name, text) for name, text in request.inputs.items()),
+        inputs=files,
+        urls=urls,
         output_mode=OutputMode(request.output_format),
         key=request.id,
         timeout_s=request.timeout_s,

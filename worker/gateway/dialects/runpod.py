@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
-from worker.inputs import read_input
+from worker.inputs import read_inputs
 from worker.job import Job, JobRequest
 
 
@@ -17,7 +17,7 @@ class RunpodImage(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str
-    image: str = Field(description="base64 or a data URI")
+    image: str = Field(description="base64, a data URI or a URL")
 
 
 class RunpodInput(BaseModel):
@@ -42,9 +42,11 @@ def matches(body: Mapping[str, Any]) -> bool:
 
 def read(body: Mapping[str, Any]) -> JobRequest:
     request = typed(RunpodRequest, body).input
+    files, urls = read_inputs({image.name: image.image for image in request.images or ()})
     return JobRequest(
         prompt=dict(prompt_of(request.workflow)),
-        inputs=tuple(read_input(image.name, image.image) for image in request.images or ()),
+        inputs=files,
+        urls=urls,
         dialect="runpod",
     )
 

@@ -1,0 +1,85 @@
+"""Which files of ComfyUI's a workflow may name besides its own: those in folders that the operator opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from worker.errors import ClientError, StartupError
+from worker.graph.prompt import Prompt
+from worker.inputs.places import Place, texts
+
+ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOTALL)
+"""ComfyUI's way to say which folder: it takes one character before the bracket for a blank, whatever it is."""
+DRIVE = re.compile(r"[A-Za-z]:")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
+NOTHING = frozenset({"", "none", "None"})
+"""What loaders take for no file at all."""
+
+
+class FileNotAllowed(ClientError):
+    """A node's file input names something that is neither the job's own nor opened by the operator."""
+
+    code = "file_not_allowed"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFolders:
+    """`folders` begin with input, output or temp; `shared` is where the input folder is, if this process sees it."""
+
+    folders: tuple[PurePosixPath, ...]
+    shared: Path | None
+
+    @classmethod
+    def read(cls, text: str, shared: Path | None) -> OpenFolders:
+        """From WORKER_INPUT_FOLDERS. Raises StartupError naming the entry."""
+        entries = [entry.strip().rstrip("/") for entry in text.split(",") if entry.strip()]
+        for entry in entries:
+            if escapes(entry) or PurePosixPath(entry).parts[0] not in {"input", "output", "temp"}:
+                raise StartupError(
+                    f"WORKER_INPUT_FOLDERS: {entry!r} is not input, output, temp or a folder in one of them"
+                )
+        return cls(tuple(PurePosixPath(entry) for entry in entries), shared)
+
+    def have(self, value: str) -> bool:
+        """True for the name of a file in an open folder, as loaders write it (`a/b.png`, `b.png [output]`)."""
+        match = ANNOTATED.fullmatch(value)
+        place = PurePosixPath(match["folder"] if match else "input", match["name"] if match else value)
+        opened = [folder for folder in self.folders if place.is_relative_to(folder)]
+        if not opened or self.shared is None or place.parts[0] != "input":
+            return bool(opened)
+        # A link in an open folder may lead out of it.
+        found = self._here(place).resolve()
+        return any(found.is_relative_to(self._here(folder).resolve()) for folder in opened)
+
+    def _here(self, place: PurePosixPath) -> Path:
+        return (self.shared or Path()).joinpath(*place.parts[1:])
+
+
+def escapes(name: str) -> bool:
+    """True for what could mean a place outside of the folder that it is a name in, on any system."""
+    path = name.replace("\\", "/")
+    return path.startswith(("/", "~")) or ".." in path.split("/") or bool(DRIVE.match(path) or CONTROL.search(path))
+
+
+def complaint(place: Place, value: str, opened: OpenFolders) -> str | None:
+    """What is wrong with a name that is none of the job's own files."""
+    if value in NOTHING:
+        return None
+    if escapes(value):
+        return "leads out of its folder"
+    if place.uploads and (place.path or not opened.have(value)):
+        return "is none of this request's files"
+    return None
+
+
+def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    """(node id, input) of each text with the folder of a job in it: no client learns his own, so it is another's."""
+    for node_id, node in prompt.items():
+        for name, value in node["inputs"].items():
+            if any(JOB_FOLDER.search(text) for text in texts(value)):
+                yield node_id, name

@@ -1,0 +1,172 @@
+"""A job's files, brought to where ComfyUI's loaders find them, and the prompt pointed to them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from worker.comfyui.api import ComfyApi
+from worker.errors import Detail, EngineUnavailable, WorkerError
+from worker.fetch.fetcher import Fetcher
+from worker.fetch.store import Held
+from worker.graph.catalog import Catalog
+from worker.graph.json_value import Json
+from worker.graph.prompt import Prompt, is_link
+from worker.inputs.allowed import OpenFolders
+from worker.inputs.content import check_content
+from worker.inputs.places import Place, file_places
+from worker.inputs.sources import Source, Sources, check_names, find_sources
+from worker.job import InputFile, Job
+from worker.settings import Settings
+
+
+class Inputs:
+    """Puts a job's files into a folder of the job's own. `catalog` is the engine's; `shared` its input folder."""
+
+    def __init__(
+        self,
+        api: ComfyApi,
+        catalog: Callable[[], Awaitable[Catalog]],
+        fetcher: Fetcher,
+        settings: Settings,
+        shared: Path | None,
+    ) -> None:
+        """Raises StartupError for settings that can't be read."""
+        self._api = api
+        self._catalog = catalog
+        self._reading = asyncio.Lock()
+        self._fetcher = fetcher
+        self._opened = OpenFolders.read(settings.input_folders, shared)
+        self._max_megapixels = settings.max_megapixels
+        self._shared = shared
+        self._stored: set[str] = set()
+        """Folders that were made in the shared one."""
+        self._held: dict[str, list[Held]] = {}
+        """Fetched files that a job needs, by its folder."""
+
+    async def prepare(self, job: Job, prompt: Prompt) -> Prompt:
+        """The prompt with every name, URL and data URI of one of the job's files replaced by where the file lies.
+
+        Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
+        """
+        places = list(file_places(prompt, await self._engines_catalog()))
+        sources = find_sources(job.request, places)
+        check_names(prompt, places, sources, self._opened)
+        if not sources.all:
+            return prompt
+        stored = await self._store_all(job, sources.all)
+        return self._pointed(prompt, places, sources, stored)
+
+    async def remove(self, job: Job) -> None:
+        """Forget a job's files, where they can be reached: ComfyUI has no route that deletes an upload."""
+        if self._shared is not None and job.folder in self._stored:
+            self._stored.remove(job.folder)
+            await asyncio.to_thread(shutil.rmtree, self._shared / job.folder, ignore_errors=True)
+        for held in self._held.pop(job.folder, ()):
+            held.release()
+
+    async def _engines_catalog(self) -> Catalog:
+        try:
+            async with self._reading:  # read once, however many jobs come first
+                return await self._catalog()
+        except EngineUnavailable:
+            return _bundled()
+
+    async def _store_all(self, job: Job, sources: list[Source]) -> dict[str, str]:
+        """Names as loaders take them, by the sources' names; all at once, and none goes on when one has failed."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {source.name: group.create_task(self._store(job, source)) for source in sources}
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return {name: task.result() for name, task in tasks.items()}
+
+    async def _store(self, job: Job, source: Source) -> str:
+        try:
+            if isinstance(source.content, InputFile):
+                return await self._store_given(job, source, source.content.data)
+            held = await self._fetcher.fetch(source.content)
+            self._held.setdefault(job.folder, []).append(held)
+            return await self._store_fetched(job, source, held.path)
+        except WorkerError as error:
+            raise _about(error, source) from error
+
+    async def _store_given(self, job: Job, source: Source, data: bytes) -> str:
+        await asyncio.to_thread(check_content, BytesIO(data), source.kinds, self._max_megapixels)
+        if self._shared is None:
+            return await self._api.upload(job.folder, source.name, data)
+        self._stored.add(job.folder)
+        await asyncio.to_thread(_write, self._shared / job.folder / source.name, data)
+        return f"{job.folder}/{source.name}"
+
+    async def _store_fetched(self, job: Job, source: Source, path: Path) -> str:
+        await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
+        if self._shared is None:
+            with path.open("rb") as file:
+                return await self._api.upload(job.folder, source.name, file)
+        self._stored.add(job.folder)
+        await asyncio.to_thread(_link, path, self._shared / job.folder / source.name)
+        return f"{job.folder}/{source.name}"
+
+    def _pointed(self, prompt: Prompt, places: list[Place], sources: Sources, stored: dict[str, str]) -> Prompt:
+        named = {text: stored[source.name] for text, source in sources.named.items()}
+        here = {text: stored[source.name] for text, source in sources.by_text.items()}
+        paths = {text: str((self._shared or Path()).absolute() / name) for text, name in here.items()}
+        in_places = {place.key: paths if place.path else here for place in places if place.uploads}
+        return {
+            node_id: {
+                **node,
+                "inputs": {
+                    name: _moved(value, in_places.get((node_id, name), named)) for name, value in node["inputs"].items()
+                },
+            }
+            for node_id, node in prompt.items()
+        }
+
+
+@cache
+def _bundled() -> Catalog:
+    return Catalog.bundled()
+
+
+def _about(error: WorkerError, source: Source) -> WorkerError:
+    """The same error, told of the input that it is about."""
+    details = error.details or (Detail(error.message),)
+    return type(error)(
+        f"{source.label}: {error.message}",
+        [replace(detail, input=source.label if detail.input is None else detail.input) for detail in details],
+        error.retry_after_s,
+    )
+
+
+def _moved(value: Json, stored: dict[str, str]) -> Json:
+    match value:
+        case str():
+            return stored.get(value, value)
+        case list() if not is_link(value):
+            return [_moved(item, stored) for item in value]
+        case dict():
+            return {name: _moved(item, stored) for name, item in value.items()}
+    return value
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # of an earlier life of the same job; it may be a link
+    path.write_bytes(data)
+
+
+def _link(source: Path, path: Path) -> None:
+    """Fetched files are shared by hard link; a copy where the file system has none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)

@@ -1,0 +1,125 @@
+"""What a request's files are and where the prompt names them, decided before anything is read or fetched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import PurePosixPath
+
+from worker.errors import Detail, InvalidInputFile
+from worker.graph.prompt import Prompt, is_link, title
+from worker.inputs.allowed import ANNOTATED, FileNotAllowed, OpenFolders, complaint, foreign
+from worker.inputs.given import DATA_URI, URL, read_input
+from worker.inputs.places import Kind, Place, texts
+from worker.job import InputFile, JobRequest
+
+EXTENSIONS = {
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "video/mp4": ".mp4",
+    "audio/mpeg": ".mp3",
+}
+SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+CURE = "send the file in `inputs`, or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
+
+
+@dataclass(slots=True)
+class Source:
+    """One file of a request; `name` is what it is stored as, `label` what errors call it."""
+
+    name: str
+    label: str
+    content: InputFile | str
+    """The file, or the URL where it is."""
+    kinds: set[Kind] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """`by_text`: what stands in file inputs. `named`: files that the client gave a name, which may stand anywhere."""
+
+    by_text: Mapping[str, Source]
+    named: Mapping[str, Source]
+
+    @property
+    def all(self) -> list[Source]:
+        return list({source.name: source for source in (*self.named.values(), *self.by_text.values())}.values())
+
+
+def find_sources(request: JobRequest, places: Sequence[Place]) -> Sources:
+    """Raises InvalidInputFile for a data URI that can't be read."""
+    given: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
+    named = {name: Source(name, f"input {name!r}", content) for name, content in given.items()}
+    by_text: dict[str, Source] = {}
+    for place in places:
+        for text in texts(place.value) if place.uploads else ():
+            source = by_text.get(text) or named.get(text) or named.get(_last_part(text))
+            source = source or _in_place(text, place, {known.name for known in (*named.values(), *by_text.values())})
+            if source is not None:
+                by_text[text] = source
+                source.kinds |= {place.kind} if place.kind else set()
+    return Sources(by_text, named)
+
+
+def check_names(prompt: Prompt, places: Sequence[Place], sources: Sources, opened: OpenFolders) -> None:
+    """Raises FileNotAllowed with everything that a prompt names and may not have."""
+    details = [
+        _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
+        for place in places
+        for problem, cure in _problems(place, sources, opened)
+    ]
+    details += [
+        _detail(prompt, node_id, name, f"{name!r} of node {node_id} names the folder of a job", CURE)
+        for node_id, name in foreign(prompt)
+    ]
+    if details:
+        raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
+
+
+def _problems(place: Place, sources: Sources, opened: OpenFolders) -> Iterator[tuple[str, str]]:
+    if is_link(place.value):
+        if place.uploads:
+            yield "is linked, so that its file is known only when it runs", "write the file's name into the node itself"
+        return
+    for text in texts(place.value):
+        if text in sources.by_text:
+            if place.path and opened.shared is None:
+                yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
+        elif problem := complaint(place, text, opened):
+            yield f"names {_short(text)!r}, which {problem}", CURE
+
+
+def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
+    return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
+
+
+def _in_place(text: str, place: Place, taken: Collection[str]) -> Source | None:
+    """A file whose content, or URL, stands in the workflow itself."""
+    if URL.match(text):
+        suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
+        name = _fresh("fetched", suffix if SUFFIX.fullmatch(suffix) else "", taken)
+        return Source(name, place.label, text)
+    if uri := DATA_URI.match(text):
+        name = _fresh("inline", EXTENSIONS.get(uri[1], ".png"), taken)
+        try:
+            return Source(name, place.label, read_input(name, text))
+        except InvalidInputFile as error:
+            raise InvalidInputFile(f"{place.label}: the data URI can't be read", error.details) from None
+    return None
+
+
+def _fresh(stem: str, suffix: str, taken: Collection[str]) -> str:
+    return next(name for number in count() if (name := f"{stem}-{number}{suffix}") not in taken)
+
+
+def _last_part(text: str) -> str:
+    """The plain name in `folder/name [input]` or in a path of the machine where the workflow was made."""
+    match = ANNOTATED.fullmatch(text)
+    return PurePosixPath((match["name"] if match else text).replace("\\", "/")).name
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
