@@ -19,7 +19,7 @@ LADDER = (
         *("comfyui", "fetch", "storage", "inputs", "outputs", "formats", "delivery", "harvest"),
         *("journal", "admission", "observers"),
     ),
-    ("pipeline", "registry"),
+    ("pipeline", "shelf", "registry"),
     ("gateway",),
     ("app",),
     ("platforms",),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from worker.comfyui.client import ComfyClient
 from worker.comfyui.process import engine
+from worker.delivery import delivery
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
@@ -26,7 +27,6 @@ from worker.pipeline import Pipeline
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.storage.base import Storage
-from worker.storage.local import LocalStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ async def build(
             engine=client,
             inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
             outputs=outputs,
-            storage=storage or LocalStorage(),
+            delivery=await stack.enter_async_context(delivery(settings, outputs, storage)),
             observers=fan_out,
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )

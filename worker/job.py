@@ -158,3 +158,15 @@ class Job:
         """Seconds from acceptance until the end, or until now."""
         running = 0.0 if self.state.ended else time.monotonic() - self._entered
         return sum(self.stages.values()) + running
+
+
+def in_order(outputs: tuple[Output, ...]) -> list[Output]:
+    """By node, whatever order ComfyUI ran them in, so that the first image is always the same one."""
+    return sorted(
+        outputs,
+        key=lambda output: (
+            [int(part) if part.isdigit() else 0 for part in output.node_id.split(":")],
+            output.node_id,
+            output.index,
+        ),
+    )

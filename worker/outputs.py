@@ -10,6 +10,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -123,8 +124,21 @@ class Outputs:
         output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
         return await asyncio.to_thread(_write, self.path(job, output), preview.data, output)
 
+    async def size(self, job: Job) -> int:
+        """Bytes that the job's files take, in whatever formats they are kept."""
+        return await asyncio.to_thread(_size, self._folder / job.folder)
+
     async def remove(self, job: Job) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._folder / job.folder, ignore_errors=True)
+        """Everything of the job's, ComfyUI's own file included where nobody else has it."""
+        await asyncio.to_thread(self._remove, job)
+
+    def _remove(self, job: Job) -> None:
+        folder = self._folder / job.folder
+        if self._shared is not None:
+            for output in job.outputs:
+                for path in folder.glob(f"{output.index}-*"):
+                    remove_source(path, self._shared / output.subfolder, job.created_at)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def find(shared: Path, item: FileRef) -> Path:
@@ -149,6 +163,26 @@ def link(source: Path, path: Path) -> bool:
             raise
         return False
     return True
+
+
+def remove_source(path: Path, folder: Path, since: float) -> None:
+    """Remove the file in ComfyUI's folder that `path` is the only other link to.
+
+    Not one that was there before the job (`since`, epoch seconds): ComfyUI answers from its cache, and an identical
+    prompt may have been somebody else's.
+    """
+    source = folder / path.name.partition("-")[2]
+    with suppress(OSError):
+        found = path.stat()
+        if found.st_nlink == 2 and found.st_mtime >= since and source.samefile(path):
+            source.unlink()
+
+
+def _size(folder: Path) -> int:
+    try:
+        return sum(path.stat().st_size for path in folder.iterdir())
+    except FileNotFoundError:
+        return 0
 
 
 def _write(path: Path, data: bytes, output: Output) -> Output:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine
+from dataclasses import dataclass
 
 from worker.comfyui.client import ComfyClient
 from worker.comfyui.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
-from worker.errors import Draining, InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
+from worker.delivery import Delivery
+from worker.errors import DeliveryFailed, Draining, InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
 from worker.events import (
     JobFinished,
     JobSubmitted,
@@ -23,9 +25,8 @@ from worker.graph.prefix import fresh_prefixes
 from worker.graph.prompt import Prompt, title
 from worker.harvest import Harvest
 from worker.inputs import Inputs
-from worker.job import Job, JobState, Output, OutputMode
+from worker.job import Job, JobState, Output
 from worker.outputs import Outputs
-from worker.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +41,31 @@ class Pipeline:
     engine: ComfyClient
     inputs: Inputs
     outputs: Outputs
-    storage: Storage
+    delivery: Delivery
     observers: Observers
     places: asyncio.Semaphore
 
     async def run(self, job: Job, timeout_s: float) -> None:
         """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
+        await self._to_the_end(job, self._work(job), timeout_s)
+
+    async def deliver_again(self, job: Job, timeout_s: float) -> None:
+        """The last step alone, for a job whose result waits for it. Raises only CancelledError."""
+        await self._to_the_end(job, self._deliver(job, job.outputs), timeout_s)
+
+    async def _work(self, job: Job) -> None:
+        prompt = await self._prepare(job)
+        async with self.places:
+            outputs = await self._generate(job, prompt)
+        await self._deliver(job, outputs)
+
+    async def _to_the_end(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                prompt = await self._prepare(job)
-                async with self.places:
-                    outputs = await self._generate(job, prompt)
-                await self._deliver(job, outputs)
+                await work
         except TimeoutError:
-            self._fail(job, JobTimeout(f"the job did not end within {timeout_s:g} s"))
+            late = DeliveryFailed if job.state is JobState.DELIVERING else JobTimeout
+            self._fail(job, late(f"the job did not end within {timeout_s:g} s"))
         except WorkerError as error:
             self._fail(job, error)
         except asyncio.CancelledError:
@@ -112,15 +124,9 @@ class Pipeline:
             await harvest.abandon()
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
+        job.outputs, job.error = outputs, None
         self._enter(job, JobState.DELIVERING)
-        if job.request.output_mode is OutputMode.URL:
-            outputs = tuple([await self._stored(job, output) for output in outputs])
-        job.outputs = outputs
-
-    async def _stored(self, job: Job, output: Output) -> Output:
-        if output.text is not None:
-            return output
-        return replace(output, url=await self.storage.put(job, output, self.outputs.path(job, output)))
+        await self.delivery.deliver(job)
 
     def _submitted(self, job: Job, prompt_id: str) -> None:
         job.prompt_id = prompt_id
@@ -148,7 +154,14 @@ class Pipeline:
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         job.error = error
-        self._enter(job, JobState.CANCELLED if isinstance(error, JobCancelled) else JobState.FAILED)
+        self._enter(job, _after(job.state, error))
+
+
+def _after(state: JobState, error: WorkerError) -> JobState:
+    """What fails while it is being delivered has its result, and keeps it."""
+    if isinstance(error, JobCancelled):
+        return JobState.CANCELLED
+    return JobState.DELIVERY_PENDING if state is JobState.DELIVERING else JobState.FAILED
 
 
 def _class(prompt: Prompt, node_id: str) -> str:

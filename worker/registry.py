@@ -6,24 +6,25 @@ import asyncio
 import re
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 
 from worker.admission import Load, Pace, admit
-from worker.errors import Draining, IdTaken, InvalidField, JournalUnavailable, NotFound
+from worker.errors import Draining, IdTaken, InvalidField, JournalUnavailable, NotFound, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
 from worker.graph.prompt import draw_random_integers
-from worker.job import Job, JobRequest, JobState, OutputMode
+from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
 from worker.journal import Journal
 from worker.pipeline import Pipeline
 from worker.settings import Settings
+from worker.shelf import Key, Shelf
 
+MIB = 1024 * 1024
 KEY = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
 MAX_RESULTS = 10_000
-"""Ended jobs that are kept, however young: their records take memory, their outputs disk."""
+"""Ended jobs that are kept, however young: their records take memory."""
 
 
 @dataclass(slots=True)
@@ -45,9 +46,8 @@ class Registry:
         self._settings = settings
         self._entries: dict[tuple[str, str], Entry] = {}
         self._by_token: dict[str, Job] = {}
-        self._ended: deque[tuple[float, tuple[str, str]]] = deque()
+        self._shelf = Shelf(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
         self._cleaning: set[asyncio.Task[None]] = set()
-        self._sweeper: asyncio.TimerHandle | None = None
         self.load = Load()
         self.pace = Pace()
         self.draining = False
@@ -61,14 +61,12 @@ class Registry:
                 entry = self._add(job)
                 entry.recorded.set()
                 entry.ended.set()
-                left = kept.ended_at + self._settings.result_ttl_s - now
-                self._ended.append((time.monotonic() + left, (job.principal, job.id)))
+                self._keep(job, kept.ended_at + self._settings.result_ttl_s - now)
             elif job.collectable:
                 job.detached = True  # who waited is gone, and comes back or doesn't
                 self._start(job)
             else:
                 self._pipeline.observers.notify(JobForgotten(job))
-        self._sweep()
 
     def admit(self) -> None:
         """Raises WorkerBusy or Draining where another job would not be accepted now."""
@@ -94,9 +92,12 @@ class Registry:
                 replace(request, prompt=prompt),
                 principal,
                 workload,
-                collectable=collectable or request.key is not None,
+                collectable=collectable or request.key is not None or request.webhook is not None,
+                detached=request.webhook is not None,
             )
             entry = self._start(job)
+        elif entry.job.state is JobState.DELIVERY_PENDING:
+            self.deliver(entry.job, request)  # the same request again: what is missing is done, and not the rest
         try:
             await entry.recorded.wait()
         except asyncio.CancelledError:
@@ -161,6 +162,25 @@ class Registry:
         await self.ended(job)
         return job.state is JobState.CANCELLED
 
+    def deliver(self, job: Job, wish: JobRequest | None = None) -> None:
+        """Deliver a kept result again, without another run; `wish`: with its place and way of delivery.
+
+        Raises NothingToDeliver, Draining.
+        """
+        if job.state is not JobState.DELIVERY_PENDING:
+            raise NothingToDeliver(f"the result of job {job.id!r} does not wait to be delivered: it is {job.state}")
+        if self.draining:
+            raise Draining("this worker is shutting down")
+        if wish is not None:
+            job.request = replace(
+                job.request, output_mode=wish.output_mode, target=wish.target, own_target=wish.own_target
+            )
+        entry = self._entry(job)
+        entry.ended.clear()
+        self._shelf.take((job.principal, job.id))
+        entry.task = asyncio.create_task(self._pipeline.deliver_again(job, self._timeout_s(job)))
+        entry.task.add_done_callback(lambda _: self._rest(entry))
+
     async def close(self, drain_s: float = 0.0) -> None:
         """Accept nothing more, wait for running jobs at most `drain_s`, hand back the rest.
 
@@ -174,8 +194,7 @@ class Registry:
             job.handed_back = not task.done()
             task.cancel()
         await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
-        if self._sweeper:
-            self._sweeper.cancel()
+        self._shelf.close()
 
     def _known(self, request: JobRequest, principal: str) -> Entry | None:
         if request.key is None:
@@ -214,7 +233,10 @@ class Registry:
                 self._pipeline.refuse(job, error)
                 return
         entry.recorded.set()
-        await self._pipeline.run(job, job.request.timeout_s or self._settings.job_timeout_s)
+        await self._pipeline.run(job, self._timeout_s(job))
+
+    def _timeout_s(self, job: Job) -> float:
+        return job.request.timeout_s or self._settings.job_timeout_s
 
     async def _write_down(self, job: Job) -> None:
         if job.request.inputs:
@@ -228,40 +250,44 @@ class Registry:
         self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
         if job.state is JobState.COMPLETED:
             self.pace.learn(job.workload, job.stages.get(JobState.GENERATING, 0.0))
+        entry.recorded.set()
+        self._rest(entry)
+
+    def _rest(self, entry: Entry) -> None:
+        """Nothing more happens to the job by itself."""
         if entry.hangup:
             entry.hangup.cancel()
-        if not job.handed_back:
-            self._clean(job)
-        self._ended.append((time.monotonic() + self._settings.result_ttl_s, (job.principal, job.id)))
-        entry.recorded.set()
+        if not entry.job.handed_back:
+            self._clean(entry.job)
+        self._keep(entry.job, self._settings.result_ttl_s)
         entry.ended.set()
-        self._sweep()
+
+    def _keep(self, job: Job, life_s: float) -> None:
+        self._shelf.put((job.principal, job.id), life_s)
+        if job.outputs:
+            self._later(self._weigh(job))
+
+    async def _weigh(self, job: Job) -> None:
+        self._shelf.weigh((job.principal, job.id), await self._pipeline.outputs.size(job))
 
     def _clean(self, job: Job) -> None:
-        """The body may be large, and nobody asks for it again."""
+        """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
         if job.request.inputs:
             self._later(asyncio.to_thread(self._journal.drop_inputs, job))
         job.request = replace(job.request, prompt={}, inputs=())
+        if job.state in ENDS:
+            job.request = replace(job.request, target=None, webhook=None)
         self._later(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: Entry) -> None:
         if entry.task and not entry.job.waiters:
             entry.task.cancel()
 
-    def _sweep(self) -> None:
-        """Forget the results whose time is over, or that are too many; come back when the next one's is."""
-        now = time.monotonic()
-        while self._ended and (self._ended[0][0] <= now or len(self._ended) > MAX_RESULTS):
-            _, key = self._ended.popleft()
-            job = self._entries.pop(key).job
-            del self._by_token[job.token]
-            self._later(self._pipeline.outputs.remove(job))
-            self._pipeline.observers.notify(JobForgotten(job))
-        if self._sweeper:
-            self._sweeper.cancel()
-            self._sweeper = None
-        if self._ended and not self.draining:
-            self._sweeper = asyncio.get_running_loop().call_later(self._ended[0][0] - now, self._sweep)
+    def _forget(self, key: Key) -> None:
+        job = self._entries.pop(key).job
+        del self._by_token[job.token]
+        self._later(self._pipeline.outputs.remove(job))
+        self._pipeline.observers.notify(JobForgotten(job))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

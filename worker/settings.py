@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from worker.destination import NO_SECRET
 from worker.errors import StartupError
 
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
@@ -42,7 +41,7 @@ class Settings:
         "WORKER_PUBLIC_URL", "", "where clients reach the gateway, for output URLs; empty: as they asked"
     )
     tokens: SecretStr = setting(
-        "WORKER_TOKENS", NO_SECRET, "who may ask, `name=token` between commas; needed to listen beyond this machine"
+        "WORKER_TOKENS", SecretStr(""), "who may ask, `name=token` between commas; needed to listen beyond this machine"
     )
     rate_limit: int = setting("WORKER_RATE_LIMIT", 0, "jobs that one token may ask for in a minute; 0: no limit")
     platform: str = setting(
@@ -89,9 +88,9 @@ class Settings:
         "AWS_ACCESS_KEY_ID", "", "key to the bucket; empty: what boto3 finds by itself", "S3_ACCESS_KEY_ID"
     )
     s3_secret_access_key: SecretStr = setting(
-        "AWS_SECRET_ACCESS_KEY", NO_SECRET, "the key's secret", "S3_SECRET_ACCESS_KEY"
+        "AWS_SECRET_ACCESS_KEY", SecretStr(""), "the key's secret", "S3_SECRET_ACCESS_KEY"
     )
-    s3_session_token: SecretStr = setting("AWS_SESSION_TOKEN", NO_SECRET, "where the key is a temporary one")
+    s3_session_token: SecretStr = setting("AWS_SESSION_TOKEN", SecretStr(""), "where the key is a temporary one")
     s3_prefix: str = setting("WORKER_S3_PREFIX", "", "first part of every key in the bucket")
     s3_key: str = setting(
         "WORKER_S3_KEY",
@@ -108,7 +107,10 @@ class Settings:
         "hosts that requests may name for their outputs: `*.amazonaws.com, s3.example.com`",
     )
     webhook_secret: SecretStr = setting(
-        "WORKER_WEBHOOK_SECRET", NO_SECRET, "signs webhooks that name no secret: `whsec_` and base64", "WEBHOOK_SECRET"
+        "WORKER_WEBHOOK_SECRET",
+        SecretStr(""),
+        "signs webhooks that name no secret: `whsec_` and base64",
+        "WEBHOOK_SECRET",
     )
     webhook_tries: int = setting("WORKER_WEBHOOK_TRIES", 5, "how often a webhook is sent before it is given up")
     webhook_pause_s: float = setting(
@@ -123,7 +125,7 @@ class Settings:
     fetch_ports: str = setting("WORKER_FETCH_PORTS", "80, 443", "ports of the public internet that URLs may name")
     fetch_auth: SecretStr = setting(
         "WORKER_FETCH_AUTH",
-        NO_SECRET,
+        SecretStr(""),
         'credentials by host: `{"huggingface.co": "Bearer hf_...", "*.x.org": {"X-Key": "..."}}`',
     )
     fetch_max: int = setting("WORKER_FETCH_MAX_MIB", 1024, "largest file behind an input's URL")

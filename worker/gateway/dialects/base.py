@@ -77,15 +77,3 @@ def prompt_of(workflow: object) -> Prompt:
     except PromptError as error:
         detail = Detail(error.message, error.node_id, input=error.input_name, suggestion=error.suggestion)
         raise InvalidWorkflow(error.message, [detail]) from error
-
-
-def in_order(outputs: tuple[Output, ...]) -> list[Output]:
-    """By node, whatever order ComfyUI ran them in, so that the first image is always the same one."""
-    return sorted(
-        outputs,
-        key=lambda output: (
-            [int(part) if part.isdigit() else 0 for part in output.node_id.split(":")],
-            output.node_id,
-            output.index,
-        ),
-    )

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
 from worker.inputs import read_inputs
-from worker.job import Job, JobRequest, JobState, Output, OutputMode
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
 
 class NativeRequest(BaseModel):

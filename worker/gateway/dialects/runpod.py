@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
 from worker.inputs import read_inputs
-from worker.job import Job, JobRequest
+from worker.job import Job, JobRequest, in_order
 
 
 class RunpodImage(BaseModel):

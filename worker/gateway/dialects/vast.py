@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import InvalidField, JobCancelled, NotSupported, WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, in_order, prompt_of, typed
-from worker.job import Job, JobRequest, JobState, Output, OutputMode
+from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
 
 class VastInput(BaseModel):

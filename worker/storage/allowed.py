@@ -1,0 +1,46 @@
+"""Where a request may send its outputs: to hosts that the operator named."""
+
+from __future__ import annotations
+
+from worker.destination import PutUrls, S3Target
+from worker.destination import Target as Destination
+from worker.errors import StartupError, TargetNotAllowed
+from worker.fetch.policy import HostPattern, Policy
+from worker.fetch.target import Target, read_target
+
+
+def storage_policy(allowed_hosts: str) -> Policy:
+    """From WORKER_S3_ALLOWED_HOSTS. Raises StartupError naming the entry."""
+    entries = [entry.strip() for entry in allowed_hosts.split(",") if entry.strip()]
+    try:
+        return Policy(tuple(HostPattern.read(entry) for entry in entries))
+    except ValueError as error:
+        raise StartupError(
+            f"WORKER_S3_ALLOWED_HOSTS: {error} names no host; write host, *.domain or host:port"
+        ) from None
+
+
+def check_url(policy: Policy, url: str) -> Target:
+    """Raises UrlRefused or TargetNotAllowed, for what the URL alone says."""
+    target = read_target(url)
+    if not policy.opens(target):
+        raise TargetNotAllowed(
+            f"outputs may not be sent to {target.host}:{target.port}: WORKER_S3_ALLOWED_HOSTS does not name it"
+        )
+    policy.check(target)
+    return target
+
+
+def check_destination(policy: Policy, destination: Destination) -> None:
+    """Before anything is queued. Raises UrlRefused or TargetNotAllowed."""
+    match destination:
+        case S3Target():
+            check_url(policy, address_of(destination))
+        case PutUrls(urls):
+            for url in urls:
+                check_url(policy, url)
+
+
+def address_of(target: S3Target) -> str:
+    """Where the bucket is; AWS has a host for each."""
+    return target.endpoint_url or f"https://{target.bucket}.s3.{target.region or 'us-east-1'}.amazonaws.com"

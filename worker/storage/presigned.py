@@ -1,0 +1,55 @@
+"""Outputs sent to addresses that were signed for them: the client's keys stay with the client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from aiohttp import ClientError, hdrs
+
+from worker.destination import PutUrls
+from worker.errors import DeliveryFailed, DeliveryRefused
+from worker.fetch.guard import Guard
+from worker.fetch.target import Target
+from worker.job import Job, Output
+from worker.storage.allowed import check_url
+
+TRIES = 4
+PAUSE_S = 0.5
+AGAIN = frozenset({408, 425, 429})
+
+
+class PresignedPut:
+    """A Storage: one PUT for each file, in the order in which the answer lists them."""
+
+    outside = True
+
+    def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...]) -> None:
+        """`order`: the indices of the outputs that have a file. Raises DeliveryRefused where the URLs don't suffice."""
+        if len(urls.urls) < len(order):
+            raise DeliveryRefused(f"{len(order)} files were made, for {len(urls.urls)} addresses in `put_urls`")
+        self._guard = guard
+        self._urls = dict(zip(order, urls.urls, strict=False))
+
+    async def put(self, job: Job, output: Output, path: Path) -> str:
+        """The file's address without what was signed into it."""
+        target = check_url(self._guard.policy, self._urls[output.index])
+        headers = {"Content-Type": output.mime, "Content-Length": str(output.size)}
+        for again in range(TRIES):
+            if again:
+                await asyncio.sleep(PAUSE_S * 2**again)
+            try:
+                status = await self._sent(target, headers, path)
+            except (ClientError, TimeoutError):
+                continue
+            if status < 300:
+                return str(target.url.with_query(None))
+            if status < 500 and status not in AGAIN:
+                raise DeliveryRefused(f"{target.host} did not take the file: {status}")
+        raise DeliveryFailed(f"{target.host} could not be reached, or failed {TRIES} times")
+
+    async def _sent(self, target: Target, headers: Mapping[str, str], path: Path) -> int:
+        with path.open("rb") as file:  # aiohttp reads it in pieces, in a thread
+            async with self._guard.request(hdrs.METH_PUT, target, headers, file) as answer:
+                return answer.status
