@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable
@@ -111,6 +112,13 @@ class Client:
         status, answer = await self.post("/prompt", json=body if client_id is None else body | {"client_id": client_id})
         assert status == 200, answer
         return str(answer["prompt_id"])
+
+    async def start(self, graph: Graph, **more: Any) -> str:
+        """Submit, and wait until it runs."""
+        prompt_id = await self.submit(graph, **more)
+        while prompt_id not in [item[1] for item in (await self.get("/queue"))["queue_running"]]:
+            await asyncio.sleep(0.01)
+        return prompt_id
 
     async def run(self, graph: Graph, **more: Any) -> Any:
         """Run a prompt to its end; return its history entry."""

@@ -78,7 +78,7 @@ async def test_prefix_that_leaves_the_folder_fails_in_the_node(client: Client) -
 async def test_jobs_list_filters_and_pages(client: Client) -> None:
     """Statuses, limits and sorting; errors are 400 with a text; a null extra_pnginfo breaks the list."""
     await client.run(picture(1))
-    await client.submit(slow(5.0))
+    await client.start(slow(5.0))
     await client.submit(picture(2))
     jobs = await client.get("/api/jobs?sort_order=asc")
     assert [job["status"] for job in jobs["jobs"]] == ["completed", "in_progress", "pending"]

@@ -28,7 +28,7 @@ async def test_lowest_number_runs_first_and_front_overtakes(client: Client) -> N
 async def test_queue_items_have_five_elements_and_no_secrets(client: Client) -> None:
     """Listings show number, id, prompt, extra_data and outputs; API keys are left out."""
     keys = {"api_key_comfy_org": "S1", "auth_token_comfy_org": "S2", "mine": 1}
-    prompt_id = await client.submit(slow(5.0), extra_data=keys)
+    prompt_id = await client.start(slow(5.0), extra_data=keys)
     await client.submit(picture())
     listed = await client.get("/queue")
     number, item_id, graph, extra_data, outputs = listed["queue_running"][0]
@@ -40,7 +40,7 @@ async def test_queue_items_have_five_elements_and_no_secrets(client: Client) -> 
 
 async def test_deleted_prompts_leave_no_trace(client: Client) -> None:
     """Only `status` tells of a deletion (twice for the last one); the running prompt can't be deleted."""
-    await client.submit(slow(5.0))
+    await client.start(slow(5.0))
     gone = await client.submit(picture())
     socket = await client.listen("B")
     assert await client.post("/queue", json={"delete": [gone, "unknown"]}) == (200, b"")
