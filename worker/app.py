@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from worker.comfyui.client import ComfyClient
 from worker.comfyui.process import engine
@@ -14,6 +15,7 @@ from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
 from worker.gateway.access import Access
+from worker.gateway.answers import webhook_body
 from worker.gateway.dialects import detect
 from worker.gateway.server import listen
 from worker.gateway.services import Services
@@ -22,6 +24,7 @@ from worker.inputs import Inputs
 from worker.journal import Journal
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
+from worker.observers.webhook import webhooks
 from worker.outputs import Outputs
 from worker.pipeline import Pipeline
 from worker.registry import Registry
@@ -78,18 +81,21 @@ async def build(
         fan_out = Observers([journal, JobLog(), replay, *observers])
         outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
         fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
+        places = await stack.enter_async_context(delivery(settings, outputs, storage))
         pipeline = Pipeline(
             engine=client,
             inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
             outputs=outputs,
-            delivery=await stack.enter_async_context(delivery(settings, outputs, storage)),
+            delivery=places,
             observers=fan_out,
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
         registry = Registry(pipeline, journal, settings)
+        services = Services(settings, registry, client, outputs, replay, access, places)
+        fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
-        url = await stack.enter_async_context(listen(Services(settings, registry, client, outputs, replay, access)))
+        url = await stack.enter_async_context(listen(services))
         yield App(settings, url, registry, client)
 
 

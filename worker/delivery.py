@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from worker.destination import PutUrls, S3Target
 from worker.errors import DeliveryFailed, OutputTooLargeForInline
 from worker.fetch.guard import Guard
+from worker.fetch.policy import Policy
+from worker.fetch.target import read_target
 from worker.formats import converted
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 from worker.outputs import Outputs
@@ -31,13 +33,17 @@ class Delivery:
     storage: Storage
     s3: S3
     guard: Guard
+    webhooks: Policy
+    """Where webhooks may go."""
     inline_max: int
     """Bytes."""
 
     def check(self, request: JobRequest) -> None:
-        """Before anything is queued. Raises TargetNotAllowed, UrlRefused."""
+        """Before anything is queued, by what the URLs alone say. Raises TargetNotAllowed, UrlRefused."""
         if request.target is not None:
             check_destination(self.guard.policy, request.target)
+        if request.webhook is not None:
+            self.webhooks.check(read_target(request.webhook.url))
 
     async def deliver(self, job: Job) -> None:
         """What is done stays done: a second delivery goes on with what the first has reached.
@@ -88,7 +94,8 @@ async def delivery(settings: Settings, outputs: Outputs, storage: Storage | None
         s3 = S3(KeyTemplate(settings.s3_key), Links(settings.s3_url_life_s, settings.s3_public_url))
         stack.callback(s3.close)
         bucket = s3.operators(_operators(settings)) if settings.s3_bucket else None
-        yield Delivery(outputs, storage or bucket or LocalStorage(), s3, guard, settings.inline_max * MIB)
+        webhooks = Policy.read(settings.fetch_allow, settings.fetch_ports)
+        yield Delivery(outputs, storage or bucket or LocalStorage(), s3, guard, webhooks, settings.inline_max * MIB)
 
 
 def _operators(settings: Settings) -> S3Target:

@@ -59,3 +59,6 @@ class Webhook:
     secret: SecretStr = field(default=NO_SECRET, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the client wants to get back with it."""
+    timeout_s: float | None = None
+    stock: bool = False
+    """Also signed as Vast's stock template does it, whose secrets are any text."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import orjson
 from aiohttp import web
 
+from worker.destination import Webhook
 from worker.errors import EngineUnavailable
 from worker.gateway.dialects import BY_NAME, Answer, Body, Dialect
 from worker.gateway.errors import status_of
 from worker.gateway.services import Services, base_url, json_response, services
-from worker.job import Job, Output, OutputMode
+from worker.job import Job, JobState, Output, OutputMode
 from worker.storage.inline import encode
 
 
@@ -25,7 +27,10 @@ async def final_body(found: Services, job: Job, base: str, dialect: Dialect | No
     """HTTP status and body of a job that has ended."""
     dialect = dialect or BY_NAME[job.request.dialect]
     if job.error is not None:
-        return status_of(job.error, found.settings.behind_vast), dialect.failed(job.id, job.error)
+        body = dialect.failed(job.id, job.error)
+        if job.state is JobState.DELIVERY_PENDING:  # the result is kept, and this opens it
+            body |= {"token": job.token, "url": job_url(found, job, base)}
+        return status_of(job.error, found.settings.behind_vast), body
     return 200, dialect.completed(await answer(found, job, base, job.outputs))
 
 
@@ -45,11 +50,17 @@ async def answer(found: Services, job: Job, base: str, outputs: tuple[Output, ..
 def pending_response(request: web.Request, job: Job, dialect: Dialect | None = None) -> web.Response:
     """202: the job goes on, and its token opens the result."""
     dialect = dialect or BY_NAME[job.request.dialect]
-    url = job_url(request, job)
+    url = job_url(services(request), job, base_url(request))
     return json_response(dialect.pending(job, url), 202, {"Location": url})
 
 
-def job_url(request: web.Request, job: Job) -> str:
+def job_url(found: Services, job: Job, base: str) -> str:
     """The job's own; behind Vast the worker's, which takes `POST /result`, `/cancel` and `/events`."""
-    base = base_url(request)
-    return base if services(request).settings.behind_vast else f"{base}/jobs/{job.id}"
+    return base if found.settings.behind_vast else f"{base}/jobs/{job.id}"
+
+
+async def webhook_body(found: Services, job: Job, webhook: Webhook) -> bytes:
+    """What the sync route would have answered, in the envelope of the dialect's webhooks."""
+    dialect = BY_NAME[job.request.dialect]
+    _, body = await final_body(found, job, job.request.base_url, dialect)
+    return orjson.dumps(dialect.event(job, webhook, body))

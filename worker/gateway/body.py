@@ -12,7 +12,7 @@ from aiohttp import BodyPartReader, web
 from worker.errors import ClientError, InvalidJson, UrlNeedsStorage
 from worker.gateway.dialects import detect
 from worker.gateway.errors import DIALECT, too_large
-from worker.gateway.services import services
+from worker.gateway.services import base_url, services
 from worker.inputs import check_name
 from worker.job import InputFile, JobRequest, OutputMode
 
@@ -32,11 +32,28 @@ async def read_job(request: web.Request) -> JobRequest:
     parsed = parse_object(body)
     dialect = request[DIALECT] = detect(parsed)
     job = dialect.read(parsed)
-    if job.output_mode is OutputMode.URL and services(request).settings.behind_vast:
-        raise UrlNeedsStorage("no client of Vast's can open this worker's URLs; ask for base64")
+    job = reachable(request, job)
     key = job.key or request.headers.get("Idempotency-Key")
     fingerprint = _fingerprint(body, files) if key else ""
-    return replace(job, inputs=(*job.inputs, *files), key=key, fingerprint=fingerprint)
+    files = (*job.inputs, *files)
+    return replace(job, inputs=files, key=key, fingerprint=fingerprint, base_url=base_url(request))
+
+
+def reachable(request: web.Request, job: JobRequest) -> JobRequest:
+    """With its outputs in a place where the client can have them.
+
+    Raises UrlNeedsStorage, TargetNotAllowed, UrlRefused.
+    """
+    found = services(request)
+    found.delivery.check(job)
+    outside = found.delivery.storage.outside
+    if job.output_mode is OutputMode.NONE and outside:
+        return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
+    if job.output_mode is OutputMode.URL and job.target is None and found.settings.behind_vast and not outside:
+        raise UrlNeedsStorage(
+            "no client of Vast's can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
+        )
+    return job
 
 
 def _fingerprint(body: bytes, files: tuple[InputFile, ...]) -> str:

@@ -8,7 +8,15 @@ import math
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.errors import BodyTooLarge, ClientError, InternalError, MethodNotAllowed, NotFound, WorkerError
+from worker.errors import (
+    BodyTooLarge,
+    ClientError,
+    DeliveryFailed,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    WorkerError,
+)
 from worker.gateway.dialects import NATIVE, Dialect
 from worker.gateway.services import json_response, services
 
@@ -43,8 +51,12 @@ def headers_of(error: WorkerError) -> dict[str, str]:
 
 
 def status_of(error: WorkerError, behind_vast: bool) -> int:
-    """Vast's client sends a 500 again without end, and our bug would come with it each time."""
-    return 422 if behind_vast and error.status == 500 else error.status
+    """Vast's client sends a 5xx again without end, to any worker.
+
+    Our bug would come with it each time; and what is only not delivered would be made again.
+    """
+    again = behind_vast and (error.status == 500 or isinstance(error, DeliveryFailed))
+    return 422 if again else error.status
 
 
 def _translated(request: web.Request, error: web.HTTPException) -> WorkerError:

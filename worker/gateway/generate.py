@@ -16,8 +16,12 @@ from worker.job import Job
 
 async def generate_sync(request: web.Request) -> web.Response:
     """`POST /generate/sync`: the result, or 202 when it takes longer than WORKER_SYNC_LIMIT."""
+    return await result_of(request, await accept(request))
+
+
+async def result_of(request: web.Request, job: Job) -> web.Response:
+    """Wait for it, but not longer than WORKER_SYNC_LIMIT."""
     found = services(request)
-    job = await accept(request)
     async with found.registry.waiting(job):
         try:
             async with asyncio.timeout(found.settings.sync_limit_s or None):

@@ -9,7 +9,10 @@ from aiohttp import hdrs, web
 
 from worker.errors import NotFound
 from worker.gateway.answers import job_response
+from worker.gateway.body import parse_object, reachable
 from worker.gateway.dialects import VAST
+from worker.gateway.dialects.native import read_wish
+from worker.gateway.generate import result_of
 from worker.gateway.services import json_response, services
 from worker.gateway.sse import stream_events
 from worker.job import Job, JobState
@@ -35,6 +38,15 @@ async def cancel_job(request: web.Request) -> web.Response:
     job = _job(request)
     cancelled = await services(request).registry.cancel(job)
     return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
+
+
+async def deliver_job(request: web.Request) -> web.Response:
+    """`POST /jobs/{id}/deliver`: deliver a kept result again, elsewhere or with other keys if the body says so."""
+    job = _job(request)
+    body = await request.read()
+    wish = read_wish(parse_object(body)) if body else None
+    services(request).registry.deliver(job, reachable(request, wish) if wish else None)
+    return await result_of(request, job)
 
 
 async def get_output(request: web.Request) -> web.StreamResponse:

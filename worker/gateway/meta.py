@@ -41,7 +41,9 @@ async def capabilities(request: web.Request) -> web.Response:
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
             "node_classes": len(catalog),
             "dialects": list(BY_NAME),
-            "output_formats": ["base64"] if settings.behind_vast else ["base64", "url"],
+            "output_formats": ["base64", "url"]
+            if found.delivery.storage.outside or not settings.behind_vast
+            else ["base64"],
             "limits": {
                 "body_mib": settings.max_body,
                 "jobs": settings.max_queue,

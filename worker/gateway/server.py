@@ -20,6 +20,7 @@ ROUTES = (
     web.delete("/jobs/{id}", jobs.cancel_job),
     web.get("/jobs/{id}/events", jobs.get_events),
     web.get("/jobs/{id}/outputs/{n}", jobs.get_output),
+    web.post("/jobs/{id}/deliver", jobs.deliver_job),
     web.get("/result/{id}", jobs.get_stock_result),
     web.post("/cancel/{id}", jobs.cancel_job),
     web.get("/queue-info", jobs.queue_info),

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from worker.comfyui.client import ComfyClient
+from worker.delivery import Delivery
 from worker.gateway.access import Access
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
@@ -24,6 +25,7 @@ class Services:
     outputs: Outputs
     replay: Replay
     access: Access
+    delivery: Delivery
 
 
 SERVICES = web.AppKey("services", Services)

@@ -58,7 +58,11 @@ async def describe(request: web.Request, event: Told) -> tuple[str, dict[str, An
     """Name and data of an event. `result` is what the sync route would have answered."""
     match event:
         case JobAccepted(job):
-            return "accepted", {"id": job.id, "token": job.token, "url": job_url(request, job)}
+            return "accepted", {
+                "id": job.id,
+                "token": job.token,
+                "url": job_url(services(request), job, base_url(request)),
+            }
         case OutputReady(job, output):
             found = await answer(services(request), job, base_url(request), (output,))
             return "output", native_output(found, output).model_dump(exclude_none=True)

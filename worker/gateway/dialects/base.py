@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from worker.comfyui.api import EngineInfo
+from worker.destination import Webhook
 from worker.errors import Detail, InvalidField, InvalidWorkflow, UnknownField, WorkerError
 from worker.graph.prompt import Prompt, PromptError, parse_prompt
 from worker.job import Job, JobRequest, JobState, Output
@@ -36,9 +38,18 @@ class Answer:
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
 
 
+def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
+    """The body of a webhook as Standard Webhooks suggests it: what happened, when, and the answer as data."""
+    when = datetime.fromtimestamp(job.created_at + job.elapsed_s, UTC)
+    return {"type": f"job.{job.state}", "timestamp": when.isoformat(), "data": answered}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it."""
+    """`failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
+
+    `event` makes a webhook's body of what the sync route would have answered.
+    """
 
     name: str
     matches: Callable[[Mapping[str, Any]], bool]
@@ -47,6 +58,7 @@ class Dialect:
     pending: Callable[[Job, str], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
+    event: Callable[[Job, Webhook, Body], Body] = standard_event
 
 
 def typed(model: type[Model], body: Mapping[str, Any]) -> Model:

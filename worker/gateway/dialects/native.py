@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from worker.errors import WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.gateway.dialects.destination import Destination, ImageFields, WebhookFields
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
 
-class NativeRequest(BaseModel):
+class NativeRequest(Destination):
     """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format: node id -> class_type, inputs.")
     inputs: dict[str, str] = Field(
         default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
     )
-    output_format: Literal["base64", "url"] = Field("base64", description="Outputs in the answer, or by URL.")
+    output: ImageFields | None = None
+    webhook: WebhookFields | None = None
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
 
 
 class NativeOutput(BaseModel):
-    """One output. `data` (base64), `url` and `text` exclude each other; sizes in bytes and pixels."""
+    """One output: `data` (base64), `url`, or both where a place of the client's own was named; or `text`.
+
+    Sizes are in bytes and pixels.
+    """
 
     index: int
     node_id: str
@@ -73,10 +76,23 @@ def read(body: Mapping[str, Any]) -> JobRequest:
         prompt=dict(prompt_of(request.workflow)),
         inputs=files,
         urls=urls,
-        output_mode=OutputMode(request.output_format),
+        output_mode=OutputMode(request.way),
         key=request.id,
         timeout_s=request.timeout_s,
+        image_format=request.output.wanted() if request.output else None,
+        target=request.target(),
+        own_target=request.target() is not None,
+        webhook=request.webhook.webhook() if request.webhook else None,
     )
+
+
+def read_wish(body: Mapping[str, Any]) -> JobRequest | None:
+    """What `POST /jobs/{id}/deliver` says of place and way; None where it says nothing."""
+    wish = typed(Destination, body)
+    if not wish.model_fields_set:
+        return None
+    target = wish.target()
+    return JobRequest(prompt={}, output_mode=OutputMode(wish.way), target=target, own_target=target is not None)
 
 
 def output(answer: Answer, item: Output) -> NativeOutput:

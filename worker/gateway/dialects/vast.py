@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.destination import Webhook
 from worker.errors import InvalidField, JobCancelled, NotSupported, WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.gateway.dialects.destination import ImageFields, S3Fields, StockS3, StockWebhook
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
 
@@ -19,8 +21,9 @@ class VastInput(BaseModel):
     workflow_json: dict[str, Any] = Field(default_factory=dict, description="The workflow in ComfyUI's API format.")
     modifier: str = ""
     modifications: dict[str, Any] = Field(default_factory=dict)
-    s3: dict[str, Any] | None = None
-    webhook: dict[str, Any] | None = None
+    s3: StockS3 | None = None
+    webhook: StockWebhook | None = None
+    output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
 
 
@@ -43,24 +46,21 @@ def read(body: Mapping[str, Any]) -> JobRequest:
         raise InvalidField("'workflow_json' and 'modifier' exclude each other")
     if not request.workflow_json and not request.modifier:
         raise InvalidField("either 'workflow_json' or 'modifier' is needed")
-    for name, given in (
-        ("modifier", request.modifier),
-        ("s3", _filled(request.s3)),
-        ("webhook", _filled(request.webhook)),
-    ):
-        if given:
-            raise NotSupported(f"{name!r} is not supported by this version of the worker")
+    if request.modifier:
+        raise NotSupported("'modifier' is not supported by this version of the worker")
+    given = request.s3.fields() if request.s3 else None
+    target = typed(S3Fields, given).target() if given else None
+    without_data = OutputMode.URL if target else OutputMode.NONE
     return JobRequest(
         prompt=dict(prompt_of(request.workflow_json)),
-        output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else OutputMode.NONE,
+        output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
+        image_format=request.output.wanted() if request.output else None,
+        target=target,
+        own_target=target is not None,
+        webhook=request.webhook.webhook() if request.webhook else None,
         dialect="vast",
         key=request.request_id or None,
     )
-
-
-def _filled(section: Mapping[str, Any] | None) -> bool:
-    """Stock clients send these sections with empty strings when they mean none."""
-    return any(section.get(key) for key in ("bucket_name", "access_key_id", "url")) if section else False
 
 
 def completed(answer: Answer) -> Body:
@@ -80,6 +80,8 @@ def _output(answer: Answer, output: Output) -> Body:
     }
     if output.index in answer.data:
         body |= {"data": answer.data[output.index], "mimetype": output.mime}
+    if url := answer.url(output):
+        body |= {"url": url}
     if output.text is not None:
         body |= {"text": output.text}
     return body
@@ -118,4 +120,10 @@ def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Bo
     }
 
 
-DIALECT = Dialect("vast", matches, read, completed, pending, failed, VastRequest)
+def event(job: Job, webhook: Webhook, answered: Body) -> Body:
+    """What the stock template posts to a webhook; where the job failed, our error beside it."""
+    names = ("id", "status", "message", "output", "timings", "error", "token", "url")
+    return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
+
+
+DIALECT = Dialect("vast", matches, read, completed, pending, failed, VastRequest, event)

@@ -1,0 +1,153 @@
+"""Tells a client's own server how its job ended: signed, again until it is heard, and in nobody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import hashlib
+import hmac
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from aiohttp import ClientError, hdrs
+from pydantic import SecretStr
+from standardwebhooks import Webhook as Signer
+
+from worker import __version__
+from worker.destination import Webhook
+from worker.errors import StartupError
+from worker.events import Event, JobFinished, JobForgotten
+from worker.fetch.errors import UrlRefused
+from worker.fetch.guard import Guard
+from worker.fetch.policy import Policy
+from worker.fetch.target import read_target
+from worker.job import Job
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""A body may be as large as an answer: no more than so many are in memory."""
+LONGER = 4
+LAST_WORDS_S = 5.0
+GONE = 410
+"""Standard Webhooks: the receiver wants no more of them."""
+
+Told = Callable[[Job, Webhook], Awaitable[bytes]]
+"""The body of a webhook, made anew for each try, so that nothing large is held while it waits."""
+
+
+class Webhooks:
+    """An observer. One message for a job's end, and another one if its result is delivered later."""
+
+    def __init__(self, settings: Settings, guard: Guard, told: Told) -> None:
+        self._settings = settings
+        self._guard = guard
+        self._told = told
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._sending: dict[str, asyncio.Task[None]] = {}
+
+    def notify(self, event: Event) -> None:
+        match event:
+            case JobFinished(job) if job.request.webhook is not None and not job.handed_back:
+                self._stop(job)  # what is older is not true any more
+                task = asyncio.create_task(self._send(job, job.request.webhook), name=f"webhook-{job.id}")
+                self._sending[job.folder] = task
+                task.add_done_callback(lambda done: self._sent(job, done))
+            case JobForgotten(job):
+                self._stop(job)
+
+    async def close(self) -> None:
+        """What can be told at once still is; the rest is given up."""
+        tasks = list(self._sending.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WORDS_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _stop(self, job: Job) -> None:
+        if task := self._sending.pop(job.folder, None):
+            task.cancel()
+
+    def _sent(self, job: Job, task: asyncio.Task[None]) -> None:
+        if self._sending.get(job.folder) is task:
+            del self._sending[job.folder]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the webhook of job %s failed in a way nobody expected", job.id, exc_info=error)
+
+    async def _send(self, job: Job, webhook: Webhook) -> None:
+        message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
+        for number in range(1, self._settings.webhook_tries + 1):
+            outcome = await self._tried(job, webhook, message_id)
+            if outcome in {"heard", "gone", "refused"}:
+                log.info("webhook of job %s: %s at try %d", job.id, outcome, number)
+                return
+            log.info("webhook of job %s: %s at try %d", job.id, outcome, number)
+            if number < self._settings.webhook_tries:
+                await asyncio.sleep(pause)
+                pause *= LONGER
+        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhook_tries)
+
+    async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> str:
+        """In words for the log, without the address, which may carry a secret."""
+        async with self._slots:
+            body = await self._told(job, webhook)
+            try:
+                async with asyncio.timeout(webhook.timeout_s or self._settings.webhook_timeout_s):
+                    status = await self._posted(webhook, message_id, body)
+            except UrlRefused:
+                return "refused"
+            except (ClientError, TimeoutError) as error:
+                return type(error).__name__
+        return "heard" if status < 300 else "gone" if status == GONE else str(status)
+
+    async def _posted(self, webhook: Webhook, message_id: str, body: bytes) -> int:
+        signed = await asyncio.to_thread(signatures, webhook, self._settings.webhook_secret, message_id, body)
+        headers = {
+            hdrs.CONTENT_TYPE: "application/json",
+            hdrs.USER_AGENT: f"comfy-worker/{__version__}",
+            **signed,
+        }
+        target = read_target(webhook.url)
+        async with self._guard.request(hdrs.METH_POST, target, headers, body) as answer:
+            return answer.status
+
+
+@asynccontextmanager
+async def webhooks(settings: Settings, told: Told) -> AsyncIterator[Webhooks]:
+    """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
+    try:
+        if secret := settings.webhook_secret.get_secret_value():
+            Signer(secret)
+    except (binascii.Error, ValueError):
+        raise StartupError("WORKER_WEBHOOK_SECRET has to be `whsec_` and base64") from None
+    async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
+        found = Webhooks(settings, guard, told)
+        try:
+            yield found
+        finally:
+            await found.close()
+
+
+def signatures(webhook: Webhook, operators: SecretStr, message_id: str, body: bytes) -> dict[str, str]:
+    """Headers after the Standard Webhooks scheme, and the stock template's where it is asked.
+
+    No signature without a secret: one with an empty key would look like a proof.
+    """
+    now = datetime.now(UTC)
+    headers = {"webhook-id": message_id, "webhook-timestamp": str(int(now.timestamp()))}
+    own = webhook.secret.get_secret_value()
+    secret = own or operators.get_secret_value()
+    if not secret:
+        return headers
+    # The stock template's secrets are any text; ours are base64, as the scheme wants them.
+    raw = webhook.stock and not secret.startswith("whsec_")
+    headers["webhook-signature"] = Signer(secret.encode() if raw else secret).sign(message_id, now, body.decode())
+    if webhook.stock:
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers["X-Webhook-Signature"] = f"sha256={digest}"
+    return headers
