@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -36,14 +36,14 @@ class Replay:
     """An observer; what it keeps of a job lives as long as the job's results."""
 
     def __init__(self) -> None:
-        self._tracks: dict[str, Track] = {}
+        self._tracks: defaultdict[str, Track] = defaultdict(Track)
 
     def notify(self, event: Event) -> None:
         if isinstance(event, JobForgotten):
             self._tracks.pop(event.job.folder, None)
         if isinstance(event, JobForgotten | JobSubmitted):
             return
-        track = self._tracks.setdefault(event.job.folder, Track())
+        track = self._tracks[event.job.folder]
         track.count += 1
         if isinstance(event, PreviewReady):
             track.preview = (track.count, event)
@@ -57,7 +57,7 @@ class Replay:
 
         Of a job from before a restart of this worker only what came since is known; numbers began anew.
         """
-        track = self._tracks.setdefault(job.folder, Track())
+        track = self._tracks[job.folder]
         after = after if after <= track.count else 0
         while True:
             changed = track.changed
