@@ -10,6 +10,9 @@ from functools import partial
 
 from worker.comfyui.client import ComfyClient
 from worker.comfyui.process import engine
+from worker.comfyui.recovery import Recovery
+from worker.comfyui.suspects import Suspects
+from worker.comfyui.watch import Watch
 from worker.delivery import delivery
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
@@ -40,6 +43,8 @@ class App:
     url: str
     registry: Registry
     engine: ComfyClient
+    engine_failed: asyncio.Future[str]
+    """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
     def admit(self, workload: float) -> None:
         """Raises WorkerBusy, Draining or EngineUnavailable where a job would not be accepted now."""
@@ -82,8 +87,10 @@ async def build(
         outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
         fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
         places = await stack.enter_async_context(delivery(settings, outputs, storage))
+        await stack.enter_async_context(Watch(client.api, client.link, running.keeper, settings).watching())
+        suspects = Suspects(settings.state / "suspects.json", settings.crash_memory_s)
         pipeline = Pipeline(
-            engine=client,
+            engine=Recovery(client, running.keeper, suspects),
             inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
             outputs=outputs,
             delivery=places,
@@ -96,7 +103,7 @@ async def build(
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client)
+        yield App(settings, url, registry, client, running.failed)
 
 
 __all__ = ["App", "build"]

@@ -180,6 +180,12 @@ class OutOfMemory(JobError):
     retryable_elsewhere = True
 
 
+class JobCrashesEngine(JobError):
+    """ComfyUI crashed or hung twice while this job ran: it is the job, and it would take down others too."""
+
+    code = "job_crashes_engine"
+
+
 class JobTimeout(JobError):
     """The job ran longer than its own `timeout_s`."""
 
@@ -241,10 +247,10 @@ class EngineUnavailable(WorkerUnavailable):
     code = "engine_unavailable"
 
 
-class EngineLostJob(WorkerUnavailable):
-    """ComfyUI forgot the job (it was restarted) as often as we were willing to send it again."""
+class GpuFailed(WorkerUnavailable):
+    """The GPU does not answer any more, or not this ComfyUI."""
 
-    code = "engine_lost_job"
+    code = "gpu_failed"
 
 
 class RemovedByOperator(WorkerUnavailable):

@@ -22,6 +22,7 @@ class Harvest:
         self._ready = ready
         self._seen: set[Report] = set()
         self._tasks: list[asyncio.Task[Output]] = []
+        self._abandoned: list[asyncio.Task[Output]] = []
 
     def node_finished(self, node_id: str, output: dict[str, object]) -> None:
         """Take what the node reports; previews wait for `finish`."""
@@ -31,6 +32,15 @@ class Harvest:
 
     def picture_sent(self, picture: Preview) -> None:
         self._start(self._outputs.keep(self._job, len(self._tasks), picture))
+
+    def begin_again(self) -> None:
+        """The run was lost and comes again from its beginning: what was taken of it is in the way."""
+        for task in self._tasks:
+            if not task.cancel() and not task.cancelled() and task.exception() is None:
+                self._outputs.path(self._job, task.result()).unlink(missing_ok=True)
+        self._abandoned += self._tasks
+        self._tasks = []
+        self._seen.clear()
 
     async def finish(self, reported: NodeOutputs) -> tuple[Output, ...]:
         """Take what was not heard of, and wait for all. Previews count only where nothing lasting was made.
@@ -49,7 +59,7 @@ class Harvest:
         """Stop what is still being taken."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._abandoned, return_exceptions=True)
 
     def _take(self, report: Report) -> None:
         if report not in self._seen:

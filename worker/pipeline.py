@@ -7,8 +7,8 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
-from worker.comfyui.client import ComfyClient
 from worker.comfyui.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
+from worker.comfyui.recovery import Recovery
 from worker.delivery import Delivery
 from worker.errors import DeliveryFailed, Draining, InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
 from worker.events import (
@@ -38,7 +38,7 @@ SENDS_ITS_PICTURE = "SaveImageWebsocket"
 class Pipeline:
     """`places` are the engine's: one for the job that runs, a few for prepared ones that wait behind it, in ComfyUI."""
 
-    engine: ComfyClient
+    engine: Recovery
     inputs: Inputs
     outputs: Outputs
     delivery: Delivery
@@ -114,9 +114,10 @@ class Pipeline:
         harvest = Harvest(self.outputs, job, lambda output: self.observers.notify(OutputReady(job, output)))
         try:
             reported = await self.engine.run(
+                job.request,
                 prompt,
                 lambda message: self._hear(job, prompt, harvest, message),
-                submitted=lambda prompt_id: self._submitted(job, prompt_id),
+                submitted=lambda prompt_id: self._submitted(job, harvest, prompt_id),
                 known_as=job.prompt_id,
             )
             return await harvest.finish(reported)
@@ -128,7 +129,10 @@ class Pipeline:
         self._enter(job, JobState.DELIVERING)
         await self.delivery.deliver(job)
 
-    def _submitted(self, job: Job, prompt_id: str) -> None:
+    def _submitted(self, job: Job, harvest: Harvest, prompt_id: str | None) -> None:
+        if job.state is JobState.GENERATING and prompt_id is not None:
+            harvest.begin_again()
+            self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.observers.notify(JobSubmitted(job))
 

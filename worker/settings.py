@@ -72,6 +72,21 @@ class Settings:
     )
     engine_start_s: float = setting("WORKER_ENGINE_START", 600.0, "how long ComfyUI may take to answer after its start")
     engine_lost_s: float = setting("WORKER_ENGINE_LOST", 120.0, "how long jobs wait for a ComfyUI that went away")
+    engine_silence_s: float = setting(
+        "WORKER_ENGINE_SILENCE", 30.0, "a ComfyUI that answers no request for this long is restarted"
+    )
+    engine_tries: int = setting(
+        "WORKER_ENGINE_TRIES", 5, "starts in a row without an answer from ComfyUI after which the worker gives up"
+    )
+    node_silence_s: float = setting(
+        "WORKER_NODE_SILENCE", 900.0, "how long a node may run without progress before it is stopped"
+    )
+    node_deadlines: str = setting(
+        "WORKER_NODE_DEADLINES", "", "other times for classes of nodes: `Class=seconds, Another=seconds`"
+    )
+    crash_memory_s: float = setting(
+        "WORKER_CRASH_MEMORY", 3600.0, "how long a job that crashed ComfyUI twice is refused"
+    )
     silence_s: float = setting(
         "WORKER_SILENCE", 5.0, "after this long without an event a job's place is asked over HTTP"
     )

@@ -58,6 +58,16 @@ class Whereabouts:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLook:
+    """What runs: its id, the classes of its nodes by node id, and the client that hears its frames. How many wait."""
+
+    running: str | None
+    classes: Mapping[str, str]
+    client_id: str
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What `/system_stats` says of the engine. `embedded` is true for the engine without a GPU."""
 
@@ -120,6 +130,33 @@ class ComfyApi:
                 return Whereabouts(place, {}, engine_idle=not running)
         entry = (await self._get(f"/history/{prompt_id}")).get(prompt_id)
         return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry or {}, engine_idle=not running)
+
+    async def look(self, timeout_s: float) -> QueueLook | None:
+        """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            queue = await self._get("/queue", timeout)
+        except EngineUnavailable as error:
+            if isinstance(error.__cause__, aiohttp.ClientConnectorError):
+                return None
+            raise
+        pending = len(queue["queue_pending"])
+        for _, prompt_id, prompt, extra_data, *_ in queue["queue_running"]:
+            classes = {node_id: node["class_type"] for node_id, node in prompt.items()}
+            return QueueLook(prompt_id, classes, extra_data.get("client_id", ""), pending)
+        return QueueLook(None, {}, "", pending)
+
+    async def free(self) -> None:
+        """Let go of models and cached results; done between two jobs."""
+        await self._post("/free", {"unload_models": True, "free_memory": True})
+
+    async def gpu_answers(self) -> bool:
+        """False where ComfyUI can't look at its GPU any more: after an illegal access every call raises, for ever."""
+        try:
+            async with self._session.get(self.base_url + "/system_stats", timeout=QUICK) as answer:
+                return answer.status != 500
+        except (aiohttp.ClientError, TimeoutError):
+            return True
 
     async def upload(self, folder: str, name: str, data: bytes | BinaryIO) -> str:
         """Store an input file; returns the name that nodes must use (ComfyUI may choose another)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -15,8 +14,8 @@ import aiohttp
 
 from worker.comfyui.api import ComfyApi, EngineInfo, PromptRefusedError
 from worker.comfyui.link import Link
-from worker.comfyui.run import EngineForgotError, Hear, Outputs, Run
-from worker.errors import Detail, EngineLostJob, EngineUnavailable, InvalidWorkflow
+from worker.comfyui.run import Hear, Outputs, Run
+from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
 from worker.graph.catalog import Catalog
 from worker.graph.explain import explain
 from worker.graph.prompt import Prompt
@@ -24,11 +23,8 @@ from worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Submitted = Callable[[str], None]
-"""Told the id of a prompt just before it is posted."""
-
-SUBMISSIONS = 2
-"""How often a prompt is sent before a restart of ComfyUI counts against the job."""
+Submitted = Callable[[str | None], None]
+"""Told the id of a prompt just before it is posted, and None once it was taken out again."""
 
 
 class ComfyClient:
@@ -71,33 +67,16 @@ class ComfyClient:
             self._catalog = await self.api.catalog()
         return self._catalog
 
-    async def run(
-        self, prompt: Prompt, hear: Hear, *, submitted: Submitted = lambda _: None, known_as: str | None = None
+    async def follow(
+        self, prompt: Prompt, hear: Hear, prompt_id: str, *, submitted: Submitted = lambda _: None, known: bool = False
     ) -> Outputs:
-        """Run a prompt to its end and return what its nodes reported.
+        """Send a prompt once, unless it is `known` to ComfyUI already, and follow it to its end.
 
-        Cancel the task to take the prompt out of ComfyUI, wherever it stands. A prompt that a restart of ComfyUI
-        swallowed is sent once more, under a new id; `submitted` is told each. One that an earlier life of this
-        worker has submitted is `known_as` that id, and sent only if ComfyUI has forgotten it.
-        Raises what `Run.follow` raises, InvalidWorkflow and EngineLostJob.
+        Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
+        Raises what `Run.follow` raises, and InvalidWorkflow.
         """
-        if known_as:
-            with suppress(EngineForgotError):
-                return await self._follow(prompt, hear, known_as, submitted=None)
-        for _ in range(SUBMISSIONS):
-            # Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
-            try:
-                return await self._follow(prompt, hear, str(uuid.uuid4()), submitted)
-            except EngineForgotError:
-                log.warning("ComfyUI was restarted and lost a prompt; sending it again")
-        raise EngineLostJob("ComfyUI was restarted twice while it had the job")
-
-    async def _follow(self, prompt: Prompt, hear: Hear, prompt_id: str, submitted: Submitted | None) -> Outputs:
         settings = self._settings
-        try:
-            await self.link.opened(settings.engine_lost_s)
-        except TimeoutError:
-            raise EngineUnavailable("ComfyUI can't be reached") from None
+        await self._reachable()
         with self.link.mailbox(prompt_id) as mailbox:
             run = Run(
                 prompt_id=prompt_id,
@@ -109,19 +88,38 @@ class ComfyClient:
                 lost_s=settings.engine_lost_s,
                 hear=hear,
                 submitted_at=time.monotonic(),
-                deaf=submitted is None,
+                deaf=known,
             )
             try:
-                if submitted is not None:
+                if not known:
                     submitted(prompt_id)
-                    await self._submit(prompt, prompt_id, mailbox.client_id)
+                    run.taken = await self._taken(prompt, prompt_id, mailbox.client_id)
+                    run.deaf = not run.taken
                 return await run.follow()
-            except (asyncio.CancelledError, PromptRefusedError, EngineUnavailable) as error:
-                # A prompt accepted in part, or one that nobody will follow any more, must not reach the GPU.
+            except PromptRefusedError as error:
+                # Accepted in part, maybe.
                 await self._cancel(prompt_id)
-                if isinstance(error, PromptRefusedError):
-                    raise await self._explained(error, prompt) from None
+                raise await self._explained(error, prompt) from None
+            except (asyncio.CancelledError, EngineUnavailable):
+                # A prompt that nobody will follow any more must not reach the GPU.
+                await self._cancel(prompt_id)
+                submitted(None)
                 raise
+
+    async def _reachable(self) -> None:
+        try:
+            await self.link.opened(self._settings.engine_lost_s)
+        except TimeoutError:
+            raise EngineUnavailable("ComfyUI can't be reached") from None
+
+    async def _taken(self, prompt: Prompt, prompt_id: str, client_id: str) -> bool:
+        """False where ComfyUI did not answer: whether it has the prompt all the same has to be asked."""
+        try:
+            await self._submit(prompt, prompt_id, client_id)
+        except EngineUnavailable:
+            log.warning("ComfyUI did not answer the submission of a prompt")
+            return False
+        return True
 
     async def _submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
         """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""

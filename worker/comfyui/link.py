@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -30,12 +30,28 @@ class LinkLost:
     """The socket that a run was submitted under is gone: the rest of its frames will never come."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """The prompt makes no progress and is being stopped: its end is none that somebody asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSick:
+    """This ComfyUI runs nothing any more, and nobody here can restart it."""
+
+    why: str
+
+
+Note = LinkLost | Hung | EngineSick
+"""What is not said by ComfyUI, but about it."""
+
+
 @dataclass(slots=True)
 class Mailbox:
-    """What one prompt hears: its own frames, every `Status`, and the loss of the socket."""
+    """What one prompt hears: its own frames, every `Status`, and notes."""
 
     client_id: str
-    messages: asyncio.Queue[RunMessage | Status | LinkLost] = field(default_factory=asyncio.Queue)
+    messages: asyncio.Queue[RunMessage | Status | Note] = field(default_factory=asyncio.Queue)
 
 
 class Link:
@@ -53,6 +69,8 @@ class Link:
         self._client_id = ""
         self._open = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.overheard: Callable[[RunMessage], None] = lambda _: None
+        """Hears the frames of every prompt, also of those without a mailbox."""
         self.heard_at = 0.0
         """When the last frame of any kind came, on the monotonic clock."""
 
@@ -67,6 +85,11 @@ class Link:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+
+    @property
+    def client_id(self) -> str:
+        """Of the socket that is open, or was: the frames of prompts submitted under another one are lost."""
+        return self._client_id
 
     @property
     def connected(self) -> bool:
@@ -126,16 +149,25 @@ class Link:
         if isinstance(message, Status):
             for mailbox in self._mailboxes.values():
                 mailbox.messages.put_nowait(message)
-        elif message.prompt_id in self._mailboxes:
+            return
+        self.overheard(message)
+        if message.prompt_id in self._mailboxes:
             self._mailboxes[message.prompt_id].messages.put_nowait(message)
+
+    def tell(self, prompt_id: str, note: Note) -> None:
+        if mailbox := self._mailboxes.get(prompt_id):
+            mailbox.messages.put_nowait(note)
+
+    def tell_all(self, note: Note) -> None:
+        for mailbox in self._mailboxes.values():
+            mailbox.messages.put_nowait(note)
 
     def _lose(self) -> None:
         if self.connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._mailboxes))
         self._open.clear()
         self._socket = None
-        for mailbox in self._mailboxes.values():
-            mailbox.messages.put_nowait(LinkLost())
+        self.tell_all(LinkLost())
 
 
 def _read(frame: aiohttp.WSMessage) -> Message | None:

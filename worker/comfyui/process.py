@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shlex
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.comfyui.gpu import PROBE
+from worker.comfyui.keeper import Command, Keeper
 from worker.errors import StartupError
 from worker.settings import Settings
 
-log = logging.getLogger(__name__)
-
 EMBEDDED = "embedded"
 HOST = "127.0.0.1"
-RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-STEADY_S = 60.0
-"""An engine that lived this long starts its back-off anew."""
-STOP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
-    """Where an engine is, and its folders where this process can reach them."""
+    """Where an engine is, its folders where this process can reach them, and who can restart it, if anybody here."""
 
     url: str
     input_folder: Path | None
     output_folder: Path | None
+    failed: asyncio.Future[str]
+    """Gets a sentence once there is no hope that it comes back."""
+    keeper: Keeper | None = None
 
 
 @asynccontextmanager
@@ -41,24 +39,37 @@ async def engine(settings: Settings) -> AsyncIterator[RunningEngine]:
     Raises StartupError. Does not wait until it answers: `Link` does.
     """
     if settings.comfyui.startswith(("http://", "https://")):
-        yield RunningEngine(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output)
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        yield RunningEngine(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output, never)
         return
-    port = free_port()
     base = settings.state / "engine" if settings.comfyui == EMBEDDED else Path(settings.comfyui)
-    command = embedded_command(base, port) if settings.comfyui == EMBEDDED else comfyui_command(base, port)
-    logs = settings.state / "engine.log"
     settings.state.mkdir(parents=True, exist_ok=True)
-    keeping = asyncio.create_task(keep_running([*command, *shlex.split(settings.comfyui_args)], logs), name="engine")
+    keeper = Keeper(command(settings, base), settings)
+    keeping = asyncio.create_task(keeper.keep(), name="engine")
     try:
         yield RunningEngine(
-            f"http://{HOST}:{port}",
+            keeper.url,
             settings.comfyui_input or base / "input",
             settings.comfyui_output or base / "output",
+            keeper.failed,
+            keeper,
         )
     finally:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+
+
+def command(settings: Settings, base: Path) -> Command:
+    """Raises StartupError."""
+    port = free_port()
+    logs = settings.state / "engine.log"
+    more = shlex.split(settings.comfyui_args)
+    url = f"http://{HOST}:{port}"
+    if settings.comfyui == EMBEDDED:
+        return Command([*embedded_command(base, port), *more], url, logs)
+    arguments = comfyui_command(base, port)
+    return Command([*arguments, *more], url, logs, probe=[arguments[0], "-c", PROBE])
 
 
 def embedded_command(base: Path, port: int) -> list[str]:
@@ -72,42 +83,6 @@ def comfyui_command(folder: Path, port: int) -> list[str]:
     environments = (folder / name / "bin" / "python" for name in (".venv", "venv"))
     python = next((str(path) for path in environments if path.exists()), "python3")
     return [python, str(folder / "main.py"), "--listen", HOST, "--port", str(port)]
-
-
-async def keep_running(command: Sequence[str], logs: Path) -> None:
-    """Start the process, start it again whenever it ends, with growing pauses; stop it when cancelled."""
-    failures = 0
-    loop = asyncio.get_running_loop()
-    while True:
-        started = loop.time()
-        code = await _run(command, logs)
-        failures = 0 if loop.time() - started > STEADY_S else failures + 1
-        pause = RESTART_S[min(failures, len(RESTART_S)) - 1] if failures else RESTART_S[0]
-        log.error("the engine ended with code %s; starting it again in %g s (its log: %s)", code, pause, logs)
-        await asyncio.sleep(pause)
-
-
-async def _run(command: Sequence[str], logs: Path) -> int:
-    with logs.open("ab") as sink:
-        # A session of its own: Ctrl-C is for the worker, which then stops the engine in order.
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-        )
-    try:
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            await _stop(process)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def free_port() -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from worker.comfyui.api import ComfyApi, Place, Whereabouts
-from worker.comfyui.link import Link, LinkLost, Mailbox
+from worker.comfyui.link import EngineSick, Hung, Link, LinkLost, Mailbox, Note
 from worker.comfyui.messages import (
     Executed,
     Executing,
@@ -27,12 +29,26 @@ Outputs = dict[str, dict[str, Any]]
 DEAF_POLL_S = 1.0
 """How often a run without events asks, when no `Status` of another job wakes it sooner."""
 UNREACHABLE_RETRY_S = 0.5
-STALLED_ASKS = 3
-"""A prompt that waits while nothing runs, seen this often in a row: ComfyUI's worker thread is dead."""
+MEMORY_ERRORS = frozenset({"OutOfMemoryError", "MemoryError", "AcceleratorError"})
+"""The last is torch's for any error of the GPU; of those that leave it working, running out of memory is the one."""
+ABSENT_S = 2.0
+"""How long a prompt may be in neither queue nor history before it counts as forgotten: a history may be late."""
+
+
+class Loss(StrEnum):
+    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running."""
+
+    UNTAKEN = "untaken"
+    WAITING = "waiting"
+    RUNNING = "running"
 
 
 class EngineForgotError(Exception):
-    """ComfyUI was restarted and knows nothing of the prompt any more."""
+    """ComfyUI was restarted, or stopped the prompt because it hung, and knows nothing of it any more."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.value)
+        self.loss = loss
 
 
 @dataclass(slots=True)
@@ -55,7 +71,10 @@ class Run:
     hear: Hear
     submitted_at: float
     deaf: bool = False
-    stalled: int = 0
+    taken: bool = True
+    started: bool = False
+    hung: bool = False
+    absent_since: float | None = None
 
     async def follow(self) -> Outputs:
         """Returns the outputs.
@@ -74,23 +93,33 @@ class Run:
             else:
                 self._take(message, outputs)
 
-    def _take(self, message: RunMessage | Status | LinkLost, outputs: Outputs) -> None:
+    def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
         match message:
             case ExecutionError():
                 raise failure(message, self.prompt)
             case ExecutionInterrupted():
-                raise RemovedByOperator("the job was interrupted inside ComfyUI")
+                raise self._interrupted()
             case LinkLost():
                 self.deaf = True
+            case Hung():
+                self.hung = True
+            case EngineSick(why=why):
+                raise EngineUnavailable(why)
             case Status():
                 pass
             case Executed(node=node, output=output):
                 outputs[node] = dict(output)
                 self.hear(message)
             case _:
+                self.started = True
                 self.hear(message)
 
-    async def _next(self) -> RunMessage | Status | LinkLost | None:
+    def _interrupted(self) -> Exception:
+        if self.hung:
+            return EngineForgotError(Loss.RUNNING)
+        return RemovedByOperator("the job was interrupted inside ComfyUI")
+
+    async def _next(self) -> RunMessage | Status | Note | None:
         """The next thing heard, or None after a silence."""
         try:
             async with asyncio.timeout(DEAF_POLL_S if self.deaf else self.silence_s):
@@ -104,16 +133,27 @@ class Run:
         if there.place is Place.ENDED:
             return await self._end_unheard(there)
         if there.place is Place.ABSENT:
-            if self.deaf:
-                raise EngineForgotError(self.prompt_id)
-            raise RemovedByOperator("the job was deleted from ComfyUI's queue")
-        self.stalled = self.stalled + 1 if there.place is Place.PENDING and there.engine_idle else 0
-        if self.stalled >= STALLED_ASKS:
-            raise EngineUnavailable("ComfyUI accepts prompts but runs none; it has to be restarted")
+            self._absent()
+            return None
+        self.absent_since = None
+        self.taken = True
+        self.started |= there.place is Place.RUNNING
         if not self.deaf and self.link.heard_at < self.submitted_at:
             # Even the broadcast of our own submission did not arrive.
             await self.link.reopen(self.mailbox.client_id)
         return None
+
+    def _absent(self) -> None:
+        if not self.deaf:
+            raise RemovedByOperator("the job was deleted from ComfyUI's queue")
+        now = time.monotonic()
+        self.absent_since = self.absent_since or now
+        if now - self.absent_since >= ABSENT_S:
+            raise EngineForgotError(self.loss)
+
+    @property
+    def loss(self) -> Loss:
+        return Loss.RUNNING if self.started else Loss.WAITING if self.taken else Loss.UNTAKEN
 
     async def _end_unheard(self, there: Whereabouts) -> Outputs | None:
         if not self.deaf:
@@ -124,7 +164,7 @@ class Run:
         if (error := there.error) is not None:
             raise failure(error, self.prompt)
         if there.interrupted:
-            raise RemovedByOperator("the job was interrupted inside ComfyUI")
+            raise self._interrupted()
         return there.outputs
 
     async def _locate(self) -> Whereabouts:
@@ -146,5 +186,5 @@ def failure(error: ExecutionError, prompt: Prompt) -> WorkerError:
     text = f"{kind}: {error.exception_message[:1000]}"
     name = title(prompt, error.node_id) if error.node_id in prompt else None
     detail = Detail(text, error.node_id, name, error.node_type)
-    failed = OutOfMemory if kind in {"OutOfMemoryError", "MemoryError"} else NodeFailed
+    failed = OutOfMemory if kind in MEMORY_ERRORS else NodeFailed
     return failed(f"node {error.node_id} ({error.node_type}) raised {text}", [detail])

@@ -1,0 +1,202 @@
+"""Is the engine well? It answers, something runs while something waits, and what runs makes progress."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from worker.comfyui.api import ComfyApi, QueueLook
+from worker.comfyui.keeper import Keeper
+from worker.comfyui.link import EngineSick, Hung, Link
+from worker.comfyui.messages import Executing, RunMessage
+from worker.errors import EngineUnavailable, StartupError
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STALLED_LOOKS = 3
+"""Something waits while nothing runs, seen this often in a row: ComfyUI's worker thread is dead."""
+LEARNED_FACTOR = 3.0
+"""A class of nodes may take so many times the longest silence that it was seen to end."""
+STOP_GRACE_S = 10.0
+"""How long a node that was asked to stop may take before ComfyUI is restarted; it notices between two steps only."""
+
+
+class Trouble(StrEnum):
+    """Deaf: no answer. Stalled: it runs nothing. Stuck: a node without progress. Lost: one that can't be stopped."""
+
+    DEAF = "it does not answer"
+    STALLED = "it accepts prompts but runs none"
+    STUCK = "a node makes no progress"
+    LOST = "a node makes no progress and can't be stopped"
+
+
+@dataclass(slots=True)
+class Patience:
+    """How many seconds a node may be silent: as declared for its class, or the default, or longer where it was seen."""
+
+    default_s: float
+    job_s: float
+    """For a prompt whose frames this worker can't hear: nothing but its end tells that it lives."""
+    declared: Mapping[str, float] = field(default_factory=dict)
+    seen: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Patience:
+        """Raises StartupError for a deadline that is none."""
+        declared = {}
+        for part in filter(None, map(str.strip, settings.node_deadlines.split(","))):
+            name, _, seconds = part.partition("=")
+            try:
+                declared[name.strip()] = float(seconds)
+            except ValueError:
+                raise StartupError(f"WORKER_NODE_DEADLINES: {part!r} is not Class=seconds") from None
+        return cls(settings.node_silence_s, settings.job_timeout_s, declared)
+
+    def with_class(self, name: str) -> float:
+        if name in self.declared:
+            return self.declared[name]
+        return max(self.default_s, LEARNED_FACTOR * self.seen.get(name, 0.0))
+
+    def learn(self, name: str, silence_s: float) -> None:
+        self.seen[name] = max(silence_s, self.seen.get(name, 0.0))
+
+
+@dataclass(slots=True)
+class Running:
+    """What ComfyUI runs, and when it last gave a sign of life."""
+
+    prompt_id: str
+    heard_at: float
+    node: str | None = None
+    classes: Mapping[str, str] = field(default_factory=dict)
+    audible: bool = True
+    stop_asked_at: float | None = None
+
+    def patience_s(self, patience: Patience) -> float:
+        """Between two nodes, and in one that another expanded into, the most patient class of the prompt counts."""
+        if not self.audible:
+            return patience.job_s
+        if self.node is not None and self.node in self.classes:
+            return patience.with_class(self.classes[self.node])
+        return max(map(patience.with_class, self.classes.values()), default=patience.default_s)
+
+
+@dataclass(slots=True)
+class Sight:
+    """What is known of an engine. All times are of the monotonic clock."""
+
+    answered_at: float
+    running: Running | None = None
+    stalled_looks: int = 0
+
+    def hear(self, message: RunMessage, patience: Patience, now: float) -> None:
+        """Any frame of a prompt is progress of it."""
+        if isinstance(message, Executing) and message.node is None:
+            self.running = None
+            return
+        running = self.running
+        if running is None or running.prompt_id != message.prompt_id:
+            running = self.running = Running(message.prompt_id, now)
+        elif name := running.classes.get(running.node or ""):
+            patience.learn(name, now - running.heard_at)
+        running.heard_at = self.answered_at = now
+        if isinstance(message, Executing):
+            running.node = message.node
+
+    def see(self, look: QueueLook | None, client_id: str, now: float) -> None:
+        """`look` is None where nobody listens: the process has ended or is starting, and its keeper knows."""
+        self.answered_at = now
+        if look is None or look.running is None:
+            self.running = None
+        else:
+            if self.running is None or self.running.prompt_id != look.running:
+                self.running = Running(look.running, now)
+            self.running.classes = look.classes
+            self.running.audible = look.client_id == client_id
+        self.stalled_looks = self.stalled_looks + 1 if look and look.pending and look.running is None else 0
+
+
+def trouble(sight: Sight, patience: Patience, silence_s: float, now: float) -> Trouble | None:
+    """What is wrong, if anything."""
+    if now - sight.answered_at >= silence_s:
+        return Trouble.DEAF
+    if sight.stalled_looks >= STALLED_LOOKS:
+        return Trouble.STALLED
+    running = sight.running
+    if running is None:
+        return None
+    if running.stop_asked_at is not None:
+        return Trouble.LOST if now - running.stop_asked_at >= STOP_GRACE_S else None
+    return Trouble.STUCK if now - running.heard_at >= running.patience_s(patience) else None
+
+
+class Watch:
+    """Looks at one engine for as long as the worker lives; `keeper` is None where nobody here can restart it."""
+
+    def __init__(self, api: ComfyApi, link: Link, keeper: Keeper | None, settings: Settings) -> None:
+        self._api = api
+        self._link = link
+        self._keeper = keeper
+        self._silence_s = settings.engine_silence_s
+        self._patience = Patience.of(settings)
+        self._period_s = min(settings.silence_s, settings.engine_silence_s / 3, settings.node_silence_s / 3)
+        self._sight = Sight(time.monotonic())
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        self._link.overheard = lambda message: self._sight.hear(message, self._patience, time.monotonic())
+        task = asyncio.create_task(self._watch(), name="engine-watch")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            running = self._sight.running
+            if running is None or time.monotonic() - running.heard_at >= self._period_s:
+                await self._look()
+            found = trouble(self._sight, self._patience, self._silence_s, time.monotonic())
+            if found is not None:
+                await self._act(found)
+
+    async def _look(self) -> None:
+        with suppress(EngineUnavailable):
+            look = await self._api.look(self._silence_s / 3)
+            self._sight.see(look, self._link.client_id, time.monotonic())
+
+    async def _act(self, found: Trouble) -> None:
+        running = self._sight.running
+        if found is Trouble.STUCK and running is not None:
+            await self._stop(running)
+        elif self._keeper is not None:
+            self._keeper.restart(f"{found} ({self._where()})" if running else found)
+            self._sight = Sight(time.monotonic())
+        else:
+            log.error("ComfyUI has to be restarted: %s", found)
+            if found is not Trouble.DEAF:  # that one may pass, and every job has its own patience with it
+                self._link.tell_all(EngineSick(f"ComfyUI has to be restarted: {found}"))
+            self._sight = Sight(time.monotonic())
+
+    async def _stop(self, running: Running) -> None:
+        """Tell its job first: this interruption is none that somebody asked for."""
+        log.error("stopping a prompt: %s (%s)", Trouble.STUCK, self._where())
+        running.stop_asked_at = time.monotonic()
+        self._link.tell(running.prompt_id, Hung())
+        with suppress(EngineUnavailable):
+            await self._api.cancel(running.prompt_id)
+
+    def _where(self) -> str:
+        running = self._sight.running
+        if running is None or running.node is None:
+            return "no node"
+        return f"node {running.node}, {running.classes.get(running.node, 'of another node')}"
