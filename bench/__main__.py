@@ -52,7 +52,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> Run:
         findings = []
         async for finding in bench.findings():
             findings.append(finding)
-            print(_line(finding), flush=True)  # noqa: T201 - whoever waits wants to see something
+            print(_line(finding), flush=True)
         standings = await bench.standings(options.peer) if options.peer else []
     facts = [
         *machine.facts(),

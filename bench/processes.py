@@ -73,6 +73,7 @@ def worker_env(engine: Engine, folder: Path, port: int) -> dict[str, str]:
         "WORKER_COMFYUI": engine.url,
         "WORKER_GATEWAY_PORT": str(port),
         "WORKER_STATE": str(folder / "state"),
+        "WORKER_INPUT_FOLDERS": "input",
         **shared,
     }
 

@@ -68,7 +68,7 @@ def big_latent(mebibytes: int) -> Prompt:
 async def upload_noise(url: str, side: int) -> str:
     """Give the ComfyUI at `url` a square picture of noise; returns the name that `noise` takes."""
     name = f"bench-noise-{side}.png"
-    pixels = random.Random(side).randbytes(side * side * 3)  # noqa: S311 - the same picture on every run
+    pixels = random.Random(side).randbytes(side * side * 3)
     file = io.BytesIO()
     Image.frombytes("RGB", (side, side), pixels).save(file, "PNG", compress_level=1)
     form = aiohttp.FormData()

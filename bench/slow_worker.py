@@ -19,6 +19,8 @@ DELIVERY_S = 1.0
 class SlowStorage:
     """Local storage at the end of a slow line."""
 
+    outside = LocalStorage.outside
+
     def __init__(self) -> None:
         self._storage = LocalStorage()
 
