@@ -18,8 +18,6 @@ from worker.fetch.redirects import get
 from worker.fetch.target import Target, refused
 
 MIB = 1024 * 1024
-PAUSES_S = (0.1, 0.5, 2.0)
-"""After one failure in a row, two, three."""
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 CURES = {
     401: "use a signed URL, or ask the operator for credentials for that host (WORKER_FETCH_AUTH)",
@@ -32,11 +30,15 @@ RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`size` in bytes, times in seconds: for all of it, and without a byte."""
+    """`size` in bytes, times in seconds: for all of it, and without a byte.
+
+    `pauses_s` come after one failure in a row, two, three; one more is the end.
+    """
 
     size: int
     total_s: float
     idle_s: float
+    pauses_s: tuple[float, ...] = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,9 @@ class Download:
                 return await self._try(known)
             except _Broken as error:
                 failures = 1 if self._partial.size > before else failures + 1
-                if failures > len(PAUSES_S):
+                if failures > len(self._limits.pauses_s):
                     raise self._failed(str(error)) from None
-            await asyncio.sleep(PAUSES_S[failures - 1])
+            await asyncio.sleep(self._limits.pauses_s[failures - 1])
 
     async def _try(self, known: Version) -> bool:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfy-worker"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from worker.fetch.target import INVISIBLE, Target, read_target, refused
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_HOPS = 5
+ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 
 
 @asynccontextmanager
@@ -42,10 +44,16 @@ def next_target(target: Target, location: str) -> Target:
     """Where a redirect leads. Raises UrlRefused, also where it gives up encryption."""
     if INVISIBLE.search(location) or "\\" in location:
         raise refused("the URL redirects to one that can't be read", "use the URL that it leads to")
-    try:
-        following = read_target(str(target.url.join(URL(location, encoded=location.isascii()))))
-    except ValueError:
-        raise refused("the URL redirects to one that can't be read", "use the URL that it leads to") from None
+    following = read_target(_absolute(target, location))
     if target.encrypted and not following.encrypted:
         raise refused("the URL redirects from https to http", "use a URL that stays encrypted")
     return following
+
+
+def _absolute(target: Target, location: str) -> str:
+    """What has a scheme, or a host, is taken as it stands: joining would repair what is to be refused."""
+    if ABSOLUTE.match(location):
+        return location
+    if location.startswith("//"):
+        return f"{target.scheme}:{location}"
+    return str(target.url.join(URL(location, encoded=location.isascii())))
