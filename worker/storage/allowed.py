@@ -23,7 +23,8 @@ def storage_policy(allowed_hosts: str) -> Policy:
 def check_url(policy: Policy, url: str) -> Target:
     """Raises UrlRefused or TargetNotAllowed, for what the URL alone says."""
     target = read_target(url)
-    if not policy.opens(target):
+    # A pattern without a port stands for the usual ones.
+    if not any(pattern.matches(target) and (pattern.port or target.port in policy.ports) for pattern in policy.opened):
         raise TargetNotAllowed(
             f"outputs may not be sent to {target.host}:{target.port}: WORKER_S3_ALLOWED_HOSTS does not name it"
         )

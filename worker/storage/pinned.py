@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -18,6 +19,13 @@ from worker.storage.allowed import check_url
 
 CONNECT_S, READ_S = 10.0, 60.0
 
+Resolve = Callable[[str, int], list[str]]
+"""Every address of a host. Raises OSError."""
+
+
+def look_up(host: str, port: int) -> list[str]:
+    return [str(place[0]) for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
 
 class PinnedSender:
     """A handler of botocore's public event `before-send`, which may answer a request in botocore's place.
@@ -25,8 +33,9 @@ class PinnedSender:
     No proxies and no redirects. TLS is checked against the name, the connection goes to the address.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, resolve: Resolve = look_up) -> None:
         self._policy = policy
+        self._resolve = resolve
         self._pools: dict[tuple[str, str, int], urllib3.HTTPConnectionPool] = {}
 
     def __call__(self, request: AWSPreparedRequest, **_event: object) -> AWSResponse:
@@ -59,10 +68,9 @@ class PinnedSender:
 
     def _address(self, target: Target, url: str) -> str:
         try:
-            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            addresses = self._resolve(target.host, target.port)
         except OSError as error:
             raise EndpointConnectionError(endpoint_url=url, error=error) from error
-        addresses = [str(place[0]) for *_, place in found]
         self._policy.check_answer(target.host, target.port, [ip_address(address) for address in addresses])
         return addresses[0]
 

@@ -57,7 +57,9 @@ class S3:
         return Bucket(target, self._keys, self._links, self._threads)
 
     def clients(self, target: S3Target, policy: Policy) -> Bucket:
-        """A bucket that a request names; it never gets the operator's keys, nor at a public URL of his."""
+        """A bucket that a request names: never opened with the operator's keys. Raises DeliveryRefused."""
+        if not target.access_key_id:
+            raise DeliveryRefused("a bucket of your own needs keys of your own")
         return Bucket(target, self._keys, Links(self._links.life_s), self._threads, policy)
 
     def close(self) -> None:

@@ -1,0 +1,87 @@
+"""Keys come from a template, and no name that a client or a node chose leads out of the prefix."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.errors import StartupError
+from worker.job import Job, JobRequest, Output
+from worker.storage.keys import KeyTemplate
+
+DEFAULT = "{prefix}/{date}/{id}/{filename}"
+
+
+def key(template: str, *, prefix: str = "p", id: str = "job-1", names: tuple[str, ...] = ("a.png",)) -> str:
+    outputs = tuple(Output(index, "9", "image", name) for index, name in enumerate(names))
+    job = Job(id, JobRequest(prompt={}), outputs=outputs, created_at=86400.0)
+    return KeyTemplate(template).key(job, outputs[-1], prefix)
+
+
+def test_the_default_template() -> None:
+    """Prefix, day, job and file."""
+    assert key(DEFAULT) == "p/1970-01-02/job-1/a.png"
+
+
+def test_an_empty_prefix_leaves_no_empty_part() -> None:
+    """No key begins with a slash."""
+    assert key(DEFAULT, prefix="") == "1970-01-02/job-1/a.png"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "id", "name"),
+    [
+        ("../../etc", "a", "x"),
+        ("..", "..", ".."),
+        ("/", ".", "."),
+        ("a//b/../c", "x", "../../y"),
+        ("p", "..%2f", "..\\..\\y"),
+        ("p", "a", "x\x00y"),
+        ("p", "a", "\u202egnp.exe"),
+        ("p", "a", "x?versionId=1#f"),
+    ],
+)
+def test_nothing_leads_out_of_its_place(prefix: str, id: str, name: str) -> None:
+    """No part is empty, is made of dots, or has a character that a server might read as more than a name."""
+    found = key(DEFAULT, prefix=prefix, id=id, names=(name,))
+    parts = found.split("/")
+    assert all(part.strip(".") for part in parts)
+    assert all(letter.isalnum() or letter in "_.@+=-/" for letter in found)
+    assert found.isascii()
+    assert "1970-01-02" in parts
+
+
+def test_files_of_one_name_do_not_overwrite_each_other() -> None:
+    """Two nodes may save `a.png` in different subfolders."""
+    assert key("{prefix}/{id}/{filename}", names=("a.png", "a.png")) == "p/job-1/1-a.png"
+    assert key("{prefix}/{id}/{filename}", names=("a.png", "b.png")) == "p/job-1/b.png"
+
+
+def test_a_key_fits_into_what_s3_takes() -> None:
+    """However long the names are."""
+    long = key(DEFAULT, prefix="p" * 512, id="i" * 128, names=("é" * 300 + ".png",))
+    assert len(long.encode()) <= 1024
+    assert long.endswith(".png")
+
+
+def test_unique_names_of_a_job_and_its_parts() -> None:
+    """`{job}` is never the same twice; `{node}` and `{index}` say where a file came from."""
+    assert key("{node}/{index}/{filename}") == "9/0/a.png"
+    assert key("{job}/{filename}") != key("{job}/{filename}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{prefix}/{id}",
+        "{filename}/{secret}",
+        "{filename.__class__}",
+        "{filename!r}",
+        "{filename:>9}",
+        "{filename",
+        "{}",
+    ],
+)
+def test_a_template_that_can_not_be_used_is_refused_at_the_start(template: str) -> None:
+    """Unknown parts, tricks, and templates in which files would overwrite each other."""
+    with pytest.raises(StartupError, match="WORKER_S3_KEY"):
+        KeyTemplate(template)
