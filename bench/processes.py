@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,23 @@ from worker.comfyui.process import embedded_command, free_port
 
 START_S = 60.0
 KNOCK_S = 0.05
+
+
+class NotStartedError(Exception):
+    """What was to be measured does not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process and the file that it writes its log to."""
+
+    process: Process
+    log: Path
+
+    def check(self) -> None:
+        """Raises NotStartedError, with its last words, when it has ended."""
+        if self.process.returncode is not None:
+            raise NotStartedError(self.log.read_text("utf-8", "replace")[-2000:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +57,9 @@ async def embedded_engine(folder: Path) -> AsyncIterator[Engine]:
     """The embedded engine, with its folders inside `folder`."""
     port = free_port()
     base = folder / "engine"
-    async with running(embedded_command(base, port), folder / "engine.log"):
+    async with running(embedded_command(base, port), folder / "engine.log") as started:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/prompt")
+        await answering(f"{url}/prompt", started)
         yield Engine(url, base)
 
 
@@ -53,10 +71,10 @@ async def worker(
     port = free_port()
     async with running(
         [sys.executable, "-m", module, *arguments], folder / "worker.log", worker_env(engine, folder, port)
-    ) as pid:
+    ) as started:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/ready")
-        yield Worker(url, pid)
+        await answering(f"{url}/ready", started)
+        yield Worker(url, started.process.pid)
 
 
 def worker_env(engine: Engine, folder: Path, port: int) -> dict[str, str]:
@@ -79,25 +97,26 @@ def worker_env(engine: Engine, folder: Path, port: int) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[int]:
-    """A process, its output in `log`; yields its pid and ends it."""
+async def running(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+    """A process, its output in `log`; ended with the context."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=sink, stderr=sink, env={**os.environ, **(env or {})}
         )
     try:
-        yield process.pid
+        yield Running(process, log)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
-async def answering(url: str) -> None:
-    """Knock until the answer is 200. Raises TimeoutError."""
+async def answering(url: str, started: Running) -> None:
+    """Knock until the answer is 200. Raises TimeoutError, NotStartedError."""
     async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
         while True:
+            started.check()
             try:
                 async with session.get(url) as answer:
                     if answer.status == 200:

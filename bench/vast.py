@@ -26,8 +26,8 @@ async def through_vast(engine: Engine, folder: Path) -> AsyncIterator[Ask]:
         port = free_port()
         env = worker_env(engine, folder, port) | await vast.worker_env(WORKER_ID)
         command = [sys.executable, "-m", "worker", "serve", "--platform", "vast"]
-        async with running(command, folder / "worker.log", env):
-            await answering(f"http://127.0.0.1:{port}/ready")
+        async with running(command, folder / "worker.log", env) as started:
+            await answering(f"http://127.0.0.1:{port}/ready", started)
             await vast.record.until(lambda record: any(status.max_perf > 0 for status in record.of(WORKER_ID)), 60)
             async with vast.client() as client:
                 endpoint = await client.get_endpoint(vast.endpoint)

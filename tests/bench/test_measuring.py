@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,14 @@ from bench.burst import burst
 from bench.gap import gap
 from bench.memory import memory
 from bench.peers import DIRECT, peers
-from bench.processes import Engine, worker
+from bench.processes import Engine, NotStartedError, answering, running, worker
 from bench.prompts import Workload, big_file, flat_picture, noise, upload_noise
 from bench.rounds import medians
 from bench.served import Peer
 from bench.startup import startup
 from bench.vast import through_vast
 from tests.conftest import Client
+from tests.conftest import worker as open_worker
 from tests.engines import EngineHandle
 
 FLAT = Workload("flat", flat_picture, 2)
@@ -30,9 +32,13 @@ def asked(engine: EngineHandle) -> Iterator[Engine]:
     return Engine(engine.url, engine.base)
 
 
-async def test_servers_take_turns(asked: Engine, client: Client) -> None:
+async def test_servers_take_turns(asked: Engine, engine: EngineHandle, tmp_path: Path) -> None:
     """The engine itself and the worker in its dialects are timed for the same kind of job, once a round."""
-    async with direct.Direct(asked.url) as warm, served.open_session() as session:
+    async with (
+        open_worker(engine, tmp_path, input_folders="input") as client,
+        direct.Direct(asked.url) as warm,
+        served.open_session() as session,
+    ):
         url = f"{client.app.url}/generate/sync"
         asks = {
             "fresh": direct.fresh(asked.url),
@@ -58,6 +64,13 @@ async def test_a_failed_job_ends_the_run(asked: Engine, client: Client) -> None:
         prompt["2"]["inputs"]["images"] = ["3", 0]
         with pytest.raises(direct.JobFailedError, match="asked to"):
             await warm.run(prompt)
+
+
+async def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
+    """Nobody waits for what has ended, and its last words are the reason."""
+    async with running([sys.executable, "-c", "import sys; sys.exit('no port')"], tmp_path / "log") as started:
+        with pytest.raises(NotStartedError, match="no port"):
+            await answering("http://127.0.0.1:9", started)
 
 
 async def test_peers_stand_beside_a_direct_client(asked: Engine, client: Client) -> None:
