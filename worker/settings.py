@@ -81,6 +81,9 @@ class Settings:
     node_silence_s: float = setting(
         "WORKER_NODE_SILENCE", 900.0, "how long a node may run without progress before it is stopped"
     )
+    fault: str = setting(
+        "WORKER_FAULT", "", "what goes wrong in the embedded engine, to rehearse: see docs/embedded-engine.md"
+    )
     node_deadlines: str = setting(
         "WORKER_NODE_DEADLINES", "", "other times for classes of nodes: `Class=seconds, Another=seconds`"
     )
@@ -125,7 +128,6 @@ class Settings:
         "WORKER_WEBHOOK_SECRET",
         SecretStr(""),
         "signs webhooks that name no secret: `whsec_` and base64",
-        "WEBHOOK_SECRET",
     )
     webhook_tries: int = setting("WORKER_WEBHOOK_TRIES", 5, "how often a webhook is sent before it is given up")
     webhook_pause_s: float = setting(

@@ -28,12 +28,13 @@ def command(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
     state: Annotated[Path | None, typer.Option(help="folder for everything the worker writes")] = None,
+    fault: Annotated[str | None, typer.Option(help="what goes wrong in the embedded engine, to rehearse")] = None,
 ) -> None:
     """Take workflows at POST /generate/sync, until told to stop.
 
     SIGTERM or Ctrl-C lets running jobs finish; a second one ends at once.
     """
-    settings = Settings.from_env(comfyui=comfyui, platform=platform, host=host, port=port, state=state)
+    settings = Settings.from_env(comfyui=comfyui, platform=platform, host=host, port=port, state=state, fault=fault)
     if settings.platform not in PLATFORMS:
         raise typer.BadParameter(f"the platform is one of {', '.join(PLATFORMS)}, not {settings.platform!r}")
     if settings.behind_vast and not settings.sync_limit_s:
@@ -70,10 +71,12 @@ async def _serve(settings: Settings) -> None:
         async with build(settings) as app:
             log.info("listening on %s", app.url)
             try:
-                await asyncio.Event().wait()
-            finally:
+                await asyncio.wait({app.engine_failed})
+            except asyncio.CancelledError:
                 log.info("draining for at most %g s", settings.drain_s)
                 await app.registry.close(settings.drain_s)
+                raise
+            raise StartupError(app.engine_failed.result())
     except OSError as error:
         raise StartupError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
 

@@ -11,7 +11,7 @@ from worker.settings import Settings, environment
 async def serve(settings: Settings) -> None:
     """Until cancelled. Raises StartupError where the worker ends by itself."""
     command = ["serve", "--platform", "vast", "--comfyui", settings.comfyui, "--state", str(settings.state)]
-    command += ["--host", settings.host, "--port", str(settings.port)]
+    command += ["--host", settings.host, "--port", str(settings.port), "--fault", settings.fault]
     notes = screen(stderr=True)
     async with fleet([command], environment(), logs=None) as found:
         await found.ready(settings.engine_start_s)

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.comfyui.embedded.faults import BadFault, parse_faults
 from worker.comfyui.gpu import PROBE
 from worker.comfyui.keeper import Command, Keeper
 from worker.errors import StartupError
@@ -67,9 +68,19 @@ def command(settings: Settings, base: Path) -> Command:
     more = shlex.split(settings.comfyui_args)
     url = f"http://{HOST}:{port}"
     if settings.comfyui == EMBEDDED:
-        return Command([*embedded_command(base, port), *more], url, logs)
+        return Command([*embedded_command(base, port), *_faults(settings.fault), *more], url, logs)
+    if settings.fault:
+        raise StartupError("faults can be asked of the embedded engine only")
     arguments = comfyui_command(base, port)
     return Command([*arguments, *more], url, logs, probe=[arguments[0], "-c", PROBE])
+
+
+def _faults(text: str) -> list[str]:
+    """Read here, where a mistake has a reader. Raises StartupError."""
+    try:
+        return ["--fault", text] if parse_faults(text) else []
+    except BadFault as error:
+        raise StartupError(f"the fault {text!r} can't be read: {error}") from error
 
 
 def embedded_command(base: Path, port: int) -> list[str]:

@@ -13,6 +13,7 @@ from worker.comfyui.embedded.folders import FOLDER_TYPES, Folders, OutsideFolder
 from worker.comfyui.embedded.history import History
 from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.logs import Logs
+from worker.comfyui.embedded.mischief import Mischief
 from worker.comfyui.embedded.queue import PromptQueue
 from worker.comfyui.embedded.settings import EngineSettings
 from worker.graph.catalog import Catalog
@@ -30,6 +31,7 @@ class Engine:
     executor: Executor
     folders: Folders
     logs: Logs
+    mischief: Mischief
     numbers: Iterator[int]
 
 

@@ -56,6 +56,14 @@ class Hub:
         self._listeners.pop(client_id, None)
         self._flags.pop(client_id, None)
 
+    def drop_all(self) -> None:
+        """Break every WebSocket off, as a failing network does. From any thread."""
+        self._loop.call_soon_threadsafe(self._drop_all)
+
+    def deafen_all(self) -> None:
+        """Forget every client, though their sockets stay open. From any thread."""
+        self._loop.call_soon_threadsafe(self._listeners.clear)
+
     def announce(self, client_id: str, flags: Mapping[str, object]) -> None:
         """Remember what the client said it can do."""
         self._flags[client_id] = flags
@@ -87,6 +95,10 @@ class Hub:
         while True:
             await self._deliver(await self._frames.get())
 
+    def _drop_all(self) -> None:
+        for listener in list(self._listeners.values()):
+            _abort(listener)
+
     def _post(self, frame: Frame) -> None:
         # After the loop has closed there is nobody left to tell.
         with suppress(RuntimeError):
@@ -108,8 +120,12 @@ async def _send(listener: Listener, frame: Frame) -> None:
             await listener.socket.send_frame(frame.payload, frame.type)
     except TimeoutError:
         logger.warning("A WebSocket client reads nothing; dropped.")
-        if isinstance(listener.transport, asyncio.WriteTransport):
-            listener.transport.abort()
+        _abort(listener)
     except (ClientError, ConnectionError, RuntimeError):
         # The client is gone or going; its handler does the rest.
         logger.debug("A frame for a closed WebSocket was dropped.")
+
+
+def _abort(listener: Listener) -> None:
+    if isinstance(listener.transport, asyncio.WriteTransport):
+        listener.transport.abort()

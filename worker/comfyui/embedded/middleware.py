@@ -10,7 +10,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker import __version__
-from worker.comfyui.embedded.answers import Trouble, empty
+from worker.comfyui.embedded.answers import Trouble, empty, trouble
+from worker.comfyui.embedded.engine import ENGINE
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if _is_foreign(request):
         return empty(403)
     try:
+        if request.app[ENGINE].mischief.take_error():
+            trouble("asked for")
         return await handler(request)
     except Trouble as error:
         logger.info("%s %s: %s", request.method, request.path, error)

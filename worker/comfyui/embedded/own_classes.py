@@ -29,6 +29,8 @@ def _own() -> dict[str, JsonObject]:
             },
             ["IMAGE"],
         ),
+        # Does what `fault` says (worker/comfyui/embedded/faults.py) when it runs, and hands the picture on.
+        "EmbeddedFault": _written({"image": ["IMAGE", {}], "fault": ["STRING", {"default": "slow"}]}, ["IMAGE"]),
         # Raises RuntimeError with `message`.
         "EmbeddedFail": _written(
             {"image": ["IMAGE", {}], "message": ["STRING", {"default": "asked to fail"}]}, ["IMAGE"]

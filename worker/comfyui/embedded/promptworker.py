@@ -6,11 +6,8 @@ import logging
 import threading
 import time
 
-from worker.comfyui.embedded.executor import Executor
-from worker.comfyui.embedded.history import History
-from worker.comfyui.embedded.hub import Hub
-from worker.comfyui.embedded.logs import Logs
-from worker.comfyui.embedded.queue import PromptQueue, QueueItem
+from worker.comfyui.embedded.engine import Engine
+from worker.comfyui.embedded.queue import QueueItem
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +19,8 @@ class PromptWorker:
     prompts that never run, as a real ComfyUI does (recording 19b).
     """
 
-    def __init__(self, queue: PromptQueue, history: History, executor: Executor, hub: Hub, logs: Logs) -> None:
-        self._queue = queue
-        self._history = history
-        self._executor = executor
-        self._hub = hub
-        self._logs = logs
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._thread = threading.Thread(target=self._work, name="prompt-worker", daemon=True)
 
     def start(self) -> None:
@@ -37,24 +30,30 @@ class PromptWorker:
         self._thread.join(timeout_s)
 
     def _work(self) -> None:
-        _ = self._executor.registry  # so that the first prompt need not wait for it
-        while not self._queue.closed:
+        engine = self._engine
+        _ = engine.executor.registry  # so that the first prompt need not wait for it
+        while not engine.queue.closed and not engine.mischief.thread_dies:
             try:
-                item = self._queue.pop()
+                item = engine.queue.pop()
             except TypeError:
                 logger.exception("Two prompts with the same id and number: no prompt will run any more.")
                 return
             if item is not None:
                 self._run(item)
-            free = self._queue.take_free_request()
+            free = engine.queue.take_free_request()
             if free.free_memory:
-                self._executor.forget()
+                engine.executor.forget()
 
     def _run(self, item: QueueItem) -> None:
+        engine = self._engine
         began = time.perf_counter()
-        outcome = self._executor.run(item)
-        self._queue.finish(lambda: self._history.store(item, outcome))
-        if self._executor.client_id is not None:
+        outcome = engine.executor.run(item)
+        if late_s := engine.mischief.take_late_s():
+            engine.queue.finish(lambda: None)
+            threading.Timer(late_s, engine.history.store, (item, outcome)).start()
+        else:
+            engine.queue.finish(lambda: engine.history.store(item, outcome))
+        if engine.executor.client_id is not None:
             over = {"node": None, "prompt_id": item.prompt_id}
-            self._hub.send("executing", over, self._executor.client_id)
-        self._logs.info(f"\x1b[32mPrompt executed in {time.perf_counter() - began:.2f} seconds\x1b[0m")
+            engine.hub.send("executing", over, engine.executor.client_id)
+        engine.logs.info(f"\x1b[32mPrompt executed in {time.perf_counter() - began:.2f} seconds\x1b[0m")

@@ -22,6 +22,7 @@ from worker.comfyui.embedded.history import History
 from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.logs import Logs
 from worker.comfyui.embedded.middleware import guard, mark
+from worker.comfyui.embedded.mischief import Mischief, upset
 from worker.comfyui.embedded.own_classes import with_own_classes
 from worker.comfyui.embedded.promptworker import PromptWorker
 from worker.comfyui.embedded.queue import PromptQueue
@@ -58,7 +59,7 @@ async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIt
     """
     closing = threading.Event()
     engine = _build(settings, clock or EngineClock(settings.speed, closing))
-    worker = PromptWorker(engine.queue, engine.history, engine.executor, engine.hub, engine.logs)
+    worker = PromptWorker(engine)
     runner = web.AppRunner(_app(engine), access_log=None, shutdown_timeout=0)
     await runner.setup()
     publishing = asyncio.create_task(engine.hub.publish())
@@ -105,9 +106,10 @@ def _build(settings: EngineSettings, clock: Clock) -> Engine:
     folders = Folders(settings.base)
     hub = Hub(asyncio.get_running_loop())
     queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
-    executor = Executor(catalog, _registry, hub, folders, clock)
+    mischief = Mischief(settings.faults, settings.base / "faults.json", hub)
+    executor = Executor(catalog, lambda: upset(_registry(), mischief), hub, folders, clock)
     executor.use_cache(settings.cache)
-    return Engine(settings, catalog, hub, queue, History(), executor, folders, Logs(hub), count())
+    return Engine(settings, catalog, hub, queue, History(), executor, folders, Logs(hub), mischief, count())
 
 
 def _registry() -> Registry:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from worker.comfyui.embedded.faults import Fault
 from worker.graph.catalog import Catalog
 
 
@@ -23,7 +24,8 @@ class EngineSettings:
 
     `port` 0 takes a free one. `catalog` None is the bundled one. `speed` 0 does simulated work at once, 1 takes
     about the time of a mid-range GPU, 2 half of it. `models` lists file names by model folder; with `strict_files` a
-    prompt may name only those and the files that are there, otherwise every name is taken for present.
+    prompt may name only those and the files that are there, otherwise every name is taken for present. `faults`
+    happen at the nodes they name; how often they did is counted in `base`, over all lives of the engine.
     """
 
     base: Path
@@ -34,3 +36,4 @@ class EngineSettings:
     cache: CachePolicy = CachePolicy.LAST_PROMPT
     strict_files: bool = False
     models: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    faults: Sequence[Fault] = ()

@@ -79,6 +79,7 @@ class Platform:
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         self._worker.backend.report_addr = settings.autoscaler
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        app.engine_failed.add_done_callback(lambda failed: self._give_up(failed.result()))
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
         metrics.model_metrics = Counters(self._ledger.report_soon, self._give_up)
@@ -121,6 +122,8 @@ class Platform:
             awaited.result()
             return
         awaited.cancel()
+        if self._app.engine_failed.done():
+            raise StartupError(self._app.engine_failed.result())
         why = self._given_up.result() if self._given_up.done() else "it ended" if running.done() else "no open port"
         raise StartupError(f"Vast's SDK gave up: {why}")
 

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from worker import __version__
 from worker.comfyui.embedded import SPEAKS
-from worker.comfyui.embedded.answers import json_answer
+from worker.comfyui.embedded.answers import json_answer, trouble
+from worker.comfyui.embedded.engine import ENGINE
 
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 
@@ -37,6 +38,8 @@ async def features(request: web.Request) -> web.Response:
 
 async def system_stats(request: web.Request) -> web.Response:
     """The machine. The device's name and `deploy_environment` say that this is not a real ComfyUI."""
+    if request.app[ENGINE].mischief.gpu_broken:
+        trouble("the GPU was asked to break")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     system = {
