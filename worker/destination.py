@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +11,20 @@ from typing import Any
 from pydantic import SecretStr
 
 NO_SECRET = SecretStr("")
+SHORTEST_KEY = 16
+
+
+def signing_key(secret: str) -> bytes:
+    """The key in a Standard Webhooks secret, `whsec_` and base64. Raises ValueError, which does not repeat it."""
+    text = secret.removeprefix("whsec_")
+    try:
+        # Strictly: else a secret that is no base64 becomes a shorter key, or none.
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) < SHORTEST_KEY:
+        raise ValueError(f"has to be `whsec_` and base64 of {SHORTEST_KEY} bytes or more")
+    return key
 
 
 class ImageType(StrEnum):

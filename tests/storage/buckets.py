@@ -86,7 +86,7 @@ async def scripted(**given: object) -> AsyncIterator[Scripted]:
     server = Scripted(**given)  # type: ignore[arg-type]
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{tail:.*}", server.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import hashlib
 import hmac
 import logging
@@ -17,7 +16,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Signer
 
 from worker import __version__
-from worker.destination import Webhook
+from worker.destination import Webhook, signing_key
 from worker.errors import StartupError
 from worker.events import Event, JobFinished, JobForgotten
 from worker.fetch.errors import UrlRefused
@@ -83,10 +82,9 @@ class Webhooks:
         message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
         for number in range(1, self._settings.webhook_tries + 1):
             outcome = await self._tried(job, webhook, message_id)
-            if outcome in {"heard", "gone", "refused"}:
-                log.info("webhook of job %s: %s at try %d", job.id, outcome, number)
-                return
             log.info("webhook of job %s: %s at try %d", job.id, outcome, number)
+            if outcome in {"heard", "gone", "refused"}:
+                return
             if number < self._settings.webhook_tries:
                 await asyncio.sleep(pause)
                 pause *= LONGER
@@ -122,9 +120,9 @@ async def webhooks(settings: Settings, told: Told) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
         if secret := settings.webhook_secret.get_secret_value():
-            Signer(secret)
-    except (binascii.Error, ValueError):
-        raise StartupError("WORKER_WEBHOOK_SECRET has to be `whsec_` and base64") from None
+            signing_key(secret)
+    except ValueError as error:
+        raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
     async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
         found = Webhooks(settings, guard, told)
         try:
@@ -145,8 +143,8 @@ def signatures(webhook: Webhook, operators: SecretStr, message_id: str, body: by
     if not secret:
         return headers
     # The stock template's secrets are any text; ours are base64, as the scheme wants them.
-    raw = webhook.stock and not secret.startswith("whsec_")
-    headers["webhook-signature"] = Signer(secret.encode() if raw else secret).sign(message_id, now, body.decode())
+    key = own.encode() if own and webhook.stock else signing_key(secret)
+    headers["webhook-signature"] = Signer(key).sign(message_id, now, body.decode())
     if webhook.stock:
         digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         headers["X-Webhook-Signature"] = f"sha256={digest}"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
-from standardwebhooks import Webhook as Signer
 
-from worker.destination import NO_SECRET, ImageFormat, ImageType, PutUrls, S3Target, Target, Webhook
+from worker.destination import NO_SECRET, ImageFormat, ImageType, PutUrls, S3Target, Target, Webhook, signing_key
 
 OutputFormat = Literal["base64", "url"]
 BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$"
@@ -23,10 +21,7 @@ def _visible(secret: SecretStr) -> SecretStr:
 
 
 def _signs(secret: SecretStr) -> SecretStr:
-    try:
-        Signer(secret.get_secret_value())
-    except (binascii.Error, ValueError):
-        raise ValueError("has to be `whsec_` and base64") from None
+    signing_key(secret.get_secret_value())
     return secret
 
 
