@@ -11,7 +11,7 @@ from pathlib import Path
 from worker.errors import InvalidInputFile
 from worker.inputs.places import Kind
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM", "TGA")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM", "TGA")
 """Not those that start other programs (EPS) or that no loader of ComfyUI's expects."""
 MILLION = 1_000_000
 HEAD = 512
