@@ -6,13 +6,14 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 
+from worker.destination import ImageFormat, ImageType, Webhook
 from worker.errors import Detail, JournalUnavailable, StartupError, WorkerError, error_class
 from worker.events import Event, JobFinished, JobForgotten, JobSubmitted
 from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
@@ -45,6 +46,8 @@ class Journal:
         self._path = path
         self._inputs = path.parent / "inputs"
         self._rows: sqlite3.Connection
+        self._written: set[str] = set()
+        """Folders of the jobs that have a row: most have none."""
 
     def __enter__(self) -> Self:
         """Raises StartupError where the file is of another version, or no journal."""
@@ -91,31 +94,44 @@ class Journal:
             )
         except sqlite3.OperationalError as error:
             raise JournalUnavailable(f"the job can't be written down: {error}") from error
+        self._written.add(job.folder)
 
     def notify(self, event: Event) -> None:
         """An observer, and the first one: the result is written before anybody is told of it."""
+        if event.job.folder not in self._written:
+            return
         match event:
             case JobSubmitted(job):
                 # After a restart it is looked for under this id before it is sent again.
                 self._rows.execute("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (job.prompt_id, job.folder))
             case JobFinished(job) if not job.handed_back:
-                values = (time.time(), orjson.dumps(_result(job)), job.folder)
-                self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
+                if not self._ended(job) and job.state is JobState.DELIVERY_PENDING:
+                    # Nobody could have asked for it; now its client is told how to.
+                    self.accepted(job)
+                    self._ended(job)
             case JobForgotten(job):
                 self._rows.execute("DELETE FROM jobs WHERE folder = ?", (job.folder,))
+                self._written.remove(job.folder)
+
+    def _ended(self, job: Job) -> bool:
+        """False where the job was not written down."""
+        values = (time.time(), orjson.dumps(_result(job)), job.folder)
+        changed = self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
+        return changed.rowcount > 0
 
     def jobs(self) -> list[Kept]:
         """Every job of earlier lives; ended ones first, in the order of their ends."""
         rows = self._rows.execute("SELECT * FROM jobs ORDER BY ended_at IS NULL, ended_at, created_at")
-        return [self._kept(row) for row in rows]
+        kept = [self._kept(row) for row in rows]
+        self._written.update(one.job.folder for one in kept)
+        return kept
 
     def _kept(self, row: sqlite3.Row) -> Kept:
-        request = orjson.loads(row["request"])
         files = sorted((self._inputs / row["folder"]).glob("*"))
         inputs = tuple(InputFile(path.name, path.read_bytes()) for path in files)
         job = Job(
             id=row["id"],
-            request=JobRequest(**{**request, "output_mode": OutputMode(request["output_mode"]), "inputs": inputs}),
+            request=replace(_unpacked(row["request"]), inputs=inputs),
             principal=row["principal"],
             workload=row["workload"],
             token=row["token"],
@@ -140,8 +156,32 @@ def _packed(request: JobRequest) -> bytes:
             "key": request.key,
             "timeout_s": request.timeout_s,
             "fingerprint": request.fingerprint,
+            "base_url": request.base_url,
+            "image_format": asdict(request.image_format) if request.image_format else None,
+            "own_target": request.own_target,
+            "webhook": _webhook(request.webhook),
         }
     )
+
+
+def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
+    """One that the operator signs. With a secret of the client's it can't be sent by another life of this worker."""
+    if webhook is None or webhook.secret.get_secret_value():
+        return None
+    kept = ("url", "extra", "timeout_s", "stock")
+    return {name: value for name, value in asdict(webhook).items() if name in kept}
+
+
+def _unpacked(packed: bytes) -> JobRequest:
+    found = orjson.loads(packed)
+    found["output_mode"] = OutputMode(found["output_mode"])
+    if wanted := found.get("image_format"):
+        found["image_format"] = ImageFormat(
+            ImageType(wanted["type"]) if wanted["type"] else None, wanted["quality"], wanted["metadata"]
+        )
+    if webhook := found.get("webhook"):
+        found["webhook"] = Webhook(**webhook)
+    return JobRequest(**found)
 
 
 def _result(job: Job) -> dict[str, Any]:

@@ -124,9 +124,13 @@ class Outputs:
         output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
         return await asyncio.to_thread(_write, self.path(job, output), preview.data, output)
 
-    async def size(self, job: Job) -> int:
+    def size(self, job: Job) -> int:
         """Bytes that the job's files take, in whatever formats they are kept."""
-        return await asyncio.to_thread(_size, self._folder / job.folder)
+        try:
+            with os.scandir(self._folder / job.folder) as files:
+                return sum(file.stat().st_size for file in files)
+        except FileNotFoundError:
+            return 0
 
     async def remove(self, job: Job) -> None:
         """Everything of the job's, ComfyUI's own file included where nobody else has it."""
@@ -176,13 +180,6 @@ def remove_source(path: Path, folder: Path, since: float) -> None:
         found = path.stat()
         if found.st_nlink == 2 and found.st_mtime >= since and source.samefile(path):
             source.unlink()
-
-
-def _size(folder: Path) -> int:
-    try:
-        return sum(path.stat().st_size for path in folder.iterdir())
-    except FileNotFoundError:
-        return 0
 
 
 def _write(path: Path, data: bytes, output: Output) -> Output:

@@ -263,12 +263,8 @@ class Registry:
         entry.ended.set()
 
     def _keep(self, job: Job, life_s: float) -> None:
-        self._shelf.put((job.principal, job.id), life_s)
-        if job.outputs:
-            self._later(self._weigh(job))
-
-    async def _weigh(self, job: Job) -> None:
-        self._shelf.weigh((job.principal, job.id), await self._pipeline.outputs.size(job))
+        size = self._pipeline.outputs.size(job) if job.outputs else 0
+        self._shelf.put((job.principal, job.id), life_s, size)
 
     def _clean(self, job: Job) -> None:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""

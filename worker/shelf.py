@@ -11,11 +11,11 @@ Key = tuple[str, str]
 """(principal, id)."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     until: float
     """Of the monotonic clock."""
-    size: int = 0
+    size: int
     """Bytes on disk."""
 
 
@@ -31,17 +31,10 @@ class Shelf:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def put(self, key: Key, life_s: float) -> None:
-        self._places[key] = Place(time.monotonic() + life_s)
+    def put(self, key: Key, life_s: float, size: int) -> None:
+        self._places[key] = Place(time.monotonic() + life_s, size)
+        self._size += size
         self._sweep()
-
-    def weigh(self, key: Key, size: int) -> None:
-        """Once it is known how much room a job takes; it may have gone meanwhile."""
-        place = self._places.get(key)
-        if place is not None:
-            self._size += size - place.size
-            place.size = size
-            self._sweep()
 
     def take(self, key: Key) -> None:
         """Back into work."""
