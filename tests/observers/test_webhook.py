@@ -6,11 +6,14 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import io
 import logging
 import time
 from pathlib import Path
 
+import orjson
 import pytest
+from PIL import Image
 from pydantic import SecretStr
 from standardwebhooks import Webhook as Verifier
 
@@ -48,6 +51,23 @@ async def test_a_changed_message_does_not_verify(engine: EngineHandle, tmp_path:
         [message] = await server.messages(1)
         with pytest.raises(Exception, match="No matching signature"):
             Verifier(SECRET).verify(message.body + b" ", message.headers)
+
+
+async def test_a_message_may_be_large(engine: EngineHandle, tmp_path: Path) -> None:
+    """Files that travel inline in the answer do so in the message, whatever their size."""
+    noise = io.BytesIO()
+    Image.effect_noise((1200, 1200), 90).save(noise, "PNG")
+    workflow = picture()
+    workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "noise.png"}}
+    async with receiver() as server, worker(engine, tmp_path, fetch_allow=server.opened) as client:
+        inputs = {"noise.png": base64.b64encode(noise.getvalue()).decode()}
+        body = io.BytesIO(orjson.dumps(hooked(server, workflow=workflow, inputs=inputs)))
+        async with client.http.post(client.app.url + "/generate/sync", data=body) as answer:
+            answered = await answer.json()
+        [message] = await server.messages(1)
+        assert len(message.body) > 1024 * 1024
+        assert message.json["data"] == answered
+        Verifier(SECRET).verify(message.body, message.headers)
 
 
 async def test_failure_and_cancellation_are_told(engine: EngineHandle, tmp_path: Path) -> None:

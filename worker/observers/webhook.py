@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import io
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -111,7 +112,7 @@ class Webhooks:
             **signed,
         }
         target = read_target(webhook.url)
-        async with self._guard.request(hdrs.METH_POST, target, headers, body) as answer:
+        async with self._guard.request(hdrs.METH_POST, target, headers, io.BytesIO(body)) as answer:
             return answer.status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ PART = 8 * MIB
 JOBS_AT_ONCE, PARTS_AT_ONCE = 3, 2
 TRIES = 4
 WEEK_S = 7 * 24 * 3600
+TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
+"""At debug level they log signatures, session tokens and whatever a server answers."""
 AGAIN = frozenset({408, 425, 429})
 """Statuses below 500 that pass."""
 
@@ -49,6 +52,8 @@ class S3:
         """Raises StartupError where boto3 isn't installed."""
         if find_spec("boto3") is None:
             raise StartupError("outputs in S3 need boto3: install comfy-worker[s3]")
+        for name in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.INFO)
         self._keys = keys
         self._links = links
         self._threads = ThreadPoolExecutor(JOBS_AT_ONCE, thread_name_prefix="s3")
