@@ -39,3 +39,11 @@ def failing() -> Workflow:
     }
     workflow["2"]["inputs"]["images"] = ["3", 0]
     return workflow
+
+
+def faulty(fault: str, seconds: float = 0.0) -> Workflow:
+    """A picture, after a pause and then a fault of the embedded engine (docs/embedded-engine.md)."""
+    workflow = slow(seconds)
+    workflow["4"] = {"class_type": "EmbeddedFault", "inputs": {"image": ["3", 0], "fault": fault}}
+    workflow["2"]["inputs"]["images"] = ["4", 0]
+    return workflow

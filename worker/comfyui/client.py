@@ -87,7 +87,7 @@ class ComfyClient:
                 silence_s=settings.silence_s,
                 lost_s=settings.engine_lost_s,
                 hear=hear,
-                submitted_at=time.monotonic(),
+                submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
             )
             try:

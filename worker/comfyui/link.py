@@ -69,6 +69,8 @@ class Link:
         self._client_id = ""
         self._open = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.refused_at = -1.0
+        """When nobody listened there: whatever ComfyUI knew before is lost."""
         self.overheard: Callable[[RunMessage], None] = lambda _: None
         """Hears the frames of every prompt, also of those without a mailbox."""
         self.heard_at = 0.0
@@ -124,6 +126,8 @@ class Link:
                 await self._listen()
                 failures = 0
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    self.refused_at = time.monotonic()
                 log.debug("no WebSocket to ComfyUI: %s", error)
             self._lose()
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])

@@ -32,7 +32,8 @@ UNREACHABLE_RETRY_S = 0.5
 MEMORY_ERRORS = frozenset({"OutOfMemoryError", "MemoryError", "AcceleratorError"})
 """The last is torch's for any error of the GPU; of those that leave it working, running out of memory is the one."""
 ABSENT_S = 2.0
-"""How long a prompt may be in neither queue nor history before it counts as forgotten: a history may be late."""
+"""How long a prompt may be in neither queue nor history before it counts as forgotten, where no end of ComfyUI was
+noticed: a history may be late."""
 
 
 class Loss(StrEnum):
@@ -70,6 +71,7 @@ class Run:
     """How long ComfyUI may be out of reach before the job is given up."""
     hear: Hear
     submitted_at: float
+    """On the monotonic clock; 0 where it was in an earlier life of this worker."""
     deaf: bool = False
     taken: bool = True
     started: bool = False
@@ -148,7 +150,7 @@ class Run:
             raise RemovedByOperator("the job was deleted from ComfyUI's queue")
         now = time.monotonic()
         self.absent_since = self.absent_since or now
-        if now - self.absent_since >= ABSENT_S:
+        if self.link.refused_at > self.submitted_at or now - self.absent_since >= ABSENT_S:
             raise EngineForgotError(self.loss)
 
     @property

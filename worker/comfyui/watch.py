@@ -23,8 +23,8 @@ STALLED_LOOKS = 3
 """Something waits while nothing runs, seen this often in a row: ComfyUI's worker thread is dead."""
 LEARNED_FACTOR = 3.0
 """A class of nodes may take so many times the longest silence that it was seen to end."""
-STOP_GRACE_S = 10.0
-"""How long a node that was asked to stop may take before ComfyUI is restarted; it notices between two steps only."""
+STOP_S = 10.0
+"""A node notices that it was asked to stop between two steps only."""
 
 
 class Trouble(StrEnum):
@@ -41,6 +41,8 @@ class Patience:
     """How many seconds a node may be silent: as declared for its class, or the default, or longer where it was seen."""
 
     default_s: float
+    stop_s: float
+    """How long a node that was asked to stop may take before ComfyUI is restarted."""
     job_s: float
     """For a prompt whose frames this worker can't hear: nothing but its end tells that it lives."""
     declared: Mapping[str, float] = field(default_factory=dict)
@@ -56,7 +58,7 @@ class Patience:
                 declared[name.strip()] = float(seconds)
             except ValueError:
                 raise StartupError(f"WORKER_NODE_DEADLINES: {part!r} is not Class=seconds") from None
-        return cls(settings.node_silence_s, settings.job_timeout_s, declared)
+        return cls(settings.node_silence_s, min(STOP_S, settings.node_silence_s), settings.job_timeout_s, declared)
 
     def with_class(self, name: str) -> float:
         if name in self.declared:
@@ -132,7 +134,7 @@ def trouble(sight: Sight, patience: Patience, silence_s: float, now: float) -> T
     if running is None:
         return None
     if running.stop_asked_at is not None:
-        return Trouble.LOST if now - running.stop_asked_at >= STOP_GRACE_S else None
+        return Trouble.LOST if now - running.stop_asked_at >= patience.stop_s else None
     return Trouble.STUCK if now - running.heard_at >= running.patience_s(patience) else None
 
 

@@ -1,0 +1,70 @@
+"""A worker with an engine of its own, as a real process that tests may kill, stop and break."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.conftest import Client
+from worker.app import build
+from worker.settings import Settings
+
+
+@dataclass(frozen=True)
+class Supervised(Client):
+    """The worker, and hands on its engine."""
+
+    folder: Path
+
+    def signal(self, number: signal.Signals) -> None:
+        [pid] = engine_pids(self.folder)
+        os.kill(pid, number)
+
+    async def job(self, workflow: object, **more: object) -> dict:
+        status, job = await self.post("/generate", {"workflow": workflow, **more})
+        assert status == 202, job
+        return job
+
+    async def result(self, job: dict) -> tuple[int, dict]:
+        """The job's end, waited for by its events."""
+        url = f"{self.app.url}/jobs/{job['id']}/events?token={job['token']}"
+        async with asyncio.timeout(20), self.http.get(url) as stream:
+            await stream.read()
+        return await self.get(f"/jobs/{job['id']}", job["token"])
+
+    async def engine_says(self, path: str) -> dict:
+        async with self.http.get(self.app.engine.api.base_url + path) as answer:
+            return await answer.json()
+
+    async def successes(self) -> int:
+        """How many runs the engine has in its history that went well; it forgets them with its life."""
+        runs = (await self.engine_says("/history")).values()
+        return sum(run["status"]["completed"] for run in runs)
+
+
+def engine_pids(state: Path) -> list[int]:
+    """Processes of engines that have their folder in this state folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if str(state / "engine").encode() in words:
+                found.append(int(path.parent.name))
+    return found
+
+
+@asynccontextmanager
+async def supervised(state: Path, **given: object) -> AsyncIterator[Supervised]:
+    """Deadlines short enough to wait for."""
+    short = {"silence_s": 0.3, "engine_silence_s": 1.2}
+    settings = Settings(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})  # type: ignore[arg-type]
+    async with build(settings) as app, aiohttp.ClientSession() as http:
+        await app.ready()
+        yield Supervised(app, http, state)

@@ -1,0 +1,171 @@
+"""The ladder of recovery: what ComfyUI does wrong once costs time, twice it is the job's fault, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.comfyui.supervised import supervised
+from tests.engines import start_engine
+from tests.test_restart import served
+from tests.workflows import failing, faulty, picture, slow
+from worker.comfyui.gate import Gate
+from worker.comfyui.suspects import Suspects
+from worker.job import InputFile, JobRequest
+
+
+async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
+    """ComfyUI is told to let go of what it holds, and the job runs once more."""
+    async with supervised(tmp_path) as worker:
+        assert (await worker.result(await worker.job(faulty("oom"))))[0] == 200
+        assert len(await worker.engine_says("/history")) == 2
+
+
+async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
+    """The job needs a larger machine, and the answer says so; the jobs behind it run."""
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (faulty("oom;times=0"), picture())]
+        status, body = await worker.result(jobs[0])
+        assert (status, body["error"]["code"], body["error"]["retryable_elsewhere"]) == (422, "out_of_memory", True)
+        assert len(await worker.engine_says("/history")) == 3
+        assert (await worker.result(jobs[1]))[0] == 200
+
+
+async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
+    """A failure of the job's own is answered at once."""
+    async with supervised(tmp_path) as worker:
+        status, body = await worker.result(await worker.job(failing()))
+        assert (status, body["error"]["code"]) == (422, "node_failed")
+        assert len(await worker.engine_says("/history")) == 1
+
+
+async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
+    """The running job is sent again, and those behind it; each has one result, of files that are its last try's."""
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (faulty("crash", 0.2), picture(), picture(), picture())]
+        results = [await worker.result(job) for job in jobs]
+        assert [(status, len(body["outputs"])) for status, body in results] == [(200, 1)] * 4
+        assert await worker.successes() == 4
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["before it says a word", "in its middle"])
+async def test_a_job_that_crashes_comfyui_is_told_so(tmp_path: Path, pause_s: float) -> None:
+    """Twice is enough; those behind it are innocent. Asked for again, it is refused and not run; others are."""
+    crashing = faulty("crash;times=0", pause_s)
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (crashing, picture(), picture())]
+        status, body = await worker.result(jobs[0])
+        assert (status, body["error"]["code"], body["error"]["fault"]) == (422, "job_crashes_engine", "job")
+        assert [(await worker.result(job))[0] for job in jobs[1:]] == [200, 200]
+        before = len(await worker.engine_says("/history"))
+        status, body = await worker.post("/generate/sync", {"workflow": crashing})
+        assert (status, body["error"]["code"]) == (422, "job_crashes_engine")
+        assert len(await worker.engine_says("/history")) == before
+        assert (await worker.post("/generate/sync", {"workflow": faulty("slow", pause_s)}))[0] == 200
+
+
+async def test_a_broken_gpu_context_is_answered_by_a_restart(tmp_path: Path) -> None:
+    """Simulated: after an illegal access every node fails; the engine is restarted and the job runs again."""
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (faulty("cuda", 0.2), picture(), picture())]
+        assert [(await worker.result(job))[0] for job in jobs] == [200] * 3
+
+
+async def test_a_broken_gpu_of_somebody_elses_engine_is_said(tmp_path: Path) -> None:
+    """Nobody here can restart it: the job ends with an error that another machine can cure."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with supervised(tmp_path, comfyui=engine.url) as worker:
+            status, body = await worker.post("/generate/sync", {"workflow": faulty("cuda")})
+            assert (status, body["error"]["code"], body["error"]["retryable"]) == (503, "gpu_failed", True)
+
+
+async def test_a_late_history_makes_nothing_run_twice(tmp_path: Path) -> None:
+    """The socket broke, the prompt has left the queue and is in no history yet: that is no restart."""
+    async with supervised(tmp_path) as worker:
+        job = await worker.job(faulty("drop,late;seconds=1", 0.2))
+        assert (await worker.result(job))[0] == 200
+        assert await worker.successes() == 1
+
+
+async def test_a_job_that_takes_the_worker_down_too_does_not_for_ever(tmp_path: Path) -> None:
+    """Worker and ComfyUI died together with it three times: it is not taken up a fourth time."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with served(engine, tmp_path / "state") as worker:
+            _, job = await worker.post("/generate", {"workflow": slow(30, steps=300)})
+            for _ in range(3):
+                await worker.running()
+                await worker.end()
+                engine.kill()
+                await worker.start()
+                engine.restart()
+            status, body = await worker.result(job)
+            assert (status, body["error"]["code"]) == (422, "job_crashes_engine")
+
+
+async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
+    """A job that was handed back by SIGTERM, again and again, is no suspect."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with served(engine, tmp_path / "state") as worker:
+            _, job = await worker.post("/generate", {"workflow": slow(1, steps=50)})
+            for _ in range(3):
+                await worker.running()
+                await worker.end(signal.SIGTERM)
+                engine.kill()
+                await worker.start()
+                engine.restart()
+            assert (await worker.result(job))[0] == 200
+
+
+async def test_one_goes_in_alone() -> None:
+    """He waits until the others have left, and those who come later wait for him; whoever gives up is forgotten."""
+    gate = Gate()
+    seen: list[str] = []
+
+    async def visit(name: str, *, alone: bool = False) -> None:
+        async with gate.inside(alone=alone):
+            seen.append(name)
+            await asyncio.sleep(0)
+            seen.append(name)
+
+    gone = asyncio.create_task(visit("gone", alone=True))
+    async with gate.inside():
+        await asyncio.sleep(0)
+        gone.cancel()
+        tasks = [asyncio.create_task(visit(name, alone=name == "alone")) for name in ("alone", "a", "b")]
+        await asyncio.sleep(0.01)
+        assert seen == []
+    await asyncio.gather(*tasks)
+    assert seen == ["alone", "alone", "a", "b", "a", "b"]
+
+
+def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
+    graph = {"1": {"class_type": "EmptyImage", "inputs": {"color": color}, "_meta": {"title": title}}}
+    return JobRequest(graph, inputs=(InputFile("a.png", data),))
+
+
+def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
+    """Titles don't matter, inputs and the bytes of files do; the file outlives the process."""
+    suspects = Suspects(tmp_path / "suspects.json", 60)
+    suspects.add(request(1), "p", seen=True)
+    suspects.add(request(1, "named"), "q", seen=True)
+    again = Suspects(tmp_path / "suspects.json", 60)
+    found = again.find(request(1, "other"))
+    assert found
+    assert found.convicted
+    assert again.find(request(2)) is None
+    assert again.find(request(1, data=b"x")) is None
+    again.clear(request(1))
+    assert Suspects(tmp_path / "suspects.json", 60).find(request(1)) is None
+
+
+def test_crashes_are_forgotten_and_not_counted_twice(tmp_path: Path) -> None:
+    """One crash seen by two lives of the worker is one; after a while it is none; a broken file is nothing."""
+    suspects = Suspects(tmp_path / "suspects.json", 60)
+    for _ in range(5):
+        assert not suspects.add(request(1), "p", seen=False).convicted
+    assert Suspects(tmp_path / "suspects.json", 0).find(request(1)) is None
+    (tmp_path / "suspects.json").write_text("{")
+    assert Suspects(tmp_path / "suspects.json", 60).find(request(1)) is None
