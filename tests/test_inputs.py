@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
+import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
@@ -112,6 +115,21 @@ REFUSED_URLS = [
     "http://10.0.0.1/",
     "file:///etc/passwd",
 ]
+
+
+async def test_the_files_of_ended_jobs_make_room(engine: EngineHandle, tmp_path: Path) -> None:
+    """Two jobs whose files don't fit together run one after the other; one that needs both at once is told why not."""
+    async with worker_and_origin(engine, tmp_path, fetch_cache=1) as (client, origin):
+        for name in ("a", "b"):
+            noise = Image.frombytes("RGB", (500, 500), random.Random(name).randbytes(750_000))
+            buffer = io.BytesIO()
+            noise.save(buffer, "PNG")
+            origin.answers[f"/{name}"] = content(buffer.getvalue())
+            status, body = await client.post("/generate/sync", {"workflow": loading(origin.url(f"/{name}"))})
+            assert status == 200, body
+        inputs = {name: origin.url(f"/{name}") for name in ("a", "b")}
+        status, code, _ = await error_of(client, loading("a"), inputs=inputs)
+        assert (status, code) == (503, "cache_full")
 
 
 @pytest.mark.parametrize("url", [*REFUSED_URLS, "http://localhost:22/"])

@@ -65,11 +65,11 @@ class Inputs:
 
     async def remove(self, job: Job) -> None:
         """Forget a job's files, where they can be reached: ComfyUI has no route that deletes an upload."""
+        for held in self._held.pop(job.folder, ()):
+            held.release()
         if self._shared is not None and job.folder in self._stored:
             self._stored.remove(job.folder)
             await asyncio.to_thread(shutil.rmtree, self._shared / job.folder, ignore_errors=True)
-        for held in self._held.pop(job.folder, ()):
-            held.release()
 
     async def _engines_catalog(self) -> Catalog:
         try:
