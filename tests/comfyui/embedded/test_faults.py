@@ -172,7 +172,6 @@ async def test_sockets_break_or_turn_deaf(tmp_path: Path) -> None:
             with suppress(TimeoutError):
                 while True:
                     heard.append((await socket.receive(0.2)).json()["type"])
-            assert heard
             assert "execution_success" not in heard
 
 
