@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
 
-.PHONY: all run serve test lint types format conformance bench lock clean
+.PHONY: all run serve test lint types format conformance bench chaos soak fuzz mutants lock clean
 
 all: lint types test
 
@@ -40,6 +40,18 @@ conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, r
 
 bench: $(READY) ## writes docs/benchmarks.md
 	$(BIN)/python -m bench
+
+chaos: $(READY) ## every fault in every way to ask; writes its table into docs/reliability.md
+	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)
+
+soak: $(READY) ## thousands of jobs of all kinds, with faults; nothing lost, nothing grows
+	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
+
+fuzz: $(READY) ## generated requests on every route
+	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)
+
+mutants: $(READY) ## each cure of a trap taken away: its test has to notice
+	$(BIN)/python -m chaos.mutants $(if $(SHORT),--first 8)
 
 lock: $(READY) ## resolve requirements.lock anew
 	$(BIN)/python -m pip install --quiet uv

@@ -1,0 +1,1 @@
+"""What a worker has to stand: thousands of mixed jobs, senseless requests, and every fault with work in flight."""

@@ -1,0 +1,85 @@
+"""Takes away one cure at a time and requires that its test fails: `python -m chaos.mutants [--only TEXT]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TABLE = Path(__file__).with_suffix(".toml")
+COPIED = ("worker", "tests", "workflows", "docs", "pyproject.toml", "README.md")
+LONGEST_TEST_S = 120
+TEST_FAILED = 1
+"""pytest's exit code for it; others mean that the test could not even be run, which proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`find` stands exactly once in `file`; with `put` in its place the cure is gone, and `test` must fail."""
+
+    cure: str
+    file: str
+    find: str
+    put: str
+    test: str
+
+    def apply(self, tree: Path) -> None:
+        """Raises ValueError where the table no longer fits the code."""
+        path = tree / self.file
+        source = path.read_text("utf-8")
+        if source.count(self.find) != 1:
+            raise ValueError(f"{self.cure}: {self.find!r} stands {source.count(self.find)} times in {self.file}")
+        path.write_text(source.replace(self.find, self.put), "utf-8")
+
+
+def table() -> list[Mutant]:
+    return [Mutant(**row) for row in tomllib.loads(TABLE.read_text("utf-8"))["mutant"]]
+
+
+def killed(mutant: Mutant, tree: Path) -> bool:
+    """Whether the test notices. The file is put back afterwards."""
+    path = tree / mutant.file
+    before = path.read_bytes()
+    mutant.apply(tree)
+    try:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.test.split()]
+        env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            command, cwd=tree, env=env, capture_output=True, text=True, timeout=LONGEST_TEST_S, check=False
+        )
+        return done.returncode == TEST_FAILED
+    except subprocess.TimeoutExpired:
+        return True  # a cure against waiting for ever
+    finally:
+        path.write_bytes(before)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="cures whose name has this in it")
+    parser.add_argument("--first", type=int, default=0, help="no more than this many")
+    asked = parser.parse_args()
+    chosen = [mutant for mutant in table() if asked.only in mutant.cure][: asked.first or None]
+    survivors = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        for name in COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, tree / name)
+        for mutant in chosen:
+            noticed = killed(mutant, tree)
+            survivors += not noticed
+            print(f"{'noticed ' if noticed else 'SURVIVED'}  {mutant.cure}", flush=True)
+    print(f"{len(chosen) - survivors} noticed, {survivors} survived")
+    sys.exit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
