@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.finding import Finding, milliseconds
-from bench.peers import Standing
+from bench.peers import BURST, Standing
 
 INTRODUCTION = """\
 # Benchmarks
@@ -61,14 +61,14 @@ def _findings(findings: Iterable[Finding]) -> Iterator[str]:
 
 def _standings(standings: Iterable[Standing]) -> Iterator[str]:
     return _table(
-        ("server", "a job", "over a fresh direct client", "", "burst, jobs/s against direct"),
+        ("server", "a job", "over a fresh direct client", "", f"burst of {BURST}, jobs/s over direct"),
         (
             (
                 one.name,
                 milliseconds(one.seconds),
                 one.ratio.show("x"),
                 f"{one.above.median * 1000:+.1f} ms",
-                one.burst.show("x"),
+                one.burst.show("x", 3),
             )
             for one in standings
         ),

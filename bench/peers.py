@@ -14,6 +14,8 @@ from bench.served import Peer, kept
 from bench.spread import Spread
 
 DIRECT = "ComfyUI itself"
+BURST, BURSTS = 10, 2
+"""Jobs at once and how often: few, because some peers take two seconds for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ async def peers(
     """Every server over a kept connection; `first` is the fresh client that speaks to ComfyUI itself."""
     asks = {DIRECT: first, **{server.name: kept(server, session) for server in servers}}
     times = await medians(asks, workload, rounds)
-    rates = await burst(asks, workload.make, workload.jobs, 2)
+    rates = await burst(asks, workload.make, BURST, BURSTS)
     return list(_standings(times, rates))
 
 

@@ -31,10 +31,20 @@ class Workload:
 def flat_picture() -> Prompt:
     """512x512 pixels of one colour: a PNG of 2 KB, so that next to nothing but the way there and back takes time."""
     number = next(_numbers)
+    return _flat(number, _prefix(number))
+
+
+def flat_picture_on_top() -> Prompt:
+    """The same without a subfolder, for all to see: there are servers that lose what lies in one."""
+    number = next(_numbers)
+    return _flat(number, f"bench-{number}")
+
+
+def _flat(number: int, prefix: str) -> Prompt:
     inputs: JsonObject = {"width": 512, "height": 512, "batch_size": 1, "color": number % 0xFFFFFF}
     return {
         "1": {"class_type": "EmptyImage", "inputs": inputs},
-        "2": _save(number),
+        "2": _save(prefix),
     }
 
 
@@ -42,7 +52,7 @@ def noise(name: str) -> Make:
     """Read an uploaded picture and write it again; noise, so that the PNG is as large as a picture can be."""
 
     def make() -> Prompt:
-        return {"1": {"class_type": "LoadImage", "inputs": {"image": name}}, "2": _save(next(_numbers))}
+        return {"1": {"class_type": "LoadImage", "inputs": {"image": name}}, "2": _save(_prefix(next(_numbers)))}
 
     return make
 
@@ -78,8 +88,8 @@ async def upload_noise(url: str, side: int) -> str:
         return name
 
 
-def _save(number: int) -> Node:
-    return {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": _prefix(number)}}
+def _save(prefix: str) -> Node:
+    return {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": prefix}}
 
 
 def _prefix(number: int) -> str:

@@ -17,7 +17,7 @@ from bench.memory import memory
 from bench.peers import Standing, peers
 from bench.plan import Plan
 from bench.processes import Engine, Worker, worker
-from bench.prompts import Workload, big_file, big_latent, flat_picture, noise, upload_noise
+from bench.prompts import Workload, big_file, big_latent, flat_picture, flat_picture_on_top, noise, upload_noise
 from bench.rounds import Ask
 from bench.served import Peer
 from bench.startup import startup
@@ -62,7 +62,7 @@ class Bench:
 
     async def standings(self, rivals: Sequence[Peer]) -> list[Standing]:
         """This worker beside others."""
-        workload = Workload("flat", flat_picture, self.plan.peer_jobs)
+        workload = Workload("PNG of 2 KB", flat_picture_on_top, self.plan.peer_jobs)
         async with (
             worker(self.engine, self.folder / "worker") as running,
             served.open_session() as session,
