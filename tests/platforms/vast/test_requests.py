@@ -161,7 +161,19 @@ async def test_result_cancel_and_events_need_no_router(vast: Vast) -> None:
     assert "event: result" in events
 
 
-@pytest.mark.parametrize("path", ["/result", "/cancel", "/events"])
+async def test_a_delivery_can_be_repeated_without_the_router(vast: Vast) -> None:
+    """The wish goes with the ticket; here nothing waits to be delivered, which is said by the gateway's own code."""
+    done = await vast.ask({"workflow": workflows.picture()}, "/generate")
+    ticket = {"id": done["response"]["id"], "token": done["response"]["token"]}
+    while (await vast.post("/result", json=ticket))[0] == 202:
+        await asyncio.sleep(0.1)
+    status, body = await vast.post("/deliver", json=ticket)
+    assert (status, body["error"]["code"]) == (409, "nothing_to_deliver")
+    status, body = await vast.post("/deliver", json={**ticket, "s3": {"bucket": "keyless"}})
+    assert (status, body["error"]["code"]) == (400, "invalid_field")
+
+
+@pytest.mark.parametrize("path", ["/result", "/cancel", "/events", "/deliver"])
 async def test_the_token_is_the_authority(vast: Vast, path: str) -> None:
     """Another's job looks like none, and what is no ticket is refused by name."""
     accepted = (await vast.ask({"workflow": workflows.picture()}, "/generate"))["response"]

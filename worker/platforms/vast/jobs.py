@@ -1,10 +1,11 @@
-"""Result, cancel and events of a job, by POST to the worker that has it: the id and the token are the authority."""
+"""What may be asked of a job, by POST to the worker that has it: the id and the token are the authority."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from aiohttp import ClientError, ClientSession, hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
@@ -14,11 +15,14 @@ from worker.platforms.vast.door import Door
 from worker.platforms.vast.refusal import refusal
 from worker.platforms.vast.relay import relay
 
+TICKET = frozenset({"id", "token", "last_event_id"})
+
 
 class JobRoutes:
     """The gateway's `/jobs/{id}` for clients that can't choose method or headers: Vast's client only posts JSON.
 
-    Body `{"id", "token"}`, plain or as the payload of a request through the router; `/events` takes `last_event_id`.
+    Body `{"id", "token"}`, plain or as the payload of a request through the router; `/events` takes `last_event_id`,
+    `/deliver` what `POST /jobs/{id}/deliver` takes.
     """
 
     def __init__(self, door: Door, session: ClientSession, gateway: str) -> None:
@@ -31,6 +35,7 @@ class JobRoutes:
             web.post("/result", self._answer(hdrs.METH_GET, "")),
             web.post("/cancel", self._answer(hdrs.METH_DELETE, "")),
             web.post("/events", self._answer(hdrs.METH_GET, "events")),
+            web.post("/deliver", self._answer(hdrs.METH_POST, "deliver")),
         ]
 
     def _answer(self, method: str, part: str) -> Handler:
@@ -41,8 +46,10 @@ class JobRoutes:
             except WorkerError as error:
                 return refusal(error)
             url = self._jobs / job_id / part if part else self._jobs / job_id
+            wish = {name: value for name, value in asked.items() if name not in TICKET}
+            body = orjson.dumps(wish) if wish and method == hdrs.METH_POST else None
             try:
-                return await relay(request, await self._session.request(method, url, headers=headers))
+                return await relay(request, await self._session.request(method, url, headers=headers, data=body))
             except ClientError:
                 return refusal(WorkerUnavailable("the gateway did not answer"))
 
