@@ -171,8 +171,9 @@ async def test_sockets_break_or_turn_deaf(tmp_path: Path) -> None:
             heard = []
             with suppress(TimeoutError):
                 while True:
-                    heard.append((await socket.receive(0.2)).json()["type"])
-            assert "execution_success" not in heard
+                    frame = (await socket.receive(0.2)).json()
+                    heard.append((frame["type"], frame["data"].get("prompt_id")))
+            assert ("execution_success", prompt_id) not in heard
 
 
 async def test_a_late_history_leaves_a_gap(tmp_path: Path) -> None:
