@@ -14,7 +14,7 @@ from worker.graph.catalog import Catalog
 from worker.inputs.allowed import FileNotAllowed, OpenFolders
 from worker.inputs.places import Kind, file_places
 from worker.inputs.sources import check_names, find_sources
-from worker.job import JobRequest
+from worker.job import InputFile, JobRequest
 
 JOB = "job-0123456789abcdef0123456789abcdef"
 NOTHING_OPEN = OpenFolders.read("", None)
@@ -113,6 +113,16 @@ def test_every_class_that_opens_files(class_type: str, name: str, value: str) ->
 def test_what_is_no_file_of_anybodys_passes(class_type: str, name: str, value: str) -> None:
     """The control: no file at all, models in folders, and texts that only look like paths."""
     check(picture() | {"9": loading(value, class_type, name)["1"]})
+
+
+def test_a_file_of_the_same_name_opens_nobody_elses() -> None:
+    """A path with another job's folder is refused even where its last part is one of the request's own files."""
+    workflow = loading(f"{JOB}/photo.png") | {"9": loading(f"{JOB}/photo.png", "SomePack", "path")["1"]}
+    places = list(file_places(workflow, Catalog.bundled()))  # type: ignore[arg-type]
+    request = JobRequest(workflow, inputs=(InputFile("photo.png", b"x"),))
+    with pytest.raises(FileNotAllowed) as refused:
+        check_names(workflow, places, find_sources(request, places), NOTHING_OPEN)  # type: ignore[arg-type]
+    assert [detail.node_id for detail in refused.value.details] == ["1", "9"]
 
 
 def test_everything_is_told_at_once() -> None:

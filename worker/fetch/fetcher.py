@@ -131,7 +131,14 @@ class Fetcher:
 
 async def _land(task: asyncio.Task[Held]) -> None:
     """Nobody waits any more: stop what still runs, let go of what has come."""
+    if task.done():
+        _let_go(task)
+        return
+    task.add_done_callback(_let_go)
     task.cancel()
     await asyncio.wait({task})
+
+
+def _let_go(task: asyncio.Task[Held]) -> None:
     if not task.cancelled() and task.exception() is None:
         task.result().release()

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from worker.errors import ClientError, StartupError
 from worker.graph.prompt import Prompt
+from worker.inputs.given import DATA_URI
 from worker.inputs.places import Place, texts
 
 ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOTALL)
@@ -78,8 +79,11 @@ def complaint(place: Place, value: str, opened: OpenFolders) -> str | None:
 
 
 def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
-    """(node id, input) of each text with the folder of a job in it: no client learns his own, so it is another's."""
+    """(node id, input) of each text with the folder of a job in it: no client learns his own, so it is another's.
+
+    Data URIs are left out: they are no paths, and may be very long.
+    """
     for node_id, node in prompt.items():
         for name, value in node["inputs"].items():
-            if any(JOB_FOLDER.search(text) for text in texts(value)):
+            if any(JOB_FOLDER.search(text) for text in texts(value) if not DATA_URI.match(text)):
                 yield node_id, name

@@ -13,6 +13,9 @@ from worker.inputs.places import Kind
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM", "TGA")
 """Not those that start other programs (EPS) or that no loader of ComfyUI's expects."""
+UNSTREAMED = frozenset({"WEBP", "AVIF"})
+"""Pillow reads these into memory whole, so that large ones are not looked at."""
+LARGE = 64 * 1024 * 1024
 MILLION = 1_000_000
 HEAD = 512
 DAMAGES = (
@@ -41,8 +44,10 @@ def picture_pixels(file: Path | BytesIO) -> float | None:
     """Pixels of all frames, from the header: infinite above Pillow's own limit, None for what is no picture."""
     from PIL import Image
 
+    large = isinstance(file, Path) and file.stat().st_size > LARGE
+    formats = [name for name in FORMATS if not (large and name in UNSTREAMED)]
     try:
-        with Image.open(file, formats=FORMATS) as picture:
+        with Image.open(file, formats=formats) as picture:
             width, height = picture.size
             return width * height * max(1, getattr(picture, "n_frames", 1))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -25,6 +25,9 @@ from worker.inputs.sources import Source, Sources, check_names, find_sources
 from worker.job import InputFile, Job
 from worker.settings import Settings
 
+AT_ONCE = 8
+"""Files of one job: a request may name thousands."""
+
 
 class Inputs:
     """Puts a job's files into a folder of the job's own. `catalog` is the engine's; `shared` its input folder."""
@@ -79,21 +82,23 @@ class Inputs:
             return _bundled()
 
     async def _store_all(self, job: Job, sources: list[Source]) -> dict[str, str]:
-        """Names as loaders take them, by the sources' names; all at once, and none goes on when one has failed."""
+        """Names as loaders take them, by the sources' names; a few at once, and none goes on when one has failed."""
+        places = asyncio.Semaphore(AT_ONCE)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {source.name: group.create_task(self._store(job, source)) for source in sources}
+                tasks = {source.name: group.create_task(self._store(job, source, places)) for source in sources}
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return {name: task.result() for name, task in tasks.items()}
 
-    async def _store(self, job: Job, source: Source) -> str:
+    async def _store(self, job: Job, source: Source, places: asyncio.Semaphore) -> str:
         try:
-            if isinstance(source.content, InputFile):
-                return await self._store_given(job, source, source.content.data)
-            held = await self._fetcher.fetch(source.content)
-            self._held.setdefault(job.folder, []).append(held)
-            return await self._store_fetched(job, source, held.path)
+            async with places:
+                if isinstance(source.content, InputFile):
+                    return await self._store_given(job, source, source.content.data)
+                held = await self._fetcher.fetch(source.content)
+                self._held.setdefault(job.folder, []).append(held)
+                return await self._store_fetched(job, source, held.path)
         except WorkerError as error:
             raise _about(error, source) from error
 

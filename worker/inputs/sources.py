@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import PurePosixPath
@@ -54,10 +54,12 @@ def find_sources(request: JobRequest, places: Sequence[Place]) -> Sources:
     given: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
     named = {name: Source(name, f"input {name!r}", content) for name, content in given.items()}
     by_text: dict[str, Source] = {}
+    taken = {PurePosixPath(name).stem for name in given}
+    fresh = (stem for number in count() if (stem := f"file-{number}") not in taken)
     for place in places:
         for text in texts(place.value) if place.uploads else ():
-            source = by_text.get(text) or named.get(text) or named.get(_last_part(text))
-            source = source or _in_place(text, place, {known.name for known in (*named.values(), *by_text.values())})
+            source = by_text.get(text) or named.get(text) or _in_place(text, place, fresh)
+            source = source or named.get(_last_part(text))
             if source is not None:
                 by_text[text] = source
                 source.kinds |= {place.kind} if place.kind else set()
@@ -96,23 +98,18 @@ def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) ->
     return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
 
 
-def _in_place(text: str, place: Place, taken: Collection[str]) -> Source | None:
+def _in_place(text: str, place: Place, fresh: Iterator[str]) -> Source | None:
     """A file whose content, or URL, stands in the workflow itself."""
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
-        name = _fresh("fetched", suffix if SUFFIX.fullmatch(suffix) else "", taken)
-        return Source(name, place.label, text)
+        return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
     if uri := DATA_URI.match(text):
-        name = _fresh("inline", EXTENSIONS.get(uri[1], ".png"), taken)
+        name = next(fresh) + EXTENSIONS.get(uri[1], ".png")
         try:
             return Source(name, place.label, read_input(name, text))
         except InvalidInputFile as error:
             raise InvalidInputFile(f"{place.label}: the data URI can't be read", error.details) from None
     return None
-
-
-def _fresh(stem: str, suffix: str, taken: Collection[str]) -> str:
-    return next(name for number in count() if (name := f"{stem}-{number}{suffix}") not in taken)
 
 
 def _last_part(text: str) -> str:
