@@ -372,6 +372,16 @@ async def test_a_restart_keeps_what_waits(engine: EngineHandle, tmp_path: Path) 
             assert (await client.post(f"{path}/deliver", {}, **headers))[0] == 200
 
 
+async def test_a_restart_keeps_what_nobody_had_an_id_for(engine: EngineHandle, tmp_path: Path) -> None:
+    """A sync job without an id is not written down; one whose error told its client how to come back is."""
+    async with worker(engine, tmp_path, inline_max=0) as client:
+        status, body = await client.post("/generate/sync", {"workflow": picture()})
+        assert (status, body["error"]["code"]) == (422, "output_too_large_for_inline")
+    async with worker(engine, tmp_path) as client:
+        path, headers = f"/jobs/{body['id']}", {"Authorization": f"Bearer {body['token']}"}
+        assert (await client.post(f"{path}/deliver", {}, **headers))[1]["status"] == "success"
+
+
 async def test_after_a_restart_a_client_has_to_send_its_keys_again(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path
 ) -> None:

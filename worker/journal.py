@@ -99,25 +99,24 @@ class Journal:
     def notify(self, event: Event) -> None:
         """An observer, and the first one: the result is written before anybody is told of it."""
         if event.job.folder not in self._written:
+            if isinstance(event, JobFinished) and event.job.state is JobState.DELIVERY_PENDING:
+                # Nobody could have asked for it; now its client is told how to.
+                self.accepted(event.job)
+                self._ended(event.job)
             return
         match event:
             case JobSubmitted(job):
                 # After a restart it is looked for under this id before it is sent again.
                 self._rows.execute("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (job.prompt_id, job.folder))
             case JobFinished(job) if not job.handed_back:
-                if not self._ended(job) and job.state is JobState.DELIVERY_PENDING:
-                    # Nobody could have asked for it; now its client is told how to.
-                    self.accepted(job)
-                    self._ended(job)
+                self._ended(job)
             case JobForgotten(job):
                 self._rows.execute("DELETE FROM jobs WHERE folder = ?", (job.folder,))
                 self._written.remove(job.folder)
 
-    def _ended(self, job: Job) -> bool:
-        """False where the job was not written down."""
+    def _ended(self, job: Job) -> None:
         values = (time.time(), orjson.dumps(_result(job)), job.folder)
-        changed = self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
-        return changed.rowcount > 0
+        self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
 
     def jobs(self) -> list[Kept]:
         """Every job of earlier lives; ended ones first, in the order of their ends."""
