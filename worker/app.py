@@ -79,7 +79,7 @@ async def build(
     access = Access.from_settings(settings)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
-        client = await stack.enter_async_context(ComfyClient(running.url, settings))
+        client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
         replay = Replay()
         journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
         # The journal first: a result is written down before anybody hears of it.

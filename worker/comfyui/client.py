@@ -28,10 +28,14 @@ Submitted = Callable[[str | None], None]
 
 
 class ComfyClient:
-    """One HTTP session and one WebSocket for as long as the worker lives."""
+    """One HTTP session and one WebSocket for as long as the worker lives.
 
-    def __init__(self, base_url: str, settings: Settings) -> None:
-        self._settings = settings
+    `kept`: somebody here restarts the engine, so that jobs wait for it as long as a start may take.
+    """
+
+    def __init__(self, base_url: str, settings: Settings, *, kept: bool = False) -> None:
+        self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
+        self._silence_s = settings.silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.link = Link(self._session, self.api.base_url)
@@ -75,7 +79,6 @@ class ComfyClient:
         Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
         Raises what `Run.follow` raises, and InvalidWorkflow.
         """
-        settings = self._settings
         await self._reachable()
         with self.link.mailbox(prompt_id) as mailbox:
             run = Run(
@@ -84,8 +87,8 @@ class ComfyClient:
                 api=self.api,
                 link=self.link,
                 mailbox=mailbox,
-                silence_s=settings.silence_s,
-                lost_s=settings.engine_lost_s,
+                silence_s=self._silence_s,
+                lost_s=self._lost_s,
                 hear=hear,
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
@@ -108,7 +111,7 @@ class ComfyClient:
 
     async def _reachable(self) -> None:
         try:
-            await self.link.opened(self._settings.engine_lost_s)
+            await self.link.opened(self._lost_s)
         except TimeoutError:
             raise EngineUnavailable("ComfyUI can't be reached") from None
 

@@ -108,6 +108,7 @@ class Sight:
         elif name := running.classes.get(running.node or ""):
             patience.learn(name, now - running.heard_at)
         running.heard_at = self.answered_at = now
+        self.stalled_looks = 0
         if isinstance(message, Executing):
             running.node = message.node
 
