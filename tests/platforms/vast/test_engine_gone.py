@@ -1,0 +1,34 @@
+"""A ComfyUI that does not come back is the autoscaler's business too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.platforms.conftest import Spawn
+from worker.platforms import vast_local
+from worker.platforms.vast_local import LocalVast
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def vast() -> AsyncIterator[LocalVast]:
+    async with vast_local.serve() as vast:
+        yield vast
+
+
+async def test_what_comfyui_said_last_reaches_the_autoscaler(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
+    """The process ends, long before the time of a start is over, and says why in ComfyUI's own words."""
+    comfyui = tmp_path / "ComfyUI"
+    comfyui.mkdir()
+    (comfyui / "main.py").write_text("raise SystemExit('no CUDA device')")
+    env = {"WORKER_COMFYUI": str(comfyui), "WORKER_ENGINE_TRIES": "2", "WORKER_STATE": str(tmp_path / "state")}
+    process = await spawn("comfy_worker.py", {**await vast.worker_env(1), "WORKER_VAST_HOST": "127.0.0.1", **env})
+    async with asyncio.timeout(9):
+        assert await process.wait() != 0
+        await vast.record.until(lambda record: any("no CUDA device" in row.error_msg for row in record.statuses))
