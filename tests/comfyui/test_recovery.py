@@ -13,6 +13,8 @@ from tests.engines import start_engine
 from tests.test_restart import served
 from tests.workflows import failing, faulty, picture, slow
 from worker.comfyui.gate import Gate
+from worker.comfyui.recovery import Case
+from worker.comfyui.run import Loss
 from worker.comfyui.suspects import Suspects
 from worker.job import InputFile, JobRequest
 
@@ -21,7 +23,9 @@ async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
     """ComfyUI is told to let go of what it holds, and the job runs once more."""
     async with supervised(tmp_path) as worker:
         assert (await worker.result(await worker.job(faulty("oom"))))[0] == 200
-        assert len(await worker.engine_says("/history")) == 2
+        runs = list((await worker.engine_says("/history")).values())
+        kept = [data["nodes"] for run in runs for name, data in run["status"]["messages"] if name == "execution_cached"]
+        assert kept == [[], []]
 
 
 async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
@@ -43,11 +47,13 @@ async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
 
 
 async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
-    """The running job is sent again, and those behind it; each has one result, of files that are its last try's."""
+    """The running job is sent again, and those behind it; of one that had saved a file only the last try's count."""
+    crashing = faulty("crash", 0.2)
+    crashing["5"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
     async with supervised(tmp_path) as worker:
-        jobs = [await worker.job(workflow) for workflow in (faulty("crash", 0.2), picture(), picture(), picture())]
+        jobs = [await worker.job(workflow) for workflow in (crashing, picture(), picture(), picture())]
         results = [await worker.result(job) for job in jobs]
-        assert [(status, len(body["outputs"])) for status, body in results] == [(200, 1)] * 4
+        assert [(status, len(body["outputs"])) for status, body in results] == [(200, 2), (200, 1), (200, 1), (200, 1)]
         assert await worker.successes() == 4
 
 
@@ -117,6 +123,17 @@ async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
                 await worker.start()
                 engine.restart()
             assert (await worker.result(job))[0] == 200
+
+
+def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
+    """One that was never taken isn't, however often; alone inside, it counts even before it says a word."""
+    case = Case(request(1))
+    assert [case.lost(Loss.UNTAKEN) for _ in range(5)] == [False] * 5
+    assert not case.alone
+    assert [case.lost(Loss.WAITING), case.alone] == [False, False]
+    assert [case.lost(Loss.WAITING), case.alone] == [False, True]
+    assert case.lost(Loss.WAITING)
+    assert not case.lost(Loss.UNTAKEN)
 
 
 async def test_one_goes_in_alone() -> None:

@@ -30,9 +30,12 @@ class Case:
     waiting_losses: int = 0
     freed: bool = False
 
-    def blamed(self, loss: Loss) -> bool:
-        """Whether a loss counts against the job. Nobody else was inside where it ran alone."""
-        return loss is Loss.RUNNING or (loss is Loss.WAITING and self.alone)
+    def lost(self, loss: Loss) -> bool:
+        """Whether the loss counts against the job; nobody else was inside where it ran alone."""
+        counts = loss is Loss.RUNNING or (loss is Loss.WAITING and self.alone)
+        self.waiting_losses += loss is Loss.WAITING
+        self.alone |= counts or self.waiting_losses >= UNSURE
+        return counts
 
 
 class Recovery:
@@ -106,10 +109,7 @@ class Recovery:
     def _lost(self, case: Case, prompt_id: str, loss: Loss, *, seen: bool) -> None:
         """Decide what a loss means for the job. Raises JobCrashesEngine."""
         log.warning("ComfyUI lost a prompt that was %s; sending it again", loss)
-        if case.blamed(loss) or not seen:
+        if case.lost(loss) or not seen:
             case.alone = True
             if self._suspects.add(case.request, prompt_id, seen=seen).convicted:
                 raise JobCrashesEngine("ComfyUI crashed or hung each time this job ran")
-        elif loss is Loss.WAITING:
-            case.waiting_losses += 1
-            case.alone = case.waiting_losses >= UNSURE
