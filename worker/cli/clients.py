@@ -42,6 +42,7 @@ class Where:
     """Nothing given: here, in this process. `vast_url` is a stand-in of Vast's."""
 
     url: str | None = None
+    token: str | None = None
     vast_endpoint: str | None = None
     vast_url: str | None = None
 
@@ -61,7 +62,7 @@ async def connect(where: Where) -> AsyncIterator[Client]:
             return
         url = where.url if where.url else await stack.enter_async_context(_worker())
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=PATIENCE))
-        yield Gateway(session, url)
+        yield Gateway(session, url, where.token)
 
 
 @asynccontextmanager

@@ -59,8 +59,9 @@ def _event(block: bytes) -> Event | None:
 class Gateway:
     """Raises Failure for whatever the gateway answers with an error, and where it can't be reached."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None = None) -> None:
         self._session = session
+        self._asking = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
         self.url = url.rstrip("/")
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
@@ -83,7 +84,7 @@ class Gateway:
         last = tries = 0
         while tries < len(RECONNECT_S):
             if accepted is None:
-                events = self._events("POST", "/generate/stream", JSON, orjson.dumps(body))
+                events = self._events("POST", "/generate/stream", self._asking, orjson.dumps(body))
             else:
                 await asyncio.sleep(RECONNECT_S[tries])
                 headers = {**_bearer(accepted.data), "Last-Event-ID": str(last)}

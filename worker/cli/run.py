@@ -23,6 +23,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the outputs")] = Path("out"),
     url: Annotated[str | None, typer.Option(help="a running worker; without it one is started for this job")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="WORKER_TOKEN", help="one of the worker's WORKER_TOKENS, where it has any")
+    ] = None,
     vast_endpoint: Annotated[str | None, typer.Option(help="a Vast endpoint by name; VAST_API_KEY opens it")] = None,
     vast_url: Annotated[str | None, typer.Option(help="the stand-in that `serve --platform vast-local` prints")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -38,4 +41,4 @@ def command(  # noqa: PLR0913 - one parameter an option
     from worker.cli.workflow import read_request
 
     order = Order(read_request(workflow, assignments or (), inputs or ()), workflow.name, out, as_json)
-    raise typer.Exit(asyncio.run(carry_out(order, Where(url, vast_endpoint, vast_url))))
+    raise typer.Exit(asyncio.run(carry_out(order, Where(url, token, vast_endpoint, vast_url))))
