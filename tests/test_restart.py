@@ -197,3 +197,28 @@ async def test_no_row_for_who_can_not_come_back(worker: Served) -> None:
     await worker.start()
     async with worker.http.get(worker.url + "/health") as answer:
         assert (await answer.json())["jobs"] == 0
+
+
+async def test_node_packs_do_not_see_the_workers_secrets(tmp_path: Path) -> None:
+    """A ComfyUI that the worker starts has the environment without tokens and keys."""
+    folder = tmp_path / "comfyui"
+    folder.mkdir()
+    said = tmp_path / "said"
+    (folder / "main.py").write_text(
+        f"import os, pathlib\npathlib.Path({str(said)!r}).write_text(repr(dict(os.environ)))\n"
+    )
+    secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID", "MASTER_TOKEN"), "s3cret-0123456789")
+    env = {"PATH": "/usr/bin:/bin", "HF_TOKEN": "for-models", "WORKER_TOKENS": "a=s3cret-0123456789", **secrets}
+    command = ("-m", "worker", "serve", "--port", "0", "--state", str(tmp_path / "state"), "--comfyui", str(folder))
+    root = Path(__file__).parent.parent
+    nowhere = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, env=env, cwd=root, stderr=nowhere)
+    try:
+        async with asyncio.timeout(10):
+            while not said.exists() or not said.read_text():
+                await asyncio.sleep(0.05)
+    finally:
+        process.kill()
+        await process.wait()
+    assert "s3cret" not in said.read_text()
+    assert "for-models" in said.read_text()

@@ -15,6 +15,9 @@ from pydantic import SecretStr
 
 from worker.errors import StartupError
 
+PLATFORM_SECRETS = frozenset({"MASTER_TOKEN", "CONTAINER_API_KEY", "VAST_API_KEY", "RUNPOD_API_KEY"})
+    {"MASTER_TOKEN", "CONTAINER_API_KEY", "VAST_API_KEY", "RUNPOD_API_KEY", "MODAL_TOKEN_SECRET"}
+)
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -184,6 +187,15 @@ class Settings:
     def behind_vast(self) -> bool:
         """True where Vast's client asks: it retries 5xx without end, gives up after 600 s, and can't open our URLs."""
         return self.platform in {"vast", "vast-local"}
+
+
+def engine_environment() -> dict[str, str]:
+    """What ComfyUI and its node packs may read: everything but the secrets that are the worker's own."""
+    secret = set(PLATFORM_SECRETS)
+    for field in dataclasses.fields(Settings):
+        if field.name == "s3_access_key_id" or isinstance(field.default, SecretStr):
+            secret |= {field.metadata["env"], *field.metadata["also"]}
+    return {name: value for name, value in os.environ.items() if name not in secret}
 
 
 def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation

@@ -17,7 +17,7 @@ import aiohttp
 
 from worker.comfyui import leash
 from worker.comfyui.gpu import gpu_is_gone
-from worker.settings import Settings
+from worker.settings import Settings, engine_environment
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +156,7 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
+            env=engine_environment(),
             start_new_session=True,
         )
 
