@@ -15,7 +15,7 @@ class Plan:
     large_jobs: int = 3
     burst: int = 25
     queued: int = 12
-    peer_jobs: int = 5
+    peer_jobs: int = 8
     noise_side: int = 448
     large_side: int = 1664
     big_file_mib: int = 200
