@@ -151,12 +151,15 @@ class ComfyApi:
         await self._post("/free", {"unload_models": True, "free_memory": True})
 
     async def gpu_answers(self) -> bool:
-        """False where ComfyUI can't look at its GPU any more: after an illegal access every call raises, for ever."""
+        """False where ComfyUI can't look at its GPU any more: after an illegal access every call raises, for ever.
+
+        Raises EngineUnavailable.
+        """
         try:
             async with self._session.get(self.base_url + "/system_stats", timeout=QUICK) as answer:
                 return answer.status != 500
-        except (aiohttp.ClientError, TimeoutError):
-            return True
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable("ComfyUI does not answer GET /system_stats") from error
 
     async def upload(self, folder: str, name: str, data: bytes | BinaryIO) -> str:
         """Store an input file; returns the name that nodes must use (ComfyUI may choose another)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.comfyui.client import ComfyClient, Submitted
@@ -11,7 +12,7 @@ from worker.comfyui.gate import Gate
 from worker.comfyui.keeper import Keeper
 from worker.comfyui.run import EngineForgotError, Hear, Loss, Outputs
 from worker.comfyui.suspects import Suspects
-from worker.errors import GpuFailed, JobCrashesEngine, NodeFailed, OutOfMemory
+from worker.errors import EngineUnavailable, GpuFailed, JobCrashesEngine, NodeFailed, OutOfMemory
 from worker.graph.prompt import Prompt
 from worker.job import JobRequest
 
@@ -81,7 +82,8 @@ class Recovery:
                     raise
                 log.warning("ComfyUI ran out of memory; trying once more with nothing else in it")
                 case.freed = True
-                await self._client.api.free()
+                with suppress(EngineUnavailable):  # then it forgets everything by itself
+                    await self._client.api.free()
             else:
                 self._suspects.clear(request)
                 return outputs
@@ -99,12 +101,19 @@ class Recovery:
         try:
             return await self._client.follow(prompt, hear, prompt_id, submitted=submitted, known=known)
         except (NodeFailed, OutOfMemory) as error:
-            if await self._client.api.gpu_answers():
+            if await self._gpu_answers():
                 raise
             if self._keeper is None:
                 raise GpuFailed("ComfyUI's GPU does not answer any more") from error
             self._keeper.restart("its GPU does not answer any more", check_gpu=True)
             raise EngineForgotError(Loss.RUNNING) from error
+
+    async def _gpu_answers(self) -> bool:
+        """A failure while ComfyUI itself is going down says nothing of the job: that one runs again."""
+        try:
+            return await self._client.api.gpu_answers()
+        except EngineUnavailable:
+            raise EngineForgotError(Loss.UNTAKEN) from None
 
     def _lost(self, case: Case, prompt_id: str, loss: Loss, *, seen: bool) -> None:
         """Decide what a loss means for the job. Raises JobCrashesEngine."""
