@@ -11,7 +11,6 @@ from worker.errors import DeliveryFailed, OutputTooLargeForInline
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
-from worker.formats import converted
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 from worker.outputs import Outputs
 from worker.settings import Settings
@@ -52,6 +51,8 @@ class Delivery:
         """
         wanted = job.request.image_format
         if wanted is not None:
+            from worker.formats import converted  # and Pillow with it, which most jobs don't need
+
             job.outputs = tuple([await converted(self.outputs, job, output, wanted) for output in job.outputs])
             job.request = replace(job.request, image_format=None)  # else a second delivery would do it again
         if job.request.output_mode is OutputMode.BASE64:
