@@ -101,7 +101,7 @@ def _line(finding: Finding) -> str:
 def _shown(options: argparse.Namespace) -> list[str]:
     """The options that say what was measured; addresses and folders say nothing to a reader."""
     flags = [("--quick", options.quick), ("--comfyui URL", options.comfyui), ("--rounds N", options.rounds)]
-    rivals = [f"--peer {rival.name}={rival.dialect}=URL" for rival in options.peer]
+    rivals = [f"--peer '{rival.name}={rival.dialect}=URL'" for rival in options.peer]
     return [name for name, given in flags if given] + rivals
 
 

@@ -61,11 +61,12 @@ def _findings(findings: Iterable[Finding]) -> Iterator[str]:
 
 def _standings(standings: Iterable[Standing]) -> Iterator[str]:
     return _table(
-        ("server", "a job", "over a fresh direct client", "", f"burst of {BURST}, jobs/s over direct"),
+        ("server", "a job", "a fresh direct client", "over it", "", f"burst of {BURST}, jobs/s over direct"),
         (
             (
                 one.name,
                 milliseconds(one.seconds),
+                milliseconds(one.direct),
                 one.ratio.show("x"),
                 f"{one.above.median * 1000:+.1f} ms",
                 one.burst.show("x", 3),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -20,10 +20,11 @@ BURST, BURSTS = 10, 2
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One server: seconds of a job, the same over and above `first`, and its rate in a burst over that of `first`."""
+    """One server: seconds of a job and of a direct client's, the one over and above the other, and its rate in a burst."""
 
     name: str
     seconds: Spread
+    direct: Spread
     ratio: Spread
     above: Spread
     burst: Spread
@@ -32,20 +33,25 @@ class Standing:
 async def peers(
     first: Ask, servers: Sequence[Peer], session: aiohttp.ClientSession, workload: Workload, rounds: int
 ) -> list[Standing]:
-    """Every server over a kept connection; `first` is the fresh client that speaks to ComfyUI itself."""
-    asks = {DIRECT: first, **{server.name: kept(server, session) for server in servers}}
+    """Every server over a kept connection; `first` is the fresh client that speaks to ComfyUI itself.
+
+    Each server takes turns with `first` alone: one that takes seconds for a job would let all others cool down.
+    """
+    return [await _standing(first, server, session, workload, rounds) for server in servers]
+
+
+async def _standing(
+    first: Ask, server: Peer, session: aiohttp.ClientSession, workload: Workload, rounds: int
+) -> Standing:
+    asks = {DIRECT: first, server.name: kept(server, session)}
     times = await medians(asks, workload, rounds)
     rates = await burst(asks, workload.make, BURST, BURSTS)
-    return list(_standings(times, rates))
-
-
-def _standings(times: Mapping[str, list[float]], rates: Mapping[str, list[float]]) -> Iterator[Standing]:
-    for name in times:
-        above = [one - other for one, other in zip(times[name], times[DIRECT], strict=True)]
-        yield Standing(
-            name=name,
-            seconds=Spread.of(times[name]),
-            ratio=Spread.ratio(times[name], times[DIRECT]),
-            above=Spread.of(above),
-            burst=Spread.ratio(rates[name], rates[DIRECT]),
-        )
+    direct, ours = times[DIRECT], times[server.name]
+    return Standing(
+        name=server.name,
+        seconds=Spread.of(ours),
+        direct=Spread.of(direct),
+        ratio=Spread.ratio(ours, direct),
+        above=Spread.of([one - other for one, other in zip(ours, direct, strict=True)]),
+        burst=Spread.ratio(rates[server.name], rates[DIRECT]),
+    )

@@ -28,7 +28,7 @@ def test_a_target_is_missed_by_the_median() -> None:
 
 
 def run_of(engine: str, what: str) -> Run:
-    standing = Standing("peer", ONE, ONE, ONE, ONE)
+    standing = Standing("peer", ONE, ONE, ONE, ONE, ONE)
     return Run(engine, [Finding(what, "1 ms", "2 ms", ONE, at_most=2.0)], [standing], [("processor", "some")])
 
 
