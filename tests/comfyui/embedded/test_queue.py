@@ -135,3 +135,11 @@ async def test_a_number_is_used_up_by_refused_prompts_too(client: Client) -> Non
     assert answer["number"] == 1
     _, answer = await client.post("/prompt", json={"prompt": picture(), "number": 5})
     assert answer["number"] == 5.0
+
+
+async def test_a_slot_may_be_true(client: Client) -> None:
+    """JSON's true passes for the index one, or is refused; the thread that runs prompts survives it."""
+    graph = picture(1)
+    graph["2"]["inputs"]["images"] = ["1", True]
+    await client.post("/prompt", json={"prompt": graph, "client_id": "A"})
+    assert (await client.run(picture(2)))["status"]["status_str"] == "success"

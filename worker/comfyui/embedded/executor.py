@@ -21,6 +21,7 @@ from worker.comfyui.embedded.schedule import Schedule
 from worker.comfyui.embedded.settings import CachePolicy
 from worker.comfyui.embedded.values import Value
 from worker.graph.catalog import Catalog
+from worker.graph.json_value import Json
 from worker.graph.node_class import Presence
 from worker.graph.prompt import is_link
 
@@ -150,7 +151,7 @@ class Executor:
             if isinstance(value, list) and is_link(value):
                 made = self._cache.get(str(value[0]))
                 if made is not None:
-                    gathered[name] = made.slots[int(str(value[1]))]
+                    gathered[name] = made.slots[_slot(value[1])]
             elif isinstance(value, dict) and "__value__" in value:
                 gathered[name] = [_plain(value["__value__"])]
             else:
@@ -236,3 +237,8 @@ def _describe(value: Value) -> object:
 def _type_name(error: Exception) -> str:
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _slot(value: Json) -> int:
+    """A link's output slot. JSON's true is one, as in Python, where ComfyUI takes it for an index."""
+    return value if isinstance(value, int) else 0
