@@ -20,7 +20,7 @@ BURST, BURSTS = 10, 2
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One server: seconds of a job and of a direct client's, the one over and above the other, and its rate in a burst."""
+    """A server: seconds of a job and of a direct client's, the one over and above the other, its rate in a burst."""
 
     name: str
     seconds: Spread
