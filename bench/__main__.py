@@ -61,7 +61,8 @@ async def measure(options: argparse.Namespace, folder: Path) -> Run:
         ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
         ("command", f"`python -m bench {' '.join(_shown(options))}`"),
     ]
-    return Run(_name(bench.info), findings, standings, facts)
+    notes = [("note", options.note)] if options.note else []
+    return Run(_name(bench.info), findings, standings, [*facts, *notes])
 
 
 def _options() -> argparse.ArgumentParser:
@@ -80,6 +81,7 @@ def _options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, help="how often each pair is measured")
     parser.add_argument("--quick", action="store_true", help="a rough look in less than a minute")
+    parser.add_argument("--note", help="a sentence for the reader, on how that ComfyUI was started")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="the document to write")
     return parser
 
