@@ -129,3 +129,17 @@ async def test_without_an_engine_the_answer_is_503(tmp_path: Path) -> None:
         assert (status, error["code"], error["retryable_elsewhere"]) == (503, "engine_unavailable", True)
         assert (await client.get("/ready"))[0] == 503
         assert (await client.get("/health"))[0] == 200
+
+
+BROKEN_BODIES = [
+    pytest.param({"Content-Type": "multipart/form-data"}, id="no boundary"),
+    pytest.param({"Content-Type": "multipart/form-data; boundary=x"}, id="boundary that never comes"),
+    pytest.param({"Content-Encoding": "gzip"}, id="not what its encoding says"),
+]
+
+
+@pytest.mark.parametrize("headers", BROKEN_BODIES)
+async def test_bodies_that_are_not_what_their_headers_say(client: Client, headers: dict[str, str]) -> None:
+    """A body that can't be read is the client's to mend, not an error of ours."""
+    async with client.http.post(client.app.url + "/generate/sync", data=b'{"workflow": {}}', headers=headers) as answer:
+        assert (answer.status, (await answer.json())["error"]["fault"]) == (400, "client")

@@ -25,10 +25,11 @@ async def read_job(request: web.Request) -> JobRequest:
 
     Raises ClientError and its children.
     """
-    if request.content_type == "multipart/form-data":
-        body, files = await _multipart(request)
-    else:
-        body, files = await request.read(), ()
+    try:
+        multipart = request.content_type == "multipart/form-data"
+        body, files = await _multipart(request) if multipart else (await read_body(request), ())
+    except ValueError as error:
+        raise ClientError(f"the multipart body can't be read: {error}") from None
     parsed = parse_object(body)
     dialect = request[DIALECT] = detect(parsed)
     job = dialect.read(parsed)
@@ -37,6 +38,14 @@ async def read_job(request: web.Request) -> JobRequest:
     fingerprint = _fingerprint(body, files) if key else ""
     files = (*job.inputs, *files)
     return replace(job, inputs=files, key=key, fingerprint=fingerprint, base_url=base_url(request))
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Raises ClientError where it is not encoded as its headers say."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError as error:
+        raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
 
 
 def reachable(request: web.Request, job: JobRequest) -> JobRequest:

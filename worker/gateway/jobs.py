@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from worker.errors import NotFound
 from worker.gateway.answers import job_response
-from worker.gateway.body import parse_object, reachable
+from worker.gateway.body import parse_object, reachable, read_body
 from worker.gateway.dialects import VAST
 from worker.gateway.dialects.native import read_wish
 from worker.gateway.generate import result_of
@@ -43,7 +43,7 @@ async def cancel_job(request: web.Request) -> web.Response:
 async def deliver_job(request: web.Request) -> web.Response:
     """`POST /jobs/{id}/deliver`: deliver a kept result again, elsewhere or with other keys if the body says so."""
     job = _job(request)
-    body = await request.read()
+    body = await read_body(request)
     wish = read_wish(parse_object(body)) if body else None
     services(request).registry.deliver(job, reachable(request, wish) if wish else None)
     return await result_of(request, job)

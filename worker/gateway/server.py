@@ -18,7 +18,7 @@ ROUTES = (
     web.post("/generate/stream", generate.generate_stream),
     web.get("/jobs/{id}", jobs.get_job),
     web.delete("/jobs/{id}", jobs.cancel_job),
-    web.get("/jobs/{id}/events", jobs.get_events),
+    web.get("/jobs/{id}/events", jobs.get_events, allow_head=False),
     web.get("/jobs/{id}/outputs/{n}", jobs.get_output),
     web.post("/jobs/{id}/deliver", jobs.deliver_job),
     web.get("/result/{id}", jobs.get_stock_result),

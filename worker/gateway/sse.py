@@ -27,13 +27,21 @@ from worker.gateway.services import base_url, services
 from worker.job import Job
 
 KEEP_ALIVE_S = 15.0
+LONGEST_NUMBER = 18
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 async def stream_events(request: web.Request, job: Job) -> web.StreamResponse:
     after = last_event_id(request)
     response = web.StreamResponse(headers=HEADERS)
-    await response.prepare(request)
+    with suppress(ConnectionResetError):  # the client is gone before we are told so
+        await response.prepare(request)
+        await _write_events(request, response, job, after)
+        await response.write_eof()
+    return response
+
+
+async def _write_events(request: web.Request, response: web.StreamResponse, job: Job, after: int) -> None:
     async with services(request).registry.waiting(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
@@ -42,15 +50,13 @@ async def stream_events(request: web.Request, job: Job) -> web.StreamResponse:
                 await response.write(b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), orjson.dumps(data)))
         finally:
             keep_alive.cancel()
-    await response.write_eof()
-    return response
 
 
 def last_event_id(request: web.Request) -> int:
     """0 without the header. Raises InvalidField."""
     text = request.headers.get("Last-Event-ID", "0")
-    if not text.isdecimal():
-        raise InvalidField(f"Last-Event-ID {text!r} is not a number of an event")
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
+        raise InvalidField(f"Last-Event-ID {text[:80]!r} is not a number of an event")
     return int(text)
 
 
