@@ -1,0 +1,65 @@
+"""`python -m chaos soak|fuzz|matrix`: run it, write its chapter, fail when a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from chaos import fuzz, soak
+from chaos.document import Chapter, with_chapter
+
+Run = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, Chapter]]
+STATE = Path(".state")
+
+
+async def _soak(options: argparse.Namespace, folder: Path) -> Chapter:
+    plan = soak.SHORT if options.short else soak.FULL
+    return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
+
+
+async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
+    plan = fuzz.SHORT if options.short else fuzz.FULL
+    return await fuzz.fuzz(dataclasses.replace(plan, **_given(options)), folder)
+
+
+RUNS: dict[str, Run] = {"soak": _soak, "fuzz": _fuzz}
+
+
+def main() -> None:
+    options = _options().parse_args()
+    STATE.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{options.what}-", dir=STATE)).resolve()
+    chapter = uvloop.run(RUNS[options.what](options, folder))
+    print(chapter.markdown())
+    if not options.short:
+        options.out.write_text(with_chapter(options.out.read_text("utf-8"), chapter), "utf-8")
+    missed = [f"{finding.what}: {finding.found}" for finding in chapter.findings if not finding.met]
+    if missed:
+        sys.exit(f"missed (logs in {folder}):\n" + "\n".join(missed))
+    shutil.rmtree(folder)
+
+
+def _given(options: argparse.Namespace) -> dict[str, int]:
+    return {name: value for name in ("jobs", "seed") if (value := getattr(options, name)) is not None}
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("what", choices=RUNS)
+    parser.add_argument("--short", action="store_true", help="a small run, for every change")
+    parser.add_argument("--jobs", type=int, help="how many jobs or requests")
+    parser.add_argument("--seed", type=int, help="another order of things")
+    parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"), help="what a full run writes")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Memory and open files of a process over time, and whether they grow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from chaos.finding import Finding
+
+EVERY_S = 0.5
+GROWTH = 0.05
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`progress` from 0 to 1; `memory` in MiB."""
+
+    progress: float
+    memory: float
+    files: int
+
+
+@dataclass(slots=True)
+class Gauge:
+    pid: int
+    samples: list[Sample] = field(default_factory=list)
+
+    async def watch(self, progress: Callable[[], float]) -> None:
+        """Until cancelled."""
+        while True:
+            self.samples.append(_sample(self.pid, progress()))
+            await asyncio.sleep(EVERY_S)
+
+    def findings(self) -> list[Finding]:
+        """The last tenth against the second."""
+        early = [sample for sample in self.samples if 0.1 <= sample.progress < 0.2]
+        late = [sample for sample in self.samples if sample.progress >= 0.9]
+        return [
+            _flat("memory of the worker (RSS), MiB", [one.memory for one in early], [one.memory for one in late]),
+            _flat("open files of the worker", [one.files for one in early], [one.files for one in late]),
+        ]
+
+
+def _flat(what: str, early: Sequence[float], late: Sequence[float]) -> Finding:
+    """Medians, so that a single large answer under way decides nothing."""
+    target = f"last tenth < {GROWTH:.0%} above the second"
+    if not early or not late:
+        return Finding(what, "too short a run to say", target, met=False)
+    first, last = median(early), median(late)
+    return Finding(
+        what, f"{first:.0f} -> {last:.0f} ({last / first - 1:+.1%})", target, met=last < first * (1 + GROWTH)
+    )
+
+
+def _sample(pid: int, progress: float) -> Sample:
+    status = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    memory = int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
+    return Sample(progress, memory, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))

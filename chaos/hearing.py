@@ -1,0 +1,40 @@
+"""Reading what a worker answers, in any dialect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+Body = dict[str, Any]
+OF_AN_ERROR = frozenset({"code", "message", "fault", "retryable", "retryable_elsewhere", "details"})
+
+
+def error_of(body: Mapping[str, Any]) -> Body | None:
+    """Our error object; None in an answer without one."""
+    for name in ("error_info", "error"):
+        found = body.get(name)
+        if isinstance(found, dict) and found.keys() == OF_AN_ERROR:
+            return found
+    return None
+
+
+def error_code(body: Mapping[str, Any]) -> str | None:
+    """None where there is no error; the text of what claims to be one and isn't ours."""
+    found = error_of(body)
+    if found is not None:
+        return str(found["code"])
+    return f"not ours: {body['error']}" if "error" in body else None
+
+
+async def events(stream: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, str, Body]]:
+    """(name, number, data) of each server-sent event."""
+    rest = b""
+    async for piece in stream.content.iter_any():
+        *blocks, rest = (rest + piece).split(b"\n\n")
+        for block in blocks:
+            fields = dict(line.split(b": ", 1) for line in block.splitlines() if not line.startswith(b":"))
+            if fields:
+                yield fields[b"event"].decode(), fields[b"id"].decode(), orjson.loads(fields[b"data"])

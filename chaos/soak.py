@@ -1,0 +1,139 @@
+"""Thousands of mixed jobs while the engine dies now and then and its WebSocket breaks: nothing lost, nothing grown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import aiohttp
+
+from chaos.customer import Customer
+from chaos.document import Chapter
+from chaos.errand import draw
+from chaos.finding import Finding, at_least, fact, none
+from chaos.gauge import Gauge
+from chaos.ledger import Ledger, manners, of_log
+from chaos.runs import Runs
+from chaos.stage import Stage, stage
+from chaos.watch import complaints, left_behind
+
+TEXT = """\
+`make soak`: clients of every manner against `comfy-worker serve` and the embedded engine, each a process. They ask in
+all three dialects, synchronously, asynchronously and by stream, with and without ids and input files, for small and
+large pictures, for workflows that are wrong, raise, are slow or too slow; some cancel, some hang up and come back, some
+ask twice. Meanwhile the engine is killed with kill -9 and started again, and its WebSocket is broken off. Each job's
+end is what its client was told; each run is counted from the engine's own history. Only where the engine was killed in
+its life may a job have run twice."""
+TTL_S = 8.0
+SETTINGS = {
+    "WORKER_RESULT_TTL": str(TTL_S),
+    "WORKER_HANGUP_GRACE": "0.3",
+    "WORKER_MAX_QUEUE": "40",
+}
+CLIENTS = 48
+DEAD_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    jobs: int
+    kills: int
+    drops: int
+    seed: int
+
+
+FULL = Plan(jobs=20_000, kills=5, drops=60, seed=1)
+SHORT = Plan(jobs=700, kills=1, drops=4, seed=1)
+
+
+async def soak(plan: Plan, folder: Path) -> Chapter:
+    ledger = Ledger()
+    started = time.monotonic()
+    async with stage(folder, SETTINGS) as scene, _session() as http:
+        runs = Runs(http, scene.engine.url)
+        gauge = Gauge(scene.worker.child.pid)
+        trouble = _trouble(plan, scene, ledger, runs)
+        background = (gauge.watch(lambda: ledger.ended / plan.jobs), runs.watch(), trouble)
+        async with _meanwhile(*background):
+            await _clients(plan, Customer(http, scene.worker.url, ledger))
+        seconds = time.monotonic() - started
+        await runs.read()
+        await asyncio.sleep(TTL_S + 2)
+        remains = left_behind(scene)
+    findings = [
+        at_least("jobs", len(ledger.entries), plan.jobs),
+        *ledger.findings(runs.numbers),
+        *of_log([scene.worker.child.log]),
+        *_flat(plan, gauge),
+        none("folders left when every result's life was over", len(remains), remains),
+        *complaints(scene.logs),
+        fact("engine kills, WebSockets broken", f"{plan.kills}, {plan.drops}"),
+        fact("clients", manners(ledger.entries)),
+        fact("ends", ", ".join(f"{end} {count:,}" for end, count in sorted(ledger.ends().items()))),
+    ]
+    facts = [("seconds", f"{seconds:.0f}"), ("jobs a second", f"{plan.jobs / seconds:.0f}"), ("seed", str(plan.seed))]
+    return Chapter("Soak", TEXT, findings, facts=facts)
+
+
+def _flat(plan: Plan, gauge: Gauge) -> list[Finding]:
+    """A short run is over before anything is flat."""
+    found = gauge.findings()
+    return found if plan.jobs >= FULL.jobs else [fact(finding.what, finding.found) for finding in found]
+
+
+async def _clients(plan: Plan, customer: Customer) -> None:
+    """As many as fit the queue and a few more, each with one errand after the other."""
+    random = Random(plan.seed)
+    errands = iter([draw(number, random) for number in range(1, plan.jobs + 1)])
+
+    async def client() -> None:
+        for errand in errands:
+            await customer.run(errand)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(client())
+
+
+async def _trouble(plan: Plan, scene: Stage, ledger: Ledger, runs: Runs) -> None:
+    """Spread over the run, in an order drawn beforehand; the last jobs are left in peace."""
+    random = Random(plan.seed)
+    events = ["kill"] * plan.kills + ["drop"] * plan.drops
+    random.shuffle(events)
+    for number, event in enumerate(events, 1):
+        while ledger.ended < plan.jobs * 0.95 * number / (len(events) + 1):
+            await asyncio.sleep(0.05)
+        if event == "drop":
+            scene.relay.drop()
+            continue
+        await runs.read()
+        since = time.monotonic() - 1.0  # what ended while its history was read may not be in it
+        await scene.engine.kill()
+        await asyncio.sleep(DEAD_S)
+        await scene.engine.start()
+        ledger.kills.append((since, time.monotonic()))
+
+
+@asynccontextmanager
+async def _meanwhile(*work: object) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(one) for one in work]  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended: Sequence[object] = await asyncio.gather(*tasks, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=60)
+    )
