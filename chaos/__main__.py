@@ -1,4 +1,4 @@
-"""`python -m chaos soak|fuzz|matrix`: run it, write its chapter, fail when a target is missed."""
+"""`python -m chaos soak|fuzz`: run it, write its chapter, fail when a target is missed."""
 
 from __future__ import annotations
 
