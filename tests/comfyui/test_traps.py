@@ -81,10 +81,11 @@ async def test_foreign_interrupt_is_no_success(client: Client, engine: EngineHan
 async def test_partly_valid_prompt_is_refused_and_not_run(client: Client, engine: EngineHandle) -> None:
     """ComfyUI accepts a prompt with one good output and drops the bad one; we refuse it and take it out again."""
     workflow = slow(20, steps=200)
-    workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["99", 0], "filename_prefix": "bad"}}
+    workflow["7"] = {"class_type": "EmptyImage", "inputs": {"width": -1, "height": 8, "batch_size": 1, "color": 0}}
+    workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "bad"}}
     status, body = await client.post("/generate/sync", {"workflow": workflow})
     assert (status, body["error"]["code"]) == (422, "invalid_workflow")
-    assert "8" in {detail["node_id"] for detail in body["error"]["details"]}
+    assert "7" in {detail["node_id"] for detail in body["error"]["details"]}
     async with asyncio.timeout(3):
         while (await engine_get(client, engine, "/prompt"))["exec_info"]["queue_remaining"]:
             await asyncio.sleep(0.02)
