@@ -340,7 +340,7 @@ async def test_an_upload_delays_nobody_and_can_be_cancelled(engine: EngineHandle
 async def test_a_delivery_that_takes_too_long_keeps_the_result(engine: EngineHandle, tmp_path: Path) -> None:
     """The job's time is over, its pictures are not lost."""
     async with scripted(hangs=True) as server, worker(engine, tmp_path, **operators(server)) as client:
-        request = {"workflow": picture(), "output_format": "url", "timeout_s": 1.0}
+        request = {"workflow": picture(), "output_format": "url", "timeout_s": 4.0}
         status, body = await client.post("/generate/sync", request)
         assert (status, body["error"]["code"]) == (503, "delivery_failed")
         assert (await fetched(client, f"{body['url']}/outputs/0?token={body['token']}")).startswith(PNG)

@@ -65,8 +65,9 @@ async def test_free_memory_drops_results_and_unloading_models_does_not(client: C
     assert await client.post("/free", json={"unload_models": True}) == (200, b"")
     assert (await client.run(picture(1)))["status"]["messages"][1][1]["nodes"] == ["1", "2"]
     assert await client.post("/free", json={"free_memory": True}) == (200, b"")
-    entry = await client.run(picture(1))
-    assert entry["outputs"]["2"]["images"][0]["filename"] == "t_00002_.png"
+    # Done between two jobs: one that comes quickly may still run before it.
+    names = [(await client.run(picture(1)))["outputs"]["2"]["images"][0]["filename"] for _ in range(2)]
+    assert names[1] == "t_00002_.png"
 
 
 async def test_websocket_pictures_are_sent_each_time(client: Client) -> None:
