@@ -143,3 +143,12 @@ async def test_bodies_that_are_not_what_their_headers_say(client: Client, header
     """A body that can't be read is the client's to mend, not an error of ours."""
     async with client.http.post(client.app.url + "/generate/sync", data=b'{"workflow": {}}', headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]["fault"]) == (400, "client")
+
+
+async def test_links_that_would_end_comfyui(client: Client) -> None:
+    """ComfyUI accepts a link to nowhere under an unknown input, and its worker thread ends; here it is refused."""
+    workflow = picture()
+    workflow["1"]["inputs"]["odd"] = ["77", 0]
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert (status, body["error"]["code"], body["error"]["details"][0]["input"]) == (422, "invalid_workflow", "odd")
+    assert (await client.post("/generate/sync", {"workflow": picture()}))[0] == 200

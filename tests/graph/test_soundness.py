@@ -1,0 +1,44 @@
+"""Graphs that ComfyUI accepts and dies of."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.graph.prompt import Prompt, PromptError
+from worker.graph.soundness import DEEPEST, check_sound
+
+
+def chain(length: int) -> Prompt:
+    """Nodes in a row, linked by an input that their class doesn't have."""
+    prompt: Prompt = {str(n): {"class_type": "X", "inputs": {"odd": [str(n + 1), 0]}} for n in range(length - 1)}
+    return prompt | {str(length - 1): {"class_type": "X", "inputs": {}}}
+
+
+@pytest.mark.parametrize("slot", [0, 7, 1.5, True])
+def test_a_link_to_nowhere(slot: float) -> None:
+    """Whatever ComfyUI would follow is refused, with the node, the input and the id that was probably meant."""
+    prompt = chain(2)
+    prompt["1"]["inputs"]["other"] = ["11", slot]
+    with pytest.raises(PromptError) as refused:
+        check_sound(prompt)
+    assert (refused.value.node_id, refused.value.input_name) == ("1", "other")
+    assert refused.value.suggestion == "Did you mean '1'?"
+
+
+def test_what_is_no_link_is_left_alone() -> None:
+    """Lists that ComfyUI takes for values may say anything."""
+    values = ({"__value__": ["9", 0]}, ["9"], ["9", "0"], [9, 0], ["9", 0, 0], ["9", None])
+    check_sound({"1": {"class_type": "X", "inputs": {str(n): value for n, value in enumerate(values)}}})  # type: ignore[dict-item]
+
+
+def test_a_chain_too_long_to_follow() -> None:
+    """As deep as is allowed passes, also in a larger workflow; one more does not, nor does a cycle in a large one."""
+    wide: Prompt = {f"w{n}": {"class_type": "X", "inputs": {"odd": ["0", 0]}} for n in range(2 * DEEPEST)}
+    check_sound(chain(DEEPEST))
+    check_sound(chain(DEEPEST - 1) | wide)
+    with pytest.raises(PromptError, match="chain"):
+        check_sound(chain(DEEPEST) | wide)
+    cyclic = chain(DEEPEST + 1)
+    cyclic[str(DEEPEST)]["inputs"]["odd"] = ["0", 0]
+    with pytest.raises(PromptError, match="cycle"):
+        check_sound(cyclic)
