@@ -65,3 +65,13 @@ async def test_other_clients_hear_only_status(client: Client) -> None:
     frames = [await other.read() for _ in range(3)]
     assert order(frames) == ["status"] * 3
     assert await other.silent()
+
+
+async def test_a_cycle_that_validation_does_not_see(client: Client) -> None:
+    """Links under inputs that a class doesn't have are followed all the same: an error of the job, as on 0.33.0."""
+    prompt = picture()
+    prompt["1"]["inputs"]["odd"] = ["2", 0]
+    entry = await client.run(prompt)
+    name, error = entry["status"]["messages"][-1]
+    assert (name, error["exception_type"], error["node_id"]) == ("execution_error", "graph.DependencyCycleError", "2")
+    assert (await client.run(picture()))["status"]["completed"]

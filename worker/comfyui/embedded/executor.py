@@ -17,7 +17,7 @@ from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.progress import Progress
 from worker.comfyui.embedded.queue import QueueItem
 from worker.comfyui.embedded.registry import Registry
-from worker.comfyui.embedded.schedule import Schedule
+from worker.comfyui.embedded.schedule import DependencyCycle, Schedule
 from worker.comfyui.embedded.settings import CachePolicy
 from worker.comfyui.embedded.values import Value
 from worker.graph.catalog import Catalog
@@ -95,7 +95,11 @@ class Executor:
 
     def _run_nodes(self, run: Run, schedule: Schedule) -> None:
         while schedule:
-            node_id = schedule.next()
+            try:
+                node_id = schedule.next()
+            except DependencyCycle as cycle:
+                self._mark_failure(run, "execution_error", cycle.node_id, _described(cycle, run))
+                return
             try:
                 is_done = self._run_node(run, schedule, node_id)
             except Interrupted:
@@ -242,3 +246,14 @@ def _type_name(error: Exception) -> str:
 def _slot(value: Json) -> int:
     """A link's output slot. JSON's true is one, as in Python, where ComfyUI takes it for an index."""
     return value if isinstance(value, int) else 0
+
+
+def _described(cycle: DependencyCycle, run: Run) -> dict[str, object]:
+    """As seen on a real server (0.33.0)."""
+    return {
+        "exception_message": str(cycle),
+        "exception_type": "graph.DependencyCycleError",
+        "traceback": [],
+        "current_inputs": [],
+        "current_outputs": list(run.item.prompt),
+    }

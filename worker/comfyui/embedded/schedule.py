@@ -8,6 +8,14 @@ from worker.graph.catalog import Catalog
 from worker.graph.prompt import Prompt, links
 
 
+class DependencyCycle(Exception):
+    """Nodes that wait for each other: validation follows known inputs only, execution every link."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__("Dependency cycle detected")
+        self.node_id = node_id
+
+
 class Schedule:
     """The nodes that the wanted outputs need and that are not cached, handed out one by one.
 
@@ -30,14 +38,15 @@ class Schedule:
     def next(self) -> str:
         """Pick a node whose sources are done: an output first, then what brings one nearest.
 
-        ComfyUI's order, so that a client sees its first picture as early as it would there. Validation has refused
-        cycles, so there always is one.
+        ComfyUI's order, so that a client sees its first picture as early as it would there. Raises DependencyCycle.
         """
         ready = [node_id for node_id, missing in self._waiting.items() if missing == 0]
         for distance in range(3):
             for node_id in ready:
                 if self._leads_to_output(node_id, distance):
                     return node_id
+        if not ready:
+            raise DependencyCycle(next(iter(self._waiting)))
         return ready[0]
 
     def done(self, node_id: str) -> None:
