@@ -59,7 +59,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> Run:
         ("load average", f"{load} before, {machine.load()} after"),
         ("rounds", str(plan.rounds)),
         ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
-        ("command", f"`python -m bench {' '.join(_shown(options))}`"),
+        ("command", f"`{' '.join(['python -m bench', *_shown(options)])}`"),
     ]
     notes = [("note", options.note)] if options.note else []
     return Run(_name(bench.info), findings, standings, [*facts, *notes])

@@ -92,8 +92,9 @@ def graphs(draw: Draw, grammar: Grammar) -> Prompt:
 
     def linked(spec: InputSpec, depth: int) -> list[Any]:
         known = made[spec.type]
-        if known and draw(st.booleans()):
-            return draw(st.sampled_from(known))
+        again: int = draw(st.integers(0, 2 * len(known)))
+        if again < len(known):
+            return known[again]
         maker, slot = draw(st.sampled_from(grammar.makers(spec.type, depth)))
         link = [node(maker, max(0, depth - 1)), slot]
         known.append(link)
@@ -107,15 +108,28 @@ def values(spec: InputSpec) -> st.SearchStrategy[Any]:
     """Allowed for a widget, and small: what is fuzzed is the worker, not the patience of the engine."""
     match spec.type:
         case "INT":
-            low = int(max(spec.min or 0, -SMALL))
-            return st.integers(low, max(low, int(min(spec.max if spec.max is not None else SMALL, low + SMALL))))
+            return _integers(spec)
         case "FLOAT":
-            least = max(spec.min or 0.0, -2.0)
-            return st.floats(least, max(least, min(spec.max if spec.max is not None else 2.0, least + 2.0)))
+            return _numbers(spec)
         case "BOOLEAN":
             return st.booleans()
         case "STRING":
             return st.just(f"{MARK}/file") if "prefix" in spec.name else st.sampled_from(WORDS)
+        case _:
+            return _choices(spec)
+
+
+def _integers(spec: InputSpec) -> st.SearchStrategy[int]:
+    low = int(max(spec.min or 0, -SMALL))
+    return st.integers(low, max(low, int(min(SMALL if spec.max is None else spec.max, low + SMALL))))
+
+
+def _numbers(spec: InputSpec) -> st.SearchStrategy[float]:
+    low = max(spec.min or 0.0, -2.0)
+    return st.floats(low, max(low, min(2.0 if spec.max is None else spec.max, low + 2.0)))
+
+
+def _choices(spec: InputSpec) -> st.SearchStrategy[Any]:
     if "input" in spec.folders or "image" in spec.folders:
         return st.just(INPUT_FILE)
     if spec.folders:

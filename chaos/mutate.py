@@ -22,6 +22,8 @@ JUNK: tuple[Any, ...] = (
     *({"class_type": "SaveImage"}, {"class_type": 7, "inputs": []}, "data:image/png;base64,AAAA", "${jndi:ldap://x}"),
 )
 Body = dict[str, Any]
+STRUCTURE = frozenset({"workflow", "workflow_json", "inputs", "class_type", "input"})
+"""What a request falls apart without; the other values are more often the ones that are spoiled."""
 Place = tuple[Any, Any]
 """A container and the key or index of one value in it."""
 
@@ -48,10 +50,11 @@ def _renumber(body: object, number: int) -> None:
 
 
 def _spoil(body: Body, random: Random, urls: tuple[str, ...]) -> None:
-    places = list(_places(body))
+    places = _places(body)
     if not places:
         return
-    container, key = random.choice(places)
+    inner = [place for place in places[len(body) :] if place[1] not in STRUCTURE]
+    container, key = random.choice(inner if inner and random.random() < 0.7 else places)
     random.choice(SPOILERS)(container, key, random, urls)
 
 

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -79,8 +80,8 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
         {
             "workflow": workflow,
             "workflow_json": workflow,
-            "inputs": st.sampled_from([{}, {}, {INPUT_FILE: PICTURE}, {INPUT_FILE: PICTURE, "b.bin": PICTURE}]),
-            "images": st.sampled_from([None, [{"name": INPUT_FILE, "image": PICTURE}]]),
+            "inputs": st.sampled_from([{INPUT_FILE: PICTURE}, {INPUT_FILE: PICTURE, "b.bin": PICTURE}]),
+            "images": st.just([{"name": INPUT_FILE, "image": PICTURE}]),
             "timeout_s": st.none() | st.floats(0.5, 100.0),
             # What most clients leave alone; schema-driven values of these rarely get past the first check.
             **{name: st.none() for name in ("s3", "put_urls", "webhook", "id")},
@@ -88,12 +89,24 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
             "modifier": st.just(""),
             "output": st.sampled_from([None, {"format": "webp", "quality": 70}, {"metadata": "strip"}]),
         },
-        always=("workflow_json",),
+        always=("workflow_json", "inputs", "images"),
     )
-    wild = Schemas(document["components"]["schemas"], {"workflow": workflow, "workflow_json": workflow})
+    known = {"workflow": workflow, "workflow_json": workflow, "modifier": st.just("")}
+    wild = Schemas(document["components"]["schemas"], known, always=("workflow_json",))
     names = ("NativeRequest", "NativeRequest", "VastRequest", "RunpodRequest")
-    usual = [schemas.named(name) for name in names]
+    usual = [schemas.named(name).map(_with_file) for name in names]
     return st.one_of(*usual, *usual, *usual, *(wild.named(name) for name in names[1:]))
+
+
+def _with_file(body: Body) -> Body:
+    """The stock shape has no place for files but the workflow itself."""
+    stock = body.get("input", {})
+    if "workflow_json" in stock:
+        text = orjson.dumps(stock["workflow_json"]).replace(
+            INPUT_FILE.encode(), f"data:image/png;base64,{PICTURE}".encode()
+        )
+        stock["workflow_json"] = orjson.loads(text)
+    return body
 
 
 def batch(body: Body, seed: int, size: int, pot: Pot) -> list[Asked]:

@@ -57,16 +57,10 @@ class Schemas:
                 return st.lists(self.of(schema.get("items", {})), min_size=least, max_size=least + MOST)
             case "string":
                 return _text(schema.get("pattern"), schema.get("minLength", 0), schema.get("maxLength", LONGEST))
-            case "integer":
-                return st.integers(schema.get("minimum", -(2**31)), schema.get("maximum", 2**31))
-            case "number":
-                low = schema.get("minimum", schema.get("exclusiveMinimum", -1e9))
-                return st.floats(low, schema.get("maximum", 1e9), exclude_min="exclusiveMinimum" in schema)
-            case "boolean":
-                return st.booleans()
-            case "null":
-                return st.none()
-        raise KeyError(schema["type"])
+            case "integer" | "number" as kind:
+                return _number(schema, whole=kind == "integer")
+            case kind:
+                return {"boolean": st.booleans(), "null": st.none()}[kind]
 
     def _object(self, schema: Schema) -> Strategy:
         properties = schema.get("properties")
@@ -87,3 +81,8 @@ def _text(pattern: str | None, least: int, most: int) -> Strategy:
     if pattern:
         return st.from_regex(pattern, fullmatch=True)
     return st.text(min_size=least, max_size=min(most, LONGEST))
+
+
+def _number(schema: Schema, *, whole: bool) -> Strategy:
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum", -(2**31))), schema.get("maximum", 2**31)
+    return st.integers(low, high) if whole else st.floats(low, high, exclude_min="exclusiveMinimum" in schema)

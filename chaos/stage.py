@@ -95,7 +95,6 @@ def worker_in(folder: Path, engine: Engine, url: str, env: Mapping[str, str]) ->
 @asynccontextmanager
 async def stage(folder: Path, env: Mapping[str, str]) -> AsyncIterator[Stage]:
     """With everything started; `env` are the worker's settings."""
-    folder.mkdir(parents=True, exist_ok=True)
     engine = engine_in(folder)
     async with Relay(engine.port) as relay:
         worker = worker_in(folder, engine, relay.url, env)
