@@ -54,7 +54,7 @@ class Door:
         ]
 
     async def read(self, request: web.Request) -> tuple[web.Request, Envelope]:
-        """The request with its body read, at most `max_body` of it. Raises BodyTooLarge, InvalidJson."""
+        """The request with its body read, at most `max_body` of it. Raises BodyTooLarge, InvalidJson, ClientError."""
         limit = self._app.settings.max_body
         if (request.content_length or 0) > limit * MIB:
             raise BodyTooLarge(f"the body is larger than {limit} MiB")
@@ -63,6 +63,8 @@ class Door:
             return request, read_envelope(await request.read())
         except web.HTTPRequestEntityTooLarge:
             raise BodyTooLarge(f"the body is larger than {limit} MiB") from None
+        except web.RequestPayloadError as error:
+            raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
 
     async def asked(self, request: web.Request) -> Mapping[str, Any]:
         """What is asked by a request that is no work; through the router or not. Raises BodyTooLarge, InvalidJson."""
