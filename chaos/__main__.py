@@ -44,7 +44,8 @@ def main() -> None:
     missed = [f"{finding.what}: {finding.found}" for finding in chapter.findings if not finding.met]
     if missed:
         sys.exit(f"missed (logs in {folder}):\n" + "\n".join(missed))
-    shutil.rmtree(folder)
+    if not options.keep:
+        shutil.rmtree(folder)
 
 
 def _given(options: argparse.Namespace) -> dict[str, int]:
@@ -56,6 +57,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("what", choices=RUNS)
     parser.add_argument("--short", action="store_true", help="a small run, for every change")
     parser.add_argument("--jobs", type=int, help="how many jobs or requests")
+    parser.add_argument("--keep", action="store_true", help="leave logs and folders where they are")
     parser.add_argument("--seed", type=int, help="another order of things")
     parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"), help="what a full run writes")
     return parser
