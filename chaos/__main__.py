@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from chaos import fuzz, soak
+from chaos import fuzz, matrix, soak
 from chaos.document import Chapter, with_chapter
 
 Run = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, Chapter]]
@@ -30,7 +30,12 @@ async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
     return await fuzz.fuzz(dataclasses.replace(plan, **_given(options)), folder)
 
 
-RUNS: dict[str, Run] = {"soak": _soak, "fuzz": _fuzz}
+async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
+    plan = matrix.SHORTER if options.short else matrix.FULL
+    return await matrix.matrix(dataclasses.replace(plan, **_given(options)), folder)
+
+
+RUNS: dict[str, Run] = {"soak": _soak, "fuzz": _fuzz, "matrix": _matrix}
 
 
 def main() -> None:
@@ -48,7 +53,7 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def _given(options: argparse.Namespace) -> dict[str, int]:
+def _given(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name in ("jobs", "seed") if (value := getattr(options, name)) is not None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import aiohttp
 import orjson
 
 from chaos.errand import Errand, Manner, Route
-from chaos.hearing import error_code, events
+from chaos.hearing import Body, error_code, error_of, events
 from chaos.ledger import Entry, Ledger
 from chaos.stage import OPERATOR
 
@@ -34,13 +35,17 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """`headers` prove who it is. A stubborn one tries again where the connection breaks or the worker can't now."""
+    """`headers` prove who it is; `wrap` makes of a body what is sent.
+
+    A stubborn one asks again, under its own id, where the connection breaks or an error says that it may.
+    """
 
     http: aiohttp.ClientSession
     url: str
     ledger: Ledger
     stubborn: bool = False
     headers: dict[str, str] = field(default_factory=lambda: dict(OPERATOR))
+    wrap: Callable[[bytes], bytes] = lambda body: body
 
     async def run(self, errand: Errand) -> None:
         """To the end of the errand, which is in the ledger then."""
@@ -104,7 +109,7 @@ class Customer:
         """After how many seconds to ask again; None at the end."""
         errand = entry.errand
         headers = {**self.headers, **errand.headers}
-        async with self.http.post(self.url + errand.route, data=errand.body, headers=headers) as answer:
+        async with self.http.post(self.url + errand.route, data=self.wrap(errand.body), headers=headers) as answer:
             if answer.status in again:
                 return min(LONGEST_PAUSE_S, float(answer.headers.get("Retry-After", "0.3")))
             entry.statuses.append(answer.status)
@@ -112,8 +117,7 @@ class Customer:
                 return await self._listen(entry, ticket, answer)
             body = orjson.loads(await answer.read())
         if answer.status != 202:
-            entry.heard.append(error_code(body) or "success")
-            return None
+            return self._end(entry, ticket, body)
         ticket.job_id, ticket.token = body["id"], body["token"]
         return await self._come_back(entry, ticket)
 
@@ -130,8 +134,7 @@ class Customer:
             body = orjson.loads(await answer.read())
         if answer.status == 202:  # the stream broke off
             return LONGEST_PAUSE_S / 4
-        entry.heard.append(error_code(body) or "success")
-        return None
+        return self._end(entry, ticket, body)
 
     async def _listen(self, entry: Entry, ticket: Ticket, stream: aiohttp.ClientResponse) -> float | None:
         async for name, number, data in events(stream):
@@ -139,6 +142,13 @@ class Customer:
             if name == "accepted":
                 ticket.job_id, ticket.token = data["id"], data["token"]
             if name == "result":
-                entry.heard.append(error_code(data) or "success")
-                return None
+                return self._end(entry, ticket, data)
         raise aiohttp.ClientPayloadError("the stream ended before the result")
+
+    def _end(self, entry: Entry, ticket: Ticket, body: Body) -> float | None:
+        error = error_of(body)
+        if self.stubborn and error is not None and error["retryable"]:
+            ticket.token = ""  # by its id it finds the job again, or the one that takes its place
+            return LONGEST_PAUSE_S / 4
+        entry.heard.append(error_code(body) or "success")
+        return None

@@ -24,11 +24,14 @@ class Runs:
     url: str
     seen: set[str] = field(default_factory=set)
     numbers: Counter[int] = field(default_factory=Counter)
+    completed: Counter[int] = field(default_factory=Counter)
+    """Runs that went well: a second one was for nothing, whatever happened."""
+    every_s: float = EVERY_S
 
     async def watch(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(self.every_s)
             await self.read()
 
     async def read(self) -> None:
@@ -50,6 +53,7 @@ class Runs:
     def _count(self, entry: dict[str, Any]) -> None:
         if found := NUMBER.search(orjson.dumps(entry["prompt"][2]).decode()):
             self.numbers[int(found[1])] += 1
+            self.completed[int(found[1])] += entry["status"]["completed"]
 
     async def _history(self, window: int) -> dict[str, Any]:
         timeout = aiohttp.ClientTimeout(total=20)

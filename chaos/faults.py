@@ -1,0 +1,136 @@
+"""The faults of the matrix: how each is done to a worker with jobs in flight, and what has to be noticed of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from chaos.bucket import Mood
+from chaos.theatre import Theatre, bucket_settings
+from worker.platforms.vast_local import Conduct
+
+Strike = Callable[[Theatre], Awaitable[None]]
+SILENCE_S, NODE_S, LOOK_S = 3.0, 3.0, 0.5
+AWAY_S = 2.5
+"""How long something outside of the worker stays broken."""
+
+
+async def nothing(_: Theatre) -> None:
+    """The trigger does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`trigger` is a fault that the engine is asked for in a workflow, `ends` how that one's job may end.
+
+    `sign` is what the worker's log says when it has noticed, `within_s` how soon it has to. `apart`: see `theatre`.
+    `outside`: somebody else mends it, at the end of `strike`; only then the worker can serve again.
+    """
+
+    name: str
+    strike: Strike = nothing
+    trigger: str = ""
+    ends: frozenset[str] = frozenset({"success"})
+    sign: str = ""
+    within_s: float = 0.0
+    apart: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    by_url: bool = False
+    outside: bool = False
+    disk_mib: int = 0
+    simulated: bool = False
+    gone: bool = False
+    """The clients leave and come back."""
+
+
+def engine_gets(number: signal.Signals) -> Strike:
+    async def strike(scene: Theatre) -> None:
+        scene.signal_engine(number)
+
+    return strike
+
+
+def worker_gets(number: signal.Signals) -> Strike:
+    async def strike(scene: Theatre) -> None:
+        await scene.worker.child.end(number)
+        await scene.start_worker()
+
+    return strike
+
+
+def bucket_is(mood: Mood) -> Strike:
+    async def strike(scene: Theatre) -> None:
+        await scene.bucket.be(mood)
+        await asyncio.sleep(AWAY_S)
+        await scene.bucket.be(Mood.WELL)
+
+    return strike
+
+
+def autoscaler_is(conduct: Conduct) -> Strike:
+    async def strike(scene: Theatre) -> None:
+        scene.vast.behave(conduct)
+        await asyncio.sleep(AWAY_S)
+        scene.vast.behave(Conduct())
+
+    return strike
+
+
+async def drop_sockets(scene: Theatre) -> None:
+    if scene.relay:
+        scene.relay.drop()
+
+
+async def deafen_sockets(scene: Theatre) -> None:
+    if scene.relay:
+        scene.relay.deafen()
+
+
+async def fill_disk(scene: Theatre) -> None:
+    """Nothing fits any more on the file system that has the worker's state; after a while it does again."""
+    filler = scene.worker.state / "filler"
+    await asyncio.to_thread(_fill, str(filler))
+    await asyncio.sleep(AWAY_S)
+    filler.unlink()
+
+
+def _fill(path: str) -> None:
+    with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - unbuffered
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+
+
+ALONE, WITH_BUCKET = {"WORKER_DRAIN": "0.5"}, bucket_settings()
+DOWN = Conduct(status_status=503, delete_status=503, route_status=503)
+SLOW = Conduct(status_delay_s=2.0, delete_delay_s=2.0)
+CASES = (
+    Case("ComfyUI killed", engine_gets(signal.SIGKILL), sign="has to start again", within_s=1.0),
+    Case("ComfyUI stopped (SIGSTOP)", engine_gets(signal.SIGSTOP), sign="does not answer", within_s=SILENCE_S + 2),
+    Case("out of memory once", trigger="oom", sign="ran out of memory", within_s=5.0, simulated=True),
+    Case("out of memory twice", trigger="oom;times=2", ends=frozenset({"out_of_memory"}), simulated=True),
+    Case("GPU broken (CUDA error)", trigger="cuda", sign="GPU does not answer", within_s=5.0, simulated=True),
+    Case("a job crashes ComfyUI twice", trigger="crash;times=2", ends=frozenset({"job_crashes_engine"})),
+    Case("worker thread dead", trigger="thread", sign="runs none", within_s=3 * LOOK_S + 4),
+    Case("a node hangs", trigger="hang", sign="makes no progress", within_s=NODE_S + 2),
+    Case("socket dropped", drop_sockets, sign="lost the WebSocket", within_s=1.0, apart=True),
+    Case("socket deaf", deafen_sockets, sign="open but silent", within_s=5.0, apart=True),
+    Case("history late, socket dropped", drop_sockets, trigger="late;seconds=3", apart=True),
+    Case("worker killed (SIGKILL), ComfyUI lives", worker_gets(signal.SIGKILL), apart=True),
+    Case("worker killed (SIGKILL), ComfyUI with it", worker_gets(signal.SIGKILL)),
+    Case("worker told to end (SIGTERM)", worker_gets(signal.SIGTERM), env=ALONE),
+    Case("S3 down", bucket_is(Mood.DOWN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    Case("S3 slow", bucket_is(Mood.SLOW), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    Case("S3 answers 500", bucket_is(Mood.BROKEN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    Case("S3 refuses the credentials", bucket_is(Mood.STRICT), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    Case("the worker's disk full", fill_disk, disk_mib=8, apart=True, outside=True),
+    Case("ComfyUI's disk full", trigger="full", ends=frozenset({"node_failed"})),
+    Case("autoscaler down", autoscaler_is(DOWN), apart=True, outside=True),
+    Case("autoscaler slow", autoscaler_is(SLOW), apart=True, outside=True),
+    Case("clients gone", apart=True, gone=True),
+)
+SHORT = frozenset({"ComfyUI killed", "socket dropped", "worker killed (SIGKILL), ComfyUI with it", "S3 down"})

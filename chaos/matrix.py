@@ -1,0 +1,149 @@
+"""Every fault in every way to ask: what was accepted ends, once, and the worker serves again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from chaos.cell import SETTINGS, Cell, Way, play
+from chaos.document import Chapter
+from chaos.faults import CASES, SHORT, SILENCE_S, Case
+from chaos.finding import Finding, at_least, fact, none
+from chaos.ledger import Ledger
+from chaos.theatre import theatre
+from chaos.watch import complaints
+
+TEXT = f"""\
+`make chaos`: `comfy-worker serve --platform vast` with the embedded engine, a bucket and the autoscaler, all processes
+or servers of their own on loopback. In each row jobs of all four ways are in flight when the fault strikes; each has
+an id of its own. Clients whose connection breaks, or who are told that they may, ask again under it, as a real one
+would. Then each asks once more: the end has to be the same. *In flight*: sync / async / stream / through Vast.
+*Noticed*: from the fault to the worker's own words about it. *Serving*: from then, or from the end of what somebody
+else had to mend, to the next finished job. *Again*: runs beyond a job's first, as far as the engine lived to tell.
+*For nothing*: jobs that the engine finished twice, by its own history. Silence counts after {SILENCE_S:g} s here
+(30 s by default), of a node likewise (15 min). Rows with an asterisk only simulate what a GPU would do."""
+SERVING_S, START_S = 15.0, 5.0
+LEAST = 5
+HEAD = ("fault", "in flight", "noticed, s", "serving, s", "ends", "again", "for nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    jobs: int
+    """Of each way."""
+    seed: int
+    short: bool
+
+
+FULL, SHORTER = Plan(7, 1, short=False), Plan(6, 1, short=True)
+
+
+async def matrix(plan: Plan, folder: Path) -> Chapter:
+    started = time.monotonic()
+    cells, logs = [], []
+    for number, case in enumerate(CASES):
+        if plan.short and case.name not in SHORT:
+            continue
+        home = folder / str(number)
+        cells.append(await _cell(case, plan, home))
+        print(" | ".join(_row(cells[-1])), flush=True)
+        logs += sorted(home.glob("*.log"))
+    played = [cell for cell in cells if not cell.skipped]
+    findings = [*_findings(played), *complaints([log for log in logs if log.exists()])]
+    facts = [("seconds", f"{time.monotonic() - started:.0f}"), ("jobs of each way in each row", str(plan.jobs))]
+    return Chapter("Faults", TEXT, findings, [HEAD, *map(_row, cells)], facts)
+
+
+async def _cell(case: Case, plan: Plan, home: Path) -> Cell:
+    home.mkdir(parents=True, exist_ok=True)
+    async with small_disk(home / "state", case.disk_mib) as mounted:
+        if case.disk_mib and not mounted:
+            return Cell(case, Ledger(), {}, skipped="a file system may not be mounted here")
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
+        async with (
+            theatre(home, {**SETTINGS, **case.env}, apart=case.apart) as scene,
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http,
+        ):
+            return await play(case, scene, http, plan.jobs)
+
+
+@asynccontextmanager
+async def small_disk(place: Path, mebibytes: int) -> AsyncIterator[bool]:
+    """A file system of that size; yields whether it could be mounted. 0 is none."""
+    place.mkdir(parents=True, exist_ok=True)
+    options = ("-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(place))
+    mounted = bool(mebibytes) and await _ran("mount", *options)
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            await _ran("umount", "--lazy", str(place))
+
+
+async def _ran(*command: str) -> bool:
+    try:
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    except OSError:
+        return False
+    return await process.wait() == 0
+
+
+def _findings(cells: Sequence[Cell]) -> list[Finding]:
+    entries = [(cell, entry) for cell in cells for entry in cell.ledger.entries]
+    lost = [(cell.case.name, entry.errand.number) for cell, entry in entries if not entry.heard]
+    vague = [(cell.case.name, entry.heard) for cell, entry in entries if len(set(entry.heard)) > 1]
+    wrong = [
+        (cell.case.name, entry.errand.number, entry.heard)
+        for cell, entry in entries
+        if not set(entry.heard) <= ({"success"} | _ends(cell, entry.errand.number))
+    ]
+    twice = [(cell.case.name, number) for cell in cells for number, ran in cell.completed.items() if ran > 1]
+    few = [cell.case.name for cell in cells if min(cell.in_flight.values()) < LEAST]
+    late = [(cell.case.name, cell.noticed_s) for cell in cells if cell.case.sign and _late(cell)]
+    idle = [
+        (cell.case.name, cell.served_s)
+        for cell in cells
+        if cell.served_s is None or cell.served_s > SERVING_S + START_S
+    ]
+    return [
+        at_least("cells (faults x ways)", len(cells) * len(Way), len(cells) * len(Way)),
+        fact("jobs", len(entries)),
+        none(f"rows with fewer than {LEAST} jobs of a way in flight", len(few), few),
+        none("jobs lost", len(lost), lost),
+        none("jobs with two different ends", len(vague), vague),
+        none("jobs that ended otherwise than they had to", len(wrong), wrong),
+        none("jobs that the engine finished twice", len(twice), twice),
+        none("faults noticed too late, or not at all", len(late), late),
+        none(f"not serving within {SERVING_S:g} s and ComfyUI's own start", len(idle), idle),
+    ]
+
+
+def _ends(cell: Cell, number: int) -> set[str]:
+    """Others than success, which only the job that brings the fault about may have."""
+    ordinary = any(number in numbers for numbers in cell.ways.values())
+    return set() if ordinary else set(cell.case.ends)
+
+
+def _late(cell: Cell) -> bool:
+    return cell.noticed_s is None or cell.noticed_s > cell.case.within_s
+
+
+def _row(cell: Cell) -> tuple[str, ...]:
+    name = cell.case.name + " \\*" * cell.case.simulated
+    if cell.skipped:
+        return (name, cell.skipped, "", "", "", "", "")
+    again = sum(ran - 1 for ran in cell.runs.values() if ran > 1)
+    twice = sum(1 for ran in cell.completed.values() if ran > 1)
+    ends = ", ".join(f"{end} {count}" for end, count in sorted(cell.ledger.ends().items()))
+    flight = " / ".join(str(cell.in_flight[way]) for way in Way)
+    return (name, flight, _seconds(cell.noticed_s), _seconds(cell.served_s), ends, str(again), str(twice))
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
