@@ -9,9 +9,10 @@ SHARED_DATA ?= ../shared/data
 
 all: lint types test
 
+# --no-deps: the lock is complete, and older pips look for newer releases of what it pins (`pydantic[email]`).
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
