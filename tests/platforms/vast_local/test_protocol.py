@@ -120,8 +120,8 @@ async def test_a_false_signature_is_refused_by_the_sdk(vast: LocalVast) -> None:
 async def test_reports_that_fail_are_made_again(vast: LocalVast) -> None:
     """While `/worker_status/` answers 503 nothing is told; afterwards the worker says it again."""
     vast.behave(Conduct(status_status=503))
-    before = len(vast.record.statuses)
     await ask(vast)
+    before = len(vast.record.statuses)  # now, when a report that was on its way has arrived
     with pytest.raises(TimeoutError):
         await vast.record.until(lambda record: len(record.statuses) > before, 1.5)
     vast.behave(Conduct())
