@@ -57,6 +57,19 @@ async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
         assert await worker.successes() == 4
 
 
+async def test_an_output_of_a_lost_run_is_not_told_to_who_comes_later(tmp_path: Path) -> None:
+    """Its file went with the run: the stream leaves it out, and has those of the run that counts, and the result."""
+    crashing = faulty("crash", 0.2)
+    crashing["5"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
+    async with supervised(tmp_path) as worker:
+        job = await worker.job(crashing)
+        assert (await worker.result(job))[0] == 200
+        async with worker.http.get(f"{worker.app.url}/jobs/{job['id']}/events?token={job['token']}") as stream:
+            events = [line[7:] async for line in stream.content if line.startswith(b"event: ")]
+        assert events.count(b"output\n") == 2
+        assert events[-1] == b"result\n"
+
+
 async def test_a_suspect_runs_alone(tmp_path: Path) -> None:
     """While a job that ComfyUI crashed under has its second try, no other is handed to ComfyUI."""
     async with supervised(tmp_path) as worker:

@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from worker.destination import Webhook
-from worker.errors import EngineUnavailable
+from worker.errors import EngineUnavailable, NotFound
 from worker.gateway.dialects import BY_NAME, Answer, Body, Dialect
 from worker.gateway.errors import status_of
 from worker.gateway.services import Services, base_url, json_response, services
@@ -35,11 +35,14 @@ async def final_body(found: Services, job: Job, base: str, dialect: Dialect | No
 
 
 async def answer(found: Services, job: Job, base: str, outputs: tuple[Output, ...]) -> Answer:
-    """With these outputs' files in base64 where the job wants them inline."""
+    """With these outputs' files in base64 where the job wants them inline. Raises NotFound for a file that is gone."""
     files = {output: found.outputs.path(job, output) for output in outputs if output.text is None}
     data: dict[int, str] = {}
     if job.request.output_mode is OutputMode.BASE64:
-        data = {output.index: await encode(path, output.size) for output, path in files.items()}
+        try:
+            data = {output.index: await encode(path, output.size) for output, path in files.items()}
+        except FileNotFoundError:
+            raise NotFound(f"outputs of job {job.id!r} are gone") from None
     try:
         engine = await found.engine.info()
     except EngineUnavailable:

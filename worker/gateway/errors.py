@@ -23,6 +23,8 @@ from worker.gateway.services import json_response, services
 log = logging.getLogger(__name__)
 
 DIALECT = web.RequestKey("dialect", Dialect)
+STREAMING = web.RequestKey("streaming", bool)
+"""Set once a status and headers have been sent."""
 
 
 @web.middleware
@@ -37,6 +39,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(request, _translated(request, error))
     except Exception:
         log.exception("%s %s failed in a way nobody expected", request.method, request.path)
+        if request.get(STREAMING):
+            raise  # a second answer in the middle of the first would be read as a part of it
         return error_response(request, InternalError("an unexpected error in the worker"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from worker.errors import InvalidField
+from worker.errors import InvalidField, NotFound
 from worker.events import (
     JobAccepted,
     JobFinished,
@@ -22,7 +22,9 @@ from worker.events import (
     Told,
 )
 from worker.gateway.answers import answer, final_body, job_url
+from worker.gateway.dialects import BY_NAME
 from worker.gateway.dialects.native import output as native_output
+from worker.gateway.errors import STREAMING
 from worker.gateway.services import base_url, services
 from worker.job import Job
 
@@ -36,6 +38,7 @@ async def stream_events(request: web.Request, job: Job) -> web.StreamResponse:
     response = web.StreamResponse(headers=HEADERS)
     with suppress(ConnectionResetError):  # the client is gone before we are told so
         await response.prepare(request)
+        request[STREAMING] = True
         await _write_events(request, response, job, after)
         await response.write_eof()
     return response
@@ -46,7 +49,10 @@ async def _write_events(request: web.Request, response: web.StreamResponse, job:
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
             async for number, event in services(request).replay.follow(job, after):
-                name, data = await describe(request, event)
+                try:
+                    name, data = await describe(request, event)
+                except NotFound:
+                    continue  # an output of a run that ComfyUI lost: it comes again, with the run
                 await response.write(b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), orjson.dumps(data)))
         finally:
             keep_alive.cancel()
@@ -73,10 +79,17 @@ async def describe(request: web.Request, event: Told) -> tuple[str, dict[str, An
             found = await answer(services(request), job, base_url(request), (output,))
             return "output", native_output(found, output).model_dump(exclude_none=True)
         case JobFinished(job):
-            _, body = await final_body(services(request), job, base_url(request))
-            return "result", body
+            return "result", await _result(request, job)
         case _:
             return progress(event)
+
+
+async def _result(request: web.Request, job: Job) -> dict[str, Any]:
+    try:
+        _, body = await final_body(services(request), job, base_url(request))
+    except NotFound as gone:
+        return BY_NAME[job.request.dialect].failed(job.id, gone)
+    return body
 
 
 def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tuple[str, dict[str, Any]]:
