@@ -1,0 +1,98 @@
+"""The client's to mend: another request would do."""
+
+from __future__ import annotations
+
+from worker.errors.tree import Fault, WorkerError
+
+
+class ClientError(WorkerError):
+    fault = Fault.CLIENT
+    status = 400
+    code = "bad_request"
+
+
+class InvalidJson(ClientError):
+    code = "invalid_json"
+
+
+class UnknownField(ClientError):
+    code = "unknown_field"
+
+
+class InvalidField(ClientError):
+    code = "invalid_field"
+
+
+class InvalidInputFile(ClientError):
+    code = "invalid_input_file"
+
+
+class Unauthorized(ClientError):
+    """No token of the operator's came with the request."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class NotFound(ClientError):
+    """No such thing, or not the caller's: the two must look the same."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(ClientError):
+    code = "method_not_allowed"
+    status = 405
+
+
+class IdTaken(ClientError):
+    code = "id_taken"
+    status = 409
+
+
+class BodyTooLarge(ClientError):
+    code = "body_too_large"
+    status = 413
+
+
+class InvalidWorkflow(ClientError):
+    """The workflow can't run anywhere as it is written."""
+
+    code = "invalid_workflow"
+    status = 422
+
+
+class NotSupported(ClientError):
+    """Understood, but this worker doesn't do it; silence would be worse."""
+
+    code = "not_supported"
+    status = 422
+
+
+class UrlNeedsStorage(ClientError):
+    """`output_format: url` where nobody outside could open the address."""
+
+    code = "url_needs_storage"
+    status = 422
+
+
+class TargetNotAllowed(ClientError):
+    """The request names a place for its outputs, or an address to call, that the operator has not opened."""
+
+    code = "target_not_allowed"
+    status = 422
+
+
+class NothingToDeliver(ClientError):
+    """The job is not one whose result waits to be delivered again."""
+
+    code = "nothing_to_deliver"
+    status = 409
+
+
+class DeliveryRefused(ClientError):
+    """The place that the request named doesn't take the files: wrong keys, no such bucket. The result is kept."""
+
+    code = "delivery_refused"
+    status = 422
