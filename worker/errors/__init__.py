@@ -38,6 +38,7 @@ from worker.errors.tree import (
 )
 from worker.errors.unavailable import (
     DeliveryFailed,
+    DiskFull,
     Draining,
     EngineUnavailable,
     GpuFailed,
@@ -56,6 +57,7 @@ __all__ = [
     "DeliveryFailed",
     "DeliveryRefused",
     "Detail",
+    "DiskFull",
     "Draining",
     "EngineUnavailable",
     "Fault",

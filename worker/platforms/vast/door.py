@@ -15,7 +15,7 @@ from worker.app import App
 from worker.errors import BodyTooLarge, ClientError, Draining, InvalidJson, NotFound, WorkerError, WorkerUnavailable
 from worker.job import JobState
 from worker.platforms.vast.counters import Entry
-from worker.platforms.vast.grant import BadSignature, Envelope, Forbidden, Gate, Grant, read_envelope
+from worker.platforms.vast.grant import BadSignature, Envelope, Forbidden, Gate, Grant, read_envelope, repeat_key
 from worker.platforms.vast.ledger import Ledger
 from worker.platforms.vast.refusal import refusal
 from worker.platforms.vast.visit import VISIT, Ticket, Visit
@@ -91,7 +91,7 @@ class Door:
             except WorkerError as error:
                 self._turn_away(grant, workload, error)
                 return refusal(error, envelope.payload)
-            return await self._let_in(handler, request, Visit(grant, workload, self._ledger))
+            return await self._let_in(handler, request, Visit(grant, workload, self._ledger, repeat_key(envelope)))
 
         return handle
 

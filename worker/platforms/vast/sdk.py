@@ -40,8 +40,9 @@ class SdkWorker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the SDK asks back: a payload's workload, and what to make of the gateway's answer."""
+    """What the SDK asks back: what the gateway is sent for a payload, its workload, what to make of the answer."""
 
+    request: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     workload: Callable[[Mapping[str, Any]], float]
     response: Callable[[web.Request, ClientResponse], Awaitable[web.StreamResponse]]
     lifecycle: AbstractAsyncContextManager[object]
@@ -66,6 +67,7 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
             route=route,
             allow_parallel_requests=True,
             max_queue_time=None,
+            request_parser=callbacks.request,
             workload_calculator=callbacks.workload,
             response_generator=callbacks.response,
             benchmark_config=fallback if route == BENCHMARKED else None,

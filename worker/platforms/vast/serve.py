@@ -14,6 +14,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from worker.app import App
 from worker.errors import StartupError
+from worker.gateway.body import REPEAT_KEY
 from worker.platforms.vast.autoscaler import Autoscaler
 from worker.platforms.vast.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.counters import Counters
@@ -75,7 +76,7 @@ class Platform:
         self._state = app.settings.state.resolve()
         self._benchmark = Benchmark.read(settings)
         self._readiness = Readiness(self._measure, self._state)
-        callbacks = Callbacks(self._workload, Relay(app), self._readiness)
+        callbacks = Callbacks(self._request, self._workload, Relay(app), self._readiness)
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         self._worker.backend.report_addr = settings.autoscaler
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -130,6 +131,11 @@ class Platform:
     def _give_up(self, why: str) -> None:
         if not self._given_up.done():
             self._given_up.set_result(why)
+
+    def _request(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same payload, with what tells the gateway that it had it already."""
+        visit = VISIT.get(None)
+        return payload if visit is None else {**payload, REPEAT_KEY: visit.repeat_key}
 
     def _workload(self, payload: Mapping[str, Any]) -> float:
         """The SDK's question: the same number as at the door, so that what is taken back is what was counted."""
