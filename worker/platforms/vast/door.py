@@ -23,9 +23,8 @@ from worker.platforms.vast.visit import VISIT, Ticket, Visit
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
-NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health", "/pyworker/update")
-"""Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24), its update route is
-open to all where no MASTER_TOKEN is set (T28)."""
+NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health")
+"""Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24)."""
 
 
 class Door:
