@@ -2,6 +2,7 @@
 
 from worker.errors.client import (
     BodyTooLarge,
+    CannotConvert,
     ClientError,
     DeliveryRefused,
     IdTaken,
@@ -51,6 +52,7 @@ from worker.errors.unavailable import (
 
 __all__ = [
     "BodyTooLarge",
+    "CannotConvert",
     "ClientError",
     "ConversionFailed",
     "DeliveryFailed",
