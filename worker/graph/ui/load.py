@@ -112,7 +112,8 @@ def _give_values(shape: Shape, saved: SavedNode) -> None:
         if widget.saved:
             if isinstance(values, list) and given >= len(values):
                 break
-            shape.set_value(widget, _value_at(values, given))
+            ahead = values[given + 1 :] if isinstance(values, list) and widget.kind == DYNAMIC_COMBO else ()
+            shape.set_value(widget, _value_at(values, given), ahead)
             given += 1
 
 

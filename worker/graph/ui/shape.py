@@ -9,6 +9,7 @@ from worker.graph.json_value import Json, JsonObject
 from worker.graph.node_class import AUTOGROW, DYNAMIC_COMBO, InputSpec, NodeClass, Presence, read_input, sections
 from worker.graph.ui.fields import RECORDED, fields_of, has_slot, is_field, options_of
 from worker.graph.ui.live import Slot, UiNode, Value, Widget
+from worker.graph.ui.order import lost, restore
 
 MATCH = "COMFY_MATCHTYPE_V3"
 MOST_GROWN = 1000
@@ -21,6 +22,7 @@ class Shape:
     def __init__(self, node: UiNode, node_class: NodeClass, saved: Sequence[str] = ()) -> None:
         self.node = node
         self._saved = saved
+        self._ahead: Sequence[Json] = ()
         self._groups: dict[str, InputSpec] = {}
         visible = [spec for spec in node_class.inputs if spec.presence is not Presence.HIDDEN]
         for spec in visible:
@@ -29,9 +31,12 @@ class Shape:
             self._add_fields(spec)
         node.outputs = [_output_type(output.type) for output in node_class.outputs]
 
-    def set_value(self, widget: Widget, value: Value) -> None:
-        """Give a field its value; a dynamic combo exchanges what its option adds, and links stay with their names."""
-        widget.value = value
+    def set_value(self, widget: Widget, value: Value, ahead: Sequence[Json] = ()) -> None:
+        """Give a field its value; a dynamic combo exchanges what its option adds, and links stay with their names.
+
+        `ahead` are the values that were saved behind this one.
+        """
+        widget.value, self._ahead = value, ahead
         if widget.kind == DYNAMIC_COMBO and widget.spec:
             self._choose(widget, widget.spec)
 
@@ -86,26 +91,16 @@ class Shape:
             return
         slots_before, widgets_before = node.inputs, node.widgets
         node.inputs, node.widgets = [], []
-        for inner in self._in_order(list(_inner_specs(spec.name, option))):
+        for inner in self._inner(spec.name, option):
             self._add(inner)
         node.widgets = _behind(widgets_before, widget, node.widgets)
         combo = next((slot for slot in slots_before if slot.name == spec.name), None)
         node.inputs = _behind(slots_before, combo, node.inputs)
         self._link_again(removed)
 
-    def _in_order(self, inner: list[InputSpec]) -> list[InputSpec]:
-        """As the class has them. A catalog with its keys sorted has lost that; then the slots of the file tell it."""
-        for presence in (Presence.REQUIRED, Presence.OPTIONAL):
-            names = [spec.name for spec in inner if spec.presence is presence]
-            if names != sorted(names):
-                return inner
-        return sorted(inner, key=lambda spec: self._saved_place(spec.name))
-
-    def _saved_place(self, name: str) -> int:
-        places = (
-            place for place, slot in enumerate(self._saved) if slot == name or slot.startswith(f"{name}.")
-        )
-        return next(places, len(self._saved))
+    def _inner(self, combo: str, option: JsonObject) -> list[InputSpec]:
+        inner = list(_inner_specs(combo, option))
+        return restore(self.node.type, combo, inner, self._saved, self._ahead) if lost(inner) else inner
 
     def _link_again(self, removed: list[Slot]) -> None:
         for old in removed:
