@@ -14,6 +14,7 @@ from worker.graph.nearest import did_you_mean
 from worker.graph.prompt import Node, Prompt
 from worker.graph.ui.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.graph.ui.flat import FlatGraph, Place, Source, detail_of
+from worker.graph.ui.groups import open_groups
 from worker.graph.ui.ids import number_apart
 from worker.graph.ui.javascript import as_sent, as_text
 from worker.graph.ui.live import MISSING, VIRTUAL, Value, Widget
@@ -48,6 +49,7 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     """
     saved = read_workflow(workflow)
     number_apart(saved)
+    open_groups(saved, catalog)
     loader = Loader(catalog)
     root = loader.load(saved)
     apply_primitives([root, *loader.subgraphs])
@@ -91,13 +93,11 @@ def _warnings(running: Iterable[Place]) -> Iterable[Detail]:
 def _without_loose_ends(prompt: Prompt) -> Prompt:
     for node in prompt.values():
         node["inputs"] = {
-            name: value for name, value in node["inputs"].items() if not _is_link(value) or str(value[0]) in prompt
+            name: value
+            for name, value in node["inputs"].items()
+            if not isinstance(value, list) or str(value[0]) in prompt
         }
     return prompt
-
-
-def _is_link(value: Json) -> bool:
-    return isinstance(value, list)
 
 
 class _Writer:
@@ -152,5 +152,3 @@ def _set(inputs: dict[str, Json], name: str, value: Value, widget: Widget) -> No
         curve: dict[str, Json] = {"__type__": "CURVE"} if widget.kind == "CURVE" else {}
         sent = {**curve, "__value__": sent}
     inputs[name] = sent
-
-

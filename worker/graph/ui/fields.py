@@ -110,7 +110,7 @@ def _first(spec: InputSpec, kind: str) -> Value:
 
 
 def _companions(spec: InputSpec, kind: str) -> Iterator[Widget]:
-    """Fields that take a place in `widgets_values` behind their own: what happens to a seed after a run, and buttons."""
+    """Fields behind another that take a place in `widgets_values`: what becomes of a seed after a run, and buttons."""
     control = spec.config[1].get(CONTROL)
     if control is None and kind == "INT":
         control = spec.name in _SEEDS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from worker.errors import CannotConvert, Detail
-from worker.graph.ui.live import BYPASSED, INSIDE, MUTED, REROUTE, VIRTUAL, Graph, Slot, UiNode, Widget
+from worker.graph.ui.live import BYPASSED, INSIDE, MUTED, REROUTE, VIRTUAL, Graph, Link, Slot, UiNode, Widget
 from worker.graph.ui.types import bypass_slot
 
 MOST_NODES = 20_000
@@ -31,6 +31,11 @@ class Source:
     slot: int
 
 
+Seen = set[tuple[str, str, int]]
+Onward = tuple[Place, Slot, str]
+"""A slot that takes the place of an output, and the type that is wanted of it."""
+
+
 class FlatGraph:
     """All places by id. Subgraphs that are muted or bypassed in the workflow itself are not opened."""
 
@@ -46,23 +51,18 @@ class FlatGraph:
 
         Raises CannotConvert for links to nowhere and links in a circle.
         """
-        seen: set[tuple[str, str, int]] = set()
+        seen: Seen = set()
         wanted = slot.type
         while True:
             self._step(seen, place, "in", id(slot))
-            if slot.link is None:
-                return None
-            link = place.graph.links.get(slot.link)
+            link = self._link(place, slot)
             if link is None:
-                self._refuse(place, slot, f"its input {slot.name!r} has a link that isn't in the file")
+                return None
             if place.host and link.origin == INSIDE:
-                host = place.host
-                if link.origin_slot >= len(host.node.inputs):
-                    self._refuse(place, slot, f"its input {slot.name!r} is linked to an input its subgraph hasn't got")
-                slot = host.node.inputs[link.origin_slot]
+                place, slot = place.host, self._host_slot(place, slot, link)
                 if slot.link is None:
                     return slot.promoted
-                place, wanted = host, slot.type
+                wanted = slot.type
                 continue
             origin = place.graph.nodes.get(link.origin)
             if origin is None:
@@ -72,9 +72,22 @@ class FlatGraph:
                 return found
             place, slot, wanted = found
 
-    def _output(
-        self, place: Place, number: int, wanted: str, seen: set[tuple[str, str, int]]
-    ) -> Source | tuple[Place, Slot, str] | None:
+    def _link(self, place: Place, slot: Slot) -> Link | None:
+        if slot.link is None:
+            return None
+        link = place.graph.links.get(slot.link)
+        if link is None:
+            self._refuse(place, slot, f"its input {slot.name!r} has a link that isn't in the file")
+        return link
+
+    def _host_slot(self, place: Place, slot: Slot, link: Link) -> Slot:
+        """The slot of the instance around a node that its link comes from."""
+        slots = place.host.node.inputs if place.host else []
+        if not 0 <= link.origin_slot < len(slots):
+            self._refuse(place, slot, f"its input {slot.name!r} is linked to an input that its subgraph hasn't got")
+        return slots[link.origin_slot]
+
+    def _output(self, place: Place, number: int, wanted: str, seen: Seen) -> Source | Onward | None:
         """The output itself, or the slot to look at instead, and the type that is wanted there."""
         while True:
             self._step(seen, place, "out", number)
@@ -82,24 +95,17 @@ class FlatGraph:
             if node.mode == MUTED:
                 return None
             if node.mode == BYPASSED:
-                index = bypass_slot(node, number, wanted)
-                return None if index is None else (place, node.inputs[index], node.inputs[index].type)
+                return _bypassed(place, number, wanted)
             if node.subgraph is None:
-                break
+                return Source(place.id, number) if node.type not in VIRTUAL else _rerouted(place, number, wanted)
             inner = _inner_link(node.subgraph, number)
             if inner is None:
                 return None
             if inner[0] == INSIDE:
-                slots = node.inputs[inner[1] : inner[1] + 1]
-                return (place, slots[0], wanted) if slots else None
-            origin = node.subgraph.nodes.get(inner[0])
-            if origin is None:
+                return _onward(place, inner[1], wanted)
+            if inner[0] not in node.subgraph.nodes:
                 self._refuse(place, None, f"its output {number} is linked to node {inner[0]}, which isn't there")
-            place, number = self.places[f"{place.id}:{origin.id}"], inner[1]
-        if node.type not in VIRTUAL:
-            return Source(place.id, number)
-        slots = node.inputs[number : number + 1]
-        return (place, slots[0], wanted) if node.type == REROUTE and slots else None
+            place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
 
     def _add(self, node: UiNode, graph: Graph, host: Place | None) -> Place:
         place = Place(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
@@ -124,7 +130,7 @@ class FlatGraph:
     def _beside(self, place: Place, node: UiNode) -> Place:
         return self.places[f"{place.host.id}:{node.id}" if place.host else node.id]
 
-    def _step(self, seen: set[tuple[str, str, int]], place: Place, way: str, number: int) -> None:
+    def _step(self, seen: Seen, place: Place, way: str, number: int) -> None:
         step = (place.id, way, number)
         if step in seen:
             self._refuse(place, None, "its links go in a circle")
@@ -149,6 +155,20 @@ def _hosts(place: Place) -> Iterator[Place]:
     while place.host is not None:
         place = place.host
         yield place
+
+
+def _bypassed(place: Place, number: int, wanted: str) -> Onward | None:
+    index = bypass_slot(place.node, number, wanted)
+    return None if index is None else (place, place.node.inputs[index], place.node.inputs[index].type)
+
+
+def _rerouted(place: Place, number: int, wanted: str) -> Onward | None:
+    return _onward(place, number, wanted) if place.node.type == REROUTE else None
+
+
+def _onward(place: Place, number: int, wanted: str) -> Onward | None:
+    slots = place.node.inputs
+    return (place, slots[number], wanted) if 0 <= number < len(slots) else None
 
 
 def _inner_link(graph: Graph, number: int) -> tuple[str, int] | None:

@@ -21,14 +21,11 @@ def number_apart(saved: SavedWorkflow) -> None:
             if node.id in used:
                 last = _next(last, used)
                 moved[node.id] = node.id = str(last)
-            elif _number(node.id) is not None:
-                last = max(last, int(node.id))
             used.add(node.id)
+            last = max(last, _number(node.id) or 0)
         _move_links(graph, moved)
-    for graph in (saved.root, *saved.subgraphs):
-        for node in graph.nodes:
-            if node.type in renamed:
-                _move_proxies(node, renamed[node.type])
+    for node in (node for graph in (saved.root, *saved.subgraphs) for node in graph.nodes):
+        _move_proxies(node, renamed.get(node.type, {}))
     saved.last_node_id = last
 
 
@@ -37,6 +34,12 @@ def _next(last: int, used: set[str]) -> int:
     while str(last) in used:
         last += 1
     return last
+
+
+def highest(saved: SavedWorkflow) -> int:
+    """The highest number that any node of the file has, or ever had."""
+    numbers = (_number(node.id) for graph in (saved.root, *saved.subgraphs) for node in graph.nodes)
+    return max((number for number in numbers if number is not None), default=0)
 
 
 def _number(node_id: str) -> int | None:

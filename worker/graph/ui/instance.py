@@ -1,4 +1,4 @@
-"""An instance of a subgraph: its slots are the subgraph's, and some show a field from inside with a value of its own."""
+"""An instance of a subgraph: its slots are the subgraph's, and some show a field from inside, with their own value."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Value: TypeAlias = "Json | Missing"
 
 @dataclass(slots=True)
 class Widget:
-    """A field on a node. One that is not `saved` has no place in `widgets_values`, one not `sent` none in the prompt."""
+    """A field on a node: one not `saved` has no place in `widgets_values`, one not `sent` none in the prompt."""
 
     name: str
     kind: str
@@ -65,6 +65,8 @@ class Link:
     origin: str
     origin_slot: int
     target: str
+    target_slot: int = 0
+    """As saved. Later editors have their slots in another order, so the slots' own links count."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ class UiNode:
     properties: JsonObject = field(default_factory=dict)
     values: Json = None
     """What the file has as `widgets_values`."""
+    matched: dict[str, list[str]] = field(default_factory=dict)
+    """Names of slots that have to be of one type, by group."""
     node_class: NodeClass | None = None
     subgraph: Graph | None = None
 

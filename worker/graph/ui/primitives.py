@@ -1,4 +1,4 @@
-"""PrimitiveNode: a value of the editor's own that it copies into the fields it is linked to, before it makes a prompt."""
+"""PrimitiveNode: a value of the editor's own, copied into the fields that it is linked to before a prompt is made."""
 
 from __future__ import annotations
 

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator
 
 from worker.graph.json_value import Json
+from worker.graph.node_class import AUTOGROW, DYNAMIC_COMBO
 from worker.graph.ui.instance import give, show
-from worker.graph.ui.live import INSIDE, MISSING, PRIMITIVE, Graph, Link, Port, Slot, UiNode
+from worker.graph.ui.live import INSIDE, PRIMITIVE, Graph, Link, Port, Slot, UiNode
 
 _PREFIX = re.compile(r"^\s*(\d+)\s*:\s*(.+)$", re.DOTALL)
+_COUNTED_ANEW = (DYNAMIC_COMBO, AUTOGROW)
 _BYPASSED_TO = "proxyBypassedToSubgraphInput"
 
 
@@ -132,28 +134,39 @@ def _take_over_primitive(
     host: UiNode, graph: Graph, primitive: UiNode, wanted: list[Json], instances: list[UiNode]
 ) -> None:
     """A shown primitive: the input takes its place, and whatever it fed is linked to the input."""
-    ends = [end for link_id in primitive.fed if (end := graph.target(link_id))]
+    ends = [_counted_end(graph, link_id) for link_id in primitive.fed if link_id in graph.links]
     names = [entry[0] for entry in wanted if isinstance(entry, list)]
     known = primitive.properties.get(_BYPASSED_TO)
     if isinstance(known, str) and (slot := host.slot(known)):
         _give_first(slot, wanted)
         return
-    if not ends or len(set(map(str, names))) != 1:
+    kind = primitive.outputs[0] if primitive.outputs else "*"
+    found = [end for end in ends if end is not None and (end[1].type == kind or "*" in (end[1].type, kind))]
+    if not found or len(found) != len(ends) or len(set(map(str, names))) != 1:
         return
     base = primitive.title if primitive.title and primitive.title != PRIMITIVE else str(names[0])
-    port = _add_port(graph, base, ends[0][1].type)
-    for node, target in ends:
+    port = _add_port(graph, base, kind)
+    for node, target in found:
+        primitive.fed = [link_id for link_id in primitive.fed if link_id != target.link]
         _link_in(graph, port, node, target)
-    primitive.fed = []
     primitive.properties = {**primitive.properties, _BYPASSED_TO: port.name}
-    _spread(port, ends[0][1], ends[0][0], instances)
+    _spread(port, found[0][1], found[0][0], instances)
     slot = host.slot(port.name)
     if slot is not None:
         _give_first(slot, wanted)
 
 
+def _counted_end(graph: Graph, link_id: int) -> tuple[UiNode, Slot] | None:
+    """Where the editor takes a link to end here: it counts the slots, and only dynamic inputs keep that count right."""
+    link = graph.links[link_id]
+    node = graph.nodes.get(link.target)
+    if node is None or (node.node_class and any(one.type in _COUNTED_ANEW for one in node.node_class.inputs)):
+        return graph.target(link_id)
+    return (node, node.inputs[link.target_slot]) if 0 <= link.target_slot < len(node.inputs) else None
+
+
 def _give_first(slot: Slot, wanted: list[Json]) -> None:
     for entry in wanted:
-        if isinstance(entry, list) and entry[1] is not None and entry[1] is not MISSING:
+        if isinstance(entry, list) and entry[1] is not None:
             give(slot, entry[1])
             return

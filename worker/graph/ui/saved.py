@@ -72,7 +72,7 @@ def read_workflow(workflow: object) -> SavedWorkflow:
 
 def _last_node_id(workflow: JsonObject) -> int:
     state = _object(workflow.get("state"))
-    return max(_whole(workflow.get("last_node_id")) or 0, _whole(state.get("lastNodeId")) or 0)
+    return max(whole(workflow.get("last_node_id")) or 0, whole(state.get("lastNodeId")) or 0)
 
 
 def _graph(written: JsonObject) -> SavedGraph:
@@ -99,7 +99,7 @@ def read_node(node: JsonObject) -> SavedNode:
         id=_node_id(node.get("id")),
         type=_text(node.get("type")),
         title=_text(node.get("title")),
-        mode=_whole(node.get("mode")) or 0,
+        mode=whole(node.get("mode")) or 0,
         inputs=[_slot(one) for one in _list(node.get("inputs")) if isinstance(one, dict)],
         outputs=[_type(output.get("type")) for output in outputs],
         fed=_ids(outputs[0].get("links")) if outputs else [],
@@ -113,7 +113,7 @@ def _slot(written: JsonObject) -> Slot:
     return Slot(
         name=_text(written.get("name")),
         type=_type(written.get("type")),
-        link=_whole(written.get("link")),
+        link=whole(written.get("link")),
         widget=widget if isinstance(widget, str) else None,
     )
 
@@ -128,30 +128,31 @@ def read_links(written: Json) -> Iterator[Link]:
     """Links as arrays (format 0.4) or as objects (format 1, and every subgraph)."""
     for link in _list(written):
         match link:
-            case [number, origin, slot, target, *_]:
-                row = number, origin, slot, target
-            case {"id": number, "origin_id": origin, "target_id": target}:
-                row = number, origin, link.get("origin_slot"), target
+            case [_, _, _, _, *_] if isinstance(link, list):
+                row = [*link[:5], None][:5]
+            case {"id": _, "origin_id": _, "target_id": _} if isinstance(link, dict):
+                row = [link.get(key) for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot")]
             case _:
                 continue
-        link_id, origin_id, target_id = _whole(row[0]), _node_id(row[1]), _node_id(row[3])
-        if link_id is not None and origin_id and target_id:
-            yield Link(link_id, origin_id, _whole(row[2]) or 0, target_id)
+        link_id, origin, target = whole(row[0]), _node_id(row[1]), _node_id(row[3])
+        if link_id is not None and origin and target:
+            yield Link(link_id, origin, whole(row[2]) or 0, target, whole(row[4]) or 0)
 
 
 def _ids(written: Json) -> list[int]:
-    return [number for one in _list(written) if (number := _whole(one)) is not None]
+    return [number for one in _list(written) if (number := whole(one)) is not None]
 
 
 def _node_id(written: Json) -> str:
     """Ids are numbers, and texts in some files."""
     if isinstance(written, str):
         return written
-    number = _whole(written)
+    number = whole(written)
     return "" if number is None else str(number)
 
 
-def _whole(written: Json) -> int | None:
+def whole(written: Json) -> int | None:
+    """A whole number, however it is written."""
     if isinstance(written, float) and written.is_integer():
         return int(written)
     if isinstance(written, str) and written.lstrip("-").isdecimal() and len(written) < 16:

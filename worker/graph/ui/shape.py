@@ -60,7 +60,9 @@ class Shape:
             for ordinal in range(_least(spec) + 1):
                 self._grow_group(spec, ordinal)
         elif spec.type == MATCH:
-            self._add(_typed(spec))
+            typed = _typed(spec)
+            self._add(typed)
+            self.node.matched.setdefault(str(_template(spec).get("template_id")), []).append(spec.name)
         else:
             self.node.inputs.append(Slot(spec.name, spec.type))
 

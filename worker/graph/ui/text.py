@@ -74,7 +74,7 @@ class _Reader:
 
 
 def fill_in(text: str, field_of: Callable[[str, str], str | None], now: datetime) -> str:
-    """`%Node.field%` becomes that field's value as part of a file's name, `%date:yyyy-MM-dd%` the time; else it stays."""
+    """`%Node.field%` becomes that field's value, fit for a file's name; `%date:yyyy-MM-dd%` the time."""
 
     def filled(match: re.Match[str]) -> str:
         parts = match[1].split(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.graph.ui.live import UiNode
+from worker.graph.ui.live import INSIDE, Graph, Slot, UiNode
 
 _ANY = ("", "*")
 
@@ -13,6 +13,35 @@ def fit(one: str, other: str) -> bool:
         return True
     ours, theirs = one.lower().split(","), other.lower().split(",")
     return any(a in _ANY or b in _ANY or a == b for a in ours for b in theirs)
+
+
+def settle_matches(graph: Graph) -> None:
+    """Slots that have to be of one type take it from what is linked into the others of their group."""
+    for node in graph.nodes.values():
+        for names in node.matched.values():
+            group = [slot for slot in node.inputs if slot.name in names]
+            linked = [_linked_type(graph, slot) for slot in group]
+            for place, slot in enumerate(group):
+                slot.type = _common([*linked[:place], *linked[place + 1 :], slot.type]) or slot.type
+
+
+def _linked_type(graph: Graph, slot: Slot) -> str:
+    link = graph.links.get(slot.link) if slot.link is not None else None
+    if link is None:
+        return "*"
+    if link.origin == INSIDE:
+        types = [port.type for port in graph.inputs]
+    else:
+        types = graph.nodes[link.origin].outputs if link.origin in graph.nodes else []
+    return types[link.origin_slot] if 0 <= link.origin_slot < len(types) else "*"
+
+
+def _common(types: list[str]) -> str:
+    """What all allow, in the order of the first; empty where there is nothing."""
+    narrow = [kind.split(",") for kind in types if kind not in _ANY]
+    if not narrow:
+        return "*"
+    return ",".join(kind for kind in narrow[0] if all(kind in other for other in narrow))
 
 
 def bypass_slot(node: UiNode, output: int, wanted: str) -> int | None:
