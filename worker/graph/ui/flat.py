@@ -10,7 +10,7 @@ from worker.errors import CannotConvert, Detail
 from worker.graph.ui.live import BYPASSED, INSIDE, MUTED, REROUTE, VIRTUAL, Graph, Link, Slot, UiNode, Widget
 from worker.graph.ui.types import bypass_slot
 
-MOST_NODES = 20_000
+MOST_NODES = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
+from worker.errors import CannotConvert
 from worker.graph.json_value import Json
 
 _EXACT = 2**53
@@ -13,18 +14,24 @@ _LONGEST = 2**64
 _PLAIN = 1e21
 
 
-def as_sent(value: Json) -> Json:
+DEEPEST = 100
+
+
+def as_sent(value: Json, depth: int = 0) -> Json:
     """The value as it comes out of JSON.stringify: 8.0 is 8, and integers beyond 2**53 lose their last digits.
 
-    Integers that no 64 bits hold stay floats, because the rest of the worker writes none.
+    Integers that no 64 bits hold stay floats, because the rest of the worker writes none. Raises CannotConvert for
+    lists in lists that nobody means.
     """
+    if depth > DEEPEST:
+        raise CannotConvert(f"a value of the workflow is nested more than {DEEPEST} deep")
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int | float):
         return _number(value)
     if isinstance(value, list):
-        return [as_sent(item) for item in value]
-    return {key: as_sent(item) for key, item in value.items()}
+        return [as_sent(item, depth + 1) for item in value]
+    return {key: as_sent(item, depth + 1) for key, item in value.items()}
 
 
 def _number(value: float) -> Json:
@@ -58,11 +65,11 @@ def _spelled(value: Json) -> Json:
 
 
 def as_text(value: Json) -> str:
-    """`value + ""`."""
+    """`value + ""`; of lists in lists only the outer one."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return ",".join("" if item is None else as_text(item) for item in value)
+        return ",".join("" if item is None or isinstance(item, list) else as_text(item) for item in value)
     if isinstance(value, dict):
         return "[object Object]"
     return stringify(as_sent(value))

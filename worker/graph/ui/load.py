@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from worker.graph.catalog import Catalog
-from worker.graph.node_class import NodeClass
 from worker.graph.ui.instance import promote
 from worker.graph.ui.live import REROUTE, VIRTUAL, Graph, Slot, UiNode
 from worker.graph.ui.proxies import adopt_proxies
@@ -21,6 +20,7 @@ class Loader:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._graphs: dict[str, Graph] = {}
+        self._shapes: dict[str, Shape] = {}
 
     def load(self, saved: SavedWorkflow) -> Graph:
         """Subgraphs are loaded before what uses them: an instance shows fields from inside."""
@@ -51,6 +51,11 @@ class Loader:
         unique = {id(one): one for one in everywhere}.values()
         return [node for one in unique for node in one.nodes.values() if node.subgraph is subgraph]
 
+    def _shape(self, class_type: str) -> Shape:
+        if class_type not in self._shapes:
+            self._shapes[class_type] = Shape(self._catalog[class_type])
+        return self._shapes[class_type]
+
     def _node(self, graph: Graph, saved: SavedNode) -> UiNode:
         node = UiNode(
             id=saved.id,
@@ -65,8 +70,8 @@ class Loader:
             node.subgraph = self._graphs[saved.type]
             promote(node, node.subgraph, saved)
         elif saved.type not in VIRTUAL and saved.type in self._catalog:
-            node.node_class = self._catalog[saved.type]
-            _configure(node, node.node_class, saved, graph)
+            shape = self._shape(saved.type).for_node(node, [slot.name for slot in saved.inputs])
+            _configure(shape, saved, graph)
         else:
             node.inputs, node.outputs = saved.inputs, saved.outputs
             if saved.type == REROUTE:
@@ -74,22 +79,22 @@ class Loader:
         return node
 
 
-def _configure(node: UiNode, node_class: NodeClass, saved: SavedNode, graph: Graph) -> None:
+def _configure(shape: Shape, saved: SavedNode, graph: Graph) -> None:
     """Match what was saved to what the class has now: slots by name, values by their order."""
-    shape = Shape(node, node_class, [slot.name for slot in saved.inputs])
+    node = shape.node
     node.outputs += saved.outputs[len(node.outputs) :]
-    by_name = {slot.name: slot for slot in saved.inputs}
-    known = {slot.name for slot in node.inputs}
+    links = {slot.name: slot.link for slot in saved.inputs}
     for slot in node.inputs:
-        if slot.name in by_name:
-            slot.link = by_name[slot.name].link
+        slot.link = links.get(slot.name)
+    known = {slot.name for slot in node.inputs}
     node.inputs += [replace(slot) for slot in saved.inputs if slot.name not in known]
     for slot in list(node.inputs):
         if slot.link in graph.links:
             shape.grow(slot)
     give_values(shape, saved)
     mend_values(shape)
-    node.inputs = [slot for slot in node.inputs if slot.widget is None or node.widget(slot.widget)]
+    fields = {widget.name for widget in node.widgets}
+    node.inputs = [slot for slot in node.inputs if slot.widget is None or slot.widget in fields]
 
 
 def _leaves_first(definitions: list[SavedGraph]) -> list[SavedGraph]:

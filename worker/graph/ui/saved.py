@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,7 +10,10 @@ from worker.errors import CannotConvert
 from worker.graph.json_value import Json, JsonObject
 from worker.graph.ui.live import Link, Port, Slot
 
-MOST_NODES = 20_000
+MOST_NODES = 5_000
+MOST_SLOTS = 2_000
+HIGHEST = 2**53
+_NUMBER = re.compile(r"-?[0-9]{1,15}")
 
 
 @dataclass(slots=True)
@@ -57,8 +61,7 @@ def read_workflow(workflow: object) -> SavedWorkflow:
     """Raises CannotConvert for anything that `is_ui` doesn't take, and for files too large to be meant."""
     if not isinstance(workflow, dict) or not is_ui(workflow):
         raise CannotConvert("this is not a workflow as the editor saves it: no lists of nodes and links")
-    definitions = _object(workflow.get("definitions"))
-    graphs = [_graph(one) for one in _list(definitions.get("subgraphs")) if isinstance(one, dict)]
+    graphs = [_graph(one) for one in _definitions(workflow)]
     saved = SavedWorkflow(
         root=_graph(workflow),
         subgraphs=[graph for graph in graphs if graph.id],
@@ -68,6 +71,16 @@ def read_workflow(workflow: object) -> SavedWorkflow:
     if len(saved.root.nodes) + sum(len(graph.nodes) for graph in saved.subgraphs) > MOST_NODES:
         raise CannotConvert(f"the workflow has more than {MOST_NODES} nodes")
     return saved
+
+
+def _definitions(workflow: JsonObject) -> Iterator[JsonObject]:
+    """The subgraphs of a workflow, and those that were saved inside one of them."""
+    waiting: list[Json] = [workflow]
+    while waiting:
+        holder = _object(_object(waiting.pop(0)).get("definitions"))
+        inner = [one for one in _list(holder.get("subgraphs")) if isinstance(one, dict)]
+        yield from inner
+        waiting += inner
 
 
 def _last_node_id(workflow: JsonObject) -> int:
@@ -92,15 +105,17 @@ def _nodes(written: Json) -> Iterator[SavedNode]:
 
 
 def read_node(node: JsonObject) -> SavedNode:
-    """One node, whose id may be missing (in a group node)."""
+    """One node, whose id may be missing (in a group node). Raises CannotConvert where it is too large to be meant."""
     outputs = [_object(output) for output in _list(node.get("outputs"))]
-    values = node.get("widgets_values")
+    values, inputs = node.get("widgets_values"), _list(node.get("inputs"))
+    if max(len(inputs), len(outputs), len(values) if isinstance(values, list | dict) else 0) > MOST_SLOTS:
+        raise CannotConvert(f"node {_node_id(node.get('id'))} has more than {MOST_SLOTS} inputs, outputs or values")
     return SavedNode(
         id=_node_id(node.get("id")),
         type=_text(node.get("type")),
         title=_text(node.get("title")),
         mode=whole(node.get("mode")) or 0,
-        inputs=[_slot(one) for one in _list(node.get("inputs")) if isinstance(one, dict)],
+        inputs=[_slot(one) for one in inputs if isinstance(one, dict)],
         outputs=[_type(output.get("type")) for output in outputs],
         fed=_ids(outputs[0].get("links")) if outputs else [],
         values=values if isinstance(values, list | dict) else None,
@@ -153,11 +168,16 @@ def _node_id(written: Json) -> str:
 
 def whole(written: Json) -> int | None:
     """A whole number, however it is written."""
+    if type(written) is int and -HIGHEST <= written <= HIGHEST:
+        return written
+    if written is None:
+        return None
+    if isinstance(written, str) and _NUMBER.fullmatch(written):
+        return int(written)
     if isinstance(written, float) and written.is_integer():
-        return int(written)
-    if isinstance(written, str) and written.lstrip("-").isdecimal() and len(written) < 16:
-        return int(written)
-    return written if isinstance(written, int) and not isinstance(written, bool) else None
+        written = int(written)
+    whole = isinstance(written, int) and not isinstance(written, bool) and abs(written) <= HIGHEST
+    return int(written) if whole and isinstance(written, int) else None
 
 
 def _type(written: Json) -> str:

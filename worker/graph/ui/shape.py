@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 from worker.graph.json_value import Json, JsonObject
 from worker.graph.node_class import AUTOGROW, DYNAMIC_COMBO, InputSpec, NodeClass, Presence, read_input, sections
-from worker.graph.ui.fields import RECORDED, fields_of, has_slot, is_field, options_of
+from worker.graph.ui.fields import CONTROL, RECORDED, fields_of, forced, has_slot, is_field, options_of
 from worker.graph.ui.live import Slot, UiNode, Value, Widget
 from worker.graph.ui.order import lost, restore
 
 MATCH = "COMFY_MATCHTYPE_V3"
 MOST_GROWN = 1000
+_UPLOADS = ("image_upload", "video_upload", "animated_image_upload", "audio_upload")
 _ORDINAL = re.compile(r"\d+$")
 
 
 class Shape:
     """A node's slots and fields. The class makes sockets first, then fields; dynamic inputs come and go."""
 
-    def __init__(self, node: UiNode, node_class: NodeClass, saved: Sequence[str] = ()) -> None:
-        self.node = node
-        self._saved = saved
+    def __init__(self, node_class: NodeClass) -> None:
+        self.node = UiNode("", node_class.name, node_class=node_class)
+        self._saved: Sequence[str] = ()
         self._ahead: Sequence[Json] = ()
         self._groups: dict[str, InputSpec] = {}
         visible = [spec for spec in node_class.inputs if spec.presence is not Presence.HIDDEN]
@@ -29,7 +31,18 @@ class Shape:
             self._add_socket(spec)
         for spec in visible:
             self._add_fields(spec)
-        node.outputs = [_output_type(output.type) for output in node_class.outputs]
+        self.node.outputs = [_output_type(output.type) for output in node_class.outputs]
+        self.dummies = tuple(_dummies(visible, {widget.name for widget in self.node.widgets}))
+
+    def for_node(self, node: UiNode, saved: Sequence[str]) -> Shape:
+        """Give a node the slots and fields that its class makes; `saved` are the names of the slots in the file."""
+        made, shape = self.node, copy(self)
+        node.node_class = made.node_class
+        node.inputs = [Slot(slot.name, slot.type, None, slot.widget) for slot in made.inputs]
+        node.widgets = [Widget(one.name, one.kind, one.value, one.saved, one.sent, one.spec) for one in made.widgets]
+        node.outputs, node.matched = list(made.outputs), dict(made.matched)
+        shape.node, shape._saved, shape._groups = node, saved, dict(self._groups)
+        return shape
 
     def set_value(self, widget: Widget, value: Value, ahead: Sequence[Json] = ()) -> None:
         """Give a field its value; a dynamic combo exchanges what its option adds, and links stay with their names.
@@ -129,6 +142,17 @@ class Shape:
             kept = [slot for slot in before if all(slot.name != one.name for one in fresh)]
             last = [slot for slot in kept if slot.name.startswith(f"{spec.name}.")]
             node.inputs = _behind(kept, last[-1] if last else None, fresh)
+
+
+def _dummies(specs: Sequence[InputSpec], names: set[str]) -> Iterator[bool]:
+    """For each value that editors before 1.16 saved, whether it stood for what is only a socket."""
+    for spec in specs:
+        if spec.name in names or forced(spec):
+            yield forced(spec)
+            if spec.config[1].get(CONTROL):
+                yield False
+        if spec.presence is Presence.REQUIRED and any(spec.config[1].get(flag) is True for flag in _UPLOADS):
+            yield False  # the button
 
 
 def _behind(rows: list, anchor: object, fresh: list) -> list:  # type: ignore[type-arg]

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from datetime import datetime
 from random import Random
 
+from worker.errors import CannotConvert
+
 _COMMENTS = re.compile(r"/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*")
 _ESCAPED = re.compile(r"\\([{}|])")
 _PATTERN = re.compile(r"%([^%]+)%")
 _NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE = re.compile(r"d{1,2}|M{1,2}|yy(?:yy)?|h{1,2}|m{1,2}|s{1,2}")
+_PIECES = re.compile(r"[^\\{}|]+|[\\{}|]")
 DEEPEST = 100
+MOST_STEPS = 500_000
 
 SAVERS = frozenset(
     {
@@ -24,53 +28,58 @@ SAVERS = frozenset(
 """Classes in whose `filename_prefix` the editor fills in patterns."""
 
 
-def draw(text: str, rng: Random, depth: int = 0) -> str:
-    """Comments are cut, each `{a|b}` becomes one of its choices, `\\{`, `\\|` and `\\}` lose their backslash."""
-    reader = _Reader(_COMMENTS.sub("", text), rng, depth)
-    return _ESCAPED.sub(r"\1", reader.read())
+def draw(text: str, rng: Random) -> str:
+    """Comments are cut, each `{a|b}` becomes one of its choices, `\\{`, `\\|` and `\\}` lose their backslash.
+
+    Raises CannotConvert for choices in choices that nobody means.
+    """
+    return _Drawing(rng).draw(text, 0)
 
 
-class _Reader:
-    def __init__(self, text: str, rng: Random, depth: int) -> None:
-        self._text, self._rng, self._depth = text, rng, depth
-        self._place = 0
+class _Drawing:
+    """One text; what is chosen is drawn again, because it may have choices of its own."""
 
-    def read(self) -> str:
+    def __init__(self, rng: Random) -> None:
+        self._rng, self._steps = rng, 0
+
+    def draw(self, text: str, depth: int) -> str:
+        if depth > DEEPEST:
+            raise CannotConvert(f"a text of the workflow has choices {{…|…}} nested more than {DEEPEST} deep")
+        pieces = _PIECES.findall(_COMMENTS.sub("", text))
+        self._steps += len(pieces)
+        if self._steps > MOST_STEPS:
+            raise CannotConvert("a text of the workflow has too many choices {…|…}")
+        pieces.reverse()
         parts: list[str] = []
-        while (char := self._next()) is not None:
-            if char == "\\":
-                parts.append(self._escape())
-            elif char == "{":
-                parts.append(self._choice())
-            else:
-                parts.append(char)
-        return "".join(parts)
+        while pieces:
+            piece = pieces.pop()
+            parts.append(self._choice(pieces, depth) if piece == "{" else _escaped(piece, pieces))
+        return _ESCAPED.sub(r"\1", "".join(parts))
 
-    def _next(self) -> str | None:
-        if self._place >= len(self._text):
-            return None
-        self._place += 1
-        return self._text[self._place - 1]
-
-    def _escape(self) -> str:
-        return "\\" + (self._next() or "undefined")
-
-    def _choice(self) -> str:
+    def _choice(self, pieces: list[str], depth: int) -> str:
         choices, parts, inside = list[str](), list[str](), 0
-        while (char := self._next()) is not None:
-            if char == "\\":
-                parts.append(self._escape())
-                continue
-            if char == "}" and not inside:
+        while pieces:
+            piece = pieces.pop()
+            if piece == "}" and not inside:
                 break
-            if char == "|" and not inside:
+            if piece == "|" and not inside:
                 choices.append("".join(parts))
                 parts = []
                 continue
-            inside += {"{": 1, "}": -1}.get(char, 0)
-            parts.append(char)
-        chosen = self._rng.choice([*choices, "".join(parts)])
-        return draw(chosen, self._rng, self._depth + 1) if self._depth < DEEPEST else chosen
+            inside += {"{": 1, "}": -1}.get(piece, 0)
+            parts.append(_escaped(piece, pieces))
+        return self.draw(self._rng.choice([*choices, "".join(parts)]), depth + 1)
+
+
+def _escaped(piece: str, pieces: list[str]) -> str:
+    """A backslash keeps the character behind it from meaning anything; at the end it is what JavaScript makes of it."""
+    if piece != "\\":
+        return piece
+    following = pieces.pop() if pieces else "undefined"
+    if following != "undefined" and len(following) > 1:
+        pieces.append(following[1:])
+        following = following[0]
+    return "\\" + following
 
 
 def fill_in(text: str, field_of: Callable[[str, str], str | None], now: datetime) -> str:

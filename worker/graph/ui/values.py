@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from worker.graph.json_value import Json, JsonObject
-from worker.graph.node_class import COMBO, DYNAMIC_COMBO, Presence
-from worker.graph.ui.fields import CONTROL, choices_of, forced
+from worker.graph.node_class import COMBO, DYNAMIC_COMBO
+from worker.graph.ui.fields import choices_of
 from worker.graph.ui.live import MISSING, UiNode, Value, Widget
 from worker.graph.ui.saved import SavedNode
 from worker.graph.ui.shape import Shape
@@ -17,7 +17,6 @@ _BY_NAME = "VideoHelperSuite"
 _CUSTOM_COMBO = "CustomCombo"
 _A_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BUTTON = "upload"
-_UPLOADS = ("image_upload", "video_upload", "animated_image_upload", "audio_upload")
 
 
 def give_values(shape: Shape, saved: SavedNode) -> None:
@@ -28,7 +27,7 @@ def give_values(shape: Shape, saved: SavedNode) -> None:
     elif isinstance(values, dict):
         _give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
     elif isinstance(values, list):
-        _give_in_order(shape, list(_without_dummies(node, values)))
+        _give_in_order(shape, list(_without_dummies(shape, values)))
     if node.type == _CUSTOM_COMBO:
         _add_options(node, values if isinstance(values, list) else [])
 
@@ -74,18 +73,11 @@ def _give_by_name(shape: Shape, values: JsonObject) -> None:
             shape.node.widgets.append(Widget(name, "format", value))
 
 
-def _without_dummies(node: UiNode, values: list[Json]) -> list[Json]:
+def _without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
     """Editors before 1.16 saved a value for inputs that are only sockets; told by the number of values."""
-    names = {widget.name for widget in node.widgets}
-    dummies: list[bool] = []
-    for spec in node.node_class.inputs if node.node_class else ():
-        if spec.presence is not Presence.HIDDEN and (spec.name in names or forced(spec)):
-            dummies += [forced(spec), False] if spec.config[1].get(CONTROL) else [forced(spec)]
-        if spec.presence is Presence.REQUIRED and any(spec.config[1].get(flag) is True for flag in _UPLOADS):
-            dummies.append(False)  # the button
-    if len(dummies) != len(values) or not any(dummies):
+    if len(shape.dummies) != len(values) or True not in shape.dummies:
         return values
-    return [value for value, dummy in zip(values, dummies, strict=True) if not dummy]
+    return [value for value, dummy in zip(values, shape.dummies, strict=True) if not dummy]
 
 
 def _add_options(node: UiNode, values: list[Json]) -> None:
