@@ -17,7 +17,7 @@ from worker.graph.ui.flat import FlatGraph, Place, Source, detail_of
 from worker.graph.ui.groups import open_groups
 from worker.graph.ui.ids import number_apart
 from worker.graph.ui.javascript import as_sent, as_text
-from worker.graph.ui.live import MISSING, VIRTUAL, Value, Widget
+from worker.graph.ui.live import MISSING, MUTED, VIRTUAL, Value, Widget
 from worker.graph.ui.load import Loader
 from worker.graph.ui.primitives import apply_primitives
 from worker.graph.ui.saved import read_workflow
@@ -36,10 +36,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The prompt, and what its reader should know: `warnings` name the node."""
+    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
 
     prompt: Prompt
     warnings: tuple[Detail, ...] = ()
+    left_out: tuple[Detail, ...] = ()
 
 
 def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
@@ -58,7 +59,12 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     _check(running, catalog)
     writer = _Writer(flat, surroundings or Surroundings())
     prompt: Prompt = {place.id: writer.write(place) for place in running}
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)))
+    left_out = tuple(
+        detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
+        for place in flat.places.values()
+        if place.node.silent and place.node.type not in VIRTUAL
+    )
+    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
 
 
 def _runs(place: Place) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
+from typing import cast
 
 from worker.errors import CannotConvert
 from worker.graph.json_value import Json
@@ -49,18 +51,20 @@ def _number(value: float) -> Json:
     return whole if abs(whole) < _LONGEST // 2 or 0 < whole < _LONGEST else double
 
 
-def stringify(value: Json, indent: int | None = None) -> str:
-    """JSON text in which numbers below 1e21 have no exponent, as a browser writes it."""
-    return json.dumps(_spelled(value), ensure_ascii=False, indent=indent)
+def stringify(value: Mapping[str, object], indent: int | None = None) -> str:
+    """JSON text in which numbers below 1e21 have no exponent, as a browser writes it. Raises CannotConvert."""
+    return json.dumps(_spelled(cast("Json", value)), ensure_ascii=False, indent=indent)
 
 
-def _spelled(value: Json) -> Json:
+def _spelled(value: Json, depth: int = 0) -> Json:
+    if depth > DEEPEST + 10:
+        raise CannotConvert(f"a value of the workflow is nested more than {DEEPEST} deep")
     if isinstance(value, float):
         return int(Decimal(repr(value))) if value.is_integer() and abs(value) < _PLAIN else value
     if isinstance(value, list):
-        return [_spelled(item) for item in value]
+        return [_spelled(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {key: _spelled(item) for key, item in value.items()}
+        return {key: _spelled(item, depth + 1) for key, item in value.items()}
     return value
 
 
@@ -72,7 +76,7 @@ def as_text(value: Json) -> str:
         return ",".join("" if item is None or isinstance(item, list) else as_text(item) for item in value)
     if isinstance(value, dict):
         return "[object Object]"
-    return stringify(as_sent(value))
+    return json.dumps(_spelled(as_sent(value)))
 
 
 def as_number(value: Json) -> float | None:
