@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class Number:
         """The value that stays in the field when a person types this one."""
         number = as_number(value)
         if number is None:
-            return None
+            return math.nan
         return self._whole(number) if self.kind == "INT" else self._real(number)
 
     def bound(self, value: Json) -> Json:
