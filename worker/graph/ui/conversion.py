@@ -24,6 +24,7 @@ from worker.graph.ui.saved import read_workflow
 from worker.graph.ui.text import SAVERS, draw, fill_in
 
 MOST_TOLD = 50
+MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def _check(running: Iterable[Place], catalog: Catalog) -> None:
     for place in running:
         node = place.node
         if node.node_class is None:
-            suggestion = did_you_mean(node.type, catalog) if len(details) < MOST_TOLD else None
+            suggestion = did_you_mean(node.type, catalog) if len(details) < MOST_SUGGESTED else None
             details.append(detail_of(place, f"the class {node.type!r} is not in the catalog", None, suggestion))
             continue
         drawn = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)
