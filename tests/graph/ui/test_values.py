@@ -43,6 +43,12 @@ def test_a_combo_without_a_value_gets_its_first_choice() -> None:
     assert given("Mix", ["squeeze"]) == {"how": "squeeze"}
 
 
+def test_null_in_a_text() -> None:
+    """One of several lines has nothing in it then; a short one is null."""
+    assert given("Say", [None]) == {"text": ""}
+    assert given("Quote", [None]) == {"text": None}
+
+
 def test_values_as_an_object_are_read_by_their_places() -> None:
     """Names count for nothing but in the one pack that saves by name."""
     assert given("Canvas", {"0": 640, "1": 480}) == {"width": 640, "height": 480}

@@ -132,6 +132,8 @@ class _Writer:
 
     def _value(self, place: Place, widget: Widget) -> Value:
         value = widget.value
+        if value is None and widget.large_text:
+            return ""
         if widget.dynamic_text and isinstance(value, str):
             return draw(value, self._around.rng)
         if widget.name == "filename_prefix" and place.node.type in SAVERS and isinstance(value, str) and "%" in value:

@@ -40,6 +40,11 @@ class Widget:
     spec: InputSpec | None = None
 
     @property
+    def large_text(self) -> bool:
+        """Whether it is a text of several lines, which is never null."""
+        return self.kind == "STRING" and self.spec is not None and self.spec.config[1].get("multiline") is True
+
+    @property
     def dynamic_text(self) -> bool:
         """Whether `{a|b}` means a choice in it."""
         return self.spec is not None and self.spec.config[1].get("dynamicPrompts") is True
