@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.graph.ui.drawing import Drawing
+from tests.graph.ui.drawing import CLASSES, Drawing, node_class
+from worker.graph.catalog import Catalog
 from worker.graph.ui.live import Slot, UiNode
 from worker.graph.ui.types import bypass_slot, fit
 
@@ -126,11 +127,36 @@ def test_a_bypass_behind_a_reroute_gives_the_type_that_is_wanted() -> None:
     assert drawing.inputs_of(4) == {"filename_prefix": "x"}
 
 
+def test_names_that_are_set_and_got() -> None:
+    """A well-known pack's pair of nodes is a link without a line; a name that nobody set is none."""
+    drawing = Drawing()
+    drawing.node(1, "Load", ["a.png", "image"])
+    drawing.node(2, "SetNode", ["picture"])
+    drawing.node(3, "GetNode", ["picture"])
+    drawing.node(4, "SaveImage", ["x"])
+    drawing.link(1, 0, 2, "IMAGE", "IMAGE")
+    drawing.link(3, 0, 4, "images", "IMAGE")
+    assert drawing.prompt().keys() == {"1", "4"}
+    assert drawing.inputs_of(4)["images"] == ["1", 0]
+    drawing._at(3)["widgets_values"] = ["other"]
+    assert "images" not in drawing.inputs_of(4)
+
+
+def test_a_class_of_the_catalog_beats_a_name_for_browsers() -> None:
+    """Whatever a pack calls its classes, they run; but for the editor's own names."""
+    catalog = Catalog.from_object_info(CLASSES | {name: node_class({}) for name in ("GetNode", "Note")})
+    drawing = Drawing()
+    drawing.node(1, "GetNode")
+    drawing.node(2, "Note", ["hello"])
+    assert drawing.prompt(catalog).keys() == {"1"}
+
+
 def test_notes_are_no_nodes() -> None:
     """Nor are other things that only the editor shows."""
     drawing = chain()
     drawing.node(8, "Note", ["hello"])
     drawing.node(9, "MarkdownNote", ["# hello"])
+    drawing.node(10, "Fast Groups Muter (rgthree)")
     assert set(drawing.prompt()) == {"1", "2", "3"}
 
 
@@ -158,9 +184,6 @@ def test_links_into_a_dynamic_combo() -> None:
 
 def test_slots_of_one_type_take_it_from_each_other() -> None:
     """So a bypass before one knows what is wanted there, though the class says it takes anything."""
-    from tests.graph.ui.drawing import CLASSES, node_class
-    from worker.graph.catalog import Catalog
-
     same = ["COMFY_MATCHTYPE_V3", {"template": {"template_id": "T", "allowed_types": "*"}}]
     catalog = Catalog.from_object_info(CLASSES | {"Switch": node_class({"off": same, "on": same}, ["*"])})
     drawing = Drawing()

@@ -17,7 +17,7 @@ from worker.graph.ui.flat import FlatGraph, Place, Source, detail_of
 from worker.graph.ui.groups import open_groups
 from worker.graph.ui.ids import number_apart
 from worker.graph.ui.javascript import as_sent, as_text
-from worker.graph.ui.live import MISSING, MUTED, VIRTUAL, Value, Widget
+from worker.graph.ui.live import MISSING, MUTED, Value, Widget
 from worker.graph.ui.load import Loader
 from worker.graph.ui.primitives import apply_primitives
 from worker.graph.ui.saved import read_workflow
@@ -63,14 +63,14 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     left_out = tuple(
         detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
         for place in flat.places.values()
-        if place.node.silent and place.node.type not in VIRTUAL
+        if place.node.silent and not place.node.virtual
     )
     return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
 
 
 def _runs(place: Place) -> bool:
     node = place.node
-    return not node.silent and node.subgraph is None and node.type not in VIRTUAL
+    return not node.silent and node.subgraph is None and not node.virtual
 
 
 def _check(running: Iterable[Place], catalog: Catalog) -> None:
@@ -132,13 +132,13 @@ class _Writer:
 
     def _value(self, place: Place, widget: Widget) -> Value:
         value = widget.value
-        if value is None and widget.large_text:
-            return ""
-        if widget.dynamic_text and isinstance(value, str):
-            return draw(value, self._around.rng)
-        if widget.name == "filename_prefix" and place.node.type in SAVERS and isinstance(value, str) and "%" in value:
-            return fill_in(value, self._field, self._around.now)
-        return value
+        if isinstance(value, str):
+            if widget.dynamic_text:
+                return draw(value, self._around.rng)
+            if widget.name == "filename_prefix" and place.node.type in SAVERS:
+                return fill_in(value, self._field, self._around.now)
+            return value
+        return "" if value is None and widget.large_text else value
 
     def _field(self, name: str, field_name: str) -> str | None:
         """The text of a field of the first node of that name."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from worker.errors import CannotConvert, Detail
-from worker.graph.ui.live import BYPASSED, INSIDE, MUTED, REROUTE, VIRTUAL, Graph, Link, Slot, UiNode, Widget
+from worker.graph.json_value import Json
+from worker.graph.ui.live import BYPASSED, GETTER, INSIDE, MUTED, REROUTES, SETTER, Graph, Link, Slot, UiNode, Widget
 from worker.graph.ui.types import bypass_slot
 
 MOST_NODES = 10_000
@@ -97,7 +98,7 @@ class FlatGraph:
             if node.mode == BYPASSED:
                 return _bypassed(place, number, wanted)
             if node.subgraph is None:
-                return Source(place.id, number) if node.type not in VIRTUAL else _rerouted(place, number, wanted)
+                return self._rerouted(place, number, wanted) if node.virtual else Source(place.id, number)
             inner = _inner_link(node.subgraph, number)
             if inner is None:
                 return None
@@ -106,6 +107,14 @@ class FlatGraph:
             if inner[0] not in node.subgraph.nodes:
                 self._refuse(place, None, f"its output {number} is linked to node {inner[0]}, which isn't there")
             place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
+
+    def _rerouted(self, place: Place, number: int, wanted: str) -> Onward | None:
+        """Where a node that only hands on leads: to its input, or to that of the node that set a name."""
+        if place.node.type == GETTER:
+            name, nodes = _name(place.node), place.graph.nodes.values()
+            setter = next((node for node in nodes if node.type == SETTER and _name(node) == name), None)
+            return _onward(self._beside(place, setter), 0, wanted) if setter else None
+        return _onward(place, number, wanted) if place.node.type in REROUTES else None
 
     def _add(self, node: UiNode, graph: Graph, host: Place | None) -> Place:
         place = Place(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
@@ -162,8 +171,8 @@ def _bypassed(place: Place, number: int, wanted: str) -> Onward | None:
     return None if index is None else (place, place.node.inputs[index], place.node.inputs[index].type)
 
 
-def _rerouted(place: Place, number: int, wanted: str) -> Onward | None:
-    return _onward(place, number, wanted) if place.node.type == REROUTE else None
+def _name(node: UiNode) -> Json:
+    return node.values[0] if isinstance(node.values, list) and node.values else None
 
 
 def _onward(place: Place, number: int, wanted: str) -> Onward | None:

@@ -11,8 +11,22 @@ from worker.graph.node_class import InputSpec, NodeClass
 
 MUTED, BYPASSED = 2, 4
 REROUTE, PRIMITIVE = "Reroute", "PrimitiveNode"
-VIRTUAL: Final = frozenset({REROUTE, PRIMITIVE, "Note", "MarkdownNote"})
+OWN: Final = frozenset({REROUTE, PRIMITIVE, "Note", "MarkdownNote"})
 """Nodes of the editor's own, which no prompt ever has."""
+
+SETTER, GETTER = "SetNode", "GetNode"
+REROUTES: Final = frozenset({REROUTE, "Reroute (rgthree)", SETTER})
+"""What hands on its input."""
+
+SHOWN_ONLY: Final = frozenset(
+    {
+        *("Label (rgthree)", "Bookmark (rgthree)", "Note Plus (mtb)", "Fast Groups Muter (rgthree)"),
+        *("Fast Groups Bypasser (rgthree)", "Fast Muter (rgthree)", "Fast Bypasser (rgthree)"),
+    }
+)
+"""Nodes that well-known packs have in the browser alone: what they do to others is saved with those."""
+
+VIRTUAL: Final = OWN | REROUTES | SHOWN_ONLY | {GETTER}
 
 INSIDE, OUTSIDE = "-10", "-20"
 """In a subgraph's links: the node that stands for its inputs, and the one for its outputs."""
@@ -103,6 +117,11 @@ class UiNode:
     """Names of slots that have to be of one type, by group."""
     node_class: NodeClass | None = None
     subgraph: Graph | None = None
+
+    @property
+    def virtual(self) -> bool:
+        """Known to browsers alone. A class of that name in the catalog is another matter, but for the editor's own."""
+        return self.node_class is None and self.subgraph is None and self.type in VIRTUAL
 
     @property
     def silent(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from worker.graph.catalog import Catalog
 from worker.graph.ui.instance import promote
-from worker.graph.ui.live import REROUTE, VIRTUAL, Graph, Slot, UiNode
+from worker.graph.ui.live import OWN, REROUTES, Graph, Slot, UiNode
 from worker.graph.ui.proxies import adopt_proxies
 from worker.graph.ui.saved import SavedGraph, SavedNode, SavedWorkflow
 from worker.graph.ui.shape import Shape
@@ -69,12 +69,12 @@ class Loader:
         if saved.type in self._graphs:
             node.subgraph = self._graphs[saved.type]
             promote(node, node.subgraph, saved)
-        elif saved.type not in VIRTUAL and saved.type in self._catalog:
+        elif saved.type not in OWN and saved.type in self._catalog:
             shape = self._shape(saved.type).for_node(node, [slot.name for slot in saved.inputs])
             _configure(shape, saved, graph)
         else:
             node.inputs, node.outputs = saved.inputs, saved.outputs
-            if saved.type == REROUTE:
+            if saved.type in REROUTES:
                 node.inputs = saved.inputs or [Slot("", "*")]
         return node
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from copy import copy
 
 from worker.graph.json_value import Json, JsonObject
 from worker.graph.node_class import AUTOGROW, DYNAMIC_COMBO, InputSpec, NodeClass, Presence, read_input, sections
@@ -36,12 +35,13 @@ class Shape:
 
     def for_node(self, node: UiNode, saved: Sequence[str]) -> Shape:
         """Give a node the slots and fields that its class makes; `saved` are the names of the slots in the file."""
-        made, shape = self.node, copy(self)
+        made, shape = self.node, Shape.__new__(Shape)
         node.node_class = made.node_class
         node.inputs = [Slot(slot.name, slot.type, None, slot.widget) for slot in made.inputs]
         node.widgets = [Widget(one.name, one.kind, one.value, one.saved, one.sent, one.spec) for one in made.widgets]
         node.outputs, node.matched = list(made.outputs), dict(made.matched)
-        shape.node, shape._saved, shape._groups = node, saved, dict(self._groups)
+        shape.node, shape._saved, shape._ahead = node, saved, ()
+        shape._groups, shape.dummies = dict(self._groups), self.dummies
         return shape
 
     def set_value(self, widget: Widget, value: Value, ahead: Sequence[Json] = ()) -> None:
