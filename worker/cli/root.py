@@ -14,6 +14,7 @@ from worker.errors import StartupError
 COMMANDS = {
     "serve": "worker.cli.serve",
     "run": "worker.cli.run",
+    "convert": "worker.cli.convert",
     "doctor": "worker.cli.doctor",
     "engine": "worker.cli.engine",
     "demo": "worker.cli.demo",

@@ -12,7 +12,7 @@ NODE_INPUT = "NODE.INPUT=VALUE"
 
 
 def command(  # noqa: PLR0913 - one parameter an option
-    workflow: Annotated[Path, typer.Argument(help="workflow in ComfyUI's API format")],
+    workflow: Annotated[Path, typer.Argument(help="workflow in API format, as the editor saves it, or in a picture")],
     *,
     assignments: Annotated[
         list[str] | None,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from worker.errors import WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, typed, workflow_of
 from worker.gateway.dialects.destination import Destination, ImageFields, WebhookFields
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
@@ -17,7 +17,9 @@ from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 class NativeRequest(Destination):
     """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
 
-    workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format: node id -> class_type, inputs.")
+    workflow: dict[str, Any] = Field(
+        description="The workflow in ComfyUI's API format (node id -> class_type, inputs), or as its editor saves it."
+    )
     inputs: dict[str, str] = Field(
         default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
     )
@@ -73,7 +75,7 @@ def read(body: Mapping[str, Any]) -> JobRequest:
     request = typed(NativeRequest, body)
     files, urls = read_inputs(request.inputs)
     return JobRequest(
-        prompt=dict(prompt_of(request.workflow)),
+        prompt=workflow_of(request.workflow),
         inputs=files,
         urls=urls,
         output_mode=OutputMode(request.way),

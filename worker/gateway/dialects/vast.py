@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.destination import Webhook
 from worker.errors import InvalidField, JobCancelled, NotSupported, WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, typed, workflow_of
 from worker.gateway.dialects.destination import ImageFields, S3Fields, StockS3, StockWebhook
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
@@ -18,7 +18,9 @@ class VastInput(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     request_id: str = ""
-    workflow_json: dict[str, Any] = Field(default_factory=dict, description="The workflow in ComfyUI's API format.")
+    workflow_json: dict[str, Any] = Field(
+        default_factory=dict, description="In ComfyUI's API format, or as its editor saves it."
+    )
     modifier: str = ""
     modifications: dict[str, Any] = Field(default_factory=dict)
     s3: StockS3 | None = None
@@ -52,7 +54,7 @@ def read(body: Mapping[str, Any]) -> JobRequest:
     target = typed(S3Fields, given).target() if given else None
     without_data = OutputMode.URL if target else OutputMode.NONE
     return JobRequest(
-        prompt=dict(prompt_of(request.workflow_json)),
+        prompt=workflow_of(request.workflow_json),
         output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
         image_format=request.output.wanted() if request.output else None,
         target=target,
