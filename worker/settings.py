@@ -58,6 +58,9 @@ class Settings:
         "WORKER_COMFYUI_INPUT", None, "ComfyUI's input folder where it is shared; else inputs are uploaded over HTTP"
     )
     comfyui_args: str = setting("WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts")
+    templates: str = setting(
+        "WORKER_TEMPLATES", "shipped", "folders of templates between commas, a later one wins; `shipped`: our own"
+    )
     state: Path = setting("WORKER_STATE", Path(".state"), "folder for everything the worker writes")
     queue_ahead: int = setting("WORKER_QUEUE_AHEAD", 2, "prepared jobs that wait inside ComfyUI behind the running one")
     max_queue: int = setting("WORKER_MAX_QUEUE", 100, "jobs that may wait or run; one more is answered 429")
