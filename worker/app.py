@@ -22,9 +22,11 @@ from worker.gateway.answers import webhook_body
 from worker.gateway.dialects import detect
 from worker.gateway.server import listen
 from worker.gateway.services import Services
+from worker.graph.template import Library
 from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
 from worker.journal import Journal
+from worker.library import read_library
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
@@ -43,6 +45,7 @@ class App:
     url: str
     registry: Registry
     engine: ComfyClient
+    library: Library
     engine_failed: asyncio.Future[str]
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
@@ -55,7 +58,7 @@ class App:
     def workload_of(self, body: Mapping[str, object]) -> float:
         """Units of a request body in any dialect; what can't be read counts as the least."""
         try:
-            return workload(detect(body).read(body).prompt, None)
+            return workload(detect(body).read(body, self.library).prompt, None)
         except WorkerError:
             return FLOOR
 
@@ -76,7 +79,7 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
     """
-    access = Access.from_settings(settings)
+    access, library = Access.from_settings(settings), read_library(settings.templates)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
@@ -98,12 +101,12 @@ async def build(
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
         registry = Registry(pipeline, journal, settings)
-        services = Services(settings, registry, client, outputs, replay, access, places)
+        services = Services(settings, registry, client, outputs, replay, access, places, library)
         fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client, running.failed)
+        yield App(settings, url, registry, client, library, running.failed)
 
 
 __all__ = ["App", "build"]

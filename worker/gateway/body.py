@@ -32,7 +32,7 @@ async def read_job(request: web.Request) -> JobRequest:
         raise ClientError(f"the multipart body can't be read: {error}") from None
     parsed = parse_object(body)
     dialect = request[DIALECT] = detect(parsed)
-    job = dialect.read(parsed)
+    job = dialect.read(parsed, services(request).library)
     job = reachable(request, job)
     key = job.key or request.headers.get("Idempotency-Key")
     fingerprint = _fingerprint(body, files) if key else ""
