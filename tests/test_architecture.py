@@ -19,7 +19,7 @@ LADDER = (
         *("library", "comfyui", "fetch", "storage", "inputs", "outputs", "formats", "delivery", "harvest"),
         *("journal", "admission", "observers"),
     ),
-    ("pipeline", "shelf", "registry"),
+    ("pipeline", "shelf", "entries", "registry"),
     ("gateway",),
     ("app",),
     ("platforms",),
