@@ -87,9 +87,11 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
             **{name: st.none() for name in ("s3", "put_urls", "webhook", "id")},
             "request_id": st.just(""),
             "modifier": st.just(""),
+            "template": st.none(),
+            "params": st.just({}),
             "output": st.sampled_from([None, {"format": "webp", "quality": 70}, {"metadata": "strip"}]),
         },
-        always=("workflow_json", "inputs", "images"),
+        always=("workflow", "workflow_json", "inputs", "images"),
     )
     known = {"workflow": workflow, "workflow_json": workflow, "modifier": st.just("")}
     wild = Schemas(document["components"]["schemas"], known, always=("workflow_json",))
