@@ -126,12 +126,14 @@ def test_titles_lead_a_proposal() -> None:
     prompt = json.loads((WORKFLOWS / "sd15.json").read_text())
     prompt["6"]["_meta"]["title"] = "input:prompt"
     prompt["3"]["_meta"]["title"] = "input:How often.steps"
+    prompt["7"]["_meta"]["title"] = "input:prompt"
     prompt["8"]["_meta"]["title"] = "output"
     table = tomllib.loads(propose("mine", prompt, Catalog.bundled()))
     assert table["outputs"] == ["8"]
     assert {name: entry["sets"] for name, entry in table["parameters"].items()} == {
         "how_often": ["3.steps"],
         "prompt": ["6.text"],
+        "prompt2": ["7.text"],
     }
 
 

@@ -75,7 +75,10 @@ class _Search:
 
     def parameters(self) -> list[Proposed]:
         """What titles ask for, and only where none does, what is usual."""
-        return list(self._asked()) or self._usual()
+        found: list[Proposed] = []
+        for one in list(self._asked()) or self._usual():
+            _join(found, one)
+        return found
 
     def outputs(self) -> list[str]:
         titled = [node_id for node_id in self._prompt if RESULT.fullmatch(title(self._prompt, node_id))]
@@ -99,15 +102,13 @@ class _Search:
             if asked and wanted:
                 yield self._proposed(_safe(asked["name"]), node_id, wanted)
 
-    def _usual(self) -> list[Proposed]:
-        found: list[Proposed] = []
+    def _usual(self) -> Iterator[Proposed]:
         for node_id, node in self._prompt.items():
             for key, value in node["inputs"].items():
                 place = self._place(node_id, key, value)
                 name = place and self._name(node_id, key, self._prompt[place[0]]["inputs"][place[1]])
                 if place and name:
-                    _join(found, self._proposed(name, *place))
-        return found
+                    yield self._proposed(name, *place)
 
     def _place(self, node_id: str, key: str, value: Json) -> tuple[str, str] | None:
         """Where an input's value stands: there, or in the node that only holds it."""
