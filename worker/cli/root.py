@@ -15,6 +15,7 @@ from worker.errors import StartupError
 COMMANDS = {
     "serve": "worker.cli.serve",
     "run": "worker.cli.run",
+    "convert": "worker.cli.convert",
     "doctor": "worker.cli.doctor",
     "templates": "worker.cli.templates",
     "templates show": "worker.cli.template_show",

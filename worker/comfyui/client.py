@@ -71,6 +71,11 @@ class ComfyClient:
             self._info = await self.api.info()
         return self._info
 
+    @property
+    def known_catalog(self) -> Catalog | None:
+        """The engine's, once it was read."""
+        return self._catalog
+
     async def catalog(self) -> Catalog:
         """Read once (2 MB from a ComfyUI with a few packs); raises EngineUnavailable."""
         if self._catalog is None:
