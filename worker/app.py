@@ -23,10 +23,12 @@ from worker.gateway.dialects import detect
 from worker.gateway.server import listen
 from worker.gateway.services import Services
 from worker.graph.catalog import bundled_catalog
+from worker.graph.template import Library
 from worker.graph.ui import convert, is_ui
 from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
 from worker.journal import Journal
+from worker.library import read_library
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
@@ -45,6 +47,7 @@ class App:
     url: str
     registry: Registry
     engine: ComfyClient
+    library: Library
     engine_failed: asyncio.Future[str]
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
@@ -61,7 +64,7 @@ class App:
     def workload_of(self, body: Mapping[str, object]) -> float:
         """Units of a request body in any dialect; what can't be read counts as the least."""
         try:
-            prompt = detect(body).read(body).prompt
+            prompt = detect(body).read(body, self.library).prompt
             if is_ui(prompt):
                 prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
             return workload(prompt, None)
@@ -85,7 +88,7 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
     """
-    access = Access.from_settings(settings)
+    access, library = Access.from_settings(settings), read_library(settings.templates)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
@@ -107,12 +110,12 @@ async def build(
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
         registry = Registry(pipeline, journal, settings)
-        services = Services(settings, registry, client, outputs, replay, access, places)
+        services = Services(settings, registry, client, outputs, replay, access, places, library)
         fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client, running.failed)
+        yield App(settings, url, registry, client, library, running.failed)
 
 
 __all__ = ["App", "build"]

@@ -58,6 +58,9 @@ class Settings:
         "WORKER_COMFYUI_INPUT", None, "ComfyUI's input folder where it is shared; else inputs are uploaded over HTTP"
     )
     comfyui_args: str = setting("WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts")
+    templates: str = setting(
+        "WORKER_TEMPLATES", "shipped", "folders of templates between commas, a later one wins; `shipped`: our own"
+    )
     restarts: int = setting(
         "WORKER_RESTARTS", 0, "how often in a row a parent process starts a worker again that died; 0: no parent"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import typer
@@ -14,8 +15,12 @@ from worker.errors import CannotConvert
 from worker.graph.assign import set_input
 from worker.graph.carrier import workflow_in
 from worker.graph.catalog import Catalog, bundled_catalog
+from worker.graph.json_value import Json
 from worker.graph.prompt import Prompt, PromptError, parse_prompt, unwrap
 from worker.graph.ui import convert, is_ui
+
+if TYPE_CHECKING:
+    from worker.graph.template import Template
 
 
 def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = ()) -> dict[str, Any]:
@@ -23,7 +28,24 @@ def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[s
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
     """
-    workflow = _read(path)
+    return request_of(_read(path), assignments, inputs)
+
+
+def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
+    """The prompt that a template's options make, and the values that were used. Raises typer.BadParameter."""
+    from worker.cli.options import read_values
+    from worker.graph.template_fill import ParamsError, fill
+
+    try:
+        filled = fill(template, read_values(template, given), secrets.randbelow)
+    except ParamsError as error:
+        told = " ".join(f"--{problem.path} {problem.message}. {problem.cure}" for problem in error.problems)
+        raise typer.BadParameter(told) from error
+    return filled.prompt, filled.values
+
+
+def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """The native body of a workflow that is here. Raises typer.BadParameter."""
     if assignments:
         workflow = _assign(workflow, assignments)
     return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
@@ -55,6 +77,16 @@ def prompt_in(workflow: object) -> Prompt:
     """The prompt of a workflow in either format, by the bundled catalog. Raises PromptError, CannotConvert."""
     found = unwrap(workflow)
     return convert(found, bundled_catalog()).prompt if is_ui(found) else parse_prompt(found)
+
+
+def read_prompt(path: Path) -> Prompt:
+    """The prompt in a file of any form. Raises typer.BadParameter."""
+    try:
+        return prompt_in(_read(path))
+    except CannotConvert as error:
+        raise typer.BadParameter(f"{path}: {error.message}") from error
+    except PromptError as error:
+        raise typer.BadParameter(f"{path}: {error.message} {error.suggestion or ''}".rstrip()) from error
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - JSON

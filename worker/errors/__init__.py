@@ -9,6 +9,7 @@ from worker.errors.client import (
     InvalidField,
     InvalidInputFile,
     InvalidJson,
+    InvalidParams,
     InvalidWorkflow,
     MethodNotAllowed,
     NotFound,
@@ -17,6 +18,7 @@ from worker.errors.client import (
     TargetNotAllowed,
     Unauthorized,
     UnknownField,
+    UnknownTemplate,
     UrlNeedsStorage,
 )
 from worker.errors.job import (
@@ -70,6 +72,7 @@ __all__ = [
     "InvalidField",
     "InvalidInputFile",
     "InvalidJson",
+    "InvalidParams",
     "InvalidWorkflow",
     "JobCancelled",
     "JobCrashesEngine",
@@ -91,6 +94,7 @@ __all__ = [
     "TargetNotAllowed",
     "Unauthorized",
     "UnknownField",
+    "UnknownTemplate",
     "UrlNeedsStorage",
     "WorkerBusy",
     "WorkerError",

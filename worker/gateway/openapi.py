@@ -100,6 +100,7 @@ def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
+    if "id" in names:
         operation["security"] = [{"job": []}]
     if path == "/convert":
         operation["requestBody"] = {"required": True, "content": CONVERTIBLE}

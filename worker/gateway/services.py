@@ -11,6 +11,7 @@ from aiohttp import web
 from worker.comfyui.client import ComfyClient
 from worker.delivery import Delivery
 from worker.gateway.access import Access
+from worker.graph.template import Library
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
 from worker.registry import Registry
@@ -26,6 +27,7 @@ class Services:
     replay: Replay
     access: Access
     delivery: Delivery
+    library: Library
 
 
 SERVICES = web.AppKey("services", Services)

@@ -17,7 +17,7 @@ def set_input(prompt: Prompt, target: str, text: str) -> Prompt:
     NODE is a node id or a title that only one node has; names of inputs may have dots of their own
     (`model.aspect_ratio`). Raises `PromptError` naming the nearest node or input there is.
     """
-    node_id, name = _resolve(prompt, target)
+    node_id, name = find_input(prompt, target)
     node = prompt[node_id].copy()
     node["inputs"] = {**node["inputs"], name: _read(text)}
     return {**prompt, node_id: node}
@@ -31,7 +31,8 @@ def _read(text: str) -> Json:
     return value
 
 
-def _resolve(prompt: Prompt, target: str) -> tuple[str, str]:
+def find_input(prompt: Prompt, target: str) -> tuple[str, str]:
+    """Node id and input name of `NODE.INPUT`. Raises `PromptError` as `set_input` does."""
     found = [(node_id, name) for left, name in _splits(target) for node_id in _nodes_called(prompt, left)]
     fitting = [(node_id, name) for node_id, name in found if name in prompt[node_id]["inputs"]]
     if len(fitting) == 1:
@@ -48,6 +49,17 @@ def _resolve(prompt: Prompt, target: str) -> tuple[str, str]:
         raise PromptError(f"{target!r} is not NODE.INPUT.")
     known = [*prompt, *(title(prompt, node_id) for node_id in prompt)]
     raise PromptError(f"There is no node {left!r}.", suggestion=did_you_mean(left, known))
+
+
+def find_node(prompt: Prompt, name: str) -> str:
+    """The id of a node by its id or by a title that only one node has. Raises `PromptError`."""
+    found = _nodes_called(prompt, name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise PromptError(f"{name!r} fits several nodes ({', '.join(found)}); use the node's id.")
+    known = [*prompt, *(title(prompt, node_id) for node_id in prompt)]
+    raise PromptError(f"There is no node {name!r}.", suggestion=did_you_mean(name, known))
 
 
 def _splits(target: str) -> Iterator[tuple[str, str]]:
