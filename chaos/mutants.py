@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TABLE = Path(__file__).with_suffix(".toml")
-COPIED = ("worker", "tests", "workflows", "docs", "pyproject.toml", "README.md")
+COPIED = ("worker", "tests", "workflows", "docs", "comfyui_nodes.txt", "pyproject.toml", "README.md")
 LONGEST_TEST_S, TIMEOUT_S = 120, 15
 """Of all that pytest does, and of each test: none takes 10 s where it passes."""
 AT_ONCE = 2
@@ -53,26 +54,26 @@ def killed(mutant: Mutant, tree: Path) -> bool:
     before = path.read_bytes()
     mutant.apply(tree)
     try:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            f"--timeout={TIMEOUT_S}",
-            *mutant.test.split(),
-        ]
-        env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            command, cwd=tree, env=env, capture_output=True, text=True, timeout=LONGEST_TEST_S, check=False
-        )
-        return done.returncode == TEST_FAILED
+        return run(mutant.test.split(), tree).returncode == TEST_FAILED
     except subprocess.TimeoutExpired:
         return True  # a cure against waiting for ever
     finally:
         path.write_bytes(before)
+
+
+def run(tests: Sequence[str], tree: Path, longest_s: float = LONGEST_TEST_S) -> subprocess.CompletedProcess[str]:
+    """Raises TimeoutExpired."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={TIMEOUT_S}", *tests]
+    env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=longest_s, check=False)
+
+
+def check_unharmed(mutants: Sequence[Mutant], tree: Path) -> None:
+    """A test that fails anyway would notice everything. Exits where there is one."""
+    tests = list(dict.fromkeys(part for mutant in mutants for part in mutant.test.split()))
+    done = run(tests, tree, LONGEST_TEST_S * len(tests))
+    if done.returncode:
+        sys.exit(f"with every cure in place a test fails:\n{done.stdout[-2000:]}")
 
 
 def main() -> None:
@@ -85,6 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as threads:
         for number in range(AT_ONCE):
             trees.put(_tree(Path(folder, str(number))))
+        check_unharmed(chosen, Path(folder, "0"))
         noticed = list(threads.map(lambda mutant: _tried(mutant, trees), chosen))
     print(f"{sum(noticed)} noticed, {len(noticed) - sum(noticed)} survived")
     sys.exit(not all(noticed))
