@@ -10,7 +10,8 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
 
     0  errors  settings  destination  job
     1  events  graph  comfyui.messages  storage.base
-    2  library  comfyui  fetch  storage  inputs  outputs  formats  delivery  harvest  journal  admission  observers
+    2  library  comfyui  fetch  storage  inputs  models  outputs  formats  delivery  harvest
+       journal  admission  observers
     3  pipeline  shelf  registry
     4  gateway
     5  app
