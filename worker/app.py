@@ -25,6 +25,8 @@ from worker.gateway.services import Services
 from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
 from worker.journal import Journal
+from worker.library import read_library
+from worker.models.service import Models
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
@@ -33,6 +35,7 @@ from worker.pipeline import Pipeline
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.storage.base import Storage
+from worker.vetting import Vetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ class App:
     url: str
     registry: Registry
     engine: ComfyClient
+    models: Models
     engine_failed: asyncio.Future[str]
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
     def admit(self, workload: float) -> None:
-        """Raises WorkerBusy, Draining or EngineUnavailable where a job would not be accepted now."""
+        """Raises WorkerBusy, Draining, ModelsComing or EngineUnavailable where a job would not be accepted now."""
         self.registry.admit()
+        self.models.check_ready()
         if not self.engine.connected:
             raise EngineUnavailable("ComfyUI is not connected")
 
@@ -60,12 +65,13 @@ class App:
             return FLOOR
 
     async def ready(self) -> None:
-        """Wait until the engine answers. Raises StartupError."""
+        """Wait until the engine answers and the templates' models are here. Raises StartupError."""
         try:
             await self.engine.link.opened(self.settings.engine_start_s)
             await self.engine.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+        await self.models.ready()
 
 
 @asynccontextmanager
@@ -80,10 +86,12 @@ async def build(
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
+        library = read_library(settings.templates)
+        models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget))
         replay = Replay()
         journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
         # The journal first: a result is written down before anybody hears of it.
-        fan_out = Observers([journal, JobLog(), replay, *observers])
+        fan_out = Observers([journal, JobLog(), replay, models, *observers])
         outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
         fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
         places = await stack.enter_async_context(delivery(settings, outputs, storage))
@@ -98,12 +106,14 @@ async def build(
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
         registry = Registry(pipeline, journal, settings)
-        services = Services(settings, registry, client, outputs, replay, access, places)
+        services = Services(
+            settings, registry, client, outputs, replay, access, places, Vetting(client, models), models
+        )
         fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client, running.failed)
+        yield App(settings, url, registry, client, models, running.failed)
 
 
 __all__ = ["App", "build"]

@@ -83,7 +83,7 @@ class Registry:
         will be given id and token (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, Draining,
         JournalUnavailable.
         """
-        entry = self._known(request, principal)
+        entry = self.known(request, principal)
         if entry is None:
             self.admit()
             prompt = draw_random_integers(request.prompt, SystemRandom())  # now, so that a second try is the same job
@@ -196,7 +196,8 @@ class Registry:
         await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
         self._shelf.close()
 
-    def _known(self, request: JobRequest, principal: str) -> Entry | None:
+    def known(self, request: JobRequest, principal: str) -> Entry | None:
+        """What an earlier request with the same id has started. Raises InvalidField, IdTaken."""
         if request.key is None:
             return None
         if not KEY.fullmatch(request.key):

@@ -60,6 +60,8 @@ def _detail(row: Mapping[str, Any]) -> Detail:
         class_type=row.get("class_type"),
         input=row.get("input"),
         suggestion=row.get("suggestion"),
+        expected=row.get("expected"),
+        comfyui_type=row.get("comfyui_type"),
     )
 
 
@@ -72,6 +74,8 @@ def _rows(detail: Detail) -> Iterator[RenderableType]:
     if place := _place(detail):
         yield Padding(place, (0, 0, 0, 2))
     yield Padding(Text(detail.message), (0, 0, 0, 4))
+    if detail.expected:
+        yield Padding(Text(f"expected: {detail.expected}", "dim"), (0, 0, 0, 4))
     if detail.suggestion:
         yield Padding(Text(f"→ {detail.suggestion}", "green"), (0, 0, 0, 4))
 

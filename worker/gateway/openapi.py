@@ -33,7 +33,10 @@ ERROR = {
                         "type": "object",
                         "properties": {
                             name: {"type": ["string", "null"]}
-                            for name in ("message", "node_id", "node_title", "class_type", "input", "suggestion")
+                            for name in (
+                                *("message", "node_id", "node_title", "class_type", "input", "suggestion"),
+                                *("expected", "comfyui_type"),
+                            )
                         },
                     },
                 },

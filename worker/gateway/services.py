@@ -11,10 +11,12 @@ from aiohttp import web
 from worker.comfyui.client import ComfyClient
 from worker.delivery import Delivery
 from worker.gateway.access import Access
+from worker.models.service import Models
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.vetting import Vetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Services:
     replay: Replay
     access: Access
     delivery: Delivery
+    vetting: Vetting
+    models: Models
 
 
 SERVICES = web.AppKey("services", Services)

@@ -18,12 +18,6 @@ DEEPEST = 500
 MOST_SUGGESTIONS = 20
 
 
-def check_sound(prompt: Prompt) -> None:
-    """Raises PromptError for a link to nowhere, and for a chain of more than DEEPEST nodes."""
-    for error in unsound(prompt):
-        raise error
-
-
 def unsound(prompt: Prompt) -> Iterator[PromptError]:
     """Yield every link to nowhere, the first few with the id that was probably meant; else a chain that is too long."""
     lost = 0

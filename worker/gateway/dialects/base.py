@@ -14,7 +14,6 @@ from worker.comfyui.api import EngineInfo
 from worker.destination import Webhook
 from worker.errors import Detail, InvalidField, InvalidWorkflow, UnknownField, WorkerError
 from worker.graph.prompt import Prompt, PromptError, parse_prompt
-from worker.graph.soundness import check_sound
 from worker.job import Job, JobRequest, JobState, Output
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,9 +85,7 @@ def _detail(model: type[BaseModel], place: tuple[int | str, ...], kind: str, mes
 def prompt_of(workflow: object) -> Prompt:
     """Raises InvalidWorkflow, with the node where there is one."""
     try:
-        prompt = parse_prompt(workflow)
-        check_sound(prompt)
+        return parse_prompt(workflow)
     except PromptError as error:
         detail = Detail(error.message, error.node_id, input=error.input_name, suggestion=error.suggestion)
         raise InvalidWorkflow(error.message, [detail]) from error
-    return prompt
