@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
 
-.PHONY: all run serve test lint types format conformance bench soak fuzz mutants lock clean
+.PHONY: all run serve test lint types format conformance bench chaos soak fuzz mutants lock clean
 
 all: lint types test
 
@@ -41,6 +41,9 @@ conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, r
 
 bench: $(READY) ## writes docs/benchmarks.md
 	$(BIN)/python -m bench
+
+chaos: $(READY) ## every fault with jobs in flight, in four ways to ask
+	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)
 
 soak: $(READY) ## thousands of jobs of all kinds, with faults; nothing lost, nothing grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)

@@ -31,7 +31,7 @@ async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
 
 
 async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
-    plan = matrix.SHORTER if options.short else matrix.FULL
+    plan = dataclasses.replace(matrix.SHORTER if options.short else matrix.FULL, only=options.only)
     return await matrix.matrix(dataclasses.replace(plan, **_given(options)), folder)
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"{options.what}-", dir=STATE)).resolve()
     chapter = uvloop.run(RUNS[options.what](options, folder))
     print(chapter.markdown())
-    if not options.short:
+    if not options.short and not options.only:
         options.out.write_text(with_chapter(options.out.read_text("utf-8"), chapter), "utf-8")
     missed = [f"{finding.what}: {finding.found}" for finding in chapter.findings if not finding.met]
     if missed:
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    return {name: value for name in ("jobs", "seed") if (value := getattr(options, name)) is not None}
+    return {name: value for name in ("jobs", "seed") if (value := getattr(options, name))}
 
 
 def _options() -> argparse.ArgumentParser:
@@ -62,6 +62,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("what", choices=RUNS)
     parser.add_argument("--short", action="store_true", help="a small run, for every change")
     parser.add_argument("--jobs", type=int, help="how many jobs or requests")
+    parser.add_argument("--only", default="", help="rows of the matrix whose name has this in it")
     parser.add_argument("--keep", action="store_true", help="leave logs and folders where they are")
     parser.add_argument("--seed", type=int, help="another order of things")
     parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"), help="what a full run writes")

@@ -114,6 +114,7 @@ class Envelopes:
 
 async def play(case: Case, scene: Theatre, http: aiohttp.ClientSession, per_way: int) -> Cell:
     """All jobs in, the fault, all ends."""
+    began = time.time()
     cast = Cast(case, scene, http)
     runs = Runs(http, scene.engine_url(), every_s=0.2)
     watching = asyncio.create_task(runs.watch())
@@ -137,7 +138,8 @@ async def play(case: Case, scene: Theatre, http: aiohttp.ClientSession, per_way:
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     cell.runs, cell.completed = runs.numbers, runs.completed
-    cell.noticed_s = noticed(scene.worker.child.log, case.sign, struck)
+    # A trigger strikes as the blocker ends, a little before its client is told so.
+    cell.noticed_s = noticed(scene.worker.child.log, case.sign, began if case.trigger else struck, struck)
     since = over_at if case.outside else struck_at + (cell.noticed_s or 0.0)
     cell.served_s = _served(cast.ledger, since)
     return cell
@@ -187,13 +189,13 @@ def _picture(number: int, class_type: str, inputs: dict[str, object]) -> Prompt:
     return prompt
 
 
-def noticed(log: Path, sign: str, since: float) -> float | None:
-    """Seconds from `since` (epoch) to the first line with that sign; None without one."""
+def noticed(log: Path, sign: str, since: float, struck: float) -> float | None:
+    """Seconds from `struck` (epoch) to the first line with that sign after `since`; None without one."""
     for line in log.read_text("utf-8", errors="replace").splitlines() if sign else ():
         if sign in line:
             at = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp()  # noqa: DTZ007 - the log has local time
             if at >= since - 0.001:
-                return max(0.0, at - since)
+                return max(0.0, at - struck)
     return None
 
 

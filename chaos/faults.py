@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from chaos.bucket import Mood
+from chaos.clock import set_clock
 from chaos.theatre import Theatre, bucket_settings
 from worker.platforms.vast_local import Conduct
 
@@ -40,6 +41,8 @@ class Case:
     by_url: bool = False
     outside: bool = False
     disk_mib: int = 0
+    clock: bool = False
+    """The worker's wall clock is a file's (`chaos.clock`)."""
     simulated: bool = False
     gone: bool = False
     """The clients leave and come back."""
@@ -78,6 +81,13 @@ def autoscaler_is(conduct: Conduct) -> Strike:
     return strike
 
 
+async def move_clock(scene: Theatre) -> None:
+    """Two hours forth, and then to an hour before where it was, as a machine does that finds a time server late."""
+    for offset_s in (7200, -3600):
+        set_clock(scene.worker.child.folder, offset_s)
+        await asyncio.sleep(AWAY_S / 2)
+
+
 async def drop_sockets(scene: Theatre) -> None:
     if scene.relay:
         scene.relay.drop()
@@ -114,7 +124,7 @@ CASES = (
     Case("out of memory once", trigger="oom", sign="ran out of memory", within_s=5.0, simulated=True),
     Case("out of memory twice", trigger="oom;times=2", ends=frozenset({"out_of_memory"}), simulated=True),
     Case("GPU broken (CUDA error)", trigger="cuda", sign="GPU does not answer", within_s=5.0, simulated=True),
-    Case("a job crashes ComfyUI twice", trigger="crash;times=2", ends=frozenset({"job_crashes_engine"})),
+    Case("a job crashes ComfyUI twice", trigger="crash;times=0", ends=frozenset({"job_crashes_engine"})),
     Case("worker thread dead", trigger="thread", sign="runs none", within_s=3 * LOOK_S + 4),
     Case("a node hangs", trigger="hang", sign="makes no progress", within_s=NODE_S + 2),
     Case("socket dropped", drop_sockets, sign="lost the WebSocket", within_s=1.0, apart=True),
@@ -127,10 +137,19 @@ CASES = (
     Case("S3 slow", bucket_is(Mood.SLOW), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
     Case("S3 answers 500", bucket_is(Mood.BROKEN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
     Case("S3 refuses the credentials", bucket_is(Mood.STRICT), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
-    Case("the worker's disk full", fill_disk, disk_mib=8, apart=True, outside=True),
+    Case("the worker's disk full", fill_disk, disk_mib=8, env={"WORKER_MIN_FREE_MIB": "1"}, apart=True, outside=True),
     Case("ComfyUI's disk full", trigger="full", ends=frozenset({"node_failed"})),
     Case("autoscaler down", autoscaler_is(DOWN), apart=True, outside=True),
     Case("autoscaler slow", autoscaler_is(SLOW), apart=True, outside=True),
     Case("clients gone", apart=True, gone=True),
+    Case("the worker's clock moved", move_clock, apart=True, clock=True),
 )
-SHORT = frozenset({"ComfyUI killed", "socket dropped", "worker killed (SIGKILL), ComfyUI with it", "S3 down"})
+SHORT = frozenset(
+    {
+        "ComfyUI killed",
+        "socket dropped",
+        "worker killed (SIGKILL), ComfyUI with it",
+        "S3 down",
+        "the worker's disk full",
+    }
+)

@@ -35,6 +35,11 @@ class Gauge:
             self.samples.append(_sample(self.pid, progress()))
             await asyncio.sleep(EVERY_S)
 
+    def tenths(self) -> str:
+        """MiB, the median of each tenth of the run."""
+        parts = [[one.memory for one in self.samples if int(one.progress * 10) == tenth] for tenth in range(10)]
+        return ", ".join(f"{median(part):.0f}" if part else "-" for part in parts)
+
     def findings(self) -> list[Finding]:
         """The last tenth against the second."""
         early = [sample for sample in self.samples if 0.1 <= sample.progress < 0.2]

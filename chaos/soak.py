@@ -70,6 +70,7 @@ async def soak(plan: Plan, folder: Path) -> Chapter:
         *ledger.findings(runs.numbers),
         *of_log([scene.worker.child.log]),
         *_flat(plan, gauge),
+        fact("memory by tenths of the run, MiB", gauge.tenths()),
         none("folders left when every result's life was over", len(remains), remains),
         *complaints(scene.logs),
         fact("engine kills, WebSockets broken", f"{plan.kills}, {plan.drops}"),

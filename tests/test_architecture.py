@@ -19,7 +19,7 @@ LADDER = (
         *("library", "comfyui", "fetch", "storage", "inputs", "models", "outputs", "formats", "delivery", "harvest"),
         *("journal", "admission", "observers"),
     ),
-    ("pipeline", "shelf", "registry", "vetting"),
+    ("pipeline", "shelf", "entries", "registry", "vetting"),
     ("gateway",),
     ("app",),
     ("platforms",),

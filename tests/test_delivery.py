@@ -117,11 +117,12 @@ async def test_the_stock_dialects_empty_sections_mean_none(client: Client) -> No
     assert (status, body["status"]) == (200, "completed")
 
 
-async def test_the_runpod_dialect_stays_inline(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
-    """Its clients read `data` as base64."""
+async def test_the_runpod_dialect_with_a_bucket(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
+    """Where the operator has one, its clients get `s3_url` as from worker-comfyui, and the URL opens the picture."""
     async with worker(engine, tmp_path, **operators(bucket)) as client:
         _, body = await client.post("/generate/sync", {"input": {"workflow": picture()}})
-        assert base64.b64decode(body["images"][0]["data"]).startswith(PNG)
+        assert body["images"][0]["type"] == "s3_url"
+        assert (await fetched(client, body["images"][0]["data"])).startswith(PNG)
 
 
 async def test_a_bucket_of_the_clients_own(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ async def test_places_that_are_refused(client: Client, fields: dict, status: int
     """Before anything is queued; a bucket or an endpoint without its own keys is never opened with the worker's."""
     found, body = await client.post("/generate/sync", {"workflow": picture(), **fields})
     assert (found, body["error"]["code"]) == (status, code)
-    assert client.app.registry.load.jobs == 0
+    assert client.app.registry.admission.load.jobs == 0
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

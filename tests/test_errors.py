@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 import pytest
 
-from worker.errors import ClientError, Detail, Fault, InternalError, JobError, WorkerError, WorkerUnavailable
+from worker.errors import ClientError, Detail, DiskFull, Fault, InternalError, JobError, WorkerError, WorkerUnavailable
 
 
 def tree(root: type[WorkerError]) -> Iterator[type[WorkerError]]:
@@ -48,3 +49,12 @@ def test_the_body_names_place_and_cure() -> None:
             "comfyui_type": None,
         }
     ]
+
+
+def test_a_full_disk_is_told_from_other_failures() -> None:
+    """By the number of the error alone; what it says could be anything."""
+    full = DiskFull.of(OSError(errno.ENOSPC, "No space left on device"))
+    assert full is not None
+    assert (full.code, full.retryable, full.retryable_elsewhere) == ("disk_full", True, True)
+    assert DiskFull.of(OSError(errno.EIO, "No space left on device")) is None
+    assert DiskFull.of(ValueError("No space left on device")) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import Detail, NodeFailed, StartupError
+from worker.errors import Detail, JournalUnavailable, NodeFailed, StartupError
 from worker.events import JobFinished, JobForgotten, JobSubmitted
 from worker.job import InputFile, Job, JobRequest, JobState, Output
 from worker.journal import Journal
@@ -60,6 +60,27 @@ def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
         journal.accepted(found)
         journal.notify(JobForgotten(found))
         assert journal.jobs() == []
+
+
+def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
+    """A full disk, or here a locked file, costs no job: its end is owed to the journal until it takes it."""
+    path = tmp_path / "journal.sqlite"
+    found, other = job(), job()
+    other.folder = "another"
+    with Journal(path, busy_s=0.05) as journal:
+        journal.accepted(found)
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        found.advance(JobState.FAILED)
+        journal.notify(JobFinished(found))
+        with pytest.raises(JournalUnavailable):
+            journal.accepted(other)
+        lock.execute("ROLLBACK")
+        lock.close()
+        found.prompt_id = "p"
+        journal.notify(JobSubmitted(found))
+        [kept] = journal.jobs()
+    assert (kept.job.state, kept.job.prompt_id) == (JobState.FAILED, "p")
 
 
 def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:

@@ -51,10 +51,14 @@ class App:
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
     def admit(self, workload: float) -> None:
-        """Raises WorkerBusy, Draining, ModelsComing or EngineUnavailable where a job would not be accepted now."""
+        """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
+
+        While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
+        loaded of all to a router.
+        """
         self.registry.admit()
         self.models.check_ready()
-        if not self.engine.connected:
+        if not self.engine.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
 
     def workload_of(self, body: Mapping[str, object]) -> float:

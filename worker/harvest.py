@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 
 from worker.comfyui.messages import Preview
 from worker.comfyui.run import Outputs as NodeOutputs
+from worker.errors import DiskFull
 from worker.job import Job, Output
 from worker.outputs import Outputs, Report, reports
 
 Ready = Callable[[Output], None]
+ROOM_S, ROOM_RETRY_S = 30.0, 0.5
+"""How long a finished file waits for room on the disk, and how often it looks."""
 
 
 class Harvest:
@@ -64,7 +68,18 @@ class Harvest:
     def _take(self, report: Report) -> None:
         if report not in self._seen:
             self._seen.add(report)
-            self._start(self._outputs.take(self._job, len(self._tasks), report))
+            self._start(self._taken(len(self._tasks), report))
+
+    async def _taken(self, index: int, report: Report) -> Output:
+        """A full disk is waited for: the run is paid for already. Raises what `Outputs.take` does."""
+        give_up_at = time.monotonic() + ROOM_S
+        while True:
+            try:
+                return await self._outputs.take(self._job, index, report)
+            except OSError as error:
+                if DiskFull.of(error) is None or time.monotonic() >= give_up_at:
+                    raise
+            await asyncio.sleep(ROOM_RETRY_S)
 
     def _start(self, taking: Coroutine[None, None, Output]) -> None:
         task = asyncio.create_task(taking)

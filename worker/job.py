@@ -51,11 +51,15 @@ NEXT: dict[JobState, frozenset[JobState]] = {
 
 
 class OutputMode(StrEnum):
-    """How the outputs reach the client: inline, by URL, or named only (the stock template's default)."""
+    """How the outputs reach the client: inline, by URL, or named only (the stock template's default).
+
+    Auto is by URL where the operator has a bucket and inline elsewhere; no job has it, only a request.
+    """
 
     BASE64 = "base64"
     URL = "url"
     NONE = "none"
+    AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class JobRequest:
     dialect: str = "native"
     key: str | None = None
     """The caller's own id. A second request with it finds the first one's job."""
+    repeat_key: str | None = None
+    """The same where the platform knows that a request was repeated; the caller knows nothing of it."""
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
@@ -90,6 +96,11 @@ class JobRequest:
     webhook: Webhook | None = None
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
+
+    @property
+    def job_id(self) -> str | None:
+        """What the job is called; None where that is left to the worker."""
+        return self.key or self.repeat_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +165,14 @@ class Job:
         self.state, self._entered = state, now
 
     @property
+    def in_state_s(self) -> float:
+        """Seconds since it entered its state."""
+        return time.monotonic() - self._entered
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds from acceptance until the end, or until now."""
-        running = 0.0 if self.state.ended else time.monotonic() - self._entered
+        running = 0.0 if self.state.ended else self.in_state_s
         return sum(self.stages.values()) + running
 
 

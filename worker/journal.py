@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,8 @@ from worker.errors import Detail, JournalUnavailable, StartupError, WorkerError,
 from worker.events import Event, JobFinished, JobForgotten, JobSubmitted
 from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
 
+log = logging.getLogger(__name__)
+
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE jobs (
@@ -27,6 +31,7 @@ CREATE TABLE jobs (
 ) WITHOUT ROWID;
 """
 BUSY_S = 5.0
+Statement = tuple[str, tuple[object, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,20 @@ class Journal:
     only with the machine. Credentials never get here: a request's fields are named one by one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         self._path = path
+        self._busy_s = busy_s
         self._inputs = path.parent / "inputs"
         self._rows: sqlite3.Connection
         self._written: set[str] = set()
         """Folders of the jobs that have a row: most have none."""
+        self._owed: list[Statement] = []
+        """What could not be written when it happened, in its order: the disk was full."""
 
     def __enter__(self) -> Self:
         """Raises StartupError where the file is of another version, or no journal."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._rows = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+        self._rows = sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)
         self._rows.row_factory = sqlite3.Row
         try:
             self._rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
@@ -101,22 +109,36 @@ class Journal:
         if event.job.folder not in self._written:
             if isinstance(event, JobFinished) and event.job.state is JobState.DELIVERY_PENDING:
                 # Nobody could have asked for it; now its client is told how to.
-                self.accepted(event.job)
-                self._ended(event.job)
+                with suppress(JournalUnavailable):  # then it lives as long as this process
+                    self.accepted(event.job)
+                    self._ended(event.job)
             return
         match event:
             case JobSubmitted(job):
                 # After a restart it is looked for under this id before it is sent again.
-                self._rows.execute("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (job.prompt_id, job.folder))
+                self._write("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (job.prompt_id, job.folder))
             case JobFinished(job) if not job.handed_back:
                 self._ended(job)
             case JobForgotten(job):
-                self._rows.execute("DELETE FROM jobs WHERE folder = ?", (job.folder,))
+                self._write("DELETE FROM jobs WHERE folder = ?", (job.folder,))
                 self._written.remove(job.folder)
 
     def _ended(self, job: Job) -> None:
         values = (time.time(), orjson.dumps(_result(job)), job.folder)
-        self._rows.execute("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
+        self._write("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
+
+    def _write(self, sql: str, values: tuple[object, ...]) -> None:
+        """Now, or with the next one: a job goes on and is answered where its journal's disk is full for a while.
+
+        Until then a kill -9 would make its run come again.
+        """
+        self._owed.append((sql, values))
+        try:
+            while self._owed:
+                self._rows.execute(*self._owed[0])
+                del self._owed[0]
+        except sqlite3.OperationalError as error:
+            log.error("%d changes wait to be written into the journal: %s", len(self._owed), error)
 
     def jobs(self) -> list[Kept]:
         """Every job of earlier lives; ended ones first, in the order of their ends."""

@@ -99,7 +99,10 @@ class Outputs:
         return self._folder / job.folder / f"{output.index}-{output.filename}"
 
     async def take(self, job: Job, index: int, report: Report) -> Output:
-        """One reported item as an output. Raises OutputMissing when ComfyUI names a file it does not have."""
+        """One reported item as an output.
+
+        Raises OutputMissing where ComfyUI does not have the file that it names, OSError where it can't be kept.
+        """
         item = report.item
         if isinstance(item, Text):
             size = len(item.text.encode())
@@ -110,13 +113,20 @@ class Outputs:
         )
         path = self.path(job, output)
         self.make_folder(job)
+        try:
+            await self._fetch(item, path)
+        except OSError:
+            path.unlink(missing_ok=True)  # half of it
+            raise
+        if path.stat().st_size > SMALL:
+            return await asyncio.to_thread(measured, path, output)
+        return measured(path, output)
+
+    async def _fetch(self, item: FileRef, path: Path) -> None:
         if self._shared is None or item.folder != "output":
             await self._api.download(item, path)
         elif not link(source := find(self._shared, item), path):
             await asyncio.to_thread(shutil.copyfile, source, path)
-        if path.stat().st_size > SMALL:
-            return await asyncio.to_thread(measured, path, output)
-        return measured(path, output)
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
         """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from worker.comfyui.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
 from worker.comfyui.recovery import Recovery
 from worker.delivery import Delivery
-from worker.errors import DeliveryFailed, Draining, InternalError, JobCancelled, JobTimeout, OutputMissing, WorkerError
+from worker.errors import (
+    DeliveryFailed,
+    DiskFull,
+    Draining,
+    InternalError,
+    JobCancelled,
+    JobTimeout,
+    OutputMissing,
+    WorkerError,
+)
 from worker.events import (
     JobFinished,
     JobSubmitted,
@@ -71,9 +80,11 @@ class Pipeline:
         except asyncio.CancelledError:
             self.cancelled(job)
             raise
-        except Exception:
-            log.exception("job %s failed in a way nobody expected", job.id)
-            self._fail(job, InternalError("an unexpected error in the worker"))
+        except Exception as error:
+            full = DiskFull.of(error)
+            if full is None:
+                log.exception("job %s failed in a way nobody expected", job.id)
+            self._fail(job, full or InternalError("an unexpected error in the worker"))
         else:
             self._enter(job, JobState.COMPLETED)
         finally:

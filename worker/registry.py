@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from random import SystemRandom
 
-from worker.admission import Load, Pace, admit
-from worker.errors import Draining, IdTaken, InvalidField, JournalUnavailable, NotFound, NothingToDeliver
+from worker.admission import Admission, Limits
+from worker.entries import Entries, Entry, worth_another_try
+from worker.errors import Draining, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
 from worker.graph.prompt import draw_random_integers
 from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
@@ -22,34 +23,21 @@ from worker.settings import Settings
 from worker.shelf import Key, Shelf
 
 MIB = 1024 * 1024
-KEY = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
 MAX_RESULTS = 10_000
 """Ended jobs that are kept, however young: their records take memory."""
 
 
-@dataclass(slots=True)
-class Entry:
-    job: Job
-    task: asyncio.Task[None] | None = None
-    recorded: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the job is written down, needs no writing down, or could not be (it has ended with the error then)."""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    hangup: asyncio.TimerHandle | None = None
-
-
 class Registry:
-    """Keyed by (principal, id): an id means nothing to anybody but the one who chose or was given it."""
+    """Accepts jobs, finds them again, ends them, and forgets them when their time is over."""
 
     def __init__(self, pipeline: Pipeline, journal: Journal, settings: Settings) -> None:
         self._pipeline = pipeline
         self._journal = journal
         self._settings = settings
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._by_token: dict[str, Job] = {}
+        self._entries = Entries()
         self._shelf = Shelf(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
         self._cleaning: set[asyncio.Task[None]] = set()
-        self.load = Load()
-        self.pace = Pace()
+        self.admission = Admission(Limits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB))
         self.draining = False
 
     def restore(self) -> None:
@@ -58,7 +46,7 @@ class Registry:
         for kept in self._journal.jobs():
             job = kept.job
             if kept.ended_at is not None:
-                entry = self._add(job)
+                entry = self._entries.add(job)
                 entry.recorded.set()
                 entry.ended.set()
                 self._keep(job, kept.ended_at + self._settings.result_ttl_s - now)
@@ -69,10 +57,15 @@ class Registry:
                 self._pipeline.observers.notify(JobForgotten(job))
 
     def admit(self) -> None:
-        """Raises WorkerBusy or Draining where another job would not be accepted now."""
+        """Raises WorkerBusy, DiskFull or Draining where another job would not be accepted now."""
         if self.draining:
             raise Draining("this worker is shutting down")
-        admit(self.load, self._settings.max_queue, self.pace)
+        self.admission.admit(shutil.disk_usage(self._settings.state).free)
+
+    def begins(self, request: JobRequest, principal: str) -> bool:
+        """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""
+        entry = self._entries.known(request, principal)
+        return entry is None or worth_another_try(entry)
 
     async def accept(
         self, request: JobRequest, workload: float, principal: str = "local", *, collectable: bool = False
@@ -80,18 +73,20 @@ class Registry:
         """Start a job, or find the one that the same request started under the same id.
 
         It is written down before this returns, if anybody could ask for it later: by an id of his own, or because he
-        will be given id and token (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, Draining,
+        will be given id and token (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, DiskFull, Draining,
         JournalUnavailable.
         """
-        entry = self.known(request, principal)
-        if entry is None:
+        entry = self._entries.known(request, principal)
+        if entry is None or worth_another_try(entry):
             self.admit()
+            token = self._replaced(entry) if entry else secrets.token_urlsafe(24)
             prompt = draw_random_integers(request.prompt, SystemRandom())  # now, so that a second try is the same job
             job = Job(
-                request.key or secrets.token_hex(16),
+                request.job_id or secrets.token_hex(16),
                 replace(request, prompt=prompt),
                 principal,
                 workload,
+                token,
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
             )
@@ -115,25 +110,19 @@ class Registry:
 
     def count(self, *states: JobState) -> int:
         """How many jobs are in one of these states."""
-        return sum(entry.job.state in states for entry in self._entries.values())
+        return sum(entry.job.state in states for entry in self._entries)
 
     def find(self, job_id: str, token: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
-        job = self._by_token.get(token)  # of 192 random bits: how long the search takes tells nothing
-        if job is None or job.id != job_id:
-            raise NotFound(f"no job {job_id!r}")
-        return job
+        return self._entries.find(job_id, token)
 
     def owned(self, job_id: str, principal: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for another's."""
-        entry = self._entries.get((principal, job_id))
-        if entry is None:
-            raise NotFound(f"no job {job_id!r}")
-        return entry.job
+        return self._entries.owned(job_id, principal)
 
     async def ended(self, job: Job) -> None:
         """Wait for the job's end."""
-        await self._entry(job).ended.wait()
+        await self._entries.of(job).ended.wait()
 
     @asynccontextmanager
     async def waiting(self, job: Job) -> AsyncIterator[None]:
@@ -141,7 +130,7 @@ class Registry:
 
         Unless somebody may come back for it: by an id of his own, or because he was told to (`detached`).
         """
-        entry = self._entry(job)
+        entry = self._entries.of(job)
         job.waiters += 1
         if entry.hangup:
             entry.hangup.cancel()
@@ -155,7 +144,7 @@ class Registry:
 
     async def cancel(self, job: Job) -> bool:
         """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
-        task = self._entry(job).task
+        task = self._entries.of(job).task
         if task is None or job.state.ended:
             return False
         task.cancel()
@@ -175,7 +164,7 @@ class Registry:
             job.request = replace(
                 job.request, output_mode=wish.output_mode, target=wish.target, own_target=wish.own_target
             )
-        entry = self._entry(job)
+        entry = self._entries.of(job)
         entry.ended.clear()
         self._shelf.take((job.principal, job.id))
         entry.task = asyncio.create_task(self._pipeline.deliver_again(job, self._timeout_s(job)))
@@ -187,7 +176,7 @@ class Registry:
         What is handed back ends here with Draining, and goes on in the next life if somebody can come back for it.
         """
         self.draining = True
-        running = {entry.task: entry.job for entry in self._entries.values() if entry.task and not entry.task.done()}
+        running = {entry.task: entry.job for entry in self._entries if entry.task and not entry.task.done()}
         if running and drain_s:
             await asyncio.wait(running, timeout=drain_s)
         for task, job in running.items():
@@ -196,29 +185,17 @@ class Registry:
         await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
         self._shelf.close()
 
-    def known(self, request: JobRequest, principal: str) -> Entry | None:
-        """What an earlier request with the same id has started. Raises InvalidField, IdTaken."""
-        if request.key is None:
-            return None
-        if not KEY.fullmatch(request.key):
-            raise InvalidField("an id has 1 to 128 letters, digits or any of . : @ + - _")
-        entry = self._entries.get((principal, request.key))
-        if entry is not None and entry.job.request.fingerprint != request.fingerprint:
-            raise IdTaken(f"the id {request.key!r} belongs to another request")
-        return entry
-
-    def _entry(self, job: Job) -> Entry:
-        return self._entries[job.principal, job.id]
-
-    def _add(self, job: Job) -> Entry:
-        entry = self._entries[job.principal, job.id] = Entry(job)
-        self._by_token[job.token] = job
-        return entry
+    def _replaced(self, entry: Entry) -> str:
+        """Forget the failed job of a request that comes again; its token opens the one that takes its place."""
+        key = (entry.job.principal, entry.job.id)
+        self._shelf.take(key)
+        self._forget(key)
+        return entry.job.token
 
     def _start(self, job: Job) -> Entry:
-        self.load = Load(self.load.jobs + 1, self.load.workload + job.workload)
+        self.admission.begin(job)
         self._pipeline.observers.notify(JobAccepted(job))
-        entry = self._add(job)
+        entry = self._entries.add(job)
         if not _kept(job):
             entry.recorded.set()
         entry.task = asyncio.create_task(self._live(entry), name=f"job-{job.id}")
@@ -248,9 +225,7 @@ class Registry:
         job = entry.job
         if not job.state.ended:
             self._pipeline.refuse(job)
-        self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
-        if job.state is JobState.COMPLETED:
-            self.pace.learn(job.workload, job.stages.get(JobState.GENERATING, 0.0))
+        self.admission.end(job)
         entry.recorded.set()
         self._rest(entry)
 
@@ -281,8 +256,7 @@ class Registry:
             entry.task.cancel()
 
     def _forget(self, key: Key) -> None:
-        job = self._entries.pop(key).job
-        del self._by_token[job.token]
+        job = self._entries.remove(key)
         self._later(self._pipeline.outputs.remove(job))
         self._pipeline.observers.notify(JobForgotten(job))
 

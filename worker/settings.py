@@ -61,9 +61,20 @@ class Settings:
     templates: str = setting(
         "WORKER_TEMPLATES", "shipped", "folders of templates between commas, a later one wins; `shipped`: our own"
     )
+    restarts: int = setting(
+        "WORKER_RESTARTS", 0, "how often in a row a parent process starts a worker again that died; 0: no parent"
+    )
     state: Path = setting("WORKER_STATE", Path(".state"), "folder for everything the worker writes")
     queue_ahead: int = setting("WORKER_QUEUE_AHEAD", 2, "prepared jobs that wait inside ComfyUI behind the running one")
     max_queue: int = setting("WORKER_MAX_QUEUE", 100, "jobs that may wait or run; one more is answered 429")
+    max_wait_s: float = setting(
+        "WORKER_MAX_WAIT",
+        600.0,
+        "seconds of work, by measured pace, that may wait before a new job; above: 429; 0: any",
+    )
+    min_free: int = setting(
+        "WORKER_MIN_FREE_MIB", 256, "room on the state folder's disk below which no job is accepted (503)"
+    )
     max_body: int = setting("WORKER_MAX_BODY_MIB", 100, "largest request body; above it the answer is 413")
     job_timeout_s: float = setting("WORKER_JOB_TIMEOUT", 3600.0, "longest life of a job that names no `timeout_s`")
     result_ttl_s: float = setting("WORKER_RESULT_TTL", 3600.0, "how long results are kept after a job's end")

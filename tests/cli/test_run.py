@@ -156,12 +156,12 @@ async def test_ctrl_c_cancels_the_job(client: Client, tmp_path: Path, number: si
     async for line in process.stderr:
         if b"Pause" in line:
             break
-    assert client.app.registry.load.jobs == 1
+    assert client.app.registry.admission.load.jobs == 1
     process.send_signal(number)
     _, said = await process.communicate()
     assert b"the engine has let go" in said
     assert process.returncode == 130
-    assert client.app.registry.load.jobs == 0
+    assert client.app.registry.admission.load.jobs == 0
 
 
 async def test_a_worker_that_no_url_reaches_sends_its_outputs_inline(engine: EngineHandle, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.conftest import Client, bearer
-from tests.workflows import picture, slow
+from tests.workflows import failing, picture, slow
 
 Events = list[tuple[int, str, dict]]
 

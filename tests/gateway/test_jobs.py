@@ -85,9 +85,9 @@ async def test_hanging_up_cancels_the_job_after_its_grace(engine: EngineHandle, 
     """Nobody waits and nobody can come back: the GPU is not spent on it."""
     async with worker(engine, tmp_path, hangup_grace_s=0.2) as client:
         await leave_early(client, {"workflow": slow(30, steps=300)})
-        assert client.app.registry.load.jobs == 1
+        assert client.app.registry.admission.load.jobs == 1
         await asyncio.sleep(0.5)
-        assert client.app.registry.load.jobs == 0
+        assert client.app.registry.admission.load.jobs == 0
         assert await queue_length(client, engine) == 0
 
 

@@ -191,7 +191,7 @@ async def test_addresses_that_are_not_the_internets_are_refused(client: Client, 
     ):
         status, answered = await client.post("/generate/sync", body)
         assert (status, answered["error"]["code"]) == (400, code)
-    assert client.app.registry.load.jobs == 0
+    assert client.app.registry.admission.load.jobs == 0
 
 
 async def test_a_secret_that_can_not_sign_is_refused(client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -82,16 +83,16 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(**given: object) -> AsyncIterator[Scripted]:
+async def scripted(tls: ssl.SSLContext | None = None, **given: object) -> AsyncIterator[Scripted]:
     server = Scripted(**given)  # type: ignore[arg-type]
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{tail:.*}", server.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        server.url = f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
         yield server
     finally:
         await runner.cleanup()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, HTTPClientError
 
 from tests.storage.buckets import scripted
 from worker.errors import TargetNotAllowed
 from worker.fetch.errors import UrlRefused
+from worker.platforms.vast_local.authority import Authority
 from worker.storage.allowed import storage_policy
 from worker.storage.pinned import PinnedSender
 
@@ -77,3 +79,25 @@ def test_a_name_without_an_address_can_be_tried_again() -> None:
 
     with pytest.raises(EndpointConnectionError):
         PinnedSender(storage_policy(OPENED), nothing)(AWSRequest("PUT", "https://b.s3.amazonaws.com/key").prepare())
+
+
+@pytest.mark.parametrize(("called", "trusted"), [("bucket.example", True), ("127.0.0.1", False)])
+async def test_tls_is_checked_against_the_name_at_the_pinned_address(
+    tmp_path: Path, called: str, trusted: bool
+) -> None:
+    """The connection goes to the address that was checked, and the server has to prove that it is the one named."""
+    authority, roots = Authority(), tmp_path / "roots.pem"
+    roots.write_bytes(authority.root_pem)
+    async with scripted(tls=authority.server_context(called)) as server:
+        port = server.url.rsplit(":", 1)[1]
+        host = f"bucket.example:{port}"
+        sender = PinnedSender(storage_policy(host), lambda *_: ["127.0.0.1"], roots=str(roots))
+        request = AWSRequest("PUT", f"https://{host}/key", data=b"picture").prepare()
+        if not trusted:
+            with pytest.raises(HTTPClientError, match="doesn't match"):
+                await asyncio.to_thread(sender, request)
+            return
+        answer = await asyncio.to_thread(sender, request)
+        assert (answer.status_code, server.seen[0]["Host"], server.bodies) == (200, host, [b"picture"])
+        with pytest.raises(HTTPClientError, match="CERTIFICATE_VERIFY_FAILED"):
+            await asyncio.to_thread(PinnedSender(storage_policy(host), lambda *_: ["127.0.0.1"]), request)

@@ -7,46 +7,72 @@ import dataclasses
 import logging
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from worker.errors import StartupError
+from worker.errors import RestartAsked, StartupError
 from worker.settings import Settings
 
 PLATFORMS = ("none", "vast", "vast-local")
 VAST_SYNC_LIMIT_S = 540.0
 """Vast's client drops a request after 600 s and sends it again, without end; before that it has to be answered."""
 
+RESTART_CODE = 75
+"""The process has drained and wants to be started again (EX_TEMPFAIL of sysexits.h)."""
+
 log = logging.getLogger("worker")
 
 
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     *,
     comfyui: Annotated[str | None, typer.Option(help="embedded, a URL, or a ComfyUI folder to start")] = None,
     platform: Annotated[str | None, typer.Option(help="none, vast or vast-local")] = None,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
     state: Annotated[Path | None, typer.Option(help="folder for everything the worker writes")] = None,
+    restarts: Annotated[
+        int | None, typer.Option(help="start the worker again when it dies, so often in a row; 0: not at all")
+    ] = None,
     fault: Annotated[str | None, typer.Option(help="what goes wrong in the embedded engine, to rehearse")] = None,
 ) -> None:
     """Take workflows at POST /generate/sync, until told to stop.
 
     SIGTERM or Ctrl-C lets running jobs finish; a second one ends at once.
     """
-    settings = Settings.from_env(comfyui=comfyui, platform=platform, host=host, port=port, state=state, fault=fault)
+    given: dict[str, Any] = {
+        "comfyui": comfyui,
+        "platform": platform,
+        "host": host,
+        "port": port,
+        "state": state,
+        "fault": fault,
+    }
+    settings = Settings.from_env(**given, restarts=restarts)
     if settings.platform not in PLATFORMS:
         raise typer.BadParameter(f"the platform is one of {', '.join(PLATFORMS)}, not {settings.platform!r}")
     if settings.behind_vast and not settings.sync_limit_s:
         settings = dataclasses.replace(settings, sync_limit_s=VAST_SYNC_LIMIT_S)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    if settings.restarts:
+        from worker.cli.parent import keep
+
+        raise typer.Exit(keep([f"--{name}={value}" for name, value in given.items() if value is not None], settings))
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
     import uvloop
 
-    uvloop.run(serve(settings))
+    try:
+        uvloop.run(serve(settings))
+    except RestartAsked as asked:
+        log.info("%s", asked)
+        raise typer.Exit(RESTART_CODE) from None
 
 
 async def serve(settings: Settings) -> None:
-    """A second signal ends the draining that the first one began. Raises StartupError."""
+    """A second signal ends the draining that the first one began. Raises StartupError, RestartAsked."""
     if task := asyncio.current_task():
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -24,6 +24,7 @@ from worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
+BRIEFLY_S = 60.0
 Submitted = Callable[[str | None], None]
 """Told the id of a prompt just before it is posted, and None once it was taken out again."""
 
@@ -60,6 +61,11 @@ class ComfyClient:
     @property
     def connected(self) -> bool:
         return self.link.connected
+
+    @property
+    def back_soon(self) -> bool:
+        """It is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
+        return self.link.away_s < BRIEFLY_S
 
     async def info(self) -> EngineInfo:
         """Read once in a life of the engine; raises EngineUnavailable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -69,6 +70,8 @@ class Link:
         self._client_id = ""
         self._open = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._lost_at: float | None = None
+        """When the last socket was lost; None before the first one."""
         self.refused_at = -1.0
         """When nobody listened there: whatever ComfyUI knew before is lost."""
         self.overheard: Callable[[RunMessage], None] = lambda _: None
@@ -98,6 +101,13 @@ class Link:
     @property
     def connected(self) -> bool:
         return self._open.is_set()
+
+    @property
+    def away_s(self) -> float:
+        """Seconds without a socket: 0 while one is open, infinite before the first."""
+        if self.connected:
+            return 0.0
+        return math.inf if self._lost_at is None else time.monotonic() - self._lost_at
 
     async def opened(self, timeout_s: float) -> None:
         """Wait for an open socket. Raises TimeoutError."""
@@ -172,6 +182,7 @@ class Link:
     def _lose(self) -> None:
         if self.connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._mailboxes))
+            self._lost_at = time.monotonic()
         self._open.clear()
         self._socket = None
         self.tell_all(LinkLost())

@@ -71,6 +71,10 @@ class StartupError(Exception):
     """The process can't start: the message says what to change."""
 
 
+class RestartAsked(Exception):
+    """The process has drained and is to be started again, because its platform wants it to."""
+
+
 def error_class(code: str) -> type[WorkerError]:
     """The class that has this code; the root for a code of another version."""
     kinds: list[type[WorkerError]] = [WorkerError]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from worker.errors.tree import Fault, WorkerError
 
 
@@ -65,6 +67,19 @@ class Draining(WorkerUnavailable):
     """This worker is shutting down. A job that somebody can come back for goes on when it starts again."""
 
     code = "draining"
+
+
+class DiskFull(WorkerUnavailable):
+    """The disk has no room for what a job needs or makes."""
+
+    code = "disk_full"
+
+    @classmethod
+    def of(cls, error: BaseException) -> DiskFull | None:
+        """What a failed write means; None where it was not for want of room."""
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return cls(f"no room left on the worker's disk: {error.strerror}")
+        return None
 
 
 class JournalUnavailable(WorkerUnavailable):

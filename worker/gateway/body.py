@@ -18,6 +18,8 @@ from worker.job import InputFile, JobRequest, OutputMode
 
 MIB = 1024 * 1024
 REQUEST_PART = "request"
+REPEAT_KEY = "__repeat_key"
+"""Field by which a platform tells that two requests are one; only behind Vast."""
 
 
 async def read_job(request: web.Request) -> JobRequest:
@@ -31,13 +33,27 @@ async def read_job(request: web.Request) -> JobRequest:
     except ValueError as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None
     parsed = parse_object(body)
+    repeat_key = _repeat_key(request, parsed)
     dialect = request[DIALECT] = detect(parsed)
     job = dialect.read(parsed)
     job = reachable(request, job)
     key = job.key or request.headers.get("Idempotency-Key")
-    fingerprint = _fingerprint(body, files) if key else ""
+    fingerprint = _fingerprint(parsed, files) if key else ""
     files = (*job.inputs, *files)
-    return replace(job, inputs=files, key=key, fingerprint=fingerprint, base_url=base_url(request))
+    return replace(
+        job,
+        inputs=files,
+        key=key,
+        repeat_key=None if key else repeat_key,
+        fingerprint=fingerprint,
+        base_url=base_url(request),
+    )
+
+
+def _repeat_key(request: web.Request, parsed: dict[str, Any]) -> str | None:
+    """Taken out of the body, where the platform in front of this gateway has put it."""
+    key = parsed.pop(REPEAT_KEY, None) if services(request).settings.behind_vast else None
+    return key if isinstance(key, str) else None
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -58,6 +74,8 @@ def reachable(request: web.Request, job: JobRequest) -> JobRequest:
     outside = found.delivery.storage.outside
     if job.output_mode is OutputMode.NONE and outside:
         return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
+    if job.output_mode is OutputMode.AUTO:
+        return replace(job, output_mode=OutputMode.URL if outside else OutputMode.BASE64)
     if job.output_mode is OutputMode.URL and job.target is None and found.settings.behind_vast and not outside:
         raise UrlNeedsStorage(
             "no client of Vast's can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
@@ -65,9 +83,9 @@ def reachable(request: web.Request, job: JobRequest) -> JobRequest:
     return job
 
 
-def _fingerprint(body: bytes, files: tuple[InputFile, ...]) -> str:
-    """Tells a request that is sent again from another one under the same key."""
-    digest = hashlib.sha256(body)
+def _fingerprint(body: dict[str, Any], files: tuple[InputFile, ...]) -> str:
+    """Tells a request that is sent again from another one under the same key, however it is written."""
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
     for file in files:
         digest.update(file.data)
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from worker.errors import (
     BodyTooLarge,
     ClientError,
     DeliveryFailed,
+    DiskFull,
     InternalError,
     MethodNotAllowed,
     NotFound,
@@ -37,7 +38,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             raise
         return error_response(request, _translated(request, error))
-    except Exception:
+    except Exception as error:
+        if full := DiskFull.of(error):
+            return error_response(request, full)
         log.exception("%s %s failed in a way nobody expected", request.method, request.path)
         if request.get(STREAMING):
             raise  # a second answer in the middle of the first would be read as a part of it

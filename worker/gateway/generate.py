@@ -52,7 +52,7 @@ async def accept(request: web.Request, *, collectable: bool = False) -> Job:
     found = services(request)
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     asked = await read_job(request)
-    if found.registry.known(asked, principal) is not None:
+    if not found.registry.begins(asked, principal):
         return await found.registry.accept(asked, 0.0, principal, collectable=collectable)
     found.registry.admit()
     # Drawn before it is checked, so that what was checked is what runs.

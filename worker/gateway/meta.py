@@ -16,7 +16,7 @@ from worker.gateway.services import json_response, services
 
 async def health(request: web.Request) -> web.Response:
     """`GET /health`: this process answers. Says nothing about ComfyUI; /ready does."""
-    load = services(request).registry.load
+    load = services(request).registry.admission.load
     return json_response({"status": "ok", "version": __version__, "jobs": load.jobs})
 
 

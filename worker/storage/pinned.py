@@ -33,9 +33,11 @@ class PinnedSender:
     No proxies and no redirects. TLS is checked against the name, the connection goes to the address.
     """
 
-    def __init__(self, policy: Policy, resolve: Resolve = look_up) -> None:
+    def __init__(self, policy: Policy, resolve: Resolve = look_up, roots: str | None = None) -> None:
+        """`roots`: a file of certificates to trust in the place of the public ones."""
         self._policy = policy
         self._resolve = resolve
+        self._roots = roots or get_cert_path(True)
         self._pools: dict[tuple[str, str, int], urllib3.HTTPConnectionPool] = {}
 
     def __call__(self, request: AWSPreparedRequest, **_event: object) -> AWSResponse:
@@ -84,7 +86,7 @@ class PinnedSender:
             timeout=timeout,
             maxsize=4,
             cert_reqs="CERT_REQUIRED",
-            ca_certs=get_cert_path(True),
+            ca_certs=self._roots,
             server_hostname=target.host,
             assert_hostname=target.host,
         )

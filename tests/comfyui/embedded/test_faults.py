@@ -63,10 +63,11 @@ class Talk:
         self._http = http
         self.client_id = uuid.uuid4().hex
 
-    async def post(self, workflow: object) -> str:
+    async def post(self, workflow: object, **headers: str) -> str:
         body = {"prompt": workflow, "client_id": self.client_id}
-        async with self._http.post(self.engine.url + "/prompt", json=body) as answer:
-            return (await answer.json())["prompt_id"]
+        async with self._http.post(self.engine.url + "/prompt", json=body, headers=headers) as answer:
+            told = await answer.json()
+            return told["prompt_id"] if answer.status == 200 else told["error"]["type"]
 
     async def get(self, path: str) -> tuple[int, dict]:
         async with self._http.get(self.engine.url + path) as answer:
@@ -85,9 +86,9 @@ class Talk:
                 await asyncio.sleep(0.01)
         return entry[prompt_id]
 
-    async def failed(self, workflow: object) -> str:
+    async def failed(self, workflow: object, **headers: str) -> str:
         """The exception type that a prompt ends with, empty if it went well."""
-        status = (await self.ended(await self.post(workflow)))["status"]
+        status = (await self.ended(await self.post(workflow, **headers)))["status"]
         return next((data["exception_type"] for name, data in status["messages"] if name == "execution_error"), "")
 
 
@@ -104,6 +105,15 @@ async def test_nodes_raise_what_they_are_asked_to(tmp_path: Path) -> None:
     async with talk(tmp_path, "--fault", "oom@EmptyImage;times=2,full@2;after=1") as engine:
         kinds = [await engine.failed(picture()) for _ in range(5)]
     assert kinds == ["torch.OutOfMemoryError", "torch.OutOfMemoryError", "", "OSError", ""]
+
+
+async def test_a_header_asks_for_a_fault_of_one_prompt(tmp_path: Path) -> None:
+    """At a node of any class, and of no other prompt; one that can't be read is refused."""
+    fault = {"X-Embedded-Fault": "oom@SaveImage;times=0"}
+    async with talk(tmp_path) as engine:
+        kinds = [await engine.failed(picture(), **headers) for headers in (fault, {}, fault)]
+        assert kinds == ["torch.OutOfMemoryError", "", "torch.OutOfMemoryError"]
+        assert await engine.post(picture(), **{"X-Embedded-Fault": "explode"}) == "invalid_fault"
 
 
 async def test_a_broken_gpu_stays_broken_until_a_restart(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.platforms.conftest import Spawn
+from tests.engines import start_engine
+from tests.platforms.conftest import Spawn, loaded, start_worker
+from tests.workflows import picture
 from worker.platforms import vast_local
 from worker.platforms.vast_local import LocalVast
 
@@ -20,6 +22,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def vast() -> AsyncIterator[LocalVast]:
     async with vast_local.serve() as vast:
         yield vast
+
+
+async def test_requests_wait_while_comfyui_starts_again(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
+    """They are load and not refusals, and run once it is back: the router must not take this worker for an idle one."""
+    with start_engine(tmp_path / "engine") as own:
+        await start_worker(spawn, vast, own, 1, tmp_path / "state")
+        await vast.record.until(loaded(1), 8)
+        own.kill()
+        async with vast.client() as client:
+            endpoint = await client.get_endpoint("comfy")
+            asked = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": picture()}, timeout=9))
+            await vast.record.until(lambda record: record.of(1)[-1].cur_load > 0, 4)
+            own.restart()
+            answer = await asked
+        assert answer["response"]["status"] == "success"
+        assert sum(said.rej_load for said in vast.record.of(1)) == 0
 
 
 async def test_what_comfyui_said_last_reaches_the_autoscaler(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:

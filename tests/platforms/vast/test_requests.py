@@ -285,3 +285,16 @@ async def test_every_request_was_deleted_exactly_once(vast: Vast) -> None:
     counts = [gone.request_idx for gone in vast.record.deletions]
     assert {number: counts.count(number) for number in set(counts)} == dict.fromkeys(set(counts), 1)
     assert set(numbers) <= set(counts)
+
+
+async def test_a_repeated_request_is_one_job(vast: Vast) -> None:
+    """The same payload under the router's same numbers attaches to its job, or finds its result; another does not."""
+    auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
+    body = {"auth_data": auth, "session_id": None, "payload": {"workflow": workflows.slow(0.4)}}
+    first, second = await asyncio.gather(*(vast.post("/generate/sync", json=body) for _ in range(2)))
+    after = await vast.post("/generate/sync", json=body)
+    assert first[0] == 200
+    assert first[1]["id"] == second[1]["id"] == after[1]["id"]
+    other = await vast.post("/generate/sync", json={**body, "payload": {"workflow": workflows.picture()}})
+    assert other[0] == 200
+    assert other[1]["id"] != first[1]["id"]

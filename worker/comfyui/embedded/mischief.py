@@ -17,6 +17,8 @@ from worker.comfyui.embedded.faults import BadFault, Fault, FaultKind, parse_fau
 from worker.comfyui.embedded.hub import Hub
 from worker.comfyui.embedded.registry import Registry
 
+FAULT_KEY = "embedded_fault"
+"""In `extra_data`: faults of one prompt alone."""
 OOM = "Allocation on device 0 would exceed allowed memory. (asked for)"
 CUDA = "CUDA error: an illegal memory access was encountered (asked for)"
 
@@ -36,7 +38,7 @@ class SlowClock:
 
 
 class Mischief:
-    """The faults that an engine was started with, and those that a workflow asks for (`EmbeddedFault`)."""
+    """The faults that an engine was started with, and those that a workflow (`EmbeddedFault`) or a header asks for."""
 
     def __init__(self, faults: Sequence[Fault], counts: Path, hub: Hub) -> None:
         self._faults = faults
@@ -55,7 +57,7 @@ class Mischief:
             if self.gpu_broken:
                 raise NodeError(CUDA, "torch.AcceleratorError")
             clock = call.site.clock
-            for fault in self._faults:
+            for fault in (*self._faults, *_asked(call)):
                 if fault.fits(call.node_id, call.node_class.name):
                     clock = self._happen(fault, clock)
             return node(call if clock is call.site.clock else replace(call, site=replace(call.site, clock=clock)))
@@ -128,6 +130,12 @@ class Mischief:
         count = counts.get(fault.spec, 0)
         self._counts.write_bytes(orjson.dumps({**counts, fault.spec: count + 1}))
         return fault["after"] <= count and (not fault["times"] or count < fault["after"] + fault["times"])
+
+
+def _asked(call: Call) -> list[Fault]:
+    """By the header of this prompt's submission, which was read then."""
+    spec = call.site.extra_data.get(FAULT_KEY)
+    return parse_faults(spec) if isinstance(spec, str) else []
 
 
 def upset(registry: Registry, mischief: Mischief) -> Registry:

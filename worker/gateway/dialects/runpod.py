@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.errors import WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
 from worker.inputs import read_inputs
-from worker.job import Job, JobRequest, in_order
+from worker.job import Job, JobRequest, Output, OutputMode, in_order
 
 
 class RunpodImage(BaseModel):
@@ -47,15 +47,22 @@ def read(body: Mapping[str, Any]) -> JobRequest:
         prompt=dict(prompt_of(request.workflow)),
         inputs=files,
         urls=urls,
+        output_mode=OutputMode.AUTO,
         dialect="runpod",
     )
 
 
 def completed(answer: Answer) -> Body:
     """Everything is under `images`, videos and sounds too: the rival drops them, its users ask for them."""
-    files = [output for output in in_order(answer.job.outputs) if output.index in answer.data]
-    images = [{"filename": file.filename, "type": "base64", "data": answer.data[file.index]} for file in files]
+    images = [_image(answer, output) for output in in_order(answer.job.outputs) if output.text is None]
     return {"images": images} if images else {"images": [], "status": "success_no_images"}
+
+
+def _image(answer: Answer, output: Output) -> Body:
+    """`s3_url` is what the rival calls it where the operator has a bucket."""
+    data = answer.data.get(output.index)
+    found = {"type": "s3_url", "data": answer.url(output)} if data is None else {"type": "base64", "data": data}
+    return {"filename": output.filename, **found}
 
 
 def pending(job: Job, url: str) -> Body:

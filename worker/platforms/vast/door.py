@@ -15,7 +15,7 @@ from worker.app import App
 from worker.errors import BodyTooLarge, ClientError, Draining, InvalidJson, NotFound, WorkerError, WorkerUnavailable
 from worker.job import JobState
 from worker.platforms.vast.counters import Entry
-from worker.platforms.vast.grant import BadSignature, Envelope, Forbidden, Gate, Grant, read_envelope
+from worker.platforms.vast.grant import BadSignature, Envelope, Forbidden, Gate, Grant, read_envelope, repeat_key
 from worker.platforms.vast.ledger import Ledger
 from worker.platforms.vast.refusal import refusal
 from worker.platforms.vast.visit import VISIT, Ticket, Visit
@@ -23,9 +23,8 @@ from worker.platforms.vast.visit import VISIT, Ticket, Visit
 log = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
-NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health", "/pyworker/update")
-"""Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24), its update route is
-open to all where no MASTER_TOKEN is set (T28)."""
+NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health")
+"""Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24)."""
 
 
 class Door:
@@ -91,7 +90,7 @@ class Door:
             except WorkerError as error:
                 self._turn_away(grant, workload, error)
                 return refusal(error, envelope.payload)
-            return await self._let_in(handler, request, Visit(grant, workload, self._ledger))
+            return await self._let_in(handler, request, Visit(grant, workload, self._ledger, repeat_key(envelope)))
 
         return handle
 

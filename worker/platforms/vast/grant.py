@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,6 +84,18 @@ def _grant(data: object) -> Grant | None:
         }:
             return Grant(url, signature, request_idx, reqnum)
     return None
+
+
+def repeat_key(envelope: Envelope) -> str:
+    """The same for the same payload under the same numbers of the router's.
+
+    Another payload under them is another request: the numbers are not signed, so to refuse it would protect nothing,
+    and a router that began to count anew would lose requests.
+    """
+    grant = envelope.grant
+    digest = hashlib.sha256(orjson.dumps(envelope.payload, option=orjson.OPT_SORT_KEYS))
+    digest.update(f"{grant.request_idx} {grant.reqnum}".encode() if grant else b"")
+    return digest.hexdigest()[:32]
 
 
 class Gate:

@@ -40,8 +40,9 @@ class SdkWorker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the SDK asks back: a payload's workload, and what to make of the gateway's answer."""
+    """What the SDK asks back: what the gateway is sent for a payload, its workload, what to make of the answer."""
 
+    request: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     workload: Callable[[Mapping[str, Any]], float]
     response: Callable[[web.Request, ClientResponse], Awaitable[web.StreamResponse]]
     lifecycle: AbstractAsyncContextManager[object]
@@ -62,15 +63,7 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
         raise StartupError(f"Vast's SDK can't be imported: {error}; install the extra `vast`") from error
     fallback = BenchmarkConfig([dict(benchmark)], runs=1, concurrency=1)
     handlers = [
-        HandlerConfig(
-            route=route,
-            allow_parallel_requests=True,
-            max_queue_time=None,
-            workload_calculator=callbacks.workload,
-            response_generator=callbacks.response,
-            benchmark_config=fallback if route == BENCHMARKED else None,
-        )
-        for route in WORK
+        HandlerConfig(route, **_handled(callbacks, fallback if route == BENCHMARKED else None)) for route in WORK
     ]
     url = URL(gateway)
     config = WorkerConfig(
@@ -87,6 +80,17 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
         raise StartupError(f"Vast's SDK refuses the environment: {error!r}") from error
     silence([module.log for module in (backend, data_types, metrics, server)] + [log])
     return cast(SdkWorker, worker)
+
+
+def _handled(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
+    return {
+        "allow_parallel_requests": True,
+        "max_queue_time": None,
+        "request_parser": callbacks.request,
+        "workload_calculator": callbacks.workload,
+        "response_generator": callbacks.response,
+        "benchmark_config": benchmark,
+    }
 
 
 def new_entry(**fields: Any) -> Entry:  # noqa: ANN401 - the SDK's own dataclass

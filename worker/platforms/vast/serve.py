@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout
 
 from worker.app import App
-from worker.errors import StartupError
+from worker.errors import RestartAsked, StartupError
+from worker.gateway.body import REPEAT_KEY
 from worker.platforms.vast.autoscaler import Autoscaler
 from worker.platforms.vast.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.counters import Counters
@@ -25,6 +26,7 @@ from worker.platforms.vast.readiness import Readiness
 from worker.platforms.vast.relay import Relay
 from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry
 from worker.platforms.vast.settings import VastSettings
+from worker.platforms.vast.update import Update
 from worker.platforms.vast.visit import VISIT
 
 log = logging.getLogger(__name__)
@@ -75,10 +77,11 @@ class Platform:
         self._state = app.settings.state.resolve()
         self._benchmark = Benchmark.read(settings)
         self._readiness = Readiness(self._measure, self._state)
-        callbacks = Callbacks(self._workload, Relay(app), self._readiness)
+        callbacks = Callbacks(self._request, self._workload, Relay(app), self._readiness)
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         self._worker.backend.report_addr = settings.autoscaler
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._update = Update(settings.master_token)
         app.engine_failed.add_done_callback(lambda failed: self._give_up(failed.result()))
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
@@ -87,11 +90,12 @@ class Platform:
         self._door = Door(app, gate, self._ledger, self._give_up)
 
     async def run(self) -> None:
-        """Raises StartupError; CancelledError after draining."""
+        """Raises StartupError; CancelledError and RestartAsked after draining."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=None)))
             job_routes = JobRoutes(self._door, session, self._app.url).routes()
-            self._worker.routes[:] = self._door.routes(self._worker.routes, job_routes)
+            others = [*job_routes, *self._update.routes()]
+            self._worker.routes[:] = self._door.routes(self._worker.routes, others)
             running = asyncio.create_task(self._worker.run_async(host=self._settings.host), name="vast-sdk")
             stack.push_async_callback(self._close, running)
             try:
@@ -109,8 +113,10 @@ class Platform:
         log.info("ready: %s takes requests", self._settings.public_url)
 
     async def _watch(self, running: asyncio.Task[None]) -> None:
-        """Until it fails: the SDK would then stay, report an error for ever and go on refusing."""
-        await self._until(asyncio.get_running_loop().create_future(), running)
+        """Until it fails: the SDK would then stay, report an error for ever and go on refusing. Or until an update."""
+        await self._until(asyncio.create_task(self._update.asked.wait()), running)
+        await self._drain()
+        raise RestartAsked("drained for an update by Vast; to be started again")
 
     async def _until(
         self, awaited: asyncio.Future[Any], running: asyncio.Task[None], timeout_s: float | None = None
@@ -130,6 +136,11 @@ class Platform:
     def _give_up(self, why: str) -> None:
         if not self._given_up.done():
             self._given_up.set_result(why)
+
+    def _request(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same payload, with what tells the gateway that it had it already."""
+        visit = VISIT.get(None)
+        return payload if visit is None else {**payload, REPEAT_KEY: visit.repeat_key}
 
     def _workload(self, payload: Mapping[str, Any]) -> float:
         """The SDK's question: the same number as at the door, so that what is taken back is what was counted."""

@@ -24,6 +24,8 @@ class Visit:
     grant: Grant
     workload: float
     ledger: Ledger
+    repeat_key: str
+    """The same for the same request by the router's numbers, and for nothing else."""
     status: int | None = None
     ticket: Ticket | None = None
 

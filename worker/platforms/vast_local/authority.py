@@ -17,7 +17,7 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """A root, and server certificates for 127.0.0.1: clients check the address, so the real signer must name it too."""
+    """A root and server certificates. Vast's clients check a worker's address, so the real signer must name it too."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -32,12 +32,11 @@ class Authority:
         """What a client downloads before it trusts anything."""
         return self._root.public_bytes(serialization.Encoding.PEM)
 
-    def server_context(self) -> ssl.SSLContext:
-        """TLS for a server on 127.0.0.1, with a new key."""
+    def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
+        """TLS for a server that is called so, with a new key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _certificate(_name("127.0.0.1"), self._name, key.public_key())
-        address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
-        builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        builder = _certificate(_name(host), self._name, key.public_key())
+        builder = builder.add_extension(x509.SubjectAlternativeName([_called(host)]), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(issuer, critical=False)
@@ -51,6 +50,13 @@ class Authority:
             path.write_bytes(pem)
             context.load_cert_chain(path)
         return context
+
+
+def _called(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _name(text: str) -> x509.Name:

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from worker.comfyui.embedded.answers import json_answer, json_body, trouble
 from worker.comfyui.embedded.engine import ENGINE, Engine, EngineFiles
+from worker.comfyui.embedded.faults import BadFault, parse_faults
+from worker.comfyui.embedded.mischief import FAULT_KEY
 from worker.comfyui.embedded.queue import QueueItem
 from worker.graph.json_value import JsonObject
 from worker.graph.validate import Verdict, validate
@@ -18,6 +20,7 @@ from worker.graph.validate import Verdict, validate
 ID_RULE = (
     "prompt_id must be a UUID string in canonical lowercase hyphenated form; omit it to let the server generate one"
 )
+FAULT_HEADER = "X-Embedded-Fault"
 SECRET_KEYS = ("api_key_comfy_org", "auth_token_comfy_org")
 """Kept out of every listing."""
 
@@ -46,6 +49,10 @@ async def submit(request: web.Request) -> web.Response:
     except RefusedId:
         return _refuse("invalid_prompt_id", "prompt_id must be a valid UUID", ID_RULE)
     targets = _targets(body.get("partial_execution_targets"))
+    try:
+        parse_faults(request.headers.get(FAULT_HEADER, ""))
+    except BadFault as error:
+        return _refuse("invalid_fault", str(error), f"header {FAULT_HEADER}")
     verdict = validate(body["prompt"], engine.catalog, EngineFiles(engine.settings, engine.folders), targets)
     if verdict.status >= 500:
         trouble("the prompt breaks the validation")
@@ -94,6 +101,8 @@ def _extra_data(body: dict[str, object], request: web.Request) -> JsonObject:
     extra_data = cast("JsonObject", dict(given))
     if "client_id" in body:
         extra_data["client_id"] = cast("JsonObject", body)["client_id"]
+    if fault := request.headers.get(FAULT_HEADER):
+        extra_data[FAULT_KEY] = fault
     source = request.headers.get("Comfy-Usage-Source")
     if source and "comfy_usage_source" not in extra_data:
         extra_data["comfy_usage_source"] = source
