@@ -22,6 +22,7 @@ from worker.gateway.answers import webhook_body
 from worker.gateway.dialects import detect
 from worker.gateway.server import listen
 from worker.gateway.services import Services
+from worker.graph.template import Library
 from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
 from worker.journal import Journal
@@ -47,6 +48,7 @@ class App:
     registry: Registry
     engine: ComfyClient
     models: Models
+    library: Library
     engine_failed: asyncio.Future[str]
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
@@ -64,7 +66,7 @@ class App:
     def workload_of(self, body: Mapping[str, object]) -> float:
         """Units of a request body in any dialect; what can't be read counts as the least."""
         try:
-            return workload(detect(body).read(body).prompt, None)
+            return workload(detect(body).read(body, self.library).prompt, None)
         except WorkerError:
             return FLOOR
 
@@ -86,11 +88,10 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
     """
-    access = Access.from_settings(settings)
+    access, library = Access.from_settings(settings), read_library(settings.templates)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
-        library = read_library(settings.templates)
         models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget))
         replay = Replay()
         journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
@@ -110,14 +111,15 @@ async def build(
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
         registry = Registry(pipeline, journal, settings)
+        vetting = Vetting(client, models)
         services = Services(
-            settings, registry, client, outputs, replay, access, places, Vetting(client, models), models
+            settings, registry, client, outputs, replay, access, places, library, vetting=vetting, models=models
         )
         fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client, models, running.failed)
+        yield App(settings, url, registry, client, models, library, running.failed)
 
 
 __all__ = ["App", "build"]

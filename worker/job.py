@@ -94,6 +94,9 @@ class JobRequest:
     own_target: bool = False
     """True where the files belong to the client's own place, even when its credentials are not known any more."""
     webhook: Webhook | None = None
+    template: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The template that the prompt was made of, and the values of its parameters; files are left out."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
 

@@ -178,6 +178,8 @@ def _packed(request: JobRequest) -> bytes:
             "timeout_s": request.timeout_s,
             "fingerprint": request.fingerprint,
             "base_url": request.base_url,
+            "template": request.template,
+            "params": dict(request.params),
             "image_format": asdict(request.image_format) if request.image_format else None,
             "own_target": request.own_target,
             "webhook": _webhook(request.webhook),

@@ -30,7 +30,12 @@ REFUSED = [
         b'{"workflow": {"1": {"class_type": "x", "inputs": []}}}', 422, "invalid_workflow", id="inputs a list"
     ),
     pytest.param(b'{"input": {}}', 400, "invalid_field", id="stock without a workflow"),
-    pytest.param(b'{"input": {"modifier": "Text2Image"}}', 422, "not_supported", id="modifier"),
+    pytest.param(b'{"input": {"modifier": "Text2Imag"}}', 404, "unknown_template", id="modifier"),
+    pytest.param(b'{"template": "none"}', 404, "unknown_template", id="template"),
+    pytest.param(b'{"template": "sd15", "workflow": {}}', 400, "invalid_field", id="template and workflow"),
+    pytest.param(b'{"template": "sd15", "params": []}', 400, "invalid_field", id="params a list"),
+    pytest.param(b'{"template": "sd15", "params": {"steps": 0}}', 422, "invalid_params", id="steps"),
+    pytest.param(b'{"workflow": {}, "params": {"steps": 3}}', 400, "invalid_field", id="params without a template"),
     pytest.param(b'{"input": {"workflow": 3}}', 400, "invalid_field", id="runpod with a number"),
     pytest.param(b'{"workflow": {}, "id": "../../x"}', 422, "invalid_workflow", id="path as id"),
 ]

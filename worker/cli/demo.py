@@ -26,7 +26,9 @@ def command(
     comfyui: Annotated[str | None, typer.Option(metavar="URL", help="a ComfyUI that all workers share")] = None,
     out: Annotated[Path, typer.Option(help="folder for the pictures")] = Path("out"),
     workers: Annotated[int, typer.Option(min=1, max=16, help="how many")] = 2,
-    workflows: Annotated[Path, typer.Option(help="folder of the workflows that are sent")] = Path("workflows"),
+    workflows: Annotated[
+        Path | None, typer.Option(help="folder of the workflows that are sent; without it two of ours")
+    ] = None,
 ) -> None:
     """Play Vast on this machine and send it real workflows.
 
@@ -49,7 +51,7 @@ class Folders:
     out: Path
 
 
-async def _demo(comfyui: str | None, workers: int, workflows: Path, folders: Folders) -> int:
+async def _demo(comfyui: str | None, workers: int, workflows: Path | None, folders: Folders) -> int:
     """The exit code."""
     from worker.cli.failure import Failure
     from worker.cli.screen import screen
@@ -68,7 +70,7 @@ async def _demo(comfyui: str | None, workers: int, workflows: Path, folders: Fol
     return 0
 
 
-async def _cast(comfyui: str | None, workers: int, workflows: Path) -> Cast:
+async def _cast(comfyui: str | None, workers: int, workflows: Path | None) -> Cast:
     from worker.cli import scene
     from worker.cli.rehearsal import Cast
 

@@ -17,8 +17,11 @@ from worker.errors import EngineUnavailable
 from worker.graph.json_value import Json
 from worker.graph.prompt import RANDOM_INTEGER, Node, Prompt, PromptError, parse_prompt
 from worker.graph.workload import workload
+from worker.library import SHIPPED_FOLDER
 
 LOADER, CHECKPOINT = "CheckpointLoaderSimple", "ckpt_name"
+SENT = ("sd15-res4lyf", "smoke-resize")
+"""Those of the shipped workflows that need nothing but a checkpoint."""
 SMALL, FEW = 64, 2
 """Pixels and steps for a ComfyUI without a GPU, where a 512x512 picture takes half an hour."""
 
@@ -60,10 +63,12 @@ async def look(url: str) -> Engine:
     return Engine(f"ComfyUI {info.version} at {url} ({info.device})", found, slow=info.device == "cpu")
 
 
-def read_workflows(folder: Path) -> dict[str, Prompt]:
-    """By name, in order. Raises Failure."""
+def read_workflows(chosen: Path | None) -> dict[str, Prompt]:
+    """By name, in order: all of a folder, or those of ours that are SENT. Raises Failure."""
+    folder = chosen or SHIPPED_FOLDER
+    paths = [path for path in sorted(folder.glob("*.json")) if chosen or path.stem in SENT]
     try:
-        found = {path.stem: parse_prompt(orjson.loads(path.read_bytes())) for path in sorted(folder.glob("*.json"))}
+        found = {path.stem: parse_prompt(orjson.loads(path.read_bytes())) for path in paths}
     except (OSError, orjson.JSONDecodeError, PromptError) as error:
         raise Failure("bad_workflow", f"a workflow in {folder} can't be read: {error}") from error
     if not found:

@@ -8,6 +8,7 @@ from worker.errors.client import (
     InvalidField,
     InvalidInputFile,
     InvalidJson,
+    InvalidParams,
     InvalidWorkflow,
     MethodNotAllowed,
     NotFound,
@@ -16,6 +17,7 @@ from worker.errors.client import (
     TargetNotAllowed,
     Unauthorized,
     UnknownField,
+    UnknownTemplate,
     UrlNeedsStorage,
 )
 from worker.errors.job import (
@@ -68,6 +70,7 @@ __all__ = [
     "InvalidField",
     "InvalidInputFile",
     "InvalidJson",
+    "InvalidParams",
     "InvalidWorkflow",
     "JobCancelled",
     "JobCrashesEngine",
@@ -89,6 +92,7 @@ __all__ = [
     "TargetNotAllowed",
     "Unauthorized",
     "UnknownField",
+    "UnknownTemplate",
     "UrlNeedsStorage",
     "WorkerBusy",
     "WorkerError",

@@ -70,6 +70,20 @@ class NotSupported(ClientError):
     status = 422
 
 
+class InvalidParams(ClientError):
+    """The values for a template don't fit it: each detail names a parameter and what would do."""
+
+    code = "invalid_params"
+    status = 422
+
+
+class UnknownTemplate(ClientError):
+    """This worker has no template of that name."""
+
+    code = "unknown_template"
+    status = 404
+
+
 class UrlNeedsStorage(ClientError):
     """`output_format: url` where nobody outside could open the address."""
 

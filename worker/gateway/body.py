@@ -35,7 +35,7 @@ async def read_job(request: web.Request) -> JobRequest:
     parsed = parse_object(body)
     repeat_key = _repeat_key(request, parsed)
     dialect = request[DIALECT] = detect(parsed)
-    job = dialect.read(parsed)
+    job = dialect.read(parsed, services(request).library)
     job = reachable(request, job)
     key = job.key or request.headers.get("Idempotency-Key")
     fingerprint = _fingerprint(parsed, files) if key else ""

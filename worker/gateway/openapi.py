@@ -89,6 +89,7 @@ def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
+    if "id" in names:
         operation["security"] = [{"job": []}]
     if path.startswith("/generate"):
         models = [REF.format(model=dialect.request_model.__name__) for dialect in (NATIVE, VAST, RUNPOD)]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from worker.gateway import generate, jobs, meta
+from worker.gateway import generate, jobs, meta, templates
 from worker.gateway.body import MIB
 from worker.gateway.errors import errors
 from worker.gateway.services import SERVICES, Services
@@ -27,6 +27,8 @@ ROUTES = (
     web.get("/health", meta.health),
     web.get("/ready", meta.ready),
     web.get("/capabilities", meta.capabilities),
+    web.get("/templates", templates.list_templates),
+    web.get("/templates/{name}", templates.get_template),
     web.get("/openapi.json", meta.openapi),
     web.get("/docs", meta.docs),
 )

@@ -11,6 +11,7 @@ from aiohttp import web
 from worker.comfyui.client import ComfyClient
 from worker.delivery import Delivery
 from worker.gateway.access import Access
+from worker.graph.template import Library
 from worker.models.service import Models
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
@@ -28,6 +29,7 @@ class Services:
     replay: Replay
     access: Access
     delivery: Delivery
+    library: Library
     vetting: Vetting
     models: Models
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from worker.graph.catalog import Catalog
 from worker.graph.check import OURS
 from worker.graph.explain import Problem
-from worker.graph.packs import bundled
 from worker.graph.prompt import Prompt, links
+from worker.graph.provider import bundled
 
 RULES_OF = "0.33."
 """The versions of ComfyUI whose rules `validate` has."""

@@ -10,8 +10,8 @@ from worker.graph.catalog import Catalog
 from worker.graph.dynamic import expand
 from worker.graph.json_value import Json
 from worker.graph.node_class import InputSpec
-from worker.graph.packs import bundled
 from worker.graph.prompt import Prompt, ancestors
+from worker.graph.provider import bundled
 from worker.graph.template import ModelFile
 
 UPLOADS = "input"

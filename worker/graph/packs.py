@@ -1,55 +1,38 @@
-"""Which node pack a class comes from, for those that an engine may lack: facts of the bundled catalog."""
+"""The node packs that `comfyui_nodes.txt` names: where each comes from, at which commit, in which group."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from functools import cache
 
-from worker.graph.catalog import Catalog
+GROUP = re.compile(r"#\s*group:\s*([a-z0-9-]+)\s*")
+PACK = re.compile(r"(?P<url>https://\S+/(?P<name>[\w.-]+?))(?:\.git)?@(?P<commit>[0-9a-f]{40})")
 
-COMFYUI = "ComfyUI 0.33.0"
-_WITH_COMFYUI = "websocket_image_save"
 
-_HOMES = {
-    "RES4LYF": "https://github.com/ClownsharkBatwing/RES4LYF",
-    "ControlAltAI-Nodes": "https://github.com/gseth/ControlAltAI-Nodes",
-    "ComfyUI_InstantID": "https://github.com/cubiq/ComfyUI_InstantID",
-    "ComfyUI_IPAdapter_plus": "https://github.com/cubiq/ComfyUI_IPAdapter_plus",
-    "ComfyUI-VideoHelperSuite": "https://github.com/Kosinkadink/ComfyUI-VideoHelperSuite",
-}
+class PacksError(ValueError):
+    """A line of the file is neither a pack pinned to a commit nor a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A node pack by its folder's name, and where it is kept; ComfyUI itself has no address here."""
+    """One node pack; `group` is None for those in every image."""
 
     name: str
-    url: str = ""
-
-    @classmethod
-    def of_module(cls, module: str) -> Pack:
-        """From a class's `python_module`: `custom_nodes.RES4LYF`, `comfy_extras.nodes_flux`, `nodes`."""
-        family, _, name = module.partition(".")
-        if family != "custom_nodes" or name == _WITH_COMFYUI:
-            return cls(COMFYUI)
-        return cls(name, _HOMES.get(name, ""))
-
-    @property
-    def says(self) -> str:
-        """A sentence for who misses a class of it."""
-        if self.name == COMFYUI:
-            return f"It comes with {COMFYUI}; this engine is another version."
-        where = f" ({self.url})" if self.url else ""
-        return f"The node pack {self.name}{where} provides it."
+    url: str
+    commit: str
+    group: str | None = None
 
 
-@cache
-def bundled() -> Catalog:
-    """The bundled catalog, read when somebody first asks for it."""
-    return Catalog.bundled()
-
-
-def pack_of(class_type: str) -> Pack | None:
-    """The pack that provides a class, None for one that the bundled catalog doesn't know."""
-    known = bundled()
-    return Pack.of_module(known[class_type].pack) if class_type in known else None
+def read_packs(text: str) -> tuple[Pack, ...]:
+    """The packs of a file, in its order. Raises PacksError with the number of the line."""
+    found: list[Pack] = []
+    group: str | None = None
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        if begins := GROUP.fullmatch(line):
+            group = begins[1]
+        elif line and not line.startswith("#"):
+            pack = PACK.fullmatch(line)
+            if pack is None:
+                raise PacksError(f"line {number}: write URL@COMMIT with the whole commit, not {line!r}")
+            found.append(Pack(pack["name"], pack["url"], pack["commit"], group))
+    return tuple(found)

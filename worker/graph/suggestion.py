@@ -9,8 +9,8 @@ from worker.graph.complaint import Subject
 from worker.graph.linking import fits
 from worker.graph.nearest import did_you_mean, nearest
 from worker.graph.node_class import InputSpec
-from worker.graph.packs import pack_of
 from worker.graph.prompt import Prompt, is_link, title
+from worker.graph.provider import provider_of
 
 LOST = frozenset({"exception_during_validation", "exception_during_inner_validation"})
 """What ComfyUI says of a link to nowhere. The input that it names is the one of the node that stands behind."""
@@ -35,9 +35,9 @@ def suggestion(subject: Subject) -> str | None:
 
 def for_missing_class(class_type: str, catalog: Catalog | None) -> str | None:
     """The pack that has the class, else the name that was probably meant."""
-    pack = pack_of(class_type)
-    if pack is not None:
-        return pack.says
+    provider = provider_of(class_type)
+    if provider is not None:
+        return provider.says
     return did_you_mean(class_type, catalog) if catalog is not None else None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -12,8 +13,19 @@ from pydantic import BaseModel, ValidationError
 
 from worker.comfyui.api import EngineInfo
 from worker.destination import Webhook
-from worker.errors import Detail, InvalidField, InvalidWorkflow, UnknownField, WorkerError
+from worker.errors import (
+    Detail,
+    InvalidField,
+    InvalidParams,
+    InvalidWorkflow,
+    UnknownField,
+    UnknownTemplate,
+    WorkerError,
+)
+from worker.graph.nearest import did_you_mean
 from worker.graph.prompt import Prompt, PromptError, parse_prompt
+from worker.graph.template import Library, Params, Template
+from worker.graph.template_fill import Filled, ParamsError, fill
 from worker.job import Job, JobRequest, JobState, Output
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -46,14 +58,16 @@ def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
+    """`read` gets the worker's templates, for requests that name one.
+
+    `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
 
     `event` makes a webhook's body of what the sync route would have answered.
     """
 
     name: str
     matches: Callable[[Mapping[str, Any]], bool]
-    read: Callable[[Mapping[str, Any]], JobRequest]
+    read: Callable[[Mapping[str, Any], Library], JobRequest]
     completed: Callable[[Answer], Body]
     pending: Callable[[Job, str], Body]
     failed: Callable[[str | None, WorkerError], Body]
@@ -89,3 +103,25 @@ def prompt_of(workflow: object) -> Prompt:
     except PromptError as error:
         detail = Detail(error.message, error.node_id, input=error.input_name, suggestion=error.suggestion)
         raise InvalidWorkflow(error.message, [detail]) from error
+
+
+def known_template(library: Library, name: str) -> Template:
+    """Raises UnknownTemplate, with the nearest one."""
+    if name not in library:
+        near = did_you_mean(name, library) or f"known: {', '.join(library)}"
+        raise UnknownTemplate(f"there is no template {name!r}", [Detail(f"no template {name!r}", suggestion=near)])
+    return library[name]
+
+
+def filled(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> Filled:
+    """A template with these values; `sent` names the request's files. Raises UnknownTemplate, InvalidParams."""
+    template = known_template(library, name)
+    try:
+        return fill(template, params, secrets.randbelow, frozenset(sent))
+    except ParamsError as error:
+        details = [
+            Detail(f"parameter {problem.path!r} {problem.message}", input=problem.path, suggestion=problem.cure)
+            for problem in error.problems
+        ]
+        told = " ".join(f"{detail.message}. {detail.suggestion}" for detail in details[:3])
+        raise InvalidParams(told, details) from error

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from worker.errors import WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.errors import InvalidField, WorkerError
+from worker.gateway.dialects.base import Answer, Body, Dialect, filled, prompt_of, typed
 from worker.gateway.dialects.destination import Destination, ImageFields, WebhookFields
+from worker.graph.template import Library
+from worker.graph.template_fill import Filled
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
@@ -17,7 +19,11 @@ from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 class NativeRequest(Destination):
     """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
 
-    workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format: node id -> class_type, inputs.")
+    workflow: dict[str, Any] | None = Field(
+        None, description="The workflow in ComfyUI's API format: node id -> class_type, inputs. Or `template`."
+    )
+    template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
     inputs: dict[str, str] = Field(
         default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
     )
@@ -57,6 +63,9 @@ class NativeMetadata(BaseModel):
     engine: str
     workload: float
     timings: dict[str, float]
+    template: str | None = None
+    params: dict[str, Any] | None = None
+    """What the template's parameters were, defaults and drawn seeds included; files are left out."""
 
 
 class NativeResult(BaseModel):
@@ -69,11 +78,14 @@ class NativeResult(BaseModel):
     metadata: NativeMetadata
 
 
-def read(body: Mapping[str, Any]) -> JobRequest:
+def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     request = typed(NativeRequest, body)
     files, urls = read_inputs(request.inputs)
+    wanted = _wanted(request, library)
     return JobRequest(
-        prompt=dict(prompt_of(request.workflow)),
+        prompt=dict(wanted.prompt),
+        template=request.template,
+        params=wanted.values,
         inputs=files,
         urls=urls,
         output_mode=OutputMode(request.way),
@@ -84,6 +96,18 @@ def read(body: Mapping[str, Any]) -> JobRequest:
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
     )
+
+
+def _wanted(request: NativeRequest, library: Library) -> Filled:
+    if request.template is not None and request.workflow is None:
+        return filled(library, request.template, request.params, request.inputs)
+    if request.template is not None:
+        raise InvalidField("'workflow' and 'template' exclude each other")
+    if request.params:
+        raise InvalidField("'params' are for a 'template', and there is none")
+    if request.workflow is None:
+        raise InvalidField("either 'workflow' or 'template' is needed")
+    return Filled(prompt_of(request.workflow), {})
 
 
 def read_wish(body: Mapping[str, Any]) -> JobRequest | None:
@@ -131,6 +155,8 @@ def _metadata(answer: Answer) -> NativeMetadata:
         engine="embedded" if engine and engine.embedded else f"comfyui {engine.version if engine else 'unknown'}",
         workload=answer.job.workload,
         timings={**timings, "total_ms": round(answer.job.elapsed_s * 1000, 2)},
+        template=answer.job.request.template,
+        params=dict(answer.job.request.params) if answer.job.request.template else None,
     )
 
 

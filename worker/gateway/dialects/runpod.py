@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.graph.template import Library
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 
@@ -40,7 +41,7 @@ def matches(body: Mapping[str, Any]) -> bool:
     return isinstance(inner, Mapping) and "workflow" in inner
 
 
-def read(body: Mapping[str, Any]) -> JobRequest:
+def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     request = typed(RunpodRequest, body).input
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
     return JobRequest(

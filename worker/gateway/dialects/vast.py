@@ -8,9 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.destination import Webhook
-from worker.errors import InvalidField, JobCancelled, NotSupported, WorkerError
+from worker.errors import InvalidField, JobCancelled, WorkerError
 from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
 from worker.gateway.dialects.destination import ImageFields, S3Fields, StockS3, StockWebhook
+from worker.gateway.dialects.modifiers import modified
+from worker.graph.prompt import Prompt
+from worker.graph.template import Library
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
 
@@ -19,7 +22,7 @@ class VastInput(BaseModel):
 
     request_id: str = ""
     workflow_json: dict[str, Any] = Field(default_factory=dict, description="The workflow in ComfyUI's API format.")
-    modifier: str = ""
+    modifier: str = Field("", description="Text2Image, Image2Image, RawWorkflow, or a template of GET /templates.")
     modifications: dict[str, Any] = Field(default_factory=dict)
     s3: StockS3 | None = None
     webhook: StockWebhook | None = None
@@ -40,19 +43,14 @@ def matches(body: Mapping[str, Any]) -> bool:
     return isinstance(inner, Mapping) and "workflow" not in inner
 
 
-def read(body: Mapping[str, Any]) -> JobRequest:
+def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     request = typed(VastRequest, body).input
-    if request.workflow_json and request.modifier:
-        raise InvalidField("'workflow_json' and 'modifier' exclude each other")
-    if not request.workflow_json and not request.modifier:
-        raise InvalidField("either 'workflow_json' or 'modifier' is needed")
-    if request.modifier:
-        raise NotSupported("'modifier' is not supported by this version of the worker")
+    prompt = _prompt(request, library)
     given = request.s3.fields() if request.s3 else None
     target = typed(S3Fields, given).target() if given else None
     without_data = OutputMode.URL if target else OutputMode.NONE
     return JobRequest(
-        prompt=dict(prompt_of(request.workflow_json)),
+        prompt=dict(prompt),
         output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
         image_format=request.output.wanted() if request.output else None,
         target=target,
@@ -61,6 +59,14 @@ def read(body: Mapping[str, Any]) -> JobRequest:
         dialect="vast",
         key=request.request_id or None,
     )
+
+
+def _prompt(request: VastInput, library: Library) -> Prompt:
+    if request.modifier:
+        return modified(library, request.modifier, request.modifications, request.workflow_json).prompt
+    if not request.workflow_json:
+        raise InvalidField("either 'workflow_json' or 'modifier' is needed")
+    return prompt_of(request.workflow_json)
 
 
 def completed(answer: Answer) -> Body:
