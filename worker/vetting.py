@@ -105,8 +105,7 @@ def _place(problem: Problem) -> str:
 
 
 async def _checked(workflow: object, catalog: Catalog, info: EngineInfo) -> Check:
-    """The embedded engine takes every file for present."""
-    files = AssumeFiles() if info.embedded else AssumeUploads()
+    files = AssumeFiles() if info.lenient else AssumeUploads()
     if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
         return await asyncio.to_thread(check, workflow, catalog, files)
     return check(workflow, catalog, files)

@@ -47,7 +47,7 @@ class Failure(Exception):
 
         console.print(Text.assemble(("✗ ", "bold red"), (self.message, "bold"), (f"  [{self.code}]", "dim")))
         for detail in self.details:
-            console.print(*_rows(detail), sep="\n")
+            console.print(*rows(detail), sep="\n")
         if self.retryable:
             console.print(Text("  The same request may succeed later, or on another worker.", "dim"))
 
@@ -65,7 +65,7 @@ def _detail(row: Mapping[str, Any]) -> Detail:
     )
 
 
-def _rows(detail: Detail) -> Iterator[RenderableType]:
+def rows(detail: Detail) -> Iterator[RenderableType]:
     """Where, then what, then the cure, each of which may need more than one line."""
     from rich.padding import Padding
     from rich.text import Text

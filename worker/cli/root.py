@@ -14,6 +14,8 @@ from worker.errors import StartupError
 COMMANDS = {
     "serve": "worker.cli.serve",
     "run": "worker.cli.run",
+    "validate": "worker.cli.validate",
+    "models": "worker.cli.models",
     "doctor": "worker.cli.doctor",
     "engine": "worker.cli.engine",
     "demo": "worker.cli.demo",

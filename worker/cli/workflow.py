@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from worker.graph.assign import set_input
+from worker.graph.catalog import Catalog
 from worker.graph.prompt import PromptError, parse_prompt
 
 
@@ -19,13 +20,24 @@ def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[s
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
     """
-    workflow = _read(path)
+    workflow = read_json(path)
     if assignments:
         workflow = _assign(workflow, assignments)
     return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - JSON
+def read_catalog(path: Path | None) -> Catalog:
+    """From what `GET /object_info` answered, else the bundled one. Raises typer.BadParameter."""
+    if path is None:
+        return Catalog.bundled()
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{path} is no answer of GET /object_info")
+    return Catalog.from_object_info(found)
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+    """Raises typer.BadParameter."""
     try:
         return orjson.loads(path.read_bytes())
     except OSError as error:

@@ -14,6 +14,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from worker.comfyui.embedded import STRICT
 from worker.comfyui.messages import ExecutionError, execution_error
 from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing
 from worker.graph.catalog import Catalog
@@ -72,11 +73,15 @@ class QueueLook:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What `/system_stats` says of the engine. `embedded` is true for the engine without a GPU."""
+    """What `/system_stats` says of the engine.
+
+    `embedded` is true for the engine without a GPU, `lenient` where that takes every model for present.
+    """
 
     version: str
     device: str
     embedded: bool
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,9 @@ class ComfyApi:
     async def info(self) -> EngineInfo:
         stats = await self._get("/system_stats")
         device = stats["devices"][0]["name"] if stats.get("devices") else "none"
-        return EngineInfo(stats["system"]["comfyui_version"], device, embedded="embedded engine" in device)
+        system, embedded = stats["system"], "embedded engine" in device
+        lenient = embedded and STRICT not in system.get("argv", ())
+        return EngineInfo(system["comfyui_version"], device, embedded, lenient)
 
     async def catalog(self) -> Catalog:
         return Catalog.from_object_info(await self._get("/object_info", SLOW))

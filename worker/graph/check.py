@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from random import Random
 
 from worker.graph.catalog import Catalog
 from worker.graph.complaint import complaints
@@ -12,7 +13,7 @@ from worker.graph.explain import Problem, explain, missing_class
 from worker.graph.files import FileCheck
 from worker.graph.inspection import Inspection
 from worker.graph.mend import mend
-from worker.graph.prompt import Prompt, PromptError, parse_prompt, title
+from worker.graph.prompt import Prompt, PromptError, draw_random_integers, parse_prompt, title
 from worker.graph.soundness import unsound
 from worker.graph.suggestion import LOST
 from worker.graph.validate import Verdict, validate
@@ -54,6 +55,14 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) ->
     ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
     return Check(prompt, verdict, (*told, *ours, *hidden))
+
+
+def drawn(workflow: object, rng: Random) -> object:
+    """A decoded workflow with its random integers drawn, as it will be when it is sent; anything else as it is."""
+    try:
+        return draw_random_integers(parse_prompt(workflow), rng)
+    except PromptError:
+        return workflow
 
 
 def problems_of(prompt: Prompt) -> tuple[Problem, ...]:

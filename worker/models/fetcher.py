@@ -116,6 +116,9 @@ class ModelFetcher:
             path = self._folder.path(file.folder, file.file)
         except ValueError as error:
             raise FetchFailed(str(error)) from error
+        if self._folder.is_others(file):
+            message = f"there is another file models/{file.folder}/{file.file}, which was not fetched by this worker"
+            raise FetchFailed(message, [Detail(message, suggestion="move it away, or correct the size of the model")])
         if not file.url:
             raise FetchFailed(f"nobody says where models/{file.folder}/{file.file} can be had")
         return read_target(file.url), path

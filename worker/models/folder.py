@@ -56,6 +56,18 @@ def key_of(folder: str, file: str) -> str:
     return sha256(f"{folder}/{file}".encode()).hexdigest()[:32]
 
 
+class ModelFiles:
+    """The models of a folder, if there is one; what a request would bring is taken for present."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._folder = ModelsFolder(root) if root else None
+
+    def exists(self, folder: str, name: str) -> bool:
+        if folder in {"input", "output", "temp", ""}:
+            return True
+        return self._folder is not None and self._folder.size(folder, name) is not None
+
+
 class ModelsFolder:
     """`quota` in bytes is the most that the files we brought may take, 0 for no limit. `needed` must stay."""
 
@@ -90,6 +102,11 @@ class ModelsFolder:
         size = self.size(file.folder, file.file)
         return size is not None and file.size in {None, size}
 
+    def is_others(self, file: ModelFile) -> bool:
+        """True where something of that name is there that we did not bring: it is not for us to replace."""
+        key = key_of(file.folder, file.file)
+        return self.size(file.folder, file.file) is not None and key not in {record.key for record in self.brought()}
+
     def size(self, folder: str, file: str) -> int | None:
         """In bytes; None for a file that is not there."""
         try:
@@ -100,8 +117,9 @@ class ModelsFolder:
 
     @property
     def free(self) -> int:
-        """Bytes that the disk has left."""
-        return shutil.disk_usage(self.root).free
+        """Bytes that the disk has left, where the folder is or would be."""
+        there = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
+        return shutil.disk_usage(there).free
 
     def keep(self, file: ModelFile, sha256: str) -> None:
         """Write down that we brought this file, which lies in its place."""
