@@ -58,7 +58,6 @@ def command(
     library = read_library(settings.templates)
     files = list(_needed(workflows, library, read_catalog(catalog)))
     place = ModelsFolder(root)
-    place.open()
     before = plan(files, place)
     outcomes = asyncio.run(_fetch(settings, place, before, quiet=as_json)) if action is Action.FETCH else []
     _tell(plan(files, place), outcomes, place, as_json=as_json)

@@ -45,7 +45,9 @@ def _nearest_choice(subject: Subject) -> str | None:
     spec, value = subject.told, subject.value
     if spec is None or not spec.options or not isinstance(value, str):
         return None
-    return did_you_mean(value, (option for option in spec.options if isinstance(option, str)))
+    near = did_you_mean(value, (option for option in spec.options if isinstance(option, str)))
+    uploads = subject.complaint.kind == "custom_validation_failed"
+    return near or ("Send the file with the request." if uploads else None)
 
 
 def _range(subject: Subject) -> str | None:
