@@ -11,11 +11,15 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 
+from bench import machine
 from bench.direct import JobFailedError
+from bench.document import Run, with_section
 from bench.finding import Finding
 from bench.spread import Spread
 from worker.graph.template import ModelFile
@@ -103,15 +107,35 @@ async def _fetch(root: Path, wanted: list[ModelFile], port: int) -> float:
     return seconds
 
 
+@dataclass(frozen=True, slots=True)
+class FetchRun(Run):
+    """A run that has no engine in it."""
+
+    @property
+    def title(self) -> str:
+        return "## Fetching models"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.models", description=__doc__)
     parser.add_argument("--mib", type=int, default=512, help="bytes that are fetched each way in a round")
     parser.add_argument("--files", type=int, default=4, help="how many files they are")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="the document to write")
     options = parser.parse_args()
+    started, load = datetime.now(UTC), machine.load()
     Path(".state").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".state") as folder:
         found = uvloop.run(fetching(Path(folder).resolve(), options.mib, options.files, options.rounds))
+    facts = [
+        *machine.facts(),
+        ("load average", f"{load} before, {machine.load()} after"),
+        ("rounds", str(options.rounds)),
+        ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
+        ("command", "`python -m bench.models`"),
+    ]
+    before = options.out.read_text("utf-8") if options.out.exists() else ""
+    options.out.write_text(with_section(before, FetchRun("", [found], [], facts)), "utf-8")
     print(
         "  ".join((found.what, found.here, found.against, found.measured.show(found.unit), found.target, found.verdict))
     )
