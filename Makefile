@@ -52,7 +52,7 @@ fuzz: $(READY) ## generated requests on every route
 	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)
 
 mutants: $(READY) ## each cure of a trap taken away: its test has to notice
-	$(BIN)/python -m chaos.mutants $(if $(SHORT),--first 8)
+	$(BIN)/python -m chaos.mutants $(if $(SHORT),--every 6)
 
 lock: $(READY) ## resolve requirements.lock anew
 	$(BIN)/python -m pip install --quiet uv

@@ -15,6 +15,7 @@ import uvloop
 
 from chaos import fuzz, matrix, soak
 from chaos.document import Chapter, with_chapter
+from chaos.real import Real
 
 Run = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, Chapter]]
 STATE = Path(".state")
@@ -32,6 +33,9 @@ async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
 
 async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = dataclasses.replace(matrix.SHORTER if options.short else matrix.FULL, only=options.only)
+    if options.comfyui:
+        real = Real(options.comfyui.resolve(), options.workflow.resolve())
+        plan = dataclasses.replace(plan, jobs=2, real=real)
     return await matrix.matrix(dataclasses.replace(plan, **_given(options)), folder)
 
 
@@ -63,6 +67,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="a small run, for every change")
     parser.add_argument("--jobs", type=int, help="how many jobs or requests")
     parser.add_argument("--only", default="", help="rows of the matrix whose name has this in it")
+    parser.add_argument("--comfyui", type=Path, help="the matrix on a real ComfyUI: its folder")
+    parser.add_argument("--workflow", type=Path, help="what it is to run meanwhile, in API format")
     parser.add_argument("--keep", action="store_true", help="leave logs and folders where they are")
     parser.add_argument("--seed", type=int, help="another order of things")
     parser.add_argument("--out", type=Path, default=Path("docs/reliability.md"), help="what a full run writes")

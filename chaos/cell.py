@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import orjson
@@ -23,6 +24,7 @@ from chaos.runs import Runs
 from chaos.theatre import Theatre
 from worker.graph.prompt import Prompt
 
+Maker = Callable[[int], Prompt]
 ENDPOINT = "comfy"
 SETTINGS = {
     "WORKER_ENGINE_SILENCE": str(SILENCE_S),
@@ -34,6 +36,15 @@ SETTINGS = {
 JOB_S, BLOCKER_S = 0.2, 1.2
 ALL_IN_S = 8.0
 LEAVE_S = 0.8
+
+
+class Plan(Protocol):
+    """`jobs` of each way."""
+
+    @property
+    def jobs(self) -> int: ...
+
+    def work(self, number: int) -> Prompt: ...
 
 
 class Way(StrEnum):
@@ -62,9 +73,10 @@ class Cell:
 
 
 class Cast:
-    """The customers of one case, and their errands."""
+    """The customers of one case, and their errands: each a job that `work` makes for its number."""
 
-    def __init__(self, case: Case, scene: Theatre, http: aiohttp.ClientSession) -> None:
+    def __init__(self, case: Case, scene: Theatre, http: aiohttp.ClientSession, work: Maker) -> None:
+        self._work = work
         self.ledger = Ledger()
         self.ways: dict[Way, list[int]] = {way: [] for way in Way}
         self._case = case
@@ -81,7 +93,7 @@ class Cast:
         if counted:
             self.ways[way].append(number)
         key = f"chaos-{number}"
-        body = {"workflow": nodes or pause(number, JOB_S), "id": key}
+        body = {"workflow": nodes or self._work(number), "id": key}
         body |= {"output_format": "url" if self._case.by_url else "base64"}
         manner = Manner.LEAVES if self._case.gone else Manner.REPEATS
         errand = Errand(number, Work.SLOW, ROUTES[way], manner, orjson.dumps(body), key, LEAVE_S)
@@ -112,14 +124,14 @@ class Envelopes:
         )
 
 
-async def play(case: Case, scene: Theatre, http: aiohttp.ClientSession, per_way: int) -> Cell:
+async def play(case: Case, scene: Theatre, http: aiohttp.ClientSession, plan: Plan) -> Cell:
     """All jobs in, the fault, all ends."""
     began = time.time()
-    cast = Cast(case, scene, http)
+    cast = Cast(case, scene, http, plan.work)
     runs = Runs(http, scene.engine_url(), every_s=0.2)
     watching = asyncio.create_task(runs.watch())
     blocker = await _triggered(cast, scene, http) if case.trigger else None
-    for _ in range(per_way):
+    for _ in range(plan.jobs):
         for way in Way:
             cast.ask(way)
     await _all_in(scene, http, cast)

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from chaos.bucket import Mood
 from chaos.clock import set_clock
 from chaos.theatre import Theatre, bucket_settings
@@ -81,6 +83,12 @@ def autoscaler_is(conduct: Conduct) -> Strike:
     return strike
 
 
+async def interrupt(scene: Theatre) -> None:
+    """By a stranger in ComfyUI's own page: whatever runs is stopped."""
+    async with aiohttp.ClientSession() as http, http.post(f"{scene.engine_url()}/interrupt", json={}) as answer:
+        answer.raise_for_status()
+
+
 async def move_clock(scene: Theatre) -> None:
     """Two hours forth, and then to an hour before where it was, as a machine does that finds a time server late."""
     for offset_s in (7200, -3600):
@@ -130,6 +138,7 @@ CASES = (
     Case("socket dropped", drop_sockets, sign="lost the WebSocket", within_s=1.0, apart=True),
     Case("socket deaf", deafen_sockets, sign="open but silent", within_s=5.0, apart=True),
     Case("history late, socket dropped", drop_sockets, trigger="late;seconds=3", apart=True),
+    Case("interrupted by somebody else", interrupt),
     Case("worker killed (SIGKILL), ComfyUI lives", worker_gets(signal.SIGKILL), apart=True),
     Case("worker killed (SIGKILL), ComfyUI with it", worker_gets(signal.SIGKILL)),
     Case("worker told to end (SIGTERM)", worker_gets(signal.SIGTERM), env=ALONE),

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
-from chaos.cell import SETTINGS, Cell, Way, play
+from chaos import real
+from chaos.cell import JOB_S, SETTINGS, Cell, Way, pause, play
 from chaos.clock import clock_env
 from chaos.document import Chapter
 from chaos.faults import CASES, SHORT, SILENCE_S, Case
 from chaos.finding import Finding, at_least, fact, none
 from chaos.ledger import Ledger
+from chaos.real import Real
 from chaos.theatre import theatre
 from chaos.watch import complaints
+from worker.graph.prompt import Prompt
 
 TEXT = f"""\
 `make chaos`: `comfy-worker serve --platform vast` with the embedded engine, a bucket and the autoscaler, all processes
@@ -29,6 +32,10 @@ would. Then each asks once more: the end has to be the same. *In flight*: sync /
 else had to mend, to the next finished job. *Again*: runs beyond a job's first, as far as the engine lived to tell.
 *For nothing*: jobs that the engine finished twice, by its own history. Silence counts after {SILENCE_S:g} s here
 (30 s by default), of a node likewise (15 min). Rows with an asterisk only simulate what a GPU would do."""
+REAL_TEXT = """\
+The rows of the table above that a real ComfyUI can be made to have (`python -m chaos matrix --comfyui FOLDER --workflow
+FILE`): 0.33.0 with RES4LYF and ControlAltAI on a CPU, started by the worker; the fault strikes while it samples (random
+weights). Two jobs of each way are in flight."""
 SERVING_S, START_S = 15.0, 5.0
 LEAST = 5
 HEAD = ("fault", "in flight", "noticed, s", "serving, s", "ends", "again", "for nothing")
@@ -43,10 +50,24 @@ class Plan:
     only: str = ""
     """Rows that have this in their name."""
 
+    real: Real | None = None
+
+    def work(self, number: int) -> Prompt:
+        return self.real.job(number) if self.real else pause(number, JOB_S)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {**SETTINGS, **(self.real.env if self.real else {})}
+
+    @property
+    def start_s(self) -> float:
+        return real.START_S if self.real else START_S
+
     @property
     def cases(self) -> list[tuple[int, Case]]:
         chosen = [(number, case) for number, case in enumerate(CASES) if self.only.lower() in case.name.lower()]
-        return [(number, case) for number, case in chosen if not self.short or case.name in SHORT]
+        among = real.NAMES if self.real else SHORT if self.short else {case.name for case in CASES}
+        return [(number, case) for number, case in chosen if case.name in among]
 
 
 FULL, SHORTER = Plan(7, 1, short=False), Plan(6, 1, short=True)
@@ -61,9 +82,10 @@ async def matrix(plan: Plan, folder: Path) -> Chapter:
         print(" | ".join(_row(cells[-1])), flush=True)
         logs += sorted(home.glob("*.log"))
     played = [cell for cell in cells if not cell.skipped]
-    findings = [*_findings(played), *complaints([log for log in logs if log.exists()])]
+    findings = [*_findings(played, plan), *complaints([log for log in logs if log.exists()])]
     facts = [("seconds", f"{time.monotonic() - started:.0f}"), ("jobs of each way in each row", str(plan.jobs))]
-    return Chapter("Faults", TEXT, findings, [HEAD, *map(_row, cells)], facts)
+    title, text = ("Faults, on a real ComfyUI", REAL_TEXT) if plan.real else ("Faults", TEXT)
+    return Chapter(title, text, findings, [HEAD, *map(_row, cells)], facts)
 
 
 async def _cell(case: Case, plan: Plan, home: Path) -> Cell:
@@ -76,10 +98,10 @@ async def _cell(case: Case, plan: Plan, home: Path) -> Cell:
             return Cell(case, Ledger(), {}, skipped="a file system may not be mounted here")
         timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
         async with (
-            theatre(home, {**SETTINGS, **case.env, **clock}, apart=case.apart) as scene,
+            theatre(home, {**plan.env, **case.env, **clock}, apart=case.apart) as scene,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http,
         ):
-            return await play(case, scene, http, plan.jobs)
+            return await play(case, scene, http, plan)
 
 
 @asynccontextmanager
@@ -103,7 +125,7 @@ async def _ran(*command: str) -> bool:
     return await process.wait() == 0
 
 
-def _findings(cells: Sequence[Cell]) -> list[Finding]:
+def _findings(cells: Sequence[Cell], plan: Plan) -> list[Finding]:
     entries = [(cell, entry) for cell in cells for entry in cell.ledger.entries]
     lost = [(cell.case.name, entry.errand.number) for cell, entry in entries if not entry.heard]
     vague = [(cell.case.name, entry.heard) for cell, entry in entries if len(set(entry.heard)) > 1]
@@ -113,17 +135,17 @@ def _findings(cells: Sequence[Cell]) -> list[Finding]:
         if not set(entry.heard) <= ({"success"} | _ends(cell, entry.errand.number))
     ]
     twice = [(cell.case.name, number) for cell in cells for number, ran in cell.completed.items() if ran > 1]
-    few = [cell.case.name for cell in cells if min(cell.in_flight.values()) < LEAST]
+    few = [cell.case.name for cell in cells if (sum if plan.real else min)(cell.in_flight.values()) < LEAST]
     late = [(cell.case.name, cell.noticed_s) for cell in cells if cell.case.sign and _late(cell)]
     idle = [
         (cell.case.name, cell.served_s)
         for cell in cells
-        if cell.served_s is None or cell.served_s > SERVING_S + START_S
+        if cell.served_s is None or cell.served_s > SERVING_S + plan.start_s
     ]
     return [
         at_least("cells (faults x ways)", len(cells) * len(Way), len(cells) * len(Way)),
         fact("jobs", len(entries)),
-        none(f"rows with fewer than {LEAST} jobs of a way in flight", len(few), few),
+        none(f"rows with too few jobs in flight (< {LEAST}{'' if plan.real else ' of a way'})", len(few), few),
         none("jobs lost", len(lost), lost),
         none("jobs with two different ends", len(vague), vague),
         none("jobs that ended otherwise than they had to", len(wrong), wrong),

@@ -16,7 +16,7 @@ from chaos.relay import Relay
 from worker.comfyui.process import embedded_command, free_port
 
 TOKEN = "chaos-operator-token-4b1d"  # noqa: S105 - it opens nothing but the run's own worker
-START_S, KNOCK_S = 60.0, 0.05
+START_S, KNOCK_S = 200.0, 0.05
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
 
 

@@ -16,7 +16,7 @@ from chaos.stage import Engine, Worker, engine_in, worker_in
 from worker.platforms.vast_local import LocalVast, serve
 
 WORKER_ID = 1
-READY_S = 60.0
+READY_S = 200.0
 
 
 @dataclass(slots=True)
@@ -46,11 +46,11 @@ class Theatre:
         os.kill(self.engine.child.pid if self.engine else self._own_engine(), number)
 
     def _own_engine(self) -> int:
-        base = str(self.worker.state / "engine")
-        for path in Path("/proc").glob("[0-9]*"):
+        pid = self.worker.child.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split():
             with suppress(OSError):
-                if _words(int(path.name)).get("--base") == base:
-                    return int(path.name)
+                if "--port" in _words(int(child)):
+                    return int(child)
         raise LookupError("the worker's engine is gone")
 
 
@@ -65,9 +65,8 @@ async def theatre(folder: Path, env: Mapping[str, str], *, apart: bool) -> Async
         worker = worker_in(folder, engine, relay.url if relay else "embedded", {})
         worker.child.env = {**worker.child.env, **_vast(await vast.worker_env(WORKER_ID)), **env}
         if not apart:
-            worker.child.env = {
-                name: value for name, value in worker.child.env.items() if not name.startswith("WORKER_COMFYUI_")
-            }
+            shared = {"WORKER_COMFYUI_INPUT", "WORKER_COMFYUI_OUTPUT"}
+            worker.child.env = {name: value for name, value in worker.child.env.items() if name not in shared}
         if "WORKER_S3_BUCKET" in env:
             worker.child.env = {**worker.child.env, "WORKER_S3_ENDPOINT": bucket.url}
         scene = Theatre(worker, vast, bucket, engine if apart else None, relay)

@@ -64,6 +64,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 def _run(settings: Settings) -> None:
     import uvloop
 
+    from worker.cli.allocator import keep_memory_flat
+
+    keep_memory_flat()
     try:
         uvloop.run(serve(settings))
     except RestartAsked as asked:
