@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
 
-.PHONY: all run serve test lint types format conformance bench chaos soak fuzz mutants lock clean
+.PHONY: all run serve test lint types format docs conformance bench chaos soak fuzz mutants lock clean
 
 all: lint types test
 
@@ -35,6 +35,10 @@ types: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## writes docs/workflows.md from workflows/
+	$(BIN)/python docs/make_workflows.py > docs/workflows.md.new
+	mv docs/workflows.md.new docs/workflows.md
 
 conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 2 -q -m conformance tests/conformance

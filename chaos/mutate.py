@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -59,7 +60,7 @@ def _spoil(body: Body, random: Random, urls: tuple[str, ...]) -> None:
 
 
 def _replace(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401 - JSON
-    container[key] = random.choice(JUNK)
+    container[key] = deepcopy(random.choice(JUNK))  # or the next one might put it into itself
 
 
 def _remove(container: Any, key: Any, *_: object) -> None:  # noqa: ANN401

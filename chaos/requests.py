@@ -72,6 +72,10 @@ class Pot:
         del self.jobs[:-200]
 
 
+BY_WORKFLOW = {"template": st.none(), "params": st.builds(dict)}
+"""Templates are few and fixed; what is generated here are workflows."""
+
+
 def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
     """Requests for work that fit the schemas of the three dialects, with workflows that fit the catalog."""
     workflow = graphs(grammar)
@@ -87,12 +91,13 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
             **{name: st.none() for name in ("s3", "put_urls", "webhook", "id")},
             "request_id": st.just(""),
             "modifier": st.just(""),
+            **BY_WORKFLOW,
             "output": st.sampled_from([None, {"format": "webp", "quality": 70}, {"metadata": "strip"}]),
         },
-        always=("workflow_json", "inputs", "images"),
+        always=("workflow", "workflow_json", "inputs", "images"),
     )
-    known = {"workflow": workflow, "workflow_json": workflow, "modifier": st.just("")}
-    wild = Schemas(document["components"]["schemas"], known, always=("workflow_json",))
+    known = {"workflow": workflow, "workflow_json": workflow, "modifier": st.just(""), **BY_WORKFLOW}
+    wild = Schemas(document["components"]["schemas"], known, always=("workflow", "workflow_json"))
     names = ("NativeRequest", "NativeRequest", "VastRequest", "RunpodRequest")
     usual = [schemas.named(name).map(_with_file) for name in names]
     return st.one_of(*usual, *usual, *usual, *(wild.named(name) for name in names[1:]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from tests import small
 from tests.cli.terminal import ROOT, WORKFLOWS
 from worker.graph.catalog import Catalog
-from worker.graph.packs import read_packs
+from worker.graph.pinned_packs import read_pinned_packs
 from worker.graph.prompt import Prompt
 from worker.graph.template import Template
 from worker.graph.template_fill import fill
@@ -72,7 +75,7 @@ def test_its_packs_are_those_of_its_nodes(template: Template) -> None:
     """Every pack that it needs is named, none other, and `comfyui_nodes.txt` pins each."""
     modules = {CATALOG[node["class_type"]].pack for node in template.prompt.values()}
     used = {module.removeprefix("custom_nodes.") for module in modules if module.startswith("custom_nodes.")}
-    pinned = {pack.name for pack in read_packs((ROOT / "comfyui_nodes.txt").read_text("utf-8"))}
+    pinned = {pack.name for pack in read_pinned_packs((ROOT / "comfyui_nodes.txt").read_text("utf-8"))}
     assert used == set(template.packs) <= pinned
 
 
@@ -98,8 +101,27 @@ def test_its_parameters_are_what_the_nodes_take(template: Template) -> None:
                 assert parameter.maximum <= spec.max, parameter.name
 
 
-@pytest.mark.parametrize("name", ["sd15", "sdxl", "flux-schnell", "flux-dev", "z-image-turbo", "z-image-turbo-res4lyf"])
+def test_the_documented_library_is_this_one() -> None:
+    """`docs/workflows.md` is what `make docs` writes today."""
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "make_workflows.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    assert made == (ROOT / "docs" / "workflows.md").read_text("utf-8"), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", ["sdxl", "flux-schnell", "z-image-turbo-res4lyf", "qwen-image-2512", "wan22-t2v"])
 def test_more_steps_are_more_work(name: str) -> None:
     """The autoscaler hears of what a client asked for."""
     costs = [workload(fill(LIBRARY[name], {"steps": steps}, lambda below: 0).prompt, CATALOG) for steps in (4, 8, 16)]
     assert FLOOR < costs[0] < costs[1] < costs[2]
+
+
+def test_four_steps_are_less_work_than_twenty() -> None:
+    """A switch inside the workflow is followed: what it leaves out costs nothing."""
+    costs = [workload(fill(LIBRARY["wan22-t2v"], {"fast": fast}, lambda below: 0).prompt) for fast in (False, True)]
+    assert costs[0] == costs[1] * 5

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from tests import small
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
+from worker.gateway.dialects.modifiers import modified
 from worker.graph.template import Kind, Template
 from worker.library import read_library
 
@@ -185,12 +186,24 @@ async def test_stock_modifiers_are_templates(client: Client, modifier: str, modi
     assert size(body["output"][0]["data"])[0] in {64, 512}
 
 
-async def test_a_stock_modifier_keeps_the_stock_defaults(client: Client) -> None:
-    """An empty prompt and 0.87 of denoise, though the template has others; a bad value is told by our name for it."""
-    _, body = await client.post("/generate/sync", {"input": {"modifier": "Text2Image", "modifications": {"steps": 0}}})
-    assert body["error"]["details"][0]["input"] == "steps"
-    found = LIBRARY["sd15"].by_name
-    assert (found["denoise"].default, found["sampler"].default) == (1.0, "euler")
+def test_a_stock_modifier_keeps_the_stock_defaults() -> None:
+    """Its own names and defaults, whatever the template's are; what it doesn't know is ignored, as it always was."""
+    given = {"ckpt_name": "mine.safetensors", "cfg_scale": 4, "strange": 1}
+    values = modified(LIBRARY, "Text2Image", given, {}).values
+    assert (values["checkpoint"], values["cfg"]) == ("mine.safetensors", 4)
+    assert {name: values[name] for name in ("prompt", "sampler", "scheduler", "denoise", "steps", "width")} == {
+        **{"prompt": "", "sampler": "dpmpp_2m", "scheduler": "normal", "denoise": 0.87, "steps": 20, "width": 1024},
+    }
+    assert LIBRARY["sd15"].by_name["denoise"].default == 1.0
+    assert modified(LIBRARY, "RawWorkflow", {"prompt": "a cat", "width": 512}, {}).values["width"] == 512
+
+
+async def test_a_stock_modifier_is_held_to_its_template(client: Client) -> None:
+    """A value out of range is refused; so is a picture that is missing."""
+    for modifier, modifications, told in (("Text2Image", {"steps": 0}, "steps"), ("Image2Image", {}, "image")):
+        request = {"input": {"modifier": modifier, "modifications": modifications}}
+        status, body = await client.post("/generate/sync", request)
+        assert (status, body["error"]["code"], body["error"]["details"][0]["input"]) == (422, "invalid_params", told)
 
 
 async def test_a_raw_workflow_stays_one(client: Client) -> None:

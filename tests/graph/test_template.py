@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from worker.graph.prompt import Prompt
 from worker.graph.template import Kind, Template, TemplateError
@@ -152,7 +154,12 @@ def test_a_list_becomes_a_chain_of_nodes() -> None:
             "can't be '/etc/passwd'",
             "Use a URL, a data URI, base64, or the name of a file sent along.",
         ),
-        ({"loras": {}}, "loras", "has to be a list, not {}", "Use a list of at most 2 objects with name, strength."),
+        (
+            {"loras": {}},
+            "loras",
+            "has to be a list, not an object",
+            "Use a list of at most 2 objects with name, strength.",
+        ),
         (
             {"loras": [3]},
             "loras.0",
@@ -181,6 +188,30 @@ def test_a_bad_value_is_told_with_its_cure(params: dict[str, Any], path: str, me
         filled(**params)
     (problem,) = refusal.value.problems
     assert (problem.path, problem.message, problem.cure) == (path, message, cure)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40) | st.just("x.png")
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+ITEMS = st.lists(st.fixed_dictionaries({"name": st.text()}, optional={"strength": VALUES, "more": VALUES}), max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from([*PARAMETERS, "other"]), VALUES | ITEMS))
+def test_whatever_is_given_is_filled_or_told(params: dict[str, Any]) -> None:
+    """No value of any kind ends in anything else; what is taken leaves a prompt whose links lead somewhere."""
+    try:
+        prompt = filled(**params).prompt
+    except ParamsError as refusal:
+        prompt = {}
+        told = [problem.message for problem in refusal.problems]
+    else:
+        told = ["nothing"]
+    assert told
+    for node in prompt.values():
+        for value in node["inputs"].values():
+            assert not isinstance(value, list) or value[0] in prompt
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -34,6 +34,8 @@ class Order:
     title: str
     out: Path
     as_json: bool
+    used: Mapping[str, Any] | None = None
+    """Values of a template's parameters, where one was filled."""
 
 
 async def carry_out(order: Order, where: Where) -> int:
@@ -67,9 +69,9 @@ async def _carry_out(order: Order, where: Where, results: Console, notes: Consol
         except OSError as error:
             raise Failure("not_saved", f"the outputs can't be saved in {order.out}: {error}") from error
     if order.as_json:
-        _print_json(results, report.as_dict(result, saved, timeline))
+        _print_json(results, report.as_dict(result, saved, timeline, order.used))
     else:
-        report.show(results, result["metadata"], saved, timeline)
+        report.show(results, result["metadata"], saved, timeline, order.used)
 
 
 async def watch(client: Client, order: Order, notes: Console) -> tuple[dict[str, Any], Timeline]:

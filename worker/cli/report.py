@@ -16,12 +16,20 @@ from worker.cli.units import duration, size
 BAR = 24
 
 
-def show(console: Console, metadata: Mapping[str, Any], saved: Sequence[Saved], timeline: Timeline) -> None:
-    """For people; `as_dict` is for programs."""
+def show(
+    console: Console,
+    metadata: Mapping[str, Any],
+    saved: Sequence[Saved],
+    timeline: Timeline,
+    used: Mapping[str, Any] | None = None,
+) -> None:
+    """For people; `as_dict` is for programs. `used` are the values of a template's parameters."""
     total = metadata["timings"]["total_ms"] / 1000
     engine = metadata["engine"] if metadata["engine"] == "embedded" else f"{metadata['engine']}, {metadata['gpu_used']}"
     console.print(Text.assemble(("✓ ", "bold green"), (f"done in {duration(total)}", "bold"), f"  ({engine})"))
     console.print(files(saved))
+    if used and "seed" in used:
+        console.print(f"  seed {used['seed']}")
     console.print()
     console.print(times(metadata["timings"], timeline))
 
@@ -54,7 +62,9 @@ def times(timings: Mapping[str, float], timeline: Timeline) -> Table:
     return table
 
 
-def as_dict(result: Mapping[str, Any], saved: Sequence[Saved], timeline: Timeline) -> dict[str, Any]:
+def as_dict(
+    result: Mapping[str, Any], saved: Sequence[Saved], timeline: Timeline, used: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The native result with paths in the place of data, and the nodes' times in seconds."""
     nodes = [
         {
@@ -72,6 +82,7 @@ def as_dict(result: Mapping[str, Any], saved: Sequence[Saved], timeline: Timelin
         "outputs": [file.as_dict() for file in saved],
         "metadata": result["metadata"],
         "nodes": nodes,
+        **({"params": dict(used)} if used is not None else {}),
     }
 
 

@@ -11,12 +11,16 @@ import typer
 from worker import __version__
 from worker.errors import StartupError
 
+# Two words: a command of a group, which the first word's own command leads.
 COMMANDS = {
     "serve": "worker.cli.serve",
     "run": "worker.cli.run",
     "validate": "worker.cli.validate",
     "models": "worker.cli.models",
     "doctor": "worker.cli.doctor",
+    "templates": "worker.cli.templates",
+    "templates show": "worker.cli.template_show",
+    "templates new": "worker.cli.template_new",
     "engine": "worker.cli.engine",
     "demo": "worker.cli.demo",
 }
@@ -32,12 +36,29 @@ def main() -> None:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for name in [name for name in COMMANDS if name in sys.argv[1:2]] or list(COMMANDS):
-        app.command(name)(import_module(COMMANDS[name]).command)
     try:
+        for name in [name for name in COMMANDS if name.split()[0] in sys.argv[1:2]] or list(COMMANDS):
+            _add(app, name)
         app(prog_name="comfy-worker")
     except StartupError as error:
         sys.exit(f"comfy-worker: {error}")
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    """Raises StartupError where a command's options depend on what can't be read."""
+    first, _, second = name.partition(" ")
+    module = import_module(COMMANDS[name])
+    found = module.command_for(sys.argv[2:]) if hasattr(module, "command_for") else module.command
+    if second:
+        groups = {one.name: one.typer_instance for one in app.registered_groups}
+        if group := groups[first]:
+            group.command(second)(found)
+    elif any(other.startswith(f"{first} ") for other in COMMANDS):
+        group = typer.Typer(invoke_without_command=True)
+        group.callback()(found)
+        app.add_typer(group, name=first)
+    else:
+        app.command(first)(found)
 
 
 def _say_version(asked: bool) -> None:

@@ -1,18 +1,26 @@
-"""`comfy-worker run`: one workflow from a file, its outputs into a folder."""
+"""`comfy-worker run`: one workflow, from a file or by a template's name; its outputs into a folder."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from worker.errors import StartupError
+
+if TYPE_CHECKING:
+    from worker.cli.follow import Order
+    from worker.graph.template import Library, Template
 
 NODE_INPUT = "NODE.INPUT=VALUE"
 
 
 def command(  # noqa: PLR0913 - one parameter an option
-    workflow: Annotated[Path, typer.Argument(help="workflow in ComfyUI's API format")],
+    workflow: Annotated[str, typer.Argument(help="a workflow's file in ComfyUI's API format, or a template's name")],
     *,
     assignments: Annotated[
         list[str] | None,
@@ -32,13 +40,73 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Run one workflow, watch it, save what it makes.
 
+    A template's parameters are options: `comfy-worker run NAME --help` shows them.
     Ctrl-C takes the job out of the engine.
     """
-    if url and vast_endpoint:
+    _run(Asked(workflow, assignments, inputs, out, url, token, vast_endpoint, vast_url, as_json))
+
+
+def command_for(arguments: Sequence[str]) -> Callable[..., None]:
+    """The command, with a template's parameters as options where the arguments name one. Raises StartupError."""
+    if any(Path(argument).suffix == ".json" for argument in arguments):
+        return command  # a file: no library has to be read
+    from worker.cli.options import named_template, with_options
+    from worker.library import read_library
+    from worker.settings import Settings
+
+    library = read_library(Settings.from_env().templates)
+    name = named_template(arguments, library)
+    if name is None:
+        _check_name(arguments, library)
+        return command
+    template = library[name]
+    return with_options(command, template, lambda params, given: _run(Asked(**given), template, params))
+
+
+def _check_name(arguments: Sequence[str], library: Library) -> None:
+    """Raises StartupError for a first argument that is neither a file nor a template but nearly one."""
+    from worker.graph.nearest import did_you_mean
+
+    first = next(iter(arguments), "-")
+    hint = None if first.startswith("-") or Path(first).exists() else did_you_mean(first, library)
+    if hint:
+        raise StartupError(f"{first} is neither a file nor a template. {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says, by the names of the command's parameters."""
+
+    workflow: str
+    assignments: Sequence[str] | None
+    inputs: Sequence[str] | None
+    out: Path
+    url: str | None
+    token: str | None
+    vast_endpoint: str | None
+    vast_url: str | None
+    as_json: bool
+
+
+def _run(asked: Asked, template: Template | None = None, params: Mapping[str, Any] | None = None) -> None:
+    if asked.url and asked.vast_endpoint:
         raise typer.BadParameter("--url and --vast-endpoint exclude each other")
     from worker.cli.clients import Where
-    from worker.cli.follow import Order, carry_out
-    from worker.cli.workflow import read_request
+    from worker.cli.follow import carry_out
 
-    order = Order(read_request(workflow, assignments or (), inputs or ()), workflow.name, out, as_json)
-    raise typer.Exit(asyncio.run(carry_out(order, Where(url, token, vast_endpoint, vast_url))))
+    order = _order(asked, template, params or {})
+    where = Where(asked.url, asked.token, asked.vast_endpoint, asked.vast_url)
+    raise typer.Exit(asyncio.run(carry_out(order, where)))
+
+
+def _order(asked: Asked, template: Template | None, params: Mapping[str, Any]) -> Order:
+    """A template is filled here, so that a worker without it does as well. Raises typer.BadParameter."""
+    from worker.cli.follow import Order
+    from worker.cli.workflow import read_request, request_of, template_request
+
+    assignments, inputs = asked.assignments or (), asked.inputs or ()
+    if template is None:
+        request = read_request(Path(asked.workflow), assignments, inputs)
+        return Order(request, Path(asked.workflow).name, asked.out, asked.as_json)
+    prompt, used = template_request(template, params)
+    return Order(request_of(prompt, assignments, inputs), template.name, asked.out, asked.as_json, used)

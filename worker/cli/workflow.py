@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import typer
 
 from worker.graph.assign import set_input
 from worker.graph.catalog import Catalog
-from worker.graph.prompt import PromptError, parse_prompt
+from worker.graph.json_value import Json
+from worker.graph.prompt import Prompt, PromptError, parse_prompt
+
+if TYPE_CHECKING:
+    from worker.graph.template import Template
 
 
 def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = ()) -> dict[str, Any]:
@@ -20,7 +25,24 @@ def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[s
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
     """
-    workflow = read_json(path)
+    return request_of(read_json(path), assignments, inputs)
+
+
+def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
+    """The prompt that a template's options make, and the values that were used. Raises typer.BadParameter."""
+    from worker.cli.options import read_values
+    from worker.graph.template_fill import ParamsError, fill
+
+    try:
+        filled = fill(template, read_values(template, given), secrets.randbelow)
+    except ParamsError as error:
+        told = " ".join(f"--{problem.path} {problem.message}. {problem.cure}" for problem in error.problems)
+        raise typer.BadParameter(told) from error
+    return filled.prompt, filled.values
+
+
+def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """The native body of a workflow that is here. Raises typer.BadParameter."""
     if assignments:
         workflow = _assign(workflow, assignments)
     return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}

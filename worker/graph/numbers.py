@@ -37,6 +37,26 @@ def _follow(prompt: Prompt, value: Json, name: str, hops: int) -> float | None:
     match value:
         case [str(source), int()] if hops and source in prompt:
             inputs = prompt[source]["inputs"]
+            if "on_true" in inputs and "on_false" in inputs:
+                return _switched(prompt, inputs, name, hops - 1)
             held = next((held for held in (name, *HOLDERS) if held in inputs), None)
             return _follow(prompt, inputs[held], name, hops - 1) if held else None
     return plain_number(value)
+
+
+def _switched(prompt: Prompt, inputs: dict[str, Json], name: str, hops: int) -> float | None:
+    """The branch that a switch takes; the larger number where nothing tells which."""
+    branches = {branch: _follow(prompt, inputs[branch], name, hops) for branch in ("on_true", "on_false")}
+    switch = _held_switch(prompt, inputs.get("switch"), hops)
+    if switch is not None:
+        return branches["on_true" if switch else "on_false"]
+    return max((value for value in branches.values() if value is not None), default=None)
+
+
+def _held_switch(prompt: Prompt, value: Json, hops: int) -> bool | None:
+    match value:
+        case [str(source), int()] if hops and source in prompt:
+            inputs = prompt[source]["inputs"]
+            held = next((held for held in ("value", "boolean", "switch") if held in inputs), None)
+            return _held_switch(prompt, inputs[held], hops - 1) if held else None
+    return value if isinstance(value, bool) else None

@@ -68,7 +68,9 @@ def _problems(template: Template, params: Params, sent: frozenset[str]) -> Itera
         if value is None:
             if parameter.required:
                 yield ValueProblem("is missing", cure(parameter), name)
-        elif not (_is_chance(parameter, value) or (parameter.type.is_file and value in sent)):
+        elif not (
+            _is_chance(parameter, value) or (parameter.type.is_file and isinstance(value, str) and value in sent)
+        ):
             yield from value_problems(parameter, value)
 
 

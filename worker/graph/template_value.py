@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from worker.graph.template import Kind, Parameter
 
 SEED_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exact; ComfyUI itself takes up to 2**64 - 1."""
+LARGEST = 2**64
+"""ComfyUI's numbers end here; Python's integers don't, and can't all be told from one another as floats."""
 SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|data:[^,]{0,100};base64,", re.ASCII | re.IGNORECASE)
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,195}\.[A-Za-z0-9]{1,5}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}", re.ASCII)
@@ -94,7 +95,7 @@ def _text_complaint(parameter: Parameter, value: str) -> str | None:
 
 def _number_complaint(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
     kind = "a number" if parameter.type is Kind.NUMBER else "a whole number"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
         return f"has to be {kind}, not {_short(value)}"
     if parameter.type is not Kind.NUMBER and value != int(value):
         return f"has to be {kind}, not {value}"
@@ -143,5 +144,7 @@ def _numbers(parameter: Parameter) -> str:
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - JSON
-    text = repr(value)
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value[:80] if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -14,7 +14,7 @@ class PacksError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class PinnedPack:
     """One node pack; `group` is None for those in every image."""
 
     name: str
@@ -23,9 +23,9 @@ class Pack:
     group: str | None = None
 
 
-def read_packs(text: str) -> tuple[Pack, ...]:
+def read_pinned_packs(text: str) -> tuple[PinnedPack, ...]:
     """The packs of a file, in its order. Raises PacksError with the number of the line."""
-    found: list[Pack] = []
+    found: list[PinnedPack] = []
     group: str | None = None
     for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
         if begins := GROUP.fullmatch(line):
@@ -34,5 +34,5 @@ def read_packs(text: str) -> tuple[Pack, ...]:
             pack = PACK.fullmatch(line)
             if pack is None:
                 raise PacksError(f"line {number}: write URL@COMMIT with the whole commit, not {line!r}")
-            found.append(Pack(pack["name"], pack["url"], pack["commit"], group))
+            found.append(PinnedPack(pack["name"], pack["url"], pack["commit"], group))
     return tuple(found)

@@ -1,0 +1,62 @@
+"""The library against what the recorded server offered, and proposals for every prompt of the editor's."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests import small
+from tests.conformance.test_verdicts import read, recorded_catalog
+from tests.test_shipped_templates import LIBRARY, OwnFiles, prompts
+from worker.graph.prompt import parse_prompt
+from worker.graph.proposal import propose
+from worker.graph.template import Template
+from worker.graph.template_fill import fill
+from worker.graph.template_reader import read_template
+from worker.graph.validate import validate
+
+pytestmark = pytest.mark.conformance
+
+
+@pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
+def test_the_recorded_server_would_take_every_template(template: Template) -> None:
+    """With nothing on its disk but what the template lists, and with two items in every list."""
+    lists = {
+        parameter.name: [{"name": "a.safetensors"}] * 2
+        for parameter in template.parameters
+        if parameter.chain is not None
+    }
+    catalog, files = recorded_catalog(), _WithLoras(template)
+    params = small.params(template) | lists
+    for prompt in (*prompts(template), fill(template, params, lambda below: 0).prompt):
+        verdict = validate(prompt, catalog, files)
+        assert (verdict.status, verdict.error, verdict.node_errors) == (200, None, {})
+
+
+class _WithLoras(OwnFiles):
+    def exists(self, folder: str, name: str) -> bool:
+        return folder == "loras" or super().exists(folder, name)
+
+
+def test_every_prompt_of_the_editors_gets_a_template() -> None:
+    """Each proposal is read as it is, sets something, and gives the prompt back when nothing but files is given."""
+    refused: dict[str, Any] = {}
+    names = read("verdicts-0.33.0.json")["ui_workflows"]
+    for name in names:
+        workflow = read(f"ui-workflows/api/{name}.json")
+        if not workflow:
+            continue
+        prompt = parse_prompt(workflow)
+        template = read_template(name, workflow, tomllib.loads(propose(name, prompt, recorded_catalog())))
+        files = {one.name: "x.png" for one in template.parameters if one.required}
+        made = fill(template, files, lambda below: 0).prompt
+        changed = {node_id for node_id in prompt if made[node_id] != prompt[node_id]}
+        allowed = {
+            target.node for one in template.parameters if one.type.is_file or one.type == "seed" for target in one.sets
+        }
+        if not template.parameters or not template.outputs or not changed <= allowed:
+            refused[name] = changed - allowed
+    assert len(names) == 214
+    assert refused == {}
