@@ -51,13 +51,18 @@ def parse_prompt(value: object) -> Prompt:
     wrapped = value.get("prompt")
     if isinstance(wrapped, dict) and "class_type" not in wrapped:
         value = wrapped
-    if isinstance(value.get("nodes"), list) and isinstance(value.get("links"), list):
+    if is_ui_format(value):
         raise UiFormatError(
             "The workflow is in the format that the editor saves.", suggestion="Export it in API format."
         )
     if not value:
         raise PromptError("The workflow has no nodes.")
     return {str(node_id): _parse_node(str(node_id), node) for node_id, node in value.items()}
+
+
+def is_ui_format(value: object) -> bool:
+    """True for what the editor saves."""
+    return isinstance(value, dict) and all(isinstance(value.get(key), list) for key in ("nodes", "links"))
 
 
 def _parse_node(node_id: str, node: object) -> Node:
