@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -19,8 +20,16 @@ PEAK, CURRENT = "VmHWM", "VmRSS"
 RESET_PEAK = "5"
 
 
-async def memory(worker: Worker, make: Make, mebibytes: int, rounds: int, at_most: float) -> Finding:
-    """The worker's peak while it takes, hashes and streams a file, above what it had before."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the file gets to the client, and how many MiB that may take."""
+
+    how: str
+    at_most: float
+
+
+async def memory(worker: Worker, make: Make, mebibytes: int, rounds: int, kind: Kind) -> Finding:
+    """The worker's peak while it takes, hashes and delivers a file, above what it had before."""
     added = []
     for _ in range(rounds):
         await asyncio.to_thread(Path(f"/proc/{worker.pid}/clear_refs").write_text, RESET_PEAK)
@@ -30,12 +39,12 @@ async def memory(worker: Worker, make: Make, mebibytes: int, rounds: int, at_mos
         if received < mebibytes * 0.9 * MIB:
             raise JobFailedError(f"{received} bytes came of a file of {mebibytes} MiB")
     return Finding(
-        what=f"memory added by an output of {mebibytes} MiB, served as a file",
+        what=f"memory added by an output of {mebibytes} MiB, {kind.how}",
         here=f"{Spread.of(added).median:.1f} MiB",
         against="-",
         measured=Spread.of(added),
         unit="MiB",
-        at_most=at_most,
+        at_most=kind.at_most,
     )
 
 

@@ -19,6 +19,8 @@ class Plan:
     noise_side: int = 448
     large_side: int = 1664
     big_file_mib: int = 200
+    bucket_file_mib: int = 1024
+    bucket_rounds: int = 3
 
 
-QUICK = Plan(rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1)
+QUICK = Plan(rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1, bucket_file_mib=256, bucket_rounds=1)

@@ -65,13 +65,17 @@ async def embedded_engine(folder: Path) -> AsyncIterator[Engine]:
 
 @asynccontextmanager
 async def worker(
-    engine: Engine, folder: Path, module: str = "worker", arguments: Sequence[str] = ("serve",)
+    engine: Engine,
+    folder: Path,
+    module: str = "worker",
+    arguments: Sequence[str] = ("serve",),
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Worker]:
     """`comfy-worker serve` in front of the engine, connected; `folder` is its state and its log."""
     port = free_port()
-    async with running(
-        [sys.executable, "-m", module, *arguments], folder / "worker.log", worker_env(engine, folder, port)
-    ) as started:
+    command = [sys.executable, "-m", module, *arguments]
+    settings = {**worker_env(engine, folder, port), **(env or {})}
+    async with running(command, folder / "worker.log", settings) as started:
         url = f"http://127.0.0.1:{port}"
         await answering(f"{url}/ready", started)
         yield Worker(url, started.process.pid)

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from bench import direct, served, targets
+from bench.bucket import bucket
 from bench.burst import burst_ratio
 from bench.finding import Finding
 from bench.gap import gap
 from bench.latency import Pair, latency
-from bench.memory import memory
+from bench.memory import Kind, memory
 from bench.peers import Standing, peers
 from bench.plan import Plan
 from bench.processes import Engine, Worker, worker
@@ -28,6 +29,7 @@ FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
 NEW, KEPT = "worker, new connection", "worker, kept connection"
 VAST = "worker through Vast's client, router and SDK"
 AT_THE_GATEWAY = (Pair(NEW, FRESH, targets.OVER_FRESH), Pair(KEPT, WARM, targets.OVER_WARM))
+SERVED, TO_S3 = Kind("served as a file", targets.MEMORY_MIB), Kind("to S3", targets.S3_MEMORY_MIB)
 ON_VAST = (Pair(VAST, FRESH, targets.THROUGH_VAST),)
 
 
@@ -57,6 +59,7 @@ class Bench:
                 yield finding
             yield await self._burst(asks)
         yield await self._memory()
+        yield await self._memory_to_s3()
         yield await self._gap()
         yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
 
@@ -93,7 +96,16 @@ class Bench:
         mebibytes = self.plan.big_file_mib
         make = partial(big_file if self.info.embedded else big_latent, mebibytes)
         async with worker(self.engine, self.folder / "memory") as running:
-            return await memory(running, make, mebibytes, self.plan.rounds, targets.MEMORY_MIB)
+            return await memory(running, make, mebibytes, self.plan.rounds, SERVED)
+
+    async def _memory_to_s3(self) -> Finding:
+        mebibytes = self.plan.bucket_file_mib
+        make = partial(big_file if self.info.embedded else big_latent, mebibytes)
+        async with (
+            bucket(self.folder) as settings,
+            worker(self.engine, self.folder / "to_s3", env=settings) as running,
+        ):
+            return await memory(running, make, mebibytes, self.plan.bucket_rounds, TO_S3)
 
     async def _gap(self) -> Finding:
         async with worker(self.engine, self.folder / "slow", "bench.slow_worker", ()) as slow:

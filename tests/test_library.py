@@ -56,3 +56,23 @@ def test_a_folder_or_a_workflow_that_is_missing_is_named(tmp_path: Path) -> None
     (tmp_path / "lone.toml").write_text(TOML.format(title="t"))
     with pytest.raises(StartupError, match=r"lone\.json"):
         read_library(str(tmp_path))
+
+
+def test_a_workflow_may_be_as_the_editor_saves_it(tmp_path: Path) -> None:
+    """It is converted once, at the start; titles and ids are the editor's."""
+    nodes = [
+        {
+            **{"id": 1, "type": "EmptyImage", "mode": 0, "inputs": [], "widgets_values": [64, 48, 1, 0]},
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}],
+        },
+        {
+            **{"id": 2, "type": "SaveImage", "title": "Save", "mode": 0, "outputs": [], "widgets_values": ["x"]},
+            "inputs": [{"name": "images", "type": "IMAGE", "link": 1}],
+        },
+    ]
+    saved = {"nodes": nodes, "links": [[1, 1, 0, 2, 0, "IMAGE"]], "version": 0.4}
+    toml = TOML.format(title="t") + '[parameters.width]\ntype = "integer"\nsets = ["1.width"]\n'
+    put(tmp_path / "a", "mine", toml)
+    (tmp_path / "a" / "mine.json").write_text(json.dumps(saved))
+    found = read_library(str(tmp_path / "a"))["mine"]
+    assert (found.outputs, found.by_name["width"].default) == (("2",), 64)

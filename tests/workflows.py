@@ -20,6 +20,32 @@ def picture(width: int = 64, height: int = 64, prefix: str = "test", color: int 
     }
 
 
+def drawn(width: int = 64, height: int = 64) -> dict[str, Any]:
+    """The same as the editor saves it: the size from a primitive, the picture through a reroute and a muted branch."""
+    nodes = [
+        {
+            "id": 1,
+            "type": "EmptyImage",
+            "widgets_values": [8, height, 1, next(_colors)],
+            "outputs": [{"type": "IMAGE"}],
+        },
+        {"id": 2, "type": "SaveImage", "widgets_values": ["drawn"], "title": "Keep"},
+        {
+            "id": 3,
+            "type": "PrimitiveNode",
+            "widgets_values": [width, "fixed"],
+            "outputs": [{"type": "INT", "links": [2]}],
+        },
+        {"id": 4, "type": "Reroute", "outputs": [{"type": "IMAGE"}]},
+        {"id": 5, "type": "PreviewImage", "mode": 2, "title": "Look"},
+    ]
+    nodes[0]["inputs"] = [{"name": "width", "type": "INT", "widget": {"name": "width"}, "link": 2}]
+    nodes[1]["inputs"] = [{"name": "images", "type": "IMAGE", "link": 3}]
+    nodes[3]["inputs"] = [{"name": "", "type": "*", "link": 1}]
+    links = [[1, 1, 0, 4, 0, "IMAGE"], [2, 3, 0, 1, 0, "INT"], [3, 4, 0, 2, 0, "IMAGE"]]
+    return {"nodes": nodes, "links": links, "version": 0.4}
+
+
 def slow(seconds: float, steps: int = 0) -> Workflow:
     """A picture after a pause: in steps, which an interrupt ends, or in one piece, which nothing does."""
     workflow = picture()

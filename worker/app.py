@@ -22,7 +22,9 @@ from worker.gateway.answers import webhook_body
 from worker.gateway.dialects import detect
 from worker.gateway.server import listen
 from worker.gateway.services import Services
+from worker.graph.catalog import bundled_catalog
 from worker.graph.template import Library
+from worker.graph.ui import convert, is_ui
 from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
 from worker.journal import Journal
@@ -66,7 +68,10 @@ class App:
     def workload_of(self, body: Mapping[str, object]) -> float:
         """Units of a request body in any dialect; what can't be read counts as the least."""
         try:
-            return workload(detect(body).read(body, self.library).prompt, None)
+            prompt = detect(body).read(body, self.library).prompt
+            if is_ui(prompt):
+                prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
+            return workload(prompt, None)
         except WorkerError:
             return FLOOR
 

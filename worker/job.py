@@ -75,7 +75,7 @@ class JobRequest:
     """What a dialect makes of a request body; the same for all dialects."""
 
     prompt: dict[str, Any]
-    """An API-format prompt (`worker.graph.prompt.Prompt`)."""
+    """An API-format prompt (`worker.graph.prompt.Prompt`); fresh from a dialect maybe still what the editor saves."""
     inputs: tuple[InputFile, ...] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
     """Files that the worker fetches, by the name that the workflow uses."""

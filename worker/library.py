@@ -7,9 +7,12 @@ from pathlib import Path
 
 import orjson
 
-from worker.errors import StartupError
+from worker.errors import CannotConvert, StartupError
+from worker.graph.catalog import bundled_catalog
+from worker.graph.prompt import unwrap
 from worker.graph.template import Library, Template, TemplateError
 from worker.graph.template_reader import read_template
+from worker.graph.ui import convert, is_ui
 
 SHIPPED = "shipped"
 SHIPPED_FOLDER = Path(__file__).parents[1] / "workflows"
@@ -19,8 +22,8 @@ SHIPPED_FOLDER = Path(__file__).parents[1] / "workflows"
 def read_library(folders: str) -> Library:
     """Templates by name, in order, from WORKER_TEMPLATES; of two with one name the later folder's is taken.
 
-    A workflow without a TOML is no template. Raises StartupError for a folder that is not there, and with everything
-    that is wrong in the first template that can't be read.
+    A workflow may be as the editor saves it; one without a TOML is no template. Raises StartupError for a folder that
+    is not there, and with everything that is wrong in the first template that can't be read.
     """
     found: dict[str, Template] = {}
     for entry in filter(None, map(str.strip, folders.split(","))):
@@ -36,11 +39,15 @@ def read_library(folders: str) -> Library:
 def _read(path: Path) -> Template:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        workflow = orjson.loads(path.with_suffix(".json").read_bytes())
+        workflow = unwrap(orjson.loads(path.with_suffix(".json").read_bytes()))
+        if is_ui(workflow):
+            workflow = convert(workflow, bundled_catalog()).prompt
         return read_template(path.stem, workflow, table)
     except OSError as error:
         raise StartupError(f"{path}: its workflow {path.stem}.json can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
         raise StartupError(f"{path}: {error}") from error
+    except CannotConvert as error:
+        raise StartupError(f"{path}: its workflow can't be converted: {error.message}") from error
     except TemplateError as error:
         raise StartupError(f"{path}: {'; '.join(error.problems)}") from error

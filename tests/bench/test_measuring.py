@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench import direct, served
+from bench.bucket import bucket
 from bench.burst import burst
 from bench.gap import gap
-from bench.memory import memory
+from bench.memory import Kind, memory
 from bench.peers import peers
 from bench.processes import Engine, NotStartedError, answering, running, worker
 from bench.prompts import Workload, big_file, flat_picture, noise, upload_noise
@@ -95,7 +96,14 @@ async def test_the_gap_is_read_from_the_engines_own_clock(asked: Engine, tmp_pat
 async def test_memory_is_that_of_the_workers_process(asked: Engine, tmp_path: Path) -> None:
     """A file that the worker streams is counted, and every byte of it arrives."""
     async with worker(asked, tmp_path) as running:
-        found = await memory(running, partial(big_file, 16), 16, rounds=1, at_most=32)
+        found = await memory(running, partial(big_file, 16), 16, rounds=1, kind=Kind("served", 32))
+    assert 0 <= found.measured.median < 200
+
+
+async def test_memory_of_a_delivery_to_s3(asked: Engine, tmp_path: Path) -> None:
+    """The same file, through a bucket: every byte of it comes out of there."""
+    async with bucket(tmp_path) as settings, worker(asked, tmp_path, env=settings) as running:
+        found = await memory(running, partial(big_file, 16), 16, rounds=1, kind=Kind("to S3", 64))
     assert 0 <= found.measured.median < 200
 
 

@@ -49,11 +49,20 @@ def test_who_has_nothing_to_go_by_is_told(tmp_path: Path) -> None:
 
 
 def test_the_editors_own_list_is_read(tmp_path: Path) -> None:
-    """A workflow as the editor saves it names its downloads itself."""
-    model = {"name": "x.safetensors", "url": "https://example.com/x", "directory": "vae"}
-    (tmp_path / "ui.json").write_text(json.dumps({"nodes": [{"properties": {"models": [model]}}], "links": []}))
+    """A workflow as the editor saves it names its downloads itself: those that its nodes need are taken."""
+    models = [
+        {"name": name, "url": f"https://example.com/{name}", "directory": "upscale_models"}
+        for name in ("a.pth", "b.pth")
+    ]
+    loader = {"id": 1, "type": "UpscaleModelLoader", "mode": 0, "inputs": [], "widgets_values": ["a.pth"]}
+    loader |= {"properties": {"models": models}, "outputs": [{"name": "UPSCALE_MODEL", "links": [1]}]}
+    shown = {"id": 2, "type": "PreviewAny", "mode": 0, "inputs": [{"name": "source", "type": "*", "link": 1}]}
+    workflow = {"nodes": [loader, {**shown, "outputs": []}], "links": [[1, 1, 0, 2, 0, "*"]], "version": 0.4}
+    (tmp_path / "ui.json").write_text(json.dumps(workflow))
     (row,) = json.loads(cli("models", "plan", "ui.json", "--json", cwd=tmp_path).stdout)["files"]
-    assert (row["file"], row["folder"], row["url"]) == ("x.safetensors", "vae", "https://example.com/x")
+    assert (row["file"], row["folder"], row["url"]) == ("a.pth", "upscale_models", "https://example.com/a.pth")
+    (row,) = json.loads(cli("validate", "ui.json", "--json", cwd=tmp_path).stdout)["models"]
+    assert (row["file"], row["here"], row["url"]) == ("a.pth", False, "https://example.com/a.pth")
 
 
 async def test_fetch_brings_what_is_missing(tmp_path: Path) -> None:

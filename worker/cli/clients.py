@@ -14,7 +14,9 @@ import aiohttp
 
 from worker.cli.failure import Failure
 from worker.cli.gateway import PATIENCE, Gateway
-from worker.graph.prompt import PromptError, parse_prompt
+from worker.cli.workflow import prompt_in
+from worker.errors import CannotConvert
+from worker.graph.prompt import PromptError
 from worker.graph.workload import FLOOR, workload
 from worker.settings import Settings
 
@@ -87,8 +89,8 @@ class VastClient:
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         try:
-            cost = workload(parse_prompt(request["workflow"]))
-        except PromptError:
+            cost = workload(prompt_in(request["workflow"]))
+        except (PromptError, CannotConvert):
             cost = FLOOR
         try:
             async for event in self._endpoint.stream({**request, "output_format": "base64"}, cost):

@@ -36,7 +36,8 @@ def command(
         Path | None, typer.Option(help="ComfyUI's models folder, instead of WORKER_MODELS_FOLDER's")
     ] = None,
     catalog: Annotated[
-        Path | None, typer.Option(help="what GET /object_info of a ComfyUI says; without it ComfyUI 0.33.0's classes")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="GET /object_info of the ComfyUI it is for; several are merged"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -44,7 +45,7 @@ def command(
 
     Downloads are resumed, checked and put into place whole. Exit code 1 where a file is not there afterwards.
     """
-    from worker.cli.workflow import read_catalog
+    from worker.cli.workflow import catalog_of
     from worker.errors import StartupError
     from worker.library import read_library
     from worker.models.folder import ModelsFolder, models_folder
@@ -56,7 +57,7 @@ def command(
     if root is None:
         raise StartupError("say where that ComfyUI's models lie: --folder, or WORKER_MODELS_FOLDER")
     library = read_library(settings.templates)
-    files = list(_needed(workflows, library, read_catalog(catalog)))
+    files = list(_needed(workflows, library, catalog_of(catalog or ())))
     place = ModelsFolder(root)
     before = plan(files, place)
     outcomes = asyncio.run(_fetch(settings, place, before, quiet=as_json)) if action is Action.FETCH else []
@@ -76,21 +77,24 @@ def _needed(names: Iterable[str], library: Library, catalog: Catalog) -> Iterato
 
 
 def _needed_by(path: Path, catalog: Catalog, known: Downloads, library: Library) -> Iterator[ModelFile]:
-    """A file's models: by its nodes; by what the editor saved where it is none of the API format."""
-    from worker.cli.workflow import read_json
+    """A file's models: by its nodes; by what the editor saved of them where no prompt can be made of it."""
+    from worker.cli.workflow import read_workflow
+    from worker.errors import CannotConvert
     from worker.graph.models import downloads, needed_models, saved_models
     from worker.graph.nearest import did_you_mean
-    from worker.graph.prompt import PromptError, UiFormatError, parse_prompt
+    from worker.graph.prompt import PromptError, parse_prompt, unwrap
     from worker.graph.template import ModelFile
+    from worker.graph.ui import convert, is_ui
 
     if not path.exists():
         near = did_you_mean(str(path), library) or f"Templates: {', '.join(library) or 'none'}."
         raise typer.BadParameter(f"{path} is neither a template nor a file. {near}")
-    workflow = read_json(path)
+    workflow = unwrap(read_workflow(path))
     saved = list(saved_models(workflow))
     try:
-        needs = needed_models(parse_prompt(workflow), catalog, {**downloads(saved), **known})
-    except UiFormatError:
+        prompt = convert(workflow, catalog).prompt if is_ui(workflow) else parse_prompt(workflow)
+        needs = needed_models(prompt, catalog, {**downloads(saved), **known})
+    except CannotConvert:
         yield from (known.get((file.folder, file.file), file) for file in saved)
         return
     except PromptError as error:

@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "worker.cli.run",
     "validate": "worker.cli.validate",
     "models": "worker.cli.models",
+    "convert": "worker.cli.convert",
     "doctor": "worker.cli.doctor",
     "templates": "worker.cli.templates",
     "templates show": "worker.cli.template_show",

@@ -20,7 +20,7 @@ NODE_INPUT = "NODE.INPUT=VALUE"
 
 
 def command(  # noqa: PLR0913 - one parameter an option
-    workflow: Annotated[str, typer.Argument(help="a workflow's file in ComfyUI's API format, or a template's name")],
+    workflow: Annotated[str, typer.Argument(help="a workflow, in a file of any form, or a template's name")],
     *,
     assignments: Annotated[
         list[str] | None,
@@ -48,8 +48,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 def command_for(arguments: Sequence[str]) -> Callable[..., None]:
     """The command, with a template's parameters as options where the arguments name one. Raises StartupError."""
-    if any(Path(argument).suffix == ".json" for argument in arguments):
-        return command  # a file: no library has to be read
+    first = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if first and Path(first).is_file():
+        return command  # no library has to be read
     from worker.cli.options import named_template, with_options
     from worker.library import read_library
     from worker.settings import Settings

@@ -9,15 +9,17 @@ import typer
 
 if TYPE_CHECKING:
     from worker.graph.catalog import Catalog
+    from worker.graph.check import Check
     from worker.graph.files import FileCheck
     from worker.graph.report import Report
 
 
 def command(
-    workflow: Annotated[Path, typer.Argument(help="workflow file")],
+    workflow: Annotated[Path, typer.Argument(help="in any format, or a picture or video of ComfyUI's")],
     *,
     catalog: Annotated[
-        Path | None, typer.Option(help="what GET /object_info of a ComfyUI says; without it ComfyUI 0.33.0's classes")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="GET /object_info of the ComfyUI it is for; several are merged"),
     ] = None,
     assume_files: Annotated[
         bool, typer.Option("--assume-files", help="take models and input files for present")
@@ -26,12 +28,13 @@ def command(
 ) -> None:
     """Say all that is wrong with a workflow, and what it needs.
 
-    Exit code 1 where ComfyUI would refuse it, or a part of it.
+    Exit code 1 where ComfyUI would refuse it, or a part of it. Without a catalog the nodes of ComfyUI 0.33.0 and of
+    five packs are known.
     """
-    from worker.cli.workflow import read_catalog, read_json
+    from worker.cli.workflow import catalog_of, read_workflow
 
-    known = read_catalog(catalog)
-    found = look(read_json(workflow), known, _files(known, listed=catalog is not None, assume=assume_files))
+    known = catalog_of(catalog or ())
+    found = look(read_workflow(workflow), known, _files(known, listed=bool(catalog), assume=assume_files))
     if as_json:
         import orjson
 
@@ -43,16 +46,13 @@ def command(
 
 def look(workflow: object, catalog: Catalog, files: FileCheck) -> Report:
     """The report, by these files; downloads are those that the editor saved, then those of the templates."""
-    from random import SystemRandom
-
-    from worker.graph.check import check, drawn
     from worker.graph.models import downloads, needed_models, saved_models
     from worker.graph.report import report
     from worker.graph.workload import workload
     from worker.library import read_library
     from worker.settings import Settings
 
-    checked = check(drawn(workflow, SystemRandom()), catalog, files)
+    checked = _checked(workflow, catalog, files)
     library = read_library(Settings.from_env().templates)
     known = downloads([*saved_models(workflow), *(file for one in library.values() for file in one.models)])
     return report(
@@ -61,6 +61,22 @@ def look(workflow: object, catalog: Catalog, files: FileCheck) -> Report:
         workload(checked.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
     )
+
+
+def _checked(workflow: object, catalog: Catalog, files: FileCheck) -> Check:
+    from random import SystemRandom
+
+    from worker.errors import CannotConvert
+    from worker.graph.check import check, drawn, not_converted
+    from worker.graph.prompt import unwrap
+    from worker.graph.ui import convert, is_ui
+
+    found = unwrap(workflow)
+    try:
+        prompt = convert(found, catalog).prompt if is_ui(found) else found
+    except CannotConvert as error:
+        return not_converted(error)
+    return check(drawn(prompt, SystemRandom()), catalog, files)
 
 
 def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:

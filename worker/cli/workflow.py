@@ -1,4 +1,4 @@
-"""A workflow file as the body of a request: changed by `--set`, with the files that `--input` names."""
+"""A workflow file, in any of its forms, as the body of a request: with `--set` applied, and the files of `--input`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import typer
 
+from worker.errors import CannotConvert
 from worker.graph.assign import set_input
-from worker.graph.catalog import Catalog
+from worker.graph.carrier import workflow_in
+from worker.graph.catalog import Catalog, bundled_catalog
 from worker.graph.json_value import Json
-from worker.graph.prompt import Prompt, PromptError, parse_prompt
+from worker.graph.prompt import Prompt, PromptError, parse_prompt, unwrap
+from worker.graph.ui import convert, is_ui
 
 if TYPE_CHECKING:
     from worker.graph.template import Template
@@ -25,7 +28,7 @@ def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[s
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
     """
-    return request_of(read_json(path), assignments, inputs)
+    return request_of(read_workflow(path), assignments, inputs)
 
 
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -48,34 +51,62 @@ def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str])
     return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
 
 
-def read_catalog(path: Path | None) -> Catalog:
-    """From what `GET /object_info` answered, else the bundled one. Raises typer.BadParameter."""
-    if path is None:
-        return Catalog.bundled()
-    found = read_json(path)
-    if not isinstance(found, dict):
-        raise typer.BadParameter(f"{path} is no answer of GET /object_info")
-    return Catalog.from_object_info(found)
-
-
-def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON
+def read_bytes(path: Path) -> bytes:
     """Raises typer.BadParameter."""
     try:
-        return orjson.loads(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{path}: {(error.strerror or str(error)).lower()}") from error
-    except orjson.JSONDecodeError as error:
-        raise typer.BadParameter(f"{path} is not JSON: {error}") from error
+
+
+def catalog_of(paths: Sequence[Path]) -> Catalog:
+    """What these answers of `GET /object_info` say together; the bundled one without any. Raises typer.BadParameter."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            info = orjson.loads(read_bytes(path))
+        except orjson.JSONDecodeError as error:
+            raise typer.BadParameter(f"{path} is not JSON: {error}") from error
+        if not isinstance(info, dict):
+            raise typer.BadParameter(f"{path} is not what GET /object_info answers")
+        merged |= info
+    return Catalog.from_object_info(merged) if paths else bundled_catalog()
+
+
+def prompt_in(workflow: object) -> Prompt:
+    """The prompt of a workflow in either format, by the bundled catalog. Raises PromptError, CannotConvert."""
+    found = unwrap(workflow)
+    return convert(found, bundled_catalog()).prompt if is_ui(found) else parse_prompt(found)
+
+
+def read_prompt(path: Path) -> Prompt:
+    """The prompt in a file of any form. Raises typer.BadParameter."""
+    try:
+        return prompt_in(read_workflow(path))
+    except CannotConvert as error:
+        raise typer.BadParameter(f"{path}: {error.message}") from error
+    except PromptError as error:
+        raise typer.BadParameter(f"{path}: {error.message} {error.suggestion or ''}".rstrip()) from error
+
+
+def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
+    """What a file has of a workflow, in either format. Raises typer.BadParameter."""
+    try:
+        return workflow_in(read_bytes(path))
+    except CannotConvert as error:
+        raise typer.BadParameter(f"{path}: {error.message}") from error
 
 
 def _assign(workflow: object, assignments: Sequence[str]) -> dict[str, Any]:
     try:
-        prompt = parse_prompt(workflow)
+        prompt = prompt_in(workflow)
         for text in assignments:
             target, equals, value = text.partition("=")
             if not equals:
                 raise typer.BadParameter(f"--set {text}: write NODE.INPUT=VALUE")
             prompt = set_input(prompt, target, value)
+    except CannotConvert as error:
+        raise typer.BadParameter(f"--set: {error.message}; `comfy-worker convert` takes a --catalog") from error
     except PromptError as error:
         hint = f" {error.suggestion}" if error.suggestion else ""
         raise typer.BadParameter(f"--set: {error.message}{hint}") from error

@@ -26,6 +26,11 @@ class Catalogs:
         """The connection under which it was read."""
         self._reading: asyncio.Task[Catalog] | None = None
 
+    @property
+    def known(self) -> Catalog | None:
+        """What was read last, however long ago."""
+        return self._catalog
+
     async def get(self) -> Catalog:
         """The newest that can be had: of ComfyUI's last life where it doesn't answer. Raises EngineUnavailable."""
         try:

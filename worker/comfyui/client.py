@@ -74,6 +74,11 @@ class ComfyClient:
             self._info = life, await self.api.info()
         return self._info[1]
 
+    @property
+    def known_catalog(self) -> Catalog | None:
+        """The engine's, once it was read."""
+        return self.catalogs.known
+
     async def catalog(self) -> Catalog:
         """Read once in a life of the engine (2 MB from a ComfyUI with a few packs); raises EngineUnavailable."""
         return await self.catalogs.get()

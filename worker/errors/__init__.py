@@ -2,6 +2,7 @@
 
 from worker.errors.client import (
     BodyTooLarge,
+    CannotConvert,
     ClientError,
     DeliveryRefused,
     IdTaken,
@@ -55,6 +56,7 @@ from worker.errors.unavailable import (
 
 __all__ = [
     "BodyTooLarge",
+    "CannotConvert",
     "ClientError",
     "ConversionFailed",
     "DeliveryFailed",

@@ -63,6 +63,13 @@ class InvalidWorkflow(ClientError):
     status = 422
 
 
+class CannotConvert(ClientError):
+    """A workflow as the editor saves it, that can't be turned into a prompt without the editor, or at all."""
+
+    code = "cannot_convert"
+    status = 422
+
+
 class NotSupported(ClientError):
     """Understood, but this worker doesn't do it; silence would be worse."""
 

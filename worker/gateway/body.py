@@ -10,6 +10,7 @@ import orjson
 from aiohttp import BodyPartReader, web
 
 from worker.errors import ClientError, InvalidJson, UrlNeedsStorage
+from worker.gateway.convert import converted
 from worker.gateway.dialects import detect
 from worker.gateway.errors import DIALECT, too_large
 from worker.gateway.services import base_url, services
@@ -36,7 +37,7 @@ async def read_job(request: web.Request) -> JobRequest:
     repeat_key = _repeat_key(request, parsed)
     dialect = request[DIALECT] = detect(parsed)
     job = dialect.read(parsed, services(request).library)
-    job = reachable(request, job)
+    job = reachable(request, await converted(request, job))
     key = job.key or request.headers.get("Idempotency-Key")
     fingerprint = _fingerprint(parsed, files) if key else ""
     files = (*job.inputs, *files)

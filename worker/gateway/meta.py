@@ -42,6 +42,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
             "node_classes": len(catalog),
             "dialects": list(BY_NAME),
+            "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]
             if found.delivery.storage.outside or not settings.behind_vast
             else ["base64"],

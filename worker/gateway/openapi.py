@@ -12,6 +12,19 @@ from worker.gateway.dialects import NATIVE, RUNPOD, VAST
 from worker.gateway.dialects.native import NativeResult
 
 REF = "#/components/schemas/{model}"
+DETAILS: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            name: {"type": ["string", "null"]}
+            for name in (
+                *("message", "node_id", "node_title", "class_type", "input", "suggestion"),
+                *("expected", "comfyui_type"),
+            )
+        },
+    },
+}
 ERROR = {
     "type": "object",
     "description": "Native shape; the other dialects carry the same object in theirs.",
@@ -27,19 +40,7 @@ ERROR = {
                 "fault": {"enum": ["client", "worker", "job"]},
                 "retryable": {"type": "boolean"},
                 "retryable_elsewhere": {"type": "boolean"},
-                "details": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            name: {"type": ["string", "null"]}
-                            for name in (
-                                *("message", "node_id", "node_title", "class_type", "input", "suggestion"),
-                                *("expected", "comfyui_type"),
-                            )
-                        },
-                    },
-                },
+                "details": DETAILS,
             },
         },
     },
@@ -74,6 +75,19 @@ VALIDATE = {
     "description": "Or any body that `POST /generate` takes.",
     "required": ["workflow"],
     "properties": {"workflow": {"type": "object"}},
+}
+CONVERTIBLE = {
+    "application/json": {"schema": {"type": "object", "description": "what the editor saves, also wrapped"}},
+    **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/webp", "video/mp4")},
+}
+CONVERTED = {
+    "type": "object",
+    "required": ["prompt", "warnings", "left_out"],
+    "properties": {
+        "prompt": {"type": "object", "description": "API format: node id -> class_type, inputs, _meta"},
+        "warnings": DETAILS,
+        "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
+    },
 }
 ERRORS = {
     "400": "not understood",
@@ -118,6 +132,12 @@ def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
         ]
     if "id" in names:
         operation["security"] = [{"job": []}]
+    if path == "/convert":
+        operation["requestBody"] = {"required": True, "content": CONVERTIBLE}
+        operation["responses"]["200"] = {
+            "description": "the prompt",
+            "content": {"application/json": {"schema": CONVERTED}},
+        }
     if path.startswith("/generate"):
         models = [REF.format(model=dialect.request_model.__name__) for dialect in (NATIVE, VAST, RUNPOD)]
         schema = {"oneOf": [{"$ref": model} for model in models]}

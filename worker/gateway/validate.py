@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from random import SystemRandom
 from typing import Any
 
@@ -11,11 +10,12 @@ from aiohttp import hdrs, web
 
 from worker.errors import ClientError, EngineUnavailable
 from worker.gateway.body import parse_object, read_body, read_job
-from worker.gateway.dialects.base import Body
 from worker.gateway.services import json_response, services
-from worker.graph.check import drawn
+from worker.graph.check import drawn, not_converted
 from worker.graph.models import downloads, saved_models
-from worker.graph.prompt import is_ui_format
+from worker.graph.prompt import unwrap
+from worker.graph.report import report
+from worker.graph.ui import is_ui
 from worker.graph.workload import FLOOR
 
 
@@ -24,28 +24,21 @@ async def validate(request: web.Request) -> web.Response:
     found = services(request)
     found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     body = parse_object(await read_body(request))
-    saved = body.get("workflow")
+    saved = unwrap(body.get("workflow"))
     try:
         workflow = await _workflow(request, body)
     except ClientError as error:
-        if not is_ui_format(saved):
+        if not is_ui(saved):
             raise
-        return json_response(_unreadable(error))
-    report = await found.vetting.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
-    if report is None:
+        return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
+    told = await found.vetting.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
+    if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
-    return json_response(report.as_dict())
+    return json_response(told.as_dict())
 
 
 async def _workflow(request: web.Request, body: Mapping[str, Any]) -> object:
     """As it is, however wrong; what is no prompt yet is read as that of a job."""
-    if "workflow" in body and not is_ui_format(body["workflow"]):
+    if "workflow" in body and not is_ui(unwrap(body["workflow"])):
         return body["workflow"]
     return (await read_job(request)).prompt
-
-
-def _unreadable(error: ClientError) -> Body:
-    """The answer for what the editor saved and no prompt can be made of."""
-    told = [asdict(detail) for detail in error.details] or [{"message": error.message}]
-    problems = [{**detail, "kind": error.code} for detail in told]
-    return {"valid": False, "problems": problems, "doubtful": [], "models": [], "workload": FLOOR, "comfyui": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import resources
 
 import orjson
@@ -113,6 +114,12 @@ class Catalog(Mapping[str, NodeClass]):
                 choices: list[Json] = list(dict.fromkeys([*present, *(spec.options or ())]))
                 info = _with_choices(info, spec.presence.value, spec.name, choices)
         return info
+
+
+@cache
+def bundled_catalog() -> Catalog:
+    """`Catalog.bundled()`, unpacked once; for whoever has no engine to ask."""
+    return Catalog.bundled()
 
 
 def _order(inputs: Json) -> JsonObject:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worker.graph.catalog import Catalog
+from worker.graph.catalog import Catalog, bundled_catalog
 from worker.graph.check import OURS
 from worker.graph.explain import Problem
 from worker.graph.prompt import Prompt, links
-from worker.graph.provider import bundled
 
 RULES_OF = "0.33."
 """The versions of ComfyUI whose rules `validate` has."""
@@ -39,7 +38,7 @@ def certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = R
 
 def _known(class_type: str, catalog: Mapping[str, object]) -> bool:
     """True for a class that is, under its name and in its pack, one of those that the rules were made from."""
-    facts = bundled()
+    facts = bundled_catalog()
     if class_type not in facts or class_type not in catalog or not isinstance(catalog, Catalog):
         return False
     return facts[class_type].pack == catalog[class_type].pack

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
+from worker.errors import Detail, WorkerError
 from worker.graph.catalog import Catalog
 from worker.graph.complaint import complaints
 from worker.graph.explain import Problem, explain, missing_class
@@ -26,12 +27,14 @@ OURS = "unsound"
 class Check:
     """`verdict` is what ComfyUI itself would answer; `prompt` is empty where the workflow is none.
 
+    Where no prompt could be made of what the editor saved there is no verdict.
+
     `problems` also has what ComfyUI takes and should not: outputs that it would silently leave out, graphs that it
     dies of; and what it would only say once the first faults are mended, with an empty `comfyui_type`.
     """
 
     prompt: Prompt
-    verdict: Verdict
+    verdict: Verdict | None
     problems: tuple[Problem, ...]
 
     @property
@@ -55,6 +58,18 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) ->
     ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
     return Check(prompt, verdict, (*told, *ours, *hidden))
+
+
+def not_converted(error: WorkerError) -> Check:
+    """For a workflow of which no prompt can be made, by the error that says why."""
+    details = error.details or (Detail(error.message),)
+    problems = (
+        Problem(
+            one.node_id, one.node_title, one.class_type, one.input, one.message, one.suggestion, None, kind=error.code
+        )
+        for one in details
+    )
+    return Check({}, None, tuple(problems))
 
 
 def drawn(workflow: object, rng: Random) -> object:

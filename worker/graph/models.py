@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from worker.graph.catalog import Catalog
+from worker.graph.catalog import Catalog, bundled_catalog
 from worker.graph.dynamic import expand
 from worker.graph.json_value import Json
 from worker.graph.node_class import InputSpec
-from worker.graph.prompt import Prompt, ancestors
-from worker.graph.provider import bundled
+from worker.graph.prompt import Prompt, ancestors, unwrap
 from worker.graph.template import ModelFile
 
 UPLOADS = "input"
@@ -69,6 +68,7 @@ def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = No
 
 def saved_models(workflow: object) -> Iterator[ModelFile]:
     """What the editor saved of downloads in a workflow (`properties.models` of its nodes, in subgraphs too)."""
+    workflow = unwrap(workflow)
     if not isinstance(workflow, dict):
         return
     definitions = workflow.get("definitions")
@@ -126,7 +126,7 @@ def _texts(value: Json) -> list[str]:
 
 def _fixed(class_type: str, name: str) -> tuple[Json, ...]:
     """Choices that are there on every machine (`[None]`, `pixel_space`): in the bundled catalog, which has no files."""
-    facts = bundled()
+    facts = bundled_catalog()
     spec = facts[class_type].by_name.get(name) if class_type in facts else None
     return (spec.options or ()) if spec else ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from random import Random
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from worker.graph.json_value import Json, JsonObject
 
@@ -40,29 +40,32 @@ class UiFormatError(PromptError):
     """The workflow is what the editor saves (`nodes` and `links`), which has to be converted first."""
 
 
+def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The workflow inside an export: `{"prompt": {...}}`, or `{"workflow": {...}}` where that has no prompt."""
+    if isinstance(value, dict) and not isinstance(value.get("nodes"), list):
+        for key in ("prompt", "workflow"):
+            inside = value.get(key)
+            if isinstance(inside, dict) and "class_type" not in inside:
+                return inside
+    return value
+
+
 def parse_prompt(value: object) -> Prompt:
     """Check that a decoded JSON value is an API-format prompt and return its nodes by id.
 
-    An export wrapped as `{"prompt": {...}}` is unwrapped. Only the shape is checked: links to nodes that are not
-    there and unknown classes are for `validate`. Raises `UiFormatError` or `PromptError`.
+    An export wrapped as `{"prompt": {...}}` or `{"workflow": {...}}` is unwrapped. Only the shape is checked: links to
+    nodes that are not there and unknown classes are for `validate`. Raises `UiFormatError` or `PromptError`.
     """
+    value = unwrap(value)
     if not isinstance(value, dict):
         raise PromptError("The workflow is not a JSON object.")
-    wrapped = value.get("prompt")
-    if isinstance(wrapped, dict) and "class_type" not in wrapped:
-        value = wrapped
-    if is_ui_format(value):
+    if isinstance(value.get("nodes"), list) and isinstance(value.get("links"), list):
         raise UiFormatError(
-            "The workflow is in the format that the editor saves.", suggestion="Export it in API format."
+            "The workflow is in the format that the editor saves.", suggestion="Convert it, or export it in API format."
         )
     if not value:
         raise PromptError("The workflow has no nodes.")
     return {str(node_id): _parse_node(str(node_id), node) for node_id, node in value.items()}
-
-
-def is_ui_format(value: object) -> bool:
-    """True for what the editor saves."""
-    return isinstance(value, dict) and all(isinstance(value.get(key), list) for key in ("nodes", "links"))
 
 
 def _parse_node(node_id: str, node: object) -> Node:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
-from worker.graph.catalog import Catalog
+from worker.graph.catalog import bundled_catalog
 
 COMFYUI = "ComfyUI 0.33.0"
 _WITH_COMFYUI = "websocket_image_save"
@@ -43,13 +42,7 @@ class Provider:
         return f"The node pack {self.name}{where} provides it."
 
 
-@cache
-def bundled() -> Catalog:
-    """The bundled catalog, read when somebody first asks for it."""
-    return Catalog.bundled()
-
-
 def provider_of(class_type: str) -> Provider | None:
     """The pack that provides a class, None for one that the bundled catalog doesn't know."""
-    known = bundled()
+    known = bundled_catalog()
     return Provider.of_module(known[class_type].pack) if class_type in known else None

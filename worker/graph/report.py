@@ -49,7 +49,7 @@ class Report:
             "doubtful": [{**asdict(problem)} for problem in self.doubtful],
             "models": [_model(need, need in self.here) for need in self.models],
             "workload": self.workload,
-            "comfyui": _summary(self.check.verdict),
+            "comfyui": _summary(self.check.verdict) if self.check.verdict else None,
         }
 
 

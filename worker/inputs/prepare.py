@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from worker.comfyui.api import ComfyApi
 from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
-from worker.graph.catalog import Catalog
+from worker.graph.catalog import Catalog, bundled_catalog
 from worker.graph.json_value import Json
 from worker.graph.prompt import Prompt, is_link
 from worker.inputs.allowed import OpenFolders
@@ -79,7 +78,7 @@ class Inputs:
             async with self._reading:  # read once, however many jobs come first
                 return await self._catalog()
         except EngineUnavailable:
-            return _bundled()
+            return bundled_catalog()
 
     async def _store_all(self, job: Job, sources: list[Source]) -> dict[str, str]:
         """Names as loaders take them, by the sources' names; a few at once, and none goes on when one has failed."""
@@ -133,11 +132,6 @@ class Inputs:
             }
             for node_id, node in prompt.items()
         }
-
-
-@cache
-def _bundled() -> Catalog:
-    return Catalog.bundled()
 
 
 def _about(error: WorkerError, source: Source) -> WorkerError:

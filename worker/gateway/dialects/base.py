@@ -23,9 +23,10 @@ from worker.errors import (
     WorkerError,
 )
 from worker.graph.nearest import did_you_mean
-from worker.graph.prompt import Prompt, PromptError, parse_prompt
+from worker.graph.prompt import Prompt, PromptError, parse_prompt, unwrap
 from worker.graph.template import Library, Params, Template
 from worker.graph.template_fill import Filled, ParamsError, fill
+from worker.graph.ui import is_ui
 from worker.job import Job, JobRequest, JobState, Output
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -94,6 +95,15 @@ def _detail(model: type[BaseModel], place: tuple[int | str, ...], kind: str, mes
         known = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(model.model_fields)}"
         return Detail(f"unknown field {name!r}", input=name, suggestion=known)
     return Detail(f"field {name!r}: {message[:1].lower()}{message[1:]}", input=name)
+
+
+def workflow_of(workflow: object) -> Body:
+    """The prompt, checked. What the editor saves stays as it is: whoever has a catalog turns it into a prompt.
+
+    Raises InvalidWorkflow, with the node where there is one.
+    """
+    found = unwrap(workflow)
+    return dict(found) if isinstance(found, dict) and is_ui(found) else dict(prompt_of(found))
 
 
 def prompt_of(workflow: object) -> Prompt:

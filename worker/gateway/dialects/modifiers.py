@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.errors import InvalidField
-from worker.gateway.dialects.base import filled, prompt_of
+from worker.gateway.dialects.base import filled
 from worker.graph.template import Library
 from worker.graph.template_fill import Filled
 
@@ -37,17 +36,17 @@ RAW = "RawWorkflow"
 """Sends a workflow; in the older clients' examples `Text2Image`'s parameters, with a size."""
 
 
-def modified(library: Library, name: str, given: Mapping[str, Any], workflow: Mapping[str, Any]) -> Filled:
+def raw_workflow(name: str, given: Mapping[str, Any], workflow: Mapping[str, Any]) -> object:
+    """The workflow that `RawWorkflow` brings beside its modifications or among them; None for anything else."""
+    return (workflow or given.get("workflow_json") or given.get("workflow")) if name == RAW else None
+
+
+def modified(library: Library, name: str, given: Mapping[str, Any]) -> Filled:
     """What a modifier makes of its `modifications`; a template's own name does too, and is held to its schema.
 
     As in the stock template a modification that its modifier doesn't know is ignored. Raises InvalidParams,
-    UnknownTemplate, InvalidField, InvalidWorkflow.
+    UnknownTemplate.
     """
-    raw = workflow or given.get("workflow_json") or given.get("workflow") if name == RAW else None
-    if raw:
-        return Filled(prompt_of(raw), {})
-    if workflow:
-        raise InvalidField("'workflow_json' and 'modifier' exclude each other")
     modifier = MODIFIERS.get("Text2Image" if name == RAW else name)
     if modifier is None:
         return filled(library, name, given)

@@ -8,10 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from worker.errors import InvalidField, WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, filled, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, filled, typed, workflow_of
 from worker.gateway.dialects.destination import Destination, ImageFields, WebhookFields
 from worker.graph.template import Library
-from worker.graph.template_fill import Filled
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
@@ -20,7 +19,8 @@ class NativeRequest(Destination):
     """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
 
     workflow: dict[str, Any] | None = Field(
-        None, description="The workflow in ComfyUI's API format: node id -> class_type, inputs. Or `template`."
+        None,
+        description="The workflow in ComfyUI's API format (node id -> class_type, inputs), or as its editor saves it.",
     )
     template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
@@ -81,11 +81,11 @@ class NativeResult(BaseModel):
 def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     request = typed(NativeRequest, body)
     files, urls = read_inputs(request.inputs)
-    wanted = _wanted(request, library)
+    prompt, params = _wanted(request, library)
     return JobRequest(
-        prompt=dict(wanted.prompt),
+        prompt=prompt,
         template=request.template,
-        params=wanted.values,
+        params=params,
         inputs=files,
         urls=urls,
         output_mode=OutputMode(request.way),
@@ -98,16 +98,18 @@ def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     )
 
 
-def _wanted(request: NativeRequest, library: Library) -> Filled:
+def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
+    """The workflow, and the values of the template that it was made of."""
     if request.template is not None and request.workflow is None:
-        return filled(library, request.template, request.params, request.inputs)
+        made = filled(library, request.template, request.params, request.inputs)
+        return dict(made.prompt), made.values
     if request.template is not None:
         raise InvalidField("'workflow' and 'template' exclude each other")
     if request.params:
         raise InvalidField("'params' are for a 'template', and there is none")
     if request.workflow is None:
         raise InvalidField("either 'workflow' or 'template' is needed")
-    return Filled(prompt_of(request.workflow), {})
+    return workflow_of(request.workflow), {}
 
 
 def read_wish(body: Mapping[str, Any]) -> JobRequest | None:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.errors import WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, typed, workflow_of
 from worker.graph.template import Library
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
@@ -24,7 +24,7 @@ class RunpodImage(BaseModel):
 class RunpodInput(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    workflow: dict[str, Any] = Field(description="The workflow in ComfyUI's API format.")
+    workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
 
 
@@ -45,7 +45,7 @@ def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     request = typed(RunpodRequest, body).input
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
     return JobRequest(
-        prompt=dict(prompt_of(request.workflow)),
+        prompt=workflow_of(request.workflow),
         inputs=files,
         urls=urls,
         output_mode=OutputMode.AUTO,

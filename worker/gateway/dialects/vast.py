@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.destination import Webhook
 from worker.errors import InvalidField, JobCancelled, WorkerError
-from worker.gateway.dialects.base import Answer, Body, Dialect, prompt_of, typed
+from worker.gateway.dialects.base import Answer, Body, Dialect, typed, workflow_of
 from worker.gateway.dialects.destination import ImageFields, S3Fields, StockS3, StockWebhook
-from worker.gateway.dialects.modifiers import modified
-from worker.graph.prompt import Prompt
+from worker.gateway.dialects.modifiers import modified, raw_workflow
 from worker.graph.template import Library
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 
@@ -21,7 +20,9 @@ class VastInput(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     request_id: str = ""
-    workflow_json: dict[str, Any] = Field(default_factory=dict, description="The workflow in ComfyUI's API format.")
+    workflow_json: dict[str, Any] = Field(
+        default_factory=dict, description="In ComfyUI's API format, or as its editor saves it."
+    )
     modifier: str = Field("", description="Text2Image, Image2Image, RawWorkflow, or a template of GET /templates.")
     modifications: dict[str, Any] = Field(default_factory=dict)
     s3: StockS3 | None = None
@@ -50,7 +51,7 @@ def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     target = typed(S3Fields, given).target() if given else None
     without_data = OutputMode.URL if target else OutputMode.NONE
     return JobRequest(
-        prompt=dict(prompt),
+        prompt=prompt,
         output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
         image_format=request.output.wanted() if request.output else None,
         target=target,
@@ -61,12 +62,16 @@ def read(body: Mapping[str, Any], library: Library) -> JobRequest:
     )
 
 
-def _prompt(request: VastInput, library: Library) -> Prompt:
+def _prompt(request: VastInput, library: Library) -> Body:
+    if raw := raw_workflow(request.modifier, request.modifications, request.workflow_json):
+        return workflow_of(raw)
+    if request.modifier and request.workflow_json:
+        raise InvalidField("'workflow_json' and 'modifier' exclude each other")
     if request.modifier:
-        return modified(library, request.modifier, request.modifications, request.workflow_json).prompt
+        return dict(modified(library, request.modifier, request.modifications).prompt)
     if not request.workflow_json:
         raise InvalidField("either 'workflow_json' or 'modifier' is needed")
-    return prompt_of(request.workflow_json)
+    return workflow_of(request.workflow_json)
 
 
 def completed(answer: Answer) -> Body:
