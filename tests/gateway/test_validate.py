@@ -178,6 +178,36 @@ async def test_missing_models_are_fetched_for_a_job(tmp_path: Path) -> None:
         assert len(origin.requests) == 1
 
 
+def drawn_workflow(url: str) -> dict[str, Any]:
+    """As the editor saves it, with a download for its model."""
+    model = {"name": "a.pth", "url": url, "directory": "upscale_models"}
+    loader = {"id": 1, "type": "UpscaleModelLoader", "mode": 0, "inputs": [], "widgets_values": ["a.pth"]}
+    loader |= {"properties": {"models": [model]}, "outputs": [{"name": "UPSCALE_MODEL", "links": [1]}]}
+    shown = {"id": 2, "type": "PreviewAny", "mode": 0, "inputs": [{"name": "source", "type": "*", "link": 1}]}
+    return {"nodes": [loader, {**shown, "outputs": []}], "links": [[1, 1, 0, 2, 0, "*"]], "version": 0.4}
+
+
+async def test_a_job_brings_no_download_of_its_own(tmp_path: Path) -> None:
+    """What the editor saved is told to who asks; for a job only what the operator's templates name is fetched."""
+    async with serving(m=content(DATA)) as origin:
+        workflow = drawn_workflow(origin.url("/m"))
+        async with strict(tmp_path, models_on_demand=True, fetch_allow=opened(origin)) as (_, client):
+            _, body = await client.post("/validate", {"workflow": workflow})
+            assert [model["url"] for model in body["models"]] == [origin.url("/m")]
+            assert origin.url("/m") in body["problems"][0]["suggestion"]
+            status, body = await client.post("/generate/sync", {"workflow": workflow})
+            assert (status, body["error"]["code"]) == (422, "models_missing")
+        assert origin.requests == []
+
+
+async def test_what_cannot_be_converted_is_a_problem(client: Client) -> None:
+    """With the reason, and without a verdict of ComfyUI's, which never saw a prompt."""
+    workflow = {"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}
+    status, body = await client.post("/validate", {"workflow": workflow})
+    assert (status, body["valid"], body["comfyui"]) == (200, False, None)
+    assert [(problem["node_id"], problem["kind"]) for problem in body["problems"]] == [("7", "cannot_convert")]
+
+
 async def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     """A wrong file under the URL ends the request with the reason, not the worker."""
     async with serving(m=content(b"another")) as origin:
