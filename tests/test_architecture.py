@@ -16,10 +16,10 @@ LADDER = (
     ("errors", "settings", "destination", "job"),
     ("events", "graph", "comfyui.messages", "storage.base"),
     (
-        *("library", "comfyui", "fetch", "storage", "inputs", "outputs", "formats", "delivery", "harvest"),
+        *("library", "comfyui", "fetch", "storage", "inputs", "models", "outputs", "formats", "delivery", "harvest"),
         *("journal", "admission", "observers"),
     ),
-    ("pipeline", "shelf", "entries", "registry"),
+    ("pipeline", "shelf", "entries", "registry", "vetting"),
     ("gateway",),
     ("app",),
     ("platforms",),

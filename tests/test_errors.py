@@ -45,6 +45,8 @@ def test_the_body_names_place_and_cure() -> None:
             "class_type": None,
             "input": "width",
             "suggestion": "at most 8192",
+            "expected": None,
+            "comfyui_type": None,
         }
     ]
 

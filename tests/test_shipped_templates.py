@@ -124,4 +124,4 @@ def test_more_steps_are_more_work(name: str) -> None:
 def test_four_steps_are_less_work_than_twenty() -> None:
     """A switch inside the workflow is followed: what it leaves out costs nothing."""
     costs = [workload(fill(LIBRARY["wan22-t2v"], {"fast": fast}, lambda below: 0).prompt) for fast in (False, True)]
-    assert costs[0] == costs[1] * 5
+    assert costs[0] == pytest.approx(costs[1] * 5)

@@ -10,8 +10,9 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
 
     0  errors  settings  destination  job
     1  events  graph  comfyui.messages  storage.base
-    2  library  comfyui  fetch  storage  inputs  outputs  formats  delivery  harvest  journal  admission  observers
-    3  pipeline  shelf  entries  registry
+    2  library  comfyui  fetch  storage  inputs  models  outputs  formats  delivery  harvest
+       journal  admission  observers
+    3  pipeline  shelf  entries  registry  vetting
     4  gateway
     5  app
     6  platforms

@@ -29,6 +29,7 @@ from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
 from worker.journal import Journal
 from worker.library import read_library
+from worker.models.service import Models
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
@@ -37,6 +38,7 @@ from worker.pipeline import Pipeline
 from worker.registry import Registry
 from worker.settings import Settings
 from worker.storage.base import Storage
+from worker.vetting import Vetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,19 @@ class App:
     url: str
     registry: Registry
     engine: ComfyClient
+    models: Models
     library: Library
     engine_failed: asyncio.Future[str]
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
 
     def admit(self, workload: float) -> None:
-        """Raises WorkerBusy, DiskFull, Draining or EngineUnavailable where a job would not be accepted now.
+        """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
 
         While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
         loaded of all to a router.
         """
         self.registry.admit()
+        self.models.check_ready()
         if not self.engine.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
 
@@ -72,12 +76,13 @@ class App:
             return FLOOR
 
     async def ready(self) -> None:
-        """Wait until the engine answers. Raises StartupError."""
+        """Wait until the engine answers and the templates' models are here. Raises StartupError."""
         try:
             await self.engine.link.opened(self.settings.engine_start_s)
             await self.engine.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+        await self.models.ready()
 
 
 @asynccontextmanager
@@ -92,10 +97,11 @@ async def build(
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
+        models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget))
         replay = Replay()
         journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
         # The journal first: a result is written down before anybody hears of it.
-        fan_out = Observers([journal, JobLog(), replay, *observers])
+        fan_out = Observers([journal, JobLog(), replay, models, *observers])
         outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
         fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
         places = await stack.enter_async_context(delivery(settings, outputs, storage))
@@ -110,12 +116,15 @@ async def build(
             places=asyncio.Semaphore(1 + settings.queue_ahead),
         )
         registry = Registry(pipeline, journal, settings)
-        services = Services(settings, registry, client, outputs, replay, access, places, library)
+        vetting = Vetting(client, models)
+        services = Services(
+            settings, registry, client, outputs, replay, access, places, library, vetting=vetting, models=models
+        )
         fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client, library, running.failed)
+        yield App(settings, url, registry, client, models, library, running.failed)
 
 
 __all__ = ["App", "build"]

@@ -62,6 +62,11 @@ class Registry:
             raise Draining("this worker is shutting down")
         self.admission.admit(shutil.disk_usage(self._settings.state).free)
 
+    def begins(self, request: JobRequest, principal: str) -> bool:
+        """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""
+        entry = self._entries.known(request, principal)
+        return entry is None or worth_another_try(entry)
+
     async def accept(
         self, request: JobRequest, workload: float, principal: str = "local", *, collectable: bool = False
     ) -> Job:
@@ -72,8 +77,7 @@ class Registry:
         JournalUnavailable.
         """
         entry = self._entries.known(request, principal)
-        again = entry is not None and worth_another_try(entry)
-        if entry is None or again:
+        if entry is None or worth_another_try(entry):
             self.admit()
             token = self._replaced(entry) if entry else secrets.token_urlsafe(24)
             prompt = draw_random_integers(request.prompt, SystemRandom())  # now, so that a second try is the same job

@@ -174,6 +174,18 @@ class Settings:
         89.0,
         "most pixels of an input picture, in millions, all its frames together",
     )
+    models_folder: Path | None = setting(
+        "WORKER_MODELS_FOLDER", None, "ComfyUI's models folder; empty: that of the ComfyUI which the worker starts"
+    )
+    models: str = setting(
+        "WORKER_MODELS", "", "templates whose models are fetched before the worker is ready: `sdxl, flux-schnell`"
+    )
+    models_on_demand: bool = setting(
+        "WORKER_MODELS_ON_DEMAND", False, "whether a job's missing models are fetched, where a template knows them"
+    )
+    models_quota: float = setting(
+        "WORKER_MODELS_QUOTA_GIB", 0.0, "most disk that fetched models take, the longest unused make room; 0: no limit"
+    )
     log_level: str = setting("WORKER_LOG_LEVEL", "info", "debug, info, warning or error")
 
     @classmethod

@@ -14,6 +14,8 @@ import orjson
 import pytest
 
 from worker.graph.catalog import Catalog
+from worker.graph.certainty import certain
+from worker.graph.check import Check, check
 from worker.graph.reduce import reduce_object_info
 from worker.graph.validate import Verdict, validate
 
@@ -144,6 +146,50 @@ def test_accepted_prompts_run_as_recorded(recording: str) -> None:
             verdict = judge(body)
             assert (verdict.prompt, set(verdict.outputs)) == (ran["prompt"][2], set(ran["prompt"][4])), name
     assert compared > 3
+
+
+def told(checked: Check) -> dict[str, list[str]]:
+    """The types of ComfyUI's own errors by node, as a report has them."""
+    found: dict[str, list[str]] = {}
+    for problem in checked.problems:
+        if problem.node_id is not None and problem.comfyui_type is not None:
+            found.setdefault(problem.node_id, []).append(problem.comfyui_type)
+    return {node_id: sorted(kinds) for node_id, kinds in found.items()}
+
+
+def test_reports_of_the_editors_prompts() -> None:
+    """Each of the 214 has the real server's verdict and error types by node, and no other problem."""
+    expected = read("verdicts-0.33.0.json")["ui_workflows"]
+    wrong = {}
+    for name, verdict in expected.items():
+        checked = check(read(f"ui-workflows/api/{name}.json"), recorded_catalog(), StandIns())
+        good = verdict["status"] == 200 and not verdict["node_errors"]
+        if (summary(checked.verdict), told(checked), checked.valid) != (verdict, verdict["node_errors"], good):
+            wrong[name] = told(checked), verdict
+        assert all(certain(problem, checked.prompt, recorded_catalog()) for problem in checked.problems), name
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_reports_of_recorded_submissions(recording: str) -> None:
+    """A whole prompt that the real server refused has its error types by node; one that it accepted has no problem."""
+    wrong = {}
+    for name, body, response in submissions(recording):
+        if "partial_execution_targets" in body:
+            continue  # of a part of the prompt
+        checked = check(body["prompt"], bundled_catalog(), RecordedMachine())
+        answer = response.get("json") or {}
+        kinds = {
+            node_id: sorted(error["type"] for error in entry["errors"])
+            for node_id, entry in answer.get("node_errors", {}).items()
+        }
+        refused = response["status"] != 200 or bool(kinds)
+        alone = answer.get("error", {}).get("type") in {"missing_node_type", "prompt_no_outputs"}
+        fine = alone or told(checked) == kinds or response["status"] == 500  # which the worker does not send
+        if not fine or checked.verdict.status != response["status"] or (checked.valid and refused and not fine):
+            wrong[name] = told(checked), kinds, checked.verdict.status
+        assert not (checked.problems and not refused), name
+    assert wrong == {}
 
 
 def judge(body: dict[str, Any]) -> Verdict:

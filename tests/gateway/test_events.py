@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.conftest import Client, bearer
-from tests.workflows import picture, slow
+from tests.workflows import failing, picture, slow
 
 Events = list[tuple[int, str, dict]]
 
@@ -79,12 +79,11 @@ async def test_bad_last_event_id(client: Client) -> None:
 
 
 async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None:
-    """A stream of a refused workflow ends with the same error as the sync route's."""
-    workflow = {"1": {"class_type": "Nonsense", "inputs": {}}}
-    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
+    """A stream of a job that fails ends with the same error as the sync route's."""
+    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": failing()}) as answer:
         events = await read_events(answer.content)
     assert events[-1][1] == "result"
-    assert events[-1][2]["error"]["code"] == "invalid_workflow"
+    assert events[-1][2]["error"]["code"] == "node_failed"
 
 
 async def test_sampler_previews_are_pictures(client: Client) -> None:

@@ -52,6 +52,8 @@ def test_a_problem_names_its_place() -> None:
             message="Value 0 smaller than min of 1: width",
             suggestion="Use a value from 1 to 16384.",
             comfyui_type="value_smaller_than_min",
+            expected="INT from 1 to 16384",
+            kind="value_smaller_than_min",
         ),
     )
 

@@ -13,7 +13,7 @@ from tests.graph.prompts import empty, link, node, sampled, saved
 from tests.graph.test_prompt import JSON
 from worker.graph.catalog import Catalog
 from worker.graph.prompt import Prompt
-from worker.graph.workload import BENCHMARK, CEILING, FLOOR, workload
+from worker.graph.workload import BENCHMARK, CEILING, FLOOR, passes, workload
 
 CATALOG = Catalog.bundled()
 
@@ -93,14 +93,118 @@ def test_sizes_are_followed_to_their_source(between: Any, expected: float) -> No
 
 
 def test_an_upscale_model_says_its_factor_in_its_name() -> None:
-    """An image of 512x512 upscaled by a 2x model is four times the work."""
+    """An image of 512x512 upscaled by a 2x model is four times the work, and the upscale is some."""
     prompt = advanced(steps=20, latent_image=link("e")) | {
         "0": empty(width=512, height=512),
         "m": node("UpscaleModelLoader", model_name="RealESRGAN_x2.pth"),
         "u": node("ImageUpscaleWithModel", upscale_model=link("m"), image=link("0")),
         "e": node("VAEEncode", pixels=link("u"), vae=link("4", 2)),
     }
+    assert workload(prompt) == pytest.approx(430)
+
+
+def modelled(file: str, **changed: Any) -> Prompt:
+    prompt = sampled(**changed)
+    prompt["4"]["inputs"]["ckpt_name"] = file
+    return prompt
+
+
+@pytest.mark.parametrize(
+    ("file", "family", "cost"),
+    [
+        ("v1-5-pruned-emaonly-fp16.safetensors", "sd1", 1),
+        ("sd_xl_base_1.0.safetensors", "sdxl", 1),
+        ("FLUX1/flux1-dev-fp8.safetensors", "flux", 4),
+        ("flux2_dev.safetensors", "flux2", 32 / 3),
+        ("z_image_turbo_bf16.safetensors", "z-image", 2),
+        ("qwen_image_2512_fp8.safetensors", "qwen-image", 20 / 3),
+        ("wan2.2_t2v_high_noise_14B_fp8.safetensors", "wan-14b", 14 / 12),
+        ("wan2.2_ti2v_5B_fp16.safetensors", "wan-5b", 5 / 48),
+        ("wan2.1_t2v_1.3B_fp16.safetensors", "wan-1.3b", 1.3 / 12),
+        ("somebodys_own.safetensors", "unknown", 1),
+    ],
+)
+def test_the_family_of_a_model(file: str, family: str, cost: float) -> None:
+    """Read from the file's name; a step costs what the model's size says; an unknown one is the benchmark's."""
+    (found,) = passes(modelled(file))
+    assert (found.family, found.cost) == (family, pytest.approx(cost))
+
+
+def test_the_model_of_each_sampler_counts() -> None:
+    """Through LoRAs, guiders and samplings; the text encoder's type tells where no name does."""
+    prompt = modelled("flux1-dev.safetensors")
+    prompt |= {
+        "20": node("LoraLoaderModelOnly", model=link("4"), lora_name="sdxl_style.safetensors"),
+        "21": node("BasicGuider", model=link("20"), conditioning=link("6")),
+        "22": node("BasicScheduler", model=link("4"), steps=20),
+    }
+    prompt["3"] = node("SamplerCustomAdvanced", guider=link("21"), sigmas=link("22"), latent_image=link("5"))
     assert workload(prompt) == pytest.approx(400)
+    prompt["4"]["inputs"]["ckpt_name"] = "mine.safetensors"
+    assert workload(prompt) == pytest.approx(100)
+    prompt["30"] = node("CLIPLoader", clip_name="t.safetensors", type="qwen_image")
+    assert workload(prompt) == pytest.approx(100 * 20 / 3)
+
+
+def test_high_and_low_noise_are_two_passes() -> None:
+    """Each sampler has its own part of the steps and its own model."""
+    high, low = (
+        modelled("wan2.2_high_noise_14B.safetensors"),
+        node("UNETLoader", unet_name="wan2.2_low_14B.safetensors"),
+    )
+    high["3"] = node(
+        "KSamplerAdvanced", model=link("4"), latent_image=link("5"), steps=20, start_at_step=0, end_at_step=8
+    )
+    second = node(
+        "KSamplerAdvanced", model=link("l"), latent_image=link("3"), steps=20, start_at_step=8, end_at_step=99
+    )
+    found = passes(high | {"l": low, "k": second})
+    assert [(one.node_id, one.steps, one.family) for one in found] == [("3", 8, "wan-14b"), ("k", 12, "wan-14b")]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"steps": link("99")},
+        {"sigmas": link("99")},
+        {"sigmas": link("0")},
+        {"how_long": 5},
+    ],
+)
+def test_an_unknown_sampler_is_never_free(inputs: dict[str, Any]) -> None:
+    """What takes a model and a latent samples, though nobody can tell how often: it counts as the benchmark does."""
+    prompt = advanced() | {"0": node("NobodysSigmas", strength=1.0)}
+    prompt["3"]["inputs"] |= inputs
+    assert workload(prompt) == BENCHMARK
+
+
+SIZES = st.sampled_from(["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"])
+"""From the smallest to the largest."""
+ORDER = ["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"]
+
+
+@settings(deadline=None)  # the machine is shared
+@given(SIZES, SIZES, st.integers(1, 100), st.integers(0, 3), st.sampled_from(["", "upscale", "sampler"]))
+def test_a_larger_model_and_one_more_pass_are_never_less(
+    one: str, other: str, steps: int, upscales: int, added: str
+) -> None:
+    """The weight grows with the size of the model, and with every sampler and upscale there is."""
+    small, large = sorted((one, other), key=ORDER.index)
+
+    def weigh(model: str, upscales: int, samplers: int) -> float:
+        prompt = modelled(f"{model}.safetensors", steps=steps) | {"m": node("UpscaleModelLoader", model_name="4x.pth")}
+        for number in range(upscales):
+            source = f"u{number - 1}" if number else "8"
+            prompt[f"u{number}"] = node("ImageUpscaleWithModel", upscale_model=link("m"), image=link(source))
+        for number in range(samplers):
+            prompt[f"k{number}"] = node("KSampler", model=link("4"), latent_image=link("3"), steps=1)
+        return workload(prompt)
+
+    before = weigh(small, upscales, 0)
+    assert before <= weigh(large, upscales, 0)
+    assert before <= weigh(small, upscales + (added == "upscale"), int(added == "sampler"))
+    if added:
+        assert before < weigh(small, upscales + (added == "upscale"), int(added == "sampler")) or before == CEILING
 
 
 def test_a_catalog_tells_what_does_not_run_here() -> None:

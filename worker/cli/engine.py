@@ -14,6 +14,7 @@ def command(
     base: Annotated[Path, typer.Option(help="folder that holds input, output and temp")] = Path(".state/engine"),
     fault: Annotated[str, typer.Option(help="what goes wrong, to rehearse: oom@KSampler;times=2")] = "",
     speed: Annotated[float, typer.Option(help="0: no waiting; 1: about the time of a mid-range GPU")] = 0.0,
+    strict: Annotated[bool, typer.Option("--strict", help="refuse models that are not in its models folder")] = False,
 ) -> None:
     """Speak ComfyUI's protocol without a GPU.
 
@@ -27,4 +28,4 @@ def command(
         faults = parse_faults(fault)
     except BadFault as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from error
-    run(EngineSettings(base=base, host=host, port=port, speed=speed, faults=faults))
+    run(EngineSettings(base=base, host=host, port=port, speed=speed, faults=faults, strict_files=strict))

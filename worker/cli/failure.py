@@ -47,7 +47,7 @@ class Failure(Exception):
 
         console.print(Text.assemble(("✗ ", "bold red"), (self.message, "bold"), (f"  [{self.code}]", "dim")))
         for detail in self.details:
-            console.print(*_rows(detail), sep="\n")
+            console.print(*rows(detail), sep="\n")
         if self.retryable:
             console.print(Text("  The same request may succeed later, or on another worker.", "dim"))
 
@@ -60,10 +60,12 @@ def _detail(row: Mapping[str, Any]) -> Detail:
         class_type=row.get("class_type"),
         input=row.get("input"),
         suggestion=row.get("suggestion"),
+        expected=row.get("expected"),
+        comfyui_type=row.get("comfyui_type"),
     )
 
 
-def _rows(detail: Detail) -> Iterator[RenderableType]:
+def rows(detail: Detail) -> Iterator[RenderableType]:
     """Where, then what, then the cure, each of which may need more than one line."""
     from rich.padding import Padding
     from rich.text import Text
@@ -72,6 +74,8 @@ def _rows(detail: Detail) -> Iterator[RenderableType]:
     if place := _place(detail):
         yield Padding(place, (0, 0, 0, 2))
     yield Padding(Text(detail.message), (0, 0, 0, 4))
+    if detail.expected:
+        yield Padding(Text(f"expected: {detail.expected}", "dim"), (0, 0, 0, 4))
     if detail.suggestion:
         yield Padding(Text(f"→ {detail.suggestion}", "green"), (0, 0, 0, 4))
 

@@ -15,6 +15,8 @@ from worker.errors import StartupError
 COMMANDS = {
     "serve": "worker.cli.serve",
     "run": "worker.cli.run",
+    "validate": "worker.cli.validate",
+    "models": "worker.cli.models",
     "convert": "worker.cli.convert",
     "doctor": "worker.cli.doctor",
     "templates": "worker.cli.templates",

@@ -28,7 +28,7 @@ def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[s
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
     """
-    return request_of(_read(path), assignments, inputs)
+    return request_of(read_workflow(path), assignments, inputs)
 
 
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -82,14 +82,15 @@ def prompt_in(workflow: object) -> Prompt:
 def read_prompt(path: Path) -> Prompt:
     """The prompt in a file of any form. Raises typer.BadParameter."""
     try:
-        return prompt_in(_read(path))
+        return prompt_in(read_workflow(path))
     except CannotConvert as error:
         raise typer.BadParameter(f"{path}: {error.message}") from error
     except PromptError as error:
         raise typer.BadParameter(f"{path}: {error.message} {error.suggestion or ''}".rstrip()) from error
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - JSON
+def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
+    """What a file has of a workflow, in either format. Raises typer.BadParameter."""
     try:
         return workflow_in(read_bytes(path))
     except CannotConvert as error:

@@ -8,13 +8,17 @@ from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import aiohttp
 import orjson
+from yarl import URL
 
+from worker.comfyui.embedded import STRICT
 from worker.comfyui.messages import ExecutionError, execution_error
 from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing
 from worker.graph.catalog import Catalog
+from worker.graph.json_value import JsonObject
 from worker.graph.prompt import Prompt
 
 QUICK = aiohttp.ClientTimeout(total=10)
@@ -69,11 +73,15 @@ class QueueLook:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What `/system_stats` says of the engine. `embedded` is true for the engine without a GPU."""
+    """What `/system_stats` says of the engine.
+
+    `embedded` is true for the engine without a GPU, `lenient` where that takes every model for present.
+    """
 
     version: str
     device: str
     embedded: bool
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +201,22 @@ class ComfyApi:
     async def info(self) -> EngineInfo:
         stats = await self._get("/system_stats")
         device = stats["devices"][0]["name"] if stats.get("devices") else "none"
-        return EngineInfo(stats["system"]["comfyui_version"], device, embedded="embedded engine" in device)
+        system, embedded = stats["system"], "embedded engine" in device
+        lenient = embedded and STRICT not in system.get("argv", ())
+        return EngineInfo(system["comfyui_version"], device, embedded, lenient)
 
     async def catalog(self) -> Catalog:
         return Catalog.from_object_info(await self._get("/object_info", SLOW))
 
+    async def node_class(self, name: str) -> JsonObject | None:
+        """One class of the catalog; None where there is none of this name."""
+        found: JsonObject = await self._get(f"/object_info/{quote(name, safe='')}")
+        info = found.get(name)
+        return info if isinstance(info, dict) else None
+
     async def _get(self, path: str, timeout: aiohttp.ClientTimeout = QUICK) -> Any:  # noqa: ANN401 - JSON
         try:
-            async with self._session.get(self.base_url + path, timeout=timeout) as answer:
+            async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()
                 return orjson.loads(await answer.read())
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:

@@ -13,11 +13,12 @@ from typing import Self
 import aiohttp
 
 from worker.comfyui.api import ComfyApi, EngineInfo, PromptRefusedError
+from worker.comfyui.catalogs import Catalogs
 from worker.comfyui.link import Link
 from worker.comfyui.run import Hear, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
 from worker.graph.catalog import Catalog
-from worker.graph.explain import explain
+from worker.graph.explain import Problem, explain
 from worker.graph.prompt import Prompt
 from worker.settings import Settings
 
@@ -40,8 +41,8 @@ class ComfyClient:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.link = Link(self._session, self.api.base_url)
-        self._info: EngineInfo | None = None
-        self._catalog: Catalog | None = None
+        self.catalogs = Catalogs(self.api, self.link)
+        self._info: tuple[int, EngineInfo] | None = None
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -53,6 +54,7 @@ class ComfyClient:
     ) -> None:
         if self._cancelling:
             await asyncio.wait(self._cancelling)
+        await self.catalogs.close()
         await self.link.__aexit__(kind, error, traceback)
         await self._session.close()
 
@@ -66,21 +68,20 @@ class ComfyClient:
         return self.link.away_s < BRIEFLY_S
 
     async def info(self) -> EngineInfo:
-        """Read once; raises EngineUnavailable."""
-        if self._info is None:
-            self._info = await self.api.info()
-        return self._info
+        """Read once in a life of the engine; raises EngineUnavailable."""
+        life = self.link.connections
+        if self._info is None or self._info[0] != life:
+            self._info = life, await self.api.info()
+        return self._info[1]
 
     @property
     def known_catalog(self) -> Catalog | None:
         """The engine's, once it was read."""
-        return self._catalog
+        return self.catalogs.known
 
     async def catalog(self) -> Catalog:
-        """Read once (2 MB from a ComfyUI with a few packs); raises EngineUnavailable."""
-        if self._catalog is None:
-            self._catalog = await self.api.catalog()
-        return self._catalog
+        """Read once in a life of the engine (2 MB from a ComfyUI with a few packs); raises EngineUnavailable."""
+        return await self.catalogs.get()
 
     async def follow(
         self, prompt: Prompt, hear: Hear, prompt_id: str, *, submitted: Submitted = lambda _: None, known: bool = False
@@ -155,10 +156,7 @@ class ComfyClient:
         partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
         return InvalidWorkflow(
             refused.error.get("message") or partly,
-            [
-                Detail(found.message, found.node_id, found.node_title, found.class_type, found.input, found.suggestion)
-                for found in explain(refused.error, refused.node_errors, prompt, catalog)
-            ],
+            [detail(found) for found in explain(refused.error, refused.node_errors, prompt, catalog)],
         )
 
     async def _cancel(self, prompt_id: str) -> None:
@@ -171,3 +169,17 @@ class ComfyClient:
     async def _cancel_quietly(self, prompt_id: str) -> None:
         with suppress(EngineUnavailable):  # then there is nothing left to cancel
             await self.api.cancel(prompt_id)
+
+
+def detail(problem: Problem) -> Detail:
+    """A problem of a workflow as a part of an error."""
+    return Detail(
+        problem.message,
+        problem.node_id,
+        problem.node_title,
+        problem.class_type,
+        problem.input,
+        problem.suggestion,
+        expected=problem.expected,
+        comfyui_type=problem.comfyui_type,
+    )

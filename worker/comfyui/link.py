@@ -76,6 +76,8 @@ class Link:
         """When nobody listened there: whatever ComfyUI knew before is lost."""
         self.overheard: Callable[[RunMessage], None] = lambda _: None
         """Hears the frames of every prompt, also of those without a mailbox."""
+        self.connections = 0
+        """How many sockets were opened: behind each there may be another life of ComfyUI."""
         self.heard_at = 0.0
         """When the last frame of any kind came, on the monotonic clock."""
 
@@ -155,6 +157,7 @@ class Link:
                 message = _read(frame)
                 if isinstance(message, Status) and message.sid:
                     self._socket, self._client_id = socket, client_id
+                    self.connections += 1
                     self._open.set()
                 if message is not None:
                     self._deliver(message)

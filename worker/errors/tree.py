@@ -18,7 +18,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong, at the place where it is wrong, with its cure."""
+    """One thing that is wrong, at the place where it is wrong, with what was expected there, and its cure.
+
+    `comfyui_type` is ComfyUI's own name for it, where it has one.
+    """
 
     message: str
     node_id: str | None = None
@@ -26,6 +29,8 @@ class Detail:
     class_type: str | None = None
     input: str | None = None
     suggestion: str | None = None
+    expected: str | None = None
+    comfyui_type: str | None = None
 
 
 class WorkerError(Exception):

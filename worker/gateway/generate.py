@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from random import SystemRandom
 
 from aiohttp import hdrs, web
 
@@ -10,6 +12,7 @@ from worker.gateway.answers import job_response, pending_response
 from worker.gateway.body import read_job
 from worker.gateway.services import services
 from worker.gateway.sse import stream_events
+from worker.graph.prompt import draw_random_integers
 from worker.graph.workload import workload
 from worker.job import Job
 
@@ -49,4 +52,10 @@ async def accept(request: web.Request, *, collectable: bool = False) -> Job:
     found = services(request)
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     asked = await read_job(request)
-    return await found.registry.accept(asked, workload(asked.prompt), principal, collectable=collectable)
+    if not found.registry.begins(asked, principal):
+        return await found.registry.accept(asked, 0.0, principal, collectable=collectable)
+    found.registry.admit()
+    # Drawn before it is checked, so that what was checked is what runs.
+    asked = replace(asked, prompt=draw_random_integers(asked.prompt, SystemRandom()))
+    async with found.vetting.admitted(asked.prompt):
+        return await found.registry.accept(asked, workload(asked.prompt), principal, collectable=collectable)

@@ -24,6 +24,7 @@ async def ready(request: web.Request) -> web.Response:
     """`GET /ready`: a job sent now would run."""
     found = services(request)
     found.registry.admit()
+    found.models.check_ready()
     if not found.engine.connected:
         raise EngineUnavailable("ComfyUI is not connected")
     return json_response({"status": "ready"})

@@ -18,7 +18,10 @@ DETAILS: dict[str, Any] = {
         "type": "object",
         "properties": {
             name: {"type": ["string", "null"]}
-            for name in ("message", "node_id", "node_title", "class_type", "input", "suggestion")
+            for name in (
+                *("message", "node_id", "node_title", "class_type", "input", "suggestion"),
+                *("expected", "comfyui_type"),
+            )
         },
     },
 }
@@ -45,6 +48,33 @@ ERROR = {
 PENDING = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
+}
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        name: {"type": ["string", "null"]}
+        for name in (
+            *("node_id", "node_title", "class_type", "input", "message", "expected", "suggestion"),
+            *("comfyui_type", "kind"),
+        )
+    },
+}
+REPORT = {
+    "type": "object",
+    "properties": {
+        "valid": {"type": "boolean"},
+        "problems": {"type": "array", "items": PROBLEM},
+        "doubtful": {"type": "array", "items": PROBLEM, "description": "only ComfyUI can be sure of these"},
+        "models": {"type": "array", "items": {"type": "object"}, "description": "the files that it needs"},
+        "workload": {"type": "number", "description": "100 is the benchmark workflow"},
+        "comfyui": {"type": "object", "description": "status and error types that ComfyUI itself would answer"},
+    },
+}
+VALIDATE = {
+    "type": "object",
+    "description": "Or any body that `POST /generate` takes.",
+    "required": ["workflow"],
+    "properties": {"workflow": {"type": "object"}},
 }
 CONVERTIBLE = {
     "application/json": {"schema": {"type": "object", "description": "what the editor saves, also wrapped"}},
@@ -87,7 +117,7 @@ def document() -> dict[str, Any]:
         "info": {"title": "comfy-worker", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING},
+            "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING, "Report": REPORT},
             "securitySchemes": {"job": {"type": "http", "scheme": "bearer", "description": "the job's token"}},
         },
     }
@@ -111,11 +141,19 @@ def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
     if path.startswith("/generate"):
         models = [REF.format(model=dialect.request_model.__name__) for dialect in (NATIVE, VAST, RUNPOD)]
         schema = {"oneOf": [{"$ref": model} for model in models]}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = _request(schema)
+    elif path == "/validate":
+        operation["requestBody"] = _request(VALIDATE)
     return operation
 
 
+def _request(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
 def _responses(path: str) -> dict[str, Any]:
+    if path == "/validate":
+        return {"200": _body("what was found", "Report"), "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
         return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
     good = {"200": _body("the result", "NativeResult"), "202": _body("accepted or still running", "Pending")}

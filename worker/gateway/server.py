@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from worker.gateway import convert, generate, jobs, meta, templates
+from worker.gateway import convert, generate, jobs, meta, templates, validate
 from worker.gateway.body import MIB
 from worker.gateway.errors import errors
 from worker.gateway.services import SERVICES, Services
@@ -16,6 +16,7 @@ ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
     web.post("/generate", generate.generate),
     web.post("/generate/stream", generate.generate_stream),
+    web.post("/validate", validate.validate),
     web.post("/convert", convert.convert_workflow),
     web.get("/jobs/{id}", jobs.get_job),
     web.delete("/jobs/{id}", jobs.cancel_job),

@@ -12,10 +12,12 @@ from worker.comfyui.client import ComfyClient
 from worker.delivery import Delivery
 from worker.gateway.access import Access
 from worker.graph.template import Library
+from worker.models.service import Models
 from worker.observers.replay import Replay
 from worker.outputs import Outputs
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.vetting import Vetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Services:
     access: Access
     delivery: Delivery
     library: Library
+    vetting: Vetting
+    models: Models
 
 
 SERVICES = web.AppKey("services", Services)

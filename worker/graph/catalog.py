@@ -71,6 +71,14 @@ class Catalog(Mapping[str, NodeClass]):
         """Return a catalog in which choices of files list these names by folder, before their fixed options."""
         return Catalog(self._written, files)
 
+    def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
+        """Return a catalog in which these classes are as given, or gone where that is None."""
+        written = {name: info for name, info in self._written.items() if name not in changed}
+        written |= {name: info for name, info in changed.items() if info is not None}
+        other = Catalog(written, self._files)
+        other._parsed.update((name, parsed) for name, parsed in self._parsed.items() if name not in changed)
+        return other
+
     def object_info(self, name: str) -> JsonObject:
         """Return one class in the shape that `GET /object_info/{name}` has inside. Raises KeyError."""
         written = self._written[name]

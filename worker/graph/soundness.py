@@ -15,20 +15,26 @@ from worker.graph.prompt import Prompt, PromptError
 
 DEEPEST = 500
 """Nodes in a row. Python's limit of 1000 frames ends ComfyUI at about 970."""
+MOST_SUGGESTIONS = 20
 
 
-def check_sound(prompt: Prompt) -> None:
-    """Raises PromptError for a link to nowhere, and for a chain of more than DEEPEST nodes."""
+def unsound(prompt: Prompt) -> Iterator[PromptError]:
+    """Yield every link to nowhere, the first few with the id that was probably meant; else a chain that is too long."""
+    lost = 0
     for node_id, name, source in _links(prompt):
         if source not in prompt:
-            raise PromptError(
+            lost += 1
+            yield PromptError(
                 f"Input {name!r} of node {node_id} is linked to node {source!r}, which is not there.",
                 node_id,
                 name,
-                did_you_mean(source, prompt),
+                did_you_mean(source, prompt) if lost <= MOST_SUGGESTIONS else None,
             )
-    if len(prompt) > DEEPEST:
-        _check_depth(prompt)
+    if len(prompt) > DEEPEST and not lost:
+        try:
+            _check_depth(prompt)
+        except PromptError as error:
+            yield error
 
 
 def _check_depth(prompt: Prompt) -> None:

@@ -20,8 +20,8 @@ class StepCounts:
         self._prompt = prompt
         self._made: dict[str, float | None] = {}
 
-    def taken_by(self, node: Node) -> float:
-        """Return the steps of a sampler, 0 for a node that has neither steps nor sigmas.
+    def taken_by(self, node: Node) -> float | None:
+        """Return the steps of a sampler, None where neither the node nor its sigmas say any.
 
         Sigmas beat steps where a node has both; then its own range is cut out (advanced samplers, RES4LYF).
         """
@@ -29,7 +29,7 @@ class StepCounts:
         if steps is None:
             steps = number(self._prompt, node, *_STEPS)
         if steps is None:
-            return 0.0
+            return None
         start = number(self._prompt, node, "start_at_step") or 0.0
         end = number(self._prompt, node, "end_at_step")
         run = node["inputs"].get("steps_to_run")

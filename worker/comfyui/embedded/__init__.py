@@ -2,3 +2,5 @@
 
 SPEAKS = "0.33.0"
 """The ComfyUI version whose protocol this engine speaks (`reference`: recorded from that version)."""
+STRICT = "--strict"
+"""Among the arguments that it says it was started with, where it takes no model for present that isn't there."""

@@ -43,7 +43,7 @@ def new_numbers() -> Iterator[int]:
 
 
 class EngineFiles:
-    """The files that prompts may name: what is in the three folders, and the models by the engine's settings."""
+    """The files that prompts may name: what is in the three folders, the models of the settings and of `models`."""
 
     def __init__(self, settings: EngineSettings, folders: Folders) -> None:
         self._settings = settings
@@ -51,8 +51,25 @@ class EngineFiles:
 
     def exists(self, folder: str, name: str) -> bool:
         if folder not in FOLDER_TYPES:
-            return not self._settings.strict_files or name in self._settings.models.get(folder, ())
+            return not self._settings.strict_files or name in self.models(folder)
         try:
             return self._folders.named(name, folder).is_file()
         except OutsideFolder:
             return False
+
+    def models(self, folder: str) -> list[str]:
+        """The names in one folder of models, with slashes, as of this moment."""
+        root = self._folders.base / "models" / folder
+        there = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        return list(dict.fromkeys([*self._settings.models.get(folder, ()), *there]))
+
+    def all_models(self) -> dict[str, list[str]]:
+        """By folder; those without a file are left out."""
+        root = self._folders.base / "models"
+        folders = {path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
+        found = {folder: self.models(folder) for folder in {*folders, *self._settings.models}}
+        return {folder: names for folder, names in found.items() if names}
+
+
+def engine_files(engine: Engine) -> EngineFiles:
+    return EngineFiles(engine.settings, engine.folders)

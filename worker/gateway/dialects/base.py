@@ -24,7 +24,6 @@ from worker.errors import (
 )
 from worker.graph.nearest import did_you_mean
 from worker.graph.prompt import Prompt, PromptError, parse_prompt, unwrap
-from worker.graph.soundness import check_sound
 from worker.graph.template import Library, Params, Template
 from worker.graph.template_fill import Filled, ParamsError, fill
 from worker.graph.ui import is_ui
@@ -110,12 +109,10 @@ def workflow_of(workflow: object) -> Body:
 def prompt_of(workflow: object) -> Prompt:
     """Raises InvalidWorkflow, with the node where there is one."""
     try:
-        prompt = parse_prompt(workflow)
-        check_sound(prompt)
+        return parse_prompt(workflow)
     except PromptError as error:
         detail = Detail(error.message, error.node_id, input=error.input_name, suggestion=error.suggestion)
         raise InvalidWorkflow(error.message, [detail]) from error
-    return prompt
 
 
 def known_template(library: Library, name: str) -> Template:

@@ -10,8 +10,8 @@ from random import Random
 from worker.errors import CannotConvert, Detail
 from worker.graph.catalog import Catalog
 from worker.graph.json_value import Json
-from worker.graph.nearest import did_you_mean
 from worker.graph.prompt import Node, Prompt
+from worker.graph.suggestion import for_missing_class
 from worker.graph.ui.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.graph.ui.flat import FlatGraph, Place, Source, detail_of
 from worker.graph.ui.groups import open_groups
@@ -78,7 +78,7 @@ def _check(running: Iterable[Place], catalog: Catalog) -> None:
     for place in running:
         node = place.node
         if node.node_class is None:
-            suggestion = did_you_mean(node.type, catalog) if len(details) < MOST_SUGGESTED else None
+            suggestion = for_missing_class(node.type, catalog) if len(details) < MOST_SUGGESTED else None
             details.append(detail_of(place, f"the class {node.type!r} is not in the catalog", None, suggestion))
             continue
         drawn = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from worker.comfyui.embedded.answers import empty, json_answer
-from worker.comfyui.embedded.engine import ENGINE, Engine
+from worker.comfyui.embedded.engine import ENGINE, Engine, engine_files
 from worker.comfyui.embedded.mime import mime_of
 from worker.graph.catalog import Catalog
 from worker.graph.replacements import REPLACEMENTS, Replacement
@@ -97,12 +97,12 @@ async def models_in(request: web.Request) -> web.Response:
     folder = request.match_info["folder"]
     if folder not in MODEL_FOLDERS:
         return empty(404)
-    return json_answer(list(request.app[ENGINE].settings.models.get(folder, ())))
+    return json_answer(engine_files(request.app[ENGINE]).models(folder))
 
 
 async def embeddings(request: web.Request) -> web.Response:
     """Names without their extension."""
-    names = request.app[ENGINE].settings.models.get("embeddings", ())
+    names = engine_files(request.app[ENGINE]).models("embeddings")
     return json_answer([name.rsplit(".", 1)[0] for name in names])
 
 
@@ -136,4 +136,4 @@ def _catalog(engine: Engine, kinds: tuple[str, ...]) -> Catalog:
     """The catalog with the files of this moment; of the uploads only those of these kinds."""
     paths = (path for path in engine.folders.path("input").iterdir() if path.is_file())
     uploads = sorted(path.name for path in paths if mime_of(path).startswith(kinds))
-    return engine.catalog.with_files({**engine.settings.models, "input": uploads})
+    return engine.catalog.with_files({**engine_files(engine).all_models(), "input": uploads})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from worker import __version__
-from worker.comfyui.embedded import SPEAKS
+from worker.comfyui.embedded import SPEAKS, STRICT
 from worker.comfyui.embedded.answers import json_answer, trouble
 from worker.comfyui.embedded.engine import ENGINE
 
@@ -42,6 +42,7 @@ async def system_stats(request: web.Request) -> web.Response:
         trouble("the GPU was asked to break")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    strict = [STRICT] if request.app[ENGINE].settings.strict_files else []
     system = {
         "os": sys.platform,
         "ram_total": total,
@@ -55,7 +56,7 @@ async def system_stats(request: web.Request) -> web.Response:
         "pytorch_version": "none",
         "embedded_python": False,
         "deploy_environment": "embedded",
-        "argv": ["comfy-worker", "engine", __version__],
+        "argv": ["comfy-worker", "engine", __version__, *strict],
     }
     memory = {"vram_total": total, "vram_free": free, "torch_vram_total": total, "torch_vram_free": free}
     return json_answer({"system": system, "devices": [{"name": DEVICE_NAME, "type": "cpu", "index": None, **memory}]})

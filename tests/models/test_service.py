@@ -1,0 +1,110 @@
+"""What a worker keeps of its models, and for whom."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.fetch.origin import Origin, content, opened, serving
+from tests.graph.prompts import sampled
+from worker.events import JobAccepted, JobFinished
+from worker.graph.models import ModelNeed
+from worker.graph.prompt import Prompt
+from worker.graph.template import Library, ModelFile, Template
+from worker.job import Job, JobRequest
+from worker.models.errors import ModelsMissing
+from worker.models.folder import OWN, ModelsFolder
+from worker.models.service import Models
+from worker.settings import Settings
+
+SIZE = 400_000
+DATA = {name: os.urandom(SIZE) for name in "abc"}
+
+
+def needs(origin: Origin, name: str) -> list[ModelNeed]:
+    digest = hashlib.sha256(DATA[name]).hexdigest()
+    source = ModelFile(f"{name}.safetensors", "checkpoints", origin.url(f"/{name}"), SIZE, digest)
+    return [ModelNeed(source.file, ("checkpoints",), ("4",), listed=False, source=source)]
+
+
+def prompt_with(name: str) -> Prompt:
+    prompt = sampled()
+    prompt["4"]["inputs"]["ckpt_name"] = f"{name}.safetensors"
+    return prompt
+
+
+def there(root: Path) -> set[str]:
+    return {path.stem for path in (root / "checkpoints").iterdir()}
+
+
+def settings(root: Path, origin: Origin, **given: object) -> Settings:
+    """With room for two of the three files."""
+    quota = 2.5 * SIZE / 1024**3
+    return Settings(  # type: ignore[arg-type]
+        models_folder=root, models_on_demand=True, models_quota=quota, fetch_allow=opened(origin), **given
+    )
+
+
+@asynccontextmanager
+async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models]]:
+    """An origin that has the three files, and the models of a worker without templates."""
+    async with (
+        serving(**{name: content(data) for name, data in DATA.items()}) as origin,
+        Models(settings(root, origin), {}, lambda: None) as models,
+    ):
+        yield origin, models
+
+
+async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None:
+    """The file of a running job is never deleted, though it was used least recently; after the job's end it may be."""
+    async with serving_models(tmp_path) as (origin, models):
+        for name in "ab":
+            await models.bring(needs(origin, name))
+        job = Job("1", JobRequest(prompt=prompt_with("a")))
+        models.notify(JobAccepted(job))
+        folder = ModelsFolder(tmp_path)
+        for record in folder.brought():
+            os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
+        await models.bring(needs(origin, "c"))
+        assert there(tmp_path) == {"a", "c"}
+        models.notify(JobFinished(job))
+        await models.bring(needs(origin, "b"))
+        assert there(tmp_path) == {"c", "b"}
+
+
+async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
+    """Use counts from the acceptance of a job that names the file."""
+    async with serving_models(tmp_path) as (origin, models):
+        for name in "ab":
+            await models.bring(needs(origin, name))
+        for record in ModelsFolder(tmp_path).brought():
+            os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
+        job = Job("1", JobRequest(prompt=prompt_with("a")))
+        models.notify(JobAccepted(job))
+        models.notify(JobFinished(job))
+        await models.bring(needs(origin, "c"))
+        assert there(tmp_path) == {"a", "c"}
+
+
+async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
+    """A template of WORKER_MODELS keeps its files; so does a request that has become no job yet."""
+    async with serving(**{name: content(data) for name, data in DATA.items()}) as origin:
+        pinned = needs(origin, "a")[0].source
+        assert pinned is not None
+        library: Library = {"mine": Template("mine", "Mine", "A.", (), ("9",), models=(pinned,))}
+        arrivals: list[None] = []
+        async with Models(settings(tmp_path, origin, models="mine"), library, lambda: arrivals.append(None)) as models:
+            await models.ready()
+            waited = needs(origin, "b")
+            with models.wanting(waited):
+                await models.bring(waited)
+                with pytest.raises(ModelsMissing, match="fill the space"):
+                    await models.bring(needs(origin, "c"))
+            await models.bring(needs(origin, "c"))
+            assert there(tmp_path) == {"a", "c"}
+        assert len(arrivals) == 3

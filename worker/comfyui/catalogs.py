@@ -1,0 +1,76 @@
+"""The engine's catalog, kept until it may have changed: after every new connection, and where somebody knows better."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+
+from worker.comfyui.api import ComfyApi
+from worker.comfyui.link import Link
+from worker.errors import EngineUnavailable
+from worker.graph.catalog import Catalog
+
+MOST_CLASSES = 24
+"""Asked for one by one; for more the whole catalog is read."""
+
+
+class Catalogs:
+    """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it."""
+
+    def __init__(self, api: ComfyApi, link: Link) -> None:
+        self._api = api
+        self._link = link
+        self._catalog: Catalog | None = None
+        self._life = -1
+        """The connection under which it was read."""
+        self._reading: asyncio.Task[Catalog] | None = None
+
+    @property
+    def known(self) -> Catalog | None:
+        """What was read last, however long ago."""
+        return self._catalog
+
+    async def get(self) -> Catalog:
+        """The newest that can be had: of ComfyUI's last life where it doesn't answer. Raises EngineUnavailable."""
+        try:
+            return await self.fresh()
+        except EngineUnavailable:
+            if self._catalog is None:
+                raise
+            return self._catalog
+
+    async def fresh(self) -> Catalog:
+        """Of the ComfyUI that is there now. Raises EngineUnavailable."""
+        if self._catalog is not None and self._life == self._link.connections:
+            return self._catalog
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), name="catalog")
+        return await asyncio.shield(self._reading)
+
+    async def renewed(self, classes: Collection[str]) -> Catalog:
+        """With these classes as they are at this moment: their files may have come since. Raises EngineUnavailable."""
+        if len(classes) > MOST_CLASSES:
+            self.forget()
+            return await self.fresh()
+        await self.fresh()
+        answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
+        catalog = (await self.fresh()).with_classes(dict(zip(classes, answers, strict=True)))
+        self._catalog = catalog
+        return catalog
+
+    def forget(self) -> None:
+        """There are files or classes now that it does not list."""
+        self._life = -1
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError, EngineUnavailable):
+                await self._reading
+
+    async def _read(self) -> Catalog:
+        life = self._link.connections
+        catalog = await self._api.catalog()
+        self._catalog, self._life = catalog, life
+        return catalog

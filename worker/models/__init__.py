@@ -1,0 +1,1 @@
+"""Model files: which are there, and getting those that are not."""

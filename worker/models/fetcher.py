@@ -1,0 +1,157 @@
+"""Bringing model files: several at once, each taken up where it broke off, in its place only when it is right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from worker.errors import Detail, WorkerError
+from worker.fetch.credentials import Credentials
+from worker.fetch.download import Download, Limits, Version
+from worker.fetch.errors import CacheFull, FetchFailed, InputTooLarge
+from worker.fetch.guard import Guard
+from worker.fetch.policy import Policy
+from worker.fetch.target import Target, read_target
+from worker.graph.template import ModelFile
+from worker.models.errors import ModelMismatch
+from worker.models.folder import ModelsFolder, key_of
+from worker.models.partial import KeptPartial
+from worker.settings import Settings
+
+AT_ONCE = 4
+LONGEST_S = 24 * 3600.0
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+TRIES = 2
+"""How often a file that turns out wrong is brought from its beginning."""
+PAGES = (b"<!doctype", b"<html")
+
+Heard = Callable[[ModelFile, int], None]
+"""Told how many bytes of a file are here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file: `error` is None where it is in its place."""
+
+    file: ModelFile
+    error: WorkerError | None = None
+
+
+class ModelFetcher:
+    """Through the same guard as every URL, with the operator's credentials."""
+
+    def __init__(self, settings: Settings, folder: ModelsFolder, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
+        """Raises StartupError for settings that can't be read."""
+        self._folder = folder
+        self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
+        self._guard = Guard(Policy.read(settings.fetch_allow, settings.fetch_ports), idle_s=settings.fetch_idle_s)
+        self._idle_s = settings.fetch_idle_s
+        self._pauses_s = pauses_s
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._folder.open)
+        await self._stack.enter_async_context(self._guard)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def fetch_all(self, files: Iterable[ModelFile], heard: Heard = lambda *_: None) -> list[Outcome]:
+        """Bring them, a few at once; one that fails stops none of the others."""
+        return await asyncio.gather(*(self._outcome(file, heard) for file in files))
+
+    async def fetch(self, file: ModelFile, heard: Heard = lambda *_: None) -> None:
+        """Put one file in its place, unless it is there.
+
+        Raises UrlRefused, FetchFailed, ModelMismatch, CacheFull. What has come of it so far is kept.
+        """
+        async with self._places:
+            for tries_left in reversed(range(TRIES)):
+                if self._folder.has(file):
+                    return
+                try:
+                    await self._bring(file, heard)
+                except ModelMismatch:
+                    if not tries_left:
+                        raise
+
+    async def _outcome(self, file: ModelFile, heard: Heard) -> Outcome:
+        try:
+            await self.fetch(file, heard)
+        except WorkerError as error:
+            return Outcome(file, error)
+        return Outcome(file)
+
+    async def _bring(self, file: ModelFile, heard: Heard) -> None:
+        target, path = self._places_of(file)
+        partial_path = self._folder.partial / key_of(file.folder, f"{file.file}\n{file.url}\n{file.sha256}")
+        with await KeptPartial.open(partial_path, self._folder, lambda size: heard(file, size)) as partial:
+            try:
+                if self._folder.has(file):  # another process has brought it meanwhile
+                    partial.discard()
+                    return
+                await self._complete(file, target, partial)
+                _verify(file, target, partial)
+                partial.move(path)
+                self._folder.keep(file, partial.sha256)
+            except ModelMismatch:
+                partial.discard()
+                raise
+            except OSError as error:
+                raise CacheFull(f"models/{file.folder}/{file.file} can't be written: {error.strerror}") from error
+            finally:
+                self._folder.give_back(partial.reserved)
+
+    def _places_of(self, file: ModelFile) -> tuple[Target, Path]:
+        try:
+            path = self._folder.path(file.folder, file.file)
+        except ValueError as error:
+            raise FetchFailed(str(error)) from error
+        if self._folder.is_others(file):
+            message = f"there is another file models/{file.folder}/{file.file}, which was not fetched by this worker"
+            raise FetchFailed(message, [Detail(message, suggestion="move it away, or correct the size of the model")])
+        if not file.url:
+            raise FetchFailed(f"nobody says where models/{file.folder}/{file.file} can be had")
+        return read_target(file.url), path
+
+    async def _complete(self, file: ModelFile, target: Target, partial: KeptPartial) -> None:
+        """Get what is missing of it."""
+        version = await partial.take_up()
+        if file.size:
+            if partial.size > file.size:
+                partial.restart()
+            if partial.size == file.size:
+                return
+            partial.reserve(file.size)
+        limits = Limits(file.size or partial.size + self._folder.free, LONGEST_S, self._idle_s, self._pauses_s)
+        download = Download(self._guard, self._credentials, target, partial, limits)
+        download.version = version
+        partial.version = lambda: download.version
+        try:
+            await download.run(Version())
+        except InputTooLarge as error:
+            raise _wrong(file, target, f"it is larger than {limits.size} bytes") from error
+
+
+def _verify(file: ModelFile, target: Target, partial: KeptPartial) -> None:
+    """Raises ModelMismatch."""
+    if file.size and partial.size != file.size:
+        raise _wrong(file, target, f"it has {partial.size} bytes instead of {file.size}")
+    if file.sha256 and partial.sha256 != file.sha256:
+        raise _wrong(file, target, f"its sha256 is {partial.sha256}")
+    if not file.sha256 and partial.head().lower().startswith(PAGES):
+        raise _wrong(file, target, "it is a page for people")
+
+
+def _wrong(file: ModelFile, target: Target, why: str) -> ModelMismatch:
+    message = f"{target.host} sent another file than models/{file.folder}/{file.file}: {why}"
+    return ModelMismatch(message, [Detail(message, suggestion="correct the URL, the size or the sha256 of the model")])

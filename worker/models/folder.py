@@ -1,0 +1,188 @@
+"""ComfyUI's folder of models: what is in it, which of it we brought, and what makes room for more."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+
+from worker.errors import StartupError
+from worker.fetch.errors import CacheFull
+from worker.graph.template import ModelFile
+from worker.inputs.allowed import escapes
+from worker.settings import Settings
+
+OWN = ".comfy-worker"
+"""Beside the folders of models, so that ComfyUI lists nothing of it."""
+FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+STALE_S = 7 * 86400.0
+"""A beginning that nobody has gone on with for so long is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A file that we brought. It is ours as long as it is unchanged: `size` in bytes, `mtime_ns` as `stat` says."""
+
+    folder: str
+    file: str
+    size: int
+    sha256: str
+    url: str
+    mtime_ns: int
+
+    @property
+    def key(self) -> str:
+        return key_of(self.folder, self.file)
+
+
+def models_folder(settings: Settings) -> Path | None:
+    """WORKER_MODELS_FOLDER, else that of the ComfyUI which this worker starts; None for one that is only a URL."""
+    if settings.models_folder is not None:
+        return settings.models_folder
+    if settings.comfyui.startswith(("http://", "https://")):
+        return None
+    base = settings.state / "engine" if settings.comfyui == "embedded" else Path(settings.comfyui)
+    return base / "models"
+
+
+def key_of(folder: str, file: str) -> str:
+    return sha256(f"{folder}/{file}".encode()).hexdigest()[:32]
+
+
+class ModelFiles:
+    """The models of a folder, if there is one; what a request would bring is taken for present."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._folder = ModelsFolder(root) if root else None
+
+    def exists(self, folder: str, name: str) -> bool:
+        if folder in {"input", "output", "temp", ""}:
+            return True
+        return self._folder is not None and self._folder.size(folder, name) is not None
+
+
+class ModelsFolder:
+    """`quota` in bytes is the most that the files we brought may take, 0 for no limit. `needed` must stay."""
+
+    def __init__(self, root: Path, quota: int = 0, needed: Callable[[Record], bool] = lambda _: False) -> None:
+        self.root = root
+        self.partial = root / OWN / "partial"
+        self._records = root / OWN / "records"
+        self._quota = quota
+        self._needed = needed
+        self._reserved = 0
+        """Bytes promised to downloads that are under way."""
+
+    def open(self) -> None:
+        """Make the folders, drop stale beginnings. Raises StartupError."""
+        try:
+            self.partial.mkdir(parents=True, exist_ok=True)
+            self._records.mkdir(parents=True, exist_ok=True)
+            for path in self.partial.iterdir():
+                if time.time() - path.stat().st_mtime > STALE_S:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StartupError(f"{self.root} can't hold models: {error.strerror}") from error
+
+    def path(self, folder: str, file: str) -> Path:
+        """Where a model file lies. Raises ValueError for a name that leads out of its folder."""
+        if not FOLDER.fullmatch(folder) or escapes(file) or "\\" in file or not file.strip("/. "):
+            raise ValueError(f"models/{folder}/{file} is no name of a model file")
+        return self.root / folder / file
+
+    def has(self, file: ModelFile) -> bool:
+        """True where it is there and has the size that it should have."""
+        size = self.size(file.folder, file.file)
+        return size is not None and file.size in {None, size}
+
+    def is_others(self, file: ModelFile) -> bool:
+        """True where something of that name is there that we did not bring: it is not for us to replace."""
+        key = key_of(file.folder, file.file)
+        return self.size(file.folder, file.file) is not None and key not in {record.key for record in self.brought()}
+
+    def size(self, folder: str, file: str) -> int | None:
+        """In bytes; None for a file that is not there."""
+        try:
+            path = self.path(folder, file)
+            return path.stat().st_size if path.is_file() else None
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def free(self) -> int:
+        """Bytes that the disk has left, where the folder is or would be."""
+        there = next(path for path in (self.root.absolute(), *self.root.absolute().parents) if path.exists())
+        return shutil.disk_usage(there).free
+
+    def keep(self, file: ModelFile, sha256: str) -> None:
+        """Write down that we brought this file, which lies in its place."""
+        stat = self.path(file.folder, file.file).stat()
+        record = Record(file.folder, file.file, stat.st_size, sha256, file.url or "", stat.st_mtime_ns)
+        target = self._records / f"{record.key}.json"
+        draft = target.with_suffix(".new")
+        draft.write_bytes(orjson.dumps(asdict(record)))
+        draft.replace(target)
+
+    def touch(self, record: Record) -> None:
+        """Somebody uses it now."""
+        os.utime(self._records / f"{record.key}.json")
+
+    def brought(self) -> list[Record]:
+        """The files that are ours, the one that was not used for longest first; others' are forgotten."""
+        found = sorted(self._read(), key=lambda item: item[0])
+        return [record for _, record in found]
+
+    def make_room(self, size: int) -> None:
+        """As `promise`, for bytes that are not on the disk yet. Raises CacheFull."""
+        self.promise(size)
+        if size > self.free:
+            self.give_back(size)
+            raise CacheFull(f"the disk has no room for {size} bytes more of models")
+
+    def promise(self, size: int) -> None:
+        """Count `size` more bytes, having deleted files of ours that nobody needs. Raises CacheFull."""
+        if self._quota:
+            self._shrink(size)
+        self._reserved += size
+
+    def give_back(self, size: int) -> None:
+        """Of what was promised: it was not needed, or has become a file."""
+        self._reserved -= size
+
+    def _shrink(self, size: int) -> None:
+        brought = self.brought()
+        used = sum(record.size for record in brought) + self._reserved
+        loose = [record for record in brought if not self._needed(record)]
+        if used + size - sum(record.size for record in loose) > self._quota:
+            raise CacheFull("the models that are needed fill the space for models (WORKER_MODELS_QUOTA_GIB)")
+        for record in loose:
+            if used + size <= self._quota:
+                return
+            self.path(record.folder, record.file).unlink(missing_ok=True)
+            self._forget(record.key)
+            used -= record.size
+
+    def _read(self) -> Iterator[tuple[float, Record]]:
+        """(last use, record) of each file that is still as we left it."""
+        for path in self._records.glob("*.json"):
+            try:
+                used = path.stat().st_mtime
+                record = Record(**orjson.loads(path.read_bytes()))
+                stat = self.path(record.folder, record.file).stat()
+            except (OSError, ValueError, TypeError):
+                self._forget(path.stem)
+                continue
+            if (stat.st_size, stat.st_mtime_ns) == (record.size, record.mtime_ns):
+                yield used, record
+            else:
+                self._forget(path.stem)
+
+    def _forget(self, key: str) -> None:
+        (self._records / f"{key}.json").unlink(missing_ok=True)

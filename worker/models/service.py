@@ -1,0 +1,222 @@
+"""A worker's models: those of its templates before it is ready, those of a job before it is queued."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from worker.errors import Detail, StartupError, WorkerError
+from worker.events import Event, JobAccepted, JobFinished
+from worker.graph.json_value import Json
+from worker.graph.models import Downloads, ModelNeed, downloads
+from worker.graph.prompt import Prompt
+from worker.graph.template import Library, ModelFile
+from worker.job import Job
+from worker.models.errors import ModelsComing, ModelsMissing
+from worker.models.fetcher import ModelFetcher
+from worker.models.folder import ModelsFolder, Record, models_folder
+from worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GIB = 1024**3
+AGAIN_S = 30.0
+"""After this long what could not be fetched at the start is tried again."""
+COME_BACK_S = 20.0
+
+
+class Models:
+    """Also an observer of jobs: what a job that has not ended names is never deleted.
+
+    `arrived` is called when files have come that the engine's catalog does not list yet.
+    """
+
+    def __init__(self, settings: Settings, library: Library, arrived: Callable[[], None]) -> None:
+        """Raises StartupError for settings that can't be read."""
+        self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
+        self.known: Downloads = downloads(file for template in library.values() for file in template.models)
+        self.on_demand = settings.models_on_demand
+        self._patience_s = settings.sync_limit_s or None
+        self._arrived = arrived
+        self._jobs: dict[str, Job] = {}
+        """Those that have not ended, by their folders' names."""
+        self._brought: dict[str, Record] = {}
+        """The files that we brought, by their names."""
+        self._wanted: Counter[str] = Counter()
+        """Names that a request waits for, which has become no job yet."""
+        self._flights: dict[ModelFile, asyncio.Task[None]] = {}
+        self._ready = asyncio.Event()
+        self.trouble: str | None = None
+        """Why the templates' models could not be fetched, the last time it was tried."""
+        root = models_folder(settings)
+        self._folder = ModelsFolder(root, int(settings.models_quota * GIB), self._needed) if root else None
+        if self._folder is None and (self._pinned or self.on_demand):
+            raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
+        self._fetcher = ModelFetcher(settings, self._folder) if self._folder else None
+        self._preparing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._fetcher and (self._pinned or self.on_demand):
+            await self._fetcher.__aenter__()
+            self._look()
+            self._preparing = asyncio.create_task(self._prepare(), name="models")
+        else:
+            self._ready.set()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        tasks = [task for task in (self._preparing, *self._flights.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._preparing and self._fetcher:
+            await self._fetcher.__aexit__(kind, error, tb)
+
+    def check_ready(self) -> None:
+        """Raises ModelsComing while the templates' models are not all here."""
+        if not self._ready.is_set():
+            here = sum(self._here(file) for file in self._pinned.values())
+            why = f": {self.trouble}" if self.trouble else ""
+            message = f"{here} of {len(self._pinned)} model files of its templates are here{why}"
+            raise ModelsComing(message, retry_after_s=COME_BACK_S)
+
+    async def ready(self) -> None:
+        """Wait until they are. Raises StartupError as soon as one can't be had."""
+        while not self._ready.is_set():
+            if self.trouble:
+                raise StartupError(f"the models of WORKER_MODELS could not be fetched: {self.trouble}")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ready.wait(), 0.2)
+
+    def here(self, need: ModelNeed) -> bool:
+        """Listed by the engine, or in its folder."""
+        if need.listed or self._folder is None:
+            return need.listed
+        return any(self._folder.size(folder, need.file) is not None for folder in need.folders)
+
+    def coming(self, needs: Iterable[ModelNeed]) -> bool:
+        """True where at least one of these is on its way for the templates."""
+        return not self._ready.is_set() and any((need.folder, need.file) in self._pinned for need in needs)
+
+    @contextmanager
+    def wanting(self, needs: Iterable[ModelNeed]) -> Iterator[None]:
+        """What a request needs stays until it has become a job."""
+        names = [need.file for need in needs]
+        self._wanted.update(names)
+        try:
+            yield
+        finally:
+            self._wanted.subtract(names)
+            self._wanted += Counter()
+
+    async def bring(self, needs: Sequence[ModelNeed]) -> None:
+        """Fetch what has a source. Goes on in the background when the caller leaves, or has waited long enough.
+
+        Raises ModelsComing, ModelsMissing.
+        """
+        files = [need.source for need in needs if need.source is not None]
+        tasks = [self._flight(file) for file in files]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=self._patience_s)
+        if late:
+            message = f"{len(late)} model files are on their way to this worker"
+            raise ModelsComing(message, retry_after_s=COME_BACK_S)
+        failed = [(file, task.exception()) for file, task in zip(files, tasks, strict=True)]
+        details = [_detail(file, error) for file, error in failed if error is not None]
+        if details:
+            raise ModelsMissing("; ".join(detail.message for detail in details), details)
+
+    def notify(self, event: Event) -> None:
+        """Keeps the jobs that run or wait, and marks the models of a new one as used."""
+        if isinstance(event, JobAccepted):
+            self._jobs[event.job.folder] = event.job
+            for name in self._brought.keys() & set(texts_of(event.job.request.prompt)):
+                self._touch(self._brought[name])
+        elif isinstance(event, JobFinished):
+            self._jobs.pop(event.job.folder, None)
+
+    def _here(self, file: ModelFile) -> bool:
+        return self._folder is not None and self._folder.has(file)
+
+    def _needed(self, record: Record) -> bool:
+        if (record.folder, record.file) in self._pinned or self._wanted[record.file]:
+            return True
+        return any(record.file in texts_of(job.request.prompt) for job in self._jobs.values())
+
+    def _touch(self, record: Record) -> None:
+        with suppress(OSError):  # deleted meanwhile
+            if self._folder is not None:
+                self._folder.touch(record)
+
+    def _look(self) -> None:
+        if self._folder is not None:
+            self._brought = {record.file: record for record in self._folder.brought()}
+
+    def _flight(self, file: ModelFile) -> asyncio.Task[None]:
+        """One download of a file, however many wait for it."""
+        task = self._flights.get(file)
+        if task is None:
+            task = self._flights[file] = asyncio.create_task(self._fetch(file), name=f"model {file.file}")
+            task.add_done_callback(lambda done: self._landed(file, done))
+        return task
+
+    async def _fetch(self, file: ModelFile) -> None:
+        if self._fetcher is not None:
+            await self._fetcher.fetch(file)
+
+    def _landed(self, file: ModelFile, task: asyncio.Task[None]) -> None:
+        del self._flights[file]
+        if task.cancelled():
+            return
+        if (error := task.exception()) is None:
+            log.info("models/%s/%s is here", file.folder, file.file)
+            self._look()
+            self._arrived()
+        else:
+            log.error("models/%s/%s could not be fetched: %s", file.folder, file.file, error)
+
+    async def _prepare(self) -> None:
+        while True:
+            tasks = [self._flight(file) for file in self._pinned.values()]
+            errors = [error for error in await asyncio.gather(*tasks, return_exceptions=True) if error is not None]
+            if not errors:
+                self.trouble = None
+                self._ready.set()
+                return
+            self.trouble = "; ".join(str(error) for error in errors)
+            await asyncio.sleep(AGAIN_S)
+
+
+def pinned(settings: Settings, library: Library) -> Iterator[ModelFile]:
+    """The models of the templates that WORKER_MODELS names. Raises StartupError for a template that isn't there."""
+    for name in filter(None, map(str.strip, settings.models.split(","))):
+        if name not in library:
+            raise StartupError(
+                f"WORKER_MODELS: there is no template {name!r}; there are {', '.join(library) or 'none'}"
+            )
+        yield from library[name].models
+
+
+def texts_of(prompt: Prompt) -> Iterator[str]:
+    """Every text in the inputs of a prompt: a file that is needed is among them."""
+    waiting: list[Json] = [value for node in prompt.values() for value in node["inputs"].values()]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | dict):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+
+
+def _detail(file: ModelFile, error: BaseException) -> Detail:
+    place = f"models/{file.folder}/{file.file}"
+    told = error.details if isinstance(error, WorkerError) else ()
+    return Detail(f"{place}: {error}", suggestion=told[0].suggestion if told else None)
