@@ -23,7 +23,7 @@ from chaos.watch import complaints, secrets, tree
 
 TEXT = """\
 `make fuzz`: requests drawn by hypothesis from the schemas of the worker's own OpenAPI document, with workflows drawn
-from the catalog so that every link fits; then neighbours of each, half of them the same with a new seed, the others
+from the catalog so that every link fits; then neighbours of each, most of them the same with a new seed, the others
 wrong in one to three places, some of them not even JSON; and every route of the document with ids, tokens, headers and
 methods of every kind. They go to the gateway and, signed as Vast's router signs, to the SDK's worker. The engine is
 reached when a prompt was posted to it. Secrets are planted as operator's token, tokens of jobs, storage keys, webhook

@@ -21,6 +21,8 @@ DEEPEST = 4
 MARK = "qzx7"
 """In every name of a file: what was written where can be found by it."""
 INPUT_FILE = f"{MARK}-given.png"
+OTHER_FILES = frozenset({"video", "audio", "audio_file", "directory"})
+"""Inputs that are files or folders by their names alone: no request here has any."""
 SINKS = (
     *("SaveImage", "PreviewImage", "SaveLatent", "SaveAudio", "PreviewAudio", "SaveAnimatedWEBP", "SaveAnimatedPNG"),
     *("PreviewAny", "SaveImage", "SaveImage", "SaveImageWebsocket", "MaskPreview"),
@@ -51,8 +53,9 @@ class Grammar:
 
 
 def _plain(one: NodeClass) -> bool:
-    """Without inputs whose shape depends on others'."""
-    return all(spec.type in WIDGETS or not spec.type.startswith("COMFY_") for spec in one.inputs)
+    """Without inputs whose shape depends on others', and satisfied with the one picture that comes with a request."""
+    fixed = all(spec.type in WIDGETS or not spec.type.startswith("COMFY_") for spec in one.inputs)
+    return fixed and not any(spec.name in OTHER_FILES and spec.type in WIDGETS for spec in one.inputs)
 
 
 def _depths(classes: Sequence[NodeClass]) -> dict[str, int]:

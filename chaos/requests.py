@@ -100,7 +100,7 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
     wild = Schemas(document["components"]["schemas"], known, always=("workflow", "workflow_json"))
     names = ("NativeRequest", "NativeRequest", "VastRequest", "RunpodRequest")
     usual = [schemas.named(name).map(_with_file) for name in names]
-    return st.one_of(*usual, *usual, *usual, *(wild.named(name) for name in names[1:]))
+    return st.one_of(*usual, *usual, *usual, *usual, *usual, *(wild.named(name) for name in names[1:]))
 
 
 def _with_file(body: Body) -> Body:
