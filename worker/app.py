@@ -71,7 +71,7 @@ class App:
             prompt = detect(body).read(body, self.library).prompt
             if is_ui(prompt):
                 prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
-            return workload(prompt, None)
+            return workload(prompt, self.engine.known_catalog)
         except WorkerError:
             return FLOOR
 

@@ -39,21 +39,21 @@ class Vetting:
         self._models = models
 
     @asynccontextmanager
-    async def admitted(self, prompt: Prompt) -> AsyncIterator[None]:
-        """Inside, a job may be made of it: its models are there, fetched where that is allowed, and stay.
+    async def admitted(self, prompt: Prompt) -> AsyncIterator[float]:
+        """Inside, a job of so much work may be made of it: its models are there, fetched where allowed, and stay.
 
         Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsComing.
         """
         found = await self.report(prompt)
         if found is None:
             _refuse(problems_of(prompt))
-            yield
+            yield workload(prompt)
             return
         with self._models.wanting(found.models):
             if found.valid or found.only_models_missing:
                 found = await self._with_models(prompt, found)
             _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
-            yield
+            yield found.workload
 
     async def report(self, workflow: object, known: Downloads | None = None) -> Report | None:
         """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads."""

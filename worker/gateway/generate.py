@@ -13,7 +13,6 @@ from worker.gateway.body import read_job
 from worker.gateway.services import services
 from worker.gateway.sse import stream_events
 from worker.graph.prompt import draw_random_integers
-from worker.graph.workload import workload
 from worker.job import Job
 
 
@@ -57,5 +56,5 @@ async def accept(request: web.Request, *, collectable: bool = False) -> Job:
     found.registry.admit()
     # Drawn before it is checked, so that what was checked is what runs.
     asked = replace(asked, prompt=draw_random_integers(asked.prompt, SystemRandom()))
-    async with found.vetting.admitted(asked.prompt):
-        return await found.registry.accept(asked, workload(asked.prompt), principal, collectable=collectable)
+    async with found.vetting.admitted(asked.prompt) as units:
+        return await found.registry.accept(asked, units, principal, collectable=collectable)
