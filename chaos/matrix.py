@@ -35,7 +35,7 @@ else had to mend, to the next finished job. *Again*: runs beyond a job's first, 
 REAL_TEXT = """\
 The rows of the table above that a real ComfyUI can be made to have (`python -m chaos matrix --comfyui FOLDER --workflow
 FILE`): 0.33.0 with RES4LYF and ControlAltAI on a CPU, started by the worker; the fault strikes while it samples (random
-weights). Two jobs of each way are in flight."""
+weights). Two jobs of each way are in flight; silence counts after 15 s."""
 SERVING_S, START_S = 15.0, 5.0
 LEAST = 5
 HEAD = ("fault", "in flight", "noticed, s", "serving, s", "ends", "again", "for nothing")
@@ -62,6 +62,10 @@ class Plan:
     @property
     def start_s(self) -> float:
         return real.START_S if self.real else START_S
+
+    def within_s(self, case: Case) -> float:
+        """How soon a fault has to be noticed."""
+        return case.within_s + (real.SILENCE_S if self.real else 0.0)
 
     @property
     def cases(self) -> list[tuple[int, Case]]:
@@ -136,7 +140,7 @@ def _findings(cells: Sequence[Cell], plan: Plan) -> list[Finding]:
     ]
     twice = [(cell.case.name, number) for cell in cells for number, ran in cell.completed.items() if ran > 1]
     few = [cell.case.name for cell in cells if (sum if plan.real else min)(cell.in_flight.values()) < LEAST]
-    late = [(cell.case.name, cell.noticed_s) for cell in cells if cell.case.sign and _late(cell)]
+    late = [(cell.case.name, cell.noticed_s) for cell in cells if cell.case.sign and _late(cell, plan)]
     idle = [
         (cell.case.name, cell.served_s)
         for cell in cells
@@ -161,8 +165,8 @@ def _ends(cell: Cell, number: int) -> set[str]:
     return set() if ordinary else set(cell.case.ends)
 
 
-def _late(cell: Cell) -> bool:
-    return cell.noticed_s is None or cell.noticed_s > cell.case.within_s
+def _late(cell: Cell, plan: Plan) -> bool:
+    return cell.noticed_s is None or cell.noticed_s > plan.within_s(cell.case)
 
 
 def _row(cell: Cell) -> tuple[str, ...]:

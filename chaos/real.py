@@ -23,7 +23,8 @@ NAMES = frozenset(
     }
 )
 """Rows that can be had on it: faults that only the embedded engine makes are left out."""
-SETTINGS = {"WORKER_ENGINE_SILENCE": "15", "WORKER_NODE_SILENCE": "120", "WORKER_ENGINE_START": "180"}
+SILENCE_S = 15.0
+SETTINGS = {"WORKER_ENGINE_SILENCE": f"{SILENCE_S:g}", "WORKER_NODE_SILENCE": "120", "WORKER_ENGINE_START": "180"}
 """On shared cores it may not answer for seconds while it samples, and loads models without a word."""
 START_S = 90.0
 
