@@ -23,7 +23,7 @@ serve: $(READY) ## one worker on its own, with the embedded engine
 	$(BIN)/comfy-worker serve
 
 test: $(READY)
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n 3 -q
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ docs: $(READY) ## writes docs/workflows.md from workflows/
 	mv docs/workflows.md.new docs/workflows.md
 
 conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
-	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 2 -q -m conformance tests/conformance
+	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
 
 bench: $(READY) ## writes docs/benchmarks.md
 	$(BIN)/python -m bench
