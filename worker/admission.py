@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
 
 from worker.errors import DiskFull, WorkerBusy
 from worker.job import Job, JobState
 
-SMOOTHING = 0.2
-"""Weight of the newest job in the measured pace."""
+REMEMBERED, ENOUGH = 9, 3
+"""Jobs whose speed is remembered, and how many of them say something."""
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
 DISK_RETRY_S = 10.0
 MIB = 1024 * 1024
 
 
-@dataclass(slots=True)
 class Pace:
-    """How fast the engine works, in workload units a second, learnt from finished jobs; 0 before the first one."""
+    """How fast the engine works, in workload units a second, learnt from the last finished jobs.
 
-    units_per_s: float = 0.0
+    The median: a job that had to load its models first says nothing of those behind it.
+    """
+
+    def __init__(self, *seen: float) -> None:
+        self._seen: deque[float] = deque(seen, maxlen=REMEMBERED)
+
+    @property
+    def units_per_s(self) -> float:
+        """0 before there were enough jobs to say."""
+        return median(self._seen) if len(self._seen) >= ENOUGH else 0.0
 
     def learn(self, workload: float, generating_s: float) -> None:
-        if generating_s <= 0:
-            return
-        seen = workload / generating_s
-        self.units_per_s = seen if not self.units_per_s else self.units_per_s + SMOOTHING * (seen - self.units_per_s)
+        if generating_s > 0:
+            self._seen.append(workload / generating_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +92,20 @@ class Admission:
 
     def wait_s(self) -> float:
         """Seconds until the jobs that are here will have run, by the measured pace. What has run already is no wait."""
-        if not self.pace.units_per_s:
-            return 0.0
-        return sum(map(self._left_s, self._under_way.values()))
-
-    def _left_s(self, job: Job) -> float:
-        if job.state is JobState.DELIVERING:
-            return 0.0
-        done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
-        return max(0.0, job.workload / self.pace.units_per_s - done_s)
+        pace = self.pace.units_per_s
+        return sum(_left_s(job, pace) for job in self._under_way.values()) if pace else 0.0
 
     def _one_job_s(self) -> float:
         """Until about one job of those here has ended."""
-        if not self.load.jobs or not self.pace.units_per_s:
-            return SHORTEST_RETRY_S
-        return _bounded(self.load.workload / self.load.jobs / self.pace.units_per_s)
+        pace = self.pace.units_per_s
+        return _bounded(self.load.workload / self.load.jobs / pace) if self.load.jobs and pace else SHORTEST_RETRY_S
+
+
+def _left_s(job: Job, pace: float) -> float:
+    if job.state is JobState.DELIVERING:
+        return 0.0
+    done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
+    return max(0.0, job.workload / pace - done_s)
 
 
 def _bounded(seconds: float) -> float:
