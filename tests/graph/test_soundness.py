@@ -26,9 +26,18 @@ def test_a_link_to_nowhere(slot: float) -> None:
     assert found.suggestion == "Did you mean '1'?"
 
 
+def test_a_wrapped_list_that_becomes_a_link() -> None:
+    """Validation unwraps it in place, and execution follows what has the shape of a link (found by the fuzzer)."""
+    prompt: Any = {"1": {"class_type": "PreviewAny", "inputs": {"text": {"__value__": ["https://a.example/x.png", 0]}}}}
+    (found,) = unsound(prompt)
+    assert (found.node_id, found.input_name) == ("1", "text")
+    prompt["1"]["inputs"]["text"] = {"__value__": ["1", 0]}
+    assert list(unsound(prompt)) == []
+
+
 def test_what_is_no_link_is_left_alone() -> None:
     """Lists that ComfyUI takes for values may say anything."""
-    values = ({"__value__": ["9", 0]}, ["9"], ["9", "0"], [9, 0], ["9", 0, 0], ["9", None])
+    values = ({"__value__": ["9"]}, {"__value__": ["9", "0"]}, ["9"], ["9", "0"], [9, 0], ["9", 0, 0], ["9", None])
     prompt: Any = {"1": {"class_type": "X", "inputs": {str(n): value for n, value in enumerate(values)}}}
     assert list(unsound(prompt)) == []
 

@@ -53,9 +53,13 @@ def _check_depth(prompt: Prompt) -> None:
 
 
 def _links(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
-    """(node id, input, source): whatever ComfyUI follows, a slot of 1.5 included."""
+    """(node id, input, source): whatever ComfyUI follows, a slot of 1.5 included.
+
+    A list that is wrapped so as to be no link becomes one all the same: validation unwraps it, and execution then
+    follows it.
+    """
     for node_id, node in prompt.items():
         for name, value in node["inputs"].items():
             match value:
-                case [str(source), int() | float()]:
+                case [str(source), int() | float()] | {"__value__": [str(source), int() | float()]}:
                     yield node_id, name, source
