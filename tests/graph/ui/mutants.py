@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -30,7 +31,7 @@ def _spoil(place: Place, other: Place, rng: Random) -> None:
     holder, key = place
     match rng.randrange(6):
         case 0:
-            holder[key] = rng.choice(JUNK)
+            holder[key] = deepcopy(rng.choice(JUNK))  # or the next one would put it into itself, and stay spoiled
         case 1:
             del holder[key]
         case 2:
