@@ -28,6 +28,7 @@ from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_en
 from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.update import Update
 from worker.platforms.vast.visit import VISIT
+from worker.settings import complete_environment
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +40,14 @@ CERTIFICATE, KEY = "/etc/instance.crt", "/etc/instance.key"  # fixed in the SDK
 async def serve(app: App, settings: VastSettings) -> None:
     """Run until cancelled, then drain.
 
-    Raises StartupError, told to the autoscaler first: a process that can't serve has to end, so that it is started
-    again. The SDK's own would stay and only complain (T38).
+    Raises StartupError: a process that can't serve has to end, so that it is started again; the SDK's own would stay
+    and only complain (T38). Who started it tells the autoscaler (`complaint`).
     """
+    complete_environment(settings.for_sdk)
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
-        try:
-            check_place(settings)
-            await Platform(app, settings, autoscaler, await autoscaler.public_key()).run()
-        except StartupError as error:
-            log.error("not serving: %s", error)
-            await autoscaler.failed(str(error))
-            raise
+        check_place(settings)
+        await Platform(app, settings, autoscaler, await autoscaler.public_key()).run()
 
 
 def check_place(settings: VastSettings) -> None:
