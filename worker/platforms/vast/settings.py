@@ -39,6 +39,10 @@ class VastSettings:
     pubkey_timeout_s: float = setting(
         "WORKER_PUBKEY_TIMEOUT", 300.0, "how long Vast's public key is asked for before the process ends"
     )
+    sign_addr: str = setting("WORKER_SIGN_ADDR", "https://console.vast.ai", "who signs the certificate")
+    sign_timeout_s: float = setting(
+        "WORKER_SIGN_TIMEOUT", 120.0, "how long the certificate is asked for, again and again"
+    )
     any_url: bool = setting("WORKER_VAST_ANY_URL", False, "`true`: also take requests that were signed for another URL")
 
     @classmethod
