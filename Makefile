@@ -58,12 +58,19 @@ fuzz: $(READY) ## generated requests on every route
 mutants: $(READY) ## each cure of a trap taken away: its test has to notice
 	$(BIN)/python -m chaos.mutants $(if $(SHORT),--every 6)
 
-lock: $(READY) ## resolve requirements.lock anew
-	$(BIN)/python -m pip install --quiet uv
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header --quiet
+
+lock: $(READY) ## writes requirements.lock and locks/worker.lock; UPGRADE=1 takes the newest versions
+	cp requirements.lock requirements.lock.old
+	$(COMPILE) --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements.lock.old
 	{ echo "# One lock for every extra on Python 3.11 and newer. Made by \`make lock\`; do not edit."; \
-	  $(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet; } > requirements.lock.new
+	  cat requirements.lock.old; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	rm requirements.lock.old
+	{ echo "# The worker in an image: extras vast and s3, at requirements.lock's versions. Made by \`make lock\`; do not edit."; \
+	  $(COMPILE) --extra vast --extra s3 --constraints requirements.lock; } > locks/worker.lock.new
+	mv locks/worker.lock.new locks/worker.lock
 
 clean:
 	rm -rf $(VENV) .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis
