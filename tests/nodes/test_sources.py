@@ -68,7 +68,7 @@ def build(tmp_path: Path) -> Build:
     first = comfyui.commit({"main.py": "one", "custom_nodes/example.py": ""})
     second = pack.commit({"__init__.py": "one", "__pycache__/junk.pyc": ""})
     comfyui.commit({"main.py": "two"})
-    pins = {"ComfyUI": f"{comfyui.url}@{first}", "Pack": f"{pack.url}@{second} more"}
+    pins = {"ComfyUI": f"{comfyui.url}@{first}", "Pack": f'{pack.url}@{second} more needs="A b,C"'}
     return Build(tmp_path / "build", comfyui, pack, pins)
 
 
@@ -80,8 +80,8 @@ def test_what_no_folder_has_is_fetched(build: Build) -> None:
     assert sorted(path.name for path in (build.to / "custom_nodes" / "Pack").iterdir()) == ["__init__.py"]
     assert not list(build.to.rglob(".git"))
     url, _, commit = build.pins["ComfyUI"].rpartition("@")
-    assert build.record["ComfyUI"] == {"url": url, "commit": commit, "from": "git", "verified": True}
-    assert set(build.record) == {"ComfyUI", "Pack"}
+    assert build.record["ComfyUI"] == {"url": url, "commit": commit, "from": "git", "verified": True, "needs": []}
+    assert build.record["Pack"]["needs"] == ["A b", "C"]
 
 
 def test_a_group_that_was_not_chosen_stays_away(build: Build) -> None:

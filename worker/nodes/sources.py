@@ -20,7 +20,7 @@ from pathlib import Path
 from worker.nodes.pins import COMFYUI, PacksError, PinnedPack, Pins, read_pins
 
 RECORD = "pins.json"
-"""In ComfyUI's folder: what lies there. `{name: {url, commit, from, verified}}`."""
+"""In ComfyUI's folder: what lies there. `{name: {url, commit, from, verified, needs}}`."""
 
 CONTEXT, GIT = "context", "git"
 JUNK = (".git", "__pycache__", "*.pyc")
@@ -65,7 +65,9 @@ def lay_all(
     except SourceError:
         shutil.rmtree(to, ignore_errors=True)
         raise
-    text = json.dumps({name: laid.as_dict() for name, laid in record.items()}, indent=2)
+    needs = {pack.name: list(pack.needs) for pack in packs}
+    rows = {name: {**laid.as_dict(), "needs": needs.get(name, [])} for name, laid in record.items()}
+    text = json.dumps(rows, indent=2)
     (to / RECORD).write_text(f"{text}\n", "utf-8")
 
 
