@@ -5,7 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
 
+IMAGE ?= comfy-worker:dev
+# Docker where it is, else Buildah.
+CONTAINERS ?= $(if $(shell command -v docker),docker,buildah)
+BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
+
 .PHONY: all run serve test lint types format docs conformance bench chaos soak fuzz mutants lock clean
+.PHONY: image image-tools image-test image-sizes push
 
 all: lint types test
 
@@ -58,12 +64,32 @@ fuzz: $(READY) ## generated requests on every route
 mutants: $(READY) ## each cure of a trap taken away: its test has to notice
 	$(BIN)/python -m chaos.mutants $(if $(SHORT),--every 6)
 
-lock: $(READY) ## resolve requirements.lock anew
-	$(BIN)/python -m pip install --quiet uv
-	{ echo "# One lock for every extra on Python 3.11 and newer. Made by \`make lock\`; do not edit."; \
-	  $(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet; } > requirements.lock.new
-	mv requirements.lock.new requirements.lock
+image: ## builds IMAGE; PACK_GROUPS="base video", MODELS="sdxl", SOURCES=FOLDER: docs/image.md
+	$(CONTAINERS) build --tag $(IMAGE) $(if $(filter buildah,$(CONTAINERS)),--layers --format docker) \
+	  $(foreach name,$(BUILD_ARGS),$(if $($(name)),--build-arg $(name)="$($(name))")) \
+	  $(if $(SOURCES),--build-context sources=$(SOURCES)) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg VERSION=$$(git describe --tags --always) .
+
+image-tools: $(READY) ## Buildah, Podman and a base image; ends with 3 where they can't be had
+	$(BIN)/python -m image.toolbox
+
+image-test: image-tools ## the Dockerfile built and run here, with the embedded engine in ComfyUI's place
+	$(BIN)/pytest -q -m image tests/image
+
+image-sizes: image-tools ## what each layer weighs, and how soon a container is ready
+	$(BIN)/python -m image.sizes
+
+push: ## IMAGE to its registry; prints the digest
+	$(CONTAINERS) push $(IMAGE)
+
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
+
+lock: $(READY) ## requirements.lock and locks/worker.lock after a change of pyproject.toml; UPGRADE=1 takes what is newest
+	$(COMPILE) --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	$(COMPILE) --extra vast --extra s3 --constraints requirements.lock > locks/worker.lock.new
+	mv locks/worker.lock.new locks/worker.lock
 
 clean:
-	rm -rf $(VENV) .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	-umount -q .image/store/overlay
+	rm -rf $(VENV) .image .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from worker.graph.catalog import Catalog
-from worker.graph.pinned_packs import read_pinned_packs
 from worker.graph.template import Kind, ModelFile, Parameter, Template
 from worker.graph.template_fill import fill
 from worker.graph.template_value import limits
 from worker.graph.workload import workload
 from worker.library import SHIPPED_FOLDER, read_library
+from worker.nodes.pins import BASE, read_pins
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "workflows.in.md"
@@ -120,8 +120,11 @@ def _models(templates: Iterable[Template]) -> str:
 
 
 def _packs() -> str:
-    packs = read_pinned_packs((SHIPPED_FOLDER.parent / "comfyui_nodes.txt").read_text("utf-8"))
-    rows = ((f"[{pack.name}]({pack.url})", f"`{pack.commit[:12]}`", pack.group or "in every image") for pack in packs)
+    packs = read_pins((SHIPPED_FOLDER.parent / "comfyui_nodes.txt").read_text("utf-8")).packs
+    where = {BASE: "in every image"}
+    rows = (
+        (f"[{pack.name}]({pack.url})", f"`{pack.commit[:12]}`", where.get(pack.group, pack.group)) for pack in packs
+    )
     return _table(("pack", "commit", "group"), rows)
 
 

@@ -22,7 +22,7 @@ LADDER = (
     ("pipeline", "shelf", "entries", "registry", "vetting"),
     ("gateway",),
     ("app",),
-    ("platforms",),
+    ("platforms", "nodes"),
     ("cli", "__main__"),
 )
 """A module imports from lower rungs or, within a rung, from names to its left."""

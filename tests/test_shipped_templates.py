@@ -12,13 +12,13 @@ import pytest
 from tests import small
 from tests.cli.terminal import ROOT, WORKFLOWS
 from worker.graph.catalog import Catalog
-from worker.graph.pinned_packs import read_pinned_packs
 from worker.graph.prompt import Prompt
 from worker.graph.template import Template
 from worker.graph.template_fill import fill
 from worker.graph.validate import validate
 from worker.graph.workload import FLOOR, workload
 from worker.library import read_library
+from worker.nodes.pins import read_pins
 
 LIBRARY = read_library("shipped")
 CATALOG = Catalog.bundled()
@@ -75,7 +75,7 @@ def test_its_packs_are_those_of_its_nodes(template: Template) -> None:
     """Every pack that it needs is named, none other, and `comfyui_nodes.txt` pins each."""
     modules = {CATALOG[node["class_type"]].pack for node in template.prompt.values()}
     used = {module.removeprefix("custom_nodes.") for module in modules if module.startswith("custom_nodes.")}
-    pinned = {pack.name for pack in read_pinned_packs((ROOT / "comfyui_nodes.txt").read_text("utf-8"))}
+    pinned = {pack.name for pack in read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8")).packs}
     assert used == set(template.packs) <= pinned
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from worker.comfyui.client import ComfyClient
+from worker.comfyui.packs import lacking, needed_classes
 from worker.comfyui.process import engine
 from worker.comfyui.recovery import Recovery
 from worker.comfyui.suspects import Suspects
@@ -41,6 +43,8 @@ from worker.registry import Registry
 from worker.settings import Settings
 from worker.storage.base import Storage
 from worker.vetting import Vetting
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,15 @@ class App:
             await self.engine.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+        await self._look_at_packs()
         await self.models.ready()
+
+    async def _look_at_packs(self) -> None:
+        """What needs a GPU to be imported could not be proven when the image was built."""
+        if needed := needed_classes(Path(self.settings.comfyui)):
+            with suppress(EngineUnavailable):
+                for sentence in lacking(needed, await self.engine.catalog()):
+                    log.error("%s", sentence)
 
 
 @asynccontextmanager

@@ -65,6 +65,11 @@ class Settings:
         "WORKER_COMFYUI_INPUT", None, "ComfyUI's input folder where it is shared; else inputs are uploaded over HTTP"
     )
     comfyui_args: str = setting("WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts")
+    catalog: Path | None = setting(
+        "WORKER_CATALOG",
+        None,
+        "what this ComfyUI answers at `GET /object_info`, for as long as it can't be asked; .gz too",
+    )
     templates: str = setting(
         "WORKER_TEMPLATES", "shipped", "folders of templates between commas, a later one wins; `shipped`: our own"
     )

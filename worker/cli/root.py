@@ -22,6 +22,12 @@ COMMANDS = {
     "templates": "worker.cli.templates",
     "templates show": "worker.cli.template_show",
     "templates new": "worker.cli.template_new",
+    "nodes": "worker.cli.nodes",
+    "nodes add": "worker.cli.nodes_add",
+    "nodes update": "worker.cli.nodes_update",
+    "nodes lock": "worker.cli.nodes_lock",
+    "nodes check": "worker.cli.nodes_check",
+    "verify-image": "worker.cli.verify_image",
     "engine": "worker.cli.engine",
     "demo": "worker.cli.demo",
 }

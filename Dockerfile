@@ -1,0 +1,158 @@
+# ComfyUI with pinned node packs, and the worker beside it. docs/image.md has the layers, their sizes and every argument.
+# Only what Docker and Buildah both know: no syntax line, no heredoc, no --link, no --exclude.
+
+# The wheels of torch bring CUDA's libraries, so the small NVIDIA image will do; its driver has to know CUDA 13.0.
+ARG BASE_IMAGE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04@sha256:f8ef28f579ea42a44b415d2c5d46f788e6a9b395c6c83f2929416e1fc192c143
+
+# ComfyUI and packs from a folder instead of from git: --build-context sources=FOLDER, with FOLDER/ComfyUI, FOLDER/RES4LYF ...
+FROM scratch AS sources
+
+
+FROM ${BASE_IMAGE} AS base
+ARG PYTHON=python3.12
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        ca-certificates "${PYTHON}" tini \
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache
+
+
+FROM base AS builder
+ARG PYTHON
+# Some packs' requirements have no wheels.
+ARG BUILD_PACKAGES="build-essential git"
+WORKDIR /build
+# hadolint ignore=DL3008,SC2086
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        "${PYTHON}-dev" "${PYTHON}-venv" ${BUILD_PACKAGES} \
+    && rm -rf /var/lib/apt/lists/* \
+    && "${PYTHON}" -m venv tools
+ENV PYTHON=${PYTHON} PATH=/build/tools/bin:$PATH \
+    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+
+# torch and CUDA's libraries: by far the most of the image, in a layer that no pack and no worker changes.
+FROM builder AS torch
+ARG TORCH="--require-hashes --requirement locks/torch.lock"
+COPY locks/ locks/
+# hadolint ignore=DL3013,SC2086
+RUN "${PYTHON}" -m venv --without-pip /opt/torch \
+    && pip --python /opt/torch/bin/python install --quiet --no-deps ${TORCH}
+
+
+FROM builder AS requirements
+ARG PACK_GROUPS=base
+ARG REQUIREMENTS="--require-hashes --requirement locks/comfyui.lock"
+COPY locks/ locks/
+# hadolint ignore=DL3013,SC2086
+RUN "${PYTHON}" -m venv --without-pip /opt/ComfyUI/.venv \
+    && for group in ${PACK_GROUPS}; do \
+        [ "${group}" = base ] || set -- "$@" --requirement "locks/comfyui-${group}.lock"; \
+    done \
+    && pip --python /opt/ComfyUI/.venv/bin/python install --quiet --no-deps ${REQUIREMENTS} "$@" \
+    && echo "/opt/torch/lib/${PYTHON}/site-packages" > "/opt/ComfyUI/.venv/lib/${PYTHON}/site-packages/torch.pth"
+
+
+FROM builder AS comfyui
+ARG PACK_GROUPS=base
+COPY --from=sources / sources/
+COPY comfyui_nodes.txt ./
+COPY worker/nodes/pins.py worker/nodes/sources.py worker/nodes/
+RUN python -m worker.nodes.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources --to /opt/ComfyUI \
+    && python -m compileall -q /opt/ComfyUI
+
+
+# What the worker needs. The import shows that Vast's SDK works under this Python: it would else be None at run time.
+FROM builder AS worker-environment
+COPY locks/worker.lock locks/
+RUN "${PYTHON}" -m venv --without-pip /opt/comfy-worker/env \
+    && pip --python /opt/comfy-worker/env/bin/python install --quiet --no-deps \
+        --require-hashes --requirement locks/worker.lock \
+    && echo "/opt/comfy-worker/lib/${PYTHON}/site-packages" \
+        > "/opt/comfy-worker/env/lib/${PYTHON}/site-packages/worker.pth" \
+    && /opt/comfy-worker/env/bin/python -c "import vastai.serverless.server.worker"
+
+
+FROM worker-environment AS worker
+COPY pyproject.toml README.md LICENSE ./
+COPY worker/ worker/
+RUN pip --python /opt/comfy-worker/env/bin/python install --quiet --no-deps --no-build-isolation \
+        --prefix /opt/comfy-worker .
+COPY workflows/ /opt/comfy-worker/workflows/
+
+
+# Models of the templates that are named, where anybody asks for it; else an empty folder.
+FROM worker AS models
+ARG MODELS=
+# hadolint ignore=DL3013,SC2086
+RUN mkdir /models \
+    && if [ -n "${MODELS}" ]; then /opt/comfy-worker/bin/comfy-worker models fetch ${MODELS} --folder /models; fi
+
+
+FROM base AS runtime
+# The SDK's paths of the certificate are fixed: links into the one folder that is written to.
+RUN groupadd --gid 10001 worker \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/comfy-worker --shell /usr/sbin/nologin worker \
+    && install -d -o worker -g worker -m 0750 /var/lib/comfy-worker /var/lib/comfy-worker/tls \
+    && ln -s /var/lib/comfy-worker/tls/instance.crt /var/lib/comfy-worker/tls/instance.key /etc/
+COPY --from=torch /opt/torch /opt/torch
+COPY --from=requirements /opt/ComfyUI/.venv /opt/ComfyUI/.venv
+COPY --from=comfyui /opt/ComfyUI /opt/ComfyUI
+COPY --from=models /models /opt/ComfyUI/models
+COPY --from=worker-environment /opt/comfy-worker/env /opt/comfy-worker/env
+COPY --from=worker /opt/comfy-worker/bin /opt/comfy-worker/bin
+COPY --from=worker /opt/comfy-worker/lib /opt/comfy-worker/lib
+COPY --from=worker /opt/comfy-worker/workflows /opt/comfy-worker/workflows
+# The last two: what NVIDIA's images set, for a plain base.
+ENV PATH=/opt/comfy-worker/bin:$PATH \
+    WORKER_PLATFORM=auto \
+    WORKER_RESTARTS=5 \
+    WORKER_COMFYUI=/opt/ComfyUI \
+    WORKER_TEMPLATES=/opt/comfy-worker/workflows \
+    WORKER_STATE=/var/lib/comfy-worker \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+WORKDIR /var/lib/comfy-worker
+USER 10001:10001
+
+
+# No image without this: its ComfyUI imports every pack and takes every template whose packs are there.
+FROM runtime AS verify
+COPY comfyui_nodes.txt /opt/comfy-worker/
+RUN comfy-worker verify-image --pins /opt/comfy-worker/comfyui_nodes.txt --object-info /tmp/object_info.json.gz
+
+
+FROM builder AS sbom-tools
+COPY locks/sbom.lock locks/
+RUN "${PYTHON}" -m venv --without-pip /opt/sbom \
+    && pip --python /opt/sbom/bin/python install --quiet --no-deps --require-hashes --requirement locks/sbom.lock
+
+
+FROM runtime AS sbom
+COPY --from=sbom-tools /opt/sbom /opt/sbom
+COPY image/sbom.py /opt/sbom/
+RUN /opt/sbom/bin/python /opt/sbom/sbom.py > /tmp/sbom.cdx.json
+
+
+FROM runtime
+ARG RUN_AS=10001:10001
+ARG BASE_IMAGE
+ARG VERSION=0
+ARG REVISION=unknown
+COPY --from=sbom /tmp/sbom.cdx.json /opt/comfy-worker/share/
+COPY --from=verify /tmp/object_info.json.gz /opt/comfy-worker/share/
+LABEL org.opencontainers.image.title="comfy-worker" \
+      org.opencontainers.image.description="ComfyUI with pinned node packs behind a dependable worker" \
+      org.opencontainers.image.licenses="MIT AND GPL-3.0-only" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}"
+# By it a kept benchmark's score is known to be of another image.
+ENV WORKER_IMAGE=${REVISION}
+# In Vast's launch mode ssh the platform's own setup runs in place of the entry point, and as this user: RUN_AS=root there.
+USER ${RUN_AS}
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --start-interval=1s CMD ["comfy-worker", "health"]
+ENTRYPOINT ["/usr/bin/tini", "--", "/opt/comfy-worker/bin/comfy-worker"]
+CMD ["serve"]

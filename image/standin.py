@@ -1,0 +1,58 @@
+"""ComfyUI's source, stood in by the embedded engine that the worker brings along; packs are empty folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from image.toolbox import BASE, Toolbox
+
+PACKS = ("RES4LYF", "ControlAltAI-Nodes")
+
+MAIN = '''\
+"""Started as ComfyUI is; becomes the embedded engine of the worker in this image."""
+
+import argparse
+import os
+import pathlib
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--listen")
+parser.add_argument("--port")
+parser.add_argument("--output-directory", type=pathlib.Path)
+given, _ = parser.parse_known_args()
+print("Import times for custom nodes:")
+for pack in sorted(pathlib.Path(__file__).parent.glob("custom_nodes/*/")):
+    print(f"   0.0 seconds: {pack}", flush=True)
+engine = "/opt/comfy-worker/bin/comfy-worker"
+base = str(given.output_directory.parent)
+os.execv(engine, [engine, "engine", "--host", given.listen, "--port", given.port, "--base", base])
+'''
+
+
+def write_sources(folder: Path) -> Path:
+    """What `--build-context sources=` gets."""
+    files = {"ComfyUI/main.py": MAIN, "ComfyUI/models/checkpoints/.keep": ""}
+    files |= {f"{pack}/__init__.py": "NODE_CLASS_MAPPINGS = {}\n" for pack in PACKS}
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text() != text:
+            path.write_text(text)
+    return folder
+
+
+TAG = "localhost/comfy-worker:standin"
+
+
+def build(toolbox: Toolbox) -> tuple[str, float]:
+    """The real Dockerfile on a small Debian, without torch; the image's name, and the seconds it took."""
+    nothing = "--requirement locks/none.lock"
+    arguments = {
+        "BASE_IMAGE": BASE,
+        "PYTHON": "python3.11",
+        "BUILD_PACKAGES": "git",
+        "TORCH": nothing,
+        "REQUIREMENTS": nothing,
+    }
+    sources = write_sources(toolbox.folder / "sources")
+    return TAG, toolbox.build(TAG, contexts={"sources": sources}, arguments=arguments)

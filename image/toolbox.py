@@ -1,0 +1,165 @@
+"""Buildah and Podman with a storage of their own, installed from Debian's packages where they are missing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+ROOT = Path(__file__).parents[1]
+STORE = ROOT / ".image"
+PROGRAMS = ("buildah", "podman", "runc", "mmdebstrap")
+SUITE = "bookworm"
+BASE = f"localhost/base:{SUITE}"
+APT_SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+CERTIFICATES = "/usr/local/share/ca-certificates"
+CANNOT = 3
+"""This machine can't be given the tools; says nothing about the image."""
+
+
+class NoToolsError(Exception):
+    """Says what is missing here."""
+
+
+class BuildError(Exception):
+    """Says how the build ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """Everything that is built lies in one folder; nothing of the machine's own containers is seen or touched."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+        return kept | {
+            "TMPDIR": str(self.folder / "tmp"),
+            "BUILDAH_FORMAT": "docker",  # the other one drops HEALTHCHECK
+            "BUILDAH_ISOLATION": "chroot",
+            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
+        }
+
+    @classmethod
+    def prepared(cls, folder: Path = STORE) -> Toolbox:
+        """With the tools installed and the base image there. Raises NoToolsError."""
+        if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
+            install(missing)
+        toolbox = cls(folder)
+        toolbox._configure()
+        toolbox._import_base()
+        return toolbox
+
+    def build(self, tag: str, *, contexts: Mapping[str, Path], arguments: Mapping[str, str]) -> float:
+        """Builds the Dockerfile with every unchanged layer kept; the log lies beside. Seconds it took.
+
+        Raises BuildError with the end of the log.
+        """
+        command = ["buildah", "build", "--layers", "--pull-never", "--tag", tag]
+        command += [f"--build-context={name}={path}" for name, path in contexts.items()]
+        command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        log = self.folder / f"{tag.rpartition('/')[2].replace(':', '-')}.log"
+        began = time.monotonic()
+        with log.open("w") as output:
+            built = subprocess.call([*command, str(ROOT)], env=self.environment, stdout=output, stderr=output)
+        if built:
+            raise BuildError(f"{log}:\n" + "\n".join(log.read_text().splitlines()[-40:]))
+        return time.monotonic() - began
+
+    def podman(self, *arguments: str) -> str:
+        """Its standard output. Raises CalledProcessError."""
+        done = subprocess.run(
+            ["podman", *arguments], env=self.environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout
+
+    @contextmanager
+    def engine(self) -> Iterator[docker.DockerClient]:
+        """Docker's own client, at Podman's socket."""
+        with tempfile.TemporaryDirectory() as folder:  # a socket's path has to be short
+            address = f"unix://{folder}/podman.sock"
+            command = ["podman", "system", "service", "--time=0", address]
+            service = subprocess.Popen(command, env=self.environment, stderr=subprocess.DEVNULL)
+            try:
+                client = _connected(address)
+                yield client
+                client.close()
+            finally:
+                service.terminate()
+                service.wait(10)
+
+    def _configure(self) -> None:
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        (self.folder / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{self.folder}/store"\nrunroot = "{self.folder}/run"\n'
+        )
+        # Limits that need no right to raise them; runc, because crun can't do with every layout of cgroups.
+        (self.folder / "containers.conf").write_text(
+            f'[containers]\nnetns = "host"\ndefault_ulimits = ["nofile={files}:{files}", "nproc=4096:4096"]\n'
+            '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n'
+        )
+
+    def _import_base(self) -> None:
+        """A small Debian that trusts whom this machine trusts and installs from where this machine does."""
+        if subprocess.call(["podman", "image", "exists", BASE], env=self.environment) == 0:
+            return
+        archive = self.folder / "base.tar"
+        trust = (
+            f'mkdir -p "$1{CERTIFICATES}"; cp {CERTIFICATES}/*.crt "$1{CERTIFICATES}/" 2>/dev/null || true; '
+            'chroot "$1" update-ca-certificates >/dev/null 2>&1'
+        )
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates"]
+        command += [f"--customize-hook={trust}", SUITE, str(archive), str(APT_SOURCES)]
+        _prepare(command, self.environment)
+        self.podman("import", "--quiet", "--change", 'CMD ["/bin/bash"]', str(archive), BASE)
+        archive.unlink()
+
+
+def install(missing: list[str]) -> None:
+    """From Debian's packages, quietly. Raises NoToolsError."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None or not APT_SOURCES.is_file():
+        raise NoToolsError(f"{', '.join(missing)} missing, and only root on a Debian can install them here")
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    _prepare(["apt-get", "--quiet", "update"], quiet)
+    _prepare(["apt-get", "--quiet", "install", "--yes", "--no-install-recommends", *missing], quiet)
+
+
+def _prepare(command: list[str], environment: Mapping[str, str]) -> None:
+    """Raises NoToolsError with the end of what it said."""
+    done = subprocess.run(
+        command, check=False, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        raise NoToolsError(f"{command[0]} failed: {done.stdout.strip()[-500:]}")
+
+
+def _connected(address: str) -> docker.DockerClient:
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return docker.DockerClient(base_url=address, timeout=60)
+        except docker.errors.DockerException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    try:
+        Toolbox.prepared()
+    except NoToolsError as error:
+        print(f"image-test CANNOT RUN HERE: {error}", file=sys.stderr)
+        sys.exit(CANNOT)

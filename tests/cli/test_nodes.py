@@ -1,0 +1,137 @@
+"""`comfy-worker nodes` on real git servers: repositories over file://."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import cli
+from tests.nodes.index import add_wheel, only
+from tests.nodes.repository import Repository
+from worker.cli.nodes_add import parts
+from worker.nodes.pins import Pins, read_pins
+
+CUT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Project:
+    """A folder with `comfyui_nodes.txt`, and the repositories of what it pins."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.comfyui = Repository.new(home / "origin" / "ComfyUI")
+        self.pack = Repository.new(home / "origin" / "Pack")
+        self.first = self.pack.commit({"requirements.txt": "a\n"})
+        self.pack.git("tag", "light")
+        self.pack.git("tag", "--annotate", "--message", "said", "heavy")
+        self.text = f"# head\nComfyUI  {self.comfyui.url}@{self.comfyui.commit({'main.py': ''})}  # v1\n"
+        self.file.write_text(self.text, "utf-8")
+
+    @property
+    def file(self) -> Path:
+        return self.home / "comfyui_nodes.txt"
+
+    @property
+    def pins(self) -> Pins:
+        return read_pins(self.file.read_text("utf-8"))
+
+    def run(self, *arguments: str, code: int = 0, **env: str) -> str:
+        done = cli("nodes", *arguments, cwd=self.home, **env)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.mark.parametrize("ref", ["light", "heavy", "main", None])
+def test_a_branch_or_a_tag_becomes_a_commit(project: Project, ref: str | None) -> None:
+    """Of an annotated tag it is the commit that it points at; the file says which it was."""
+    newest = project.pack.commit({"more": ""})
+    project.run("add", f"{project.pack.url}@{ref}" if ref else project.pack.url, "--group", "video")
+    (pack,) = project.pins.packs
+    assert (pack.name, pack.url, pack.group) == ("Pack", project.pack.url, "video")
+    assert pack.commit == (newest if ref in {"main", None} else project.first)
+    assert project.file.read_text("utf-8").endswith(f"video  # {ref}\n" if ref else "video\n")
+    assert project.file.read_text("utf-8").startswith(project.text)
+
+
+def test_what_cannot_be_pinned_is_not_written(project: Project) -> None:
+    """Neither a branch that isn't there, nor a commit, nor a server, nor a name that is taken."""
+    for source, said in (
+        (f"{project.pack.url}@gone", "has no branch or tag 'gone'"),
+        (f"{project.pack.url}@{CUT}", "can't be fetched"),
+        ("file:///nowhere/Pack", "can't be asked for its newest commit: fatal: "),
+        (project.comfyui.url, "ComfyUI is there already"),
+    ):
+        assert said in project.run("add", source, code=1)
+    assert project.file.read_text("utf-8") == project.text
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "ref"),
+    [
+        ("a/b", "https://github.com/a/b", None),
+        ("a/b@v1/x", "https://github.com/a/b", "v1/x"),
+        ("https://x.org/a/b.git@main", "https://x.org/a/b.git", "main"),
+        ("ssh://git@x.org:22/a/b", "ssh://git@x.org:22/a/b", None),
+        ("ssh://git@x.org/a/b@main", "ssh://git@x.org/a/b", "main"),
+    ],
+)
+def test_a_source_is_a_url_and_a_ref(source: str, url: str, ref: str | None) -> None:
+    """A user's name before the host is no ref."""
+    assert parts(source) == (url, ref)
+
+
+def test_packs_are_moved_and_it_is_said_from_where(project: Project) -> None:
+    """All to their newest commits, ComfyUI only where it is named; to a ref where one is given."""
+    project.run("add", f"{project.pack.url}@light")
+    newest = project.pack.commit({"more": ""})
+    project.comfyui.commit({"more": ""})
+    project.comfyui.git("tag", "v2")
+    assert f"Pack  {project.first[:12]} -> {newest[:12]}" in project.run("update")
+    assert project.text in project.file.read_text("utf-8")
+    assert json.loads(project.run("update", "Pack@heavy", "--json")) == {"Pack": {"old": newest, "new": project.first}}
+    assert project.file.read_text("utf-8").endswith("# heavy\n")
+    project.run("update", "ComfyUI@v2")
+    assert (project.pins.comfyui.commit, "  # v2\n" in project.file.read_text("utf-8")) == (
+        project.comfyui.git("rev-parse", "v2"),
+        True,
+    )
+    assert "Did you mean 'Pack'?" in project.run("update", "Pak", code=2)
+
+
+def test_pins_are_locked_and_checked(project: Project) -> None:
+    """After a change the lock is out of date until it is made anew; a commit that vanished from its server is found."""
+    add_wheel(project.home / "index", "a", "1")
+    project.run("add", f"{project.pack.url}@light")
+    assert "comfyui.lock is missing" in project.run("check", code=1)
+    assert "comfyui.lock  1 package" in project.run("lock", **only(project.home / "index"))
+    assert "are of these pins" in project.run("check")
+    project.pack.commit({"more": ""})
+    project.run("update")
+    told = json.loads(project.run("check", "--json", code=1))
+    assert told["packs"] == {"ComfyUI": None, "Pack": None}
+    assert told["locks"][0] == "comfyui.lock is not of these pins and constraints"
+    project.run("lock", **only(project.home / "index"))
+    text = project.file.read_text("utf-8")
+    project.file.write_text(text.replace(project.pins.comfyui.commit, CUT), "utf-8")
+    assert f"can't be fetched from {project.comfyui.url} at {CUT}" in project.run("check", code=1)
+
+
+def test_a_file_that_can_not_be_read_is_told_with_its_line(project: Project) -> None:
+    """In one sentence, as everything that goes wrong."""
+    project.file.write_text("One\n", "utf-8")
+    assert project.run(code=1).startswith("comfy-worker: comfyui_nodes.txt: line 1: write NAME")
+    project.file.unlink()
+    assert project.run("check", code=1) == "comfy-worker: comfyui_nodes.txt: no such file or directory\n"
+
+
+def test_pins_are_listed(project: Project) -> None:
+    """One line each; `--json` for programs."""
+    assert project.run().split()[:3] == ["ComfyUI", project.pins.comfyui.commit[:12], "base"]
+    assert json.loads(project.run("--json"))["ComfyUI"]["url"] == project.comfyui.url
