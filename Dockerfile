@@ -10,12 +10,10 @@ FROM scratch AS sources
 
 FROM ${BASE_IMAGE} AS base
 ARG PYTHON=python3.12
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# opencv-python wants libgl1 and libglib2.0-0.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates libgl1 libglib2.0-0 "${PYTHON}" tini \
+        ca-certificates "${PYTHON}" tini \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache
 
 
@@ -44,11 +42,15 @@ RUN "${PYTHON}" -m venv --without-pip /opt/torch \
 
 
 FROM builder AS requirements
+ARG PACK_GROUPS=base
 ARG REQUIREMENTS="--require-hashes --requirement locks/comfyui.lock"
 COPY locks/ locks/
 # hadolint ignore=DL3013,SC2086
 RUN "${PYTHON}" -m venv --without-pip /opt/ComfyUI/.venv \
-    && pip --python /opt/ComfyUI/.venv/bin/python install --quiet --no-deps ${REQUIREMENTS} \
+    && for group in ${PACK_GROUPS}; do \
+        [ "${group}" = base ] || set -- "$@" --requirement "locks/comfyui-${group}.lock"; \
+    done \
+    && pip --python /opt/ComfyUI/.venv/bin/python install --quiet --no-deps ${REQUIREMENTS} "$@" \
     && echo "/opt/torch/lib/${PYTHON}/site-packages" > "/opt/ComfyUI/.venv/lib/${PYTHON}/site-packages/torch.pth"
 
 

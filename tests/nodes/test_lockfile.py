@@ -74,6 +74,6 @@ def test_our_locks_are_of_our_pins() -> None:
     assert list(stale(OURS, pins, OURS["constraints.txt"])) == []
     found = {name: {entry.name for entry in entries(OURS[name])} for name in OURS if name.endswith(".lock")}
     assert {"torch", "torchvision", "torchaudio", "triton"} <= found["torch.lock"]
-    assert {"opencv-python", "matplotlib", "transformers", "comfyui-frontend-package"} <= found["comfyui.lock"]
+    assert {"opencv-python-headless", "matplotlib", "transformers", "comfyui-frontend-package"} <= found["comfyui.lock"]
     assert not {name for name in found["comfyui.lock"] if name.startswith(("nvidia-", "cuda-"))}
     assert "insightface" in found["comfyui-instantid.lock"]

@@ -55,3 +55,19 @@ def test_they_are_those_of_the_pinned_commit(tmp_path: Path, place: str) -> None
         pack = PinnedPack("One", "https://nowhere.invalid/One", CUT)
         (tmp_path / "One" / ".git").rename(tmp_path / "gone")
     assert read_requirements(pack, None if place == "git" else tmp_path) == ("a==1",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "locked"),
+    [
+        ("opencv-python", "opencv-python-headless"),
+        ("opencv-python>=4.7,<5", "opencv-python-headless>=4.7,<5"),
+        ("OpenCV-python ; sys_platform == 'linux'", "opencv-python-headless ; sys_platform == 'linux'"),
+        ("opencv-contrib-python==4.9", "opencv-contrib-python-headless==4.9"),
+        ("opencv-python-headless", "opencv-python-headless"),
+        ("opencv-python-rolling", "opencv-python-rolling"),
+    ],
+)
+def test_opencv_is_taken_without_its_windows(wanted: str, locked: str) -> None:
+    """Both are the module cv2; the other one wants the libraries of a desktop."""
+    assert requirements("One", tree({"requirements.txt": wanted})) == (locked,)

@@ -20,6 +20,9 @@ INCLUDE = re.compile(r"(?:-r|--requirement)[\s=]+(?P<file>\S+)")
 # No version, no hash: what it installs is another thing tomorrow.
 UNPINNABLE = re.compile(r"^\.|^/|://|^git\+")
 
+# The same module without its windows, which nobody sees on a server, and without the 400 MB of X and Mesa behind them.
+HEADLESS = re.compile(r"^opencv(?P<contrib>-contrib)?-python(?=$|[\s<>=!~;\[])", re.IGNORECASE)
+
 
 class RequirementsError(ValueError):
     """A pack asks for what no lock can hold."""
@@ -50,7 +53,7 @@ def fetch_commit(pack: PinnedPack, folder: Path) -> None:
 
 
 def requirements(name: str, read: Read) -> tuple[str, ...]:
-    """Of requirements.txt, else of pyproject.toml, else none. Raises RequirementsError."""
+    """Of requirements.txt, else of pyproject.toml, else none; OpenCV without windows. Raises RequirementsError."""
     if (text := read(FILE)) is not None:
         return tuple(_lines(name, FILE, text, read))
     if (text := read("pyproject.toml")) is not None:
@@ -79,7 +82,7 @@ def _checked(name: str, file: str, line: str) -> str:
         raise RequirementsError(f"{name}: {file} sets {line!r}; a lock is for every index, so pin a fork without it")
     if UNPINNABLE.search(line):
         raise RequirementsError(f"{name}: {file} wants {line!r}, which has no version and no hash to lock")
-    return line
+    return HEADLESS.sub(r"opencv\g<contrib>-python-headless", line)
 
 
 def _of_folder(folder: Path) -> Read:
