@@ -149,10 +149,11 @@ LABEL org.opencontainers.image.title="comfy-worker" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 # By it a kept benchmark's score is known to be of another image.
-ENV WORKER_IMAGE=${REVISION}
+ENV WORKER_IMAGE=${REVISION} \
+    WORKER_CATALOG=/opt/comfy-worker/share/object_info.json.gz
 # In Vast's launch mode ssh the platform's own setup runs in place of the entry point, and as this user: RUN_AS=root there.
 USER ${RUN_AS}
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --start-interval=1s CMD ["comfy-worker", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m CMD ["comfy-worker", "health"]
 ENTRYPOINT ["/usr/bin/tini", "--", "/opt/comfy-worker/bin/comfy-worker"]
 CMD ["serve"]

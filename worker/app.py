@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -104,9 +105,10 @@ async def build(
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError.
     """
     access, library = Access.from_settings(settings), read_library(settings.templates)
+    make_state(settings.state)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
@@ -138,6 +140,16 @@ async def build(
         registry.restore()
         url = await stack.enter_async_context(listen(services))
         yield App(settings, url, registry, client, models, library, running.failed)
+
+
+def make_state(folder: Path) -> None:
+    """Tried at once: what can't be written would be found out one part after the other. Raises StartupError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StartupError(f"WORKER_STATE={folder} can't be written: {error.strerror}") from error
 
 
 __all__ = ["App", "build"]
