@@ -35,7 +35,7 @@ ENV PYTHON=${PYTHON} PATH=/build/tools/bin:$PATH \
 # torch and CUDA's libraries: by far the most of the image, in a layer that no pack and no worker changes.
 FROM builder AS torch
 ARG TORCH="--require-hashes --requirement locks/torch.lock"
-COPY locks/ locks/
+COPY locks/torch.lock locks/none.lock locks/
 # hadolint ignore=DL3013,SC2086
 RUN "${PYTHON}" -m venv --without-pip /opt/torch \
     && pip --python /opt/torch/bin/python install --quiet --no-deps ${TORCH}
@@ -44,7 +44,7 @@ RUN "${PYTHON}" -m venv --without-pip /opt/torch \
 FROM builder AS requirements
 ARG PACK_GROUPS=base
 ARG REQUIREMENTS="--require-hashes --requirement locks/comfyui.lock"
-COPY locks/ locks/
+COPY locks/comfyui*.lock locks/none.lock locks/
 # hadolint ignore=DL3013,SC2086
 RUN "${PYTHON}" -m venv --without-pip /opt/ComfyUI/.venv \
     && for group in ${PACK_GROUPS}; do \

@@ -16,9 +16,10 @@ COMFYUI = "ComfyUI"
 BASE = "base"
 """The group of the packs that are in every image."""
 
-SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [gpu-import]"
+SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [without=PATH,PATH]  [gpu-import]"
 GPU_IMPORT = "gpu-import"
 NEEDS = "needs="
+WITHOUT = "without="
 
 # A folder in custom_nodes; ComfyUI skips one that ends with .disabled.
 NAME = re.compile(r"(?!.*\.disabled$)[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -26,6 +27,7 @@ SOURCE = re.compile(r"(?P<url>(?:https?|ssh|git|file)://\S+)@(?P<commit>[0-9a-f]
 PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 GROUP = re.compile(r"[a-z0-9][a-z0-9-]*")
 COMMENT = re.compile(r"(^|\s)#.*")
+PLACE = re.compile(r"(?!\.{1,2}(/|$))[^/\\]+(/(?!\.{1,2}(/|$))[^/\\]+)*")
 
 
 class PacksError(ValueError):
@@ -43,6 +45,8 @@ class PinnedPack:
     needs: tuple[str, ...] = ()
     gpu_import: bool = False
     """It can't be imported without a GPU, so that the build of an image proves nothing about it."""
+    without: tuple[str, ...] = ()
+    """Folders and files of it that an image does better without, as 200 MB of pictures in its examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +110,31 @@ def _words(line: str) -> list[str]:
         raise PacksError(f"a quotation mark is left open; write {SHAPE}") from error
 
 
-def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool]:
-    group, needs, gpu_import = "", tuple[str, ...](), False
+def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, ...]]:
+    group, needs, gpu_import, without = "", tuple[str, ...](), False, tuple[str, ...]()
     for word in words:
         if word == GPU_IMPORT:
             gpu_import = True
         elif word.startswith(NEEDS):
-            needs = tuple(_classes(word))
+            needs = tuple(_names(word, NEEDS, 'Class,Other or "needs=Class,With Blanks"'))
+        elif word.startswith(WITHOUT):
+            without = tuple(_places(word))
         elif GROUP.fullmatch(word) and not group:
             group = word
         else:
             raise PacksError(f"{word!r} is not understood; write {SHAPE}")
-    return group or BASE, needs, gpu_import
+    return group or BASE, needs, gpu_import, without
 
 
-def _classes(word: str) -> Iterator[str]:
-    for name in word.removeprefix(NEEDS).split(","):
+def _names(word: str, key: str, example: str) -> Iterator[str]:
+    for name in word.removeprefix(key).split(","):
         if not name.strip():
-            raise PacksError(f'{word!r} has an empty name; write {NEEDS}Class,Other or {NEEDS}"Class,With Blanks"')
+            raise PacksError(f"{word!r} has an empty name; write {key}{example}")
         yield name.strip()
+
+
+def _places(word: str) -> Iterator[str]:
+    for place in _names(word, WITHOUT, "examples,docs/pictures"):
+        if not PLACE.fullmatch(place):
+            raise PacksError(f"{place!r} is no path inside the pack; write {WITHOUT}examples,docs/pictures")
+        yield place

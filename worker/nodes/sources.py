@@ -82,6 +82,7 @@ def lay(pack: PinnedPack, sources: Path | None, to: Path, *, any_commit: bool = 
     else:
         laid = _copy(pack, folder, to)
     _clean(to)
+    _leave_out(pack, to)
     return laid
 
 
@@ -180,6 +181,18 @@ def git(folder: Path, *arguments: str, why: str, index: str | None = None) -> st
             f"{why}: {next((line for line in words if line.startswith(('fatal: ', 'error: '))), words[-1])}"
         )
     return done.stdout.strip()
+
+
+def _leave_out(pack: PinnedPack, to: Path) -> None:
+    """Raises SourceError for what is not there: the pack has moved it, and nobody would notice."""
+    for place in pack.without:
+        path = to / place
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.is_symlink() or path.is_file():
+            path.unlink()
+        else:
+            raise SourceError(f"{pack.name} has no {place}, which its line leaves out; take it out of without=")
 
 
 def _has(folder: Path, commit: str) -> bool:
