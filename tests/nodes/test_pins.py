@@ -21,13 +21,13 @@ def test_a_line_is_a_pack() -> None:
 ComfyUI  https://x.org/c/ComfyUI@{COMMIT}   # v1
 
 One      https://x.org/a/One.git@{COMMIT}
-Two\tssh://git@x.org:22/b/Two@{COMMIT}  more  needs="A b,C"  gpu-import
+Two\tssh://git@x.org:22/b/Two@{COMMIT}  more  needs="A b,C"  gpu-import writes=a.json,cfg/b.json
 """
     pins = read_pins(text)
     assert pins.comfyui == PinnedPack("ComfyUI", "https://x.org/c/ComfyUI", COMMIT)
     assert pins.packs == (
         PinnedPack("One", "https://x.org/a/One.git", COMMIT, "base"),
-        PinnedPack("Two", "ssh://git@x.org:22/b/Two", COMMIT, "more", ("A b", "C"), gpu_import=True),
+        PinnedPack("Two", "ssh://git@x.org:22/b/Two", COMMIT, "more", ("A b", "C"), True, ("a.json", "cfg/b.json")),
     )
 
 
@@ -56,6 +56,8 @@ def test_a_group_is_chosen_on_top_of_the_base() -> None:
         (f"One https://x.org/a/One@{COMMIT} Need=A", "'Need=A' is not understood"),
         (f"One https://x.org/a/One@{COMMIT} needs=A,", "empty name"),
         (f'One https://x.org/a/One@{COMMIT} needs="A', "quotation mark"),
+        (f"One https://x.org/a/One@{COMMIT} writes=../a", "is not a file in the pack's folder"),
+        (f"One https://x.org/a/One@{COMMIT} writes=/etc/a", "is not a file in the pack's folder"),
         (f"comfyui https://x.org/a/One@{COMMIT}", "is there already"),
     ],
 )

@@ -16,15 +16,16 @@ COMFYUI = "ComfyUI"
 BASE = "base"
 """The group of the packs that are in every image."""
 
-SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [gpu-import]"
+SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [writes=FILE,FILE]  [gpu-import]"
 GPU_IMPORT = "gpu-import"
-NEEDS = "needs="
+NEEDS, WRITES = "needs=", "writes="
 
 # A folder in custom_nodes; ComfyUI skips one that ends with .disabled.
 NAME = re.compile(r"(?!.*\.disabled$)[A-Za-z0-9][A-Za-z0-9._-]*")
 SOURCE = re.compile(r"(?P<url>(?:https?|ssh|git|file)://\S+)@(?P<commit>[0-9a-f]{40})")
 PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 GROUP = re.compile(r"[a-z0-9][a-z0-9-]*")
+FILE = re.compile(r"(?!.*\.\.)[\w.-][\w ./-]*[\w-]")
 COMMENT = re.compile(r"(^|\s)#.*")
 
 
@@ -43,6 +44,8 @@ class PinnedPack:
     needs: tuple[str, ...] = ()
     gpu_import: bool = False
     """It can't be imported without a GPU, so that the build of an image proves nothing about it."""
+    writes: tuple[str, ...] = ()
+    """Files in its folder that it writes when it is imported: an image, which is read-only, keeps them elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +109,26 @@ def _words(line: str) -> list[str]:
         raise PacksError(f"a quotation mark is left open; write {SHAPE}") from error
 
 
-def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool]:
-    group, needs, gpu_import = "", tuple[str, ...](), False
+def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, ...]]:
+    group, gpu_import = "", False
+    lists: dict[str, tuple[str, ...]] = {NEEDS: (), WRITES: ()}
     for word in words:
+        key = f"{word.partition('=')[0]}="
         if word == GPU_IMPORT:
             gpu_import = True
-        elif word.startswith(NEEDS):
-            needs = tuple(_classes(word))
+        elif key in lists:
+            lists[key] = tuple(_names(word, key))
         elif GROUP.fullmatch(word) and not group:
             group = word
         else:
             raise PacksError(f"{word!r} is not understood; write {SHAPE}")
-    return group or BASE, needs, gpu_import
+    if outside := [name for name in lists[WRITES] if not FILE.fullmatch(name)]:
+        raise PacksError(f"{WRITES}{outside[0]} is not a file in the pack's folder; write its path from there")
+    return group or BASE, lists[NEEDS], gpu_import, lists[WRITES]
 
 
-def _classes(word: str) -> Iterator[str]:
-    for name in word.removeprefix(NEEDS).split(","):
+def _names(word: str, key: str) -> Iterator[str]:
+    for name in word.removeprefix(key).split(","):
         if not name.strip():
-            raise PacksError(f'{word!r} has an empty name; write {NEEDS}Class,Other or {NEEDS}"Class,With Blanks"')
+            raise PacksError(f'{word!r} has an empty name; write {key}One,Other or {key}"One,With Blanks"')
         yield name.strip()
