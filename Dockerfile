@@ -59,7 +59,8 @@ ARG PACK_GROUPS=base
 COPY --from=sources / sources/
 COPY comfyui_nodes.txt ./
 COPY worker/nodes/pins.py worker/nodes/sources.py worker/nodes/
-RUN python -m worker.nodes.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources --to /opt/ComfyUI \
+RUN python -m worker.nodes.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources \
+        --to /opt/ComfyUI --state /var/lib/comfy-worker \
     && python -m compileall -q /opt/ComfyUI
 
 

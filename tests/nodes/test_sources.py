@@ -171,6 +171,15 @@ def test_what_a_line_leaves_out_stays_out(build: Build) -> None:
     assert (done.returncode, "One has no examples/gone.png" in done.stderr) == (1, True)
 
 
+def test_what_a_pack_writes_is_a_link_into_the_state_folder(build: Build) -> None:
+    """An image is read-only; the link leads to nothing yet, and a file that came along makes way for it."""
+    build.pins["Pack"] += " writes=config.json,__init__.py"
+    assert build.run("--groups", "more", "--state", "/var/lib/state").returncode == 0
+    pack = build.to / "custom_nodes" / "Pack"
+    assert (pack / "config.json").readlink() == Path("/var/lib/state/Pack.config.json")
+    assert (pack / "__init__.py").readlink() == Path("/var/lib/state/Pack.__init__.py")
+
+
 def test_submodules_come_along(build: Build) -> None:
     """Those that are checked out in a folder; git can't tell whether they are as pinned."""
     inner = Repository.new(build.home.parent / "inner")
