@@ -6,11 +6,45 @@ only the server sets, and without nulls.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from pydantic import SecretStr
+
+from worker.deploy.search import normal
+
+Row = Mapping[str, Any]
+
+TEMPLATE_FIELDS = (
+    *("name", "image", "tag", "href", "repo", "env", "onstart", "args_str", "runtype", "use_ssh", "ssh_direct"),
+    *("jup_direct", "use_jupyter_lab", "jupyter_dir", "docker_login_repo", "docker_login_user", "extra_filters"),
+    *("recommended_disk_space", "volume_info", "readme", "readme_visible", "desc", "private"),
+)
+ENDPOINT_FIELDS = (
+    *("endpoint_name", "min_load", "min_cold_load", "target_util", "cold_mult", "cold_workers", "max_workers"),
+    *("max_queue_time", "target_queue_time", "inactivity_timeout"),
+)
+GROUP_FIELDS = (
+    *("template_hash", "search_params", "launch_args", "gpu_ram", "min_cold_load", "max_workers"),
+    *("docker_login_repo", "docker_login_user"),
+)
+GROUP_IDS = ("workergroup_id", "autogroup_id", "autojob_id")
+"""What the id of a worker's group may be called; no source shows such a row with one."""
+ENCODED = frozenset({"extra_filters", "volume_info"})
+"""Sent as objects, read back as text that holds JSON."""
+
+
+def kept(row: Row, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Those of the fields that say something, decoded."""
+    return {name: _decoded(name, row[name]) for name in fields if row.get(name) is not None}
+
+
+def _decoded(name: str, value: object) -> object:
+    if name not in ENCODED or not isinstance(value, str):
+        return value
+    return json.loads(value) if value else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +59,10 @@ class Template:
     hash: str
     body: Mapping[str, Any]
 
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(int(row["id"]), str(row["name"]), str(row["hash_id"]), kept(row, TEMPLATE_FIELDS))
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -36,16 +74,37 @@ class Endpoint:
     body: Mapping[str, Any]
     key: SecretStr
 
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            id=int(row["id"]),
+            name=str(row["endpoint_name"]),
+            state=str(row.get("endpoint_state") or "active"),
+            body=kept(row, ENDPOINT_FIELDS),
+            key=SecretStr(str(row.get("api_key") or "")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Workers of one kind under an endpoint. `search` is the query as Vast understood it: {field: {operator: value}}."""
+    """Workers of one kind under an endpoint. `search` is the query as Vast understood it: {field: {operator: value}},
+    in the form of `search.normal`; the text that was sent says less."""
 
     id: int
     endpoint_id: int
     template_hash: str
     search: Mapping[str, Any]
     body: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            id=int(row["id"]),
+            endpoint_id=int(row["endpoint_id"]),
+            template_hash=str(row.get("template_hash") or ""),
+            search=normal(row.get("search_query")),
+            body=kept(row, GROUP_FIELDS),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +117,20 @@ class WorkerRow:
     status: str
     measured_perf: float
     error: bool
-    raw: Mapping[str, Any]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        status = str(row.get("status") or "unknown").lower()
+        group = next((row[name] for name in GROUP_IDS if row.get(name) is not None), None)
+        return cls(
+            id=int(row["id"]),
+            group_id=None if group is None else int(group),
+            status=status,
+            measured_perf=float(row.get("measured_perf") or 0.0),
+            error=status == "error" or bool(row.get("error_msg")),
+            raw=row,
+        )
 
     @property
     def ready(self) -> bool:
@@ -75,6 +147,16 @@ class Instance:
     status: str
     dph: float
     template_hash: str
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            id=int(row["id"]),
+            label=str(row.get("label") or ""),
+            status=str(row.get("actual_status") or row.get("cur_state") or "unknown"),
+            dph=float(row.get("dph_total") or 0.0),
+            template_hash=str(row.get("template_hash_id") or ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)
