@@ -45,8 +45,8 @@ MINE = {"client_id": "me", "autoscaler_instance": "prod"}
 
 
 class Account(Console):
-    """Bodies are sent as they are given: complete, without nulls, because what Vast does with a field that is null or
-    missing differs from one resource to the next (T44); one that is None is left out. To clear a text, send an empty one.
+    """Bodies have to be complete: what Vast does with a field that is null or missing differs from one resource to the
+    next (T44). One that is None is left out; to clear a text, send an empty one.
 
     What is removed may be gone already: that is no error.
     """
