@@ -51,6 +51,8 @@ class Conduct:
     """What a PUT leaves out or nulls goes back to its default; False keeps it. Unknown of the real one."""
     updates_by_itself: bool = False
     """Whether a group's new template moves its workers without `update_workers`. The docs say yes, the CLI no."""
+    plain_values: bool = False
+    """Whether values of variables may have only letters, digits and `_.-`, as one page of the docs says."""
     groups_named: bool = False
     """Whether rows of workers have the id of their group. No source shows one."""
     fate: Fate = field(default_factory=Fate)

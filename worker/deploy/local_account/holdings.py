@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from worker.deploy.search import DEFAULTS, parse
 Body = Mapping[str, Any]
 Row = dict[str, Any]
 
+PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 ENDPOINT_DEFAULTS: Body = {
     **{"min_load": 10.0, "min_cold_load": 0.0, "target_util": 0.9, "cold_mult": 3.0, "cold_workers": 5},
     **{"max_workers": 16, "max_queue_time": 30.0, "target_queue_time": 10.0, "inactivity_timeout": None},
@@ -40,8 +42,10 @@ class Holdings:
         self._ids = itertools.count(1001)
         self.templates = Templates(self.user_id, self._ids)
 
-    def set_variable(self, body: Body, *, new: bool) -> Row:
+    def set_variable(self, body: Body, *, new: bool, plain: bool) -> Row:
         name = str(body["key"]).upper()
+        if plain and not PLAIN.fullmatch(str(body["value"])):
+            raise Refusal(400, "invalid_args", f"value {body['value']} doesn't match {PLAIN.pattern}")
         if new and name in self.environment:
             raise Refusal(400, "existing_key", f"{name} exists already")
         if not new and name not in self.environment:

@@ -139,7 +139,7 @@ class LocalAccount:
             return {"success": True, "secrets": dict.fromkeys(self.holdings.environment, "*****")}
         if request.method == "DELETE":
             return self.holdings.remove_variable(body)
-        return self.holdings.set_variable(body, new=request.method == "POST")
+        return self.holdings.set_variable(body, new=request.method == "POST", plain=self._conduct.plain_values)
 
     def _templates(self, request: web.Request, body: Body, _: int | None) -> object:
         templates = self.holdings.templates
