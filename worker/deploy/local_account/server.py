@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -20,6 +20,9 @@ from worker.deploy.local_account.limits import Limits
 from worker.deploy.local_account.record import Record
 from worker.deploy.local_account.refusal import Refusal
 from worker.platforms.vast_local import LocalVast
+
+if TYPE_CHECKING:
+    from vastai.serverless.client.client import Serverless
 
 MAX_BODY = 4 * 2**20
 OPEN = ("/root.pem", "/pubkey/", "/worker_status/", "/delete_requests/", "/route/")
@@ -51,6 +54,14 @@ class LocalAccount:
         """Change how the stand-in behaves from the next call on, which is number 1 of `faults` again."""
         self._conduct, self._calls = conduct, 0
         self._limits = Limits()
+
+    def client(self) -> Serverless:
+        """Vast's own client, unmodified, pointed here; needs a joined router. Use it as `async with`."""
+        from vastai.serverless.client.client import Serverless
+
+        client = Serverless(api_key=self.api_key, autoscaler_url=self.url, webserver_url=self.url)
+        client.SSL_CERT_URL = f"{self.url}/root.pem"
+        return client
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[None]:
