@@ -21,7 +21,7 @@ def test_a_line_is_a_pack() -> None:
 ComfyUI  https://x.org/c/ComfyUI@{COMMIT}   # v1
 
 One      https://x.org/a/One.git@{COMMIT}
-Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.json,cfg/b.json without=examples,docs/a.png
+Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.json,cfg/b.json without=eg,docs/a.png
 """
     pins = read_pins(text)
     assert pins.comfyui == PinnedPack("ComfyUI", "https://x.org/c/ComfyUI", COMMIT)
@@ -33,7 +33,7 @@ Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.j
             needs=("A b", "C"),
             gpu_import=True,
             writes=("a.json", "cfg/b.json"),
-            without=("examples", "docs/a.png"),
+            without=("eg", "docs/a.png"),
         ),
     )
 
