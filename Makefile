@@ -44,9 +44,10 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## writes docs/workflows.md from workflows/
+docs: $(READY) ## writes docs/workflows.md from workflows/, and the help of each command into docs/cli.md
 	$(BIN)/python docs/make_workflows.py > docs/workflows.md.new
 	mv docs/workflows.md.new docs/workflows.md
+	$(BIN)/python docs/make_cli.py
 
 conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
