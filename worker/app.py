@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from worker.comfyui.client import ComfyClient
+from worker.comfyui.packs import lacking, needed_classes
 from worker.comfyui.process import engine
 from worker.comfyui.recovery import Recovery
 from worker.comfyui.suspects import Suspects
@@ -39,6 +43,8 @@ from worker.registry import Registry
 from worker.settings import Settings
 from worker.storage.base import Storage
 from worker.vetting import Vetting
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,15 @@ class App:
             await self.engine.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+        await self._look_at_packs()
         await self.models.ready()
+
+    async def _look_at_packs(self) -> None:
+        """What needs a GPU to be imported could not be proven when the image was built."""
+        if needed := needed_classes(Path(self.settings.comfyui)):
+            with suppress(EngineUnavailable):
+                for sentence in lacking(needed, await self.engine.catalog()):
+                    log.error("%s", sentence)
 
 
 @asynccontextmanager
@@ -91,9 +105,10 @@ async def build(
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one this worker serves them itself.
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError.
     """
     access, library = Access.from_settings(settings), read_library(settings.templates)
+    make_state(settings.state)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
@@ -125,6 +140,16 @@ async def build(
         registry.restore()
         url = await stack.enter_async_context(listen(services))
         yield App(settings, url, registry, client, models, library, running.failed)
+
+
+def make_state(folder: Path) -> None:
+    """Tried at once: what can't be written would be found out one part after the other. Raises StartupError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StartupError(f"WORKER_STATE={folder} can't be written: {error.strerror}") from error
 
 
 __all__ = ["App", "build"]

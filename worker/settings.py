@@ -32,6 +32,11 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
+def complete_environment(defaults: Mapping[str, str]) -> None:
+    """Set what is missing there: for a library that reads the environment itself, and must see what we see."""
+    os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Durations are seconds, sizes MiB. Nothing in here changes after start."""
@@ -46,7 +51,9 @@ class Settings:
     )
     rate_limit: int = setting("WORKER_RATE_LIMIT", 0, "jobs that one token may ask for in a minute; 0: no limit")
     platform: str = setting(
-        "WORKER_PLATFORM", "none", "none, vast, or vast-local (Vast's router played on this machine)"
+        "WORKER_PLATFORM",
+        "none",
+        "none, vast, vast-local (Vast's router played on this machine), or auto: vast where its variables are set",
     )
     comfyui: str = setting(
         "WORKER_COMFYUI", "embedded", "embedded, the URL of a running ComfyUI, or a ComfyUI folder to start"
@@ -58,6 +65,11 @@ class Settings:
         "WORKER_COMFYUI_INPUT", None, "ComfyUI's input folder where it is shared; else inputs are uploaded over HTTP"
     )
     comfyui_args: str = setting("WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts")
+    catalog: Path | None = setting(
+        "WORKER_CATALOG",
+        None,
+        "what this ComfyUI answers at `GET /object_info`, for as long as it can't be asked; .gz too",
+    )
     templates: str = setting(
         "WORKER_TEMPLATES", "shipped", "folders of templates between commas, a later one wins; `shipped`: our own"
     )

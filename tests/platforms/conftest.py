@@ -17,6 +17,8 @@ from worker.platforms.vast_local import LocalVast, Record
 HERE = Path(__file__).parent
 KEPT_OF_ENV = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 
+ALWAYS = {"PYTHONPATH": str(HERE.parents[1]), "PYTHONWARNINGS": "ignore", "WORKER_PLATFORM": "vast"}
+
 Spawn = Callable[[str, Mapping[str, str]], Awaitable[asyncio.subprocess.Process]]
 
 
@@ -32,7 +34,7 @@ async def processes(cwd: Path) -> AsyncIterator[Spawn]:
                 sys.executable,
                 str(HERE / script),
                 cwd=cwd,
-                env={**kept, "PYTHONPATH": str(HERE.parents[1]), "PYTHONWARNINGS": "ignore", **env},
+                env={**kept, **ALWAYS, **env},
                 stdout=log,
                 stderr=log,
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.errors import StartupError
-from worker.settings import Settings
+from worker.settings import Settings, environment
 
 if TYPE_CHECKING:
     from worker.cli.checks.finding import Finding
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def command(
     *,
     comfyui: Annotated[str | None, typer.Option(help="look at this engine instead of WORKER_COMFYUI's")] = None,
-    platform: Annotated[str | None, typer.Option(help="none, vast or vast-local")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto")] = None,
     settings: Annotated[bool, typer.Option("--settings", help="print every setting, and look at nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -28,9 +28,11 @@ def command(
         _print_settings(as_json)
         return
     from worker.cli.checks.finding import Level, fail
+    from worker.platforms.choice import placed
 
     try:
-        findings = asyncio.run(look(Settings.from_env(comfyui=comfyui, platform=platform)))
+        settings_here = placed(Settings.from_env(comfyui=comfyui, platform=platform), environment())
+        findings = asyncio.run(look(settings_here))
     except StartupError as error:
         findings = [fail("settings", str(error), "`comfy-worker doctor --settings` lists them all")]
     _print_findings(findings, as_json)
@@ -40,7 +42,6 @@ def command(
 async def look(settings: Settings) -> list[Finding]:
     """Everything, in the order in which it would matter."""
     from worker.cli.checks import comfyui, machine, place, vast
-    from worker.settings import environment
 
     sdk, gpus, engine = await asyncio.gather(
         machine.vast_sdk(settings), machine.gpus(settings), comfyui.engine(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -13,6 +12,7 @@ from types import FrameType
 
 from worker.cli.serve import RESTART_CODE
 from worker.comfyui import leash
+from worker.errors import StartupError
 from worker.settings import Settings, environment
 
 log = logging.getLogger("worker.parent")
@@ -29,7 +29,7 @@ class Parent:
         self._command = [sys.executable, "-m", "worker", "serve", *arguments]
         self._tries = tries
         self._pid = 0
-        self._told_to_end = False
+        self.told_to_end = False
 
     def run(self) -> int:
         """The exit code of the last life."""
@@ -39,14 +39,14 @@ class Parent:
         while True:
             began = time.monotonic()
             code = self._live()
-            if self._told_to_end or code == 0:
+            if self.told_to_end or code == 0:
                 return code
             if code == RESTART_CODE or time.monotonic() - began > STEADY_S:
                 deaths = 0
             deaths += code != RESTART_CODE
             if deaths > self._tries:
                 log.critical("the worker died %d times in a row, the last time %s", deaths, _how(code))
-                return max(code, 1)
+                return code
             pause_s = PAUSES_S[min(deaths, len(PAUSES_S)) - 1] if deaths else 0.0
             log.error("the worker ended %s; starting it again in %g s", _how(code), pause_s)
             self._wait(pause_s)
@@ -56,7 +56,7 @@ class Parent:
         on_leash = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid())]
         env = {**environment(), "WORKER_RESTARTS": "0"}
         self._pid = os.posix_spawn(sys.executable, [*on_leash, *self._command], env)
-        if self._told_to_end:
+        if self.told_to_end:
             os.kill(self._pid, signal.SIGTERM)
         _, status = os.waitpid(self._pid, 0)
         self._pid = 0
@@ -64,33 +64,26 @@ class Parent:
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._told_to_end and (left := until - time.monotonic()) > 0:
+        while not self.told_to_end and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
     def _hand_on(self, number: int, _: FrameType | None) -> None:
         """Each signal, so that a second one ends the worker's draining."""
-        self._told_to_end = True
+        self.told_to_end = True
         if self._pid:
             os.kill(self._pid, number)
 
 
 def keep(arguments: Sequence[str], settings: Settings) -> int:
-    """Run `serve` with these arguments until it ends for good; the exit code."""
-    code = Parent(arguments, settings.restarts).run()
-    if code and settings.platform == "vast":
-        asyncio.run(_tell_vast(f"the worker died again and again, the last time {_how(code)}"))
+    """Run `serve` with these arguments until it ends for good; the exit code.
+
+    Raises StartupError where the worker was killed: it could not say why itself.
+    """
+    parent = Parent(arguments, settings.restarts)
+    code = parent.run()
+    if code < 0 and not parent.told_to_end:
+        raise StartupError(f"the worker died again and again, the last time {_how(code)}")
     return code
-
-
-async def _tell_vast(why: str) -> None:
-    """A worker that was killed could not say it itself."""
-    from aiohttp import ClientSession, ClientTimeout
-
-    from worker.platforms.vast import VastSettings
-    from worker.platforms.vast.autoscaler import Autoscaler
-
-    async with ClientSession(timeout=ClientTimeout(total=10)) as session:
-        await Autoscaler(session, VastSettings.from_env(environment())).failed(why)
 
 
 def _how(code: int) -> str:

@@ -27,6 +27,7 @@ COMMANDS = {
     "nodes update": "worker.cli.nodes_update",
     "nodes lock": "worker.cli.nodes_lock",
     "nodes check": "worker.cli.nodes_check",
+    "verify-image": "worker.cli.verify_image",
     "engine": "worker.cli.engine",
     "demo": "worker.cli.demo",
 }

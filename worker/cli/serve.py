@@ -6,20 +6,21 @@ import asyncio
 import dataclasses
 import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from worker.errors import RestartAsked, StartupError
-from worker.settings import Settings
-
-PLATFORMS = ("none", "vast", "vast-local")
-VAST_SYNC_LIMIT_S = 540.0
-"""Vast's client drops a request after 600 s and sends it again, without end; before that it has to be answered."""
+from worker.platforms.choice import AUTO, PLATFORMS, choose, placed
+from worker.settings import Settings, environment
 
 RESTART_CODE = 75
 """The process has drained and wants to be started again (EX_TEMPFAIL of sysexits.h)."""
+
+LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 log = logging.getLogger("worker")
 
@@ -27,7 +28,7 @@ log = logging.getLogger("worker")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     comfyui: Annotated[str | None, typer.Option(help="embedded, a URL, or a ComfyUI folder to start")] = None,
-    platform: Annotated[str | None, typer.Option(help="none, vast or vast-local")] = None,
+    platform: Annotated[str | None, typer.Option(help="none, vast, vast-local or auto")] = None,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0 takes a free one")] = None,
     state: Annotated[Path | None, typer.Option(help="folder for everything the worker writes")] = None,
@@ -48,17 +49,37 @@ def command(  # noqa: PLR0913 - one parameter an option
         "state": state,
         "fault": fault,
     }
-    settings = Settings.from_env(**given, restarts=restarts)
-    if settings.platform not in PLATFORMS:
-        raise typer.BadParameter(f"the platform is one of {', '.join(PLATFORMS)}, not {settings.platform!r}")
-    if settings.behind_vast and not settings.sync_limit_s:
-        settings = dataclasses.replace(settings, sync_limit_s=VAST_SYNC_LIMIT_S)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
-    if settings.restarts:
-        from worker.cli.parent import keep
+    with fatal_errors_told(platform):
+        settings = Settings.from_env(**given, restarts=restarts)
+        if settings.platform not in PLATFORMS:
+            raise typer.BadParameter(f"the platform is one of {', '.join(PLATFORMS)}, not {settings.platform!r}")
+        logging.basicConfig(level=settings.log_level.upper(), format=LOG_LINE)
+        settings = placed(settings, environment())
+        if settings.restarts:
+            from worker.cli.parent import keep
 
-        raise typer.Exit(keep([f"--{name}={value}" for name, value in given.items() if value is not None], settings))
-    _run(settings)
+            raise typer.Exit(
+                keep([f"--{name}={value}" for name, value in given.items() if value is not None], settings)
+            )
+        _run(settings)
+
+
+@contextmanager
+def fatal_errors_told(platform: str | None) -> Iterator[None]:
+    """What ends this process by itself is told to Vast's autoscaler in its own words, where Vast is the platform."""
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except Exception as error:
+        environ = environment()
+        if choose(platform or environ.get("WORKER_PLATFORM") or AUTO, environ).name == "vast":
+            from worker.platforms.vast.complaint import complain
+
+            words = str(error) if isinstance(error, StartupError) else f"unexpected {type(error).__name__}: {error}"
+            log.critical("not serving: %s", words)
+            complain(environ, words)
+        raise
 
 
 def _run(settings: Settings) -> None:
@@ -91,29 +112,25 @@ async def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    if settings.platform == "vast":
+        await _behind_vast(settings)
+        return
     from worker.app import build
 
-    try:
-        if settings.platform == "vast":
-            await _behind_vast(settings)
-            return
-        async with build(settings) as app:
-            log.info("listening on %s", app.url)
-            try:
-                await asyncio.wait({app.engine_failed})
-            except asyncio.CancelledError:
-                log.info("draining for at most %g s", settings.drain_s)
-                await app.registry.close(settings.drain_s)
-                raise
-            raise StartupError(app.engine_failed.result())
-    except OSError as error:
-        raise StartupError(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+    async with build(settings) as app:
+        log.info("listening on %s", app.url)
+        try:
+            await asyncio.wait({app.engine_failed})
+        except asyncio.CancelledError:
+            log.info("draining for at most %g s", settings.drain_s)
+            await app.registry.close(settings.drain_s)
+            raise
+        raise StartupError(app.engine_failed.result())
 
 
 async def _behind_vast(settings: Settings) -> None:
     from worker.app import build
     from worker.platforms.vast import VastSettings, serve
-    from worker.settings import environment
 
     vast = VastSettings.from_env(environment())
     async with build(dataclasses.replace(settings, public_url=settings.public_url or vast.public_url)) as app:

@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import typer
 
-from worker.errors import CannotConvert
+from worker.comfyui.catalogs import read_catalog
+from worker.errors import CannotConvert, StartupError
 from worker.graph.assign import set_input
 from worker.graph.carrier import workflow_in
 from worker.graph.catalog import Catalog, bundled_catalog
 from worker.graph.json_value import Json
 from worker.graph.prompt import Prompt, PromptError, parse_prompt, unwrap
 from worker.graph.ui import convert, is_ui
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     from worker.graph.template import Template
@@ -60,17 +61,20 @@ def read_bytes(path: Path) -> bytes:
 
 
 def catalog_of(paths: Sequence[Path]) -> Catalog:
-    """What these answers of `GET /object_info` say together; the bundled one without any. Raises typer.BadParameter."""
+    """What these answers of `GET /object_info` say together; without any that of WORKER_CATALOG, else the bundled one.
+
+    Raises typer.BadParameter, StartupError.
+    """
+    if not paths:
+        kept = Settings.from_env().catalog
+        return read_catalog(kept) if kept else bundled_catalog()
     merged: dict[str, Any] = {}
     for path in paths:
         try:
-            info = orjson.loads(read_bytes(path))
-        except orjson.JSONDecodeError as error:
-            raise typer.BadParameter(f"{path} is not JSON: {error}") from error
-        if not isinstance(info, dict):
-            raise typer.BadParameter(f"{path} is not what GET /object_info answers")
-        merged |= info
-    return Catalog.from_object_info(merged) if paths else bundled_catalog()
+            merged |= read_catalog(path).to_object_info()
+        except StartupError as error:
+            raise typer.BadParameter(str(error)) from error
+    return Catalog.from_object_info(merged)
 
 
 def prompt_in(workflow: object) -> Prompt:

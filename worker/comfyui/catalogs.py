@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import zlib
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
+
+import orjson
 
 from worker.comfyui.api import ComfyApi
 from worker.comfyui.link import Link
-from worker.errors import EngineUnavailable
+from worker.errors import EngineUnavailable, StartupError
 from worker.graph.catalog import Catalog
 
 MOST_CLASSES = 24
 """Asked for one by one; for more the whole catalog is read."""
 
 
-class Catalogs:
-    """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it."""
+def read_catalog(path: Path) -> Catalog:
+    """What `verify-image` has kept, or anybody else of `GET /object_info`. Raises StartupError."""
+    try:
+        data = path.read_bytes()
+        info = orjson.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    except OSError as error:
+        raise StartupError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except (orjson.JSONDecodeError, EOFError, zlib.error) as error:
+        raise StartupError(f"{path} is not JSON: {error}") from error
+    if not isinstance(info, dict):
+        raise StartupError(f"{path} is not what GET /object_info answers")
+    return Catalog.from_object_info(info)
 
-    def __init__(self, api: ComfyApi, link: Link) -> None:
+
+class Catalogs:
+    """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it.
+
+    `kept` is of an earlier life, from a file: good enough until this one has answered.
+    """
+
+    def __init__(self, api: ComfyApi, link: Link, kept: Catalog | None = None) -> None:
         self._api = api
         self._link = link
-        self._catalog: Catalog | None = None
+        self._catalog = kept
         self._life = -1
         """The connection under which it was read."""
         self._reading: asyncio.Task[Catalog] | None = None

@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 
 from worker.comfyui.api import ComfyApi, EngineInfo, PromptRefusedError
-from worker.comfyui.catalogs import Catalogs
+from worker.comfyui.catalogs import Catalogs, read_catalog
 from worker.comfyui.link import Link
 from worker.comfyui.run import Hear, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
@@ -41,7 +41,7 @@ class ComfyClient:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.link = Link(self._session, self.api.base_url)
-        self.catalogs = Catalogs(self.api, self.link)
+        self.catalogs = Catalogs(self.api, self.link, read_catalog(settings.catalog) if settings.catalog else None)
         self._info: tuple[int, EngineInfo] | None = None
         self._cancelling: set[asyncio.Task[None]] = set()
 
@@ -76,7 +76,7 @@ class ComfyClient:
 
     @property
     def known_catalog(self) -> Catalog | None:
-        """The engine's, once it was read."""
+        """The engine's, once it was read; until then what WORKER_CATALOG has of it, if anything."""
         return self.catalogs.known
 
     async def catalog(self) -> Catalog:

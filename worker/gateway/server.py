@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from worker.errors import StartupError
 from worker.gateway import convert, generate, jobs, meta, templates, validate
 from worker.gateway.body import MIB
 from worker.gateway.errors import errors
@@ -45,12 +46,19 @@ def application(services: Services) -> web.Application:
 
 @asynccontextmanager
 async def listen(services: Services) -> AsyncIterator[str]:
-    """Serve until the context ends; yields the address. A client that leaves cancels its handler."""
+    """Serve until the context ends; yields the address. A client that leaves cancels its handler.
+
+    Raises StartupError.
+    """
     runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         settings = services.settings
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            why = error.strerror or error
+            raise StartupError(f"can't listen on {settings.host}:{settings.port}: {why}") from error
         yield f"http://{settings.host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from worker.errors import StartupError
+from worker.platforms.choice import choose
 from worker.platforms.vast import VastSettings
 from worker.platforms.vast.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.complaint import report
 from worker.platforms.vast.quiet import root_logger_kept
 from worker.platforms.vast.relay import Opening, ticket_of
 
@@ -29,6 +31,43 @@ def test_settings_are_what_vast_says() -> None:
     assert settings.public_url == "https://203.0.113.7:41000"
     assert settings.autoscaler == "https://run.vast.ai"
     assert (settings.container_id, settings.http_port) == (42, 3001)
+
+
+def test_what_a_template_need_not_set_has_vasts_defaults() -> None:
+    """Port 3000, Vast's autoscaler and TLS; the SDK, which has other defaults, is handed the same values."""
+    settings = VastSettings.from_env(
+        {"CONTAINER_ID": "42", "PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_3000": "41000"}
+    )
+    assert settings.public_url == "https://203.0.113.7:41000"
+    assert settings.for_sdk == {
+        "WORKER_PORT": "3000",
+        "WORKER_HTTP_PORT": "3001",
+        "REPORT_ADDR": "https://run.vast.ai",
+        "USE_SSL": "true",
+    }
+
+
+def test_the_environment_decides_where_nobody_does() -> None:
+    """`auto` is Vast where both of its variables are set, and nothing else; a platform that is named stays."""
+    assert choose("auto", ENV).name == "vast"
+    assert choose("none", ENV).name == "none"
+    half = choose("auto", {"CONTAINER_ID": "42"})
+    assert (half.name, half.why) == ("none", "PUBLIC_IPADDR not set, which Vast sets")
+
+
+def test_a_report_needs_nothing_but_a_number() -> None:
+    """Half an environment is enough to complain in; without the number nobody would know of whom it is."""
+    assert report({"CONTAINER_ID": "7"}, "why") == {
+        "id": 7,
+        "mtoken": "",
+        "version": "0",
+        "error_msg": "why",
+        "url": "",
+    }
+    whole = report(ENV, "x" * 9000)
+    assert whole is not None
+    assert (whole["url"], len(str(whole["error_msg"]))) == ("https://203.0.113.7:41000", 2000)
+    assert report({"CONTAINER_ID": ""}, "why") is None
 
 
 @pytest.mark.parametrize(("name", "text"), [("CONTAINER_ID", "x"), ("WORKER_BENCHMARK_TIMEOUT", "soon")])

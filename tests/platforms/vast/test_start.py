@@ -173,11 +173,46 @@ async def test_a_port_that_is_taken_ends_the_process(
     await vast.record.until(told("can't be used"))
 
 
-async def test_missing_variables_are_named(spawn: Spawn, tmp_path: Path) -> None:
-    """All of them at once, with the cure; the SDK would die of the first KeyError."""
-    process = await spawn("comfy_worker.py", {"CONTAINER_ID": "1", "WORKER_PORT": "3000"})
+async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
+    """All of them at once, with the cure, to the autoscaler too; the SDK would die of the first KeyError."""
+    env = {"CONTAINER_ID": "1", "REPORT_ADDR": vast.url, "MASTER_TOKEN": vast.master_token}
+    process = await spawn("comfy_worker.py", env)
     last = await ended(process, tmp_path)
-    assert "PUBLIC_IPADDR, VAST_TCP_PORT_3000, REPORT_ADDR not set" in last
+    assert "PUBLIC_IPADDR, VAST_TCP_PORT_3000 not set: Vast sets them where the template maps the port" in last
+    assert [(said.id, said.url, said.error_msg in last) for said in vast.record.statuses] == [(1, "", True)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("WORKER_TEMPLATES", "/nowhere", "/nowhere"),
+        ("WORKER_MODELS", "no-such-template", "there is no template 'no-such-template'"),
+        ("WORKER_MAX_QUEUE", "many", "WORKER_MAX_QUEUE='many' is not a valid int"),
+        ("WORKER_STATE", "/proc/nowhere", "WORKER_STATE=/proc/nowhere can't be written"),
+        ("WORKER_COMFYUI", "/nowhere", "/nowhere is no ComfyUI folder"),
+        ("WORKER_GATEWAY_HOST", "192.0.2.1", "WORKER_TOKENS"),
+    ],
+)
+async def test_what_keeps_the_worker_from_being_built_is_told_once(
+    vast: LocalVast, spawn: Spawn, tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    """In the same words as in the log, before there is any SDK to say it."""
+    env = {**await vast.worker_env(1), "WORKER_STATE": str(tmp_path / "state"), variable: value}
+    process = await spawn("comfy_worker.py", env)
+    assert words in await ended(process, tmp_path)
+    [said] = vast.record.statuses
+    assert words in said.error_msg
+    assert (said.id, said.url.partition(":")[0], said.loadtime) == (1, "http", 0)
+
+
+async def test_a_gateway_port_that_is_taken_is_told_once(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
+    """Not an unexpected error, though the system raised it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        env = {**await vast.worker_env(1), "WORKER_STATE": str(tmp_path / "state"), "WORKER_GATEWAY_PORT": str(port)}
+        process = await spawn("comfy_worker.py", env)
+        assert f"can't listen on 127.0.0.1:{port}" in await ended(process, tmp_path)
+    assert [f"can't listen on 127.0.0.1:{port}" in said.error_msg for said in vast.record.statuses] == [True]
 
 
 async def test_a_worker_that_is_stopped_drains(

@@ -47,19 +47,6 @@ class Autoscaler:
             waited = self._settings.pubkey_timeout_s
             raise StartupError(f"no public key from {url} within {waited:g} s: {why}") from None
 
-    async def failed(self, message: str) -> None:
-        """Tell why this worker won't serve; the short form of a report, as Vast's start script sends it."""
-        await self._tell(
-            "worker_status",
-            {
-                "id": self._settings.container_id,
-                "mtoken": self._settings.master_token,
-                "version": "0",
-                "error_msg": message,
-                "url": self._settings.public_url,
-            },
-        )
-
     async def deleted(self, requests: Iterable[Mapping[str, object]]) -> None:
         """The last deletions, when the SDK no longer runs."""
         await self._tell(

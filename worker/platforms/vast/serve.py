@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,6 +16,7 @@ from worker.errors import RestartAsked, StartupError
 from worker.gateway.body import REPEAT_KEY
 from worker.platforms.vast.autoscaler import Autoscaler
 from worker.platforms.vast.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.counters import Counters
 from worker.platforms.vast.door import Door
 from worker.platforms.vast.grant import Gate
@@ -26,53 +26,54 @@ from worker.platforms.vast.readiness import Readiness
 from worker.platforms.vast.relay import Relay
 from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry
 from worker.platforms.vast.settings import VastSettings
+from worker.platforms.vast.signing import sign, worn
 from worker.platforms.vast.update import Update
 from worker.platforms.vast.visit import VISIT
+from worker.settings import complete_environment
 
 log = logging.getLogger(__name__)
 
 LISTENING_S = 15.0
 ANSWERS_S = 5.0
-CERTIFICATE, KEY = "/etc/instance.crt", "/etc/instance.key"  # fixed in the SDK
 
 
 async def serve(app: App, settings: VastSettings) -> None:
     """Run until cancelled, then drain.
 
-    Raises StartupError, told to the autoscaler first: a process that can't serve has to end, so that it is started
-    again. The SDK's own would stay and only complain (T38).
+    Raises StartupError: a process that can't serve has to end, so that it is started again; the SDK's own would stay
+    and only complain (T38). Who started it tells the autoscaler (`complaint`).
     """
+    complete_environment(settings.for_sdk)
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
-        try:
-            check_place(settings)
-            await Platform(app, settings, autoscaler, await autoscaler.public_key()).run()
-        except StartupError as error:
-            log.error("not serving: %s", error)
-            await autoscaler.failed(str(error))
-            raise
+        check_ports(settings)
+        signed = await sign(FIXED, settings, session) if settings.use_ssl else None
+        await Platform(app, settings, autoscaler, await autoscaler.public_key(), signed).run()
 
 
-def check_place(settings: VastSettings) -> None:
+def check_ports(settings: VastSettings) -> None:
     """What the SDK would fail on without an end. Raises StartupError."""
     for port in (settings.port, settings.http_port):
         try:
             socket.create_server((settings.host, port)).close()
         except OSError as error:
             raise StartupError(f"port {port} of {settings.host} can't be used: {error.strerror}") from error
-    if settings.use_ssl:
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(CERTIFICATE, KEY)
-        except OSError as error:
-            raise StartupError(f"USE_SSL is true, but {CERTIFICATE} and {KEY} can't be used: {error}") from error
 
 
 class Platform:
     """The SDK's worker with our door before it."""
 
-    def __init__(self, app: App, settings: VastSettings, autoscaler: Autoscaler, public_pem: str) -> None:
+    def __init__(
+        self,
+        app: App,
+        settings: VastSettings,
+        autoscaler: Autoscaler,
+        public_pem: str,
+        certificate: Certificate | None,
+    ) -> None:
         self._app = app
         self._settings = settings
+        self._certificate = certificate
         self._autoscaler = autoscaler
         self._state = app.settings.state.resolve()
         self._benchmark = Benchmark.read(settings)
@@ -114,9 +115,23 @@ class Platform:
 
     async def _watch(self, running: asyncio.Task[None]) -> None:
         """Until it fails: the SDK would then stay, report an error for ever and go on refusing. Or until an update."""
-        await self._until(asyncio.create_task(self._update.asked.wait()), running)
+        asked = asyncio.create_task(self._restart_asked())
+        await self._until(asked, running)
         await self._drain()
-        raise RestartAsked("drained for an update by Vast; to be started again")
+        raise RestartAsked(f"drained for {asked.result()}; to be started again")
+
+    async def _restart_asked(self) -> str:
+        """By whom, or what for."""
+        update = asyncio.create_task(self._update.asked.wait())
+        ends: set[asyncio.Task[Any]] = {update}
+        if self._certificate is not None:
+            ends.add(asyncio.create_task(worn(self._certificate, lambda: not self._app.registry.admission.load.jobs)))
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return "an update by Vast" if update.done() else "a new certificate"
+        finally:
+            for task in ends:
+                task.cancel()
 
     async def _until(
         self, awaited: asyncio.Future[Any], running: asyncio.Task[None], timeout_s: float | None = None

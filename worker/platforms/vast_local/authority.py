@@ -10,9 +10,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 DAY = datetime.timedelta(days=1)
 
 
@@ -22,7 +23,7 @@ class Authority:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("local stand-in root")
-        builder = _certificate(self._name, self._name, self._key.public_key())
+        builder = _certificate(self._name, self._name, self._key.public_key(), 365 * DAY)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_signs_certificates(), critical=True)
         self._root = builder.sign(self._key, hashes.SHA256())
@@ -35,13 +36,7 @@ class Authority:
     def server_context(self, host: str = "127.0.0.1") -> ssl.SSLContext:
         """TLS for a server that is called so, with a new key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _certificate(_name(host), self._name, key.public_key())
-        builder = builder.add_extension(x509.SubjectAlternativeName([_called(host)]), critical=False)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        builder = builder.add_extension(issuer, critical=False)
-        leaf = builder.sign(self._key, hashes.SHA256())
-        pem = leaf.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        pem = self._leaf(key.public_key(), host, 7 * DAY) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -50,6 +45,21 @@ class Authority:
             path.write_bytes(pem)
             context.load_cert_chain(path)
         return context
+
+    def sign(self, request: bytes, host: str, life: datetime.timedelta) -> bytes:
+        """A certificate for who asks in PEM, for `host` whatever the request says. Raises ValueError."""
+        asked = x509.load_pem_x509_csr(request)
+        if not asked.is_signature_valid or not isinstance(key := asked.public_key(), rsa.RSAPublicKey):
+            raise ValueError("the request is not signed by the RSA key that it is for")
+        return self._leaf(key, host, life)
+
+    def _leaf(self, key: PublicKey, host: str, life: datetime.timedelta) -> bytes:
+        builder = _certificate(_name(host), self._name, key, life)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_called(host)]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def _called(host: str) -> x509.GeneralName:
@@ -63,7 +73,9 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, life: datetime.timedelta
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -72,7 +84,7 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
-        .not_valid_after(now + 7 * DAY)
+        .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

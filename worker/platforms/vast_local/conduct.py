@@ -27,3 +27,12 @@ class Conduct:
     """A worker that said nothing for so long gets nothing. The real limit is unknown."""
     true_signature: bool = True
     """False signs with a key that isn't the published one."""
+    sign_status: int = 200
+    """HTTP status of `POST /api/v0/sign_cert/`."""
+    sign_failures: int = 0
+    """So many of its first answers are 503."""
+    sign_host: str = "127.0.0.1"
+    """Whom its certificates name; the real one is told an instance's number only and has to know its address."""
+    sign_life_s: float = 7 * 86400.0
+    sign_page: bool = False
+    """It answers 200 and a page for people."""

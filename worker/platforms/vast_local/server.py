@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import secrets
 import socket
 import time
@@ -42,6 +43,8 @@ class LocalVast:
         self._router = Router(endpoint, self.record)
         self._conduct = conduct
         self._keys_given = 0
+        self.asked_to_sign: list[int] = []
+        """The instance of each request for a certificate."""
         self._fronts = AsyncExitStack()
 
     def behave(self, conduct: Conduct) -> None:
@@ -76,6 +79,7 @@ class LocalVast:
             "WORKER_HTTP_PORT": str(http_port),
             f"VAST_TCP_PORT_{port}": str(public),
             "REPORT_ADDR": self.url,
+            "WORKER_SIGN_ADDR": self.url,
             "MASTER_TOKEN": self.master_token,
             "USE_SSL": "false",
         }
@@ -104,6 +108,7 @@ class LocalVast:
             web.post("/delete_requests/", self._delete),
             web.post("/route/", self._route),
             web.post("/get_endpoint_workers/", self._workers),
+            web.post("/api/v0/sign_cert/", self._sign_certificate),
             web.get("/api/v0/endptjobs/", self._endpoints),
             web.get("/api/v0/endptjobs/1/", self._endpoint),
         ]
@@ -118,6 +123,19 @@ class LocalVast:
             return _refusal(503)
         self._keys_given += 1
         return web.Response(text=self._signer.public_pem)
+
+    async def _sign_certificate(self, request: web.Request) -> web.Response:
+        """The raw request for a certificate in, the certificate out; who asks is not checked, as far as is known."""
+        self.asked_to_sign.append(int(request.query["instance_id"]))
+        conduct = self._conduct
+        if conduct.sign_status != 200:
+            return _refusal(conduct.sign_status)
+        if len(self.asked_to_sign) <= conduct.sign_failures:
+            return _refusal(503)
+        if conduct.sign_page:
+            return web.Response(text="<html>Sign in</html>", content_type="text/html")
+        life = datetime.timedelta(seconds=conduct.sign_life_s)
+        return web.Response(body=self._authority.sign(await request.read(), conduct.sign_host, life))
 
     async def _status(self, request: web.Request) -> web.Response:
         body = await self._from_worker(request)
