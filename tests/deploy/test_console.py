@@ -53,8 +53,10 @@ def test_what_is_read_can_be_compared_with_what_was_sent(account: Account) -> No
     }
 
 
-def test_only_own_templates_are_read(local: LocalAccount, account: Account) -> None:
+@pytest.mark.parametrize("filters_heeded", [True, False])
+def test_only_own_templates_are_read(local: LocalAccount, account: Account, *, filters_heeded: bool) -> None:
     """Somebody else's public template of the same name, even of the same content, is not ours to change."""
+    local.behave(Conduct(filters_heeded=filters_heeded))
     local.holdings.templates.create(TEMPLATE | {"private": False}, creator_id=1)
     assert account.read().templates == ()
     mine = account.save_template(TEMPLATE | {"private": False}, None)

@@ -53,6 +53,8 @@ class Conduct:
     """Whether a group's new template moves its workers without `update_workers`. The docs say yes, the CLI no."""
     plain_values: bool = False
     """Whether values of variables may have only letters, digits and `_.-`, as one page of the docs says."""
+    filters_heeded: bool = True
+    """False gives all visible templates, whatever is asked for."""
     groups_named: bool = False
     """Whether rows of workers have the id of their group. No source shows one."""
     fate: Fate = field(default_factory=Fate)

@@ -155,7 +155,8 @@ class LocalAccount:
     def _templates(self, request: web.Request, body: Body, _: int | None) -> object:
         templates = self.holdings.templates
         if request.method == "GET":
-            rows = templates.listed(json.loads(request.query.get("select_filters") or "{}"))
+            filters = json.loads(request.query.get("select_filters") or "{}")
+            rows = templates.listed(filters if self._conduct.filters_heeded else {})
             return {"success": True, "templates_found": len(rows), "templates": rows}
         if request.method == "PUT" and not request.path.startswith("/api/v1/"):
             raise Refusal(405, "not_played", "only PUT /api/v1/template/ is played")
