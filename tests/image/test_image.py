@@ -16,10 +16,17 @@ from docker.models.containers import Container
 from image.toolbox import Toolbox
 from tests import workflows
 from tests.platforms.conftest import loaded
+from worker.comfyui.process import free_port
 from worker.platforms import vast_local
 from worker.platforms.vast_local import LocalVast
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.image,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),  # docker's client leaves sockets open
+]
 
 STATE = "/var/lib/comfy-worker"
 
@@ -54,7 +61,7 @@ async def on_vast(engine: docker.DockerClient, image: str) -> AsyncIterator[tupl
             "USE_SSL": "true",
             "WORKER_SIGN_ADDR": vast.url,
             "WORKER_VAST_HOST": "127.0.0.1",
-            "WORKER_GATEWAY_PORT": "0",
+            "WORKER_GATEWAY_PORT": str(free_port()),
             "WORKER_BENCHMARK_RUNS": "1",
         }
         with container(engine, image, environment) as running:
@@ -93,7 +100,7 @@ async def test_a_job_through_the_router_brings_a_picture(
 
 def test_it_runs_as_nobody_and_writes_in_one_place(engine: docker.DockerClient, image: str) -> None:
     """No root, no capability, nothing writable but its state and /tmp; a plain host needs no setting."""
-    with container(engine, image, {"WORKER_GATEWAY_PORT": "0"}) as running:
+    with container(engine, image, {"WORKER_GATEWAY_PORT": str(free_port())}) as running:
         _, ids = run(running, "id", "-u")
         assert ids.strip() == "10001"
         _, status = run(running, "cat", "/proc/1/status")
@@ -104,22 +111,23 @@ def test_it_runs_as_nobody_and_writes_in_one_place(engine: docker.DockerClient, 
         assert (code, mine.strip()) == (0, STATE)
 
 
-def test_nothing_is_shipped_that_only_the_build_needs(engine: docker.DockerClient, image: str) -> None:
+def test_nothing_is_shipped_that_only_the_build_needs(toolbox: Toolbox, image: str) -> None:
     """No compiler, no git, no pip, no cache, no certificate, no score of a benchmark."""
-    look = "command -v gcc cc git pip pip3 make; ls /root/.cache /var/lib/apt/lists /build 2>/dev/null; find / -xdev "
-    look += "( -name .has_benchmark -o -name instance.key -a -type f -o -name pip -path */site-packages/pip )"
-    found = engine.containers.run(
-        image, ["-c", look.replace("(", "'('").replace(")", "')'")], entrypoint="sh", remove=True
-    )
-    assert found.decode().split() == []
+    look = """
+        command -v gcc cc git pip pip3 make
+        find /root/.cache /var/lib/apt/lists /build -type f 2>/dev/null
+        find / -xdev -name .has_benchmark -o -xdev -name instance.key -type f -o -xdev -path '*/site-packages/pip'
+        true
+    """
+    found = toolbox.podman("run", "--rm", "--user=0", "--no-healthcheck", "--entrypoint=sh", image, "-c", look)
+    assert found.split() == []
 
 
-def test_it_says_what_it_is_made_of(engine: docker.DockerClient, image: str) -> None:
+def test_it_says_what_it_is_made_of(toolbox: Toolbox, image: str) -> None:
     """Bill of materials, catalog of node classes, labels."""
-    bill = json.loads(
-        engine.containers.run(image, "/opt/comfy-worker/share/sbom.cdx.json", entrypoint="cat", remove=True)
-    )
+    cat = ("run", "--rm", "--no-healthcheck", "--entrypoint=cat", image)
+    bill = json.loads(toolbox.podman(*cat, "/opt/comfy-worker/share/sbom.cdx.json"))
     names = {component["name"] for component in bill["components"]}
     assert {"ComfyUI", "RES4LYF", "ControlAltAI-Nodes", "vastai", "aiohttp", "tini"} <= names
-    labels = engine.images.get(image).labels
+    labels = json.loads(toolbox.podman("image", "inspect", image))[0]["Labels"]
     assert labels["org.opencontainers.image.title"] == "comfy-worker"

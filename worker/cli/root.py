@@ -19,6 +19,7 @@ COMMANDS = {
     "models": "worker.cli.models",
     "convert": "worker.cli.convert",
     "doctor": "worker.cli.doctor",
+    "health": "worker.cli.health",
     "templates": "worker.cli.templates",
     "templates show": "worker.cli.template_show",
     "templates new": "worker.cli.template_new",
