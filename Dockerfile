@@ -35,7 +35,7 @@ ENV PYTHON=${PYTHON} PATH=/build/tools/bin:$PATH \
 # torch and CUDA's libraries: by far the most of the image, in a layer that no pack and no worker changes.
 FROM builder AS torch
 ARG TORCH="--require-hashes --requirement locks/torch.lock"
-COPY locks/ locks/
+COPY locks/torch.lock locks/none.lock locks/
 # hadolint ignore=DL3013,SC2086
 RUN "${PYTHON}" -m venv --without-pip /opt/torch \
     && pip --python /opt/torch/bin/python install --quiet --no-deps ${TORCH}
@@ -44,7 +44,7 @@ RUN "${PYTHON}" -m venv --without-pip /opt/torch \
 FROM builder AS requirements
 ARG PACK_GROUPS=base
 ARG REQUIREMENTS="--require-hashes --requirement locks/comfyui.lock"
-COPY locks/ locks/
+COPY locks/comfyui*.lock locks/none.lock locks/
 # hadolint ignore=DL3013,SC2086
 RUN "${PYTHON}" -m venv --without-pip /opt/ComfyUI/.venv \
     && for group in ${PACK_GROUPS}; do \
@@ -59,7 +59,8 @@ ARG PACK_GROUPS=base
 COPY --from=sources / sources/
 COPY comfyui_nodes.txt ./
 COPY worker/nodes/pins.py worker/nodes/sources.py worker/nodes/
-RUN python -m worker.nodes.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources --to /opt/ComfyUI \
+RUN python -m worker.nodes.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources \
+        --to /opt/ComfyUI --state /var/lib/comfy-worker \
     && python -m compileall -q /opt/ComfyUI
 
 
@@ -149,10 +150,11 @@ LABEL org.opencontainers.image.title="comfy-worker" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}"
 # By it a kept benchmark's score is known to be of another image.
-ENV WORKER_IMAGE=${REVISION}
+ENV WORKER_IMAGE=${REVISION} \
+    WORKER_CATALOG=/opt/comfy-worker/share/object_info.json.gz
 # In Vast's launch mode ssh the platform's own setup runs in place of the entry point, and as this user: RUN_AS=root there.
 USER ${RUN_AS}
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --start-interval=1s CMD ["comfy-worker", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m CMD ["comfy-worker", "health"]
 ENTRYPOINT ["/usr/bin/tini", "--", "/opt/comfy-worker/bin/comfy-worker"]
 CMD ["serve"]

@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED_DATA ?= ../shared/data
+# locks/worker.lock has what the worker itself needs, and no tools: enough to deploy.
+LOCK ?= requirements.lock
 
 IMAGE ?= comfy-worker:dev
 # Docker where it is, else Buildah.
@@ -11,14 +13,14 @@ CONTAINERS ?= $(if $(shell command -v docker),docker,buildah)
 BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 
 .PHONY: all run serve test lint types format docs conformance bench chaos soak fuzz mutants lock clean
-.PHONY: image image-tools image-test image-sizes push
+.PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
 
 # --no-deps: the lock is complete, and older pips look for newer releases of what it pins (`pydantic[email]`).
-$(READY): requirements.lock pyproject.toml
+$(READY): $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -42,9 +44,10 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## writes docs/workflows.md from workflows/
+docs: $(READY) ## writes docs/workflows.md from workflows/, and the help of each command into docs/cli.md
 	$(BIN)/python docs/make_workflows.py > docs/workflows.md.new
 	mv docs/workflows.md.new docs/workflows.md
+	$(BIN)/python docs/make_cli.py
 
 conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
@@ -81,6 +84,17 @@ image-sizes: image-tools ## what each layer weighs, and how soon a container is 
 
 push: ## IMAGE to its registry; prints the digest
 	$(CONTAINERS) push $(IMAGE)
+
+FLEET ?= vast.toml
+
+deploy: $(READY) ## the fleet of FLEET as it is written there, with IMAGE where that is given; key in VAST_API_KEY
+	$(BIN)/comfy-worker deploy apply --file $(FLEET) $(if $(filter-out file,$(origin IMAGE)),--image $(IMAGE))
+
+SMOKE ?= smoke-resize
+
+smoke: $(READY) ## a real request to ENDPOINT on Vast, SMOKE=TEMPLATE or FILE; VAST_URL=URL for a local stand-in
+	$(if $(ENDPOINT),,$(error make smoke ENDPOINT=NAME))
+	$(BIN)/comfy-worker run $(SMOKE) --vast-endpoint $(ENDPOINT) $(if $(VAST_URL),--vast-url $(VAST_URL)) --out out
 
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet

@@ -21,6 +21,7 @@ WORKER = "/opt/comfy-worker"
 WORKER_UNPACKED_MB, WORKER_COMPRESSED_MB = 350, 110
 START_S = 2.0
 STARTS = 5
+LONGEST_START_S = 30.0
 PORT = 18288
 
 
@@ -34,9 +35,14 @@ class Layer:
 
     @property
     def name(self) -> str:
-        """Where its files lie, or the program that made it."""
-        words = self.made_by.replace("/bin/sh -c", "").replace("#(nop)", "").split()
-        return next((word for word in reversed(words) if word.startswith("/opt/")), " ".join(words)[:60])
+        """Where its files lie, or what the step does."""
+        places = [word for word in self.made_by.split() if word.startswith("/opt/")]
+        steps = {"apt-get": "packages of the system", "useradd": "user and links"}
+        return (
+            f"`{places[-1]}`"
+            if places
+            else next((name for word, name in steps.items() if word in self.made_by), "base")
+        )
 
 
 def main() -> None:
@@ -49,7 +55,7 @@ def main() -> None:
         image, _ = build(toolbox)
     found = layers(toolbox, image)
     print(table(found))
-    own = [layer for layer in found if layer.name.startswith(WORKER)]
+    own = [layer for layer in found if WORKER in layer.name]
     unpacked, compressed = sum(layer.unpacked for layer in own) / MB, sum(layer.compressed for layer in own) / MB
     allowed = f"of {WORKER_UNPACKED_MB} MB unpacked, {compressed:.0f} of {WORKER_COMPRESSED_MB} MB compressed"
     print(f"\nthe worker: {unpacked:.0f} {allowed}")
@@ -61,18 +67,22 @@ def main() -> None:
 
 def layers(toolbox: Toolbox, image: str) -> list[Layer]:
     """Of every instruction that left files, the base's first; compressed as a registry gets them, by gzip."""
-    history = json.loads(toolbox.podman("history", "--no-trunc", "--format", "json", image))
-    made = [(row["CreatedBy"], int(row["size"])) for row in reversed(history) if int(row["size"]) > 0]
+    unpacked = [int(row["size"]) for row in json.loads(toolbox.podman("history", "--format", "json", image))][::-1]
     with TemporaryDirectory(dir=toolbox.folder) as folder:
         toolbox.podman("push", "--quiet", "--compress", "--format", "v2s2", image, f"dir:{folder}")
         manifest = json.loads(Path(folder, "manifest.json").read_text())
-    sizes = [int(layer["size"]) for layer in manifest["layers"] if int(layer["size"]) > 200]
-    return [Layer(by, unpacked, packed) for (by, unpacked), packed in zip(made, sizes, strict=True)]
+        config = json.loads(Path(folder, manifest["config"]["digest"].removeprefix("sha256:")).read_text())
+    compressed = iter(int(layer["size"]) for layer in manifest["layers"])
+    return [
+        Layer(step.get("created_by", ""), size, next(compressed))
+        for step, size in zip(config["history"], unpacked, strict=True)
+        if not step.get("empty_layer")
+    ]
 
 
 def table(found: list[Layer]) -> str:
     """Markdown, in the order in which a pull gets them."""
-    rows = [f"| `{layer.name}` | {layer.unpacked / MB:,.1f} | {layer.compressed / MB:,.1f} |" for layer in found]
+    rows = [f"| {layer.name} | {layer.unpacked / MB:,.1f} | {layer.compressed / MB:,.1f} |" for layer in found]
     total = (
         f"| all | {sum(one.unpacked for one in found) / MB:,.0f} | {sum(one.compressed for one in found) / MB:,.0f} |"
     )
@@ -82,16 +92,16 @@ def table(found: list[Layer]) -> str:
 def start(toolbox: Toolbox, image: str) -> float:
     """Seconds from `podman run` to the gateway's first answer, Podman's own work among them."""
     began = time.monotonic()
-    options = ["--read-only", "--tmpfs=/tmp", "--volume=/var/lib/comfy-worker", "--env=WORKER_RESTARTS=0"]
-    container = toolbox.podman("run", "--detach", "--rm", *options, image).strip()
+    options = ["--read-only", "--tmpfs=/tmp", "--volume=/var/lib/comfy-worker", "--no-healthcheck"]
+    container = toolbox.podman("run", "--detach", *options, image).strip()
     try:
         while not _answers():
-            if time.monotonic() - began > 60:
-                raise TimeoutError(toolbox.podman("logs", container))
+            if time.monotonic() - began > LONGEST_START_S:
+                sys.exit(f"the gateway does not answer:\n{toolbox.podman('logs', container)}")
             time.sleep(0.01)
         return time.monotonic() - began
     finally:
-        toolbox.podman("stop", "--time", "5", container)
+        toolbox.podman("rm", "--force", "--volumes", "--time", "5", container)
 
 
 def _answers() -> bool:

@@ -32,6 +32,7 @@ os.execv(engine, [engine, "engine", "--host", given.listen, "--port", given.port
 def write_sources(folder: Path) -> Path:
     """What `--build-context sources=` gets."""
     files = {"ComfyUI/main.py": MAIN, "ComfyUI/models/checkpoints/.keep": ""}
+    files |= {"RES4LYF/example_workflows/one.json": "{}"}  # which its line leaves out
     files |= {f"{pack}/__init__.py": "NODE_CLASS_MAPPINGS = {}\n" for pack in PACKS}
     for name, text in files.items():
         path = folder / name

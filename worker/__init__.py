@@ -15,7 +15,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
     3  pipeline  shelf  entries  registry  vetting
     4  gateway
     5  app
-    6  platforms  nodes
+    6  platforms  nodes  deploy
     7  cli
 """
 

@@ -11,6 +11,7 @@ from tests.cli.terminal import cli
 from tests.nodes.index import add_wheel, only
 from tests.nodes.repository import Repository
 from worker.cli.nodes_add import parts
+from worker.nodes.lockfile import COMFYUI_LOCK, TORCH_LOCK, head
 from worker.nodes.pins import Pins, read_pins
 
 CUT = "0123456789abcdef0123456789abcdef01234567"
@@ -28,6 +29,15 @@ class Project:
         self.pack.git("tag", "--annotate", "--message", "said", "heavy")
         self.text = f"# head\nComfyUI  {self.comfyui.url}@{self.comfyui.commit({'main.py': ''})}  # v1\n"
         self.file.write_text(self.text, "utf-8")
+
+    def pin_pack(self) -> None:
+        self.file.write_text(f"{self.text}Pack  {self.pack.url}@{self.first}\n", "utf-8")
+
+    def write_locks(self) -> None:
+        """Of the pins as they are."""
+        (self.home / "locks").mkdir()
+        for name in (COMFYUI_LOCK, TORCH_LOCK):
+            (self.home / "locks" / name).write_text(head(self.pins, ""), "utf-8")
 
     @property
     def file(self) -> Path:
@@ -89,7 +99,7 @@ def test_a_source_is_a_url_and_a_ref(source: str, url: str, ref: str | None) -> 
 
 def test_packs_are_moved_and_it_is_said_from_where(project: Project) -> None:
     """All to their newest commits, ComfyUI only where it is named; to a ref where one is given."""
-    project.run("add", f"{project.pack.url}@light")
+    project.pin_pack()
     newest = project.pack.commit({"more": ""})
     project.comfyui.commit({"more": ""})
     project.comfyui.git("tag", "v2")
@@ -106,21 +116,32 @@ def test_packs_are_moved_and_it_is_said_from_where(project: Project) -> None:
 
 
 def test_pins_are_locked_and_checked(project: Project) -> None:
-    """After a change the lock is out of date until it is made anew; a commit that vanished from its server is found."""
+    """A lock that isn't there is missed, and is there once it was made."""
     add_wheel(project.home / "index", "a", "1")
-    project.run("add", f"{project.pack.url}@light")
+    project.pin_pack()
     assert "comfyui.lock is missing" in project.run("check", code=1)
     assert "comfyui.lock  1 package" in project.run("lock", **only(project.home / "index"))
     assert "are of these pins" in project.run("check")
+
+
+def test_a_lock_of_other_pins_is_out_of_date(project: Project) -> None:
+    """After a pack has moved."""
+    project.pin_pack()
+    project.write_locks()
     project.pack.commit({"more": ""})
     project.run("update")
     told = json.loads(project.run("check", "--json", code=1))
     assert told["packs"] == {"ComfyUI": None, "Pack": None}
     assert told["locks"][0] == "comfyui.lock is not of these pins and constraints"
-    project.run("lock", **only(project.home / "index"))
-    text = project.file.read_text("utf-8")
-    project.file.write_text(text.replace(project.pins.comfyui.commit, CUT), "utf-8")
-    assert f"can't be fetched from {project.comfyui.url} at {CUT}" in project.run("check", code=1)
+
+
+def test_a_commit_that_vanished_is_found(project: Project) -> None:
+    """It is asked of the server itself: no list of branches would show it."""
+    project.file.write_text(project.text.replace(project.pins.comfyui.commit, CUT), "utf-8")
+    project.write_locks()
+    said = project.run("check", code=1)
+    assert f"can't be fetched from {project.comfyui.url} at {CUT}" in said
+    assert "are of these pins" in said
 
 
 def test_a_file_that_can_not_be_read_is_told_with_its_line(project: Project) -> None:

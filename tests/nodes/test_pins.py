@@ -21,13 +21,20 @@ def test_a_line_is_a_pack() -> None:
 ComfyUI  https://x.org/c/ComfyUI@{COMMIT}   # v1
 
 One      https://x.org/a/One.git@{COMMIT}
-Two\tssh://git@x.org:22/b/Two@{COMMIT}  more  needs="A b,C"  gpu-import
+Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.json,cfg/b.json without=eg,docs/a.png
 """
     pins = read_pins(text)
     assert pins.comfyui == PinnedPack("ComfyUI", "https://x.org/c/ComfyUI", COMMIT)
     assert pins.packs == (
         PinnedPack("One", "https://x.org/a/One.git", COMMIT, "base"),
-        PinnedPack("Two", "ssh://git@x.org:22/b/Two", COMMIT, "more", ("A b", "C"), gpu_import=True),
+        PinnedPack(
+            "Two",
+            *("ssh://git@x.org:22/b/Two", COMMIT, "more"),
+            needs=("A b", "C"),
+            gpu_import=True,
+            writes=("a.json", "cfg/b.json"),
+            without=("eg", "docs/a.png"),
+        ),
     )
 
 
@@ -56,6 +63,12 @@ def test_a_group_is_chosen_on_top_of_the_base() -> None:
         (f"One https://x.org/a/One@{COMMIT} Need=A", "'Need=A' is not understood"),
         (f"One https://x.org/a/One@{COMMIT} needs=A,", "empty name"),
         (f'One https://x.org/a/One@{COMMIT} needs="A', "quotation mark"),
+        (f"One https://x.org/a/One@{COMMIT} without=", "empty name"),
+        (f"One https://x.org/a/One@{COMMIT} without=/etc", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} without=a/../..", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} without=.", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} writes=../a", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} writes=/etc/a", "no path inside the pack"),
         (f"comfyui https://x.org/a/One@{COMMIT}", "is there already"),
     ],
 )

@@ -155,6 +155,31 @@ def test_a_plain_folder_is_taken_as_unverified(build: Build) -> None:
     assert not build.record["ComfyUI"]["verified"]
 
 
+def test_what_a_line_leaves_out_stays_out(build: Build) -> None:
+    """Wherever the pack comes from; and a path that isn't there is a mistake, or the pack has moved it."""
+    commit = build.pack.commit({"examples/a.png": "picture", "docs/b.png": "picture", "docs/c.md": "text"})
+    build.pins["One"] = f"{build.pack.url}@{commit} without=examples,docs/b.png"
+    assert build.run().returncode == 0
+    pack = build.to / "custom_nodes" / "One"
+    assert sorted(path.name for path in pack.rglob("*") if "examples" in str(path) or "docs" in str(path)) == [
+        "c.md",
+        "docs",
+    ]
+    build.pins["One"] += ",examples/gone.png"
+    shutil.rmtree(build.to)
+    done = build.run()
+    assert (done.returncode, "One has no examples/gone.png" in done.stderr) == (1, True)
+
+
+def test_what_a_pack_writes_is_a_link_into_the_state_folder(build: Build) -> None:
+    """An image is read-only; the link leads to nothing yet, and a file that came along makes way for it."""
+    build.pins["Pack"] += " writes=config.json,__init__.py"
+    assert build.run("--groups", "more", "--state", "/var/lib/state").returncode == 0
+    pack = build.to / "custom_nodes" / "Pack"
+    assert (pack / "config.json").readlink() == Path("/var/lib/state/Pack.config.json")
+    assert (pack / "__init__.py").readlink() == Path("/var/lib/state/Pack.__init__.py")
+
+
 def test_submodules_come_along(build: Build) -> None:
     """Those that are checked out in a folder; git can't tell whether they are as pinned."""
     inner = Repository.new(build.home.parent / "inner")

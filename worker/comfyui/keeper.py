@@ -90,7 +90,8 @@ class Keeper:
             quick = 0 if life.seconds > STEADY_S else quick + 1
             why = self._why or f"it ended with code {life.code}"
             if unanswered >= self._settings.engine_tries:
-                self._give_up(f"ComfyUI did not start in {unanswered} tries: {why}; it said last: {self._said()}")
+                tries = f" in {unanswered} tries" if unanswered > 1 else ""
+                self._give_up(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
                 return
             if self._check_gpu and await gpu_is_gone(self._command.probe):
                 self._give_up(f"the GPU is gone: {why}")

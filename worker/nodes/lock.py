@@ -17,8 +17,11 @@ from worker.nodes.requirements import read_requirements
 PYTHON = "3.11"
 PLATFORM = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 
-# `requirements` takes them without their windows; this is for packages that want them in turn.
-NEVER = [f"{name} ; python_version < '3'" for name in ("opencv-python", "opencv-contrib-python")]
+LEFT_OUT = (
+    *("opencv-python", "opencv-contrib-python"),  # `requirements` takes them without their windows
+    *("comfyui-workflow-templates", "comfyui-embedded-docs"),  # pictures and pages for the editor, 500 MB of them
+)
+"""Never installed, whoever wants them."""
 
 Wanted = Mapping[str, tuple[str, ...]]
 """Requirements by the name of a pack."""
@@ -68,8 +71,9 @@ def _write(folder: Path, packs: Iterable[PinnedPack], wanted: Wanted) -> None:
         text += f"dependencies = {json.dumps(wanted[pack.name])}\n"
         (folder / pack.name / "pyproject.toml").write_text(text, "utf-8")
     names = json.dumps([_alias(pack) for pack in packs])
+    never = [f"{name} ; python_version < '3'" for name in LEFT_OUT]
     text = f'[project]\nname = "image"\nversion = "0"\nrequires-python = ">={PYTHON}"\ndependencies = {names}\n'
-    text += f'[tool.uv]\nenvironments = ["{PLATFORM}"]\noverride-dependencies = {json.dumps(NEVER)}\n'
+    text += f'[tool.uv]\nenvironments = ["{PLATFORM}"]\noverride-dependencies = {json.dumps(never)}\n'
     text += "[tool.uv.sources]\n"
     text += "".join(f'{_alias(pack)} = {{ path = "{pack.name}" }}\n' for pack in packs)
     (folder / "pyproject.toml").write_text(text, "utf-8")

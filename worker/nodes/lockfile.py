@@ -81,14 +81,14 @@ def _without_platform(marker: str) -> str:
     return "" if marker == LINUX else marker.removesuffix(f" and {LINUX}")
 
 
+MADE_BY = "# Made by `comfy-worker nodes lock`; do not edit. For Linux on x86_64, Python 3.11 and newer.\n"
+
+
 def head(pins: Pins, constraints: str) -> str:
     """What a lock is of: it is up to date while it begins with this."""
     print_of = hashlib.sha256("\n".join(_said(constraints)).encode()).hexdigest()[:16]
     packs = "".join(f"#   {pack.name} {pack.commit} {pack.group}\n" for pack in (pins.comfyui, *pins.packs))
-    return (
-        "# Made by `comfy-worker nodes lock`; do not edit. For Linux on x86_64, Python 3.11 and newer.\n"
-        f"# Resolved together, under {CONSTRAINTS} ({print_of}):\n{packs}"
-    )
+    return f"{MADE_BY}# Resolved together, under {CONSTRAINTS} ({print_of}):\n{packs}"
 
 
 def _said(text: str) -> Iterator[str]:
@@ -97,7 +97,10 @@ def _said(text: str) -> Iterator[str]:
 
 
 def files(base: tuple[Entry, ...], groups: Mapping[str, tuple[Entry, ...]], start: str) -> dict[str, str]:
-    """The files by name: torch and what comes with it apart, and each group without what `base` has already."""
+    """The files by name: torch and what comes with it apart, and each group without what `base` has already.
+
+    Torch's names no pins: it has to stay the same file, and so the same layer of an image, while they change.
+    """
     torch = {entry: None for found in (base, *groups.values()) for entry in found if entry.is_torch}
     written = {
         COMFYUI_LOCK: (entry for entry in base if not entry.is_torch),
@@ -105,7 +108,11 @@ def files(base: tuple[Entry, ...], groups: Mapping[str, tuple[Entry, ...]], star
     }
     for group, found in groups.items():
         written[lock_of(group)] = (entry for entry in found if entry not in base and not entry.is_torch)
-    return {name: "".join([start, *(f"{entry.text}\n" for entry in found)]) for name, found in written.items()}
+    starts = {TORCH_LOCK: MADE_BY}
+    return {
+        name: "".join([starts.get(name, start), *(f"{entry.text}\n" for entry in found)])
+        for name, found in written.items()
+    }
 
 
 def stale(found: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[str]:
@@ -114,5 +121,5 @@ def stale(found: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[st
     for name in (COMFYUI_LOCK, TORCH_LOCK, *(lock_of(group) for group in pins.groups[1:])):
         if name not in found:
             yield f"{name} is missing"
-        elif not found[name].startswith(start):
+        elif name != TORCH_LOCK and not found[name].startswith(start):
             yield f"{name} is not of these pins and constraints"

@@ -16,9 +16,9 @@ COMFYUI = "ComfyUI"
 BASE = "base"
 """The group of the packs that are in every image."""
 
-SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [gpu-import]"
+SHAPE = "NAME  GIT-URL@COMMIT  [GROUP]  [needs=CLASS,CLASS]  [writes=FILE,FILE]  [without=PATH,PATH]  [gpu-import]"
 GPU_IMPORT = "gpu-import"
-NEEDS = "needs="
+NEEDS, WRITES, WITHOUT = "needs=", "writes=", "without="
 
 # A folder in custom_nodes; ComfyUI skips one that ends with .disabled.
 NAME = re.compile(r"(?!.*\.disabled$)[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -26,6 +26,7 @@ SOURCE = re.compile(r"(?P<url>(?:https?|ssh|git|file)://\S+)@(?P<commit>[0-9a-f]
 PASSWORD = re.compile(r"\w+://[^/@]*:[^/@]*@")
 GROUP = re.compile(r"[a-z0-9][a-z0-9-]*")
 COMMENT = re.compile(r"(^|\s)#.*")
+PLACE = re.compile(r"(?!\.{1,2}(/|$))[^/\\]+(/(?!\.{1,2}(/|$))[^/\\]+)*")
 
 
 class PacksError(ValueError):
@@ -43,6 +44,10 @@ class PinnedPack:
     needs: tuple[str, ...] = ()
     gpu_import: bool = False
     """It can't be imported without a GPU, so that the build of an image proves nothing about it."""
+    writes: tuple[str, ...] = ()
+    """Files in its folder that it writes when it is imported: an image, which is read-only, keeps them elsewhere."""
+    without: tuple[str, ...] = ()
+    """Folders and files of it that an image does better without, as 200 MB of pictures in its examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +111,27 @@ def _words(line: str) -> list[str]:
         raise PacksError(f"a quotation mark is left open; write {SHAPE}") from error
 
 
-def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool]:
-    group, needs, gpu_import = "", tuple[str, ...](), False
+def _rest(words: Iterable[str]) -> tuple[str, tuple[str, ...], bool, tuple[str, ...], tuple[str, ...]]:
+    group, gpu_import = "", False
+    lists: dict[str, tuple[str, ...]] = {NEEDS: (), WRITES: (), WITHOUT: ()}
     for word in words:
+        key = f"{word.partition('=')[0]}="
         if word == GPU_IMPORT:
             gpu_import = True
-        elif word.startswith(NEEDS):
-            needs = tuple(_classes(word))
+        elif key in lists:
+            lists[key] = tuple(_names(word, key))
         elif GROUP.fullmatch(word) and not group:
             group = word
         else:
             raise PacksError(f"{word!r} is not understood; write {SHAPE}")
-    return group or BASE, needs, gpu_import
+    for key in (WRITES, WITHOUT):
+        if outside := [name for name in lists[key] if not PLACE.fullmatch(name)]:
+            raise PacksError(f"{key}{outside[0]} is no path inside the pack; write it as it is seen from its folder")
+    return group or BASE, lists[NEEDS], gpu_import, lists[WRITES], lists[WITHOUT]
 
 
-def _classes(word: str) -> Iterator[str]:
-    for name in word.removeprefix(NEEDS).split(","):
+def _names(word: str, key: str) -> Iterator[str]:
+    for name in word.removeprefix(key).split(","):
         if not name.strip():
-            raise PacksError(f'{word!r} has an empty name; write {NEEDS}Class,Other or {NEEDS}"Class,With Blanks"')
+            raise PacksError(f'{word!r} has an empty name; write {key}One,Other or {key}"One,With Blanks"')
         yield name.strip()

@@ -50,9 +50,18 @@ class Laid:
 
 
 def lay_all(
-    pins: Pins, groups: Iterable[str], sources: Path | None, to: Path, *, any_commit: bool = False
+    pins: Pins,
+    groups: Iterable[str],
+    sources: Path | None,
+    to: Path,
+    *,
+    any_commit: bool = False,
+    state: Path | None = None,
 ) -> Iterator[tuple[PinnedPack, Laid]]:
-    """ComfyUI into `to`, the packs into its custom_nodes, and the record of them. Raises SourceError, PacksError."""
+    """ComfyUI into `to`, the packs into its custom_nodes, and the record of them. Raises SourceError, PacksError.
+
+    In the place of each file that a pack writes there is a link into `state`, where that is given.
+    """
     packs = pins.chosen(groups)
     if to.exists() and any(to.iterdir()):
         raise SourceError(f"{to} is not empty; name a folder that isn't there yet")
@@ -61,6 +70,8 @@ def lay_all(
         for pack in (pins.comfyui, *packs):
             place = to if pack is pins.comfyui else to / "custom_nodes" / pack.name
             record[pack.name] = lay(pack, sources, place, any_commit=any_commit)
+            if state is not None:
+                _link(pack, place, state)
             yield pack, record[pack.name]
     except SourceError:
         shutil.rmtree(to, ignore_errors=True)
@@ -82,7 +93,17 @@ def lay(pack: PinnedPack, sources: Path | None, to: Path, *, any_commit: bool = 
     else:
         laid = _copy(pack, folder, to)
     _clean(to)
+    _leave_out(pack, to)
     return laid
+
+
+def _link(pack: PinnedPack, place: Path, state: Path) -> None:
+    """To one file each in `state` itself: where that is an empty volume, no folder in it is there yet."""
+    for name in pack.writes:
+        link = place / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(state / f"{pack.name}.{name.replace('/', '.')}")
 
 
 def _fetch(pack: PinnedPack, to: Path) -> None:
@@ -182,6 +203,18 @@ def git(folder: Path, *arguments: str, why: str, index: str | None = None) -> st
     return done.stdout.strip()
 
 
+def _leave_out(pack: PinnedPack, to: Path) -> None:
+    """Raises SourceError for what is not there: the pack has moved it, and nobody would notice."""
+    for place in pack.without:
+        path = to / place
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.is_symlink() or path.is_file():
+            path.unlink()
+        else:
+            raise SourceError(f"{pack.name} has no {place}, which its line leaves out; take it out of without=")
+
+
 def _has(folder: Path, commit: str) -> bool:
     try:
         git(folder, "cat-file", "-e", f"{commit}^{{commit}}", why="")
@@ -220,11 +253,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sources", type=Path, help="a folder that may have ComfyUI and packs, each under its name")
     parser.add_argument("--to", type=Path, required=True, help="ComfyUI's folder, which is not there yet")
     parser.add_argument("--any-commit", action="store_true", help="take folders that are at another commit")
+    parser.add_argument("--state", type=Path, help="a folder that can be written to later: for what packs write")
     given = parser.parse_args(arguments)
     try:
         pins = read_pins(given.pins.read_text("utf-8"))
         groups = given.groups.replace(",", " ").split()
-        for pack, laid in lay_all(pins, groups, given.sources, given.to, any_commit=given.any_commit):
+        done = lay_all(pins, groups, given.sources, given.to, any_commit=given.any_commit, state=given.state)
+        for pack, laid in done:
             sys.stdout.write(f"{pack.name}  {laid.commit[:12]}  {_says(pack, laid)}\n")
     except (PacksError, SourceError, OSError) as error:
         sys.stderr.write(f"{given.pins if isinstance(error, PacksError) else 'sources'}: {error}\n")

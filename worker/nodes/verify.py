@@ -48,9 +48,11 @@ def runnable(library: Library, packs: Collection[PinnedPack]) -> tuple[Template,
 
 def verdict(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[Finding]:
     """Everything that was looked at, in the order of the file and of the library."""
+    imports = read_imports(trial.log)
     if trial.catalog is None:
-        return [Finding("engine", "ComfyUI", State.FAILED, trial.died, tuple(tail(trial.log).splitlines()))]
-    imports, classes = read_imports(trial.log), frozenset(trial.catalog)
+        died = Finding("engine", "ComfyUI", State.FAILED, trial.died, tuple(tail(trial.log).splitlines()))
+        return [died, *_others(imports, ())]
+    classes = frozenset(trial.catalog)
     found = [Finding("engine", "ComfyUI", State.PASSED, f"{trial.version}, {len(classes)} node classes")]
     found += (_pack(pack, imports, classes) for pack in packs)
     found += _others(imports, packs)
@@ -75,7 +77,7 @@ def _pack(pack: PinnedPack, imports: Mapping[str, Import], classes: Collection[s
 
 
 def _others(imports: Mapping[str, Import], packs: Collection[PinnedPack]) -> Iterator[Finding]:
-    """What nobody pinned and doesn't work: ComfyUI's own nodes, and strangers in custom_nodes."""
+    """What is not imported besides: ComfyUI's own nodes, and strangers in custom_nodes."""
     known = {pack.name for pack in packs}
     for one in imports.values():
         if not one.imported and one.name not in known:

@@ -1,0 +1,1 @@
+"""What the workflows in `.github` run besides `make` and `comfy-worker`, with the standard library alone."""

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Prints `image=` and the image of this checkout: by its digest where it was built, else by the name that it would get.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+name="ghcr.io/${GITHUB_REPOSITORY,,}"
+tag="rev-$(ci/revision.sh)"
+digest="$(docker buildx imagetools inspect "$name:$tag" --format '{{.Manifest.Digest}}' 2> /dev/null || true)"
+if [ -n "$digest" ]; then
+  echo "image=$name@$digest"
+else
+  echo "image=$name:$tag"
+fi

@@ -1,0 +1,71 @@
+"""What the workflows and the Makefile call is there, with the options that they give it."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.ci.workflows import ROOT, scripts
+from tests.cli.terminal import cli
+from worker.cli.root import COMMANDS
+
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+SCRIPTS = [text for _, text in scripts()]
+LINES = [line for text in (*SCRIPTS, MAKEFILE.replace("\\\n", " ")) for line in text.splitlines()]
+
+
+def called() -> dict[str, set[str]]:
+    """The options by the command, of all its calls."""
+    found: dict[str, set[str]] = {}
+    for line in LINES:
+        for arguments in re.findall(r"/comfy-worker ([^|>;]+)", line):
+            first, *others = arguments.split()
+            command = f"{first} {others[0]}" if first in ("deploy", "nodes") else first
+            found.setdefault(command, set()).update(re.findall(r"--[a-z-]+", arguments))
+    return found
+
+
+CALLED = called()
+
+
+def test_the_calls_are_found() -> None:
+    """Else nothing below would be tested."""
+    assert {"nodes check", "deploy plan", "deploy apply", "deploy rollback", "run"} <= set(CALLED)
+    assert {"--file", "--image", "--markdown", "--out", "--snapshot"} <= CALLED["deploy plan"]
+
+
+@pytest.mark.parametrize("command", CALLED)
+def test_every_command_is_there_with_its_options(command: str, tmp_path: Path) -> None:
+    """As its own help says."""
+    if command.startswith("deploy ") and not (ROOT / "worker" / "cli" / "deploy.py").exists():
+        pytest.skip("comfy-worker deploy isn't there yet")
+    assert command in COMMANDS
+    known = set(re.findall(r"--[a-z-]+", cli(*command.split(), "--help", cwd=tmp_path, COLUMNS="200").stdout))
+    assert CALLED[command] <= known
+
+
+def test_every_target_is_there() -> None:
+    """What `make` is told to make, in workflows and the gate."""
+    gate = (ROOT / ".ci" / "run").read_text("utf-8").replace('"$run"', "soak fuzz chaos mutants")
+    wanted = {
+        word
+        for text in (*SCRIPTS, gate)
+        for targets in re.findall(r"^\s*(?:for .* do )?make ([^;&|\n]+)", text, re.MULTILINE)
+        for word in targets.split()
+        if "=" not in word
+    }
+    there = set(re.findall(r"^([a-z][\w-]*):", MAKEFILE, re.MULTILINE)) | {".venv/.ready"}
+    assert {"lint", "types", "test", "image-test", "soak", "mutants"} <= wanted <= there
+
+
+def test_every_script_is_there() -> None:
+    """Python modules and shell scripts of ours, the latter executable."""
+    modules = {name for text in SCRIPTS for name in re.findall(r"python3? -m ([\w.]+)", text)}
+    files = {name for text in SCRIPTS for name in re.findall(r"\bci/\w+\.sh", text)}
+    assert {"ci.note", "ci.newest", "ci.times", "image.toolbox"} == modules
+    assert all(find_spec(name) for name in modules)
+    assert files == {f"ci/{path.name}" for path in (ROOT / "ci").glob("*.sh")}
+    assert all((ROOT / name).stat().st_mode & 0o111 for name in files)

@@ -1,0 +1,1 @@
+"""Deploying, against Vast's REST API played on loopback."""

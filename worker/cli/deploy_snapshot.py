@@ -1,0 +1,31 @@
+"""`comfy-worker deploy snapshot`: what the account holds of the fleet, in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.deploy import FILE, UNNAMED, File, Server, account, fleet_in, told
+
+
+def command(
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="where to")],
+    file: File = FILE,
+    server_url: Server = None,
+) -> None:
+    """Store what the account holds, to plan without a key.
+
+    Only of this fleet, and without secrets: it may lie in a public repository.
+    """
+    import orjson
+
+    from worker.deploy.snapshot import dump
+
+    with told():
+        fleet = fleet_in(file, UNNAMED)
+        with account(server_url) as found:
+            held = dump(fleet, found.read())
+        out.write_bytes(orjson.dumps(held, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

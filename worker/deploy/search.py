@@ -1,0 +1,48 @@
+"""Vast's search language for offers, as text and as the query that Vast makes of it; so that both can be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from typing import Any
+
+from vastai.api.query import offers_alias, offers_mult, parse_query
+
+DEFAULTS: Mapping[str, Mapping[str, bool]] = {
+    "verified": {"eq": True},
+    "rentable": {"eq": True},
+    "rented": {"eq": False},
+}
+"""What Vast's own tools add to every search. Vast itself may too: write them out, and both are the same."""
+
+
+class _EveryField(Container[str]):
+    """Vast's parser prints a warning for a field it doesn't know; which fields there are is checked elsewhere."""
+
+    def __contains__(self, field: object) -> bool:
+        return True
+
+
+def parse(text: str) -> dict[str, dict[str, Any]]:
+    """`gpu_ram>=24 dph_total<0.5` as {field: {operator: value}}, in `normal` form. Raises ValueError."""
+    return normal(parse_query(text, {}, _EveryField(), offers_alias, offers_mult))
+
+
+def normal(query: object) -> dict[str, dict[str, Any]]:
+    """The query in the form in which equal means the same: decoded, numbers as floats, lists sorted."""
+    decoded = json.loads(query) if isinstance(query, str) and query else query
+    if not isinstance(decoded, Mapping):
+        return {}
+    fields = {str(field): bounds for field, bounds in decoded.items() if isinstance(bounds, Mapping)}
+    return {field: {str(op): _value(value) for op, value in bounds.items()} for field, bounds in fields.items()}
+
+
+def _value(value: object) -> object:
+    if isinstance(value, list):
+        return sorted((_value(item) for item in value), key=str)
+    if isinstance(value, bool) or value is None:
+        return value
+    try:
+        return float(str(value))
+    except ValueError:
+        return value
