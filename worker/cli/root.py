@@ -20,6 +20,7 @@ COMMANDS = {
     "convert": "worker.cli.convert",
     "doctor": "worker.cli.doctor",
     "health": "worker.cli.health",
+    "onstart": "worker.cli.onstart",
     "templates": "worker.cli.templates",
     "templates show": "worker.cli.template_show",
     "templates new": "worker.cli.template_new",

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,14 +65,14 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 
 @contextmanager
-def fatal_errors_told(platform: str | None) -> Iterator[None]:
+def fatal_errors_told(platform: str | None, environ: Mapping[str, str] | None = None) -> Iterator[None]:
     """What ends this process by itself is told to Vast's autoscaler in its own words, where Vast is the platform."""
     try:
         yield
     except (typer.Exit, typer.BadParameter):
         raise
     except Exception as error:
-        environ = environment()
+        environ = environ or environment()
         if choose(platform or environ.get("WORKER_PLATFORM") or AUTO, environ).name == "vast":
             from worker.platforms.vast.complaint import complain
 
