@@ -38,7 +38,7 @@ class Person:
 def command(
     user: Annotated[str, typer.Option(help="whom the worker runs as, where this is root")] = "worker",
 ) -> None:
-    """Start the worker in the background, once; for Vast's launch mode ssh.
+    """Start the worker in the background, once; for Vast's ssh mode.
 
     What root has to do is done here: state folder, links for the certificate, environment. The worker then is the
     user's, is started again when it dies, and writes to worker.log in the state folder and to the container's log.
