@@ -59,10 +59,14 @@ class Settings:
         "WORKER_COMFYUI", "embedded", "embedded, the URL of a running ComfyUI, or a ComfyUI folder to start"
     )
     comfyui_output: Path | None = setting(
-        "WORKER_COMFYUI_OUTPUT", None, "ComfyUI's output folder where it is shared; else outputs are fetched over HTTP"
+        "WORKER_COMFYUI_OUTPUT",
+        None,
+        "output folder of a ComfyUI that is a URL, where it is shared; else files come by HTTP",
     )
     comfyui_input: Path | None = setting(
-        "WORKER_COMFYUI_INPUT", None, "ComfyUI's input folder where it is shared; else inputs are uploaded over HTTP"
+        "WORKER_COMFYUI_INPUT",
+        None,
+        "input folder of a ComfyUI that is a URL, where it is shared; else files go by HTTP",
     )
     comfyui_args: str = setting("WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts")
     catalog: Path | None = setting(
@@ -187,7 +191,9 @@ class Settings:
         "most pixels of an input picture, in millions, all its frames together",
     )
     models_folder: Path | None = setting(
-        "WORKER_MODELS_FOLDER", None, "ComfyUI's models folder; empty: that of the ComfyUI which the worker starts"
+        "WORKER_MODELS_FOLDER",
+        None,
+        "where fetched models go; empty: `models` in the state folder. ComfyUI's own are found too",
     )
     models: str = setting(
         "WORKER_MODELS", "", "templates whose models are fetched before the worker is ready: `sdxl, flux-schnell`"

@@ -48,7 +48,7 @@ def command(
     from worker.cli.workflow import catalog_of
     from worker.errors import StartupError
     from worker.library import read_library
-    from worker.models.folder import ModelsFolder, models_folder
+    from worker.models.folder import ModelsFolder, baked_models, models_folder
     from worker.models.plan import plan
     from worker.settings import Settings
 
@@ -58,7 +58,7 @@ def command(
         raise StartupError("say where that ComfyUI's models lie: --folder, or WORKER_MODELS_FOLDER")
     library = read_library(settings.templates)
     files = list(_needed(workflows, library, catalog_of(catalog or ())))
-    place = ModelsFolder(root)
+    place = ModelsFolder(root, baked=None if folder else baked_models(settings))
     before = plan(files, place)
     outcomes = asyncio.run(_fetch(settings, place, before, quiet=as_json)) if action is Action.FETCH else []
     _tell(plan(files, place), outcomes, place, as_json=as_json)

@@ -82,12 +82,15 @@ def _checked(workflow: object, catalog: Catalog, files: FileCheck) -> Check:
 def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
     """Those that the catalog lists, or else those of the models folder; pictures come with the request."""
     from worker.graph.files import AssumeFiles, ListedFiles
-    from worker.models.folder import ModelFiles, models_folder
+    from worker.models.folder import ModelFiles, baked_models, models_folder
     from worker.settings import Settings
 
     if assume:
         return AssumeFiles()
-    return ListedFiles(catalog) if listed else ModelFiles(models_folder(Settings.from_env()))
+    if listed:
+        return ListedFiles(catalog)
+    settings = Settings.from_env()
+    return ModelFiles(models_folder(settings), baked_models(settings))
 
 
 def _show(found: Report, name: str) -> None:

@@ -8,9 +8,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -37,6 +37,7 @@ TAIL = 2000
 class Command:
     """How one engine is started, where it answers then, and how its GPU is probed (empty: it has none).
 
+    `env` comes on top of what an engine may see of the worker's own environment.
     One GPU has one engine: more of them are more of these, each with a port, folders and a log of its own.
     """
 
@@ -44,6 +45,7 @@ class Command:
     url: str
     logs: Path
     probe: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
-            env=engine_environment(),
+            env={**engine_environment(), **command.env},
             start_new_session=True,
         )
 

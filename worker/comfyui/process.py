@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.comfyui.embedded.faults import BadFault, parse_faults
+from worker.comfyui.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_folders, engine_home
 from worker.comfyui.gpu import PROBE
 from worker.comfyui.keeper import Command, Keeper
 from worker.errors import StartupError
-from worker.settings import Settings
+from worker.settings import Settings, engine_environment
 
-EMBEDDED = "embedded"
 HOST = "127.0.0.1"
 
 
@@ -39,40 +39,36 @@ async def engine(settings: Settings) -> AsyncIterator[RunningEngine]:
 
     Raises StartupError. Does not wait until it answers: `Link` does.
     """
-    if settings.comfyui.startswith(("http://", "https://")):
+    folders = engine_folders(settings)
+    if folders is None:
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         yield RunningEngine(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output, never)
         return
-    base = settings.state / "engine" if settings.comfyui == EMBEDDED else Path(settings.comfyui)
     settings.state.mkdir(parents=True, exist_ok=True)
-    keeper = Keeper(command(settings, base), settings)
+    keeper = Keeper(command(settings, folders), settings)
     keeping = asyncio.create_task(keeper.keep(), name="engine")
     try:
-        yield RunningEngine(
-            keeper.url,
-            settings.comfyui_input or base / "input",
-            settings.comfyui_output or base / "output",
-            keeper.failed,
-            keeper,
-        )
+        yield RunningEngine(keeper.url, folders.input, folders.output, keeper.failed, keeper)
     finally:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
 
 
-def command(settings: Settings, base: Path) -> Command:
+def command(settings: Settings, folders: EngineFolders) -> Command:
     """Raises StartupError."""
     port = free_port()
     logs = settings.state / "engine.log"
     more = shlex.split(settings.comfyui_args)
     url = f"http://{HOST}:{port}"
     if settings.comfyui == EMBEDDED:
-        return Command([*embedded_command(base, port), *_faults(settings.fault), *more], url, logs)
+        return Command([*embedded_command(folders.root, port), *_faults(settings.fault), *more], url, logs)
     if settings.fault:
         raise StartupError("faults can be asked of the embedded engine only")
-    arguments = comfyui_command(base, port)
-    return Command([*arguments, *more], url, logs, probe=[arguments[0], "-c", PROBE])
+    python, *arguments = comfyui_command(Path(settings.comfyui), port)
+    arguments += [*comfyui_arguments(folders), *more]
+    home = engine_home(folders, engine_environment())
+    return Command([python, *arguments], url, logs, probe=[python, "-c", PROBE], env=home)
 
 
 def _faults(text: str) -> list[str]:

@@ -66,3 +66,8 @@ def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
 def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
     """Return the folders whose files this input offers, or none."""
     return _by_input().get((class_name, input_name), ())
+
+
+def all_folders() -> list[str]:
+    """The folders of models that some input offers, by name."""
+    return sorted(_LISTED.keys() - {"input", "datasets"})

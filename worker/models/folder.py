@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from worker.comfyui.folders import engine_folders
 from worker.errors import StartupError
 from worker.fetch.errors import CacheFull
 from worker.graph.template import ModelFile
@@ -43,13 +44,15 @@ class Record:
 
 
 def models_folder(settings: Settings) -> Path | None:
-    """WORKER_MODELS_FOLDER, else that of the ComfyUI which this worker starts; None for one that is only a URL."""
-    if settings.models_folder is not None:
-        return settings.models_folder
-    if settings.comfyui.startswith(("http://", "https://")):
-        return None
-    base = settings.state / "engine" if settings.comfyui == "embedded" else Path(settings.comfyui)
-    return base / "models"
+    """WORKER_MODELS_FOLDER, else one in the state folder; None for a ComfyUI that is only a URL."""
+    folders = engine_folders(settings)
+    return folders.models if folders else settings.models_folder
+
+
+def baked_models(settings: Settings) -> Path | None:
+    """The models of the ComfyUI that this worker starts, where that has any: looked at and never changed."""
+    folders = engine_folders(settings)
+    return folders.baked if folders else None
 
 
 def key_of(folder: str, file: str) -> str:
@@ -59,8 +62,8 @@ def key_of(folder: str, file: str) -> str:
 class ModelFiles:
     """The models of a folder, if there is one; what a request would bring is taken for present."""
 
-    def __init__(self, root: Path | None) -> None:
-        self._folder = ModelsFolder(root) if root else None
+    def __init__(self, root: Path | None, baked: Path | None = None) -> None:
+        self._folder = ModelsFolder(root, baked=baked) if root else None
 
     def exists(self, folder: str, name: str) -> bool:
         if folder in {"input", "output", "temp", ""}:
@@ -69,10 +72,20 @@ class ModelFiles:
 
 
 class ModelsFolder:
-    """`quota` in bytes is the most that the files we brought may take, 0 for no limit. `needed` must stay."""
+    """`quota` in bytes is the most that the files we brought may take, 0 for no limit. `needed` must stay.
 
-    def __init__(self, root: Path, quota: int = 0, needed: Callable[[Record], bool] = lambda _: False) -> None:
+    What is in `baked` is there as well, first of all, and never touched.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        quota: int = 0,
+        needed: Callable[[Record], bool] = lambda _: False,
+        baked: Path | None = None,
+    ) -> None:
         self.root = root
+        self._baked = baked
         self.partial = root / OWN / "partial"
         self._records = root / OWN / "records"
         self._quota = quota
@@ -111,7 +124,8 @@ class ModelsFolder:
         """In bytes; None for a file that is not there."""
         try:
             path = self.path(folder, file)
-            return path.stat().st_size if path.is_file() else None
+            there = (self._baked / folder / file, path) if self._baked else (path,)
+            return next((found.stat().st_size for found in there if found.is_file()), None)
         except (OSError, ValueError):
             return None
 

@@ -19,7 +19,7 @@ from worker.graph.template import Library, ModelFile
 from worker.job import Job
 from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.fetcher import ModelFetcher
-from worker.models.folder import ModelsFolder, Record, models_folder
+from worker.models.folder import ModelsFolder, Record, baked_models, models_folder
 from worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,9 @@ class Models:
         self.trouble: str | None = None
         """Why the templates' models could not be fetched, the last time it was tried."""
         root = models_folder(settings)
-        self._folder = ModelsFolder(root, int(settings.models_quota * GIB), self._needed) if root else None
+        self._folder = (
+            ModelsFolder(root, int(settings.models_quota * GIB), self._needed, baked_models(settings)) if root else None
+        )
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
         self._fetcher = ModelFetcher(settings, self._folder) if self._folder else None

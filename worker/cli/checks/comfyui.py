@@ -10,7 +10,8 @@ import aiohttp
 
 from worker.cli.checks.finding import Finding, fail, ok, warn
 from worker.comfyui.api import ComfyApi
-from worker.comfyui.process import EMBEDDED, comfyui_command
+from worker.comfyui.folders import EMBEDDED
+from worker.comfyui.process import comfyui_command
 from worker.errors import EngineUnavailable, StartupError
 from worker.settings import Settings
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from worker.cli.checks.finding import Finding, fail, ok, warn
-from worker.comfyui.process import EMBEDDED
+from worker.comfyui.folders import EMBEDDED
 from worker.settings import Settings
 
 OLDEST = (3, 11)

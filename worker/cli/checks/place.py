@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.cli.checks.finding import Finding, fail, ok, warn
 from worker.cli.units import size
-from worker.comfyui.process import EMBEDDED
+from worker.comfyui.folders import engine_folders
 from worker.settings import Settings
 
 GIB = 1024**3
@@ -62,9 +62,8 @@ def hard_links(settings: Settings) -> Finding:
 
 def output_folder(settings: Settings) -> Path | None:
     """Where the worker will look for ComfyUI's files; None where it has to ask for them over HTTP."""
-    if settings.comfyui_output or settings.comfyui.startswith("http"):
-        return settings.comfyui_output
-    return (settings.state / "engine" if settings.comfyui == EMBEDDED else Path(settings.comfyui)) / "output"
+    folders = engine_folders(settings)
+    return folders.output if folders else settings.comfyui_output
 
 
 def port(settings: Settings) -> Finding:
