@@ -85,7 +85,7 @@ async def test_a_job_through_the_router_brings_a_picture(
         assert running.attrs["State"]["Health"]["Status"] == "healthy"
 
         slow = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": workflows.slow(3)}, cost=1))
-        await vast.record.until(lambda record: record.statuses[-1].num_requests_working > 0)
+        await vast.record.until(lambda record: record.statuses[-1].cur_load > 0)
         stopping = asyncio.create_task(asyncio.to_thread(running.stop, timeout=30))
         assert (await slow)["ok"], "the job that ran when SIGTERM came"
         await stopping
