@@ -1,4 +1,4 @@
-"""Where a ComfyUI that the worker starts reads and writes: the real command, in a folder that says what it heard."""
+"""Where a ComfyUI that the worker starts reads and writes: the real command, in a folder that repeats it."""
 
 from __future__ import annotations
 

@@ -20,13 +20,7 @@ from worker.comfyui.process import free_port
 from worker.platforms import vast_local
 from worker.platforms.vast_local import LocalVast
 
-pytestmark = [
-    pytest.mark.image,
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings(
-        "ignore::pytest.PytestUnraisableExceptionWarning"
-    ),  # docker's client leaves sockets open
-]
+pytestmark = [pytest.mark.image, pytest.mark.timeout(300)]
 
 STATE = "/var/lib/comfy-worker"
 
@@ -90,8 +84,8 @@ async def test_a_job_through_the_router_brings_a_picture(
         running.reload()
         assert running.attrs["State"]["Health"]["Status"] == "healthy"
 
-        slow = asyncio.create_task(endpoint.request("/generate/sync", {"workflow": workflows.slow(3)}, cost=1))
-        await vast.record.until(lambda record: record.statuses[-1].num_requests_working > 0)
+        slow = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": workflows.slow(3)}, cost=1))
+        await vast.record.until(lambda record: record.statuses[-1].cur_load > 0)
         stopping = asyncio.create_task(asyncio.to_thread(running.stop, timeout=30))
         assert (await slow)["ok"], "the job that ran when SIGTERM came"
         await stopping

@@ -12,11 +12,11 @@ from worker.cli.deploy import FILE, UNNAMED, File, Server, account, fleet_in, to
 
 def command(
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="where to")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="where to, instead of standard output")] = None,
     file: File = FILE,
     server_url: Server = None,
 ) -> None:
-    """Store what the account holds, to plan without a key.
+    """Print what the account holds, to plan without a key.
 
     Only of this fleet, and without secrets: it may lie in a public repository.
     """
@@ -28,4 +28,8 @@ def command(
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as found:
             held = dump(fleet, found.read())
-        out.write_bytes(orjson.dumps(held, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        text = orjson.dumps(held, option=orjson.OPT_INDENT_2).decode()
+        if out:
+            out.write_text(f"{text}\n", "utf-8")
+        else:
+            typer.echo(text)

@@ -57,11 +57,8 @@ def apply(execution: Execution, account: Account, fleet: Fleet, plan: Plan, smok
     if fleet.endpoint.state != "active":
         return Applied(len(plan.steps))
     moves = plan.has(Action.UPDATE_WORKERS)
-    if not moves and _left_behind(execution, account):
-        hear.says("workers of the former version are left: they are told again")
-        for group in execution.groups.values():
-            account.update_workers(group)
-        moves, since = True, math.inf
+    if _tell_again(execution, account, plan, hear):
+        moves, since = True, since if moves else math.inf
     fresh = moves or plan.has(Action.CREATE_ENDPOINT, Action.CREATE_GROUP, Action.SET_STATE)
     done = _prove(execution, account, fleet, _Proof(smoke, since if moves else None, fresh), hear)
     if done.ok or not moves:
@@ -112,10 +109,16 @@ def _why(progress: Progress) -> str:
     return f"{progress}{errors}"
 
 
-def _left_behind(execution: Execution, account: Account) -> bool:
-    """Whether workers of the version before are still there, as after an apply that was cut off."""
-    formers = set(execution.formers.values())
-    return bool(formers) and any(one.template_hash in formers for one in account.instances())
+def _tell_again(execution: Execution, account: Account, plan: Plan, hear: Listener) -> bool:
+    """Workers of the version before are still there whom this plan doesn't tell: an apply was cut off."""
+    told = {step.name for step in plan.steps if step.action is Action.UPDATE_WORKERS}
+    formers = {name: former for name, former in execution.formers.items() if name not in told}
+    if not formers or not any(one.template_hash in formers.values() for one in account.instances()):
+        return False
+    hear.says("workers of the former version are left: they are told again")
+    for name in formers:
+        account.update_workers(execution.groups[name])
+    return True
 
 
 def _back(execution: Execution, account: Account, failed: Applied, hear: Listener) -> Applied:

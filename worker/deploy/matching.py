@@ -31,7 +31,7 @@ def pair(wanted: Mapping[str, Facts], there: Sequence[Group]) -> Pairs:
     for _, _, number, name in likeness:
         if name not in found and number in by_id:
             found[name] = by_id.pop(number)
-    return Pairs(found, tuple(by_id.values()))
+    return Pairs({name: found[name] for name in wanted if name in found}, tuple(by_id.values()))
 
 
 def _alike(one: Facts, other: Facts) -> int:

@@ -26,7 +26,8 @@ class StalePlan(DeployError):
 
 def as_dict(plan: Plan) -> dict[str, Any]:
     """For `--json` and `--out`; no secrets, no values of variables."""
-    return {"version": VERSION, **dataclasses.asdict(plan)}
+    plain: dict[str, Any] = json.loads(json.dumps({"version": VERSION, **dataclasses.asdict(plan)}))
+    return plain
 
 
 def load(text: str | bytes) -> Plan:
@@ -47,7 +48,7 @@ def check_fresh(planned: Plan, now: Plan) -> None:
         raise StalePlan("this plan was made against a stored snapshot: plan against the account to apply")
     if planned.fingerprint != now.fingerprint:
         raise StalePlan("the account has changed since this was planned: look at a new plan")
-    if as_dict(planned) != json.loads(json.dumps(as_dict(now))):
+    if as_dict(planned) != as_dict(now):
         raise StalePlan("vast.toml or --image is not what this was planned with: look at a new plan")
 
 

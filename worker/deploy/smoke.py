@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -17,7 +18,9 @@ from worker.graph.prompt import Prompt
 from worker.graph.template import Library
 from worker.graph.template_fill import ParamsError, fill
 from worker.graph.workload import workload
-from worker.platforms.vast.client import Answer, endpoint
+
+if TYPE_CHECKING:
+    from worker.platforms.vast.client import Answer
 
 OUTPUTS_SHOWN = 3
 
@@ -77,6 +80,8 @@ def run_smoke(job: Job, endpoint_name: str, url: str | None = None) -> Smoked:
 
 
 async def _answer(job: Job, endpoint_name: str, url: str | None) -> Answer:
+    from worker.platforms.vast.client import endpoint
+
     payload = {"workflow": job.prompt, "output_format": "base64"}
     async with asyncio.timeout(job.limit_s), endpoint(endpoint_name, url) as found:
         return await found.generate(payload, workload(job.prompt), job.limit_s)

@@ -1,0 +1,51 @@
+"""`docs/deploy.md` says what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.deploy.test_plan import EMPTY
+from worker.deploy.diff import lines
+from worker.deploy.fleet import schema
+from worker.deploy.fleet_file import read_fleet
+from worker.deploy.plan import make_plan
+
+ROOT = Path(__file__).parents[2]
+DOCS = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+IMAGE = "ghcr.io/acme/comfy-worker@sha256:" + "4d1c8f2a" * 8
+
+
+def test_every_key_has_its_row() -> None:
+    """Table, key, default and meaning, in the order of the code; and no row says more."""
+    rows = re.findall(r"^\| (.+?) \| `(\w+)` \| (.*?) ?\| (.+) \|$", DOCS, re.M)
+    found = [row for row in rows if row[1] in {key for _, key, _, _ in schema()}]
+    for table, key, default, about in schema():
+        row = (f"[{table}]" if table else "the file", key, default, about)
+        assert any((one[0], one[1], one[2], one[3].strip("`")) == (*row[:3], about.strip("`")) for one in found), row
+    assert len(found) == len(list(schema()))
+
+
+def test_the_plan_is_what_the_command_prints() -> None:
+    """For the shipped file and an empty account."""
+    plan = make_plan(read_fleet((ROOT / "vast.toml").read_text("utf-8"), IMAGE), EMPTY)
+    assert "\n".join(lines(plan)) in DOCS
+
+
+def test_the_times_follow_from_the_inputs() -> None:
+    """The worked table is computed from the table of inputs by the formula beside it."""
+    values = {name: float(value) for name, value in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", DOCS, re.M)}
+    for name, models, prove in (("SDXL", "M_sdxl", "B_sdxl"), ("FLUX fp8", "M_flux", "B_flux")):
+        for rate in (500, 2000):
+            seconds = time(values, values[models], values[prove], rate)
+            row = re.search(rf"^\| {name} \| {rate:,} \|(.+)\|$", DOCS, re.M)
+            assert row, (name, rate)
+            total = row[1].split("|")[-2].strip()
+            assert total == f"{int(seconds) // 60}:{round(seconds) % 60:02}", (name, rate, seconds)
+            assert ("yes" in row[1].split("|")[-1]) == (seconds < 300)
+
+
+def time(v: dict[str, float], models: float, prove: float, rate: float) -> float:
+    """Seconds from the plan's last call to a ready worker."""
+    through = 8000 / (rate * v["e"])
+    return round(v["A"] + v["I"] * through + v["U"] / v["u"] + v["S"] + models * through + prove)
