@@ -41,6 +41,7 @@ from worker.outputs import Outputs
 from worker.pipeline import Pipeline
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.stages import Stages
 from worker.storage.base import Storage
 from worker.vetting import Vetting
 
@@ -59,6 +60,7 @@ class App:
     library: Library
     engine_failed: asyncio.Future[str]
     """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
+    stages: Stages
 
     def admit(self, workload: float) -> None:
         """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
@@ -89,7 +91,9 @@ class App:
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
         await self._look_at_packs()
+        self.stages.mark("engine")
         await self.models.ready()
+        self.stages.mark("models")
 
     async def _look_at_packs(self) -> None:
         """What needs a GPU to be imported could not be proven when the image was built."""
@@ -107,6 +111,8 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError.
     """
+    stages = Stages()
+    stages.mark("python")
     access, library = Access.from_settings(settings), read_library(settings.templates)
     make_state(settings.state)
     async with AsyncExitStack() as stack:
@@ -121,9 +127,10 @@ async def build(
         fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
         places = await stack.enter_async_context(delivery(settings, outputs, storage))
         await stack.enter_async_context(Watch(client.api, client.link, running.keeper, settings).watching())
-        suspects = Suspects(settings.state / "suspects.json", settings.crash_memory_s)
         pipeline = Pipeline(
-            engine=Recovery(client, running.keeper, suspects),
+            engine=Recovery(
+                client, running.keeper, Suspects(settings.state / "suspects.json", settings.crash_memory_s)
+            ),
             inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
             outputs=outputs,
             delivery=places,
@@ -133,13 +140,14 @@ async def build(
         registry = Registry(pipeline, journal, settings)
         vetting = Vetting(client, models)
         services = Services(
-            settings, registry, client, outputs, replay, access, places, library, vetting=vetting, models=models
+            settings, registry, client, outputs, replay, access, places, library, vetting, models, stages
         )
         fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
         stack.push_async_callback(registry.close)
         registry.restore()
         url = await stack.enter_async_context(listen(services))
-        yield App(settings, url, registry, client, models, library, running.failed)
+        stages.mark("gateway")
+        yield App(settings, url, registry, client, models, library, running.failed, stages)
 
 
 def make_state(folder: Path) -> None:

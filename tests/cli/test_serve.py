@@ -46,11 +46,19 @@ async def serving(*arguments: str, cwd: Path, **env: str) -> AsyncIterator[tuple
 
 
 async def test_it_serves_and_ends_in_order(tmp_path: Path) -> None:
-    """Health is answered while the engine starts; SIGTERM ends worker and engine with exit code 0."""
+    """Health is answered while the engine starts; ready, it says where the time went; SIGTERM ends all with code 0."""
     async with serving(cwd=tmp_path) as (process, said), aiohttp.ClientSession() as http:
         url = said.split()[-1]
         async with http.get(f"{url}/health") as answer:
             assert answer.status == 200
+        assert process.stderr is not None
+        async with asyncio.timeout(10):
+            while "worker ready " not in (line := (await process.stderr.readline()).decode()):
+                assert line
+        stages = re.findall(r"(\w+) [\d.]+(?:,|$)", line.strip())
+        assert stages[-4:] == ["python", "gateway", "engine", "models"]
+        async with http.get(f"{url}/capabilities") as answer:
+            assert list((await answer.json())["start_s"]) == stages
         process.terminate()
         await process.wait()
     assert process.returncode == 0

@@ -81,7 +81,7 @@ def _prepared(state: Path, person: Person | None, *, links: bool) -> int | None:
 
     try:
         (state / "tls").mkdir(parents=True, exist_ok=True)
-        lock = os.open(state / "worker.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(state / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

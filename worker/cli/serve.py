@@ -9,13 +9,16 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.errors import RestartAsked, StartupError
 from worker.platforms.choice import AUTO, PLATFORMS, choose, placed
 from worker.settings import Settings, environment
+
+if TYPE_CHECKING:
+    from worker.app import App
 
 RESTART_CODE = 75
 """The process has drained and wants to be started again (EX_TEMPFAIL of sysexits.h)."""
@@ -119,13 +122,25 @@ async def _serve(settings: Settings) -> None:
 
     async with build(settings) as app:
         log.info("listening on %s", app.url)
+        announced = asyncio.create_task(_announce(app))
         try:
             await asyncio.wait({app.engine_failed})
         except asyncio.CancelledError:
             log.info("draining for at most %g s", settings.drain_s)
             await app.registry.close(settings.drain_s)
             raise
+        finally:
+            announced.cancel()
         raise StartupError(app.engine_failed.result())
+
+
+async def _announce(app: App) -> None:
+    """Say once that jobs would run now; who waits for more than that keeps looking by himself."""
+    try:
+        await app.ready()
+        log.info("ready %s", app.stages)
+    except StartupError as error:
+        log.error("not ready yet: %s", error)
 
 
 async def _behind_vast(settings: Settings) -> None:

@@ -40,6 +40,7 @@ async def capabilities(request: web.Request) -> web.Response:
         {
             "version": __version__,
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
+            "start_s": dict(found.stages.seconds),
             "node_classes": len(catalog),
             "dialects": list(BY_NAME),
             "workflow_formats": ["api", "editor"],

@@ -17,6 +17,7 @@ from worker.observers.replay import Replay
 from worker.outputs import Outputs
 from worker.registry import Registry
 from worker.settings import Settings
+from worker.stages import Stages
 from worker.vetting import Vetting
 
 
@@ -32,6 +33,7 @@ class Services:
     library: Library
     vetting: Vetting
     models: Models
+    stages: Stages
 
 
 SERVICES = web.AppKey("services", Services)

@@ -48,7 +48,10 @@ async def serve(app: App, settings: VastSettings) -> None:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
         signed = await sign(FIXED, settings, session) if settings.use_ssl else None
-        await Platform(app, settings, autoscaler, await autoscaler.public_key(), signed).run()
+        app.stages.mark("certificate")
+        key = await autoscaler.public_key()
+        app.stages.mark("key")
+        await Platform(app, settings, autoscaler, key, signed).run()
 
 
 def check_ports(settings: VastSettings) -> None:
@@ -109,9 +112,11 @@ class Platform:
     async def _start(self, running: asyncio.Task[None]) -> None:
         entered = asyncio.create_task(self._readiness.entered.wait())
         await self._until(entered, running, LISTENING_S)
+        self._app.stages.mark("port")
         await self._until(self._readiness.loaded, running)
         self._ledger.report_soon()
-        log.info("ready: %s takes requests", self._settings.public_url)
+        self._app.stages.mark("benchmark")
+        log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.stages)
 
     async def _watch(self, running: asyncio.Task[None]) -> None:
         """Until it fails: the SDK would then stay, report an error for ever and go on refusing. Or until an update."""
