@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -111,10 +110,8 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError.
     """
-    stages = Stages()
-    stages.mark("python")
+    stages = Stages.of_this_start()
     access, library = Access.from_settings(settings), read_library(settings.templates)
-    make_state(settings.state)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(engine(settings))
         client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
@@ -139,25 +136,13 @@ async def build(
         )
         registry = Registry(pipeline, journal, settings)
         vetting = Vetting(client, models)
-        services = Services(
-            settings, registry, client, outputs, replay, access, places, library, vetting, models, stages
-        )
-        fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, services))))
+        parts = Services(settings, registry, client, outputs, replay, access, places, library, vetting, models, stages)
+        fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts))))
         stack.push_async_callback(registry.close)
         registry.restore()
-        url = await stack.enter_async_context(listen(services))
+        url = await stack.enter_async_context(listen(parts))
         stages.mark("gateway")
         yield App(settings, url, registry, client, models, library, running.failed, stages)
-
-
-def make_state(folder: Path) -> None:
-    """Tried at once: what can't be written would be found out one part after the other. Raises StartupError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise StartupError(f"WORKER_STATE={folder} can't be written: {error.strerror}") from error
 
 
 __all__ = ["App", "build"]

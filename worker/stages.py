@@ -25,6 +25,13 @@ class Stages:
         if self._fresh:
             self.mark("before", own)
 
+    @classmethod
+    def of_this_start(cls) -> Stages:
+        """Python and the imports are over."""
+        stages = cls()
+        stages.mark("python")
+        return stages
+
     def mark(self, name: str, at: float | None = None) -> None:
         """This stage ends here. One that was marked before is left as it was."""
         at = now() if at is None else at

@@ -20,8 +20,11 @@ def main(path: str, limit: int, program: list[str]) -> int:
     reader, writer = os.pipe()
     leash = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "comfyui", "leash.py")  # noqa: PTH100, PTH118, PTH120
     command = [sys.executable, "-I", "-S", leash, str(os.getpid()), *program]
-    actions = [(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2), (os.POSIX_SPAWN_CLOSE, reader)]
-    child = os.posix_spawn(command[0], command, os.environb, file_actions=actions)
+    child = os.fork()
+    if child == 0:
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+        os.execv(command[0], command)  # noqa: S606 - the command is the operator's
     os.close(writer)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda given, _: os.kill(child, given))

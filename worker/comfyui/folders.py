@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,16 @@ def engine_folders(settings: Settings) -> EngineFolders | None:
         (settings.models_folder or (root if embedded else state) / "models").absolute(),
         None if embedded else Path(settings.comfyui).absolute() / "models",
     )
+
+
+def make_state(folder: Path) -> None:
+    """Tried at once: what can't be written would be found out one part after the other. Raises StartupError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StartupError(f"WORKER_STATE={folder} can't be written: {error.strerror}") from error
 
 
 def comfyui_arguments(folders: EngineFolders) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.comfyui.embedded.faults import BadFault, parse_faults
-from worker.comfyui.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_folders, engine_home
+from worker.comfyui.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_folders, engine_home, make_state
 from worker.comfyui.gpu import PROBE
 from worker.comfyui.keeper import Command, Keeper
 from worker.errors import StartupError
@@ -39,12 +39,12 @@ async def engine(settings: Settings) -> AsyncIterator[RunningEngine]:
 
     Raises StartupError. Does not wait until it answers: `Link` does.
     """
+    make_state(settings.state)
     folders = engine_folders(settings)
     if folders is None:
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         yield RunningEngine(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output, never)
         return
-    settings.state.mkdir(parents=True, exist_ok=True)
     keeper = Keeper(command(settings, folders), settings)
     keeping = asyncio.create_task(keeper.keep(), name="engine")
     try:
