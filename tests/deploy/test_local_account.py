@@ -97,4 +97,4 @@ def test_a_person_can_start_it() -> None:
         with Account(key, url) as account:
             assert account.read().templates == ()
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
