@@ -29,8 +29,8 @@ def test_cures_have_names_of_their_own() -> None:
 
 def test_a_survivor_is_told(tmp_path: Path) -> None:
     """A change that no test notices counts as survived, and the file is put back."""
-    (tmp_path / "code.py").write_text("VALUE = 1\n")
-    (tmp_path / "test_code.py").write_text("from code import VALUE\n\n\ndef test_value():\n    assert VALUE == 1\n")
-    assert killed(Mutant("noticed", "code.py", "VALUE = 1", "VALUE = 2", "test_code.py"), tmp_path)
-    assert not killed(Mutant("survives", "code.py", "VALUE = 1", "VALUE = 1.0", "test_code.py"), tmp_path)
-    assert (tmp_path / "code.py").read_text() == "VALUE = 1\n"
+    (tmp_path / "cure.py").write_text("VALUE = 1\n")
+    (tmp_path / "test_code.py").write_text("from cure import VALUE\n\n\ndef test_value():\n    assert VALUE == 1\n")
+    assert killed(Mutant("noticed", "cure.py", "VALUE = 1", "VALUE = 2", "test_code.py"), tmp_path)
+    assert not killed(Mutant("survives", "cure.py", "VALUE = 1", "VALUE = 1.0", "test_code.py"), tmp_path)
+    assert (tmp_path / "cure.py").read_text() == "VALUE = 1\n"

@@ -20,12 +20,16 @@ REPOSITORY = "/repos/us/fleet"
 
 @dataclass
 class Hub:
-    """`notes` are comments of pull request 7 and issues at once; `answers` is what other paths say."""
+    """`notes` are comments of pull request 7 and issues at once; `answers` is what other paths say.
+
+    Other POSTs are kept in `posts`, and answered with the status of that path in `answers`, else 202.
+    """
 
     url: str = ""
     notes: list[dict[str, Any]] = field(default_factory=list)
     answers: dict[str, Any] = field(default_factory=dict)
     tokens: set[str | None] = field(default_factory=set)
+    posts: list[str] = field(default_factory=list)
 
     def note(self, body: str, login: str = BOT) -> dict[str, Any]:
         number = len(self.notes) + 1
@@ -47,6 +51,9 @@ class Hub:
         return web.json_response(note)
 
     async def other(self, request: web.Request) -> web.Response:
+        if request.method == "POST":
+            self.posts.append(request.path)
+            return web.json_response({}, status=self.answers.get(request.path, 202))
         return web.json_response(self.answers[request.path_qs.removeprefix(f"{REPOSITORY}/")])
 
     async def script(self, module: str, *arguments: str, **env: str) -> str:
@@ -79,7 +86,7 @@ async def hub() -> AsyncIterator[Hub]:
         app.router.add_post(f"{REPOSITORY}/{path}", found.written)
     for path in ("issues/comments/{id}", "issues/{id}"):
         app.router.add_patch(f"{REPOSITORY}/{path}", found.changed)
-    app.router.add_get("/{rest:.*}", found.other)
+    app.router.add_route("*", "/{rest:.*}", found.other)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -65,7 +65,7 @@ def test_every_script_is_there() -> None:
     """Python modules and shell scripts of ours, the latter executable."""
     modules = {name for text in SCRIPTS for name in re.findall(r"python3? -m ([\w.]+)", text)}
     files = {name for text in SCRIPTS for name in re.findall(r"\bci/\w+\.sh", text)}
-    assert {"ci.note", "ci.newest", "ci.times", "image.toolbox"} == modules
+    assert {"ci.note", "ci.newest", "ci.times", "ci.waiting", "image.toolbox"} == modules
     assert all(find_spec(name) for name in modules)
     assert files == {f"ci/{path.name}" for path in (ROOT / "ci").glob("*.sh")}
     assert all((ROOT / name).stat().st_mode & 0o111 for name in files)

@@ -39,6 +39,25 @@ def test_every_job_has_its_rights_and_an_end(job: Job) -> None:
     assert job.calls or 0 < job.body["timeout-minutes"] <= 90
 
 
+@pytest.mark.parametrize("job", [job for job in jobs() if job.calls], ids=str)
+def test_a_called_workflow_gets_the_rights_that_its_jobs_ask_for(job: Job) -> None:
+    """GitHub starts nothing of a run where one of them, even one that is left out, asks for more."""
+    file = job.body["uses"].rpartition("/")[2].removesuffix(".yml")
+    order = {"none": 0, "read": 1, "write": 2}
+    for called in WORKFLOWS[file]["jobs"].values():
+        for right, level in called["permissions"].items():
+            assert order[level] <= order[job.body["permissions"].get(right, "none")], right
+
+
+def test_a_rollback_waits_for_no_approval_of_another() -> None:
+    """What waits is cancelled first, by a job that has no key; where that fails, the rollback goes on."""
+    found = WORKFLOWS["rollback"]["jobs"]
+    assert found["rollback"]["needs"] == "clear"
+    assert "!cancelled()" in found["rollback"]["if"]
+    assert "environment" not in found["clear"]
+    assert found["clear"]["concurrency"]["group"] != found["rollback"]["concurrency"]["group"]
+
+
 @EACH_JOB
 def test_scripts_take_what_they_are_given_from_the_environment(job: Job) -> None:
     """An expression inside a script is text that somebody else may write."""

@@ -17,6 +17,20 @@ async def test_a_run_knows_whether_it_is_the_newest(number: str, said: str) -> N
         assert await found.script("ci.newest", "deploy.yml", GITHUB_RUN_NUMBER=number) == said
 
 
+async def test_deployments_that_wait_make_way_for_a_rollback() -> None:
+    """The next in line first; one that has ended meanwhile is no failure, and nothing else is touched."""
+    listed = "actions/workflows/deploy.yml/runs?branch=main&event=push&status={}"
+    async with hub() as found:
+        found.answers[listed.format("waiting")] = {"workflow_runs": [{"id": 1, "html_url": "/1"}]}
+        found.answers[listed.format("pending")] = {
+            "workflow_runs": [{"id": 2, "html_url": "/2"}, {"id": 3, "html_url": "/3"}]
+        }
+        found.answers["/repos/us/fleet/actions/runs/3/cancel"] = 409
+        told = await found.script("ci.waiting", "deploy.yml")
+    assert told.splitlines() == ["- cancelled: /2", "- cancelled: /1"]
+    assert found.posts == [f"/repos/us/fleet/actions/runs/{number}/cancel" for number in (2, 3, 1)]
+
+
 def part(name: str, began: str | None, ended: str | None, conclusion: str | None = "success") -> dict[str, object]:
     whole = [moment and f"2026-01-01T00:{moment}Z" for moment in (began, ended)]
     return {"name": name, "started_at": whole[0], "completed_at": whole[1], "conclusion": conclusion}
