@@ -1,0 +1,122 @@
+"""The scripts of deploy.yml and rollback.yml, run as they stand there, with an account at Vast that is played here."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.ci.workflows import ROOT, WORKFLOWS
+from worker.deploy.local_account import LocalAccount, running
+
+FIRST, SECOND = (f"ghcr.io/us/fleet@sha256:{digit * 64}" for digit in "12")
+FLEET = """
+[template]
+name = "ours"
+image = "ghcr.io/us/fleet"
+mode = "args"
+disk_gb = 40
+
+[endpoint]
+name = "comfy"
+max_workers = 2
+
+[groups.one]
+gpus = ["RTX 4090"]
+max_price = 0.5
+max_workers = 2
+
+[readiness]
+workers = 1
+limit_s = 20
+"""
+
+
+@dataclass
+class Checkout:
+    """A folder as a runner has it; `comfy-worker` is ours, told where the account is."""
+
+    folder: Path
+    local: LocalAccount
+
+    def step(self, job: str, name: str, image: str = "") -> str:
+        """The outputs that it has written. Raises CalledProcessError where it fails."""
+        file, _, job = job.partition(".")
+        (script,) = (step["run"] for step in WORKFLOWS[file]["jobs"][job]["steps"] if step.get("name") == name)
+        output = self.folder / "output"
+        output.write_text("")
+        given = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md")}
+        env = os.environ | given | {"IMAGE": image, "VAST_API_KEY": self.local.api_key}
+        shell = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)  # a runner's `shell: bash`
+        subprocess.run(shell, cwd=self.folder, env=env, check=True, capture_output=True, text=True)
+        return output.read_text()
+
+    def deploy(self, image: str) -> None:
+        assert self.step("deploy.plan", "plan", image) == "changes=yes\n"
+        self.step("deploy.apply", "apply")
+
+    @property
+    def image(self) -> str:
+        """What the group's containers run."""
+        (group,) = self.local.holdings.groups.values()
+        return str(self.local.holdings.templates.versions[group["template_hash"]]["image"])
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    """With a fleet in it that nobody has deployed."""
+    (tmp_path / "vast.toml").write_text(FLEET)
+    command = tmp_path / ".venv" / "bin" / "comfy-worker"
+    command.parent.mkdir(parents=True)
+    with running() as local:
+        call = shlex.join(["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "worker"])
+        command.write_text(f'#!/bin/sh\nexec {call} "$@" --server-url {local.url}\n')
+        command.chmod(0o755)
+        yield Checkout(tmp_path, local)
+
+
+def test_a_push_to_main_changes_the_fleet_once(checkout: Checkout) -> None:
+    """What the plan shows is applied; for the same image there is nothing left to allow."""
+    checkout.deploy(FIRST)
+    assert checkout.image == FIRST
+    assert f"+     image                   {FIRST}" in (checkout.folder / "summary.md").read_text()
+    assert checkout.step("deploy.plan", "plan", FIRST) == ""
+
+
+def test_a_plan_that_was_allowed_too_late_is_refused(checkout: Checkout) -> None:
+    """The step fails, and the fleet stays as somebody else has made it meanwhile."""
+    checkout.step("deploy.plan", "plan", SECOND)
+    late = (checkout.folder / "plan.json").read_bytes()
+    checkout.deploy(FIRST)
+    (checkout.folder / "plan.json").write_bytes(late)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        checkout.step("deploy.apply", "apply")
+    assert "has changed since this was planned" in refused.value.stderr
+    assert checkout.image == FIRST
+
+
+def test_a_rollback_brings_the_former_image_back(checkout: Checkout) -> None:
+    """By the step that is told no commit."""
+    checkout.deploy(FIRST)
+    checkout.deploy(SECOND)
+    checkout.step("rollback.rollback", "to what the fleet ran before")
+    assert checkout.image == FIRST
+
+
+def test_what_is_kept_of_a_deployment_has_no_key_in_it(checkout: Checkout) -> None:
+    """The snapshot for forks, the logs of a failure, and the summary."""
+    checkout.deploy(FIRST)
+    checkout.step("deploy.apply", "the fleet as it is now, for plans without a key")
+    checkout.step("deploy.apply", "what the fleet says")
+    keys = [checkout.local.api_key, *(row["api_key"] for row in checkout.local.holdings.endpoints.values())]
+    kept = [checkout.folder / name for name in ("snapshot.json", "logs/status.txt", "logs/logs.txt", "summary.md")]
+    for path in kept:
+        text = path.read_text()
+        assert text.strip(), path
+        assert not [key for key in keys if key in text], path
