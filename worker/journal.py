@@ -63,6 +63,18 @@ class Journal:
         self._rows = sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)
         self._rows.row_factory = sqlite3.Row
         try:
+            self._check_version()
+        except BaseException:
+            self._rows.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._rows.close()
+
+    def _check_version(self) -> None:
+        """An empty file becomes a journal of ours. Raises StartupError."""
+        try:
             self._rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
             [version] = self._rows.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -71,10 +83,6 @@ class Journal:
             raise StartupError(f"the journal {self._path} can't be opened ({error}); move it away") from error
         if version not in {0, SCHEMA_VERSION}:
             raise StartupError(f"the journal {self._path} is of version {version}; this worker reads {SCHEMA_VERSION}")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._rows.close()
 
     def keep_inputs(self, job: Job) -> None:
         """Write the files that came with a request, before `accepted`. May take a while: for a thread."""
