@@ -75,8 +75,8 @@ def test_a_pack_that_lost_a_class_or_is_not_spoken_of_fails(tmp_path: Path) -> N
 def test_a_template_that_is_refused_fails_by_node_and_field(tmp_path: Path) -> None:
     """All that its classes being there doesn't prove; nothing is kept of such an image."""
     sampler = Catalog.bundled().object_info("ClownsharKSampler_Beta")
-    names = sampler["input"]["required"]["sampler_name"]  # type: ignore[index,call-overload]
-    names[0] = ["none"]  # type: ignore[index,call-overload]
+    names = sampler["input"]["required"]["sampler_name"]
+    names[0] = ["none"]
     kept = tmp_path / "kept.json"
     done = verify(tmp_path, imported(*BASE), "--object-info", kept, classes={"ClownsharKSampler_Beta": sampler})
     assert (done.returncode, kept.exists()) == (1, False)
