@@ -11,9 +11,11 @@ from tests.ci.workflows import ROOT
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What would be run, with the virtual environment taken for ready."""
-    command = ("make", "--dry-run", "--old-file=.venv/.ready", *arguments)
-    env = {name: value for name, value in os.environ.items() if name not in {"IMAGE", "MAKEFLAGS", "MFLAGS"}}
+    """What would be run, with the virtual environment taken for ready, and whoever runs the tests unseen."""
+    command = ("make", "--no-print-directory", "--dry-run", "--old-file=.venv/.ready", *arguments)
+    env = {
+        name: value for name, value in os.environ.items() if name not in {"IMAGE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    }
     return subprocess.run(command, cwd=ROOT, env=env, check=False, capture_output=True, text=True)
 
 
