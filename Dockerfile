@@ -141,6 +141,11 @@ ARG RUN_AS=10001:10001
 ARG BASE_IMAGE
 ARG VERSION=0
 ARG REVISION=unknown
+# Of all instructions Buildah's cache compares the arguments only of RUN: after this one no stale label or user is taken.
+USER 0
+RUN mkdir /opt/comfy-worker/share \
+    && printf '%s\n' "version ${VERSION}" "revision ${REVISION}" "base ${BASE_IMAGE}" "user ${RUN_AS}" \
+        > /opt/comfy-worker/share/build.txt
 COPY --from=sbom /tmp/sbom.cdx.json /opt/comfy-worker/share/
 COPY --from=verify /tmp/object_info.json.gz /opt/comfy-worker/share/
 LABEL org.opencontainers.image.title="comfy-worker" \

@@ -45,8 +45,11 @@ def write_sources(folder: Path) -> Path:
 TAG = "localhost/comfy-worker:standin"
 
 
-def build(toolbox: Toolbox) -> tuple[str, float]:
-    """The real Dockerfile on a small Debian, without torch; the image's name, and the seconds it took."""
+def build(toolbox: Toolbox, tag: str = TAG, **more: str) -> tuple[str, float]:
+    """The real Dockerfile on a small Debian, without torch; the image's name, and the seconds it took.
+
+    `more`: arguments of the Dockerfile. Raises BuildError.
+    """
     nothing = "--requirement locks/none.lock"
     arguments = {
         "BASE_IMAGE": BASE,
@@ -54,6 +57,7 @@ def build(toolbox: Toolbox) -> tuple[str, float]:
         "BUILD_PACKAGES": "git",
         "TORCH": nothing,
         "REQUIREMENTS": nothing,
+        **more,
     }
     sources = write_sources(toolbox.folder / "sources")
-    return TAG, toolbox.build(TAG, contexts={"sources": sources}, arguments=arguments)
+    return tag, toolbox.build(tag, contexts={"sources": sources}, arguments=arguments)

@@ -13,6 +13,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from image.standin import build
 from image.toolbox import Toolbox
 from tests import workflows
 from tests.platforms.conftest import loaded
@@ -108,7 +109,7 @@ def test_it_runs_as_nobody_and_writes_in_one_place(engine: docker.DockerClient, 
 def test_nothing_is_shipped_that_only_the_build_needs(toolbox: Toolbox, image: str) -> None:
     """No compiler, no git, no pip, no cache, no certificate, no score of a benchmark."""
     look = """
-        command -v gcc cc git pip pip3 make
+        for program in gcc cc git pip pip3 make; do command -v "$program"; done
         find /root/.cache /var/lib/apt/lists /build -type f 2>/dev/null
         find / -xdev -name .has_benchmark -o -xdev -name instance.key -type f -o -xdev -path '*/site-packages/pip'
         true
@@ -125,3 +126,11 @@ def test_it_says_what_it_is_made_of(toolbox: Toolbox, image: str) -> None:
     assert {"ComfyUI", "RES4LYF", "ControlAltAI-Nodes", "vastai", "aiohttp", "tini"} <= names
     labels = json.loads(toolbox.podman("image", "inspect", image))[0]["Labels"]
     assert labels["org.opencontainers.image.title"] == "comfy-worker"
+
+
+def test_an_argument_counts_whatever_is_cached(toolbox: Toolbox, image: str) -> None:
+    """Another revision is another label and another benchmark's score, another user another user."""
+    name, _ = build(toolbox, f"{image}-root", REVISION="abc", RUN_AS="root")
+    config = json.loads(toolbox.podman("image", "inspect", name))[0]["Config"]
+    assert (config["User"], config["Labels"]["org.opencontainers.image.revision"]) == ("root", "abc")
+    assert "WORKER_IMAGE=abc" in config["Env"]
