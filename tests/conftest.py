@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import pytest
 from tests.engines import EngineHandle, start_engine
 from worker.app import App, build
 from worker.settings import Settings
+
+# A shell starts what runs in the background with Ctrl-C ignored, and processes hand that on: some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
