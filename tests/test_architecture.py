@@ -17,7 +17,7 @@ LADDER = (
     ("events", "graph", "comfyui.messages", "storage.base"),
     (
         *("library", "comfyui", "fetch", "storage", "inputs", "models", "outputs", "formats", "delivery", "harvest"),
-        *("journal", "admission", "observers"),
+        *("journal_rows", "journal", "admission", "observers"),
     ),
     ("pipeline", "shelf", "entries", "registry", "vetting"),
     ("gateway",),

@@ -11,7 +11,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
     0  errors  settings  stages  destination  job
     1  events  graph  comfyui.messages  storage.base
     2  library  comfyui  fetch  storage  inputs  models  outputs  formats  delivery  harvest
-       journal  admission  observers
+       journal_rows  journal  admission  observers
     3  pipeline  shelf  entries  registry  vetting
     4  gateway
     5  app

@@ -6,19 +6,16 @@ import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import orjson
-
-from worker.destination import ImageFormat, ImageType, Webhook
-from worker.errors import Detail, JournalUnavailable, StartupError, WorkerError, error_class
+from worker.errors import JournalUnavailable, StartupError
 from worker.events import Event, JobFinished, JobForgotten, JobSubmitted
-from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.job import InputFile, Job, JobState
+from worker.journal_rows import VERSION, StoredJob, UnreadableRow, pack_request, pack_result, read_row
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +24,13 @@ SCHEMA = """
 CREATE TABLE jobs (
     folder TEXT PRIMARY KEY, principal TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
     collectable INTEGER NOT NULL, workload REAL NOT NULL, created_at REAL NOT NULL, ended_at REAL,
-    prompt_id TEXT, request BLOB NOT NULL, result BLOB
+    prompt_id TEXT, request BLOB NOT NULL, result BLOB, version INTEGER NOT NULL DEFAULT 1
 ) WITHOUT ROWID;
 """
+ADD_VERSION = "ALTER TABLE jobs ADD COLUMN version INTEGER NOT NULL DEFAULT 1"
+"""Files of before the rows had versions keep their schema version, so that the former worker still opens them."""
 BUSY_S = 5.0
 Statement = tuple[str, tuple[object, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A job of an earlier life; `ended_at` is None (epoch seconds else) where it had not ended."""
-
-    job: Job
-    ended_at: float | None
 
 
 class Journal:
@@ -54,12 +45,22 @@ class Journal:
         self._rows: sqlite3.Connection
         self._written: set[str] = set()
         """Folders of the jobs that have a row: most have none."""
+        self.set_aside = 0
+        """Rows that could not be read at the start, a damaged file counting as one."""
         self._owed: list[Statement] = []
         """What could not be written when it happened, in its order: the disk was full."""
 
     def __enter__(self) -> Self:
         """Raises StartupError where the file is of another version, or no journal."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._rows.close()
+
+    def _open(self) -> None:
+        """Open the file, or create it. Raises StartupError."""
         self._rows = sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)
         self._rows.row_factory = sqlite3.Row
         try:
@@ -67,22 +68,23 @@ class Journal:
         except BaseException:
             self._rows.close()
             raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._rows.close()
 
     def _check_version(self) -> None:
-        """An empty file becomes a journal of ours. Raises StartupError."""
+        """Give an empty file the schema, and an old one the column that it lacks. Raises StartupError."""
         try:
             self._rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
             [version] = self._rows.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._rows.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+            elif version == SCHEMA_VERSION and "version" not in self._columns():
+                self._rows.execute(ADD_VERSION)
         except sqlite3.DatabaseError as error:
             raise StartupError(f"the journal {self._path} can't be opened ({error}); move it away") from error
         if version not in {0, SCHEMA_VERSION}:
             raise StartupError(f"the journal {self._path} is of version {version}; this worker reads {SCHEMA_VERSION}")
+
+    def _columns(self) -> set[str]:
+        return {row["name"] for row in self._rows.execute("PRAGMA table_info(jobs)")}
 
     def keep_inputs(self, job: Job) -> None:
         """Write the files that came with a request, before `accepted`. May take a while: for a thread."""
@@ -101,14 +103,23 @@ class Journal:
     def accepted(self, job: Job) -> None:
         """From now on the job is run to its end, whatever happens to this process. Raises JournalUnavailable."""
         who = (job.folder, job.principal, job.id, job.token)
-        values = (*who, job.collectable, job.workload, job.created_at, _packed(job.request))
+        values = (
+            *who,
+            job.collectable,
+            job.workload,
+            job.created_at,
+            job.prompt_id,
+            pack_request(job.request),
+            VERSION,
+        )
         try:
             self._rows.execute(
-                "INSERT OR REPLACE INTO jobs (folder, principal, id, token, collectable, workload, created_at, request)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO jobs"
+                " (folder, principal, id, token, collectable, workload, created_at, prompt_id, request, version)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise JournalUnavailable(f"the job can't be written down: {error}") from error
         self._written.add(job.folder)
 
@@ -132,7 +143,7 @@ class Journal:
                 self._written.remove(job.folder)
 
     def _ended(self, job: Job) -> None:
-        values = (time.time(), orjson.dumps(_result(job)), job.folder)
+        values = (time.time(), pack_result(job), job.folder)
         self._write("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
@@ -145,91 +156,55 @@ class Journal:
             while self._owed:
                 self._rows.execute(*self._owed[0])
                 del self._owed[0]
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             log.error("%d changes wait to be written into the journal: %s", len(self._owed), error)
 
-    def jobs(self) -> list[Kept]:
-        """Every job of earlier lives; ended ones first, in the order of their ends."""
-        rows = self._rows.execute("SELECT * FROM jobs ORDER BY ended_at IS NULL, ended_at, created_at")
-        kept = [self._kept(row) for row in rows]
-        self._written.update(one.job.folder for one in kept)
-        return kept
+    def jobs(self) -> list[StoredJob]:
+        """Return the jobs of earlier processes: ended ones first, in the order of their ends.
 
-    def _kept(self, row: sqlite3.Row) -> Kept:
-        files = sorted((self._inputs / row["folder"]).glob("*"))
-        inputs = tuple(InputFile(path.name, path.read_bytes()) for path in files)
-        job = Job(
-            id=row["id"],
-            request=replace(_unpacked(row["request"]), inputs=inputs),
-            principal=row["principal"],
-            workload=row["workload"],
-            token=row["token"],
-            folder=row["folder"],
-            created_at=row["created_at"],
-            collectable=bool(row["collectable"]),
-            prompt_id=row["prompt_id"],
-        )
-        if row["result"] is not None:
-            _restore(job, orjson.loads(row["result"]))
-        return Kept(job, row["ended_at"])
+        A row that cannot be read stays in the file, where another version of the worker may read it. It is logged and
+        counted in `set_aside`.
+        """
+        stored = [job for row in self._readable_rows() if (job := self._read(row)) is not None]
+        self._written.update(one.job.folder for one in stored)
+        return sorted(stored, key=lambda one: (one.ended_at is None, one.ended_at or one.job.created_at))
 
+    def _readable_rows(self) -> list[sqlite3.Row]:
+        """Return all rows, or those before the first damaged page of the file."""
+        rows: list[sqlite3.Row] = []
+        try:
+            rows.extend(self._rows.execute("SELECT * FROM jobs"))
+        except sqlite3.DatabaseError as error:
+            self._replace_damaged(error, rows)
+        return rows
 
-def _packed(request: JobRequest) -> bytes:
-    """A field that isn't named here is not kept: it may be a credential."""
-    return orjson.dumps(
-        {
-            "prompt": request.prompt,
-            "urls": request.urls,
-            "output_mode": request.output_mode,
-            "dialect": request.dialect,
-            "key": request.key,
-            "timeout_s": request.timeout_s,
-            "fingerprint": request.fingerprint,
-            "base_url": request.base_url,
-            "template": request.template,
-            "params": dict(request.params),
-            "image_format": asdict(request.image_format) if request.image_format else None,
-            "own_target": request.own_target,
-            "webhook": _webhook(request.webhook),
-        }
-    )
+    def _read(self, row: sqlite3.Row) -> StoredJob | None:
+        try:
+            return read_row(row, self._stored_inputs)
+        except (UnreadableRow, OSError) as error:
+            self.set_aside += 1
+            log.error("a job of the journal is set aside (%s, id %r): %s", row["folder"], row["id"], error)
+            return None
 
+    def _stored_inputs(self, folder: str) -> tuple[InputFile, ...]:
+        files = sorted((self._inputs / folder).glob("*"))
+        return tuple(InputFile(path.name, path.read_bytes()) for path in files)
 
-def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
-    """One that the operator signs. With a secret of the client's it can't be sent by another life of this worker."""
-    if webhook is None or webhook.secret.get_secret_value():
-        return None
-    kept = ("url", "extra", "timeout_s", "stock")
-    return {name: value for name, value in asdict(webhook).items() if name in kept}
-
-
-def _unpacked(packed: bytes) -> JobRequest:
-    found = orjson.loads(packed)
-    found["output_mode"] = OutputMode(found["output_mode"])
-    if wanted := found.get("image_format"):
-        found["image_format"] = ImageFormat(
-            ImageType(wanted["type"]) if wanted["type"] else None, wanted["quality"], wanted["metadata"]
-        )
-    if webhook := found.get("webhook"):
-        found["webhook"] = Webhook(**webhook)
-    return JobRequest(**found)
-
-
-def _result(job: Job) -> dict[str, Any]:
-    return {
-        "state": job.state,
-        "stages": {state.value: seconds for state, seconds in job.stages.items()},
-        "outputs": [asdict(output) for output in job.outputs],
-        "error": job.error.as_dict() if job.error else None,
-    }
-
-
-def _restore(job: Job, result: Mapping[str, Any]) -> None:
-    job.state = JobState(result["state"])
-    job.stages = {JobState(state): seconds for state, seconds in result["stages"].items()}
-    job.outputs = tuple(Output(**output) for output in result["outputs"])
-    job.error = _error(result["error"]) if result["error"] else None
-
-
-def _error(found: Mapping[str, Any]) -> WorkerError:
-    return error_class(found["code"])(found["message"], [Detail(**detail) for detail in found["details"]])
+    def _replace_damaged(self, error: sqlite3.DatabaseError, rows: Sequence[sqlite3.Row]) -> None:
+        """Move a damaged file away and begin another one with the rows that were read."""
+        damaged = self._path.with_suffix(f".damaged-{int(time.time())}")
+        log.error("the journal is damaged (%s); it is kept as %s, and %d jobs were read", error, damaged, len(rows))
+        self.set_aside += 1
+        self._rows.close()
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).rename(f"{damaged}{suffix}")
+        self._open()
+        known = self._columns()
+        for row in rows:
+            columns = [name for name in row.keys() if name in known]  # noqa: SIM118 - a row iterates over its values
+            values = [row[name] for name in columns]
+            self._rows.execute(
+                f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
+                values,
+            )

@@ -56,6 +56,11 @@ class Registry:
             else:
                 self._pipeline.observers.notify(JobForgotten(job))
 
+    @property
+    def set_aside(self) -> int:
+        """Number of jobs of earlier processes that the journal could not read."""
+        return self._journal.set_aside
+
     def admit(self) -> None:
         """Raises WorkerBusy, DiskFull or Draining where another job would not be accepted now."""
         if self.draining:

@@ -16,8 +16,11 @@ from worker.gateway.services import json_response, services
 
 async def health(request: web.Request) -> web.Response:
     """`GET /health`: this process answers. Says nothing about ComfyUI; /ready does."""
-    load = services(request).registry.admission.load
-    return json_response({"status": "ok", "version": __version__, "jobs": load.jobs})
+    registry = services(request).registry
+    body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": registry.admission.load.jobs}
+    if registry.set_aside:
+        body["jobs_set_aside"] = registry.set_aside
+    return json_response(body)
 
 
 async def ready(request: web.Request) -> web.Response:
