@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
 
 LADDER = (
-    ("errors", "settings", "stages", "destination", "job"),
+    ("errors", "settings", "supervision", "stages", "destination", "job"),
     ("events", "graph", "comfyui.messages", "storage.base"),
     (
         *("library", "comfyui", "fetch", "storage", "inputs", "models", "outputs", "formats", "delivery", "harvest"),

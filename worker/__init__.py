@@ -8,7 +8,7 @@ A request's way, in one direction and without loops:
 
 The ladder: a module imports from lower rungs or, within a rung, from names to its left (`tests/test_architecture.py`).
 
-    0  errors  settings  stages  destination  job
+    0  errors  settings  supervision  stages  destination  job
     1  events  graph  comfyui.messages  storage.base
     2  library  comfyui  fetch  storage  inputs  models  outputs  formats  delivery  harvest
        journal_rows  journal  admission  observers

@@ -42,6 +42,7 @@ from worker.registry import Registry
 from worker.settings import Settings
 from worker.stages import Stages
 from worker.storage.base import Storage
+from worker.supervision import Tasks
 from worker.vetting import Vetting
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,9 @@ class App:
     engine: ComfyClient
     models: Models
     library: Library
-    engine_failed: asyncio.Future[str]
-    """Gets a sentence once there is no hope that ComfyUI comes back: this process should end then."""
     stages: Stages
+    tasks: Tasks
+    """Long-lived tasks of a platform run among these, too."""
 
     def admit(self, workload: float) -> None:
         """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
@@ -104,45 +105,60 @@ class App:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, observers: Sequence[Observer] = (), storage: Storage | None = None
+    settings: Settings,
+    observers: Sequence[Observer] = (),
+    storage: Storage | None = None,
+    tasks: Tasks | None = None,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError.
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
+    while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
     """
+    async with tasks or Tasks() as running, AsyncExitStack() as stack:
+        yield await _assembled(settings, observers, storage, running, stack)
+
+
+async def _assembled(
+    settings: Settings, observers: Sequence[Observer], storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
+) -> App:
+    """Open every part in its order; `stack` closes them."""
     stages = Stages.of_this_start()
     access, library = Access.from_settings(settings), read_library(settings.templates)
-    async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(engine(settings))
-        client = await stack.enter_async_context(ComfyClient(running.url, settings, kept=running.keeper is not None))
-        models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget))
-        replay = Replay()
-        journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
-        # The journal first: a result is written down before anybody hears of it.
-        fan_out = Observers([journal, JobLog(), replay, models, *observers])
-        outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
-        fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
-        places = await stack.enter_async_context(delivery(settings, outputs, storage))
-        await stack.enter_async_context(Watch(client.api, client.link, running.keeper, settings).watching())
-        pipeline = Pipeline(
-            engine=Recovery(
-                client, running.keeper, Suspects(settings.state / "suspects.json", settings.crash_memory_s)
-            ),
-            inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
-            outputs=outputs,
-            delivery=places,
-            observers=fan_out,
-            places=asyncio.Semaphore(1 + settings.queue_ahead),
-        )
-        registry = Registry(pipeline, journal, settings)
-        vetting = Vetting(client, models)
-        parts = Services(settings, registry, client, outputs, replay, access, places, library, vetting, models, stages)
-        fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts))))
-        stack.push_async_callback(registry.close)
-        registry.restore()
-        url = await stack.enter_async_context(listen(parts))
-        stages.mark("gateway")
-        yield App(settings, url, registry, client, models, library, running.failed, stages)
+    running = await stack.enter_async_context(engine(settings, tasks))
+    client = ComfyClient(running.url, settings, tasks, kept=running.keeper is not None)
+    await stack.enter_async_context(client)
+    models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget, tasks))
+    replay = Replay()
+    journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
+    # The journal first: a result is written down before anybody hears of it.
+    fan_out = Observers([journal, JobLog(), replay, models, *observers])
+    outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
+    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
+    places = await stack.enter_async_context(delivery(settings, outputs, storage))
+    watch = Watch(client.api, client.link, running.keeper, settings)
+    await stack.enter_async_context(watch.watching(tasks))
+    suspects = Suspects(settings.state / "suspects.json", settings.crash_memory_s)
+    pipeline = Pipeline(
+        engine=Recovery(client, running.keeper, suspects),
+        inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
+        outputs=outputs,
+        delivery=places,
+        observers=fan_out,
+        places=asyncio.Semaphore(1 + settings.queue_ahead),
+    )
+    registry = Registry(pipeline, journal, settings, tasks)
+    parts = Services(
+        *(settings, registry, client, outputs, replay, access, places),
+        *(library, Vetting(client, models), models, stages),
+        trouble=lambda: tasks.trouble or watch.hopeless,
+    )
+    fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts), tasks)))
+    stack.push_async_callback(registry.close)
+    registry.restore()
+    url = await stack.enter_async_context(listen(parts))
+    stages.mark("gateway")
+    return App(settings, url, registry, client, models, library, stages, tasks)
 
 
 __all__ = ["App", "build"]

@@ -13,7 +13,7 @@ from random import SystemRandom
 
 from worker.admission import Admission, Limits
 from worker.entries import Entries, Entry, worth_another_try
-from worker.errors import Draining, JournalUnavailable, NothingToDeliver
+from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
 from worker.graph.prompt import draw_random_integers
 from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
@@ -21,6 +21,7 @@ from worker.journal import Journal
 from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.shelf import Key, Shelf
+from worker.supervision import Tasks, stop
 
 MIB = 1024 * 1024
 MAX_RESULTS = 10_000
@@ -30,12 +31,14 @@ MAX_RESULTS = 10_000
 class Registry:
     """Accepts jobs, finds them again, ends them, and forgets them when their time is over."""
 
-    def __init__(self, pipeline: Pipeline, journal: Journal, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, journal: Journal, settings: Settings, tasks: Tasks) -> None:
         self._pipeline = pipeline
         self._journal = journal
         self._settings = settings
+        self._tasks = tasks
         self._entries = Entries()
         self._shelf = Shelf(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
+        self._retaining = tasks.start("retention", self._shelf.run)
         self._cleaning: set[asyncio.Task[None]] = set()
         self.admission = Admission(Limits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB))
         self.draining = False
@@ -172,7 +175,7 @@ class Registry:
         entry = self._entries.of(job)
         entry.ended.clear()
         self._shelf.take((job.principal, job.id))
-        entry.task = asyncio.create_task(self._pipeline.deliver_again(job, self._timeout_s(job)))
+        entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
         entry.task.add_done_callback(lambda _: self._rest(entry))
 
     async def close(self, drain_s: float = 0.0) -> None:
@@ -189,6 +192,7 @@ class Registry:
             task.cancel()
         await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
         self._shelf.close()
+        await stop(self._retaining)
 
     def _replaced(self, entry: Entry) -> str:
         """Forget the failed job of a request that comes again; its token opens the one that takes its place."""
@@ -203,7 +207,7 @@ class Registry:
         entry = self._entries.add(job)
         if not _kept(job):
             entry.recorded.set()
-        entry.task = asyncio.create_task(self._live(entry), name=f"job-{job.id}")
+        entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
         entry.task.add_done_callback(lambda _: self._end(entry))
         return entry
 
@@ -229,7 +233,8 @@ class Registry:
     def _end(self, entry: Entry) -> None:
         job = entry.job
         if not job.state.ended:
-            self._pipeline.refuse(job)
+            dropped = entry.task is None or entry.task.cancelled()
+            self._pipeline.refuse(job, None if dropped else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
         entry.recorded.set()
         self._rest(entry)
@@ -238,10 +243,12 @@ class Registry:
         """Nothing more happens to the job by itself."""
         if entry.hangup:
             entry.hangup.cancel()
-        if not entry.job.handed_back:
-            self._clean(entry.job)
-        self._keep(entry.job, self._settings.result_ttl_s)
-        entry.ended.set()
+        try:
+            if not entry.job.handed_back:
+                self._clean(entry.job)
+            self._keep(entry.job, self._settings.result_ttl_s)
+        finally:
+            entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 
     def _keep(self, job: Job, life_s: float) -> None:
         size = self._pipeline.outputs.size(job) if job.outputs else 0
@@ -266,7 +273,7 @@ class Registry:
         self._pipeline.observers.notify(JobForgotten(job))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+        task = self._tasks.spawn("cleaning", work)
         self._cleaning.add(task)
         task.add_done_callback(self._cleaning.discard)
 

@@ -206,6 +206,10 @@ class Settings:
     )
     log_level: str = setting("WORKER_LOG_LEVEL", "info", "debug, info, warning or error")
 
+    def __post_init__(self) -> None:
+        """Make the state folder's path absolute: it stays the same whatever becomes of the working directory."""
+        object.__setattr__(self, "state", self.state.absolute())
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Settings:  # noqa: ANN401 - any field, by name
         """Read every setting; `given` (from the command line) wins. Raises StartupError naming the variable."""

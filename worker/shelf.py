@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 Key = tuple[str, str]
@@ -20,7 +21,7 @@ class Place:
 
 
 class Shelf:
-    """What runs is not on it, and so is never forgotten. `forget` is called for each job that has to go."""
+    """What runs is not on it, and so is never forgotten. `run` calls `forget` for each job that has to go."""
 
     def __init__(self, forget: Callable[[Key], None], *, most: int, room: int) -> None:
         self._forget = forget
@@ -28,13 +29,13 @@ class Shelf:
         self._room = room
         self._places: dict[Key, Place] = {}
         self._size = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
         self._closed = False
 
     def put(self, key: Key, life_s: float, size: int) -> None:
         self._places[key] = Place(time.monotonic() + life_s, size)
         self._size += size
-        self._sweep()
+        self._changed.set()
 
     def take(self, key: Key) -> None:
         """Back into work."""
@@ -43,21 +44,25 @@ class Shelf:
     def close(self) -> None:
         """Nothing is forgotten any more."""
         self._closed = True
-        if self._timer:
-            self._timer.cancel()
 
-    def _sweep(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+    async def run(self) -> None:
+        """Forget each job when its time is over, or when it takes the room of a newer one."""
+        while True:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._sweep()):
+                    await self._changed.wait()
+
+    def _sweep(self) -> float | None:
+        """Forget what has to go and return the seconds until the next one has to."""
         now = time.monotonic()
         while self._places and not self._closed:
             key, oldest = next(iter(self._places.items()))
             if oldest.until > now and not self._too_full():
-                self._timer = asyncio.get_running_loop().call_later(oldest.until - now, self._sweep)
-                return
+                return oldest.until - now
             self.take(key)
             self._forget(key)
+        return None
 
     def _too_full(self) -> bool:
         """The newest stays, however large it is: its client is only just being answered."""

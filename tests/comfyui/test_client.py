@@ -17,12 +17,13 @@ from worker.comfyui.client import ComfyClient
 from worker.comfyui.messages import Executing, RunMessage
 from worker.errors import EngineUnavailable
 from worker.settings import Settings
+from worker.supervision import Tasks
 
 
 @pytest.fixture
 async def comfy(engine: EngineHandle, tmp_path: Path):  # noqa: ANN201 - an async generator fixture
     """A connected client."""
-    async with ComfyClient(engine.url, Settings(state=tmp_path)) as client:
+    async with Tasks() as tasks, ComfyClient(engine.url, Settings(state=tmp_path), tasks) as client:
         await client.link.opened(5)
         yield client
 
@@ -52,7 +53,8 @@ async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_pat
     """A post that reaches ComfyUI only after its job was cancelled leaves nothing behind either."""
     async with (
         Proxy(engine, slow=b"POST /prompt", delay_s=0.3) as proxy,
-        ComfyClient(proxy.url, Settings(state=tmp_path)) as client,
+        Tasks() as tasks,
+        ComfyClient(proxy.url, Settings(state=tmp_path), tasks) as client,
     ):
         await client.link.opened(5)
         task = asyncio.create_task(client.follow(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
@@ -79,6 +81,9 @@ async def test_info_and_catalog_are_read_once(comfy: ComfyClient) -> None:
 
 async def test_nobody_there(tmp_path: Path) -> None:
     """Without a ComfyUI a run ends after the set time with an error that another worker can cure."""
-    async with ComfyClient("http://127.0.0.1:9", Settings(state=tmp_path, engine_lost_s=0.2)) as client:
+    async with (
+        Tasks() as tasks,
+        ComfyClient("http://127.0.0.1:9", Settings(state=tmp_path, engine_lost_s=0.2), tasks) as client,
+    ):
         with pytest.raises(EngineUnavailable):
             await client.follow(slow(0), lambda _: None, str(uuid.uuid4()))

@@ -18,6 +18,7 @@ from worker.comfyui.messages import Executing, Progress
 from worker.comfyui.watch import Patience, Sight, Trouble, trouble
 from worker.errors import StartupError
 from worker.settings import Settings
+from worker.supervision import WorkerEnds
 
 CLASSES = {"3": "KSampler", "9": "SaveImage"}
 
@@ -78,8 +79,8 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "answer")):
         command = Command([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
         keeper = Keeper(command, Settings(engine_tries=2, engine_start_s=0.5))
-        await keeper.keep()
-        assert said in keeper.failed.result()
+        with pytest.raises(WorkerEnds, match=said):
+            await keeper.keep()
 
 
 async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: Path) -> None:

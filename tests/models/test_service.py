@@ -21,6 +21,7 @@ from worker.models.errors import ModelsMissing
 from worker.models.folder import OWN, ModelsFolder
 from worker.models.service import Models
 from worker.settings import Settings
+from worker.supervision import Tasks
 
 SIZE = 400_000
 DATA = {name: os.urandom(SIZE) for name in "abc"}
@@ -55,7 +56,8 @@ async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models]]:
     """An origin that has the three files, and the models of a worker without templates."""
     async with (
         serving(**{name: content(data) for name, data in DATA.items()}) as origin,
-        Models(settings(root, origin), {}, lambda: None) as models,
+        Tasks() as tasks,
+        Models(settings(root, origin), {}, lambda: None, tasks) as models,
     ):
         yield origin, models
 
@@ -98,7 +100,10 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
         assert pinned is not None
         library: Library = {"mine": Template("mine", "Mine", "A.", (), ("9",), models=(pinned,))}
         arrivals: list[None] = []
-        async with Models(settings(tmp_path, origin, models="mine"), library, lambda: arrivals.append(None)) as models:
+        async with (
+            Tasks() as tasks,
+            Models(settings(tmp_path, origin, models="mine"), library, lambda: arrivals.append(None), tasks) as models,
+        ):
             await models.ready()
             waited = needs(origin, "b")
             with models.wanting(waited):

@@ -8,6 +8,7 @@ import logging
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,16 +123,14 @@ async def _serve(settings: Settings) -> None:
 
     async with build(settings) as app:
         log.info("listening on %s", app.url)
-        announced = asyncio.create_task(_announce(app))
+        app.tasks.start("announcement", partial(_announce, app))
         try:
-            await asyncio.wait({app.engine_failed})
+            await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
-            log.info("draining for at most %g s", settings.drain_s)
-            await app.registry.close(settings.drain_s)
+            if app.tasks.failure is None:
+                log.info("draining for at most %g s", settings.drain_s)
+                await app.registry.close(settings.drain_s)
             raise
-        finally:
-            announced.cancel()
-        raise StartupError(app.engine_failed.result())
 
 
 async def _announce(app: App) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
@@ -14,8 +15,16 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from worker.comfyui.answers import (
+    HistoryEntry,
+    history_answer,
+    queue_answer,
+    stats_answer,
+    submission_answer,
+    upload_answer,
+)
 from worker.comfyui.embedded import STRICT
-from worker.comfyui.messages import ExecutionError, execution_error
+from worker.comfyui.messages import UnexpectedShape, mapping
 from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing
 from worker.graph.catalog import Catalog
 from worker.graph.json_value import JsonObject
@@ -42,23 +51,8 @@ class Whereabouts:
     """`history` is the entry of an ended prompt; `engine_idle` is true when nothing at all runs."""
 
     place: Place
-    history: dict[str, Any]
+    history: HistoryEntry | None
     engine_idle: bool
-
-    @property
-    def outputs(self) -> dict[str, dict[str, Any]]:
-        return {node: output or {} for node, output in self.history.get("outputs", {}).items()}
-
-    @property
-    def error(self) -> ExecutionError | None:
-        for name, data in self.history.get("status", {}).get("messages", ()):
-            if name == "execution_error":
-                return execution_error(data)
-        return None
-
-    @property
-    def interrupted(self) -> bool:
-        return any(name == "execution_interrupted" for name, _ in self.history.get("status", {}).get("messages", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +111,12 @@ class ComfyApi:
             # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
             nodes = {node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}
             status, answer = await self._post("/prompt", {**body, "prompt": nodes})
-        problems = answer.get("node_errors") or {}
-        if status == 200 and not problems:
-            return
-        raise PromptRefusedError(answer.get("error") or {}, problems)
+            if status == 500:
+                raise PromptRefusedError({}, {})
+        with expected("POST /prompt"):
+            refusal = submission_answer(status, answer)
+        if refusal is not None:
+            raise PromptRefusedError(refusal.error, refusal.node_errors)
 
     async def cancel(self, prompt_id: str) -> None:
         """Take exactly this prompt out, queued or running; one that has ended is left alone."""
@@ -131,28 +127,29 @@ class ComfyApi:
 
     async def locate(self, prompt_id: str) -> Whereabouts:
         """Queue first, then history: ComfyUI moves a prompt from one to the other in one step, so none is missed."""
-        queue = await self._get("/queue")
-        running, pending = queue["queue_running"], queue["queue_pending"]
+        with expected("GET /queue"):
+            running, pending = queue_answer(await self._get("/queue"))
         for place, items in ((Place.RUNNING, running), (Place.PENDING, pending)):
-            if any(item[1] == prompt_id for item in items):
-                return Whereabouts(place, {}, engine_idle=not running)
-        entry = (await self._get(f"/history/{prompt_id}")).get(prompt_id)
-        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry or {}, engine_idle=not running)
+            if any(item.prompt_id == prompt_id for item in items):
+                return Whereabouts(place, None, engine_idle=not running)
+        with expected("GET /history"):
+            entry = history_answer(await self._get(f"/history/{prompt_id}"), prompt_id)
+        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry, engine_idle=not running)
 
     async def look(self, timeout_s: float) -> QueueLook | None:
         """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            queue = await self._get("/queue", timeout)
+            answer = await self._get("/queue", timeout)
         except EngineUnavailable as error:
             if isinstance(error.__cause__, aiohttp.ClientConnectorError):
                 return None
             raise
-        pending = len(queue["queue_pending"])
-        for _, prompt_id, prompt, extra_data, *_ in queue["queue_running"]:
-            classes = {node_id: node["class_type"] for node_id, node in prompt.items()}
-            return QueueLook(prompt_id, classes, extra_data.get("client_id", ""), pending)
-        return QueueLook(None, {}, "", pending)
+        with expected("GET /queue"):
+            running, pending = queue_answer(answer)
+        for item in running:
+            return QueueLook(item.prompt_id, item.classes, item.client_id, len(pending))
+        return QueueLook(None, {}, "", len(pending))
 
     async def free(self) -> None:
         """Let go of models and cached results; done between two jobs."""
@@ -181,9 +178,10 @@ class ComfyApi:
                 if answer.status != 200:
                     raise InvalidInputFile(f"ComfyUI refuses the input file {name!r} (HTTP {answer.status})")
                 stored = orjson.loads(await answer.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             raise EngineUnavailable(f"ComfyUI did not take the input file {name!r}") from error
-        return "/".join(part for part in (stored["subfolder"], stored["name"]) if part)
+        with expected("POST /upload/image"):
+            return upload_answer(stored)
 
     async def download(self, file: FileRef, target: Path) -> None:
         """Stream a file of ComfyUI's to `target`, never whole in memory. Raises OutputMissing."""
@@ -199,19 +197,20 @@ class ComfyApi:
             raise EngineUnavailable(f"ComfyUI did not send {file.filename!r}") from error
 
     async def info(self) -> EngineInfo:
-        stats = await self._get("/system_stats")
-        device = stats["devices"][0]["name"] if stats.get("devices") else "none"
-        system, embedded = stats["system"], "embedded engine" in device
-        lenient = embedded and STRICT not in system.get("argv", ())
-        return EngineInfo(system["comfyui_version"], device, embedded, lenient)
+        with expected("GET /system_stats"):
+            stats = stats_answer(await self._get("/system_stats"))
+        embedded = "embedded engine" in stats.device
+        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT not in stats.argv)
 
     async def catalog(self) -> Catalog:
-        return Catalog.from_object_info(await self._get("/object_info", SLOW))
+        with expected("GET /object_info"):
+            classes = mapping(await self._get("/object_info", SLOW))
+            return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()})
 
     async def node_class(self, name: str) -> JsonObject | None:
         """One class of the catalog; None where there is none of this name."""
-        found: JsonObject = await self._get(f"/object_info/{quote(name, safe='')}")
-        info = found.get(name)
+        with expected("GET /object_info"):
+            info = mapping(await self._get(f"/object_info/{quote(name, safe='')}")).get(name)
         return info if isinstance(info, dict) else None
 
     async def _get(self, path: str, timeout: aiohttp.ClientTimeout = QUICK) -> Any:  # noqa: ANN401 - JSON
@@ -222,8 +221,8 @@ class ComfyApi:
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
 
-    async def _post(self, path: str, body: object) -> tuple[int, dict[str, Any]]:
-        """Status and body; an empty or unreadable body is an empty object (most POST routes answer so)."""
+    async def _post(self, path: str, body: object) -> tuple[int, object]:
+        """Status and JSON body; None for a body that is empty or no JSON (most POST routes answer so)."""
         try:
             async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
                 status, text = answer.status, await answer.read()
@@ -232,7 +231,16 @@ class ComfyApi:
         try:
             return status, orjson.loads(text)
         except orjson.JSONDecodeError:
-            return status, {}
+            return status, None
+
+
+@contextmanager
+def expected(route: str) -> Iterator[None]:
+    """Report an answer of another shape as what it is to the caller: no answer. Raises EngineUnavailable."""
+    try:
+        yield
+    except UnexpectedShape as error:
+        raise EngineUnavailable(f"the answer to {route} is not ComfyUI's: {error}") from error
 
 
 def _payload(body: object) -> bytes | BytesIO:

@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -15,6 +14,7 @@ from worker.comfyui.api import ComfyApi
 from worker.comfyui.link import Link
 from worker.errors import EngineUnavailable, StartupError
 from worker.graph.catalog import Catalog
+from worker.supervision import Tasks, joined, stop
 
 MOST_CLASSES = 24
 """Asked for one by one; for more the whole catalog is read."""
@@ -40,13 +40,14 @@ class Catalogs:
     `kept` is of an earlier life, from a file: good enough until this one has answered.
     """
 
-    def __init__(self, api: ComfyApi, link: Link, kept: Catalog | None = None) -> None:
+    def __init__(self, api: ComfyApi, link: Link, tasks: Tasks, kept: Catalog | None = None) -> None:
         self._api = api
+        self._tasks = tasks
         self._link = link
         self._catalog = kept
         self._life = -1
         """The connection under which it was read."""
-        self._reading: asyncio.Task[Catalog] | None = None
+        self._reading: asyncio.Task[Catalog | BaseException] | None = None
 
     @property
     def known(self) -> Catalog | None:
@@ -67,8 +68,8 @@ class Catalogs:
         if self._catalog is not None and self._life == self._link.connections:
             return self._catalog
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read(), name="catalog")
-        return await asyncio.shield(self._reading)
+            self._reading = self._tasks.share("catalog", self._read())
+        return await joined(self._reading)
 
     async def renewed(self, classes: Collection[str]) -> Catalog:
         """With these classes as they are at this moment: their files may have come since. Raises EngineUnavailable."""
@@ -87,9 +88,7 @@ class Catalogs:
 
     async def close(self) -> None:
         if self._reading is not None:
-            self._reading.cancel()
-            with suppress(asyncio.CancelledError, EngineUnavailable):
-                await self._reading
+            await stop(self._reading)
 
     async def _read(self) -> Catalog:
         life = self._link.connections

@@ -21,6 +21,7 @@ from worker.graph.catalog import Catalog
 from worker.graph.explain import Problem, explain
 from worker.graph.prompt import Prompt
 from worker.settings import Settings
+from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,15 @@ class ComfyClient:
     `kept`: somebody here restarts the engine, so that jobs wait for it as long as a start may take.
     """
 
-    def __init__(self, base_url: str, settings: Settings, *, kept: bool = False) -> None:
+    def __init__(self, base_url: str, settings: Settings, tasks: Tasks, *, kept: bool = False) -> None:
         self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
         self._silence_s = settings.silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
-        self.link = Link(self._session, self.api.base_url)
-        self.catalogs = Catalogs(self.api, self.link, read_catalog(settings.catalog) if settings.catalog else None)
+        self.link = Link(self._session, self.api.base_url, tasks)
+        known = read_catalog(settings.catalog) if settings.catalog else None
+        self.catalogs = Catalogs(self.api, self.link, tasks, known)
+        self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
         self._cancelling: set[asyncio.Task[None]] = set()
 
@@ -161,7 +164,7 @@ class ComfyClient:
 
     async def _cancel(self, prompt_id: str) -> None:
         """Carried through even when the caller is cancelled again."""
-        task = asyncio.create_task(self._cancel_quietly(prompt_id), name=f"cancel-{prompt_id}")
+        task = self._tasks.spawn(f"cancel-{prompt_id}", self._cancel_quietly(prompt_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
         await asyncio.shield(task)

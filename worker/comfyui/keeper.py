@@ -18,6 +18,7 @@ import aiohttp
 from worker.comfyui import leash
 from worker.comfyui.gpu import gpu_is_gone
 from worker.settings import Settings, engine_environment
+from worker.supervision import WorkerEnds
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,9 @@ class Life:
 
 
 class Keeper:
-    """`failed` gets a sentence once there is no hope that the engine comes back; nothing is started after that."""
+    """Starts the engine of one command, and again each time that it has ended."""
 
     def __init__(self, command: Command, settings: Settings) -> None:
-        self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._command = command
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
@@ -82,24 +82,30 @@ class Keeper:
             self._process = None
 
     async def keep(self) -> None:
-        """Until there is no hope; stops the engine when cancelled."""
+        """Keep the engine running; stop it when cancelled. Raises WorkerEnds once it cannot be started any more."""
         quick, unanswered = 0, 0
         while True:
-            life = await self._live()
+            life = await self._lived()
             unanswered = 0 if life.answered else unanswered + 1
             quick = 0 if life.seconds > STEADY_S else quick + 1
             why = self._why or f"it ended with code {life.code}"
             if unanswered >= self._settings.engine_tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
-                self._give_up(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
-                return
+                raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
             if self._check_gpu and await gpu_is_gone(self._command.probe):
-                self._give_up(f"the GPU is gone: {why}")
-                return
+                raise WorkerEnds(f"the GPU is gone: {why}")
             self._why, self._check_gpu = "", False
             pause = RESTART_S[min(max(quick, 1), len(RESTART_S)) - 1]
             log.error("the engine has to start again in %g s: %s (its log: %s)", pause, why, self._command.logs)
             await asyncio.sleep(pause)
+
+    async def _lived(self) -> Life:
+        """Run the engine once. A start that the system refuses (no descriptor, no log) is a try without an answer."""
+        try:
+            return await self._live()
+        except OSError as error:
+            self._why = f"it can't be started: {error}"
+            return Life(answered=False, seconds=0.0, code=1)
 
     async def _live(self) -> Life:
         loop = asyncio.get_running_loop()
@@ -133,11 +139,6 @@ class Keeper:
                                 return True
                     await asyncio.wait({ended}, timeout=ASK_S)
         return False
-
-    def _give_up(self, why: str) -> None:
-        log.critical("%s", why)
-        if not self.failed.done():
-            self.failed.set_result(why)
 
     def _said(self) -> str:
         try:

@@ -8,7 +8,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from worker.comfyui.messages import Message, RunMessage, Status, parse_binary, parse_text
+from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,9 @@ class Link:
     section 9), so the frames of running prompts are given up instead: they hear `LinkLost` and ask over HTTP.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks) -> None:
         self._session = session
+        self._tasks = tasks
         self._url = base_url + "/ws"
         self._mailboxes: dict[str, Mailbox] = {}
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -82,16 +84,14 @@ class Link:
         """When the last frame of any kind came, on the monotonic clock."""
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep_open(), name="comfyui-link")
+        self._task = self._tasks.start("comfyui-websocket", self._keep_open)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await stop(self._task)
 
     @property
     def client_id(self) -> str:

@@ -1,4 +1,7 @@
-"""ComfyUI's WebSocket frames as frozen facts; pure. The shapes were recorded from ComfyUI 0.9.1 and 0.33.0."""
+"""ComfyUI's WebSocket frames as frozen facts, checked where they enter; a frame of another shape is skipped. Pure.
+
+The shapes were recorded from ComfyUI 0.9.1 and 0.33.0.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +91,10 @@ RunMessage = (
 Message = Status | RunMessage
 
 
+class UnexpectedShape(Exception):
+    """What ComfyUI sent, or something in its place, does not have the shape that was expected."""
+
+
 def parse_text(text: str) -> Message | None:
     """None for a frame that tells nothing about a run: newer servers and packs send types of their own."""
     if text.startswith(IGNORED):
@@ -96,7 +103,7 @@ def parse_text(text: str) -> Message | None:
         frame = orjson.loads(text)
         read = READERS.get(frame["type"])
         return read(frame["data"]) if read else None
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, UnexpectedShape):
         return None
 
 
@@ -109,32 +116,60 @@ def parse_binary(data: bytes) -> Preview | None:
         return None
     try:
         header = orjson.loads(data[8 : 8 + length])
-        return Preview(header["prompt_id"], str(header["node_id"]), header["image_type"], data[8 + length :])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        node = str(header["node_id"])
+        return Preview(text_of(header, "prompt_id"), node, text_of(header, "image_type"), data[8 + length :])
+    except (orjson.JSONDecodeError, KeyError, TypeError, UnexpectedShape):
         return None
 
 
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a JSON object. Raises UnexpectedShape for anything else."""
+    if not isinstance(value, dict):
+        raise UnexpectedShape(f"{type(value).__name__} instead of an object")
+    return value
+
+
+def text_of(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str):
+        raise UnexpectedShape(f"{key!r} is no text")
+    return value
+
+
+def _node(data: Mapping[str, Any]) -> str | None:
+    value = data.get("node")
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _number(data: Mapping[str, Any], key: str) -> float:
+    value = data.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise UnexpectedShape(f"{key!r} is no number")
+    return value
+
+
 def _status(data: Mapping[str, Any]) -> Status:
-    return Status(data["status"]["exec_info"]["queue_remaining"], data.get("sid"))
+    info = mapping(mapping(data.get("status")).get("exec_info"))
+    return Status(int(_number(info, "queue_remaining")), text_of(data, "sid") if data.get("sid") is not None else None)
 
 
 def _executing(data: Mapping[str, Any]) -> Executing | None:
     # After a reconnect ComfyUI sends the running node without the prompt it belongs to.
-    return Executing(data["prompt_id"], data["node"]) if "prompt_id" in data else None
+    return Executing(text_of(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
 
 
 def _executed(data: Mapping[str, Any]) -> Executed:
-    return Executed(data["prompt_id"], data["node"], data.get("output") or {})
+    return Executed(text_of(data, "prompt_id"), str(data["node"]), mapping(data.get("output") or {}))
 
 
 def _progress(data: Mapping[str, Any]) -> Progress:
-    return Progress(data["prompt_id"], data.get("node"), data["value"], data["max"])
+    return Progress(text_of(data, "prompt_id"), _node(data), _number(data, "value"), _number(data, "max"))
 
 
 def execution_error(data: Mapping[str, Any]) -> ExecutionError:
     """Also read from the messages of a history entry, which hold the same object."""
     return ExecutionError(
-        data["prompt_id"],
+        text_of(data, "prompt_id"),
         str(data.get("node_id")),
         str(data.get("node_type")),
         str(data.get("exception_type")),
@@ -144,11 +179,11 @@ def execution_error(data: Mapping[str, Any]) -> ExecutionError:
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Message | None]] = {
     "status": _status,
-    "execution_start": lambda data: ExecutionStart(data["prompt_id"]),
-    "execution_cached": lambda data: ExecutionCached(data["prompt_id"], tuple(data["nodes"])),
+    "execution_start": lambda data: ExecutionStart(text_of(data, "prompt_id")),
+    "execution_cached": lambda data: ExecutionCached(text_of(data, "prompt_id"), tuple(map(str, data["nodes"]))),
     "executing": _executing,
     "progress": _progress,
     "executed": _executed,
     "execution_error": execution_error,
-    "execution_interrupted": lambda data: ExecutionInterrupted(data["prompt_id"]),
+    "execution_interrupted": lambda data: ExecutionInterrupted(text_of(data, "prompt_id")),
 }

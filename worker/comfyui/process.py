@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from worker.comfyui.gpu import PROBE
 from worker.comfyui.keeper import Command, Keeper
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment
+from worker.supervision import OnFailure, Tasks, stop
 
 HOST = "127.0.0.1"
 
@@ -28,13 +28,11 @@ class RunningEngine:
     url: str
     input_folder: Path | None
     output_folder: Path | None
-    failed: asyncio.Future[str]
-    """Gets a sentence once there is no hope that it comes back."""
     keeper: Keeper | None = None
 
 
 @asynccontextmanager
-async def engine(settings: Settings) -> AsyncIterator[RunningEngine]:
+async def engine(settings: Settings, tasks: Tasks) -> AsyncIterator[RunningEngine]:
     """The engine that `settings.comfyui` names; started, kept running and stopped here unless it is a URL.
 
     Raises StartupError. Does not wait until it answers: `Link` does.
@@ -42,17 +40,14 @@ async def engine(settings: Settings) -> AsyncIterator[RunningEngine]:
     make_state(settings.state)
     folders = engine_folders(settings)
     if folders is None:
-        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        yield RunningEngine(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output, never)
+        yield RunningEngine(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output)
         return
     keeper = Keeper(command(settings, folders), settings)
-    keeping = asyncio.create_task(keeper.keep(), name="engine")
+    keeping = tasks.start("engine", keeper.keep, OnFailure.END)
     try:
-        yield RunningEngine(keeper.url, folders.input, folders.output, keeper.failed, keeper)
+        yield RunningEngine(keeper.url, folders.input, folders.output, keeper)
     finally:
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        await stop(keeping)
 
 
 def command(settings: Settings, folders: EngineFolders) -> Command:

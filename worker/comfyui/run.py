@@ -163,11 +163,14 @@ class Run:
             self.deaf = True
             return None
         await self.link.reopen(self.mailbox.client_id)
-        if (error := there.error) is not None:
-            raise failure(error, self.prompt)
-        if there.interrupted:
+        history = there.history
+        if history is None:
+            return {}
+        if history.error is not None:
+            raise failure(history.error, self.prompt)
+        if history.interrupted:
             raise self._interrupted()
-        return there.outputs
+        return history.outputs
 
     async def _locate(self) -> Whereabouts:
         """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""

@@ -16,6 +16,7 @@ from worker.comfyui.link import EngineSick, Hung, Link
 from worker.comfyui.messages import Executing, RunMessage
 from worker.errors import EngineUnavailable, StartupError
 from worker.settings import Settings
+from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,8 @@ class Watch:
     """Looks at one engine for as long as the worker lives; `keeper` is None where nobody here can restart it."""
 
     def __init__(self, api: ComfyApi, link: Link, keeper: Keeper | None, settings: Settings) -> None:
+        self._condemned: tuple[int, str] | None = None
+        """The connection under which ComfyUI turned out to need a restart that nobody here can do, and why."""
         self._api = api
         self._link = link
         self._keeper = keeper
@@ -152,15 +155,24 @@ class Watch:
         self._sight = Sight(time.monotonic())
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        self._link.overheard = lambda message: self._sight.hear(message, self._patience, time.monotonic())
-        task = asyncio.create_task(self._watch(), name="engine-watch")
+    async def watching(self, tasks: Tasks) -> AsyncIterator[None]:
+        self._link.overheard = self._hear
+        task = tasks.start("engine-watch", self._watch)
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await stop(task)
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why ComfyUI has to be restarted, where nobody here can; None once it was, or runs something again."""
+        if self._condemned is None or self._condemned[0] != self._link.connections:
+            return None
+        return self._condemned[1]
+
+    def _hear(self, message: RunMessage) -> None:
+        self._condemned = None
+        self._sight.hear(message, self._patience, time.monotonic())
 
     async def _watch(self) -> None:
         while True:
@@ -187,7 +199,9 @@ class Watch:
         else:
             log.error("ComfyUI has to be restarted: %s", found)
             if found is not Trouble.DEAF:  # that one may pass, and every job has its own patience with it
-                self._link.tell_all(EngineSick(f"ComfyUI has to be restarted: {found}"))
+                why = f"ComfyUI has to be restarted: {found}"
+                self._condemned = self._link.connections, why
+                self._link.tell_all(EngineSick(why))
             self._sight = Sight(time.monotonic())
 
     async def _stop(self, running: Running) -> None:

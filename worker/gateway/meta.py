@@ -15,12 +15,17 @@ from worker.gateway.services import json_response, services
 
 
 async def health(request: web.Request) -> web.Response:
-    """`GET /health`: this process answers. Says nothing about ComfyUI; /ready does."""
-    registry = services(request).registry
+    """`GET /health`: this process works or recovers by itself; 503 where only a restart helps.
+
+    It says nothing about a ComfyUI that is starting: /ready does.
+    """
+    registry, trouble = services(request).registry, services(request).trouble()
     body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": registry.admission.load.jobs}
+    if trouble is not None:
+        body |= {"status": "failing", "reason": trouble}
     if registry.set_aside:
         body["jobs_set_aside"] = registry.set_aside
-    return json_response(body)
+    return json_response(body, 200 if trouble is None else 503)
 
 
 async def ready(request: web.Request) -> web.Response:

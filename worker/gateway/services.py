@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ class Services:
     vetting: Vetting
     models: Models
     stages: Stages
+    trouble: Callable[[], str | None]
+    """A sentence while the worker cannot recover by itself, None while it can."""
 
 
 SERVICES = web.AppKey("services", Services)

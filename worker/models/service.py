@@ -21,6 +21,7 @@ from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelsFolder, Record, baked_models, models_folder
 from worker.settings import Settings
+from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +31,19 @@ AGAIN_S = 30.0
 COME_BACK_S = 20.0
 
 
+Flight = asyncio.Task[BaseException | None]
+"""The download of one file, however many wait for it. It returns the error that it failed with."""
+
+
 class Models:
     """Also an observer of jobs: what a job that has not ended names is never deleted.
 
     `arrived` is called when files have come that the engine's catalog does not list yet.
     """
 
-    def __init__(self, settings: Settings, library: Library, arrived: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, library: Library, arrived: Callable[[], None], tasks: Tasks) -> None:
         """Raises StartupError for settings that can't be read."""
+        self._tasks = tasks
         self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
         self.known: Downloads = downloads(file for template in library.values() for file in template.models)
         self.on_demand = settings.models_on_demand
@@ -49,7 +55,7 @@ class Models:
         """The files that we brought, by their names."""
         self._wanted: Counter[str] = Counter()
         """Names that a request waits for, which has become no job yet."""
-        self._flights: dict[ModelFile, asyncio.Task[None]] = {}
+        self._flights: dict[ModelFile, Flight] = {}
         self._ready = asyncio.Event()
         self.trouble: str | None = None
         """Why the templates' models could not be fetched, the last time it was tried."""
@@ -66,7 +72,7 @@ class Models:
         if self._fetcher and (self._pinned or self.on_demand):
             await self._fetcher.__aenter__()
             self._look()
-            self._preparing = asyncio.create_task(self._prepare(), name="models")
+            self._preparing = self._tasks.start("models", self._prepare)
         else:
             self._ready.set()
         return self
@@ -131,7 +137,7 @@ class Models:
         if late:
             message = f"{len(late)} model files are on their way to this worker"
             raise ModelsComing(message, retry_after_s=COME_BACK_S)
-        failed = [(file, task.exception()) for file, task in zip(files, tasks, strict=True)]
+        failed = [(file, task.result()) for file, task in zip(files, tasks, strict=True)]
         details = [_detail(file, error) for file, error in failed if error is not None]
         if details:
             raise ModelsMissing("; ".join(detail.message for detail in details), details)
@@ -162,11 +168,11 @@ class Models:
         if self._folder is not None:
             self._brought = {record.file: record for record in self._folder.brought()}
 
-    def _flight(self, file: ModelFile) -> asyncio.Task[None]:
+    def _flight(self, file: ModelFile) -> Flight:
         """One download of a file, however many wait for it."""
         task = self._flights.get(file)
         if task is None:
-            task = self._flights[file] = asyncio.create_task(self._fetch(file), name=f"model {file.file}")
+            task = self._flights[file] = self._tasks.share(f"model {file.file}", self._fetch(file))
             task.add_done_callback(lambda done: self._landed(file, done))
         return task
 
@@ -174,11 +180,11 @@ class Models:
         if self._fetcher is not None:
             await self._fetcher.fetch(file)
 
-    def _landed(self, file: ModelFile, task: asyncio.Task[None]) -> None:
+    def _landed(self, file: ModelFile, task: Flight) -> None:
         del self._flights[file]
         if task.cancelled():
             return
-        if (error := task.exception()) is None:
+        if (error := task.result()) is None:
             log.info("models/%s/%s is here", file.folder, file.file)
             self._look()
             self._arrived()
@@ -188,7 +194,7 @@ class Models:
     async def _prepare(self) -> None:
         while True:
             tasks = [self._flight(file) for file in self._pinned.values()]
-            errors = [error for error in await asyncio.gather(*tasks, return_exceptions=True) if error is not None]
+            errors = [error for error in await asyncio.gather(*map(asyncio.shield, tasks)) if error is not None]
             if not errors:
                 self.trouble = None
                 self._ready.set()

@@ -24,6 +24,7 @@ from worker.graph.template import Template
 from worker.graph.template_fill import fill
 from worker.nodes import standins
 from worker.settings import Settings
+from worker.supervision import stop
 
 ASK_S = 0.1
 
@@ -47,11 +48,11 @@ async def try_out(folder: Path, templates: Sequence[Template], settings: Setting
         port = free_port()
         arguments = [*comfyui_command(folder, port), "--cpu", "--disable-auto-launch", *more]
         command = Command(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
-        async with _kept(command, settings) as keeper, aiohttp.ClientSession() as session:
-            api = ComfyApi(session, keeper.url)
-            catalog = await _catalog(api, keeper)
+        async with _kept(command, settings) as keeping, aiohttp.ClientSession() as session:
+            api = ComfyApi(session, command.url)
+            catalog = await _catalog(api, keeping)
             if catalog is None:
-                return Trial(_read(command.logs), died=keeper.failed.result())
+                return Trial(_read(command.logs), died=str(keeping.exception() or "it ended"))
             refused = {one.name: await _refused(api, one, catalog) for one in templates}
             version = (await api.info()).version
             return Trial(
@@ -60,24 +61,22 @@ async def try_out(folder: Path, templates: Sequence[Template], settings: Setting
 
 
 @asynccontextmanager
-async def _kept(command: Command, settings: Settings) -> AsyncIterator[Keeper]:
-    """Started once; stopped in the end."""
+async def _kept(command: Command, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """The task that starts it once; it raises WorkerEnds where ComfyUI does not answer. Stopped in the end."""
     keeper = Keeper(command, dataclasses.replace(settings, engine_tries=1))
     keeping = asyncio.create_task(keeper.keep(), name="trial")
     try:
-        yield keeper
+        yield keeping
     finally:
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        await stop(keeping)
 
 
-async def _catalog(api: ComfyApi, keeper: Keeper) -> Catalog | None:
+async def _catalog(api: ComfyApi, keeping: asyncio.Task[None]) -> Catalog | None:
     """As soon as ComfyUI answers; None where it ended instead."""
-    while not keeper.failed.done():
+    while not keeping.done():
         with suppress(EngineUnavailable):
             return await api.catalog()
-        await asyncio.wait({keeper.failed}, timeout=ASK_S)
+        await asyncio.wait({keeping}, timeout=ASK_S)
     return None
 
 

@@ -26,6 +26,7 @@ from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
 from worker.job import Job
 from worker.settings import Settings
+from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,9 @@ Told = Callable[[Job, Webhook], Awaitable[bytes]]
 class Webhooks:
     """An observer. One message for a job's end, and another one if its result is delivered later."""
 
-    def __init__(self, settings: Settings, guard: Guard, told: Told) -> None:
+    def __init__(self, settings: Settings, guard: Guard, told: Told, tasks: Tasks) -> None:
         self._settings = settings
+        self._tasks = tasks
         self._guard = guard
         self._told = told
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -54,7 +56,7 @@ class Webhooks:
         match event:
             case JobFinished(job) if job.request.webhook is not None and not job.handed_back:
                 self._stop(job)  # what is older is not true any more
-                task = asyncio.create_task(self._send(job, job.request.webhook), name=f"webhook-{job.id}")
+                task = self._tasks.spawn(f"webhook-{job.id}", self._send(job, job.request.webhook))
                 self._sending[job.folder] = task
                 task.add_done_callback(lambda done: self._sent(job, done))
             case JobForgotten(job):
@@ -76,8 +78,6 @@ class Webhooks:
     def _sent(self, job: Job, task: asyncio.Task[None]) -> None:
         if self._sending.get(job.folder) is task:
             del self._sending[job.folder]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the webhook of job %s failed in a way nobody expected", job.id, exc_info=error)
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
         message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
@@ -94,13 +94,16 @@ class Webhooks:
     async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> str:
         """In words for the log, without the address, which may carry a secret."""
         async with self._slots:
-            body = await self._told(job, webhook)
             try:
+                body = await self._told(job, webhook)
                 async with asyncio.timeout(webhook.timeout_s or self._settings.webhook_timeout_s):
                     status = await self._posted(webhook, message_id, body)
             except UrlRefused:
                 return "refused"
             except (ClientError, TimeoutError) as error:
+                return type(error).__name__
+            except Exception as error:
+                log.exception("the webhook of job %s could not be sent", job.id)
                 return type(error).__name__
         return "heard" if status < 300 else "gone" if status == GONE else str(status)
 
@@ -117,7 +120,7 @@ class Webhooks:
 
 
 @asynccontextmanager
-async def webhooks(settings: Settings, told: Told) -> AsyncIterator[Webhooks]:
+async def webhooks(settings: Settings, told: Told, tasks: Tasks) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
         if secret := settings.webhook_secret.get_secret_value():
@@ -125,7 +128,7 @@ async def webhooks(settings: Settings, told: Told) -> AsyncIterator[Webhooks]:
     except ValueError as error:
         raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
     async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
-        found = Webhooks(settings, guard, told)
+        found = Webhooks(settings, guard, told, tasks)
         try:
             yield found
         finally:

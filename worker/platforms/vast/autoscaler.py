@@ -7,6 +7,8 @@ import logging
 from collections.abc import Iterable, Mapping
 
 import aiohttp
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from worker.errors import StartupError
 from worker.platforms.vast.settings import VastSettings
@@ -14,6 +16,15 @@ from worker.platforms.vast.settings import VastSettings
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 15.0
+
+
+def public_key_pem(text: str) -> str:
+    """Return the text if it is a PEM public key. Raises ValueError for anything else."""
+    try:
+        load_pem_public_key(text.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"the answer is not a public key: {text[:60]!r}") from error
+    return text
 
 
 class Autoscaler:
@@ -36,9 +47,9 @@ class Autoscaler:
                     try:
                         async with self._session.get(url) as response:
                             if response.ok:
-                                return await response.text()
+                                return public_key_pem(await response.text())
                             why = f"HTTP {response.status}"
-                    except (aiohttp.ClientError, TimeoutError) as error:
+                    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                         why = str(error) or type(error).__name__
                     log.warning("no public key from %s (%s); asking again in %g s", url, why, pause)
                     await asyncio.sleep(pause)

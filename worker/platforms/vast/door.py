@@ -129,7 +129,7 @@ class Door:
     def _hold(self, grant: Grant, ticket: Ticket) -> None:
         entry = self._ledger.hold(grant)
         if entry is not None:
-            task = asyncio.create_task(self._follow(entry, ticket))
+            task = self._app.tasks.spawn(f"follower-{ticket.job_id}", self._follow(entry, ticket))
             self._followers.add(task)
             task.add_done_callback(self._followers.discard)
 

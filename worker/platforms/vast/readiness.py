@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from worker.errors import StartupError
 
 SCORE_FOR_SDK = ".has_benchmark"
-"""The SDK reads this file, in the working directory, instead of running its own benchmark."""
+"""File in the state folder that the SDK reads instead of running its own benchmark (`sdk.point_at_score`)."""
 
 
 class Readiness:
@@ -41,18 +40,11 @@ class Readiness:
         return None
 
     def _hand_over(self, score: float) -> None:
-        """Leave the file where the SDK looks for it: in the same step of the event loop, right after this returns.
-
-        The working directory is the process's, so it is changed for that one step, and the state folder is the only
-        place that is certain to be writable and this worker's own. The next step changes it back.
-        """
-        before = Path.cwd()
+        """Leave the file where the SDK looks for it: in the same step of the event loop, right after this returns."""
         (self._folder / SCORE_FOR_SDK).write_text(str(score))
-        os.chdir(self._folder)
-        asyncio.get_running_loop().call_soon(self._handed_over, before)
+        asyncio.get_running_loop().call_soon(self._handed_over)
 
-    def _handed_over(self, before: Path) -> None:
-        os.chdir(before)
+    def _handed_over(self) -> None:
         (self._folder / SCORE_FOR_SDK).unlink(missing_ok=True)
         if not self.loaded.done():
             self.loaded.set_result(None)

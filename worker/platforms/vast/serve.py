@@ -22,14 +22,15 @@ from worker.platforms.vast.door import Door
 from worker.platforms.vast.grant import Gate
 from worker.platforms.vast.jobs import JobRoutes
 from worker.platforms.vast.ledger import Ledger
-from worker.platforms.vast.readiness import Readiness
+from worker.platforms.vast.readiness import SCORE_FOR_SDK, Readiness
 from worker.platforms.vast.relay import Relay
-from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry
+from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry, point_at_score
 from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.signing import sign, worn
 from worker.platforms.vast.update import Update
 from worker.platforms.vast.visit import VISIT
 from worker.settings import complete_environment
+from worker.supervision import OnFailure, WorkerEnds
 
 log = logging.getLogger(__name__)
 
@@ -81,12 +82,12 @@ class Platform:
         self._state = app.settings.state.resolve()
         self._benchmark = Benchmark.read(settings)
         self._readiness = Readiness(self._measure, self._state)
+        point_at_score(self._state / SCORE_FOR_SDK)
         callbacks = Callbacks(self._request, self._workload, Relay(app), self._readiness)
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         self._worker.backend.report_addr = settings.autoscaler
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._update = Update(settings.master_token)
-        app.engine_failed.add_done_callback(lambda failed: self._give_up(failed.result()))
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
         metrics.model_metrics = Counters(self._ledger.report_soon, self._give_up)
@@ -100,30 +101,44 @@ class Platform:
             job_routes = JobRoutes(self._door, session, self._app.url).routes()
             others = [*job_routes, *self._update.routes()]
             self._worker.routes[:] = self._door.routes(self._worker.routes, others)
-            running = asyncio.create_task(self._worker.run_async(host=self._settings.host), name="vast-sdk")
+            tasks = self._app.tasks
+            tasks.start("vast-sdk-state", self._watch_sdk, OnFailure.END)
+            running = tasks.start("vast-sdk", self._run_sdk, OnFailure.END)
             stack.push_async_callback(self._close, running)
             try:
-                await self._start(running)
-                await self._watch(running)
+                await self._start()
+                await self._watch()
             except asyncio.CancelledError:
-                await self._drain()
+                if tasks.failure is None:
+                    await self._drain()
                 raise
 
-    async def _start(self, running: asyncio.Task[None]) -> None:
-        entered = asyncio.create_task(self._readiness.entered.wait())
-        await self._until(entered, running, LISTENING_S)
+    async def _run_sdk(self) -> None:
+        """The SDK's own loop: it never ends in a worker that serves. Raises WorkerEnds."""
+        await self._worker.run_async(host=self._settings.host)
+        raise WorkerEnds("Vast's SDK gave up: it ended")
+
+    async def _watch_sdk(self) -> None:
+        """The SDK reports an error for ever and goes on refusing, once it has given up. Raises WorkerEnds."""
+        raise WorkerEnds(f"Vast's SDK gave up: {await self._given_up}")
+
+    async def _start(self) -> None:
+        try:
+            async with asyncio.timeout(LISTENING_S):
+                await self._readiness.entered.wait()
+        except TimeoutError:
+            raise StartupError("Vast's SDK gave up: no open port") from None
         self._app.stages.mark("port")
-        await self._until(self._readiness.loaded, running)
+        await self._readiness.loaded
         self._ledger.report_soon()
         self._app.stages.mark("benchmark")
         log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.stages)
 
-    async def _watch(self, running: asyncio.Task[None]) -> None:
-        """Until it fails: the SDK would then stay, report an error for ever and go on refusing. Or until an update."""
-        asked = asyncio.create_task(self._restart_asked())
-        await self._until(asked, running)
+    async def _watch(self) -> None:
+        """Wait for a reason to start anew, then drain. Raises RestartAsked."""
+        asked = await self._restart_asked()
         await self._drain()
-        raise RestartAsked(f"drained for {asked.result()}; to be started again")
+        raise RestartAsked(f"drained for {asked}; to be started again")
 
     async def _restart_asked(self) -> str:
         """By whom, or what for."""
@@ -137,21 +152,6 @@ class Platform:
         finally:
             for task in ends:
                 task.cancel()
-
-    async def _until(
-        self, awaited: asyncio.Future[Any], running: asyncio.Task[None], timeout_s: float | None = None
-    ) -> None:
-        """Raises what `awaited` does, and StartupError where the SDK gives up or ends before, or the time is over."""
-        ends: set[asyncio.Future[Any]] = {awaited, self._given_up, running}
-        await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if awaited.done():
-            awaited.result()
-            return
-        awaited.cancel()
-        if self._app.engine_failed.done():
-            raise StartupError(self._app.engine_failed.result())
-        why = self._given_up.result() if self._given_up.done() else "it ended" if running.done() else "no open port"
-        raise StartupError(f"Vast's SDK gave up: {why}")
 
     def _give_up(self, why: str) -> None:
         if not self._given_up.done():

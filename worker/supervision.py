@@ -1,0 +1,185 @@
+"""Tasks that outlive a request: all are children of one TaskGroup, and the end of none goes unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from worker.errors import StartupError, WorkerError
+
+T = TypeVar("T")
+Run = Callable[[], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_S = 60.0
+"""A task that ran this long starts its back-off anew."""
+HOPELESS = 5
+"""A task that failed this often in a row is reported by `Tasks.trouble`: the worker does not recover by itself."""
+
+
+class OnFailure(Enum):
+    """What the failure of a task means: start it again, end the process, or only log it (work for one job)."""
+
+    RESTART = auto()
+    END = auto()
+    DROP = auto()
+
+
+class WorkerEnds(Exception):
+    """A task failed without which the worker is of no use; the message is the sentence for the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failures of a task in a row; `last_at` is of the monotonic clock."""
+
+    count: int
+    last_at: float
+    reason: str
+
+
+class Tasks:
+    """The long-lived tasks of one worker.
+
+    A bare TaskGroup would cancel every task on the first failure. Here a failure is logged with its cause, and only
+    a task that is started with `OnFailure.END` ends the worker: the body of the `async with` is cancelled, may close
+    what it opened in order, and the context then raises StartupError with the sentence in `failure`.
+    """
+
+    def __init__(self) -> None:
+        self._group = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._failures: dict[str, Failures] = {}
+        self._cause: BaseException | None = None
+        self._owner: asyncio.Task[Any] | None = None
+        self.failure: str | None = None
+        """Why the worker ends, once it has to."""
+
+    async def __aenter__(self) -> Self:
+        self._owner = asyncio.current_task()
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for task in self._running:
+            task.cancel()
+        try:
+            await self._group.__aexit__(None, None, None)  # it would wrap the body's own exception in a group
+        except asyncio.CancelledError:
+            if self.failure is None:
+                raise
+            kind = asyncio.CancelledError
+        if self.failure is None or not (kind is None or issubclass(kind, asyncio.CancelledError)):
+            return
+        if self._owner is None or not self._owner.uncancel():  # else somebody has cancelled it, too
+            raise StartupError(self.failure) from self._cause
+
+    @property
+    def trouble(self) -> str | None:
+        """A sentence while a task fails again and again, or the worker ends; None while all is well."""
+        now = time.monotonic()
+        hopeless = (
+            f"task {name!r} failed {failures.count} times in a row: {failures.reason}"
+            for name, failures in self._failures.items()
+            if failures.count >= HOPELESS and now - failures.last_at < STEADY_S
+        )
+        return self.failure or next(hopeless, None)
+
+    def start(self, name: str, run: Run, on_failure: OnFailure = OnFailure.RESTART) -> asyncio.Task[None]:
+        """Run a long-lived task under supervision. Cancel the returned task to stop it."""
+        return self._create(name, self._supervised(name, run, on_failure))
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run work for one job that nobody awaits; its failure is logged."""
+
+        async def run() -> None:
+            await work
+
+        task = self._create(name, self._supervised(name, run, OnFailure.DROP))
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step leaves it open
+        return task
+
+    def share(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | BaseException]:
+        """Run work whose outcome several callers await. The task returns the exception that it failed with.
+
+        It belongs to no caller: it goes on when they leave, and is cancelled with the worker.
+        """
+        return self._create(name, _outcome(name, work))
+
+    def _create(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._group.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _supervised(self, name: str, run: Run, on_failure: OnFailure) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                return await run()
+            except Exception as error:  # noqa: BLE001 - each branch logs it
+                if on_failure is OnFailure.END:
+                    return self._end(name, error)
+                if on_failure is OnFailure.DROP:
+                    return log.exception("task %r failed", name)
+                pause_s = self._paused(name, error, began)
+            await asyncio.sleep(pause_s)
+
+    def _paused(self, name: str, error: Exception, began: float) -> float:
+        """Record a failure and return the seconds until the next start."""
+        now = time.monotonic()
+        before = self._failures.get(name)
+        count = 1 if before is None or now - began > STEADY_S else before.count + 1
+        self._failures[name] = Failures(count, now, reason(error))
+        pause_s = PAUSES_S[min(count, len(PAUSES_S)) - 1]
+        log.error("task %r failed and starts again in %g s: %s", name, pause_s, reason(error), exc_info=error)
+        return pause_s
+
+    def _end(self, name: str, error: Exception) -> None:
+        if self.failure is not None:
+            return
+        expected = isinstance(error, WorkerEnds | StartupError)
+        self.failure = str(error) if expected else f"task {name!r} failed: {reason(error)}"
+        self._cause = error
+        log.critical("the worker ends: %s", self.failure, exc_info=None if expected else error)
+        if self._owner is not None:
+            self._owner.cancel()
+
+
+def reason(error: BaseException) -> str:
+    """Return the class and the message of an exception, in one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+async def stop(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def _outcome(name: str, work: Coroutine[Any, Any, T]) -> T | BaseException:
+    try:
+        return await work
+    except WorkerError as error:
+        return error
+    except Exception as error:
+        log.exception("task %r failed", name)
+        return error
+
+
+async def joined(task: asyncio.Task[T | BaseException]) -> T:
+    """Await a shared task, which goes on when the caller is cancelled. Raises what its work raised."""
+    outcome = await asyncio.shield(task)
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
