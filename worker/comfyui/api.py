@@ -39,11 +39,10 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """`history` is the entry of an ended prompt; `engine_idle` is true when nothing at all runs."""
+    """`history` is the entry of an ended prompt."""
 
     place: Place
     history: dict[str, Any]
-    engine_idle: bool
 
     @property
     def outputs(self) -> dict[str, dict[str, Any]]:
@@ -135,9 +134,9 @@ class ComfyApi:
         running, pending = queue["queue_running"], queue["queue_pending"]
         for place, items in ((Place.RUNNING, running), (Place.PENDING, pending)):
             if any(item[1] == prompt_id for item in items):
-                return Whereabouts(place, {}, engine_idle=not running)
+                return Whereabouts(place, {})
         entry = (await self._get(f"/history/{prompt_id}")).get(prompt_id)
-        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry or {}, engine_idle=not running)
+        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry or {})
 
     async def look(self, timeout_s: float) -> QueueLook | None:
         """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""
