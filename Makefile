@@ -17,7 +17,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 
 all: lint types test
 
-# --no-deps: the lock is complete, and older pips look for newer releases of what it pins (`pydantic[email]`).
+# --no-deps: the lock is complete, and older pips look for newer releases of what it pins.
 $(READY): $(LOCK) pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
