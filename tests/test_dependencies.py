@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.terminal import environment
+
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "worker").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -85,17 +87,49 @@ def test_every_extra_has_code_that_needs_it() -> None:
     assert set(OPTIONAL) == {"dev", *EXTRAS.values()}
 
 
-def test_a_command_names_the_extra_that_it_lacks() -> None:
+def run_without(package: str, program: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process that can't import this package."""
+    hidden = f"import sys; sys.modules[{package!r}] = None\n{program}"
+    command = [sys.executable, "-P", "-c", hidden]
+    return subprocess.run(command, cwd=cwd, env=environment(**env), capture_output=True, text=True, check=False)
+
+
+def test_a_command_names_the_extra_that_it_lacks(tmp_path: Path) -> None:
     """`deploy` needs Vast's SDK: without it the command prints what to install instead of a traceback."""
-    program = """
-import sys
-sys.modules["vastai"] = None
-sys.argv = ["comfy-worker", "deploy", "status"]
-from worker.cli import main
-main()
+    program = 'sys.argv[1:] = ["deploy", "status"]; from worker.cli import main; main()'
+    done = run_without("vastai", program, tmp_path)
+    cure = "`pip install 'comfy-worker[vast]'` installs it"
+    assert (done.returncode, done.stderr) == (1, f"comfy-worker: the package vastai is not installed; {cure}\n")
+
+
+def test_a_bucket_of_the_operators_needs_the_extra_s3(tmp_path: Path) -> None:
+    """A worker with WORKER_S3_BUCKET doesn't start without boto3; one without a bucket never asks for it."""
+    program = 'sys.argv[1:] = ["run", "smoke-resize"]; from worker.cli import main; main()'
+    done = run_without("boto3", program, tmp_path, WORKER_S3_BUCKET="pictures")
+    assert done.returncode == 1
+    assert "WORKER_S3_BUCKET needs boto3: `pip install 'comfy-worker[s3]'` installs it" in done.stderr
+
+
+def test_a_bucket_of_the_clients_needs_the_extra_s3(tmp_path: Path) -> None:
+    """A request that names a bucket is rejected before it is queued, where boto3 is not installed."""
+    done = run_without("boto3", POST_WITH_BUCKET, tmp_path, WORKER_S3_ALLOWED_HOSTS="s3.example.com")
+    assert done.stdout.startswith("422 target_not_allowed this worker can't write to buckets"), done.stderr
+
+
+POST_WITH_BUCKET = """
+import asyncio
+import aiohttp
+from worker.app import build
+from worker.settings import Settings
+
+async def main():
+    keys = {"access_key_id": "k", "secret_access_key": "s"}
+    own = {"bucket": "pictures", "endpoint_url": "https://s3.example.com", **keys}
+    prompt = {"1": {"class_type": "SaveImage", "inputs": {}}}
+    async with build(Settings.from_env(port=0, comfyui="http://127.0.0.1:9")) as app, aiohttp.ClientSession() as http:
+        async with http.post(f"{app.url}/generate", json={"workflow": prompt, "s3": own}) as answer:
+            error = (await answer.json())["error"]
+            print(answer.status, error["code"], error["message"])
+
+asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "comfy-worker: the package vastai is not installed; `pip install 'comfy-worker[vast]'` installs it\n"
-    )
