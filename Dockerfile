@@ -76,11 +76,11 @@ RUN "${PYTHON}" -m venv --without-pip /opt/comfy-worker/env \
 
 
 FROM worker-environment AS worker
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
+COPY workflows/ workflows/
 COPY worker/ worker/
 RUN pip --python /opt/comfy-worker/env/bin/python install --quiet --no-deps --no-build-isolation \
         --prefix /opt/comfy-worker .
-COPY workflows/ /opt/comfy-worker/workflows/
 
 
 # Models of the templates that are named, where anybody asks for it; else an empty folder.
@@ -104,13 +104,11 @@ COPY --from=models /models /opt/ComfyUI/models
 COPY --from=worker-environment /opt/comfy-worker/env /opt/comfy-worker/env
 COPY --from=worker /opt/comfy-worker/bin /opt/comfy-worker/bin
 COPY --from=worker /opt/comfy-worker/lib /opt/comfy-worker/lib
-COPY --from=worker /opt/comfy-worker/workflows /opt/comfy-worker/workflows
 # The last two: what NVIDIA's images set, for a plain base.
 ENV PATH=/opt/comfy-worker/bin:$PATH \
     WORKER_PLATFORM=auto \
     WORKER_RESTARTS=5 \
     WORKER_COMFYUI=/opt/ComfyUI \
-    WORKER_TEMPLATES=/opt/comfy-worker/workflows \
     WORKER_STATE=/var/lib/comfy-worker \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility

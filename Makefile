@@ -12,13 +12,13 @@ IMAGE ?= comfy-worker:dev
 CONTAINERS ?= $(if $(shell command -v docker),docker,buildah)
 BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 
-.PHONY: all run serve test lint types format docs conformance bench chaos soak fuzz mutants lock clean
+.PHONY: all run serve test lint types format docs conformance bench chaos soak fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
 
-# --no-deps: the lock is complete, and older pips look for newer releases of what it pins (`pydantic[email]`).
-$(READY): $(LOCK) pyproject.toml
+# --no-deps: the lock is complete, and older pips look for newer releases of what it pins.
+$(READY): $(LOCK) pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -104,6 +104,9 @@ lock: $(READY) ## requirements.lock and locks/worker.lock after a change of pypr
 	$(COMPILE) --extra vast --extra s3 --constraints requirements.lock > locks/worker.lock.new
 	mv locks/worker.lock.new locks/worker.lock
 
+wheel: $(READY) ## the wheel and the source distribution, in dist/
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python
+
 clean:
 	-umount -q .image/store/overlay
-	rm -rf $(VENV) .image .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .image .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis

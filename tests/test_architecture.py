@@ -27,7 +27,7 @@ LADDER = (
 )
 """A module imports from lower rungs or, within a rung, from names to its left."""
 
-PLATFORM_PACKAGES = {"vastai", "runpod", "modal"}
+PLATFORM_PACKAGES = {"vastai"}
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from worker.destination import PutUrls, S3Target
-from worker.errors import DeliveryFailed, OutputTooLargeForInline
+from worker.errors import DeliveryFailed, OutputTooLargeForInline, TargetNotAllowed
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
@@ -41,6 +41,8 @@ class Delivery:
         """Before anything is queued, by what the URLs alone say. Raises TargetNotAllowed, UrlRefused."""
         if request.target is not None:
             check_destination(self.guard.policy, request.target)
+            if isinstance(request.target, S3Target) and not self.s3.installed:
+                raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
 

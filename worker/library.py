@@ -15,8 +15,9 @@ from worker.graph.template_reader import read_template
 from worker.graph.ui import convert, is_ui
 
 SHIPPED = "shipped"
-SHIPPED_FOLDER = Path(__file__).parents[1] / "workflows"
-"""Beside the package, as in a checkout; an image names its folder in WORKER_TEMPLATES."""
+_INSTALLED = Path(__file__).with_name("workflows")
+SHIPPED_FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "workflows"
+"""Inside the package in a wheel; beside it in a checkout, and so in an editable install."""
 
 
 def read_library(folders: str) -> Library:
@@ -29,9 +30,7 @@ def read_library(folders: str) -> Library:
     for entry in filter(None, map(str.strip, folders.split(","))):
         folder = SHIPPED_FOLDER if entry == SHIPPED else Path(entry)
         if not folder.is_dir():
-            if entry == SHIPPED:
-                continue  # installed without its checkout
-            raise StartupError(f"WORKER_TEMPLATES: there is no folder {entry}")
+            raise StartupError(f"WORKER_TEMPLATES: there is no folder {folder}")
         found |= {path.stem: _read(path) for path in sorted(folder.glob("*.toml"))}
     return dict(sorted(found.items()))
 

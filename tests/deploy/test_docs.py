@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.deploy.test_plan import EMPTY
 from worker.deploy.diff import lines
-from worker.deploy.fleet import schema
+from worker.deploy.fleet import TABLES, Table
 from worker.deploy.fleet_file import read_fleet
 from worker.deploy.plan import make_plan
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 IMAGE = "ghcr.io/acme/comfy-worker@sha256:" + "4d1c8f2a" * 8
+
+
+def schema() -> Iterator[tuple[str, str, str, str]]:
+    """Yield (table, key, default, meaning) for each key; the default of a required key is `required`."""
+    for name, table in TABLES.items():
+        for key, info in table.model_fields.items():
+            default = "required" if info.is_required() else default_text(info.default)
+            yield name, key, default, str(info.description)
+
+
+def default_text(value: object) -> str:
+    if value is None or value in ("", [], {}) or isinstance(value, Table):
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_every_key_has_its_row() -> None:

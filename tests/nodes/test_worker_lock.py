@@ -18,4 +18,4 @@ def test_an_image_has_the_versions_that_are_tested() -> None:
 
 def test_an_image_has_none_of_the_tools() -> None:
     """They would make it larger, and give whoever breaks in more to work with."""
-    assert not {"pytest", "mypy", "uv", "moto", "modal", "runpod"} & {entry.name for entry in WORKER}
+    assert not {"pytest", "mypy", "uv", "moto"} & {entry.name for entry in WORKER}

@@ -42,6 +42,9 @@ COMMANDS = {
     "demo": "worker.cli.demo",
 }
 
+EXTRAS = {"vastai": "vast", "cryptography": "vast", "requests": "vast"}
+"""Packages that only some commands need, and the extra that installs each."""
+
 
 def main() -> None:
     """Only the named command's module is imported, so that `serve` starts quickly."""
@@ -59,6 +62,12 @@ def main() -> None:
         app(prog_name="comfy-worker")
     except StartupError as error:
         sys.exit(f"comfy-worker: {error}")
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        cure = f"`pip install 'comfy-worker[{EXTRAS[package]}]'` installs it"
+        sys.exit(f"comfy-worker: the package {package} is not installed; {cure}")
 
 
 def _add(app: typer.Typer, name: str) -> None:

@@ -48,11 +48,10 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """`history` is the entry of an ended prompt; `engine_idle` is true when nothing at all runs."""
+    """`history` is the entry of an ended prompt."""
 
     place: Place
     history: HistoryEntry | None
-    engine_idle: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +130,10 @@ class ComfyApi:
             running, pending = queue_answer(await self._get("/queue"))
         for place, items in ((Place.RUNNING, running), (Place.PENDING, pending)):
             if any(item.prompt_id == prompt_id for item in items):
-                return Whereabouts(place, None, engine_idle=not running)
+                return Whereabouts(place, None)
         with expected("GET /history"):
             entry = history_answer(await self._get(f"/history/{prompt_id}"), prompt_id)
-        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry, engine_idle=not running)
+        return Whereabouts(Place.ENDED if entry else Place.ABSENT, entry)
 
     async def look(self, timeout_s: float) -> QueueLook | None:
         """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -159,21 +158,6 @@ TABLES: dict[str, type[Table]] = {
     "readiness": Readiness,
     "smoke": Smoke,
 }
-
-
-def schema() -> Iterator[tuple[str, str, str, str]]:
-    """Rows of (table, key, default, meaning); the default is `required` where there is none."""
-    for name, table in TABLES.items():
-        for field, info in table.model_fields.items():
-            yield name, field, _default(info.default, required=info.is_required()), str(info.description)
-
-
-def _default(value: object, *, required: bool) -> str:
-    if required:
-        return "required"
-    if value is None or value in ("", [], {}) or isinstance(value, Table):
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def table_at(place: tuple[str, ...]) -> type[Table] | None:

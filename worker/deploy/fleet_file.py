@@ -56,7 +56,7 @@ def read_fleet(text: str, image: str | None = None) -> Fleet:
         fleet = Fleet.model_validate(raw)
     except ValidationError as error:
         # Not `from error`: it quotes the values.
-        problems += [_told(one, raw) for one in error.errors(include_input=False)]
+        problems += [_told(one) for one in error.errors(include_input=False)]
         raise FleetError(problems) from None
     problems += _contradictions(fleet)
     if problems:
@@ -80,7 +80,7 @@ def _secrets(value: object, place: tuple[str, ...]) -> Iterator[Problem]:
             yield Problem(".".join(place[:-1]), place[-1], f"{why}; {cure}")
 
 
-def _told(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Problem:
+def _told(error: Mapping[str, Any]) -> Problem:
     """Pydantic's finding in our words."""
     # `[key]` marks the name of an entry, and the branch of a union has no place in the file.
     place = tuple(str(part) for part in error["loc"] if part != "[key]")

@@ -22,8 +22,6 @@ from worker.graph.workload import workload
 if TYPE_CHECKING:
     from worker.platforms.vast.client import Answer
 
-OUTPUTS_SHOWN = 3
-
 
 class SmokeFailed(DeployError):
     """The job did not come back as it should."""

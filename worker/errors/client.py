@@ -70,13 +70,6 @@ class CannotConvert(ClientError):
     status = 422
 
 
-class NotSupported(ClientError):
-    """Understood, but this worker doesn't do it; silence would be worse."""
-
-    code = "not_supported"
-    status = 422
-
-
 class InvalidParams(ClientError):
     """The values for a template don't fit it: each detail names a parameter and what would do."""
 

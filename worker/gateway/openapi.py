@@ -110,7 +110,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         text = (route.handler.__doc__ or "").strip()
-        operation = _operation(route.method, route.path, text.partition(": ")[2] or text)
+        operation = _operation(route.path, text.partition(": ")[2] or text)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -123,7 +123,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(method: str, path: str, summary: str) -> dict[str, Any]:
+def _operation(path: str, summary: str) -> dict[str, Any]:
     operation: dict[str, Any] = {"summary": summary, "responses": _responses(path)}
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     if names:

@@ -63,7 +63,6 @@ class NodeClass:
 
     name: str
     display_name: str
-    category: str
     pack: str
     inputs: tuple[InputSpec, ...]
     outputs: tuple[OutputSpec, ...]
@@ -71,8 +70,6 @@ class NodeClass:
     api_node: bool
     is_input_list: bool
     is_v3: bool
-    deprecated: bool
-    experimental: bool
     by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
 
 
@@ -82,7 +79,6 @@ def read_node_class(name: str, info: JsonObject) -> NodeClass:
     return NodeClass(
         name=name,
         display_name=_text(info, "display_name") or name,
-        category=_text(info, "category"),
         pack=_text(info, "python_module"),
         inputs=inputs,
         outputs=tuple(_read_outputs(info)),
@@ -90,8 +86,6 @@ def read_node_class(name: str, info: JsonObject) -> NodeClass:
         api_node=info.get("api_node") is True,
         is_input_list=info.get("is_input_list") is True,
         is_v3="api_node" in info,
-        deprecated=info.get("deprecated") is True,
-        experimental=info.get("experimental") is True,
         by_name={spec.name: spec for spec in inputs},
     )
 

@@ -49,9 +49,7 @@ class S3:
     """boto3, imported with the first upload; its threads live as long as this."""
 
     def __init__(self, keys: KeyTemplate, links: Links) -> None:
-        """Raises StartupError where boto3 isn't installed."""
-        if find_spec("boto3") is None:
-            raise StartupError("outputs in S3 need boto3: install comfy-worker[s3]")
+        self.installed = find_spec("boto3") is not None
         for name in TALKATIVE:
             logging.getLogger(name).setLevel(logging.INFO)
         self._keys = keys
@@ -59,6 +57,9 @@ class S3:
         self._threads = ThreadPoolExecutor(JOBS_AT_ONCE, thread_name_prefix="s3")
 
     def operators(self, target: S3Target) -> Bucket:
+        """Raises StartupError where boto3 isn't installed."""
+        if not self.installed:
+            raise StartupError("WORKER_S3_BUCKET needs boto3: `pip install 'comfy-worker[s3]'` installs it")
         return Bucket(target, self._keys, self._links, self._threads)
 
     def clients(self, target: S3Target, policy: Policy) -> Bucket:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
 from aiohttp import web
 
@@ -36,10 +35,6 @@ class Engine:
 
 
 ENGINE = web.AppKey("engine", Engine)
-
-
-def new_numbers() -> Iterator[int]:
-    return count()
 
 
 class EngineFiles:

@@ -69,8 +69,8 @@ def apply_primitives(graphs: Iterable[Graph]) -> None:
     found = [(graph, node) for graph in graphs for node in graph.nodes.values() if node.type == PRIMITIVE]
     settled = [(graph, node, _value(graph, node)) for graph, node in found]
     for graph, node, value in settled:
-        for _, target, field in _fed(graph, node):
-            _put(target, field, value)
+        for _, _, field in _fed(graph, node):
+            _put(field, value)
 
 
 def _fed(graph: Graph, primitive: UiNode) -> list[tuple[UiNode, Slot, Widget]]:
@@ -78,7 +78,7 @@ def _fed(graph: Graph, primitive: UiNode) -> list[tuple[UiNode, Slot, Widget]]:
     return [(node, slot, field) for node, slot in ends if (field := node.widget_of(slot))]
 
 
-def _put(slot: Slot, field: Widget, value: Value) -> None:
+def _put(field: Widget, value: Value) -> None:
     if value is MISSING:
         return
     number = _number(field.spec)

@@ -25,7 +25,7 @@ def adopt_proxies(host: UiNode, instances: list[UiNode]) -> None:
     if graph is None:
         return
     later: dict[str, list[Json]] = {}
-    for place, (node_id, name, inner) in _entries(host):
+    for place, (node_id, name) in _entries(host):
         value = values[place] if place < len(values) else None
         slot = _slot_for(host, graph, node_id, name) or (host.slot(name) if node_id == "-1" else None)
         source = graph.nodes.get(node_id)
@@ -33,24 +33,22 @@ def adopt_proxies(host: UiNode, instances: list[UiNode]) -> None:
             later.setdefault(node_id, []).append([name, value])
             continue
         if slot is None and source is not None:
-            slot = _new_input(host, graph, source, _bare(graph, source, name), inner, instances)
+            slot = _new_input(host, graph, source, _bare(source, name), instances)
         if slot is not None and value is not None:
             give(slot, value)
     for node_id, wanted in later.items():
         _take_over_primitive(host, graph, graph.nodes[node_id], wanted, instances)
 
 
-def _entries(host: UiNode) -> Iterator[tuple[int, tuple[str, str, str | None]]]:
+def _entries(host: UiNode) -> Iterator[tuple[int, tuple[str, str]]]:
     proxies = host.properties.get("proxyWidgets")
     for place, entry in enumerate(proxies if isinstance(proxies, list) else []):
         match entry:
-            case [str(node_id), str(name)]:
-                yield place, (node_id, name, None)
-            case [str(node_id), str(name), str(inner)]:
-                yield place, (node_id, name, inner)
+            case [str(node_id), str(name)] | [str(node_id), str(name), str()]:
+                yield place, (node_id, name)
 
 
-def _bare(graph: Graph, source: UiNode, name: str) -> str:
+def _bare(source: UiNode, name: str) -> str:
     """Without the ids that some versions wrote before a name (`12: text`), where it isn't the name itself."""
     while _field(source, name) is None and (prefixed := _PREFIX.match(name)):
         name = prefixed[2]
@@ -90,9 +88,7 @@ def _shows(subgraph: Graph, slot: Slot, name: str) -> bool:
     return bool(ends) and (ends[0][1].widget or ends[0][1].name) == name
 
 
-def _new_input(
-    host: UiNode, graph: Graph, source: UiNode, name: str, inner: str | None, instances: list[UiNode]
-) -> Slot | None:
+def _new_input(host: UiNode, graph: Graph, source: UiNode, name: str, instances: list[UiNode]) -> Slot | None:
     target = _field(source, name)
     if target is None:
         return None
