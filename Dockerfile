@@ -58,8 +58,8 @@ FROM builder AS comfyui
 ARG PACK_GROUPS=base
 COPY --from=sources / sources/
 COPY comfyui_nodes.txt ./
-COPY worker/nodes/pins.py worker/nodes/sources.py worker/nodes/
-RUN python -m worker.nodes.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources \
+COPY worker/node_packs/pins.py worker/node_packs/sources.py worker/node_packs/
+RUN python -m worker.node_packs.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources \
         --to /opt/ComfyUI --state /var/lib/comfy-worker \
     && python -m compileall -q /opt/ComfyUI
 

@@ -14,13 +14,13 @@ import aiohttp
 import uvloop
 
 from bench import machine
-from bench.document import Run, with_section
-from bench.finding import Finding
-from bench.plan import QUICK, Plan
-from bench.processes import Engine, embedded_engine
+from bench.document import BenchRun, with_section
+from bench.finding import Measurement
+from bench.plan import QUICK, BenchPlan
 from bench.run import Bench
-from bench.served import DIALECTS, Peer
-from worker.comfyui.api import ComfyApi, EngineInfo
+from bench.servers.processes import BenchEngine, embedded_engine
+from bench.servers.served import DIALECTS, Peer
+from worker.engine.protocol.api import ComfyApi, EngineInfo
 
 STATE = Path(".state")
 """Where a worker writes by default: a new folder of its own takes 10 us there, and 100 us in a crowded /tmp."""
@@ -39,13 +39,13 @@ def main() -> None:
     sys.exit(f"missed: {'; '.join(missed)}" if missed else None)
 
 
-async def measure(options: argparse.Namespace, folder: Path) -> Run:
+async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
     started, load = datetime.now(UTC), machine.load()
-    plan = QUICK if options.quick else Plan()
+    plan = QUICK if options.quick else BenchPlan()
     if options.rounds:
         plan = dataclasses.replace(plan, rounds=options.rounds)
     async with AsyncExitStack() as stack:
-        engine = Engine(options.comfyui, options.comfyui_folder)
+        engine = BenchEngine(options.comfyui, options.comfyui_folder)
         if not options.comfyui:
             engine = await stack.enter_async_context(embedded_engine(folder))
         bench = Bench(engine, await _info(engine), plan, folder)
@@ -62,7 +62,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> Run:
         ("command", f"`{' '.join(['python -m bench', *_shown(options)])}`"),
     ]
     notes = [("note", options.note)] if options.note else []
-    return Run(_name(bench.info), findings, standings, [*facts, *notes])
+    return BenchRun(_name(bench.info), findings, standings, [*facts, *notes])
 
 
 def _options() -> argparse.ArgumentParser:
@@ -86,7 +86,7 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-async def _info(engine: Engine) -> EngineInfo:
+async def _info(engine: BenchEngine) -> EngineInfo:
     async with aiohttp.ClientSession() as session:
         return await ComfyApi(session, engine.url).info()
 
@@ -95,7 +95,7 @@ def _name(info: EngineInfo) -> str:
     return "the embedded engine" if info.embedded else f"ComfyUI {info.version} ({info.device})"
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: Measurement) -> str:
     columns = (finding.what, finding.here, finding.against, finding.measured.show(finding.unit), finding.target)
     return "  ".join((*columns, finding.verdict))
 

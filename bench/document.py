@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.finding import Finding, milliseconds
-from bench.peers import BURST, Standing
+from bench.finding import Measurement, milliseconds
+from bench.measurements.peers import BURST, Standing
 
 INTRODUCTION = """\
 # Benchmarks
@@ -23,11 +23,11 @@ A *fresh* client opens its connections for each job and is compared with a clien
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BenchRun:
     """What one run has to tell. `facts` are pairs of (what, value)."""
 
     engine: str
-    findings: Sequence[Finding]
+    findings: Sequence[Measurement]
     standings: Sequence[Standing]
     facts: Sequence[tuple[str, str]]
 
@@ -36,7 +36,7 @@ class Run:
         return f"## In front of {self.engine}"
 
 
-def section(run: Run) -> str:
+def section(run: BenchRun) -> str:
     """The run as Markdown."""
     parts = [run.title, "\n".join(_findings(run.findings))]
     if run.standings:
@@ -45,14 +45,14 @@ def section(run: Run) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def with_section(document: str, run: Run) -> str:
+def with_section(document: str, run: BenchRun) -> str:
     """The document with this run in the place of an earlier one before the same engine; the others stay."""
     sections = re.split(r"^(?=## )", document, flags=re.MULTILINE)[1:]
     others = [text.rstrip() + "\n" for text in sections if not text.startswith(f"{run.title}\n")]
     return "\n".join([f"{INTRODUCTION}\n", *sorted([section(run), *others], reverse=True)])
 
 
-def _findings(findings: Iterable[Finding]) -> Iterator[str]:
+def _findings(findings: Iterable[Measurement]) -> Iterator[str]:
     return _table(
         ("what", "here", "against", "measured (lowest .. highest round)", "target", "met"),
         ((one.what, one.here, one.against, one.measured.show(one.unit), one.target, one.verdict) for one in findings),

@@ -8,7 +8,7 @@ from bench.spread import Spread
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Measurement:
     """`here` and `against` are absolute figures for the reader; `measured` is what the limits are about."""
 
     what: str

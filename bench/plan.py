@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """`jobs` of one round by the size of their picture; sides of noise in pixels (3 bytes each, incompressible)."""
 
     rounds: int = 9
@@ -23,4 +23,4 @@ class Plan:
     bucket_rounds: int = 3
 
 
-QUICK = Plan(rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1, bucket_file_mib=256, bucket_rounds=1)
+QUICK = BenchPlan(rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1, bucket_file_mib=256, bucket_rounds=1)

@@ -11,8 +11,8 @@ from itertools import count
 import aiohttp
 from PIL import Image
 
-from worker.graph.json_value import JsonObject
-from worker.graph.prompt import Node, Prompt
+from worker.workflow.json_value import JsonObject
+from worker.workflow.prompt import Node, Prompt
 
 _numbers = count(random.SystemRandom().randrange(10**9))
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Awaitable, Callable, Mapping
 
 from bench.prompts import Make, Workload
-from worker.graph.prompt import Prompt
+from worker.workflow.prompt import Prompt
 
 Ask = Callable[[Prompt], Awaitable[float]]
 """Runs a job; seconds until its picture's bytes were in hand. Raises JobFailedError."""

@@ -8,29 +8,30 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import direct, served, targets
-from bench.bucket import bucket
-from bench.burst import burst_ratio
-from bench.finding import Finding
-from bench.gap import gap
-from bench.latency import Pair, latency
-from bench.memory import Kind, memory
-from bench.peers import Standing, peers
-from bench.plan import Plan
-from bench.processes import Engine, Worker, worker
+from bench import targets
+from bench.finding import Measurement
+from bench.measurements.burst import burst_ratio
+from bench.measurements.gap import gap
+from bench.measurements.latency import LatencyPair, latency
+from bench.measurements.memory import MemoryKind, memory
+from bench.measurements.peers import Standing, peers
+from bench.measurements.startup import startup
+from bench.plan import BenchPlan
 from bench.prompts import Workload, big_file, big_latent, flat_picture, flat_picture_on_top, noise, upload_noise
 from bench.rounds import Ask
-from bench.served import Peer
-from bench.startup import startup
-from bench.vast import through_vast
-from worker.comfyui.api import EngineInfo
+from bench.servers import direct, served
+from bench.servers.bucket import bucket
+from bench.servers.processes import BenchEngine, BenchWorker, worker
+from bench.servers.served import Peer
+from bench.servers.vast import through_vast
+from worker.engine.protocol.api import EngineInfo
 
 FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
 NEW, KEPT = "worker, new connection", "worker, kept connection"
 VAST = "worker through Vast's client, router and SDK"
-AT_THE_GATEWAY = (Pair(NEW, FRESH, targets.OVER_FRESH), Pair(KEPT, WARM, targets.OVER_WARM))
-SERVED, TO_S3 = Kind("served as a file", targets.MEMORY_MIB), Kind("to S3", targets.S3_MEMORY_MIB)
-ON_VAST = (Pair(VAST, FRESH, targets.THROUGH_VAST),)
+AT_THE_GATEWAY = (LatencyPair(NEW, FRESH, targets.OVER_FRESH), LatencyPair(KEPT, WARM, targets.OVER_WARM))
+SERVED, TO_S3 = MemoryKind("served as a file", targets.MEMORY_MIB), MemoryKind("to S3", targets.S3_MEMORY_MIB)
+ON_VAST = (LatencyPair(VAST, FRESH, targets.THROUGH_VAST),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,12 @@ class Bench:
     Only those processes live that are just being measured: ComfyUI tells all who are connected about each job.
     """
 
-    engine: Engine
+    engine: BenchEngine
     info: EngineInfo
-    plan: Plan
+    plan: BenchPlan
     folder: Path
 
-    async def findings(self) -> AsyncIterator[Finding]:
+    async def findings(self) -> AsyncIterator[Measurement]:
         """Each as soon as it is known."""
         workloads = await self._workloads()
         async with self._at_the_gateway() as asks:
@@ -88,17 +89,17 @@ class Bench:
                 KEPT: served.kept(itself, session),
             }
 
-    async def _burst(self, asks: Mapping[str, Ask], at_least: float | None = None) -> Finding:
+    async def _burst(self, asks: Mapping[str, Ask], at_least: float | None = None) -> Measurement:
         """The second of two over the first."""
         return await burst_ratio(asks, flat_picture, self.plan.burst, self.plan.rounds, at_least)
 
-    async def _memory(self) -> Finding:
+    async def _memory(self) -> Measurement:
         mebibytes = self.plan.big_file_mib
         make = partial(big_file if self.info.embedded else big_latent, mebibytes)
         async with worker(self.engine, self.folder / "memory") as running:
             return await memory(running, make, mebibytes, self.plan.rounds, SERVED)
 
-    async def _memory_to_s3(self) -> Finding:
+    async def _memory_to_s3(self) -> Measurement:
         mebibytes = self.plan.bucket_file_mib
         make = partial(big_file if self.info.embedded else big_latent, mebibytes)
         async with (
@@ -107,8 +108,8 @@ class Bench:
         ):
             return await memory(running, make, mebibytes, self.plan.bucket_rounds, TO_S3)
 
-    async def _gap(self) -> Finding:
-        async with worker(self.engine, self.folder / "slow", "bench.slow_worker", ()) as slow:
+    async def _gap(self) -> Measurement:
+        async with worker(self.engine, self.folder / "slow", "bench.servers.slow_worker", ()) as slow:
             return await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
 
     async def _workloads(self) -> list[Workload]:
@@ -121,5 +122,5 @@ class Bench:
         ]
 
 
-def _itself(running: Worker) -> Peer:
+def _itself(running: BenchWorker) -> Peer:
     return Peer("comfy-worker", "native", f"{running.url}/generate/sync")

@@ -15,7 +15,7 @@ import uvloop
 
 from chaos import fuzz, matrix, soak
 from chaos.document import Chapter, with_chapter
-from chaos.real import Real
+from chaos.testbed.real import Real
 
 Run = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, Chapter]]
 STATE = Path(".state")

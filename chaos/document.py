@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chaos.finding import Finding
+from chaos.finding import RunFinding
 
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 Row = Sequence[str]
@@ -18,7 +18,7 @@ class Chapter:
 
     title: str
     text: str
-    findings: Sequence[Finding]
+    findings: Sequence[RunFinding]
     rows: Sequence[Row] = ()
     facts: Sequence[tuple[str, str]] = field(default_factory=tuple)
 

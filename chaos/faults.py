@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from chaos.bucket import Mood
-from chaos.clock import set_clock
-from chaos.theatre import Theatre, bucket_settings
-from worker.platforms.vast_local import Conduct
+from chaos.testbed.bucket import Mood
+from chaos.testbed.clock import set_clock
+from chaos.testbed.testbed import Testbed, bucket_settings
+from worker.simulators.vast_router import RouterFaultConfig
 
-Strike = Callable[[Theatre], Awaitable[None]]
+Strike = Callable[[Testbed], Awaitable[None]]
 SILENCE_S, NODE_S, LOOK_S = 3.0, 3.0, 0.5
 AWAY_S = 2.5
 """How long something outside of the worker stays broken."""
 
 
-async def nothing(_: Theatre) -> None:
+async def nothing(_: Testbed) -> None:
     """The trigger does it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FaultCase:
     """`trigger` is a fault that the engine is asked for in a workflow, `ends` how that one's job may end.
 
-    `sign` is what the worker's log says when it has noticed, `within_s` how soon it has to. `apart`: see `theatre`.
+    `sign` is what the worker's log says when it has noticed, `within_s` how soon it has to. `apart`: see `testbed`.
     `outside`: somebody else mends it, at the end of `strike`; only then the worker can serve again.
     """
 
@@ -44,21 +44,21 @@ class Case:
     outside: bool = False
     disk_mib: int = 0
     clock: bool = False
-    """The worker's wall clock is a file's (`chaos.clock`)."""
+    """The worker's wall clock is a file's (`chaos.testbed.clock`)."""
     simulated: bool = False
     gone: bool = False
     """The clients leave and come back."""
 
 
 def engine_gets(number: signal.Signals) -> Strike:
-    async def strike(scene: Theatre) -> None:
+    async def strike(scene: Testbed) -> None:
         scene.signal_engine(number)
 
     return strike
 
 
 def worker_gets(number: signal.Signals) -> Strike:
-    async def strike(scene: Theatre) -> None:
+    async def strike(scene: Testbed) -> None:
         await scene.worker.child.end(number)
         await scene.start_worker()
 
@@ -66,7 +66,7 @@ def worker_gets(number: signal.Signals) -> Strike:
 
 
 def bucket_is(mood: Mood) -> Strike:
-    async def strike(scene: Theatre) -> None:
+    async def strike(scene: Testbed) -> None:
         await scene.bucket.be(mood)
         await asyncio.sleep(AWAY_S)
         await scene.bucket.be(Mood.WELL)
@@ -74,39 +74,39 @@ def bucket_is(mood: Mood) -> Strike:
     return strike
 
 
-def autoscaler_is(conduct: Conduct) -> Strike:
-    async def strike(scene: Theatre) -> None:
-        scene.vast.behave(conduct)
+def autoscaler_is(fault_config: RouterFaultConfig) -> Strike:
+    async def strike(scene: Testbed) -> None:
+        scene.vast.behave(fault_config)
         await asyncio.sleep(AWAY_S)
-        scene.vast.behave(Conduct())
+        scene.vast.behave(RouterFaultConfig())
 
     return strike
 
 
-async def interrupt(scene: Theatre) -> None:
+async def interrupt(scene: Testbed) -> None:
     """By a stranger in ComfyUI's own page: whatever runs is stopped."""
     async with aiohttp.ClientSession() as http, http.post(f"{scene.engine_url()}/interrupt", json={}) as answer:
         answer.raise_for_status()
 
 
-async def move_clock(scene: Theatre) -> None:
+async def move_clock(scene: Testbed) -> None:
     """Two hours forth, and then to an hour before where it was, as a machine does that finds a time server late."""
     for offset_s in (7200, -3600):
         set_clock(scene.worker.child.folder, offset_s)
         await asyncio.sleep(AWAY_S / 2)
 
 
-async def drop_sockets(scene: Theatre) -> None:
+async def drop_sockets(scene: Testbed) -> None:
     if scene.relay:
         scene.relay.drop()
 
 
-async def deafen_sockets(scene: Theatre) -> None:
+async def deafen_sockets(scene: Testbed) -> None:
     if scene.relay:
         scene.relay.deafen()
 
 
-async def fill_disk(scene: Theatre) -> None:
+async def fill_disk(scene: Testbed) -> None:
     """Nothing fits any more on the file system that has the worker's state; after a while it does again."""
     filler = scene.worker.state / "filler"
     await asyncio.to_thread(_fill, str(filler))
@@ -124,34 +124,38 @@ def _fill(path: str) -> None:
 
 
 ALONE, WITH_BUCKET = {"WORKER_DRAIN": "0.5"}, bucket_settings()
-DOWN = Conduct(status_status=503, delete_status=503, route_status=503)
-SLOW = Conduct(status_delay_s=2.0, delete_delay_s=2.0)
+DOWN = RouterFaultConfig(status_status=503, delete_status=503, route_status=503)
+SLOW = RouterFaultConfig(status_delay_s=2.0, delete_delay_s=2.0)
 CASES = (
-    Case("ComfyUI killed", engine_gets(signal.SIGKILL), sign="has to start again", within_s=1.0),
-    Case("ComfyUI stopped (SIGSTOP)", engine_gets(signal.SIGSTOP), sign="does not answer", within_s=SILENCE_S + 2),
-    Case("out of memory once", trigger="oom", sign="ran out of memory", within_s=5.0, simulated=True),
-    Case("out of memory twice", trigger="oom;times=2", ends=frozenset({"out_of_memory"}), simulated=True),
-    Case("GPU broken (CUDA error)", trigger="cuda", sign="GPU does not answer", within_s=5.0, simulated=True),
-    Case("a job crashes ComfyUI twice", trigger="crash;times=0", ends=frozenset({"job_crashes_engine"})),
-    Case("worker thread dead", trigger="thread", sign="runs none", within_s=3 * LOOK_S + 4),
-    Case("a node hangs", trigger="hang", sign="makes no progress", within_s=NODE_S + 2),
-    Case("socket dropped", drop_sockets, sign="lost the WebSocket", within_s=1.0, apart=True),
-    Case("socket deaf", deafen_sockets, sign="open but silent", within_s=5.0, apart=True),
-    Case("history late, socket dropped", drop_sockets, trigger="late;seconds=3", apart=True),
-    Case("interrupted by somebody else", interrupt),
-    Case("worker killed (SIGKILL), ComfyUI lives", worker_gets(signal.SIGKILL), apart=True),
-    Case("worker killed (SIGKILL), ComfyUI with it", worker_gets(signal.SIGKILL)),
-    Case("worker told to end (SIGTERM)", worker_gets(signal.SIGTERM), env=ALONE),
-    Case("S3 down", bucket_is(Mood.DOWN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
-    Case("S3 slow", bucket_is(Mood.SLOW), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
-    Case("S3 answers 500", bucket_is(Mood.BROKEN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
-    Case("S3 refuses the credentials", bucket_is(Mood.STRICT), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
-    Case("the worker's disk full", fill_disk, disk_mib=8, env={"WORKER_MIN_FREE_MIB": "1"}, apart=True, outside=True),
-    Case("ComfyUI's disk full", trigger="full", ends=frozenset({"node_failed"})),
-    Case("autoscaler down", autoscaler_is(DOWN), apart=True, outside=True),
-    Case("autoscaler slow", autoscaler_is(SLOW), apart=True, outside=True),
-    Case("clients gone", apart=True, gone=True),
-    Case("the worker's clock moved", move_clock, apart=True, clock=True),
+    FaultCase("ComfyUI killed", engine_gets(signal.SIGKILL), sign="has to start again", within_s=1.0),
+    FaultCase("ComfyUI stopped (SIGSTOP)", engine_gets(signal.SIGSTOP), sign="does not answer", within_s=SILENCE_S + 2),
+    FaultCase("out of memory once", trigger="oom", sign="ran out of memory", within_s=5.0, simulated=True),
+    FaultCase("out of memory twice", trigger="oom;times=2", ends=frozenset({"out_of_memory"}), simulated=True),
+    FaultCase("GPU broken (CUDA error)", trigger="cuda", sign="GPU does not answer", within_s=5.0, simulated=True),
+    FaultCase("a job crashes ComfyUI twice", trigger="crash;times=0", ends=frozenset({"job_crashes_engine"})),
+    FaultCase("worker thread dead", trigger="thread", sign="runs none", within_s=3 * LOOK_S + 4),
+    FaultCase("a node hangs", trigger="hang", sign="makes no progress", within_s=NODE_S + 2),
+    FaultCase("socket dropped", drop_sockets, sign="lost the WebSocket", within_s=1.0, apart=True),
+    FaultCase("socket deaf", deafen_sockets, sign="open but silent", within_s=5.0, apart=True),
+    FaultCase("history late, socket dropped", drop_sockets, trigger="late;seconds=3", apart=True),
+    FaultCase("interrupted by somebody else", interrupt),
+    FaultCase("worker killed (SIGKILL), ComfyUI lives", worker_gets(signal.SIGKILL), apart=True),
+    FaultCase("worker killed (SIGKILL), ComfyUI with it", worker_gets(signal.SIGKILL)),
+    FaultCase("worker told to end (SIGTERM)", worker_gets(signal.SIGTERM), env=ALONE),
+    FaultCase("S3 down", bucket_is(Mood.DOWN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    FaultCase("S3 slow", bucket_is(Mood.SLOW), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    FaultCase("S3 answers 500", bucket_is(Mood.BROKEN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    FaultCase(
+        "S3 refuses the credentials", bucket_is(Mood.STRICT), env=WITH_BUCKET, by_url=True, apart=True, outside=True
+    ),
+    FaultCase(
+        "the worker's disk full", fill_disk, disk_mib=8, env={"WORKER_MIN_FREE_MIB": "1"}, apart=True, outside=True
+    ),
+    FaultCase("ComfyUI's disk full", trigger="full", ends=frozenset({"node_failed"})),
+    FaultCase("autoscaler down", autoscaler_is(DOWN), apart=True, outside=True),
+    FaultCase("autoscaler slow", autoscaler_is(SLOW), apart=True, outside=True),
+    FaultCase("clients gone", apart=True, gone=True),
+    FaultCase("the worker's clock moved", move_clock, apart=True, clock=True),
 )
 SHORT = frozenset(
     {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RunFinding:
     """`target` is empty where the figure only says what happened."""
 
     what: str
@@ -19,14 +19,14 @@ class Finding:
         return ("yes" if self.met else "**no**") if self.target else ""
 
 
-def none(what: str, count: int, examples: object = "") -> Finding:
+def none(what: str, count: int, examples: object = "") -> RunFinding:
     """Something of which there may be none. `examples` are shown where there are some."""
-    return Finding(what, f"{count}: {str(examples)[:400]}" if count and examples else str(count), "0", met=not count)
+    return RunFinding(what, f"{count}: {str(examples)[:400]}" if count and examples else str(count), "0", met=not count)
 
 
-def at_least(what: str, count: int, least: int) -> Finding:
-    return Finding(what, f"{count:,}", f">= {least:,}", met=count >= least)
+def at_least(what: str, count: int, least: int) -> RunFinding:
+    return RunFinding(what, f"{count:,}", f">= {least:,}", met=count >= least)
 
 
-def fact(what: str, found: object) -> Finding:
-    return Finding(what, f"{found:,}" if isinstance(found, int) else str(found))
+def fact(what: str, found: object) -> RunFinding:
+    return RunFinding(what, f"{found:,}" if isinstance(found, int) else str(found))

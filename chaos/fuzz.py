@@ -13,12 +13,12 @@ import orjson
 
 from chaos.document import Chapter
 from chaos.finding import at_least, fact, none
-from chaos.flood import Flood, flood
-from chaos.requests import Pot
-from chaos.sender import Sender, Tally
-from chaos.stage import OPERATOR, TOKEN, stage
-from chaos.through_sdk import Envelopes, vast_worker
-from chaos.trap import Trap, astray
+from chaos.fuzzing.flood import Flood, flood
+from chaos.fuzzing.requests import Pot
+from chaos.fuzzing.sender import AnswerTally, Sender
+from chaos.testbed.stage import OPERATOR, TOKEN, stage
+from chaos.testbed.through_sdk import Envelopes, vast_worker
+from chaos.testbed.trap import Trap, astray
 from chaos.watch import complaints, secrets, tree
 
 TEXT = """\
@@ -43,18 +43,18 @@ SDK_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FuzzPlan:
     jobs: int
     seed: int
     least: int
 
 
-FULL = Plan(jobs=102_000, seed=1, least=100_000)
-SHORT = Plan(jobs=4_000, seed=1, least=3_500)
+FULL = FuzzPlan(jobs=102_000, seed=1, least=100_000)
+SHORT = FuzzPlan(jobs=4_000, seed=1, least=3_500)
 
 
-async def fuzz(plan: Plan, folder: Path) -> Chapter:
-    tally, started = Tally(), time.monotonic()
+async def fuzz(plan: FuzzPlan, folder: Path) -> Chapter:
+    tally, started = AnswerTally(), time.monotonic()
     async with AsyncExitStack() as stack:
         scene = await stack.enter_async_context(stage(folder, SETTINGS))
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
@@ -96,7 +96,7 @@ async def fuzz(plan: Plan, folder: Path) -> Chapter:
     return Chapter("Bad input", TEXT, findings, rows, facts)
 
 
-def _codes(tally: Tally) -> list[tuple[str, str, str]]:
+def _codes(tally: AnswerTally) -> list[tuple[str, str, str]]:
     return [(str(status), code or "-", f"{count:,}") for (status, code), count in sorted(tally.statuses().items())]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from chaos.finding import Finding
+from chaos.finding import RunFinding
 
 EVERY_S = 0.5
 GROWTH = 0.05
@@ -40,7 +40,7 @@ class Gauge:
         parts = [[one.memory for one in self.samples if int(one.progress * 10) == tenth] for tenth in range(10)]
         return ", ".join(f"{median(part):.0f}" if part else "-" for part in parts)
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[RunFinding]:
         """The last tenth against the second."""
         early = [sample for sample in self.samples if 0.1 <= sample.progress < 0.2]
         late = [sample for sample in self.samples if sample.progress >= 0.9]
@@ -50,13 +50,13 @@ class Gauge:
         ]
 
 
-def _flat(what: str, early: Sequence[float], late: Sequence[float]) -> Finding:
+def _flat(what: str, early: Sequence[float], late: Sequence[float]) -> RunFinding:
     """Medians, so that a single large answer under way decides nothing."""
     target = f"last tenth < {GROWTH:.0%} above the second"
     if not early or not late:
-        return Finding(what, "too short a run to say", target, met=False)
+        return RunFinding(what, "too short a run to say", target, met=False)
     first, last = median(early), median(late)
-    return Finding(
+    return RunFinding(
         what, f"{first:.0f} -> {last:.0f} ({last / first - 1:+.1%})", target, met=last < first * (1 + GROWTH)
     )
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import aiohttp
 
-from chaos import real
-from chaos.cell import JOB_S, SETTINGS, Cell, Way, pause, play
-from chaos.clock import clock_env
+from chaos.clients.ledger import JobLedger
 from chaos.document import Chapter
-from chaos.faults import CASES, SHORT, SILENCE_S, Case
-from chaos.finding import Finding, at_least, fact, none
-from chaos.ledger import Ledger
-from chaos.real import Real
-from chaos.theatre import theatre
+from chaos.faults import CASES, SHORT, SILENCE_S, FaultCase
+from chaos.finding import RunFinding, at_least, fact, none
+from chaos.testbed import real
+from chaos.testbed.cell import JOB_S, SETTINGS, Cell, Way, pause, play
+from chaos.testbed.clock import clock_env
+from chaos.testbed.real import Real
+from chaos.testbed.testbed import testbed
 from chaos.watch import complaints
-from worker.graph.prompt import Prompt
+from worker.workflow.prompt import Prompt
 
 TEXT = f"""\
 `make chaos`: `comfy-worker serve --platform vast` with the embedded engine, a bucket and the autoscaler, all processes
@@ -42,7 +42,7 @@ HEAD = ("fault", "in flight", "noticed, s", "serving, s", "ends", "again", "for 
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MatrixPlan:
     jobs: int
     """Of each way."""
     seed: int
@@ -63,21 +63,21 @@ class Plan:
     def start_s(self) -> float:
         return real.START_S if self.real else START_S
 
-    def within_s(self, case: Case) -> float:
+    def within_s(self, case: FaultCase) -> float:
         """How soon a fault has to be noticed."""
         return case.within_s + (real.SILENCE_S if self.real else 0.0)
 
     @property
-    def cases(self) -> list[tuple[int, Case]]:
+    def cases(self) -> list[tuple[int, FaultCase]]:
         chosen = [(number, case) for number, case in enumerate(CASES) if self.only.lower() in case.name.lower()]
         among = real.NAMES if self.real else SHORT if self.short else {case.name for case in CASES}
         return [(number, case) for number, case in chosen if case.name in among]
 
 
-FULL, SHORTER = Plan(7, 1, short=False), Plan(6, 1, short=True)
+FULL, SHORTER = MatrixPlan(7, 1, short=False), MatrixPlan(6, 1, short=True)
 
 
-async def matrix(plan: Plan, folder: Path) -> Chapter:
+async def matrix(plan: MatrixPlan, folder: Path) -> Chapter:
     started = time.monotonic()
     cells, logs = [], []
     for number, case in plan.cases:
@@ -92,17 +92,17 @@ async def matrix(plan: Plan, folder: Path) -> Chapter:
     return Chapter(title, text, findings, [HEAD, *map(_row, cells)], facts)
 
 
-async def _cell(case: Case, plan: Plan, home: Path) -> Cell:
+async def _cell(case: FaultCase, plan: MatrixPlan, home: Path) -> Cell:
     home.mkdir(parents=True, exist_ok=True)
     clock = clock_env(home) if case.clock else {}
     if clock is None:
-        return Cell(case, Ledger(), {}, skipped="libfaketime is not installed")
+        return Cell(case, JobLedger(), {}, skipped="libfaketime is not installed")
     async with small_disk(home / "state", case.disk_mib) as mounted:
         if case.disk_mib and not mounted:
-            return Cell(case, Ledger(), {}, skipped="a file system may not be mounted here")
+            return Cell(case, JobLedger(), {}, skipped="a file system may not be mounted here")
         timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
         async with (
-            theatre(home, {**plan.env, **case.env, **clock}, apart=case.apart) as scene,
+            testbed(home, {**plan.env, **case.env, **clock}, apart=case.apart) as scene,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as http,
         ):
             return await play(case, scene, http, plan)
@@ -129,14 +129,14 @@ async def _ran(*command: str) -> bool:
     return await process.wait() == 0
 
 
-def _findings(cells: Sequence[Cell], plan: Plan) -> list[Finding]:
+def _findings(cells: Sequence[Cell], plan: MatrixPlan) -> list[RunFinding]:
     entries = [(cell, entry) for cell in cells for entry in cell.ledger.entries]
-    lost = [(cell.case.name, entry.errand.number) for cell, entry in entries if not entry.heard]
+    lost = [(cell.case.name, entry.scenario.number) for cell, entry in entries if not entry.heard]
     vague = [(cell.case.name, entry.heard) for cell, entry in entries if len(set(entry.heard)) > 1]
     wrong = [
-        (cell.case.name, entry.errand.number, entry.heard)
+        (cell.case.name, entry.scenario.number, entry.heard)
         for cell, entry in entries
-        if not set(entry.heard) <= ({"success"} | _ends(cell, entry.errand.number))
+        if not set(entry.heard) <= ({"success"} | _ends(cell, entry.scenario.number))
     ]
     twice = [(cell.case.name, number) for cell in cells for number, ran in cell.completed.items() if ran > 1]
     few = [cell.case.name for cell in cells if (sum if plan.real else min)(cell.in_flight.values()) < LEAST]
@@ -165,7 +165,7 @@ def _ends(cell: Cell, number: int) -> set[str]:
     return set() if ordinary else set(cell.case.ends)
 
 
-def _late(cell: Cell, plan: Plan) -> bool:
+def _late(cell: Cell, plan: MatrixPlan) -> bool:
     return cell.noticed_s is None or cell.noticed_s > plan.within_s(cell.case)
 
 

@@ -12,14 +12,14 @@ from random import Random
 
 import aiohttp
 
-from chaos.customer import Customer
+from chaos.clients.client_scenario import draw
+from chaos.clients.customer import Customer
+from chaos.clients.ledger import JobLedger, manners, of_log
+from chaos.clients.runs import Runs
 from chaos.document import Chapter
-from chaos.errand import draw
-from chaos.finding import Finding, at_least, fact, none
+from chaos.finding import RunFinding, at_least, fact, none
 from chaos.gauge import Gauge
-from chaos.ledger import Ledger, manners, of_log
-from chaos.runs import Runs
-from chaos.stage import Stage, stage
+from chaos.testbed.stage import Stage, stage
 from chaos.watch import complaints, left_behind
 
 TEXT = """\
@@ -40,19 +40,19 @@ DEAD_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SoakPlan:
     jobs: int
     kills: int
     drops: int
     seed: int
 
 
-FULL = Plan(jobs=20_000, kills=5, drops=60, seed=1)
-SHORT = Plan(jobs=700, kills=1, drops=4, seed=1)
+FULL = SoakPlan(jobs=20_000, kills=5, drops=60, seed=1)
+SHORT = SoakPlan(jobs=700, kills=1, drops=4, seed=1)
 
 
-async def soak(plan: Plan, folder: Path) -> Chapter:
-    ledger = Ledger()
+async def soak(plan: SoakPlan, folder: Path) -> Chapter:
+    ledger = JobLedger()
     started = time.monotonic()
     async with stage(folder, SETTINGS) as scene, _session() as http:
         runs = Runs(http, scene.engine.url)
@@ -81,27 +81,27 @@ async def soak(plan: Plan, folder: Path) -> Chapter:
     return Chapter("Soak", TEXT, findings, facts=facts)
 
 
-def _flat(plan: Plan, gauge: Gauge) -> list[Finding]:
+def _flat(plan: SoakPlan, gauge: Gauge) -> list[RunFinding]:
     """A short run is over before anything is flat."""
     found = gauge.findings()
     return found if plan.jobs >= FULL.jobs else [fact(finding.what, finding.found) for finding in found]
 
 
-async def _clients(plan: Plan, customer: Customer) -> None:
-    """As many as fit the queue and a few more, each with one errand after the other."""
+async def _clients(plan: SoakPlan, customer: Customer) -> None:
+    """As many as fit the queue and a few more, each with one scenario after the other."""
     random = Random(plan.seed)
-    errands = iter([draw(number, random) for number in range(1, plan.jobs + 1)])
+    scenarios = iter([draw(number, random) for number in range(1, plan.jobs + 1)])
 
     async def client() -> None:
-        for errand in errands:
-            await customer.run(errand)
+        for scenario in scenarios:
+            await customer.run(scenario)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(CLIENTS):
             group.create_task(client())
 
 
-async def _trouble(plan: Plan, scene: Stage, ledger: Ledger, runs: Runs) -> None:
+async def _trouble(plan: SoakPlan, scene: Stage, ledger: JobLedger, runs: Runs) -> None:
     """Spread over the run, in an order drawn beforehand; the last jobs are left in peace."""
     random = Random(plan.seed)
     events = ["kill"] * plan.kills + ["drop"] * plan.drops

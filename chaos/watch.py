@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from chaos.finding import Finding, none
-from chaos.stage import Stage
+from chaos.finding import RunFinding, none
+from chaos.testbed.stage import Stage
 
 COMPLAINT = re.compile(
     "Traceback|in a way nobody expected|never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:"
@@ -16,7 +16,7 @@ COMPLAINT = re.compile(
 BEGINNING = re.compile(r"\d{4}-\d\d-\d\d ")
 
 
-def complaints(logs: Sequence[Path]) -> list[Finding]:
+def complaints(logs: Sequence[Path]) -> list[RunFinding]:
     """Records that only an exception which nobody handled writes."""
     found = [f"{path.name}: {record[-300:]}" for path in logs for record in _records(path) if _complains(record)]
     return [none("unhandled exceptions in a log", len(found), found[:3])]
@@ -39,7 +39,7 @@ def _records(path: Path) -> Iterator[str]:
     yield record
 
 
-def secrets(logs: Sequence[Path], planted: Collection[str]) -> Finding:
+def secrets(logs: Sequence[Path], planted: Collection[str]) -> RunFinding:
     """Of thousands of planted secrets: which any log has."""
     written = b"".join(path.read_bytes() for path in logs)
     found = [secret for secret in planted if secret.encode() in written]

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from worker.graph.catalog import Catalog
-from worker.graph.template import Kind, ModelFile, Parameter, Template
-from worker.graph.template_fill import fill
-from worker.graph.template_value import limits
-from worker.graph.workload import workload
-from worker.library import SHIPPED_FOLDER, read_library
-from worker.nodes.pins import BASE, read_pins
+from worker.load.workload import workload
+from worker.node_packs.pins import BASE, read_pins
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.templates.fill import fill
+from worker.workflow.templates.library import SHIPPED_FOLDER, read_library
+from worker.workflow.templates.template import ModelFile, Parameter, ParameterKind, Template
+from worker.workflow.templates.value import limits
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "workflows.in.md"
@@ -80,11 +80,11 @@ def _parameter(parameter: Parameter) -> tuple[str, ...]:
 
 
 def _takes(parameter: Parameter) -> str:
-    if parameter.type is Kind.CHOICE:
+    if parameter.type is ParameterKind.CHOICE:
         return ", ".join(f"`{choice}`" for choice in parameter.choices)
-    if parameter.type is Kind.LIST:
+    if parameter.type is ParameterKind.LIST:
         return f"up to {parameter.items_max} of {', '.join(f'`{field.name}`' for field in parameter.fields)}"
-    if parameter.type in {Kind.INTEGER, Kind.NUMBER}:
+    if parameter.type in {ParameterKind.INTEGER, ParameterKind.NUMBER}:
         low, high = limits(parameter)
         multiple = f", a multiple of {parameter.multiple_of:g}" if (parameter.multiple_of or 1) != 1 else ""
         return f"{parameter.type.value}, {low:.16g} to {high:.16g}{multiple}"
@@ -92,13 +92,13 @@ def _takes(parameter: Parameter) -> str:
 
 
 def _default(parameter: Parameter) -> str:
-    if parameter.type is Kind.SEED:
+    if parameter.type is ParameterKind.SEED:
         return "a fresh one"
     if parameter.required:
         return "required"
     if parameter.default in (None, []):
         return "none"
-    text = str(parameter.default).lower() if parameter.type is Kind.BOOLEAN else str(parameter.default)
+    text = str(parameter.default).lower() if parameter.type is ParameterKind.BOOLEAN else str(parameter.default)
     return f"`{text if len(text) <= 40 else f'{text[:37]}...'}`" if text else "empty"
 
 

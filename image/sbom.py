@@ -58,7 +58,7 @@ def system_packages() -> Iterator[Component]:
 
 
 def sources() -> Iterator[Component]:
-    """ComfyUI and its packs, as `worker.nodes.sources` wrote them down."""
+    """ComfyUI and its packs, as `worker.node_packs.sources` wrote them down."""
     for name, pin in json.loads((COMFYUI / "pins.json").read_text("utf-8")).items():
         commit, url = pin["commit"], pin["url"]
         path = url.removeprefix(FROM_GITHUB)

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from worker.comfyui.embedded.media.mp4 import write_mp4
-from worker.graph.template import Kind, Parameter, Template
+from worker.simulators.comfyui.media.mp4 import write_mp4
+from worker.workflow.templates.template import Parameter, ParameterKind, Template
 
 SMALL = {"width": 64, "height": 64, "steps": 1, "seconds": 0.25, "megapixels": "0.1"}
 
@@ -35,9 +35,9 @@ def least(parameter: Parameter, wanted: float | str) -> float | str:
     return type(wanted)(math.ceil(least / step) * step)
 
 
-def file(kind: Kind) -> str:
+def file(kind: ParameterKind) -> str:
     """A small file in base64."""
-    made = write_mp4([encoded("JPEG")] * 3, (64, 48), 8, "") if kind is Kind.VIDEO else encoded("PNG")
+    made = write_mp4([encoded("JPEG")] * 3, (64, 48), 8, "") if kind is ParameterKind.VIDEO else encoded("PNG")
     return base64.b64encode(made).decode()
 
 

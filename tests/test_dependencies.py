@@ -21,8 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DISTRIBUTIONS = packages_distributions()
 
 EXTRAS = {
-    "worker/deploy": "vast",
-    "worker/nodes": "nodes",
+    "worker/fleet": "vast",
+    "worker/node_packs": "nodes",
     "worker/platforms": "vast",
     "worker/storage": "s3",
 }

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_errors import tree
+from worker.api.server import ROUTES
 from worker.errors import WorkerError
-from worker.gateway.server import ROUTES
 from worker.job import JobState
 
 ROOT = Path(__file__).parent.parent

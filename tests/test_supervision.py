@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.comfyui.supervised import engine_pids
-from tests.comfyui.test_supervisor import serve
 from tests.conftest import Client, worker
+from tests.engine.process.test_supervisor import serve
+from tests.engine.supervised import engine_pids
 from tests.engines import EngineHandle, start_engine
 from tests.odd_engine import odd_engine
 from tests.workflows import faulty, picture, slow

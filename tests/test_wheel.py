@@ -49,7 +49,7 @@ def test_the_wheel_has_the_package_and_the_templates_and_nothing_else(built: Pat
     """Modules, data files and py.typed are in their places, and the templates in `worker/workflows`."""
     wanted = {f"worker/{name}" for name in files(ROOT / "worker")}
     wanted |= {f"worker/workflows/{name}" for name in files(ROOT / "workflows")}
-    assert {"worker/py.typed", "worker/gateway/docs.html", "worker/workflows/smoke-resize.toml"} <= wanted
+    assert {"worker/py.typed", "worker/api/docs.html", "worker/workflows/smoke-resize.toml"} <= wanted
     [wheel] = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         assert {name for name in packed.namelist() if ".dist-info/" not in name} == wanted
@@ -77,7 +77,7 @@ def test_an_installed_worker_runs_a_template_in_an_empty_folder(built: Path, tmp
     (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{NOT_INSTALLED}")
     env = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
 
-    where = "import worker.library as library; print(library.SHIPPED_FOLDER)"
+    where = "import worker.workflow.templates.library as library; print(library.SHIPPED_FOLDER)"
     found = subprocess.run([python, "-P", "-c", where], cwd=empty, env=env, capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()) == packages / "worker" / "workflows"
 

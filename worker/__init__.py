@@ -8,14 +8,14 @@ A request's way, in one direction and without loops:
 
 The ladder: a module imports from lower rungs or, within a rung, from names to its left (`tests/test_architecture.py`).
 
-    0  errors  settings  supervision  stages  destination  job
-    1  events  graph  comfyui.messages  storage.base
-    2  library  comfyui  fetch  storage  inputs  models  outputs  formats  delivery  harvest
-       journal_rows  journal  admission  observers
-    3  pipeline  shelf  entries  registry  vetting
-    4  gateway
+    0  errors  settings  supervision  startup_timing  delivery_options  job
+    1  events  workflow  load  engine.protocol.messages  storage.base
+    2  workflow.templates.library  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
+       jobs.journal_rows  jobs.journal  jobs.admission  observers
+    3  pipeline  jobs  preflight
+    4  dialects  api
     5  app
-    6  platforms  nodes  deploy
+    6  platforms  node_packs  fleet  simulators
     7  cli
 """
 

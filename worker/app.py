@@ -10,40 +10,40 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from worker.comfyui.client import ComfyClient
-from worker.comfyui.packs import lacking, needed_classes
-from worker.comfyui.process import engine
-from worker.comfyui.recovery import Recovery
-from worker.comfyui.suspects import Suspects
-from worker.comfyui.watch import Watch
-from worker.delivery import delivery
+from worker.api.auth import Auth
+from worker.api.responses import webhook_body
+from worker.api.server import listen
+from worker.api.services import Services
+from worker.dialects import detect
+from worker.engine.client import ComfyClient
+from worker.engine.crash_history import CrashHistory
+from worker.engine.process.launch import engine
+from worker.engine.process.required_packs import lacking, needed_classes
+from worker.engine.recovery import Recovery
+from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
-from worker.gateway.access import Access
-from worker.gateway.answers import webhook_body
-from worker.gateway.dialects import detect
-from worker.gateway.server import listen
-from worker.gateway.services import Services
-from worker.graph.catalog import bundled_catalog
-from worker.graph.template import Library
-from worker.graph.ui import convert, is_ui
-from worker.graph.workload import FLOOR, workload
 from worker.inputs import Inputs
-from worker.journal import Journal
-from worker.library import read_library
+from worker.jobs.journal import Journal
+from worker.jobs.manager import JobManager
+from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
-from worker.outputs import Outputs
+from worker.outputs.delivery import delivery
+from worker.outputs.files import Outputs
 from worker.pipeline import Pipeline
-from worker.registry import Registry
+from worker.preflight import Preflight
 from worker.settings import Settings
-from worker.stages import Stages
+from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
 from worker.supervision import Tasks
-from worker.vetting import Vetting
+from worker.workflow.catalog.catalog import bundled_catalog
+from worker.workflow.editor import convert, is_ui
+from worker.workflow.templates.library import read_library
+from worker.workflow.templates.template import Library
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,11 @@ class App:
 
     settings: Settings
     url: str
-    registry: Registry
+    manager: JobManager
     engine: ComfyClient
     models: Models
     library: Library
-    stages: Stages
+    timing: StartupTiming
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -68,7 +68,7 @@ class App:
         While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
         loaded of all to a router.
         """
-        self.registry.admit()
+        self.manager.admit()
         self.models.check_ready()
         if not self.engine.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
@@ -86,14 +86,14 @@ class App:
     async def ready(self) -> None:
         """Wait until the engine answers and the templates' models are here. Raises StartupError."""
         try:
-            await self.engine.link.opened(self.settings.engine_start_s)
+            await self.engine.socket.opened(self.settings.engine_start_s)
             await self.engine.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
         await self._look_at_packs()
-        self.stages.mark("engine")
+        self.timing.mark("engine")
         await self.models.ready()
-        self.stages.mark("models")
+        self.timing.mark("models")
 
     async def _look_at_packs(self) -> None:
         """What needs a GPU to be imported could not be proven when the image was built."""
@@ -115,50 +115,50 @@ async def build(
     `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
     while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
     """
-    async with tasks or Tasks() as running, AsyncExitStack() as stack:
-        yield await _assembled(settings, observers, storage, running, stack)
+    async with tasks or Tasks() as comfy, AsyncExitStack() as stack:
+        yield await _assembled(settings, observers, storage, comfy, stack)
 
 
 async def _assembled(
     settings: Settings, observers: Sequence[Observer], storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
 ) -> App:
     """Open every part in its order; `stack` closes them."""
-    stages = Stages.of_this_start()
-    access, library = Access.from_settings(settings), read_library(settings.templates)
-    running = await stack.enter_async_context(engine(settings, tasks))
-    client = ComfyClient(running.url, settings, tasks, kept=running.keeper is not None)
+    timing = StartupTiming.of_this_start()
+    access, library = Auth.from_settings(settings), read_library(settings.templates)
+    comfy = await stack.enter_async_context(engine(settings, tasks))
+    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None)
     await stack.enter_async_context(client)
     models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget, tasks))
     replay = Replay()
     journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
     # The journal first: a result is written down before anybody hears of it.
     fan_out = Observers([journal, JobLog(), replay, models, *observers])
-    outputs = Outputs(client.api, settings.state / "outputs", running.output_folder)
+    outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
     fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
     places = await stack.enter_async_context(delivery(settings, outputs, storage))
-    watch = Watch(client.api, client.link, running.keeper, settings)
+    watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await stack.enter_async_context(watch.watching(tasks))
-    suspects = Suspects(settings.state / "suspects.json", settings.crash_memory_s)
+    crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
-        engine=Recovery(client, running.keeper, suspects),
-        inputs=Inputs(client.api, client.catalog, fetcher, settings, running.input_folder),
+        engine=Recovery(client, comfy.supervisor, crash_history),
+        inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
         outputs=outputs,
         delivery=places,
         observers=fan_out,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
-    registry = Registry(pipeline, journal, settings, tasks)
+    manager = JobManager(pipeline, journal, settings, tasks)
     parts = Services(
-        *(settings, registry, client, outputs, replay, access, places),
-        *(library, Vetting(client, models), models, stages),
+        *(settings, manager, client, outputs, replay, access, places),
+        *(library, Preflight(client, models), models, timing),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
     fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts), tasks)))
-    stack.push_async_callback(registry.close)
-    registry.restore()
+    stack.push_async_callback(manager.close)
+    manager.restore()
     url = await stack.enter_async_context(listen(parts))
-    stages.mark("gateway")
-    return App(settings, url, registry, client, models, library, stages, tasks)
+    timing.mark("gateway")
+    return App(settings, url, manager, client, models, library, timing, tasks)
 
 
 __all__ = ["App", "build"]

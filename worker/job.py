@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from worker.destination import ImageFormat, Target, Webhook
+from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
 from worker.errors import WorkerError
 
 
@@ -75,7 +75,7 @@ class JobRequest:
     """What a dialect makes of a request body; the same for all dialects."""
 
     prompt: dict[str, Any]
-    """An API-format prompt (`worker.graph.prompt.Prompt`); fresh from a dialect maybe still what the editor saves."""
+    """An API-format prompt (`worker.workflow.prompt.Prompt`); from a dialect maybe still what the editor saves."""
     inputs: tuple[InputFile, ...] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
     """Files that the worker fetches, by the name that the workflow uses."""
@@ -89,7 +89,7 @@ class JobRequest:
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
     image_format: ImageFormat | None = None
-    target: Target | None = None
+    target: DeliveryTarget | None = None
     """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
     own_target: bool = False
     """True where the files belong to the client's own place, even when its credentials are not known any more."""

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
-from worker.comfyui.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
-from worker.comfyui.recovery import Recovery
-from worker.delivery import Delivery
+from worker.engine.protocol.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
+from worker.engine.recovery import Recovery
 from worker.errors import (
     DeliveryFailed,
     DiskFull,
@@ -30,12 +29,13 @@ from worker.events import (
     StateChanged,
     StepDone,
 )
-from worker.graph.prefix import fresh_prefixes
-from worker.graph.prompt import Prompt, title
-from worker.harvest import Harvest
 from worker.inputs import Inputs
 from worker.job import Job, JobState, Output
-from worker.outputs import Outputs
+from worker.outputs.delivery import Delivery
+from worker.outputs.files import Outputs
+from worker.outputs.output_collector import OutputCollector
+from worker.workflow.prefix import fresh_prefixes
+from worker.workflow.prompt import Prompt, title
 
 log = logging.getLogger(__name__)
 
@@ -113,41 +113,41 @@ class Pipeline:
     async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
         """A reported file that is gone came out of ComfyUI's cache: it is made again under another name."""
         try:
-            return await self._harvest(job, prompt)
+            return await self._collector(job, prompt)
         except OutputMissing:
             again = fresh_prefixes(prompt)
             if again is None:
                 raise
             job.prompt_id = None
-            return await self._harvest(job, again)
+            return await self._collector(job, again)
 
-    async def _harvest(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
-        harvest = Harvest(self.outputs, job, lambda output: self.observers.notify(OutputReady(job, output)))
+    async def _collector(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
+        collector = OutputCollector(self.outputs, job, lambda output: self.observers.notify(OutputReady(job, output)))
         try:
             reported = await self.engine.run(
                 job.request,
                 prompt,
-                lambda message: self._hear(job, prompt, harvest, message),
-                submitted=lambda prompt_id: self._submitted(job, harvest, prompt_id),
+                lambda message: self._hear(job, prompt, collector, message),
+                submitted=lambda prompt_id: self._submitted(job, collector, prompt_id),
                 known_as=job.prompt_id,
             )
-            return await harvest.finish(reported)
+            return await collector.finish(reported)
         finally:
-            await harvest.abandon()
+            await collector.abandon()
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None
         self._enter(job, JobState.DELIVERING)
         await self.delivery.deliver(job)
 
-    def _submitted(self, job: Job, harvest: Harvest, prompt_id: str | None) -> None:
+    def _submitted(self, job: Job, collector: OutputCollector, prompt_id: str | None) -> None:
         if job.state is JobState.GENERATING and prompt_id is not None:
-            harvest.begin_again()
+            collector.begin_again()
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.observers.notify(JobSubmitted(job))
 
-    def _hear(self, job: Job, prompt: Prompt, harvest: Harvest, message: RunMessage) -> None:
+    def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
                 self._enter(job, JobState.GENERATING)
@@ -157,11 +157,11 @@ class Pipeline:
             case Progress(node=str(node), value=value, maximum=maximum):
                 self.observers.notify(StepDone(job, node, value, maximum))
             case Preview() if _class(prompt, message.node) == SENDS_ITS_PICTURE:
-                harvest.picture_sent(message)
+                collector.picture_sent(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job, node, mime, data))
             case Executed(node=node, output=output):
-                harvest.node_finished(node, dict(output))
+                collector.node_finished(node, dict(output))
 
     def _enter(self, job: Job, state: JobState) -> None:
         job.advance(state)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bench.document import INTRODUCTION, Run, with_section
-from bench.finding import Finding
-from bench.peers import Standing
-from bench.served import DIALECTS, JobFailedError, Peer
+from bench.document import INTRODUCTION, BenchRun, with_section
+from bench.finding import Measurement
+from bench.measurements.peers import Standing
+from bench.servers.served import DIALECTS, JobFailedError, Peer
 from bench.spread import Spread
 
 ONE = Spread.of([1.0])
@@ -21,15 +21,15 @@ def test_a_ratio_is_taken_round_by_round() -> None:
 def test_a_target_is_missed_by_the_median() -> None:
     """One bad round doesn't miss a target, the middle one does; without a target nothing is missed."""
     above = Spread(1.2, 1.0, 1.3)
-    assert Finding("", "", "", above, at_most=1.1).missed
-    assert not Finding("", "", "", above, at_most=1.2).missed
-    assert Finding("", "", "", above, at_least=1.3).missed
-    assert not Finding("", "", "", above).missed
+    assert Measurement("", "", "", above, at_most=1.1).missed
+    assert not Measurement("", "", "", above, at_most=1.2).missed
+    assert Measurement("", "", "", above, at_least=1.3).missed
+    assert not Measurement("", "", "", above).missed
 
 
-def run_of(engine: str, what: str) -> Run:
+def run_of(engine: str, what: str) -> BenchRun:
     standing = Standing("peer", ONE, ONE, ONE, ONE, ONE)
-    return Run(engine, [Finding(what, "1 ms", "2 ms", ONE, at_most=2.0)], [standing], [("processor", "some")])
+    return BenchRun(engine, [Measurement(what, "1 ms", "2 ms", ONE, at_most=2.0)], [standing], [("processor", "some")])
 
 
 def test_a_run_replaces_only_the_section_of_its_engine() -> None:

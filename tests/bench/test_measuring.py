@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from bench import direct, served
-from bench.bucket import bucket
-from bench.burst import burst
-from bench.gap import gap
-from bench.memory import Kind, memory
-from bench.peers import peers
-from bench.processes import Engine, NotStartedError, answering, running, worker
+from bench.measurements.burst import burst
+from bench.measurements.gap import gap
+from bench.measurements.memory import MemoryKind, memory
+from bench.measurements.peers import peers
+from bench.measurements.startup import startup
 from bench.prompts import Workload, big_file, flat_picture, noise, upload_noise
 from bench.rounds import medians
-from bench.served import Peer
-from bench.startup import startup
-from bench.vast import through_vast
+from bench.servers import direct, served
+from bench.servers.bucket import bucket
+from bench.servers.processes import BenchEngine, NotStartedError, answering, running, worker
+from bench.servers.served import Peer
+from bench.servers.vast import through_vast
 from tests.conftest import Client
 from tests.conftest import worker as open_worker
 from tests.engines import EngineHandle
@@ -29,11 +29,11 @@ FLAT = Workload("flat", flat_picture, 2)
 
 
 @pytest.fixture
-def asked(engine: EngineHandle) -> Iterator[Engine]:
-    return Engine(engine.url, engine.base)
+def asked(engine: EngineHandle) -> Iterator[BenchEngine]:
+    return BenchEngine(engine.url, engine.base)
 
 
-async def test_servers_take_turns(asked: Engine, engine: EngineHandle, tmp_path: Path) -> None:
+async def test_servers_take_turns(asked: BenchEngine, engine: EngineHandle, tmp_path: Path) -> None:
     """The engine itself and the worker in its dialects are timed for the same kind of job, once a round."""
     async with (
         open_worker(engine, tmp_path, input_folders="input") as client,
@@ -54,7 +54,7 @@ async def test_servers_take_turns(asked: Engine, engine: EngineHandle, tmp_path:
         assert all(rate > 0 for (rate,) in rates.values())
 
 
-async def test_a_failed_job_ends_the_run(asked: Engine, client: Client) -> None:
+async def test_a_failed_job_ends_the_run(asked: BenchEngine, client: Client) -> None:
     """A figure of jobs that failed would be no figure."""
     async with served.open_session() as session:
         with pytest.raises(direct.JobFailedError, match="404"):
@@ -74,7 +74,7 @@ async def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
             await answering("http://127.0.0.1:9", started)
 
 
-async def test_peers_stand_beside_a_direct_client(asked: Engine, client: Client) -> None:
+async def test_peers_stand_beside_a_direct_client(asked: BenchEngine, client: Client) -> None:
     """Each in turns with it: a row tells both times, and one over the other."""
     async with served.open_session() as session:
         itself = Peer("itself", "native", f"{client.app.url}/generate/sync")
@@ -84,26 +84,26 @@ async def test_peers_stand_beside_a_direct_client(asked: Engine, client: Client)
     assert rows[0].burst.median > 0
 
 
-async def test_the_gap_is_read_from_the_engines_own_clock(asked: Engine, tmp_path: Path) -> None:
+async def test_the_gap_is_read_from_the_engines_own_clock(asked: BenchEngine, tmp_path: Path) -> None:
     """Deliveries of a second each don't show between the jobs; the limit is set by the engine's own gap."""
-    async with worker(asked, tmp_path, "bench.slow_worker", ()) as slow:
+    async with worker(asked, tmp_path, "bench.servers.slow_worker", ()) as slow:
         found = await gap(asked, slow, jobs=3, rounds=1)
     assert found.measured.median < 500
     assert found.at_most is not None
     assert found.at_most >= 2
 
 
-async def test_memory_is_that_of_the_workers_process(asked: Engine, tmp_path: Path) -> None:
+async def test_memory_is_that_of_the_workers_process(asked: BenchEngine, tmp_path: Path) -> None:
     """A file that the worker streams is counted, and every byte of it arrives."""
     async with worker(asked, tmp_path) as running:
-        found = await memory(running, partial(big_file, 16), 16, rounds=1, kind=Kind("served", 32))
+        found = await memory(running, partial(big_file, 16), 16, rounds=1, kind=MemoryKind("served", 32))
     assert 0 <= found.measured.median < 200
 
 
-async def test_memory_of_a_delivery_to_s3(asked: Engine, tmp_path: Path) -> None:
+async def test_memory_of_a_delivery_to_s3(asked: BenchEngine, tmp_path: Path) -> None:
     """The same file, through a bucket: every byte of it comes out of there."""
     async with bucket(tmp_path) as settings, worker(asked, tmp_path, env=settings) as running:
-        found = await memory(running, partial(big_file, 16), 16, rounds=1, kind=Kind("to S3", 64))
+        found = await memory(running, partial(big_file, 16), 16, rounds=1, kind=MemoryKind("to S3", 64))
     assert 0 <= found.measured.median < 200
 
 
@@ -112,7 +112,7 @@ async def test_a_start_is_counted_in_imports(tmp_path: Path) -> None:
     assert (await startup(tmp_path, rounds=1, at_most=3)).measured.median > 0.5
 
 
-async def test_vasts_own_client_is_timed(asked: Engine, tmp_path: Path) -> None:
+async def test_vasts_own_client_is_timed(asked: BenchEngine, tmp_path: Path) -> None:
     """Through the local router and the SDK's worker, to the same engine."""
     async with through_vast(asked, tmp_path) as ask:
         assert 0 < await ask(flat_picture()) < 10

@@ -19,7 +19,7 @@ REPOSITORY = "/repos/us/fleet"
 
 
 @dataclass
-class Hub:
+class GitHubApi:
     """`notes` are comments of pull request 7 and issues at once; `answers` is what other paths say.
 
     Other POSTs are kept in `posts`, and answered with the status of that path in `answers`, else 202.
@@ -72,8 +72,8 @@ class Hub:
 
 
 @asynccontextmanager
-async def hub() -> AsyncIterator[Hub]:
-    found = Hub()
+async def hub() -> AsyncIterator[GitHubApi]:
+    found = GitHubApi()
 
     @web.middleware
     async def remember(request: web.Request, handler: Any) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.ci.workflows import ROOT, WORKFLOWS
-from worker.deploy.local_account import LocalAccount, running
+from worker.simulators.vast_account import LocalAccount, running
 
 FIRST, SECOND = (f"ghcr.io/us/fleet@sha256:{digit * 64}" for digit in "12")
 FLEET = """

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.ci.workflows import ROOT, TEXTS, WORKFLOWS, Job, jobs
+from tests.ci.workflows import ROOT, TEXTS, WORKFLOWS, WorkflowJob, jobs
 
 PINNED = re.compile(r"(actions|docker)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 EACH_JOB = pytest.mark.parametrize("job", jobs(), ids=str)
@@ -33,14 +33,14 @@ def test_no_right_is_given_to_all_jobs(name: str) -> None:
 
 
 @EACH_JOB
-def test_every_job_has_its_rights_and_an_end(job: Job) -> None:
+def test_every_job_has_its_rights_and_an_end(job: WorkflowJob) -> None:
     """A job that hangs is ended within two hours; one that calls a workflow has that one's limits."""
     assert job.body["permissions"]
     assert job.calls or 0 < job.body["timeout-minutes"] <= 90
 
 
 @pytest.mark.parametrize("job", [job for job in jobs() if job.calls], ids=str)
-def test_a_called_workflow_gets_the_rights_that_its_jobs_ask_for(job: Job) -> None:
+def test_a_called_workflow_gets_the_rights_that_its_jobs_ask_for(job: WorkflowJob) -> None:
     """GitHub starts nothing of a run where one of them, even one that is left out, asks for more."""
     file = job.body["uses"].rpartition("/")[2].removesuffix(".yml")
     order = {"none": 0, "read": 1, "write": 2}
@@ -59,20 +59,20 @@ def test_a_rollback_waits_for_no_approval_of_another() -> None:
 
 
 @EACH_JOB
-def test_scripts_take_what_they_are_given_from_the_environment(job: Job) -> None:
+def test_scripts_take_what_they_are_given_from_the_environment(job: WorkflowJob) -> None:
     """An expression inside a script is text that somebody else may write."""
     assert [step["run"] for step in job.steps if "${{" in step.get("run", "")] == []
 
 
 @EACH_JOB
-def test_a_checkout_leaves_no_token_behind(job: Job) -> None:
+def test_a_checkout_leaves_no_token_behind(job: WorkflowJob) -> None:
     """What runs later in the job can't push."""
     checkouts = [step["with"] for step in job.steps if step.get("uses", "").startswith("actions/checkout@")]
     assert all(given["persist-credentials"] is False for given in checkouts)
 
 
 @EACH_JOB
-def test_the_key_is_kept_in_an_environment_and_given_to_single_steps(job: Job) -> None:
+def test_the_key_is_kept_in_an_environment_and_given_to_single_steps(job: WorkflowJob) -> None:
     """VAST_API_KEY is the only secret; a job that has it can write nothing in the repository."""
     with_secret = [step for step in job.steps if "secrets." in str(step)]
     assert "secrets." not in str({name: value for name, value in job.body.items() if name != "steps"})

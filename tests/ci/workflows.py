@@ -16,7 +16,7 @@ TEXTS = {path.stem: path.read_text("utf-8") for path in FILES}
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkflowJob:
     """`calls` is whether it is another workflow, which has limits of its own."""
 
     name: str
@@ -34,8 +34,10 @@ class Job:
         return self.name
 
 
-def jobs() -> list[Job]:
-    return [Job(f"{file}.{name}", body) for file, found in WORKFLOWS.items() for name, body in found["jobs"].items()]
+def jobs() -> list[WorkflowJob]:
+    return [
+        WorkflowJob(f"{file}.{name}", body) for file, found in WORKFLOWS.items() for name, body in found["jobs"].items()
+    ]
 
 
 def scripts() -> Iterator[tuple[str, str]]:

@@ -9,13 +9,13 @@ import pytest
 
 from tests import small
 from tests.conformance.test_verdicts import read, recorded_catalog
-from tests.test_shipped_templates import LIBRARY, OwnFiles, prompts
-from worker.graph.prompt import parse_prompt
-from worker.graph.proposal import propose
-from worker.graph.template import Template
-from worker.graph.template_fill import fill
-from worker.graph.template_reader import read_template
-from worker.graph.validate import validate
+from tests.workflow.templates.test_shipped_templates import LIBRARY, OwnFiles, prompts
+from worker.workflow.prompt import parse_prompt
+from worker.workflow.templates.fill import fill
+from worker.workflow.templates.reader import read_template
+from worker.workflow.templates.template import Template
+from worker.workflow.templates.template_scaffold import scaffold_template
+from worker.workflow.validation.validate import validate
 
 pytestmark = pytest.mark.conformance
 
@@ -49,7 +49,7 @@ def test_every_prompt_of_the_editors_gets_a_template() -> None:
         if not workflow:
             continue
         prompt = parse_prompt(workflow)
-        template = read_template(name, workflow, tomllib.loads(propose(name, prompt, recorded_catalog())))
+        template = read_template(name, workflow, tomllib.loads(scaffold_template(name, prompt, recorded_catalog())))
         files = {one.name: "x.png" for one in template.parameters if one.required}
         made = fill(template, files, lambda below: 0).prompt
         changed = {node_id for node_id in prompt if made[node_id] != prompt[node_id]}

@@ -10,14 +10,14 @@ import aiohttp
 import orjson
 import pytest
 
-from tests.conformance.compare import compare
-from tests.conformance.differences import ON_PURPOSE, kept
-from tests.conformance.engines import EMBEDDED, Engine
-from tests.conformance.facts import DATA, EXCERPTS, excerpt
-from tests.conformance.props import FLAGS
-from tests.conformance.race import NOTES_ONLY, race
-from tests.conformance.recording import FOLDER, load
-from tests.conformance.replay import Replay
+from tests.conformance.comparison.compare import compare
+from tests.conformance.comparison.differences import ON_PURPOSE, kept
+from tests.conformance.recorded.facts import DATA, EXCERPTS, excerpt
+from tests.conformance.recorded.recording import FOLDER, load
+from tests.conformance.replaying.engines import EMBEDDED, EngineUnderTest
+from tests.conformance.replaying.props import FLAGS
+from tests.conformance.replaying.race import NOTES_ONLY, race
+from tests.conformance.replaying.replay import SessionReplay
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(120)]
 
@@ -78,8 +78,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.ClientSession) -> None:
     """The engine answers and sends what the real server did, but for the differences explained in the table."""
     transcript = load(SHARED / FOLDER / f"{name}.json")
-    async with Engine(COMMAND, tmp_path, FLAGS.get(name, ())) as engine:
-        outcome = await Replay(transcript, engine, session, PATIENCE_S).run()
+    async with EngineUnderTest(COMMAND, tmp_path, FLAGS.get(name, ())) as engine:
+        outcome = await SessionReplay(transcript, engine, session, PATIENCE_S).run()
     found = compare(transcript, outcome)
     unknown = [each for each in found if not kept(name, each.place, embedded=COMMAND == EMBEDDED)]
     assert not unknown, "\n" + "\n".join(map(str, unknown))
@@ -89,7 +89,7 @@ async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.C
 async def test_history_is_there_when_the_run_ends(name: str, tmp_path: Path, session: aiohttp.ClientSession) -> None:
     """History may be missing at `execution_success`, as it was in these recordings, but never at the end of the run."""
     assert not load(SHARED / FOLDER / f"{name}.json").events[:-1], "this recording has events to replay"
-    async with Engine(COMMAND, tmp_path) as engine:
+    async with EngineUnderTest(COMMAND, tmp_path) as engine:
         early, late = await race(engine, session)
     assert late == 0, f"{late} missing at the end, {early} at execution_success"
 

@@ -1,4 +1,4 @@
-"""The prompts of `worker.graph.ui` against those that the real editor made (frontend 1.49.6 on ComfyUI 0.33.0)."""
+"""The prompts of `worker.workflow.editor` against those that the editor made (frontend 1.49.6 on ComfyUI 0.33.0)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.conformance.graphs import alike, nodes_of
+from tests.conformance.comparison.graphs import alike, nodes_of
 from tests.conformance.test_verdicts import DATA, recorded_catalog
-from tests.graph.ui.drawing import outcome
-from tests.graph.ui.mutants import mutant
-from worker.graph.catalog import Catalog, bundled_catalog
-from worker.graph.ui import Surroundings, convert
+from tests.workflow.editor.drawing import outcome
+from tests.workflow.editor.mutants import mutant
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.editor import Surroundings, convert
 
 pytestmark = pytest.mark.conformance
 

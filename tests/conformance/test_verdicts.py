@@ -1,4 +1,4 @@
-"""The verdicts of `worker.graph.validate` against those that a real ComfyUI 0.33.0 gave."""
+"""The verdicts of `worker.workflow.validation.validate` against those that a real ComfyUI 0.33.0 gave."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.graph.catalog import Catalog
-from worker.graph.certainty import certain
-from worker.graph.check import Check, check
-from worker.graph.reduce import reduce_object_info
-from worker.graph.validate import Verdict, validate
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.reduce import reduce_object_info
+from worker.workflow.validation.check import Check, check
+from worker.workflow.validation.confidence import certain
+from worker.workflow.validation.validate import Verdict, validate
 
 pytestmark = pytest.mark.conformance
 
@@ -197,8 +197,8 @@ def judge(body: dict[str, Any]) -> Verdict:
 
 
 def test_the_bundled_catalog_is_made_from_the_recorded_one() -> None:
-    """The committed data is what `worker.graph.reduce` makes of the recordings."""
-    packed = CHECKOUT / "worker" / "graph" / "data" / "catalog-0.33.0.jsonl.gz"
+    """The committed data is what `worker.workflow.catalog.reduce` makes of the recordings."""
+    packed = CHECKOUT / "worker" / "workflow" / "catalog" / "data" / "catalog-0.33.0.jsonl.gz"
     recorded = [json.loads((DATA / f"object_info-0.33.0{part}.json").read_bytes()) for part in ("", "-optional-packs")]
     made = gzip.decompress(reduce_object_info(recorded[0] | recorded[1]))  # packed, it depends on the zlib
     assert gzip.decompress(packed.read_bytes()) == made

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from worker.fetch.download import Limits
+from worker.fetch.download import DownloadLimits
 from worker.fetch.fetcher import Fetcher
 from worker.settings import Settings
 
@@ -136,6 +136,6 @@ def opened(*origins: Origin) -> str:
     return ", ".join(f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}" for one in origins)
 
 
-def at_once(fetcher: Fetcher) -> Limits:
+def at_once(fetcher: Fetcher) -> DownloadLimits:
     """The fetcher's own limits, without pauses between tries."""
     return replace(fetcher.limits, pauses_s=(0, 0, 0))

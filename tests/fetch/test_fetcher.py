@@ -35,7 +35,7 @@ async def origin_and_fetcher(
         yield origin, fetcher
 
 
-class Gate:
+class HeldAnswer:
     """An answer that is begun, and goes on when the test says so."""
 
     def __init__(self, data: bytes) -> None:
@@ -59,7 +59,7 @@ class Gate:
 
 async def test_many_who_ask_at_once_share_one_download(tmp_path: Path) -> None:
     """One request for twenty, and every one holds the file."""
-    gate = Gate(FILE)
+    gate = HeldAnswer(FILE)
     async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
         tasks = [asyncio.create_task(fetcher.fetch(origin.url())) for _ in range(20)]
         await gate.begun.wait()
@@ -71,7 +71,7 @@ async def test_many_who_ask_at_once_share_one_download(tmp_path: Path) -> None:
 
 async def test_one_who_leaves_takes_nothing_from_the_others(tmp_path: Path) -> None:
     """Cancelling one of two leaves the download to the other."""
-    gate = Gate(FILE)
+    gate = HeldAnswer(FILE)
     async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
         leaving, staying = (asyncio.create_task(fetcher.fetch(origin.url())) for _ in range(2))
         await gate.begun.wait()
@@ -85,7 +85,7 @@ async def test_one_who_leaves_takes_nothing_from_the_others(tmp_path: Path) -> N
 
 async def test_the_last_who_leaves_ends_the_download(tmp_path: Path) -> None:
     """Nothing goes on for nobody, and nothing of it stays on disk."""
-    gate = Gate(FILE)
+    gate = HeldAnswer(FILE)
     async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
         task = asyncio.create_task(fetcher.fetch(origin.url()))
         await gate.begun.wait()

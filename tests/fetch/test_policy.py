@@ -9,12 +9,12 @@ import pytest
 from worker.errors import StartupError
 from worker.fetch.errors import UrlRefused
 from worker.fetch.policy import Policy
-from worker.fetch.target import Target, read_target
+from worker.fetch.target import FetchTarget, read_target
 
 ALLOW = "minio:9000, *.corp.example, 10.1.0.0/16, 10.2.0.1:8080, [fd00::/8]:81, files.example.com:8443, 169.254.7.7"
 
 
-def ask(policy: Policy, target: Target, address: str) -> None:
+def ask(policy: Policy, target: FetchTarget, address: str) -> None:
     """Both questions that a request asks: about its URL, and about what the name stands for."""
     policy.check(target)
     policy.check_answer(target.host, target.port, [ip_address(address)])

@@ -17,9 +17,9 @@ from image.standin import build
 from image.toolbox import Toolbox
 from tests import workflows
 from tests.platforms.conftest import loaded
-from worker.comfyui.process import free_port
-from worker.platforms import vast_local
-from worker.platforms.vast_local import LocalVast
+from worker.engine.process.launch import free_port
+from worker.simulators import vast_router
+from worker.simulators.vast_router import LocalVast
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(300)]
 
@@ -50,7 +50,7 @@ def container(engine: docker.DockerClient, image: str, environment: Mapping[str,
 @asynccontextmanager
 async def on_vast(engine: docker.DockerClient, image: str) -> AsyncIterator[tuple[Container, LocalVast, Any]]:
     """A container with what Vast sets, and where Vast is; ready. The last is the SDK's own handle of its endpoint."""
-    async with vast_local.serve() as vast:
+    async with vast_router.serve() as vast:
         environment = await vast.worker_env(1)
         environment |= {
             "USE_SSL": "true",

@@ -10,18 +10,18 @@ import pytest
 from tests.inputs.files import loading
 from tests.workflows import picture
 from worker.errors import StartupError
-from worker.graph.catalog import Catalog
 from worker.inputs.allowed import FileNotAllowed, OpenFolders
-from worker.inputs.places import Kind, file_places
+from worker.inputs.file_inputs import FileKind, file_inputs
 from worker.inputs.sources import check_names, find_sources
 from worker.job import InputFile, JobRequest
+from worker.workflow.catalog.catalog import Catalog
 
 JOB = "job-0123456789abcdef0123456789abcdef"
 NOTHING_OPEN = OpenFolders.read("", None)
 
 
 def check(workflow: dict[str, Any], opened: OpenFolders = NOTHING_OPEN) -> None:
-    places = list(file_places(workflow, Catalog.bundled()))  # type: ignore[arg-type]
+    places = list(file_inputs(workflow, Catalog.bundled()))  # type: ignore[arg-type]
     check_names(workflow, places, find_sources(JobRequest(workflow), places), opened)  # type: ignore[arg-type]
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_file_of_anybodys_passes(class_type: str, name: str, value: s
 def test_a_file_of_the_same_name_opens_nobody_elses() -> None:
     """A path with another job's folder is refused even where its last part is one of the request's own files."""
     workflow = loading(f"{JOB}/photo.png") | {"9": loading(f"{JOB}/photo.png", "SomePack", "path")["1"]}
-    places = list(file_places(workflow, Catalog.bundled()))  # type: ignore[arg-type]
+    places = list(file_inputs(workflow, Catalog.bundled()))  # type: ignore[arg-type]
     request = JobRequest(workflow, inputs=(InputFile("photo.png", b"x"),))
     with pytest.raises(FileNotAllowed) as refused:
         check_names(workflow, places, find_sources(request, places), NOTHING_OPEN)  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_the_catalog_says_which_inputs_are_files() -> None:
         "1": {"class_type": "Pack", "inputs": {"a": "x", "b": "y"}},
         "2": {"class_type": "No", "inputs": {"a": "x"}},
     }
-    assert [(place.key, place.kind) for place in file_places(prompt, catalog)] == [(("1", "a"), Kind.PICTURE)]  # type: ignore[arg-type]
+    assert [(place.key, place.kind) for place in file_inputs(prompt, catalog)] == [(("1", "a"), FileKind.PICTURE)]  # type: ignore[arg-type]
     bundled = Catalog.bundled()
     prompt = {"1": {"class_type": "LoadVideo", "inputs": {"file": "a.mp4"}}}
-    assert [place.kind for place in file_places(prompt, bundled)] == [Kind.VIDEO]  # type: ignore[arg-type]
+    assert [place.kind for place in file_inputs(prompt, bundled)] == [FileKind.VIDEO]  # type: ignore[arg-type]

@@ -11,22 +11,22 @@ from PIL import Image
 from tests.inputs.files import BOMBS, png
 from worker.errors import InvalidInputFile
 from worker.inputs.content import FORMATS, check_content, picture_pixels
-from worker.inputs.places import Kind
+from worker.inputs.file_inputs import FileKind
 
 
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (Kind.PICTURE, b"<html>please log in</html>"),
-        (Kind.PICTURE, b"\0\0\0\x18ftypmp42"),
-        (Kind.PICTURE, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
-        (Kind.PICTURE, png()[:20]),
-        (Kind.VIDEO, b'{"error": "expired"}'),
-        (Kind.SOUND, "nicht gefunden: süß".encode() * 30),
-        (Kind.SOUND, png()),
+        (FileKind.PICTURE, b"<html>please log in</html>"),
+        (FileKind.PICTURE, b"\0\0\0\x18ftypmp42"),
+        (FileKind.PICTURE, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+        (FileKind.PICTURE, png()[:20]),
+        (FileKind.VIDEO, b'{"error": "expired"}'),
+        (FileKind.SOUND, "nicht gefunden: süß".encode() * 30),
+        (FileKind.SOUND, png()),
     ],
 )
-def test_what_the_node_wants_is_what_it_gets(kind: Kind, data: bytes, tmp_path: Path) -> None:
+def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_path: Path) -> None:
     """An error page, half a picture, a film for a picture, a picture for a sound; in memory and on disk alike."""
     path = tmp_path / "file"
     path.write_bytes(data)
@@ -39,14 +39,14 @@ def test_what_the_node_wants_is_what_it_gets(kind: Kind, data: bytes, tmp_path: 
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (Kind.PICTURE, png()),
-        (Kind.VIDEO, b"\0\0\0\x18ftypmp42"),
-        (Kind.VIDEO, BOMBS["frames"]),
-        (Kind.SOUND, b"OggS\0\2"),
-        (Kind.SOUND, b"ID3\4\0\0"),
+        (FileKind.PICTURE, png()),
+        (FileKind.VIDEO, b"\0\0\0\x18ftypmp42"),
+        (FileKind.VIDEO, BOMBS["frames"]),
+        (FileKind.SOUND, b"OggS\0\2"),
+        (FileKind.SOUND, b"ID3\4\0\0"),
     ],
 )
-def test_what_is_as_it_should_be_passes(kind: Kind, data: bytes) -> None:
+def test_what_is_as_it_should_be_passes(kind: FileKind, data: bytes) -> None:
     """The control; a film in a picture's format is a film."""
     check_content(io.BytesIO(data), {kind}, 1000)
 

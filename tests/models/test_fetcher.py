@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from tests.fetch.origin import Answer, Origin, broken, content, in_turn, opened, ranged, redirect, serving
 from worker.fetch.errors import CacheFull
-from worker.graph.template import ModelFile
 from worker.models.fetcher import ModelFetcher
-from worker.models.folder import OWN, ModelsFolder, Record
+from worker.models.folder import OWN, ModelRecord, ModelsFolder
 from worker.settings import Settings
+from worker.workflow.templates.template import ModelFile
 
 DATA = os.urandom(300_000)
 OTHER = os.urandom(300_000)
@@ -199,7 +199,7 @@ def use(root: Path, folder: ModelsFolder, *names: str) -> None:
     """As if each were used a minute after the one before."""
     records = {record.file: record for record in folder.brought()}
     for minute, name in enumerate(names):
-        record: Record = records[f"{name}.safetensors"]
+        record: ModelRecord = records[f"{name}.safetensors"]
         folder.touch(record)
         os.utime(root / OWN / "records" / f"{record.key}.json", (minute * 60, minute * 60))
 

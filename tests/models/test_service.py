@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.fetch.origin import Origin, content, opened, serving
-from tests.graph.prompts import sampled
+from tests.workflow.prompts import sampled
 from worker.events import JobAccepted, JobFinished
-from worker.graph.models import ModelNeed
-from worker.graph.prompt import Prompt
-from worker.graph.template import Library, ModelFile, Template
 from worker.job import Job, JobRequest
 from worker.models.errors import ModelsMissing
 from worker.models.folder import OWN, ModelsFolder
 from worker.models.service import Models
 from worker.settings import Settings
 from worker.supervision import Tasks
+from worker.workflow.model_needs import ModelNeed
+from worker.workflow.prompt import Prompt
+from worker.workflow.templates.template import Library, ModelFile, Template
 
 SIZE = 400_000
 DATA = {name: os.urandom(SIZE) for name in "abc"}

@@ -17,9 +17,9 @@ from PIL import Image
 from pydantic import SecretStr
 from standardwebhooks import Webhook as Verifier
 
+from tests.api.test_jobs import leave_early
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
-from tests.gateway.test_jobs import leave_early
 from tests.observers.receiver import Receiver, receiver
 from tests.workflows import failing, picture, slow
 from worker.errors import StartupError
@@ -191,7 +191,7 @@ async def test_addresses_that_are_not_the_internets_are_refused(client: Client, 
     ):
         status, answered = await client.post("/generate/sync", body)
         assert (status, answered["error"]["code"]) == (400, code)
-    assert client.app.registry.admission.load.jobs == 0
+    assert client.app.manager.admission.load.jobs == 0
 
 
 async def test_a_secret_that_can_not_sign_is_refused(client: Client) -> None:

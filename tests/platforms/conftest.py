@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from tests.engines import EngineHandle
-from worker.platforms.vast_local import LocalVast, Record
+from worker.simulators.vast_router import LocalVast, ReportLog
 
 HERE = Path(__file__).parent
 KEPT_OF_ENV = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
@@ -71,12 +71,12 @@ async def start_worker(
     return await spawn("comfy_worker.py", {**await vast.worker_env(worker_id), **fixed, **env})
 
 
-def loaded(worker_id: int) -> Callable[[Record], bool]:
+def loaded(worker_id: int) -> Callable[[ReportLog], bool]:
     """True once that worker has reported itself measured."""
     return lambda record: any(status.max_perf > 0 for status in record.of(worker_id))
 
 
-def deleted(request_idx: object) -> Callable[[Record], bool]:
+def deleted(request_idx: object) -> Callable[[ReportLog], bool]:
     """True once the router was told that this request is over."""
     return lambda record: any(gone.request_idx == request_idx for gone in record.deletions)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.buckets import WholeBucket, scripted
-from worker.destination import PutUrls
+from worker.delivery_options import PutUrls
 from worker.errors import DeliveryFailed, DeliveryRefused, TargetNotAllowed
 from worker.fetch.guard import Guard
 from worker.job import Job, JobRequest, Output

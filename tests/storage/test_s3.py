@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.storage.buckets import KEY_ID, SECRET, WholeBucket, scripted
-from worker.destination import S3Target
+from worker.delivery_options import S3Target
 from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, TargetNotAllowed, WorkerError
 from worker.fetch.policy import Policy
 from worker.job import Job, JobRequest, Output

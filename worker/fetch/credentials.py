@@ -10,7 +10,7 @@ import orjson
 
 from worker.errors import StartupError
 from worker.fetch.policy import HostPattern
-from worker.fetch.target import Target
+from worker.fetch.target import FetchTarget
 
 HEADER = re.compile(r"[A-Za-z0-9-]+")
 VALUE = re.compile(r"[\x20-\x7e]+")
@@ -32,7 +32,7 @@ class Credentials:
         except (orjson.JSONDecodeError, AttributeError, ValueError):
             raise StartupError(f"WORKER_FETCH_AUTH can't be read: {CURE}") from None
 
-    def headers(self, target: Target, *, trusted: bool) -> Mapping[str, str]:
+    def headers(self, target: FetchTarget, *, trusted: bool) -> Mapping[str, str]:
         """For this host and no other; unencrypted only to hosts that the operator opened (`trusted`)."""
         if not (target.encrypted or trusted):
             return {}

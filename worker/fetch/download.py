@@ -15,7 +15,7 @@ from worker.fetch.errors import FetchFailed, InputTooLarge
 from worker.fetch.guard import Guard
 from worker.fetch.partial import Partial
 from worker.fetch.redirects import get
-from worker.fetch.target import Target, refused
+from worker.fetch.target import FetchTarget, refused
 
 MIB = 1024 * 1024
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -29,7 +29,7 @@ RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DownloadLimits:
     """`size` in bytes, times in seconds: for all of it, and without a byte.
 
     `pauses_s` come after one failure in a row, two, three; one more is the end.
@@ -42,14 +42,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class FileVersion:
     """How a server tells one state of a file from another; either may be empty."""
 
     etag: str = ""
     modified: str = ""
 
     @classmethod
-    def of(cls, response: aiohttp.ClientResponse) -> Version:
+    def of(cls, response: aiohttp.ClientResponse) -> FileVersion:
         return cls(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
 
     @property
@@ -72,16 +72,16 @@ class Download:
     """One download into `partial`. `version` is the one that was written, or is being written."""
 
     def __init__(
-        self, guard: Guard, credentials: Credentials, target: Target, partial: Partial, limits: Limits
+        self, guard: Guard, credentials: Credentials, target: FetchTarget, partial: Partial, limits: DownloadLimits
     ) -> None:
         self._guard = guard
         self._credentials = credentials
         self._target = target
         self._partial = partial
         self._limits = limits
-        self.version = Version()
+        self.version = FileVersion()
 
-    async def run(self, known: Version) -> bool:
+    async def run(self, known: FileVersion) -> bool:
         """False where the server says that the file is still the `known` one; then nothing was written.
 
         Raises UrlRefused, FetchFailed, InputTooLarge, CacheFull.
@@ -92,7 +92,7 @@ class Download:
         except TimeoutError:
             raise self._failed(f"it took longer than {self._limits.total_s:g} s") from None
 
-    async def _tries(self, known: Version) -> bool:
+    async def _tries(self, known: FileVersion) -> bool:
         """A try that got further than the one before starts the count anew; the time limit bounds them all."""
         failures = 0
         while True:
@@ -105,12 +105,12 @@ class Download:
                     raise self._failed(str(error)) from None
             await asyncio.sleep(self._limits.pauses_s[failures - 1])
 
-    async def _try(self, known: Version) -> bool:
+    async def _try(self, known: FileVersion) -> bool:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfy-worker"}
         headers |= self._resume() or known.if_changed
         try:
             async with get(self._guard, self._target, headers, self._credentials) as response:
-                if response.status == 304 and "Range" not in headers and known != Version():
+                if response.status == 304 and "Range" not in headers and known != FileVersion():
                     return False
                 self._begin(response, asked_for_rest="Range" in headers)
                 async for data in response.content.iter_any():
@@ -141,9 +141,9 @@ class Download:
             pass
         elif response.status == 200:
             self._partial.restart()
-            self.version = Version.of(response)
+            self.version = FileVersion.of(response)
         elif asked_for_rest and response.status in {206, 416}:
-            self.version = Version()  # so that the next try asks for all of it
+            self.version = FileVersion()  # so that the next try asks for all of it
             raise _Broken("it sent another part of the file than it was asked for")
         elif response.status in PASSING:
             raise _Broken(f"it answers {response.status}")

@@ -13,12 +13,12 @@ from typing import Self
 from aiohttp.abc import AbstractResolver
 
 from worker.fetch.credentials import Credentials
-from worker.fetch.download import MIB, Download, Limits, Version
+from worker.fetch.download import MIB, Download, DownloadLimits, FileVersion
 from worker.fetch.errors import FetchFailed
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.store import Held, Store
-from worker.fetch.target import Target, read_target
+from worker.fetch.target import FetchTarget, read_target
 from worker.settings import Settings
 
 MOST_KNOWN = 10_000
@@ -38,10 +38,10 @@ class Known:
     """What a URL stood for the last time."""
 
     sha256: str
-    version: Version
+    version: FileVersion
 
 
-NOTHING = Known("", Version())
+NOTHING = Known("", FileVersion())
 
 
 class Fetcher:
@@ -55,13 +55,13 @@ class Fetcher:
         trust: ssl.SSLContext | None = None,
     ) -> None:
         """Raises StartupError for settings that can't be read."""
-        self.limits = Limits(settings.fetch_max * MIB, settings.fetch_timeout_s, settings.fetch_idle_s)
+        self.limits = DownloadLimits(settings.fetch_max * MIB, settings.fetch_timeout_s, settings.fetch_idle_s)
         self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
         policy = Policy.read(settings.fetch_allow, settings.fetch_ports)
         self._guard = Guard(policy, resolver, trust, self.limits.idle_s)
         self._store = Store(folder, settings.fetch_cache * MIB)
         self._known: dict[str, Known] = {}
-        self._flights: dict[tuple[str, Limits], Flight] = {}
+        self._flights: dict[tuple[str, DownloadLimits], Flight] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -79,7 +79,7 @@ class Fetcher:
             await asyncio.wait(tasks)
         await self._stack.aclose()
 
-    async def fetch(self, url: str, sha256: str = "", limits: Limits | None = None) -> Held:
+    async def fetch(self, url: str, sha256: str = "", limits: DownloadLimits | None = None) -> Held:
         """The file behind a URL. With a `sha256` a file that is here already is not asked for, and no other is taken.
 
         Held until released. Raises UrlRefused, FetchFailed, InputTooLarge, CacheFull.
@@ -93,7 +93,7 @@ class Fetcher:
             raise FetchFailed(f"{target.host} sent another file than the one with the given sha256")
         return held
 
-    async def _together(self, target: Target, limits: Limits) -> Held:
+    async def _together(self, target: FetchTarget, limits: DownloadLimits) -> Held:
         """Join the download of the same file, or start one. It ends with the last who waits for it."""
         key = str(target.url), limits
         flight = self._flights.get(key)
@@ -109,13 +109,13 @@ class Fetcher:
                 del self._flights[key]
                 await _land(flight.task)
 
-    async def _bring(self, target: Target, limits: Limits) -> Held:
+    async def _bring(self, target: FetchTarget, limits: DownloadLimits) -> Held:
         url = str(target.url)
         known = self._known.get(url, NOTHING)
         before = self._store.hold(known.sha256)
         with self._store.incoming() as partial, before or nullcontext():
             download = Download(self._guard, self._credentials, target, partial, limits)
-            changed = await download.run(known.version if before else Version())
+            changed = await download.run(known.version if before else FileVersion())
             if before is not None and not changed:
                 return before.again()
             held = self._store.keep(partial)

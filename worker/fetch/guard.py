@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
 
 from worker.fetch.policy import Policy
-from worker.fetch.target import Target
+from worker.fetch.target import FetchTarget
 
 CONNECT_S = 10.0
 BUFFER = 1024 * 1024
@@ -79,7 +79,7 @@ class Guard:
 
     @asynccontextmanager
     async def request(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | IO[bytes] | None = None
+        self, method: str, target: FetchTarget, headers: Mapping[str, str], body: bytes | IO[bytes] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request, answered as it comes: a redirect is for the caller to look at.
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from worker.errors import StartupError
 from worker.fetch.address import Address, Reach, reach
-from worker.fetch.target import Target, refused
+from worker.fetch.target import FetchTarget, refused
 
 ENTRY = re.compile(r"(?:\[(?P<ipv6>[0-9a-f:./]+)\]|(?P<host>[^:\[\]\s]+))(?::(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -44,7 +44,7 @@ class HostPattern:
     def matches_address(self, address: Address) -> bool:
         return self.network is not None and address in self.network
 
-    def matches(self, target: Target) -> bool:
+    def matches(self, target: FetchTarget) -> bool:
         """By what stands in the URL alone."""
         if self.port not in {None, target.port}:
             return False
@@ -65,7 +65,7 @@ class Policy:
         """From comma-separated settings. Raises StartupError naming the entry."""
         return cls(tuple(_pattern(entry) for entry in _entries(allow)), frozenset(map(_port, _entries(ports))))
 
-    def check(self, target: Target) -> None:
+    def check(self, target: FetchTarget) -> None:
         """Raises UrlRefused where the URL alone says that it may not be fetched. Before every request and redirect."""
         named = self.opens(target)
         if target.port not in self.ports and target.port not in {pattern.port for pattern in self.opened}:
@@ -84,7 +84,7 @@ class Policy:
                 "use a host of the public internet, or ask the operator to open this one (WORKER_FETCH_ALLOW)",
             )
 
-    def opens(self, target: Target) -> bool:
+    def opens(self, target: FetchTarget) -> bool:
         """True for hosts that the operator named, which he therefore trusts."""
         return any(pattern.matches(target) for pattern in self.opened)
 

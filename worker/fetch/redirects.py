@@ -11,7 +11,7 @@ from yarl import URL
 
 from worker.fetch.credentials import Credentials
 from worker.fetch.guard import Guard
-from worker.fetch.target import INVISIBLE, Target, read_target, refused
+from worker.fetch.target import INVISIBLE, FetchTarget, read_target, refused
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_HOPS = 5
@@ -20,7 +20,7 @@ ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
 
 @asynccontextmanager
 async def get(
-    guard: Guard, first: Target, headers: Mapping[str, str], credentials: Credentials
+    guard: Guard, first: FetchTarget, headers: Mapping[str, str], credentials: Credentials
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """GET a URL where it leads to. Credentials go to the first host only, even where another one is entitled to some.
 
@@ -40,7 +40,7 @@ async def get(
     raise refused(f"the URL redirects more than {MOST_HOPS} times", "use the URL that it leads to")
 
 
-def next_target(target: Target, location: str) -> Target:
+def next_target(target: FetchTarget, location: str) -> FetchTarget:
     """Where a redirect leads. Raises UrlRefused, also where it gives up encryption."""
     if INVISIBLE.search(location) or "\\" in location:
         raise refused("the URL redirects to one that can't be read", "use the URL that it leads to")
@@ -50,7 +50,7 @@ def next_target(target: Target, location: str) -> Target:
     return following
 
 
-def _absolute(target: Target, location: str) -> str:
+def _absolute(target: FetchTarget, location: str) -> str:
     """What has a scheme, or a host, is taken as it stands: joining would repair what is to be refused."""
     if ABSOLUTE.match(location):
         return location

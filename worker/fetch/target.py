@@ -26,7 +26,7 @@ INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0]")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class FetchTarget:
     """A checked URL. `host` is lower-case ASCII without brackets; `address` is set where it is an address."""
 
     url: URL
@@ -44,7 +44,7 @@ class Target:
         return self.scheme == "https"
 
 
-def read_target(text: str) -> Target:
+def read_target(text: str) -> FetchTarget:
     """Raises UrlRefused for anything but plain http and https, with its cure; looks nothing up."""
     if INVISIBLE.search(text):
         raise refused("the URL has blanks or control characters in it", "percent-encode them")
@@ -62,7 +62,7 @@ def read_target(text: str) -> Target:
     authority = f"[{host}]" if match["ipv6"] else host
     # Encoded already: a signed URL whose escapes were written in another way would no longer be the signed one.
     url = URL(f"{scheme}://{authority}:{port}{_path(match['rest'])}", encoded=True)
-    return Target(url, scheme, host, port, address)
+    return FetchTarget(url, scheme, host, port, address)
 
 
 def refused(message: str, cure: str) -> UrlRefused:

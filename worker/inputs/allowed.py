@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from worker.errors import ClientError, StartupError
-from worker.graph.prompt import Prompt
-from worker.inputs.given import DATA_URI
-from worker.inputs.places import Place, texts
+from worker.inputs.decode import DATA_URI
+from worker.inputs.file_inputs import FileInput, texts
+from worker.workflow.prompt import Prompt
 
 ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOTALL)
 """ComfyUI's way to say which folder: it takes one character before the bracket for a blank, whatever it is."""
@@ -67,7 +67,7 @@ def escapes(name: str) -> bool:
     return path.startswith(("/", "~")) or ".." in path.split("/") or bool(DRIVE.match(path) or CONTROL.search(path))
 
 
-def complaint(place: Place, value: str, opened: OpenFolders) -> str | None:
+def complaint(place: FileInput, value: str, opened: OpenFolders) -> str | None:
     """What is wrong with a name that is none of the job's own files."""
     if value in NOTHING:
         return None

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from worker.errors import InvalidInputFile
-from worker.inputs.places import Kind
+from worker.inputs.file_inputs import FileKind
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM", "TGA")
 """Not those that start other programs (EPS) or that no loader of ComfyUI's expects."""
@@ -25,16 +25,16 @@ DAMAGES = (
 """What Pillow raises over files that were made to confuse it."""
 
 
-def check_content(file: Path | BytesIO, kinds: Collection[Kind], max_megapixels: float) -> None:
+def check_content(file: Path | BytesIO, kinds: Collection[FileKind], max_megapixels: float) -> None:
     """Reads headers only. Raises InvalidInputFile."""
     pixels = picture_pixels(file)
     if pixels is not None and pixels > max_megapixels * MILLION:
         raise InvalidInputFile(
             f"the picture has more than {max_megapixels:g} million pixels, all frames together: send a smaller one"
         )
-    if Kind.PICTURE in kinds and pixels is None:
+    if FileKind.PICTURE in kinds and pixels is None:
         raise InvalidInputFile("the node wants a picture, and this is none that it could open")
-    if Kind.SOUND in kinds and pixels is not None:
+    if FileKind.SOUND in kinds and pixels is not None:
         raise InvalidInputFile("the node wants sound, and this is a picture")
     if kinds and pixels is None and is_text(_head(file)):
         raise InvalidInputFile("the node wants video or sound, and this is text: is it an error page?")

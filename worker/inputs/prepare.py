@@ -10,19 +10,19 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-from worker.comfyui.api import ComfyApi
+from worker.engine.protocol.api import ComfyApi
 from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
-from worker.graph.catalog import Catalog, bundled_catalog
-from worker.graph.json_value import Json
-from worker.graph.prompt import Prompt, is_link
 from worker.inputs.allowed import OpenFolders
 from worker.inputs.content import check_content
-from worker.inputs.places import Place, file_places
+from worker.inputs.file_inputs import FileInput, file_inputs
 from worker.inputs.sources import Source, Sources, check_names, find_sources
 from worker.job import InputFile, Job
 from worker.settings import Settings
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import Prompt, is_link
 
 AT_ONCE = 8
 """Files of one job: a request may name thousands."""
@@ -57,7 +57,7 @@ class Inputs:
 
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
         """
-        places = list(file_places(prompt, await self._engines_catalog()))
+        places = list(file_inputs(prompt, await self._engines_catalog()))
         sources = find_sources(job.request, places)
         check_names(prompt, places, sources, self._opened)
         if not sources.all:
@@ -118,7 +118,7 @@ class Inputs:
         await asyncio.to_thread(_link, path, self._shared / job.folder / source.name)
         return f"{job.folder}/{source.name}"
 
-    def _pointed(self, prompt: Prompt, places: list[Place], sources: Sources, stored: dict[str, str]) -> Prompt:
+    def _pointed(self, prompt: Prompt, places: list[FileInput], sources: Sources, stored: dict[str, str]) -> Prompt:
         named = {text: stored[source.name] for text, source in sources.named.items()}
         here = {text: stored[source.name] for text, source in sources.by_text.items()}
         paths = {text: str((self._shared or Path()).absolute() / name) for text, name in here.items()}

@@ -9,11 +9,11 @@ from itertools import count
 from pathlib import PurePosixPath
 
 from worker.errors import Detail, InvalidInputFile
-from worker.graph.prompt import Prompt, is_link, title
 from worker.inputs.allowed import ANNOTATED, FileNotAllowed, OpenFolders, complaint, foreign
-from worker.inputs.given import DATA_URI, URL, read_input
-from worker.inputs.places import Kind, Place, texts
+from worker.inputs.decode import DATA_URI, URL, read_input
+from worker.inputs.file_inputs import FileInput, FileKind, texts
 from worker.job import InputFile, JobRequest
+from worker.workflow.prompt import Prompt, is_link, title
 
 EXTENSIONS = {
     "image/jpeg": ".jpg",
@@ -34,7 +34,7 @@ class Source:
     label: str
     content: InputFile | str
     """The file, or the URL where it is."""
-    kinds: set[Kind] = field(default_factory=set)
+    kinds: set[FileKind] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Sources:
         return list({source.name: source for source in (*self.named.values(), *self.by_text.values())}.values())
 
 
-def find_sources(request: JobRequest, places: Sequence[Place]) -> Sources:
+def find_sources(request: JobRequest, places: Sequence[FileInput]) -> Sources:
     """Raises InvalidInputFile for a data URI that can't be read."""
     given: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
     named = {name: Source(name, f"input {name!r}", content) for name, content in given.items()}
@@ -66,7 +66,7 @@ def find_sources(request: JobRequest, places: Sequence[Place]) -> Sources:
     return Sources(by_text, named)
 
 
-def check_names(prompt: Prompt, places: Sequence[Place], sources: Sources, opened: OpenFolders) -> None:
+def check_names(prompt: Prompt, places: Sequence[FileInput], sources: Sources, opened: OpenFolders) -> None:
     """Raises FileNotAllowed with everything that a prompt names and may not have."""
     details = [
         _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
@@ -81,7 +81,7 @@ def check_names(prompt: Prompt, places: Sequence[Place], sources: Sources, opene
         raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
 
 
-def _problems(place: Place, sources: Sources, opened: OpenFolders) -> Iterator[tuple[str, str]]:
+def _problems(place: FileInput, sources: Sources, opened: OpenFolders) -> Iterator[tuple[str, str]]:
     if is_link(place.value):
         if place.uploads:
             yield "is linked, so that its file is known only when it runs", "write the file's name into the node itself"
@@ -98,7 +98,7 @@ def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) ->
     return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
 
 
-def _in_place(text: str, place: Place, fresh: Iterator[str]) -> Source | None:
+def _in_place(text: str, place: FileInput, fresh: Iterator[str]) -> Source | None:
     """A file whose content, or URL, stands in the workflow itself."""
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix

@@ -12,16 +12,16 @@ from typing import Self
 
 from worker.errors import Detail, WorkerError
 from worker.fetch.credentials import Credentials
-from worker.fetch.download import Download, Limits, Version
+from worker.fetch.download import Download, DownloadLimits, FileVersion
 from worker.fetch.errors import CacheFull, FetchFailed, InputTooLarge
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
-from worker.fetch.target import Target, read_target
-from worker.graph.template import ModelFile
+from worker.fetch.target import FetchTarget, read_target
 from worker.models.errors import ModelMismatch
 from worker.models.folder import ModelsFolder, key_of
 from worker.models.partial import KeptPartial
 from worker.settings import Settings
+from worker.workflow.templates.template import ModelFile
 
 AT_ONCE = 4
 LONGEST_S = 24 * 3600.0
@@ -35,7 +35,7 @@ Heard = Callable[[ModelFile, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FetchOutcome:
     """What became of one file: `error` is None where it is in its place."""
 
     file: ModelFile
@@ -65,7 +65,7 @@ class ModelFetcher:
     ) -> None:
         await self._stack.aclose()
 
-    async def fetch_all(self, files: Iterable[ModelFile], heard: Heard = lambda *_: None) -> list[Outcome]:
+    async def fetch_all(self, files: Iterable[ModelFile], heard: Heard = lambda *_: None) -> list[FetchOutcome]:
         """Bring them, a few at once; one that fails stops none of the others."""
         return await asyncio.gather(*(self._outcome(file, heard) for file in files))
 
@@ -84,12 +84,12 @@ class ModelFetcher:
                     if not tries_left:
                         raise
 
-    async def _outcome(self, file: ModelFile, heard: Heard) -> Outcome:
+    async def _outcome(self, file: ModelFile, heard: Heard) -> FetchOutcome:
         try:
             await self.fetch(file, heard)
         except WorkerError as error:
-            return Outcome(file, error)
-        return Outcome(file)
+            return FetchOutcome(file, error)
+        return FetchOutcome(file)
 
     async def _bring(self, file: ModelFile, heard: Heard) -> None:
         target, path = self._places_of(file)
@@ -111,7 +111,7 @@ class ModelFetcher:
             finally:
                 self._folder.give_back(partial.reserved)
 
-    def _places_of(self, file: ModelFile) -> tuple[Target, Path]:
+    def _places_of(self, file: ModelFile) -> tuple[FetchTarget, Path]:
         try:
             path = self._folder.path(file.folder, file.file)
         except ValueError as error:
@@ -123,7 +123,7 @@ class ModelFetcher:
             raise FetchFailed(f"nobody says where models/{file.folder}/{file.file} can be had")
         return read_target(file.url), path
 
-    async def _complete(self, file: ModelFile, target: Target, partial: KeptPartial) -> None:
+    async def _complete(self, file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
         """Get what is missing of it."""
         version = await partial.take_up()
         if file.size:
@@ -132,17 +132,17 @@ class ModelFetcher:
             if partial.size == file.size:
                 return
             partial.reserve(file.size)
-        limits = Limits(file.size or partial.size + self._folder.free, LONGEST_S, self._idle_s, self._pauses_s)
+        limits = DownloadLimits(file.size or partial.size + self._folder.free, LONGEST_S, self._idle_s, self._pauses_s)
         download = Download(self._guard, self._credentials, target, partial, limits)
         download.version = version
         partial.version = lambda: download.version
         try:
-            await download.run(Version())
+            await download.run(FileVersion())
         except InputTooLarge as error:
             raise _wrong(file, target, f"it is larger than {limits.size} bytes") from error
 
 
-def _verify(file: ModelFile, target: Target, partial: KeptPartial) -> None:
+def _verify(file: ModelFile, target: FetchTarget, partial: KeptPartial) -> None:
     """Raises ModelMismatch."""
     if file.size and partial.size != file.size:
         raise _wrong(file, target, f"it has {partial.size} bytes instead of {file.size}")
@@ -152,6 +152,6 @@ def _verify(file: ModelFile, target: Target, partial: KeptPartial) -> None:
         raise _wrong(file, target, "it is a page for people")
 
 
-def _wrong(file: ModelFile, target: Target, why: str) -> ModelMismatch:
+def _wrong(file: ModelFile, target: FetchTarget, why: str) -> ModelMismatch:
     message = f"{target.host} sent another file than models/{file.folder}/{file.file}: {why}"
     return ModelMismatch(message, [Detail(message, suggestion="correct the URL, the size or the sha256 of the model")])

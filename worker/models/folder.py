@@ -13,12 +13,12 @@ from pathlib import Path
 
 import orjson
 
-from worker.comfyui.folders import engine_folders
+from worker.engine.process.folders import engine_folders
 from worker.errors import StartupError
 from worker.fetch.errors import CacheFull
-from worker.graph.template import ModelFile
 from worker.inputs.allowed import escapes
 from worker.settings import Settings
+from worker.workflow.templates.template import ModelFile
 
 OWN = ".comfy-worker"
 """Beside the folders of models, so that ComfyUI lists nothing of it."""
@@ -28,7 +28,7 @@ STALE_S = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ModelRecord:
     """A file that we brought. It is ours as long as it is unchanged: `size` in bytes, `mtime_ns` as `stat` says."""
 
     folder: str
@@ -81,7 +81,7 @@ class ModelsFolder:
         self,
         root: Path,
         quota: int = 0,
-        needed: Callable[[Record], bool] = lambda _: False,
+        needed: Callable[[ModelRecord], bool] = lambda _: False,
         baked: Path | None = None,
     ) -> None:
         self.root = root
@@ -138,17 +138,17 @@ class ModelsFolder:
     def keep(self, file: ModelFile, sha256: str) -> None:
         """Write down that we brought this file, which lies in its place."""
         stat = self.path(file.folder, file.file).stat()
-        record = Record(file.folder, file.file, stat.st_size, sha256, file.url or "", stat.st_mtime_ns)
+        record = ModelRecord(file.folder, file.file, stat.st_size, sha256, file.url or "", stat.st_mtime_ns)
         target = self._records / f"{record.key}.json"
         draft = target.with_suffix(".new")
         draft.write_bytes(orjson.dumps(asdict(record)))
         draft.replace(target)
 
-    def touch(self, record: Record) -> None:
+    def touch(self, record: ModelRecord) -> None:
         """Somebody uses it now."""
         os.utime(self._records / f"{record.key}.json")
 
-    def brought(self) -> list[Record]:
+    def brought(self) -> list[ModelRecord]:
         """The files that are ours, the one that was not used for longest first; others' are forgotten."""
         found = sorted(self._read(), key=lambda item: item[0])
         return [record for _, record in found]
@@ -183,12 +183,12 @@ class ModelsFolder:
             self._forget(record.key)
             used -= record.size
 
-    def _read(self) -> Iterator[tuple[float, Record]]:
+    def _read(self) -> Iterator[tuple[float, ModelRecord]]:
         """(last use, record) of each file that is still as we left it."""
         for path in self._records.glob("*.json"):
             try:
                 used = path.stat().st_mtime
-                record = Record(**orjson.loads(path.read_bytes()))
+                record = ModelRecord(**orjson.loads(path.read_bytes()))
                 stat = self.path(record.folder, record.file).stat()
             except (OSError, ValueError, TypeError):
                 self._forget(path.stem)

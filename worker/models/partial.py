@@ -14,7 +14,7 @@ from typing import IO, Self
 
 import orjson
 
-from worker.fetch.download import Version
+from worker.fetch.download import FileVersion
 from worker.fetch.partial import Partial
 from worker.models.folder import ModelsFolder
 
@@ -35,7 +35,7 @@ class KeptPartial(Partial):
         self._heard = heard
         self._note = self._path.with_suffix(".version")
         self._noted = False
-        self.version: Callable[[], Version] = Version
+        self.version: Callable[[], FileVersion] = FileVersion
 
     @classmethod
     async def open(cls, path: Path, folder: ModelsFolder, heard: Callable[[int], None]) -> KeptPartial:
@@ -52,15 +52,15 @@ class KeptPartial(Partial):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._file.close()
 
-    async def take_up(self) -> Version:
+    async def take_up(self) -> FileVersion:
         """Read what is here already; returns the version that it is the beginning of, an empty one if nobody knows."""
         await asyncio.to_thread(self._hash_again)
         self._folder.promise(self.size)
         self.reserved = self.size
         self._heard(self.size)
         with suppress(OSError, orjson.JSONDecodeError, TypeError):
-            return Version(**orjson.loads(self._note.read_bytes()))
-        return Version()
+            return FileVersion(**orjson.loads(self._note.read_bytes()))
+        return FileVersion()
 
     def restart(self) -> None:
         super().restart()

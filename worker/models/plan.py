@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.graph.template import ModelFile
 from worker.models.folder import ModelsFolder
+from worker.workflow.templates.template import ModelFile
 
 
-class State(StrEnum):
+class ModelState(StrEnum):
     """UNKNOWN: it is not there, and nobody says where to get it. OTHER: a file of that name has another size."""
 
     HERE = "here"
@@ -24,12 +24,12 @@ class Item:
     """`here` is the size in bytes of what is there, None for nothing."""
 
     file: ModelFile
-    state: State
+    state: ModelState
     here: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ModelPlan:
     """Sizes in bytes; those that nobody knows count nothing."""
 
     items: Sequence[Item]
@@ -37,7 +37,7 @@ class Plan:
 
     @property
     def to_fetch(self) -> list[ModelFile]:
-        return [item.file for item in self.items if item.state is State.MISSING]
+        return [item.file for item in self.items if item.state is ModelState.MISSING]
 
     @property
     def size(self) -> int:
@@ -45,21 +45,21 @@ class Plan:
 
     @property
     def complete(self) -> bool:
-        return all(item.state is State.HERE for item in self.items)
+        return all(item.state is ModelState.HERE for item in self.items)
 
 
-def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> Plan:
+def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> ModelPlan:
     """Each place once; of two sources for one the first is taken, one with a URL before one without."""
     chosen: dict[tuple[str, str], ModelFile] = {}
     for file in files:
         known = chosen.get((file.folder, file.file))
         if known is None or (not known.url and file.url):
             chosen[file.folder, file.file] = file
-    return Plan([_item(file, folder) for file in chosen.values()], folder.free)
+    return ModelPlan([_item(file, folder) for file in chosen.values()], folder.free)
 
 
 def _item(file: ModelFile, folder: ModelsFolder) -> Item:
     here = folder.size(file.folder, file.file)
     if here is None:
-        return Item(file, State.MISSING if file.url else State.UNKNOWN, None)
-    return Item(file, State.HERE if folder.has(file) else State.OTHER, here)
+        return Item(file, ModelState.MISSING if file.url else ModelState.UNKNOWN, None)
+    return Item(file, ModelState.HERE if folder.has(file) else ModelState.OTHER, here)

@@ -12,16 +12,16 @@ from typing import Self
 
 from worker.errors import Detail, StartupError, WorkerError
 from worker.events import Event, JobAccepted, JobFinished
-from worker.graph.json_value import Json
-from worker.graph.models import Downloads, ModelNeed, downloads
-from worker.graph.prompt import Prompt
-from worker.graph.template import Library, ModelFile
 from worker.job import Job
 from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.fetcher import ModelFetcher
-from worker.models.folder import ModelsFolder, Record, baked_models, models_folder
+from worker.models.folder import ModelRecord, ModelsFolder, baked_models, models_folder
 from worker.settings import Settings
 from worker.supervision import Tasks
+from worker.workflow.json_value import Json
+from worker.workflow.model_needs import Downloads, ModelNeed, downloads
+from worker.workflow.prompt import Prompt
+from worker.workflow.templates.template import Library, ModelFile
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Models:
         self._arrived = arrived
         self._jobs: dict[str, Job] = {}
         """Those that have not ended, by their folders' names."""
-        self._brought: dict[str, Record] = {}
+        self._brought: dict[str, ModelRecord] = {}
         """The files that we brought, by their names."""
         self._wanted: Counter[str] = Counter()
         """Names that a request waits for, which has become no job yet."""
@@ -154,12 +154,12 @@ class Models:
     def _here(self, file: ModelFile) -> bool:
         return self._folder is not None and self._folder.has(file)
 
-    def _needed(self, record: Record) -> bool:
+    def _needed(self, record: ModelRecord) -> bool:
         if (record.folder, record.file) in self._pinned or self._wanted[record.file]:
             return True
         return any(record.file in texts_of(job.request.prompt) for job in self._jobs.values())
 
-    def _touch(self, record: Record) -> None:
+    def _touch(self, record: ModelRecord) -> None:
         with suppress(OSError):  # deleted meanwhile
             if self._folder is not None:
                 self._folder.touch(record)

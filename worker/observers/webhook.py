@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Signer
 
 from worker import __version__
-from worker.destination import Webhook, signing_key
+from worker.delivery_options import Webhook, signing_key
 from worker.errors import StartupError
 from worker.events import Event, JobFinished, JobForgotten
 from worker.fetch.errors import UrlRefused

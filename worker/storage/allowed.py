@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from worker.destination import PutUrls, S3Target
-from worker.destination import Target as Destination
+from worker.delivery_options import DeliveryTarget as Destination
+from worker.delivery_options import PutUrls, S3Target
 from worker.errors import StartupError, TargetNotAllowed
 from worker.fetch.policy import HostPattern, Policy
-from worker.fetch.target import Target, read_target
+from worker.fetch.target import FetchTarget, read_target
 
 
 def storage_policy(allowed_hosts: str) -> Policy:
@@ -20,7 +20,7 @@ def storage_policy(allowed_hosts: str) -> Policy:
         ) from None
 
 
-def check_url(policy: Policy, url: str) -> Target:
+def check_url(policy: Policy, url: str) -> FetchTarget:
     """Raises UrlRefused or TargetNotAllowed, for what the URL alone says."""
     target = read_target(url)
     # A pattern without a port stands for the usual ones.

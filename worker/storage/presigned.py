@@ -8,10 +8,10 @@ from pathlib import Path
 
 from aiohttp import ClientError, hdrs
 
-from worker.destination import PutUrls
+from worker.delivery_options import PutUrls
 from worker.errors import DeliveryFailed, DeliveryRefused
 from worker.fetch.guard import Guard
-from worker.fetch.target import Target
+from worker.fetch.target import FetchTarget
 from worker.job import Job, Output
 from worker.storage.allowed import check_url
 
@@ -49,7 +49,7 @@ class PresignedPut:
                 raise DeliveryRefused(f"{target.host} did not take the file: {status}")
         raise DeliveryFailed(f"{target.host} could not be reached, or failed {TRIES} times")
 
-    async def _sent(self, target: Target, headers: Mapping[str, str], path: Path) -> int:
+    async def _sent(self, target: FetchTarget, headers: Mapping[str, str], path: Path) -> int:
         with path.open("rb") as file:  # aiohttp reads it in pieces, in a thread
             async with self._guard.request(hdrs.METH_PUT, target, headers, file) as answer:
                 return answer.status

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from worker.destination import S3Target
+from worker.delivery_options import S3Target
 from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, WorkerError
 from worker.fetch.policy import Policy
 from worker.job import Job, Output
@@ -175,7 +175,7 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
         "s3", config=Config(**options), region_name=target.region or "us-east-1", **_given(target)
     )
     if policy is not None:
-        from worker.storage.pinned import PinnedSender
+        from worker.storage.pinned_transport import PinnedSender
 
         sender: Callable[..., Any] = PinnedSender(policy)
         client.meta.events.register("before-send.s3", sender)

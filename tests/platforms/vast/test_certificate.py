@@ -13,36 +13,36 @@ import aiohttp
 import pytest
 
 from worker.errors import StartupError
-from worker.platforms import vast_local
 from worker.platforms.vast import VastSettings
-from worker.platforms.vast.certificate import Pair
+from worker.platforms.vast.certificate import CertificatePair
 from worker.platforms.vast.signing import now, sign, worn
-from worker.platforms.vast_local import Conduct, LocalVast
+from worker.simulators import vast_router
+from worker.simulators.vast_router import LocalVast, RouterFaultConfig
 
 
 @pytest.fixture
 async def vast() -> AsyncIterator[LocalVast]:
-    async with vast_local.serve() as vast:
+    async with vast_router.serve() as vast:
         yield vast
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Pair:
+def pair(tmp_path: Path) -> CertificatePair:
     """As in the image: what the SDK reads are links into the state folder, which is still empty."""
-    links = Pair(tmp_path / "etc" / "instance.crt", tmp_path / "etc" / "instance.key")
+    links = CertificatePair(tmp_path / "etc" / "instance.crt", tmp_path / "etc" / "instance.key")
     (tmp_path / "etc").mkdir()
     for link in (links.certificate, links.key):
         link.symlink_to(tmp_path / "state" / "tls" / link.name)
     return links
 
 
-async def signed(pair: Pair, vast: LocalVast, timeout_s: float = 8.0) -> object:
+async def signed(pair: CertificatePair, vast: LocalVast, timeout_s: float = 8.0) -> object:
     settings = dataclasses.replace(VastSettings.from_env(await vast.worker_env(7)), sign_timeout_s=timeout_s)
     async with aiohttp.ClientSession() as session:
         return await sign(pair, settings, session)
 
 
-async def reached(pair: Pair, vast: LocalVast) -> None:
+async def reached(pair: CertificatePair, vast: LocalVast) -> None:
     """A client that trusts Vast's root, and checks names, gets through to a server with this pair."""
     mine = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     mine.load_cert_chain(pair.certificate, pair.key)
@@ -56,7 +56,7 @@ async def reached(pair: Pair, vast: LocalVast) -> None:
         server.close()
 
 
-async def test_clients_trust_what_was_signed(vast: LocalVast, pair: Pair) -> None:
+async def test_clients_trust_what_was_signed(vast: LocalVast, pair: CertificatePair) -> None:
     """Through the links, for this instance, the key for its owner's eyes only, nothing left beside them."""
     await signed(pair, vast)
     await reached(pair, vast)
@@ -67,7 +67,7 @@ async def test_clients_trust_what_was_signed(vast: LocalVast, pair: Pair) -> Non
     assert pair.key.stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: Pair) -> None:
+async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: CertificatePair) -> None:
     """A second start asks nobody."""
     await signed(pair, vast)
     before = pair.certificate.read_bytes()
@@ -76,9 +76,11 @@ async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: Pair) ->
 
 
 @pytest.mark.parametrize("spoil", ["key", "certificate", "other", "address"])
-async def test_a_pair_that_is_no_good_is_made_anew(vast: LocalVast, pair: Pair, tmp_path: Path, spoil: str) -> None:
+async def test_a_pair_that_is_no_good_is_made_anew(
+    vast: LocalVast, pair: CertificatePair, tmp_path: Path, spoil: str
+) -> None:
     """Half of it gone, junk, another key's, or for an address that this instance no longer has."""
-    vast.behave(Conduct(sign_host="203.0.113.9" if spoil == "address" else "127.0.0.1"))
+    vast.behave(RouterFaultConfig(sign_host="203.0.113.9" if spoil == "address" else "127.0.0.1"))
     if spoil == "address":
         with pytest.raises(StartupError):
             await signed(pair, vast, 0.5)
@@ -89,50 +91,53 @@ async def test_a_pair_that_is_no_good_is_made_anew(vast: LocalVast, pair: Pair, 
     elif spoil == "certificate":
         pair.certificate.write_text("<html>")
     elif spoil == "other":
-        other = Pair(tmp_path / "a", tmp_path / "b")
+        other = CertificatePair(tmp_path / "a", tmp_path / "b")
         await signed(other, vast)
         pair.key.write_bytes(other.key.read_bytes())
     asked = len(vast.asked_to_sign)
-    vast.behave(Conduct())
+    vast.behave(RouterFaultConfig())
     await signed(pair, vast)
     assert len(vast.asked_to_sign) == asked + 1
     await reached(pair, vast)
 
 
-async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: Pair) -> None:
+async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: CertificatePair) -> None:
     """Twice refused, the third answer is taken."""
-    vast.behave(Conduct(sign_failures=2))
+    vast.behave(RouterFaultConfig(sign_failures=2))
     await signed(pair, vast)
     assert vast.asked_to_sign == [7, 7, 7]
 
 
 @pytest.mark.parametrize(
-    ("conduct", "words"),
+    ("fault_config", "words"),
     [
-        (Conduct(sign_status=429), "HTTP 429"),
-        (Conduct(sign_page=True), "it is no certificate: '<html>Sign in</html>'"),
-        (Conduct(sign_host="203.0.113.9"), r"it is for 203\.0\.113\.9 and not for 127\.0\.0\.1 \(PUBLIC_IPADDR\)"),
-        (Conduct(sign_life_s=-3600), "it ended at "),
+        (RouterFaultConfig(sign_status=429), "HTTP 429"),
+        (RouterFaultConfig(sign_page=True), "it is no certificate: '<html>Sign in</html>'"),
+        (
+            RouterFaultConfig(sign_host="203.0.113.9"),
+            r"it is for 203\.0\.113\.9 and not for 127\.0\.0\.1 \(PUBLIC_IPADDR\)",
+        ),
+        (RouterFaultConfig(sign_life_s=-3600), "it ended at "),
     ],
 )
 async def test_an_answer_that_is_no_good_ends_the_start(
-    vast: LocalVast, pair: Pair, conduct: Conduct, words: str
+    vast: LocalVast, pair: CertificatePair, fault_config: RouterFaultConfig, words: str
 ) -> None:
     """Within the time limit, with the last reason; nothing is written that clients would refuse."""
-    vast.behave(conduct)
+    vast.behave(fault_config)
     with pytest.raises(StartupError, match=f"no certificate within 0.5 s: .*{words}"):
         await signed(pair, vast, 0.5)
     assert not pair.certificate.exists()
 
 
-async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair: Pair) -> None:
+async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair: CertificatePair) -> None:
     """In the last third of its life a new one is asked for; until its end the old one is better than no worker."""
-    vast.behave(Conduct(sign_life_s=10_000))  # it began a day before, so little of its life is left
+    vast.behave(RouterFaultConfig(sign_life_s=10_000))  # it began a day before, so little of its life is left
     made = await signed(pair, vast)
-    vast.behave(Conduct(sign_status=503))
+    vast.behave(RouterFaultConfig(sign_status=503))
     assert await signed(pair, vast, 0.5) == made
     assert len(vast.asked_to_sign) == 2
-    vast.behave(Conduct())
+    vast.behave(RouterFaultConfig())
     assert await signed(pair, vast) != made
 
 
@@ -141,7 +146,7 @@ async def test_no_place_for_it_is_told_before_anybody_is_asked(vast: LocalVast, 
     link = tmp_path / "instance.crt"
     link.symlink_to("/proc/nowhere/instance.crt")
     with pytest.raises(StartupError, match=r"instance.crt -> /proc/nowhere/instance.crt can't be written .*USE_SSL"):
-        await signed(Pair(link, tmp_path / "instance.key"), vast)
+        await signed(CertificatePair(link, tmp_path / "instance.key"), vast)
     assert vast.asked_to_sign == []
 
 

@@ -25,7 +25,7 @@ def test_every_trap_has_its_row() -> None:
 
 def test_every_test_that_is_named_exists() -> None:
     """A guard that was renamed or removed is noticed."""
-    folders = (ROOT / "tests" / "platforms", ROOT / "tests" / "deploy")
+    folders = (ROOT / "tests" / "platforms", ROOT / "tests" / "fleet", ROOT / "tests" / "simulators")
     tests = "".join(path.read_text("utf-8") for folder in folders for path in folder.rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", PAGE))
     assert named

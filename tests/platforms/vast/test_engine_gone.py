@@ -12,15 +12,15 @@ import pytest_asyncio
 from tests.engines import start_engine
 from tests.platforms.conftest import Spawn, loaded, start_worker
 from tests.workflows import picture
-from worker.platforms import vast_local
-from worker.platforms.vast_local import LocalVast
+from worker.simulators import vast_router
+from worker.simulators.vast_router import LocalVast
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def vast() -> AsyncIterator[LocalVast]:
-    async with vast_local.serve() as vast:
+    async with vast_router.serve() as vast:
         yield vast
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from tests import workflows
 from tests.engines import EngineHandle
 from tests.platforms.conftest import loaded, processes, start_worker
-from worker.platforms import vast_local
+from worker.simulators import vast_router
 
 
 async def test_two_workers_share_the_work(engine: EngineHandle, tmp_path: Path) -> None:
     """Both answer, each is told of with its own numbers, and together they served everything once."""
     async with AsyncExitStack() as stack:
-        vast = await stack.enter_async_context(vast_local.serve())
+        vast = await stack.enter_async_context(vast_router.serve())
         spawn = await stack.enter_async_context(processes(tmp_path))
         for number in (1, 2):
             await start_worker(spawn, vast, engine, number, tmp_path / f"state-{number}")

@@ -10,10 +10,10 @@ import pytest
 from worker.errors import StartupError
 from worker.platforms.choice import choose
 from worker.platforms.vast import VastSettings
-from worker.platforms.vast.benchmark import Benchmark, ScoreFile
-from worker.platforms.vast.complaint import report
+from worker.platforms.vast.ingress.response_proxy import Opening, job_handle_of
 from worker.platforms.vast.quiet import root_logger_kept
-from worker.platforms.vast.relay import Opening, ticket_of
+from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.reporting.failure_report import report
 
 ENV = {
     "CONTAINER_ID": "42",
@@ -112,14 +112,14 @@ def test_a_stream_says_first_whose_it_is() -> None:
     opening = Opening()
     for piece in (b"id: 1\nevent: accepted\nda", b'ta: {"id": "a", "token": "t"}\n', b"\nid: 2\n", b"\n\n" * 9):
         opening.watch(piece)
-    assert opening.ticket is not None
-    assert (opening.ticket.job_id, opening.ticket.token) == ("a", "t")
+    assert opening.job_handle is not None
+    assert (opening.job_handle.job_id, opening.job_handle.token) == ("a", "t")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1, "token": "t"}', b'{"id": "a"}'])
 def test_what_names_no_job_is_no_ticket(body: bytes) -> None:
     """Then nothing is held, rather than something wrong."""
-    assert ticket_of(body) is None
+    assert job_handle_of(body) is None
 
 
 def test_the_root_logger_stays_as_it_was() -> None:

@@ -16,22 +16,22 @@ import pytest_asyncio
 from tests import workflows
 from tests.engines import EngineHandle
 from tests.platforms.conftest import Spawn, deleted, loaded, start_worker
-from worker.platforms import vast_local
-from worker.platforms.vast_local import Conduct, LocalVast, Record
+from worker.simulators import vast_router
+from worker.simulators.vast_router import LocalVast, ReportLog, RouterFaultConfig
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def vast() -> AsyncIterator[LocalVast]:
-    async with vast_local.serve() as vast:
+    async with vast_router.serve() as vast:
         yield vast
 
 
 def told(words: str) -> object:
     """True once a worker has reported an error with these words."""
 
-    def true(record: Record) -> bool:
+    def true(record: ReportLog) -> bool:
         return any(words in status.error_msg for status in record.statuses)
 
     return true
@@ -78,11 +78,11 @@ async def test_the_public_key_is_waited_for(
     vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path
 ) -> None:
     """A router that is away at boot delays the worker and nothing else (T8)."""
-    vast.behave(Conduct(pubkey_status=503))
+    vast.behave(RouterFaultConfig(pubkey_status=503))
     await start_worker(spawn, vast, engine, 1, tmp_path / "state")
     with pytest.raises(TimeoutError):
         await vast.record.until(loaded(1), 2.5)
-    vast.behave(Conduct())
+    vast.behave(RouterFaultConfig())
     await vast.record.until(loaded(1), 6)
 
 
@@ -90,7 +90,7 @@ async def test_without_a_public_key_the_process_ends(
     vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path
 ) -> None:
     """After `WORKER_PUBKEY_TIMEOUT` it says what it asked for, to its log and to the autoscaler."""
-    vast.behave(Conduct(pubkey_status=503))
+    vast.behave(RouterFaultConfig(pubkey_status=503))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", WORKER_PUBKEY_TIMEOUT="1")
     assert "no public key from http://127.0.0.1" in await ended(process, tmp_path)
     await vast.record.until(told("no public key"))
@@ -100,7 +100,7 @@ async def test_an_sdk_without_the_key_ends_the_process(
     vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path
 ) -> None:
     """It would answer 401 for ever while it counts as ready; the client is sent to another worker instead."""
-    vast.behave(Conduct(pubkey_answers=1))
+    vast.behave(RouterFaultConfig(pubkey_answers=1))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state")
     await vast.record.until(loaded(1))
     async with vast.client() as client:

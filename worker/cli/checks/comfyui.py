@@ -8,10 +8,10 @@ from pathlib import Path
 
 import aiohttp
 
-from worker.cli.checks.finding import Finding, fail, ok, warn
-from worker.comfyui.api import ComfyApi
-from worker.comfyui.folders import EMBEDDED
-from worker.comfyui.process import comfyui_command
+from worker.cli.checks.finding import CheckFinding, fail, ok, warn
+from worker.engine.process.folders import EMBEDDED
+from worker.engine.process.launch import comfyui_command
+from worker.engine.protocol.api import ComfyApi
 from worker.errors import EngineUnavailable, StartupError
 from worker.settings import Settings
 
@@ -21,7 +21,7 @@ PACKS = {"RES4LYF": "ClownsharKSampler_Beta", "ControlAltAI-Nodes": "FluxResolut
 VERSION = re.compile(r"__version__\s*=\s*[\"']([^\"']+)")
 
 
-async def engine(settings: Settings) -> list[Finding]:
+async def engine(settings: Settings) -> list[CheckFinding]:
     if settings.comfyui == EMBEDDED:
         return [ok("comfyui", "the embedded engine: image nodes are real, sampling is simulated and marked as such")]
     if settings.comfyui.startswith(("http://", "https://")):
@@ -29,7 +29,7 @@ async def engine(settings: Settings) -> list[Finding]:
     return _folder(Path(settings.comfyui))
 
 
-async def _running(url: str) -> list[Finding]:
+async def _running(url: str) -> list[CheckFinding]:
     async with aiohttp.ClientSession() as session:
         api = ComfyApi(session, url)
         try:
@@ -42,7 +42,7 @@ async def _running(url: str) -> list[Finding]:
     return [version(info.version, says), *packs(classes)]
 
 
-def _folder(folder: Path) -> list[Finding]:
+def _folder(folder: Path) -> list[CheckFinding]:
     try:
         python, *_ = comfyui_command(folder, port=0)
     except StartupError as error:
@@ -57,14 +57,14 @@ def _folder(folder: Path) -> list[Finding]:
     return [version(found[1], f"{says}, ComfyUI {found[1]}"), *_pack_folders(folder / "custom_nodes")]
 
 
-def version(found: str, says: str) -> Finding:
+def version(found: str, says: str) -> CheckFinding:
     """An older ComfyUI imports RES4LYF and then refuses each of its samplers: that it starts proves nothing."""
     if _numbers(found) < _numbers(SEEN_WORKING):
         return warn("comfyui", says, f"use ComfyUI {SEEN_WORKING} or newer: older ones refuse RES4LYF's samplers")
     return ok("comfyui", says)
 
 
-def packs(classes: Collection[str]) -> list[Finding]:
+def packs(classes: Collection[str]) -> list[CheckFinding]:
     """By what they register: a pack whose import fails is there as a folder, and still missing."""
     return [
         ok(pack, f"{name} is there") if name in classes else _missing(pack, f"no node class {name}")
@@ -72,14 +72,14 @@ def packs(classes: Collection[str]) -> list[Finding]:
     ]
 
 
-def _pack_folders(folder: Path) -> list[Finding]:
+def _pack_folders(folder: Path) -> list[CheckFinding]:
     return [
         ok(pack, str(folder / pack)) if (folder / pack).is_dir() else _missing(pack, f"not in {folder}")
         for pack in PACKS
     ]
 
 
-def _missing(pack: str, says: str) -> Finding:
+def _missing(pack: str, says: str) -> CheckFinding:
     return warn(pack, says, "install it into custom_nodes; ComfyUI's log says why an import failed")
 
 

@@ -15,7 +15,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """`cure` says what to do, where there is something to do."""
 
     name: str
@@ -24,13 +24,13 @@ class Finding:
     cure: str = ""
 
 
-def ok(name: str, says: str) -> Finding:
-    return Finding(name, Level.OK, says)
+def ok(name: str, says: str) -> CheckFinding:
+    return CheckFinding(name, Level.OK, says)
 
 
-def warn(name: str, says: str, cure: str) -> Finding:
-    return Finding(name, Level.WARN, says, cure)
+def warn(name: str, says: str, cure: str) -> CheckFinding:
+    return CheckFinding(name, Level.WARN, says, cure)
 
 
-def fail(name: str, says: str, cure: str) -> Finding:
-    return Finding(name, Level.FAIL, says, cure)
+def fail(name: str, says: str, cure: str) -> CheckFinding:
+    return CheckFinding(name, Level.FAIL, says, cure)

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from worker.cli.checks.finding import Finding, fail, ok, warn
-from worker.comfyui.folders import EMBEDDED
+from worker.cli.checks.finding import CheckFinding, fail, ok, warn
+from worker.engine.process.folders import EMBEDDED
 from worker.settings import Settings
 
 OLDEST = (3, 11)
@@ -19,14 +19,14 @@ SDK_INSTALL = "install the extra: pip install 'comfy-worker[vast]'"
 LOOK_S = 20.0
 
 
-def python() -> Finding:
+def python() -> CheckFinding:
     version = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info < OLDEST:
         return fail("python", f"{version} is too old", "use Python 3.11 or newer")
     return ok("python", f"{version}  {sys.executable}")
 
 
-def packages() -> Finding:
+def packages() -> CheckFinding:
     found, missing = [], []
     for name in NEEDED:
         try:
@@ -38,7 +38,7 @@ def packages() -> Finding:
     return ok("packages", ", ".join(found))
 
 
-async def vast_sdk(settings: Settings) -> Finding:
+async def vast_sdk(settings: Settings) -> CheckFinding:
     """Imported in a process of its own: the package hides a failed import, and a good one changes the logging."""
     try:
         version = metadata.version("vastai")
@@ -54,7 +54,7 @@ async def vast_sdk(settings: Settings) -> Finding:
     return bad("vast sdk", f"vastai {version}, but {SDK} can't be imported: {last}", SDK_INSTALL)
 
 
-async def gpus(settings: Settings) -> list[Finding]:
+async def gpus(settings: Settings) -> list[CheckFinding]:
     """One row a GPU, as nvidia-smi sees them."""
     program = shutil.which("nvidia-smi")
     if program is None:
@@ -67,12 +67,12 @@ async def gpus(settings: Settings) -> list[Finding]:
     return list(_cards(rows))
 
 
-def _cards(rows: list[str]) -> Iterator[Finding]:
+def _cards(rows: list[str]) -> Iterator[CheckFinding]:
     for number, row in enumerate(rows):
         yield ok("gpu" if len(rows) == 1 else f"gpu {number}", row)
 
 
-def _no_gpu(settings: Settings, says: str) -> Finding:
+def _no_gpu(settings: Settings, says: str) -> CheckFinding:
     if settings.comfyui == EMBEDDED or settings.comfyui.startswith("http"):
         return ok("gpu", f"{says}; none is needed here")
     return warn("gpu", says, "start the container with its GPU, or give ComfyUI --cpu in WORKER_COMFYUI_ARGS")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worker.cli.checks.finding import Finding, fail, ok, warn
+from worker.cli.checks.finding import CheckFinding, fail, ok, warn
 from worker.errors import StartupError
 from worker.settings import Settings
 
 
-def container(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+def container(settings: Settings, environ: Mapping[str, str]) -> list[CheckFinding]:
     """Nothing to say where the platform isn't Vast."""
     if settings.platform != "vast":
         return []

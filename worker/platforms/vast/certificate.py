@@ -44,7 +44,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CertificatePair:
     """Two files, either of which may be a link to where it can be written."""
 
     certificate: Path
@@ -87,7 +87,7 @@ class Pair:
         return StartupError(f"no place for the certificate: {place} can't be written ({error.strerror}); {cure}")
 
 
-FIXED = Pair(Path("/etc/instance.crt"), Path("/etc/instance.key"))
+FIXED = CertificatePair(Path("/etc/instance.crt"), Path("/etc/instance.key"))
 """Fixed in the SDK."""
 
 

@@ -20,7 +20,7 @@ UNKNOWN_ROUTE = frozenset({403, 404, 405})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EndpointAnswer:
     """What a worker said at last: HTTP status, JSON body, and the worker's address."""
 
     status: int
@@ -35,13 +35,13 @@ class VastEndpoint:
         self._client = client
         self._endpoint = endpoint
 
-    async def generate(self, payload: Mapping[str, Any], cost: float, timeout_s: float | None = None) -> Answer:
+    async def generate(self, payload: Mapping[str, Any], cost: float, timeout_s: float | None = None) -> EndpointAnswer:
         """`POST /generate/sync`; where that answers 202, wait for the job and fetch its result from the same worker.
 
         Raises TimeoutError when no worker was found within `timeout_s`, RuntimeError when the router refuses.
         """
         found = await self._request("/generate/sync", payload, cost, timeout_s=timeout_s)
-        answer = Answer(int(found["status"]), found["response"], str(found["url"]))
+        answer = EndpointAnswer(int(found["status"]), found["response"], str(found["url"]))
         while answer.status == 202:
             answer = await self._fetch({**answer.body, "url": answer.worker})
         return answer
@@ -88,16 +88,16 @@ class VastEndpoint:
         )
         return answer
 
-    async def _fetch(self, job: Mapping[str, Any]) -> Answer:
+    async def _fetch(self, job: Mapping[str, Any]) -> EndpointAnswer:
         """The result of a job that is over; until then its events are heard out, so that nothing has to be polled."""
-        async with self._session() as session, session.post(f"{job['url']}/events", json=_ticket(job)) as events:
+        async with self._session() as session, session.post(f"{job['url']}/events", json=_job_handle(job)) as events:
             async for _ in events.content.iter_any():
                 pass
         return await self._post(job, "result")
 
-    async def _post(self, job: Mapping[str, Any], part: str) -> Answer:
-        async with self._session() as session, session.post(f"{job['url']}/{part}", json=_ticket(job)) as answer:
-            return Answer(answer.status, await answer.json(content_type=None), str(job["url"]))
+    async def _post(self, job: Mapping[str, Any], part: str) -> EndpointAnswer:
+        async with self._session() as session, session.post(f"{job['url']}/{part}", json=_job_handle(job)) as answer:
+            return EndpointAnswer(answer.status, await answer.json(content_type=None), str(job["url"]))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -134,7 +134,7 @@ async def endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpo
 
 
 def name_of(data: Mapping[str, Any]) -> str:
-    """Which event of `worker.gateway.sse` this is: Vast's client drops the names of events."""
+    """Which event of `worker.api.sse` this is: Vast's client drops the names of events."""
     for name, mark in MARKS.items():
         if mark in data:
             return name
@@ -152,5 +152,5 @@ MARKS = {
 """A field that only this event has, and none of the events after it."""
 
 
-def _ticket(job: Mapping[str, Any]) -> Body:
+def _job_handle(job: Mapping[str, Any]) -> Body:
     return {"id": job["id"], "token": job["token"]}

@@ -12,15 +12,15 @@ from aiohttp import ClientResponse, ClientSession, web
 from yarl import URL
 
 from worker.errors import StartupError
-from worker.platforms.vast.counters import Entry
-from worker.platforms.vast.ledger import Metrics
 from worker.platforms.vast.quiet import root_logger_kept, silence
+from worker.platforms.vast.reporting.ledger import BackendMetrics
+from worker.platforms.vast.reporting.metrics import MetricsEntry
 
 WORK = ("/generate/sync", "/generate", "/generate/stream")
 BENCHMARKED = WORK[0]
 
 
-class SdkMetrics(Metrics, Protocol):
+class SdkMetrics(BackendMetrics, Protocol):
     async def aclose(self) -> None: ...
 
 
@@ -106,8 +106,8 @@ def point_at_score(path: Path) -> None:
     backend.BENCHMARK_INDICATOR_FILE = str(path)
 
 
-def new_entry(**fields: Any) -> Entry:  # noqa: ANN401 - the SDK's own dataclass
+def new_entry(**fields: Any) -> MetricsEntry:  # noqa: ANN401 - the SDK's own dataclass
     """One request among the SDK's numbers."""
     from vastai.serverless.server.lib.data_types import RequestMetrics
 
-    return cast(Entry, RequestMetrics(**fields))
+    return cast(MetricsEntry, RequestMetrics(**fields))

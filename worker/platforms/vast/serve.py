@@ -11,24 +11,24 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout
 
+from worker.api.request_body import REPEAT_KEY
 from worker.app import App
 from worker.errors import RestartAsked, StartupError
-from worker.gateway.body import REPEAT_KEY
-from worker.platforms.vast.autoscaler import Autoscaler
-from worker.platforms.vast.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.certificate import FIXED, Certificate
-from worker.platforms.vast.counters import Counters
-from worker.platforms.vast.door import Door
-from worker.platforms.vast.grant import Gate
-from worker.platforms.vast.jobs import JobRoutes
-from worker.platforms.vast.ledger import Ledger
-from worker.platforms.vast.readiness import SCORE_FOR_SDK, Readiness
-from worker.platforms.vast.relay import Relay
+from worker.platforms.vast.ingress.ingress import Ingress
+from worker.platforms.vast.ingress.job_routes import JobRoutes
+from worker.platforms.vast.ingress.request_context import VISIT
+from worker.platforms.vast.ingress.response_proxy import ResponseProxy
+from worker.platforms.vast.ingress.signature_check import SignatureCheck
+from worker.platforms.vast.ingress.update import Update
+from worker.platforms.vast.reporting.autoscaler import Autoscaler
+from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
+from worker.platforms.vast.reporting.ledger import Ledger
+from worker.platforms.vast.reporting.metrics import ModelMetrics
+from worker.platforms.vast.reporting.readiness import SCORE_FOR_SDK, Readiness
 from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry, point_at_score
 from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.signing import sign, worn
-from worker.platforms.vast.update import Update
-from worker.platforms.vast.visit import VISIT
 from worker.settings import complete_environment
 from worker.supervision import OnFailure, WorkerEnds
 
@@ -49,9 +49,9 @@ async def serve(app: App, settings: VastSettings) -> None:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
         signed = await sign(FIXED, settings, session) if settings.use_ssl else None
-        app.stages.mark("certificate")
+        app.timing.mark("certificate")
         key = await autoscaler.public_key()
-        app.stages.mark("key")
+        app.timing.mark("key")
         await Platform(app, settings, autoscaler, key, signed).run()
 
 
@@ -83,24 +83,24 @@ class Platform:
         self._benchmark = Benchmark.read(settings)
         self._readiness = Readiness(self._measure, self._state)
         point_at_score(self._state / SCORE_FOR_SDK)
-        callbacks = Callbacks(self._request, self._workload, Relay(app), self._readiness)
+        callbacks = Callbacks(self._request, self._workload, ResponseProxy(app), self._readiness)
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         self._worker.backend.report_addr = settings.autoscaler
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._update = Update(settings.master_token)
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
-        metrics.model_metrics = Counters(self._ledger.report_soon, self._give_up)
-        gate = Gate(public_pem, settings.public_url, any_url=settings.any_url)
-        self._door = Door(app, gate, self._ledger, self._give_up)
+        metrics.model_metrics = ModelMetrics(self._ledger.report_soon, self._give_up)
+        signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)
+        self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
     async def run(self) -> None:
         """Raises StartupError; CancelledError and RestartAsked after draining."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=None)))
-            job_routes = JobRoutes(self._door, session, self._app.url).routes()
+            job_routes = JobRoutes(self._ingress, session, self._app.url).routes()
             others = [*job_routes, *self._update.routes()]
-            self._worker.routes[:] = self._door.routes(self._worker.routes, others)
+            self._worker.routes[:] = self._ingress.routes(self._worker.routes, others)
             tasks = self._app.tasks
             tasks.start("vast-sdk-state", self._watch_sdk, OnFailure.END)
             running = tasks.start("vast-sdk", self._run_sdk, OnFailure.END)
@@ -128,11 +128,11 @@ class Platform:
                 await self._readiness.entered.wait()
         except TimeoutError:
             raise StartupError("Vast's SDK gave up: no open port") from None
-        self._app.stages.mark("port")
+        self._app.timing.mark("port")
         await self._readiness.loaded
         self._ledger.report_soon()
-        self._app.stages.mark("benchmark")
-        log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.stages)
+        self._app.timing.mark("benchmark")
+        log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.timing)
 
     async def _watch(self) -> None:
         """Wait for a reason to start anew, then drain. Raises RestartAsked."""
@@ -145,7 +145,7 @@ class Platform:
         update = asyncio.create_task(self._update.asked.wait())
         ends: set[asyncio.Task[Any]] = {update}
         if self._certificate is not None:
-            ends.add(asyncio.create_task(worn(self._certificate, lambda: not self._app.registry.admission.load.jobs)))
+            ends.add(asyncio.create_task(worn(self._certificate, lambda: not self._app.manager.admission.load.jobs)))
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             return "an update by Vast" if update.done() else "a new certificate"
@@ -159,13 +159,13 @@ class Platform:
 
     def _request(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """The same payload, with what tells the gateway that it had it already."""
-        visit = VISIT.get(None)
-        return payload if visit is None else {**payload, REPEAT_KEY: visit.repeat_key}
+        context = VISIT.get(None)
+        return payload if context is None else {**payload, REPEAT_KEY: context.repeat_key}
 
     def _workload(self, payload: Mapping[str, Any]) -> float:
         """The SDK's question: the same number as at the door, so that what is taken back is what was counted."""
-        visit = VISIT.get(None)
-        return self._app.workload_of(payload) if visit is None else visit.workload
+        context = VISIT.get(None)
+        return self._app.workload_of(payload) if context is None else context.workload
 
     async def _measure(self) -> float:
         await self._app.ready()
@@ -180,10 +180,10 @@ class Platform:
         """New requests are refused from here on, running ones are given their time."""
         drain_s = self._app.settings.drain_s
         log.info("draining for at most %g s", drain_s)
-        await self._app.registry.close(drain_s)
+        await self._app.manager.close(drain_s)
         try:
             async with asyncio.timeout(ANSWERS_S):
-                await self._door.emptied()
+                await self._ingress.emptied()
         except TimeoutError:
             log.warning("some answers were not fetched")
 

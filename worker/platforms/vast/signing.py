@@ -11,7 +11,7 @@ from itertools import chain, repeat
 import aiohttp
 
 from worker.errors import StartupError
-from worker.platforms.vast.certificate import Certificate, Pair, Unusable, examine, new_request
+from worker.platforms.vast.certificate import Certificate, CertificatePair, Unusable, examine, new_request
 from worker.platforms.vast.settings import VastSettings
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-async def sign(pair: Pair, settings: VastSettings, session: aiohttp.ClientSession) -> Certificate:
+async def sign(pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession) -> Certificate:
     """The pair's, made if there is none that is good. Raises StartupError."""
     try:
         old: Certificate | None = await asyncio.to_thread(pair.found, settings.public_ip, now())
@@ -48,7 +48,7 @@ async def sign(pair: Pair, settings: VastSettings, session: aiohttp.ClientSessio
         return old
 
 
-async def _new(pair: Pair, settings: VastSettings, session: aiohttp.ClientSession) -> Certificate:
+async def _new(pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession) -> Certificate:
     key, request = await asyncio.to_thread(new_request)
     url = f"{settings.sign_addr.rstrip('/')}/api/v0/sign_cert/?instance_id={settings.container_id}"
     why = f"no answer from {url}"

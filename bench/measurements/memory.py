@@ -1,0 +1,64 @@
+"""How much memory a large output costs the worker that serves it as a file."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+from bench.finding import Measurement
+from bench.prompts import Make
+from bench.servers.direct import JobFailedError
+from bench.servers.processes import BenchWorker
+from bench.spread import Spread
+
+MIB = 1024 * 1024
+PEAK, CURRENT = "VmHWM", "VmRSS"
+RESET_PEAK = "5"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryKind:
+    """How the file gets to the client, and how many MiB that may take."""
+
+    how: str
+    at_most: float
+
+
+async def memory(worker: BenchWorker, make: Make, mebibytes: int, rounds: int, kind: MemoryKind) -> Measurement:
+    """The worker's peak while it takes, hashes and delivers a file, above what it had before."""
+    added = []
+    for _ in range(rounds):
+        await asyncio.to_thread(Path(f"/proc/{worker.pid}/clear_refs").write_text, RESET_PEAK)
+        before = _memory(worker.pid, CURRENT)
+        received = await _fetch(worker.url, make)
+        added.append(_memory(worker.pid, PEAK) - before)
+        if received < mebibytes * 0.9 * MIB:
+            raise JobFailedError(f"{received} bytes came of a file of {mebibytes} MiB")
+    return Measurement(
+        what=f"memory added by an output of {mebibytes} MiB, {kind.how}",
+        here=f"{Spread.of(added).median:.1f} MiB",
+        against="-",
+        measured=Spread.of(added),
+        unit="MiB",
+        at_most=kind.at_most,
+    )
+
+
+async def _fetch(url: str, make: Make) -> int:
+    """Run the job, stream its file away; how many bytes came."""
+    body = orjson.dumps({"workflow": make(), "output_format": "url"})
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        async with session.post(f"{url}/generate/sync", data=body) as answer:
+            result = orjson.loads(await answer.read())
+        async with session.get(result["outputs"][0]["url"]) as file:
+            return sum([len(chunk) async for chunk in file.content.iter_any()])
+
+
+def _memory(pid: int, field: str) -> float:
+    """MiB, from /proc."""
+    lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024

@@ -1,0 +1,146 @@
+"""`python -m bench.measurements.models`: fetching models against one `curl`, on a link of 1 Gbit/s."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+
+from bench import machine
+from bench.document import BenchRun, with_section
+from bench.finding import Measurement
+from bench.servers.direct import JobFailedError
+from bench.spread import Spread
+from worker.models.fetcher import ModelFetcher
+from worker.models.folder import ModelsFolder
+from worker.settings import Settings
+from worker.workflow.templates.template import ModelFile
+
+GIGABIT = 1e9 / 8
+MIB = 1024 * 1024
+AT_LEAST = 0.90
+
+
+async def fetching(folder: Path, size_mib: int, files: int, rounds: int) -> Measurement:
+    """The same bytes both ways, in turns: one file by `curl`, `files` at once by `models fetch`, hashes included."""
+    curls, ours = [], []
+    async with gigabit(folder) as port:
+        wanted = _make(folder, size_mib * MIB // files, files, port)
+        whole = folder / "whole"
+        _write(whole, size_mib * MIB)
+        for number in range(rounds):
+            curls.append(await _curl(f"http://127.0.0.1:{port}/{whole.name}", folder / "curled"))
+            ours.append(await _fetch(folder / f"models-{number}", wanted, port))
+    rate = size_mib * MIB * 8 / 1e9
+    return Measurement(
+        what=f"models fetch, {files} files at once, {size_mib} MiB on a link of 1 Gbit/s, sha256 included",
+        here=f"{rate / Spread.of(ours).median:.3f} Gbit/s",
+        against=f"{rate / Spread.of(curls).median:.3f} Gbit/s (one curl)",
+        measured=Spread.ratio(curls, ours),
+        at_least=AT_LEAST,
+    )
+
+
+@asynccontextmanager
+async def gigabit(folder: Path) -> AsyncIterator[int]:
+    """The port of a file server on such a link."""
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.servers.link", str(folder), str(GIGABIT)), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        if server.stdout is None or not (line := await server.stdout.readline()):
+            raise JobFailedError("the file server did not start")
+        yield int(line)
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+def _make(folder: Path, size: int, files: int, port: int) -> list[ModelFile]:
+    made = []
+    for number in range(files):
+        name = f"model-{number}.safetensors"
+        sha256 = _write(folder / name, size)
+        made.append(ModelFile(name, "checkpoints", f"http://127.0.0.1:{port}/{name}", size, sha256))
+    return made
+
+
+def _write(path: Path, size: int) -> str:
+    """Random bytes; returns their sha256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for _ in range(size // MIB):
+            block = os.urandom(MIB)
+            digest.update(block)
+            file.write(block)
+    return digest.hexdigest()
+
+
+async def _curl(url: str, target: Path) -> float:
+    started = time.perf_counter()
+    process = await asyncio.create_subprocess_exec("curl", "--silent", "--fail", "--output", str(target), url)
+    if await process.wait():
+        raise JobFailedError("curl failed")
+    return time.perf_counter() - started
+
+
+async def _fetch(root: Path, wanted: list[ModelFile], port: int) -> float:
+    started = time.perf_counter()
+    async with ModelFetcher(Settings(fetch_allow=f"127.0.0.1:{port}"), ModelsFolder(root)) as fetcher:
+        outcomes = await fetcher.fetch_all(wanted)
+    seconds = time.perf_counter() - started
+    for outcome in outcomes:
+        if outcome.error:
+            raise JobFailedError(outcome.error.message)
+        (root / outcome.file.folder / outcome.file.file).unlink()
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRun(BenchRun):
+    """A run that has no engine in it."""
+
+    @property
+    def title(self) -> str:
+        return "## Fetching models"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.measurements.models", description=__doc__)
+    parser.add_argument("--mib", type=int, default=512, help="bytes that are fetched each way in a round")
+    parser.add_argument("--files", type=int, default=4, help="how many files they are")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"), help="the document to write")
+    options = parser.parse_args()
+    started, load = datetime.now(UTC), machine.load()
+    Path(".state").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".state") as folder:
+        found = uvloop.run(fetching(Path(folder).resolve(), options.mib, options.files, options.rounds))
+    facts = [
+        *machine.facts(),
+        ("load average", f"{load} before, {machine.load()} after"),
+        ("rounds", str(options.rounds)),
+        ("when", f"{started:%Y-%m-%d %H:%M} UTC, took {(datetime.now(UTC) - started).seconds} s"),
+        ("command", "`python -m bench.measurements.models`"),
+    ]
+    before = options.out.read_text("utf-8") if options.out.exists() else ""
+    options.out.write_text(with_section(before, FetchRun("", [found], [], facts)), "utf-8")
+    print(
+        "  ".join((found.what, found.here, found.against, found.measured.show(found.unit), found.target, found.verdict))
+    )
+    sys.exit("missed" if found.missed else None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The whole way of a request on Vast: its own client, a router, its SDK's worker, and the gateway behind that."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.rounds import Ask
+from bench.servers.direct import JobFailedError
+from bench.servers.processes import BenchEngine, answering, running, worker_env
+from bench.servers.served import DIALECTS
+from worker.engine.process.launch import free_port
+from worker.simulators.vast_router import serve
+from worker.workflow.prompt import Prompt
+
+WORKER_ID = 1
+
+
+@asynccontextmanager
+async def through_vast(engine: BenchEngine, folder: Path) -> AsyncIterator[Ask]:
+    """Vast's own client, kept open; the router is played in this process, the worker has one of its own."""
+    async with serve() as vast:
+        port = free_port()
+        env = worker_env(engine, folder, port) | await vast.worker_env(WORKER_ID)
+        command = [sys.executable, "-m", "worker", "serve", "--platform", "vast"]
+        async with running(command, folder / "worker.log", env) as started:
+            await answering(f"http://127.0.0.1:{port}/ready", started)
+            await vast.record.until(lambda record: any(status.max_perf > 0 for status in record.of(WORKER_ID)), 60)
+            async with vast.client() as client:
+                endpoint = await client.get_endpoint(vast.endpoint)
+
+                async def ask(prompt: Prompt) -> float:
+                    started = time.perf_counter()
+                    answer = await endpoint.request("/generate/sync", DIALECTS["vast"].body(prompt))
+                    if not answer["ok"]:
+                        raise JobFailedError(str(answer)[:300])
+                    DIALECTS["vast"].decode(answer["response"])
+                    return time.perf_counter() - started
+
+                yield ask

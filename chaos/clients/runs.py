@@ -1,0 +1,62 @@
+"""How often the engine ran each scenario, read from its own history while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+NUMBER = re.compile(r'"filename_prefix":"[^"]*n(\d+)n')
+EVERY_S = 1.0
+WINDOW = 512
+
+
+@dataclass(slots=True)
+class Runs:
+    """`url` is the engine's own, not the relay's. A run is a prompt that was started, however it ended."""
+
+    http: aiohttp.ClientSession
+    url: str
+    seen: set[str] = field(default_factory=set)
+    numbers: Counter[int] = field(default_factory=Counter)
+    completed: Counter[int] = field(default_factory=Counter)
+    """Runs that went well: a second one was for nothing, whatever happened."""
+    every_s: float = EVERY_S
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(self.every_s)
+            await self.read()
+
+    async def read(self) -> None:
+        """What is new since last time; nothing while the engine is gone."""
+        window = WINDOW
+        while True:
+            try:
+                history = await self._history(window)
+            except (aiohttp.ClientError, ConnectionError, TimeoutError):
+                return
+            new = [prompt_id for prompt_id in history if prompt_id not in self.seen]
+            if len(new) < len(history) or len(history) < window:
+                break
+            window *= 4  # everything in it is new: there may be more behind it
+        for prompt_id in new:
+            self.seen.add(prompt_id)
+            self._count(history[prompt_id])
+
+    def _count(self, entry: dict[str, Any]) -> None:
+        if found := NUMBER.search(orjson.dumps(entry["prompt"][2]).decode()):
+            self.numbers[int(found[1])] += 1
+            self.completed[int(found[1])] += entry["status"]["completed"]
+
+    async def _history(self, window: int) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=20)
+        async with self.http.get(f"{self.url}/history?max_items={window}", timeout=timeout) as answer:
+            history: dict[str, Any] = orjson.loads(await answer.read())
+            return history

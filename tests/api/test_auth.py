@@ -1,0 +1,114 @@
+"""Nobody is let in who has no business here, and nobody sees another's job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tests.conftest import bearer, worker
+from tests.engines import EngineHandle
+from tests.workflows import picture
+from worker.api.auth import Auth, TokenBucket, loopback, read_tokens
+from worker.app import build
+from worker.errors import StartupError
+from worker.settings import Settings
+
+ALICE, BOB = "alice-0123456789abcdef", "bob-0123456789abcdef"
+TOKENS = SecretStr(f"alice={ALICE}, bob={BOB}")
+
+
+async def test_work_needs_a_token(engine: EngineHandle, tmp_path: Path) -> None:
+    """With tokens set, every way to ask for work is shut without one; health is not."""
+    async with worker(engine, tmp_path, tokens=TOKENS) as client:
+        for path in ("/generate/sync", "/generate", "/generate/stream"):
+            for headers in ({}, bearer("wrong"), {"Authorization": f"Basic {ALICE}"}):
+                url, body = client.app.url + path, {"workflow": picture()}
+                async with client.http.post(url, json=body, headers=headers) as answer:
+                    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (await client.get("/capabilities"))[0] == 401
+        assert (await client.get("/queue-info"))[0] == 401
+        assert (await client.get("/capabilities", ALICE))[0] == 200
+        assert (await client.get("/health"))[0] == 200
+        assert (await client.get("/ready"))[0] == 200
+
+
+async def test_jobs_belong_to_who_asked(engine: EngineHandle, tmp_path: Path) -> None:
+    """The same id is two jobs for two people; each opens his own with his token, or anybody with the job's."""
+    async with worker(engine, tmp_path, tokens=TOKENS) as client:
+        jobs = {}
+        for token in (ALICE, BOB):
+            body = {"workflow": picture(), "id": "same"}
+            async with client.http.post(client.app.url + "/generate", json=body, headers=bearer(token)) as answer:
+                jobs[token] = await answer.json()
+        assert jobs[ALICE]["token"] != jobs[BOB]["token"]
+        for token in (ALICE, jobs[BOB]["token"]):
+            url = f"{client.app.url}/jobs/same/events"
+            async with client.http.get(url, headers=bearer(token)) as stream:
+                assert (await stream.read()).count(b"event: result") == 1
+        async with client.http.post(
+            client.app.url + "/generate", json={"workflow": picture(), "id": "alices"}, headers=bearer(ALICE)
+        ) as answer:
+            assert answer.status == 202
+        assert (await client.get("/jobs/alices", BOB))[0] == 404
+        assert (await client.delete("/jobs/alices", BOB))[0] == 404
+        assert (await client.delete("/jobs/alices"))[0] == 404
+
+
+async def test_rate_limit_is_each_tokens_own(engine: EngineHandle, tmp_path: Path) -> None:
+    """Who asks too often is told when to come back; the others don't notice."""
+    async with worker(engine, tmp_path, tokens=TOKENS, rate_limit=2) as client:
+        statuses = []
+        for token in (ALICE, ALICE, ALICE, BOB):
+            async with client.http.post(
+                client.app.url + "/generate/sync", json={"workflow": picture()}, headers=bearer(token)
+            ) as answer:
+                statuses.append((answer.status, int(answer.headers.get("Retry-After", "0"))))
+    assert [status for status, _ in statuses] == [200, 200, 429, 200]
+    assert 1 <= statuses[2][1] <= 30
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.com", ""])  # noqa: S104
+async def test_no_public_gateway_without_tokens(tmp_path: Path, host: str) -> None:
+    """The worker refuses to start where strangers could post jobs."""
+    with pytest.raises(StartupError, match="WORKER_TOKENS"):
+        async with build(Settings(host=host, port=0, state=tmp_path, comfyui="http://127.0.0.1:9")):
+            pass
+
+
+def test_loopback_in_all_its_forms() -> None:
+    """127.0.0.0/8, ::1 and localhost are this machine."""
+    assert all(loopback(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
+    assert not any(loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example.com"))  # noqa: S104
+
+
+BAD = ("alice", "a b=0123456789abcdef", "alice=short", f"x={ALICE},x={BOB}", "=0123456789abcdef")
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_tokens_are_refused_without_being_told(text: str) -> None:
+    """The error says which pair, never a token."""
+    with pytest.raises(StartupError) as refused:
+        read_tokens(text)
+    assert not any(pair.partition("=")[2] in str(refused.value) for pair in text.split(",") if "=" in pair)
+
+
+def test_tokens_are_in_no_text() -> None:
+    """Printing the settings shows no secret."""
+    assert ALICE not in repr(Settings(tokens=TOKENS))
+
+
+def test_a_bucket_fills_evenly() -> None:
+    """Sixty a minute: sixty at once, then one each second."""
+    bucket = TokenBucket(60)
+    assert [bucket.take(100.0) for _ in range(60)] == [0.0] * 60
+    assert bucket.take(100.0) == pytest.approx(1.0)
+    assert bucket.take(101.0) == 0.0
+    assert bucket.take(101.0) > 0
+    assert [bucket.take(1000.0) for _ in range(61)][-1] > 0
+
+
+def test_without_tokens_everybody_here_is_local() -> None:
+    """On this machine alone no token is asked for."""
+    assert Auth({}).enter("") == "local"

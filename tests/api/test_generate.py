@@ -1,0 +1,220 @@
+"""Work asked for in each way and each dialect comes back as a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from pathlib import Path
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle
+from tests.workflows import failing, picture, slow
+
+
+def size_of(data: str) -> tuple[int, int]:
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        return image.size
+
+
+async def test_native_sync_returns_the_picture(client: Client) -> None:
+    """The native answer has the picture inline, and the facts about it."""
+    status, body = await client.post("/generate/sync", {"workflow": picture(96, 48)})
+    assert (status, body["status"]) == (200, "success")
+    assert size_of(body["image"]) == (96, 48)
+    [output] = body["outputs"]
+    assert (output["kind"], output["mime"], output["width"], output["height"]) == ("image", "image/png", 96, 48)
+    assert output["bytes"] == len(base64.b64decode(output["data"]))
+    assert body["metadata"]["engine"] == "embedded"
+    assert body["metadata"]["timings"]["total_ms"] > 0
+
+
+async def test_native_url_can_be_fetched_with_ranges(client: Client) -> None:
+    """`output_format: url` gives an address that serves the file, whole or in part."""
+    _, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
+    async with client.http.get(body["image"]) as whole:
+        data = await whole.read()
+        assert whole.headers["Content-Type"] == "image/png"
+    assert len(data) == body["outputs"][0]["bytes"]
+    async with client.http.get(body["image"], headers={"Range": "bytes=1-3"}) as part:
+        assert (part.status, await part.read()) == (206, b"PNG")
+
+
+async def test_stock_template_dialect(client: Client) -> None:
+    """Vast's stock envelope is answered field for field."""
+    request = {"input": {"request_id": "stock-1", "workflow_json": picture(), "return_outputs_as_base64": True}}
+    status, body = await client.post("/generate/sync", request)
+    assert (status, body["status"], body["id"]) == (200, "completed", "stock-1")
+    assert set(body) == {"id", "message", "status", "comfyui_response", "output", "timings"}
+    [output] = body["output"]
+    assert output["output_type"] == "images"
+    assert output["type"] == "output"
+    assert output["mimetype"] == "image/png"
+    assert size_of(output["data"]) == (64, 64)
+    assert Path(output["local_path"]).is_file()
+
+
+async def test_stock_template_without_base64_names_the_files(client: Client) -> None:
+    """The stock default sends no data."""
+    _, body = await client.post("/generate/sync", {"input": {"workflow_json": picture()}})
+    assert "data" not in body["output"][0]
+
+
+async def test_runpod_dialect_with_an_input_image(client: Client) -> None:
+    """worker-comfyui's envelope works, with an uploaded picture that the workflow names."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
+    workflow = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "copy"}},
+    }
+    image = {"name": "photo.png", "image": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()}
+    status, body = await client.post("/generate/sync", {"input": {"workflow": workflow, "images": [image]}})
+    assert status == 200, body
+    assert size_of(body["images"][0]["data"]) == (40, 30)
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared folders", "over HTTP"])
+async def test_inputs_by_name_and_in_place(engine: EngineHandle, tmp_path: Path, shared: bool) -> None:
+    """Files come as base64 by name, or as a data URI in the workflow, whether ComfyUI's folders are shared or not."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (24, 16), "blue").save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    workflow = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "süß.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "named"}},
+        "3": {"class_type": "LoadImage", "inputs": {"image": f"data:image/png;base64,{text}"}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "inline"}},
+    }
+    folders = {} if shared else {"comfyui_output": None, "comfyui_input": None}
+    async with worker(engine, tmp_path, **folders) as client:
+        status, body = await client.post("/generate/sync", {"workflow": workflow, "inputs": {"süß.png": text}})
+    assert status == 200, body
+    assert [size_of(output["data"]) for output in body["outputs"]] == [(24, 16), (24, 16)]
+    assert [output["node_id"] for output in body["outputs"]] == ["2", "4"]
+
+
+async def test_inputs_of_a_finished_job_are_removed(client: Client, engine: EngineHandle) -> None:
+    """Nothing of a job stays in ComfyUI's input folder."""
+    before = set(engine.input.iterdir())
+    workflow = picture() | {"9": {"class_type": "LoadImage", "inputs": {"image": "x.png"}}}
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    status, _ = await client.post("/generate/sync", {"workflow": workflow, "inputs": {"x.png": text}})
+    assert status == 200
+    await client.app.manager.close()
+    assert set(engine.input.iterdir()) == before
+
+
+async def test_multipart_carries_files_as_they_are(client: Client) -> None:
+    """A multipart body needs no base64: part `request` is the JSON, the others are files."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (12, 10)).save(buffer, "PNG")
+    workflow = (
+        '{"workflow": {"1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}, '
+        '"2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "m"}}}}'
+    )
+    form = aiohttp.FormData()
+    form.add_field("request", workflow, content_type="application/json")
+    form.add_field("a.png", buffer.getvalue(), filename="whatever.png")
+    async with client.http.post(client.app.url + "/generate/sync", data=form) as answer:
+        body = await answer.json()
+    assert answer.status == 200, body
+    assert size_of(body["image"]) == (12, 10)
+
+
+async def test_random_integers_are_drawn_anew(client: Client) -> None:
+    """`__RANDOM_INT__` becomes another number in each job, so nothing is answered from the cache."""
+    workflow = picture()
+    workflow["3"] = {"class_type": "PrimitiveInt", "inputs": {"value": "__RANDOM_INT__"}}
+    workflow["4"] = {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}}
+    numbers = set()
+    for _ in range(2):
+        _, body = await client.post("/generate/sync", {"workflow": workflow})
+        [text] = [output["text"] for output in body["outputs"] if output["kind"] == "text"]
+        numbers.add(int(text))
+    assert len(numbers) == 2
+
+
+async def test_async_job_is_fetched_with_its_token(client: Client) -> None:
+    """`POST /generate` answers at once; the result is there for the token only."""
+    status, accepted = await client.post("/generate", {"workflow": slow(0.3)})
+    assert (status, accepted["status"]) == (202, "pending")
+    status, running = await client.get(f"/jobs/{accepted['id']}", accepted["token"])
+    assert (status, running["status"]) == (202, "pending")
+    assert (await client.get(f"/jobs/{accepted['id']}", "wrong"))[0] == 404
+    assert (await client.get(f"/jobs/{accepted['id']}"))[0] == 404
+    await client.state(accepted, "completed")
+    status, body = await client.get(f"/jobs/{accepted['id']}", accepted["token"])
+    assert (status, body["status"]) == (200, "success")
+    status, stock = await client.get(f"/result/{accepted['id']}", accepted["token"])
+    assert (status, stock["status"]) == (200, "completed")
+
+
+async def test_sync_beyond_its_limit_is_told_to_come_back(engine: EngineHandle, tmp_path: Path) -> None:
+    """A sync request that takes too long is answered 202 and its job goes on, even though the client has left."""
+    async with worker(engine, tmp_path, sync_limit_s=0.1, hangup_grace_s=0.1) as client:
+        status, accepted = await client.post("/generate/sync", {"workflow": slow(0.6)})
+        assert (status, accepted["status"]) == (202, "pending")
+        await client.state(accepted, "completed")
+        assert (await client.get(f"/jobs/{accepted['id']}", accepted["token"]))[0] == 200
+
+
+async def test_a_node_that_raises_is_named(client: Client) -> None:
+    """A failed node is told with id, title and class; the status is never 5xx."""
+    status, body = await client.post("/generate/sync", {"workflow": failing()})
+    assert (status, body["status"], body["error"]["code"]) == (422, "error", "node_failed")
+    [detail] = body["error"]["details"]
+    assert (detail["node_id"], detail["node_title"], detail["class_type"]) == ("3", "Trouble", "EmbeddedFail")
+    assert body["error"]["fault"] == "job"
+
+
+async def test_timeout_takes_the_job_out_of_comfyui(client: Client) -> None:
+    """A job that outlives its own `timeout_s` is cancelled and says so."""
+    status, body = await client.post("/generate/sync", {"workflow": slow(30, steps=300), "timeout_s": 0.3})
+    assert (status, body["error"]["code"]) == (422, "timeout")
+    status, _ = await client.post("/generate/sync", {"workflow": picture()})
+    assert status == 200
+
+
+async def test_same_id_finds_the_same_job(client: Client) -> None:
+    """The same request under the same id attaches to the first one's job; another request is refused."""
+    request = {"workflow": slow(0.3), "id": "mine"}
+    first, second = await asyncio.gather(*(client.post("/generate/sync", request) for _ in range(2)))
+    assert first == second
+    assert (await client.post("/generate/sync", {"workflow": picture(), "id": "mine"}))[0] == 409
+
+
+async def test_outputs_of_other_kinds(client: Client) -> None:
+    """Text, video and a temp preview are told apart, and named as what they are."""
+    workflow = picture()
+    workflow["5"] = {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8}}
+    workflow["6"] = {
+        "class_type": "SaveVideo",
+        "inputs": {"video": ["5", 0], "filename_prefix": "v", "format": "auto", "codec": "auto"},
+    }
+    workflow["7"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert status == 200, body
+    assert {output["node_id"]: output["kind"] for output in body["outputs"]} == {"2": "image", "6": "video"}
+
+
+async def test_a_preview_counts_where_nothing_is_saved(client: Client) -> None:
+    """A workflow that only previews still returns its picture."""
+    workflow = picture()
+    workflow["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert (status, size_of(body["image"])) == (200, (64, 64))
+
+
+async def test_a_picture_sent_over_the_websocket_is_an_output(client: Client) -> None:
+    """SaveImageWebsocket writes no file; its frame becomes the output."""
+    workflow = picture()
+    workflow["2"] = {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}}
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert (status, size_of(body["image"])) == (200, (64, 64))

@@ -1,0 +1,142 @@
+"""Cancelling, hanging up, and who may do what to a job."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle
+from tests.workflows import picture, slow
+
+
+async def test_cancel_frees_the_engine_for_the_next_job(client: Client) -> None:
+    """A running job is interrupted at its next step; it ends as cancelled, and the next one runs at once."""
+    _, first = await client.post("/generate", {"workflow": slow(30, steps=300)})
+    await client.state(first, "generating")
+    status, body = await client.delete(f"/jobs/{first['id']}", first["token"])
+    assert (status, body["cancelled"], body["status"]) == (200, True, "cancelled")
+    async with asyncio.timeout(3):
+        status, _ = await client.post("/generate/sync", {"workflow": picture()})
+    assert status == 200
+    status, body = await client.get(f"/jobs/{first['id']}", first["token"])
+    assert (status, body["error"]["code"]) == (499, "cancelled")
+
+
+async def test_cancel_reaches_exactly_the_queued_prompt(client: Client, engine: EngineHandle) -> None:
+    """A waiting job is taken out of ComfyUI's queue; the running one and the one behind go on."""
+    _, running = await client.post("/generate", {"workflow": slow(0.6)})
+    await client.state(running, "generating")
+    _, queued = await client.post("/generate", {"workflow": slow(0.1)})
+    await client.state(queued, "waiting")
+    _, behind = await client.post("/generate", {"workflow": slow(0.1)})
+    assert (await client.delete(f"/jobs/{queued['id']}", queued["token"]))[1]["cancelled"] is True
+    await client.state(running, "completed")
+    await client.state(behind, "completed")
+    async with client.http.get(engine.url + "/queue") as answer:
+        queue = await answer.json()
+    assert queue == {"queue_running": [], "queue_pending": []}
+
+
+async def test_success_after_a_cancel_is_still_cancelled(client: Client) -> None:
+    """A node that can't be interrupted ends with success inside ComfyUI; the job was cancelled all the same."""
+    _, job = await client.post("/generate", {"workflow": slow(0.5)})
+    await client.state(job, "generating")
+    status, body = await client.delete(f"/jobs/{job['id']}", job["token"])
+    assert (status, body["status"]) == (200, "cancelled")
+    await asyncio.sleep(0.7)  # until ComfyUI has said success
+    assert (await client.get(f"/jobs/{job['id']}", job["token"]))[1]["error"]["code"] == "cancelled"
+
+
+async def test_cancel_without_the_token_finds_nothing(client: Client) -> None:
+    """Knowing an id is not enough to cancel."""
+    _, job = await client.post("/generate", {"workflow": slow(0.2), "id": "known"})
+    assert (await client.delete("/jobs/known", "wrong"))[0] == 404
+    assert (await client.post("/cancel/known", {}))[0] == 404
+    await client.state(job, "completed")
+
+
+async def test_cancelling_an_ended_job_says_so(client: Client) -> None:
+    """Cancel answers whether it hit."""
+    _, job = await client.post("/generate", {"workflow": picture()})
+    await client.state(job, "completed")
+    body = (await client.delete(f"/jobs/{job['id']}", job["token"]))[1]
+    assert (body["cancelled"], body["status"]) == (False, "completed")
+
+
+async def leave_early(client: Client, body: dict) -> None:
+    """Ask for work and hang up while it runs: the first job of a worker also waits for the engine's catalog."""
+    await client.app.engine.catalog()
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.3)) as impatient:
+        try:
+            await impatient.post(client.app.url + "/generate/sync", json=body)
+        except TimeoutError:
+            return
+    raise AssertionError("the job was too quick to leave it")
+
+
+async def queue_length(client: Client, engine: EngineHandle) -> int:
+    async with client.http.get(engine.url + "/prompt") as answer:
+        return (await answer.json())["exec_info"]["queue_remaining"]
+
+
+async def test_hanging_up_cancels_the_job_after_its_grace(engine: EngineHandle, tmp_path: Path) -> None:
+    """Nobody waits and nobody can come back: the GPU is not spent on it."""
+    async with worker(engine, tmp_path, hangup_grace_s=0.2) as client:
+        await leave_early(client, {"workflow": slow(30, steps=300)})
+        assert client.app.manager.admission.load.jobs == 1
+        await asyncio.sleep(0.5)
+        assert client.app.manager.admission.load.jobs == 0
+        assert await queue_length(client, engine) == 0
+
+
+async def test_hanging_up_keeps_a_job_with_an_id(engine: EngineHandle, tmp_path: Path) -> None:
+    """A client that chose an id may come back with it."""
+    async with worker(engine, tmp_path, hangup_grace_s=0.1) as client:
+        request = {"workflow": slow(0.8), "id": "back"}
+        await leave_early(client, request)
+        await asyncio.sleep(0.3)
+        status, _ = await client.post("/generate/sync", request)
+        assert status == 200
+
+
+async def test_output_of_another_job_is_not_there(client: Client) -> None:
+    """Outputs need the token and exist by number only."""
+    _, job = await client.post("/generate", {"workflow": picture()})
+    await client.state(job, "completed")
+    for index, token, status in (("0", job["token"], 200), ("0", "", 404), ("7", job["token"], 404), ("..", "", 404)):
+        async with client.http.get(f"{client.app.url}/jobs/{job['id']}/outputs/{index}?token={token}") as answer:
+            assert answer.status == status
+
+
+async def test_results_are_forgotten_after_their_time(engine: EngineHandle, tmp_path: Path) -> None:
+    """When a result's life ends, its files, events and record go."""
+    async with worker(engine, tmp_path, result_ttl_s=0.2) as client:
+        _, job = await client.post("/generate", {"workflow": picture()})
+        await client.state(job, "completed")
+        await asyncio.sleep(0.4)
+        assert (await client.get(f"/jobs/{job['id']}", job["token"]))[0] == 404
+        assert not any((tmp_path / "outputs").iterdir())
+
+
+async def test_full_queue_is_429_with_the_time_to_come_back(engine: EngineHandle, tmp_path: Path) -> None:
+    """One job more than the limit is refused, in a way that a client can act on."""
+    async with worker(engine, tmp_path, max_queue=2) as client:
+        jobs = [(await client.post("/generate", {"workflow": slow(0.3)}))[1] for _ in range(2)]
+        async with client.http.post(client.app.url + "/generate", json={"workflow": picture()}) as answer:
+            body = await answer.json()
+            assert (answer.status, body["error"]["code"]) == (429, "queue_full")
+            assert float(answer.headers["Retry-After"]) >= 1
+        for job in jobs:
+            await client.state(job, "completed")
+        assert (await client.post("/generate/sync", {"workflow": picture()}))[0] == 200
+
+
+async def test_queue_info_counts_by_stage(client: Client) -> None:
+    """The stock route shows where jobs stand."""
+    _, job = await client.post("/generate", {"workflow": slow(0.4)})
+    await client.state(job, "generating")
+    _, body = await client.get("/queue-info")
+    assert body == {"preprocess_queue_size": 0, "generation_queue_size": 1, "postprocess_queue_size": 0}

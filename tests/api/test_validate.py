@@ -1,0 +1,262 @@
+"""Workflows checked by the engine's own catalog: when somebody asks, and before every job."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle, start_engine
+from tests.fetch.origin import content, opened, serving
+from tests.workflow.prompts import link, sampled
+from tests.workflows import picture
+from worker.app import build
+from worker.errors import StartupError
+from worker.settings import Settings
+
+DATA = b"weights" * 1000
+
+
+def wrong() -> dict[str, Any]:
+    """Three faults in three nodes, one of them behind another."""
+    workflow: dict[str, Any] = {**sampled(steps=0, width=1)}
+    workflow["8"]["inputs"]["vae"] = link("4", 1)
+    return workflow
+
+
+async def test_everything_is_told_at_once(client: Client) -> None:
+    """Place, expectation, cure and ComfyUI's own type of each problem, and its own verdict beside them."""
+    status, body = await client.post("/validate", {"workflow": wrong()})
+    assert (status, body["valid"], body["doubtful"]) == (200, False, [])
+    assert {(one["node_id"], one["input"], one["comfyui_type"]) for one in body["problems"]} == {
+        ("3", "steps", "value_smaller_than_min"),
+        ("5", "width", "value_smaller_than_min"),
+        ("8", "vae", "return_type_mismatch"),
+    }
+    assert all(one["expected"] and one["suggestion"] and one["node_title"] for one in body["problems"])
+    assert body["comfyui"] == {
+        "status": 400,
+        "error_type": "prompt_outputs_failed_validation",
+        "node_errors": {one["node_id"]: [one["comfyui_type"]] for one in body["problems"]},
+    }
+
+
+async def test_a_good_workflow_comes_with_what_it_needs(client: Client) -> None:
+    """Its models and what it weighs; random integers are drawn before it is looked at."""
+    workflow = sampled()
+    workflow["3"]["inputs"]["seed"] = "__RANDOM_INT__"
+    _, body = await client.post("/validate", {"workflow": workflow})
+    assert (body["valid"], body["problems"], body["workload"]) == (True, [], 100)
+    assert [(model["folder"], model["file"], model["nodes"], model["here"]) for model in body["models"]] == [
+        ("checkpoints", "m.safetensors", ["4"], False)
+    ]
+
+
+async def test_the_body_of_a_job_is_taken_too(client: Client) -> None:
+    """A template with its parameters, or another dialect."""
+    _, body = await client.post("/validate", {"template": "sd15", "params": {"prompt": "a harbour"}})
+    assert body["valid"], body
+    _, body = await client.post("/validate", {"input": {"workflow_json": wrong()}})
+    assert len(body["problems"]) == 3
+
+
+@pytest.mark.parametrize("workflow", [[], {}, {"1": {"class_type": "SaveImage"}}, {"nodes": [], "links": []}, None])
+async def test_what_is_no_workflow_is_a_problem(client: Client, workflow: object) -> None:
+    """The answer is 200 and says what is wrong."""
+    status, body = await client.post("/validate", {"workflow": workflow})
+    assert (status, body["valid"], len(body["problems"])) == (200, False, 1)
+
+
+async def test_without_an_engine_nobody_can_say(tmp_path: Path) -> None:
+    """The classes of an engine that is not there are not guessed."""
+    settings = Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.2)
+    async with build(settings) as app, aiohttp.ClientSession() as http:
+        status, body = await Client(app, http).post("/validate", {"workflow": picture()})
+    assert (status, body["error"]["code"]) == (503, "engine_unavailable")
+
+
+async def test_a_bad_workflow_is_refused_before_it_is_queued(client: Client) -> None:
+    """With all its problems in one answer, in every way to ask; no job was made of it."""
+    for path in ("/generate/sync", "/generate", "/generate/stream"):
+        status, body = await client.post(path, {"workflow": wrong()})
+        assert (status, body["error"]["code"], body["id"]) == (422, "invalid_workflow", None)
+        assert {detail["node_id"] for detail in body["error"]["details"]} == {"3", "5", "8"}
+        assert all(detail["comfyui_type"] for detail in body["error"]["details"])
+    workflow = picture() | {"9": {"class_type": "Nonsense", "inputs": {"a": ["77", 0]}}}
+    _, body = await client.post("/generate", {"workflow": workflow})
+    assert [detail["class_type"] for detail in body["error"]["details"]] == ["Nonsense", "Nonsense"]
+
+
+async def test_a_repeated_id_finds_its_job(client: Client) -> None:
+    """What was done is not judged again."""
+    first = await client.post("/generate/sync", {"workflow": picture(color=77), "id": "again"})
+    assert await client.post("/generate/sync", {"workflow": picture(color=77), "id": "again"}) == first
+
+
+@asynccontextmanager
+async def strict(folder: Path, **given: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
+    """A worker on an engine of its own that refuses models it does not have."""
+    with start_engine(folder / "engine", "--strict") as handle:
+        async with worker(handle, folder / "state", models_folder=handle.base / "models", **given) as client:
+            yield handle, client
+
+
+def put(handle: EngineHandle, name: str = "m.safetensors") -> None:
+    folder = handle.base / "models" / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(DATA)
+
+
+async def test_a_missing_model_is_named_until_it_is_there(tmp_path: Path) -> None:
+    """Folder and file are told, another worker may have it; once the file has come the same request runs."""
+    async with strict(tmp_path) as (handle, client):
+        status, body = await client.post("/generate/sync", {"workflow": sampled()})
+        (detail,) = body["error"]["details"]
+        assert (status, body["error"]["code"], body["error"]["retryable_elsewhere"]) == (422, "models_missing", True)
+        assert detail["message"] == "models/checkpoints has no file 'm.safetensors'."
+        put(handle)
+        assert (await client.post("/generate/sync", {"workflow": sampled()}))[0] == 200
+
+
+async def test_the_catalog_of_a_new_life_counts(tmp_path: Path) -> None:
+    """An engine that comes back with other files is asked anew: nothing is judged by the old catalog."""
+    async with strict(tmp_path) as (handle, client):
+        put(handle)
+        assert (await client.post("/validate", {"workflow": sampled()}))[1]["models"][0]["here"]
+        before = client.app.engine.link.connections
+        handle.kill()
+        shutil.rmtree(handle.base / "models")
+        put(handle, "other.safetensors")
+        handle.restart()
+        async with asyncio.timeout(8):
+            while client.app.engine.link.connections == before:
+                await asyncio.sleep(0.05)
+        _, body = await client.post("/validate", {"workflow": sampled()})
+        assert (body["valid"], body["models"][0]["here"]) == (False, False)
+        workflow = sampled()
+        workflow["4"]["inputs"]["ckpt_name"] = "other.safetensors"
+        assert (await client.post("/validate", {"workflow": workflow}))[1]["valid"]
+
+
+def template(folder: Path, url: str) -> str:
+    """A folder of templates with one whose checkpoint can be had at this URL."""
+    folder.mkdir()
+    (folder / "small.json").write_text(json.dumps(sampled()))
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    (folder / "small.toml").write_text(
+        'title = "Small"\nabout = "A."\noutputs = ["9"]\n'
+        f'[[models]]\nfile = "m.safetensors"\nfolder = "checkpoints"\nurl = "{url}"\n'
+        f'size = {len(DATA)}\nsha256 = "{sha256}"\n'
+    )
+    return str(folder)
+
+
+async def test_missing_models_are_fetched_for_a_job(tmp_path: Path) -> None:
+    """Where that is allowed and a template knows the file; many jobs fetch it once, and they run."""
+    async with serving(m=content(DATA)) as origin:
+        templates = template(tmp_path / "templates", origin.url("/m"))
+        allowed = {"templates": templates, "fetch_allow": opened(origin)}
+        async with strict(tmp_path, models_on_demand=True, **allowed) as (handle, client):
+            answers = await asyncio.gather(
+                *(client.post("/generate/sync", {"workflow": sampled(steps=step)}) for step in (1, 2, 3))
+            )
+            assert [status for status, _ in answers] == [200] * 3
+            assert (handle.base / "models" / "checkpoints" / "m.safetensors").read_bytes() == DATA
+            workflow = sampled()
+            workflow["4"]["inputs"]["ckpt_name"] = "unknown.safetensors"
+            assert (await client.post("/generate/sync", {"workflow": workflow}))[1]["error"]["code"] == "models_missing"
+        assert len(origin.requests) == 1
+
+
+def drawn_workflow(url: str) -> dict[str, Any]:
+    """As the editor saves it, with a download for its model."""
+    model = {"name": "a.pth", "url": url, "directory": "upscale_models"}
+    loader = {"id": 1, "type": "UpscaleModelLoader", "mode": 0, "inputs": [], "widgets_values": ["a.pth"]}
+    loader |= {"properties": {"models": [model]}, "outputs": [{"name": "UPSCALE_MODEL", "links": [1]}]}
+    shown = {"id": 2, "type": "PreviewAny", "mode": 0, "inputs": [{"name": "source", "type": "*", "link": 1}]}
+    return {"nodes": [loader, {**shown, "outputs": []}], "links": [[1, 1, 0, 2, 0, "*"]], "version": 0.4}
+
+
+async def test_a_job_brings_no_download_of_its_own(tmp_path: Path) -> None:
+    """What the editor saved is told to who asks; for a job only what the operator's templates name is fetched."""
+    async with serving(m=content(DATA)) as origin:
+        workflow = drawn_workflow(origin.url("/m"))
+        async with strict(tmp_path, models_on_demand=True, fetch_allow=opened(origin)) as (_, client):
+            _, body = await client.post("/validate", {"workflow": workflow})
+            assert [model["url"] for model in body["models"]] == [origin.url("/m")]
+            assert origin.url("/m") in body["problems"][0]["suggestion"]
+            status, body = await client.post("/generate/sync", {"workflow": workflow})
+            assert (status, body["error"]["code"]) == (422, "models_missing")
+        assert origin.requests == []
+
+
+async def test_what_cannot_be_converted_is_a_problem(client: Client) -> None:
+    """With the reason, and without a verdict of ComfyUI's, which never saw a prompt."""
+    workflow = {"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}
+    status, body = await client.post("/validate", {"workflow": workflow})
+    assert (status, body["valid"], body["comfyui"]) == (200, False, None)
+    assert [(problem["node_id"], problem["kind"]) for problem in body["problems"]] == [("7", "cannot_convert")]
+
+
+async def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+    """A wrong file under the URL ends the request with the reason, not the worker."""
+    async with serving(m=content(b"another")) as origin:
+        templates = template(tmp_path / "templates", origin.url("/m"))
+        allowed = {"templates": templates, "fetch_allow": opened(origin)}
+        async with strict(tmp_path, models_on_demand=True, **allowed) as (_, client):
+            status, body = await client.post("/generate/sync", {"workflow": sampled()})
+            assert (status, body["error"]["code"]) == (422, "models_missing")
+            assert "7 bytes instead of" in body["error"]["details"][0]["message"]
+
+
+async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Path) -> None:
+    """Until they are there it says how many are, and a job that needs one is told to come back; then it is ready."""
+    gate = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return web.Response(body=DATA)
+
+    async with serving(m=answer) as origin:
+        templates = template(tmp_path / "templates", origin.url("/m"))
+        with start_engine(tmp_path / "engine", "--strict") as handle:
+            settings = Settings(
+                comfyui=handle.url,
+                comfyui_output=handle.output,
+                comfyui_input=handle.input,
+                port=0,
+                state=tmp_path / "state",
+                models_folder=handle.base / "models",
+                models="small",
+                templates=templates,
+                fetch_allow=opened(origin),
+            )
+            async with build(settings) as app, aiohttp.ClientSession() as http:
+                client = Client(app, http)
+                await app.engine.link.opened(5)
+                status, body = await client.get("/ready")
+                assert (status, body["error"]["code"]) == (503, "models_coming")
+                assert "0 of 1 model files" in body["error"]["message"]
+                status, body = await client.post("/generate/sync", {"workflow": sampled()})
+                assert (status, body["error"]["code"], body["error"]["retryable"]) == (503, "models_coming", True)
+                gate.set()
+                await asyncio.wait_for(app.ready(), 8)
+                assert (await client.get("/ready"))[0] == 200
+                assert (await client.post("/generate/sync", {"workflow": sampled()}))[0] == 200
+
+
+async def test_an_unknown_template_is_told_at_the_start(tmp_path: Path) -> None:
+    """A slip in WORKER_MODELS ends the start with the names that there are."""
+    with pytest.raises(StartupError, match="no template 'nope'"):
+        async with build(Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, models="nope")):
+            pass

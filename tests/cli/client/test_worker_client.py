@@ -1,0 +1,84 @@
+"""The gateway as its client sees it: events however they are cut, and a connection that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from tests.conftest import Client
+from tests.workflows import picture, slow
+from worker.cli.client.worker_client import EventReader, WorkerClient
+from worker.cli.output.failure import Failure
+
+STREAM = (
+    b'id: 1\nevent: state\ndata: {"state":"waiting"}\n\n: keep-alive\n\nid: 2\nevent: node\ndata: {"title":"a: b"}\n\n'
+)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 1000])
+def test_events_are_read_however_they_are_cut(piece: int) -> None:
+    """Comments are left out, colons in data stay."""
+    reader = EventReader()
+    found = [event for start in range(0, len(STREAM), piece) for event in reader.feed(STREAM[start : start + piece])]
+    assert [(event.number, event.name, event.data) for event in found] == [
+        (1, "state", {"state": "waiting"}),
+        (2, "node", {"title": "a: b"}),
+    ]
+
+
+@asynccontextmanager
+async def cut_after(url: str, sizes: list[int]) -> AsyncIterator[str]:
+    """A way to the gateway on which the first connections break, each after so many bytes of answer."""
+    left = iter(sizes)
+    address = urlsplit(url)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection(address.hostname, address.port)
+        asking = asyncio.create_task(copy(reader, to_writer, None))
+        await copy(to_reader, writer, next(left, None))
+        asking.cancel()
+        to_writer.close()
+
+    async with await asyncio.start_server(connect, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size: int | None) -> None:
+    with suppress(ConnectionError):
+        while size != 0 and (data := await reader.read(64 if size else 65536)):
+            writer.write(data)
+            await writer.drain()
+            size = None if size is None else max(size - len(data), 0)
+    writer.close()
+
+
+@pytest.mark.parametrize("size", [500, 900])
+async def test_a_broken_connection_is_taken_up_again(client: Client, size: int) -> None:
+    """Every event once and in order, though the first two connections break in the middle."""
+    async with cut_after(client.app.url, [size, size]) as url, aiohttp.ClientSession() as http:
+        events = [name async for name, _ in WorkerClient(http, url).follow({"workflow": slow(0.5, steps=10)})]
+    assert events.count("accepted") == events.count("result") == 1
+    assert events.count("step") >= 10
+    assert events[0] == "accepted"
+    assert events[-1] == "result"
+
+
+async def test_a_connection_that_stays_broken_is_a_failure(client: Client) -> None:
+    """Not endless waiting."""
+    async with cut_after(client.app.url, [400, *[0] * 50]) as url, aiohttp.ClientSession() as http:
+        with pytest.raises(Failure, match="could not be taken up again"):
+            async for _ in WorkerClient(http, url).follow({"workflow": slow(30, steps=300)}):
+                pass
+
+
+async def test_an_answer_that_is_not_a_workers_is_a_failure(engine: object, client: Client) -> None:
+    """A ComfyUI's URL given for a worker's: said, instead of a puzzle."""
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(Failure, match="not as a worker"):
+            async for _ in WorkerClient(http, client.app.engine.api.base_url).follow({"workflow": picture()}):
+                pass

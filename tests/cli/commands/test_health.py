@@ -1,0 +1,27 @@
+"""`comfy-worker health`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.cli.terminal import cli
+from tests.engines import EngineHandle
+from worker.app import build
+from worker.engine.process.launch import free_port
+from worker.settings import Settings
+
+
+async def test_a_worker_that_answers_is_alive(engine: EngineHandle, tmp_path: Path) -> None:
+    """Found by the variable that it was started with, wherever it listens."""
+    async with build(Settings(comfyui=engine.url, state=tmp_path / "state", port=0)) as app:
+        port = app.url.rpartition(":")[2]
+        done = await asyncio.to_thread(cli, "health", cwd=tmp_path, WORKER_GATEWAY_PORT=port)
+        assert (done.returncode, done.stdout) == (0, f"alive: {app.url}/health\n")
+
+
+def test_nobody_there_is_no_health(tmp_path: Path) -> None:
+    """Exit code 1, and who was asked."""
+    done = cli("health", cwd=tmp_path, WORKER_GATEWAY_PORT=str(free_port()))
+    assert done.returncode == 1
+    assert done.stderr.startswith("no answer from http://127.0.0.1:")

@@ -1,0 +1,98 @@
+"""`comfy-worker models`, as somebody types it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+
+from tests.cli.terminal import WORKFLOWS, cli
+from tests.fetch.origin import broken, content, in_turn, opened, ranged, serving
+from tests.workflow.prompts import sampled
+
+DATA = b"weights" * 10_000
+
+
+def template(folder: Path, *models: tuple[str, str]) -> str:
+    """A template `small` with these checkpoints by name and URL."""
+    folder.mkdir()
+    (folder / "small.json").write_text(json.dumps(sampled()))
+    text = 'title = "Small"\nabout = "A."\noutputs = ["9"]\n'
+    for name, url in models:
+        text += f'[[models]]\nfile = "{name}"\nfolder = "checkpoints"\nurl = "{url}"\n'
+        text += f'size = {len(DATA)}\nsha256 = "{hashlib.sha256(DATA).hexdigest()}"\n'
+    (folder / "small.toml").write_text(text)
+    return str(folder)
+
+
+def test_a_plan_says_what_is_there_and_touches_nothing(tmp_path: Path) -> None:
+    """Templates by name and workflow files; exit code 1 as long as something is missing."""
+    done = cli("models", "plan", "sdxl", WORKFLOWS / "sd15-res4lyf.json", "--json", cwd=tmp_path)
+    body = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {row["file"]: row["state"] for row in body["files"]} == {
+        "sd_xl_base_1.0.safetensors": "missing",
+        "v1-5-pruned-emaonly-fp16.safetensors": "missing",
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_has_nothing_to_go_by_is_told(tmp_path: Path) -> None:
+    """An unknown name comes with the nearest one, a file without a source is said to be so, a folder is asked for."""
+    assert "flux-schnell" in cli("models", "plan", "flux-schnel", cwd=tmp_path).stderr
+    (tmp_path / "w.json").write_text(json.dumps(sampled()))
+    done = cli("models", "plan", "w.json", cwd=tmp_path)
+    assert "nobody here knows a download" in done.stdout
+    done = cli("models", "plan", "sdxl", cwd=tmp_path, WORKER_COMFYUI="http://127.0.0.1:9")
+    assert "WORKER_MODELS_FOLDER" in done.stderr
+
+
+def test_the_editors_own_list_is_read(tmp_path: Path) -> None:
+    """A workflow as the editor saves it names its downloads itself: those that its nodes need are taken."""
+    models = [
+        {"name": name, "url": f"https://example.com/{name}", "directory": "upscale_models"}
+        for name in ("a.pth", "b.pth")
+    ]
+    loader = {"id": 1, "type": "UpscaleModelLoader", "mode": 0, "inputs": [], "widgets_values": ["a.pth"]}
+    loader |= {"properties": {"models": models}, "outputs": [{"name": "UPSCALE_MODEL", "links": [1]}]}
+    shown = {"id": 2, "type": "PreviewAny", "mode": 0, "inputs": [{"name": "source", "type": "*", "link": 1}]}
+    workflow = {"nodes": [loader, {**shown, "outputs": []}], "links": [[1, 1, 0, 2, 0, "*"]], "version": 0.4}
+    (tmp_path / "ui.json").write_text(json.dumps(workflow))
+    (row,) = json.loads(cli("models", "plan", "ui.json", "--json", cwd=tmp_path).stdout)["files"]
+    assert (row["file"], row["folder"], row["url"]) == ("a.pth", "upscale_models", "https://example.com/a.pth")
+    (row,) = json.loads(cli("validate", "ui.json", "--json", cwd=tmp_path).stdout)["models"]
+    assert (row["file"], row["here"], row["url"]) == ("a.pth", False, "https://example.com/a.pth")
+
+
+async def test_fetch_brings_what_is_missing(tmp_path: Path) -> None:
+    """From a server that drops: all is in place and right, a second run has nothing to do."""
+    answers = {"a": in_turn(broken(DATA, 1000, ETag='"1"'), ranged(DATA, ETag='"1"')), "b": content(DATA)}
+    async with serving(**answers) as origin:
+        templates = template(tmp_path / "t", *((f"{name}.safetensors", origin.url(f"/{name}")) for name in "ab"))
+        env = {"WORKER_TEMPLATES": templates, "WORKER_FETCH_ALLOW": opened(origin)}
+        done = await asyncio.to_thread(cli, "models", "fetch", "small", "--folder", "m", cwd=tmp_path, **env)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("✓ here") == 2
+        assert {path.name: path.read_bytes() for path in (tmp_path / "m" / "checkpoints").iterdir()} == {
+            "a.safetensors": DATA,
+            "b.safetensors": DATA,
+        }
+        asked = len(origin.requests)
+        await asyncio.to_thread(cli, "models", "fetch", "small", "--folder", "m", cwd=tmp_path, **env)
+        assert len(origin.requests) == asked
+
+
+async def test_fetch_says_what_it_could_not_get(tmp_path: Path) -> None:
+    """The wrong file is named with the reason, and the exit code is 1; the other is there, somebody's own stays."""
+    async with serving(a=content(b"x"), b=content(DATA)) as origin:
+        templates = template(tmp_path / "t", *((f"{name}.safetensors", origin.url(f"/{name}")) for name in "ab"))
+        env = {"WORKER_TEMPLATES": templates, "WORKER_FETCH_ALLOW": opened(origin)}
+        done = await asyncio.to_thread(cli, "models", "fetch", "small", "--folder", "m", cwd=tmp_path, **env)
+        assert done.returncode == 1
+        assert "it has 1 bytes instead of 70000" in done.stdout
+        folder = tmp_path / "m" / "checkpoints"
+        assert [path.name for path in folder.iterdir()] == ["b.safetensors"]
+        (folder / "a.safetensors").write_bytes(b"mine")
+        done = await asyncio.to_thread(cli, "models", "fetch", "small", "--folder", "m", cwd=tmp_path, **env)
+        assert (done.returncode, (folder / "a.safetensors").read_bytes()) == (1, b"mine")

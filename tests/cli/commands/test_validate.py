@@ -1,0 +1,76 @@
+"""`comfy-worker validate`, as somebody types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.terminal import WORKFLOWS, cli
+from tests.workflow.prompts import sampled
+
+WORKFLOW = WORKFLOWS / "sd15-res4lyf.json"
+
+
+def test_a_good_workflow_is_valid(tmp_path: Path) -> None:
+    """Exit code 0, with what it needs and what it weighs."""
+    done = cli("validate", WORKFLOW, "--assume-files", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "valid" in done.stdout
+    assert "workload 100" in done.stdout
+
+
+def test_a_missing_model_comes_with_its_download(tmp_path: Path) -> None:
+    """Where a template knows it; the file in the models folder makes the workflow valid."""
+    done = cli("validate", WORKFLOW, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "models/checkpoints has no file" in done.stdout
+    assert "https://huggingface.co/" in done.stdout
+    folder = tmp_path / "models" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "v1-5-pruned-emaonly-fp16.safetensors").touch()
+    done = cli("validate", WORKFLOW, cwd=tmp_path, WORKER_MODELS_FOLDER=str(tmp_path / "models"))
+    assert done.returncode == 0
+
+
+def test_the_catalog_of_a_machine_counts(tmp_path: Path) -> None:
+    """What it lists is there, also of input files; `--json` is what POST /validate answers."""
+    workflow = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "dog.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+    }
+    catalog = {
+        "LoadImage": {"input": {"required": {"image": [["cat.png"], {"image_upload": True}]}}, "output": ["IMAGE"]},
+        "SaveImage": {"input": {"required": {"images": ["IMAGE"]}}, "output": [], "output_node": True},
+    }
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    (tmp_path / "c.json").write_text(json.dumps(catalog))
+    done = cli("validate", "w.json", "--catalog", "c.json", "--json", cwd=tmp_path)
+    body = json.loads(done.stdout)
+    assert (done.returncode, body["valid"]) == (1, False)
+    assert [(one["comfyui_type"], one["suggestion"]) for one in body["problems"]] == [
+        ("custom_validation_failed", "Send the file with the request.")
+    ]
+    workflow["1"]["inputs"]["image"] = "cat.png"
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    assert cli("validate", "w.json", "--catalog", "c.json", cwd=tmp_path).returncode == 0
+
+
+def test_every_problem_is_listed(tmp_path: Path) -> None:
+    """With its node, what was expected, and the cure."""
+    workflow = sampled(steps=0)
+    workflow["3"]["inputs"]["sampler_name"] = "eulr"
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    done = cli("validate", "w.json", "--assume-files", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("✗ 2 problems")
+    for text in ("node 3 KSampler, input steps", "expected: INT from 1 to 10000", "→ Did you mean 'euler'?"):
+        assert text in done.stdout
+
+
+def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
+    """No file, no JSON, no catalog: exit code 2, and which it is."""
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
+    assert cli("validate", "none.json", cwd=tmp_path).returncode == 2
+    assert cli("validate", "bad.json", cwd=tmp_path).returncode == 2
+    assert cli("validate", WORKFLOW, "--catalog", "list.json", cwd=tmp_path).returncode == 2

@@ -1,0 +1,43 @@
+"""The workflows that ship with the project."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.terminal import WORKFLOWS
+from worker.load.workload import BENCHMARK, workload
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import title
+from worker.workflow.validation.file_check import AssumeFiles
+from worker.workflow.validation.validate import validate
+
+NAMES = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
+
+
+def prompt(name: str) -> dict:
+    return json.loads((WORKFLOWS / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_workflow_is_valid(name: str) -> None:
+    """ComfyUI 0.33.0 with the node packs would take it, in whole."""
+    verdict = validate(prompt(name), Catalog.bundled(), AssumeFiles())
+    assert (verdict.status, verdict.error, verdict.node_errors) == (200, None, {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_node_of_a_shipped_workflow_has_a_title_of_its_own(name: str) -> None:
+    """So that `--set TITLE.INPUT=VALUE` reaches each of them."""
+    nodes = prompt(name)
+    titles = {title(nodes, node_id) for node_id in nodes}
+    assert len(titles) == len(nodes)
+    assert not titles & {node["class_type"] for node in nodes.values()}
+
+
+def test_the_text_to_image_workflow_is_the_unit_of_work() -> None:
+    """512x512, 20 steps, RES4LYF's sampler with rescaled sigmas: a workload of 100."""
+    nodes = prompt("sd15-res4lyf")
+    assert {"ClownsharKSampler_Beta", "Sigmas Rescale"} <= {node["class_type"] for node in nodes.values()}
+    assert workload(nodes) == BENCHMARK

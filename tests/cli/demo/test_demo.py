@@ -1,0 +1,35 @@
+"""`comfy-worker demo`, which is `make run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands.test_run import sizes
+from tests.cli.commands.test_serve import processes_with
+from tests.cli.terminal import cli
+
+
+@pytest.mark.timeout(90)
+def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
+    """Two workers, both workflows in both shapes: the pictures asked for, times, what was told, no remains."""
+    (tmp_path / "tmp").mkdir()
+    done = cli("demo", cwd=tmp_path, timeout=80, TMPDIR=str(tmp_path / "tmp"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sizes(tmp_path / "out") == [(512, 512), (512, 512), (768, 512), (768, 512)]
+    for text in ("2 workers behind Vast's router", "round trip", "by worker 1", "by worker 2", "cur_load peak"):
+        assert text in done.stdout
+    for shape in ("native", "stock"):
+        assert done.stdout.count(shape) == 2
+    assert all(path.name in done.stdout for path in (tmp_path / "out").iterdir())
+    assert not processes_with(str(tmp_path))
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_what_keeps_it_from_playing_is_one_sentence(tmp_path: Path) -> None:
+    """No workflows, no ComfyUI: exit code 1 before anything is started."""
+    done = cli("demo", "--workflows", tmp_path, cwd=tmp_path)
+    assert (done.returncode, "there is no workflow in" in done.stdout) == (1, True)
+    done = cli("demo", "--comfyui", "http://127.0.0.1:9", cwd=tmp_path)
+    assert (done.returncode, "no ComfyUI answers at http://127.0.0.1:9" in done.stdout) == (1, True)

@@ -1,0 +1,68 @@
+"""The process above a worker, the real command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+
+from tests.cli.commands.test_serve import processes_with, serving
+from tests.cli.terminal import cli
+from tests.engines import EngineHandle
+from worker.engine.process.launch import free_port
+
+
+def children(pid: int) -> list[int]:
+    return [int(found) for found in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def healthy(url: str) -> None:
+    async with asyncio.timeout(10), aiohttp.ClientSession() as http:
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with http.get(f"{url}/health") as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.05)
+
+
+async def test_a_worker_that_was_killed_is_started_again(engine: EngineHandle, tmp_path: Path) -> None:
+    """At the same address; what ends the parent ends the worker in order, and leaves nobody behind."""
+    arguments = ("--comfyui", engine.url, "--restarts", "3", "--port", str(free_port()), "--state", str(tmp_path / "s"))
+    async with serving(*arguments, cwd=tmp_path) as (process, said):
+        url = said.split()[-1]
+        [first] = children(process.pid)
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(8):
+            while children(process.pid) in ([], [first]):
+                await asyncio.sleep(0.05)
+        await healthy(url)
+        process.terminate()
+        async with asyncio.timeout(8):
+            assert await process.wait() == 0
+    assert not processes_with(str(tmp_path))
+
+
+async def test_a_worker_does_not_outlive_its_parent(engine: EngineHandle, tmp_path: Path) -> None:
+    """A kill of the parent leaves no worker that nobody looks after."""
+    arguments = ("--comfyui", engine.url, "--restarts", "3", "--state", str(tmp_path / "s"))
+    async with serving(*arguments, cwd=tmp_path) as (process, _):
+        process.kill()
+        await process.wait()
+        async with asyncio.timeout(5):
+            while processes_with(str(tmp_path)):
+                await asyncio.sleep(0.05)
+
+
+def test_a_worker_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
+    """With its own words and exit code."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = cli("serve", "--restarts", "1", "--port", taken.getsockname()[1], cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("can't listen on 127.0.0.1") == 2
+    assert "died 2 times in a row" in done.stderr

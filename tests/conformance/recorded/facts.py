@@ -1,0 +1,73 @@
+"""The handful of frame sequences that the tests need without the recordings: taken from them, reduced to facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from tests.conformance.comparison.frames import arranged, overlapping, partial
+from tests.conformance.recorded.recording import load
+from tests.conformance.recorded.transcript import Connect, Frame, Http, Received, Send
+from worker.workflow.json_value import Json, JsonObject
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The first `posts` prompts of a recording, and what its clients heard until the next one."""
+
+    scenario: str
+    posts: int
+
+
+EXCERPTS = {
+    "success": Excerpt("01-success-one-image", 1),
+    "cached": Excerpt("02-all-cached", 4),
+    "error": Excerpt("09-execution-errors", 2),
+    "interrupt": Excerpt("10-interrupt", 2),
+    "addressing": Excerpt("12-two-clients", 2),
+    "sampling": Excerpt("26-res4lyf-clownshark", 2),
+}
+
+
+def excerpt(folder: Path, name: str) -> JsonObject:
+    """`{"recorded": scenario, "clients": {name: has flags}, "posts": [request body], "frames": {client: [fact]}}`
+
+    Raises FileNotFoundError.
+    """
+    chosen = EXCERPTS[name]
+    clients: JsonObject = {}
+    posts: list[Json] = []
+    frames: dict[str, list[Frame]] = {}
+    for event in load(folder / f"{chosen.scenario}.json").events:
+        if isinstance(event, Http) and event.request.posts_prompt:
+            if len(posts) == chosen.posts:
+                break
+            posts.append(event.request.json)
+        elif isinstance(event, Connect):
+            clients[event.client] = False
+        elif isinstance(event, Send):
+            clients[event.client] = True
+        elif isinstance(event, Received):
+            frames.setdefault(event.client, []).append(event.frame)
+    return {"recorded": chosen.scenario, "clients": clients, "posts": posts, "frames": facts(frames)}
+
+
+def facts(heard: Mapping[str, Sequence[Frame]]) -> JsonObject:
+    """The frames of each client by kind and node, in the order that any faithful server sends them."""
+    crowded = any(overlapping(frames) for frames in heard.values())
+    return {
+        client: [entry.key for entry in arranged(frames, partial(frames), statuses=not crowded)]
+        for client, frames in heard.items()
+    }
+
+
+def write(folder: Path) -> None:
+    """Make the committed files again from the recordings in a folder."""
+    for name in EXCERPTS:
+        text = orjson.dumps(excerpt(folder, name), option=orjson.OPT_APPEND_NEWLINE)
+        (DATA / f"frames-{name}.json").write_bytes(text)

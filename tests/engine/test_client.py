@@ -1,0 +1,89 @@
+"""The client of an engine: cancelled at any moment, it leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.engines import EngineHandle
+from tests.proxy import Proxy
+from tests.workflows import slow
+from worker.engine.client import ComfyClient
+from worker.engine.protocol.messages import Executing, RunMessage
+from worker.errors import EngineUnavailable
+from worker.settings import Settings
+from worker.supervision import Tasks
+
+
+@pytest.fixture
+async def comfy(engine: EngineHandle, tmp_path: Path):  # noqa: ANN201 - an async generator fixture
+    """A connected client."""
+    async with Tasks() as tasks, ComfyClient(engine.url, Settings(state=tmp_path), tasks) as client:
+        await client.socket.opened(5)
+        yield client
+
+
+async def remaining(engine: EngineHandle) -> int:
+    async with aiohttp.ClientSession() as session, session.get(engine.url + "/prompt") as answer:
+        return (await answer.json())["exec_info"]["queue_remaining"]
+
+
+async def test_cancel_at_any_moment_leaves_nothing_behind(comfy: ComfyClient, engine: EngineHandle) -> None:
+    """Cancelled before, while and after the prompt is posted, nothing of it stays in ComfyUI."""
+    choose = random.Random(1)
+    tasks = []
+    for _ in range(40):
+        task = asyncio.create_task(comfy.follow(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
+        tasks.append(task)
+        await asyncio.sleep(choose.choice((0, 0.0005, 0.001, 0.002, 0.005)))
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError) for result in results)
+    async with asyncio.timeout(3):
+        while await remaining(engine):
+            await asyncio.sleep(0.02)
+
+
+async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_path: Path) -> None:
+    """A post that reaches ComfyUI only after its job was cancelled leaves nothing behind either."""
+    async with (
+        Proxy(engine, slow=b"POST /prompt", delay_s=0.3) as proxy,
+        Tasks() as tasks,
+        ComfyClient(proxy.url, Settings(state=tmp_path), tasks) as client,
+    ):
+        await client.socket.opened(5)
+        task = asyncio.create_task(client.follow(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.sleep(0.4)
+        assert await remaining(engine) == 0
+
+
+async def test_frames_are_heard_in_order(comfy: ComfyClient) -> None:
+    """A run hears its nodes one after the other, and its outputs by node."""
+    heard: list[RunMessage] = []
+    outputs = await comfy.follow(slow(0.05, steps=2), heard.append, str(uuid.uuid4()))
+    assert [message.node for message in heard if isinstance(message, Executing)][-1] == "2"
+    assert set(outputs) == {"2"}
+
+
+async def test_info_and_catalog_are_read_once(comfy: ComfyClient) -> None:
+    """What does not change is not asked for twice."""
+    assert (await comfy.info()).embedded
+    assert await comfy.catalog() is await comfy.catalog()
+
+
+async def test_nobody_there(tmp_path: Path) -> None:
+    """Without a ComfyUI a run ends after the set time with an error that another worker can cure."""
+    async with (
+        Tasks() as tasks,
+        ComfyClient("http://127.0.0.1:9", Settings(state=tmp_path, engine_lost_s=0.2), tasks) as client,
+    ):
+        with pytest.raises(EngineUnavailable):
+            await client.follow(slow(0), lambda _: None, str(uuid.uuid4()))

@@ -1,0 +1,54 @@
+"""`WORKER_CATALOG`: what the image's build has kept of its ComfyUI's answer."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.engines import EngineHandle
+from worker.engine.catalogs import read_catalog
+from worker.engine.client import ComfyClient
+from worker.errors import StartupError
+from worker.settings import Settings
+from worker.supervision import Tasks
+
+INFO = {"OnlyKept": {"input": {"required": {}}, "output": ["IMAGE"]}}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    path = tmp_path / "object_info.json.gz"
+    path.write_bytes(gzip.compress(orjson.dumps(INFO)))
+    return path
+
+
+async def test_it_serves_while_comfyui_does_not_answer(kept: Path) -> None:
+    """A worker whose ComfyUI is still starting knows its classes."""
+    async with Tasks() as tasks, ComfyClient("http://127.0.0.1:9", Settings(catalog=kept), tasks) as client:
+        assert client.known_catalog is not None
+        assert list(await client.catalog()) == ["OnlyKept"]
+
+
+async def test_the_engines_own_takes_its_place(kept: Path, engine: EngineHandle) -> None:
+    """As soon as it can be had."""
+    async with Tasks() as tasks, ComfyClient(engine.url, Settings(catalog=kept), tasks) as client:
+        await client.socket.opened(10)
+        assert "OnlyKept" not in await client.catalog()
+        assert client.known_catalog is not None
+        assert "KSampler" in client.known_catalog
+
+
+CUT_OFF = gzip.compress(b"{}", mtime=0)[:8]
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", CUT_OFF, b""], ids=["half", "list", "cut off", "empty"])
+def test_a_file_that_is_none_is_told_at_the_start(tmp_path: Path, data: bytes) -> None:
+    """In a sentence with its name."""
+    for name in ("kept.json", "kept.json.gz", "gone.json"):
+        if name.startswith("kept"):
+            (tmp_path / name).write_bytes(data)
+        with pytest.raises(StartupError, match=name):
+            read_catalog(tmp_path / name)

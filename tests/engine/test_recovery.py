@@ -1,0 +1,222 @@
+"""The ladder of recovery: what ComfyUI does wrong once costs time, twice it is the job's fault, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.engine.supervised import supervised
+from tests.engines import start_engine
+from tests.jobs.test_restart import served
+from tests.workflows import failing, faulty, picture, slow
+from worker.engine.crash_history import CrashHistory
+from worker.engine.exclusive_lock import ExclusiveLock
+from worker.engine.recovery import Case
+from worker.engine.run import Loss
+from worker.job import InputFile, JobRequest
+
+
+async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
+    """ComfyUI is told to let go of what it holds, and the job runs once more."""
+    async with supervised(tmp_path) as worker:
+        assert (await worker.result(await worker.job(faulty("oom"))))[0] == 200
+        runs = list((await worker.engine_says("/history")).values())
+        kept = [data["nodes"] for run in runs for name, data in run["status"]["messages"] if name == "execution_cached"]
+        assert kept == [[], []]
+
+
+async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
+    """The job needs a larger machine, and the answer says so; the jobs behind it run."""
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (faulty("oom;times=0"), picture())]
+        status, body = await worker.result(jobs[0])
+        assert (status, body["error"]["code"], body["error"]["retryable_elsewhere"]) == (422, "out_of_memory", True)
+        assert len(await worker.engine_says("/history")) == 3
+        assert (await worker.result(jobs[1]))[0] == 200
+
+
+async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
+    """A failure of the job's own is answered at once."""
+    async with supervised(tmp_path) as worker:
+        status, body = await worker.result(await worker.job(failing()))
+        assert (status, body["error"]["code"]) == (422, "node_failed")
+        assert len(await worker.engine_says("/history")) == 1
+
+
+async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
+    """The running job is sent again, and those behind it; of one that had saved a file only the last try's count."""
+    crashing = faulty("crash", 0.2)
+    crashing["5"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (crashing, picture(), picture(), picture())]
+        results = [await worker.result(job) for job in jobs]
+        assert [(status, len(body["outputs"])) for status, body in results] == [(200, 2), (200, 1), (200, 1), (200, 1)]
+        assert await worker.successes() == 4
+
+
+async def test_an_output_of_a_lost_run_is_not_told_to_who_comes_later(tmp_path: Path) -> None:
+    """Its file went with the run: the stream leaves it out, and has those of the run that counts, and the result."""
+    crashing = faulty("crash", 0.2)
+    crashing["5"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
+    async with supervised(tmp_path) as worker:
+        job = await worker.job(crashing)
+        assert (await worker.result(job))[0] == 200
+        async with worker.http.get(f"{worker.app.url}/jobs/{job['id']}/events?token={job['token']}") as stream:
+            events = [line[7:] async for line in stream.content if line.startswith(b"event: ")]
+        assert events.count(b"output\n") == 2
+        assert events[-1] == b"result\n"
+
+
+async def test_a_suspect_runs_alone(tmp_path: Path) -> None:
+    """While a job that ComfyUI crashed under has its second try, no other is handed to ComfyUI."""
+    async with supervised(tmp_path) as worker:
+        suspect = await worker.job(slow(2.0))
+        await worker.state(suspect, "generating")
+        worker.signal(signal.SIGKILL)
+        async with asyncio.timeout(8):
+            while worker.app.engine.connected:
+                await asyncio.sleep(0.01)
+            await worker.app.engine.socket.opened(8)
+            while not (await worker.engine_says("/queue"))["queue_running"]:
+                await asyncio.sleep(0.02)
+        other = await worker.job(picture())
+        await worker.state(other, "waiting")
+        await asyncio.sleep(0.2)
+        assert (await worker.engine_says("/queue"))["queue_pending"] == []
+        await worker.delete(f"/jobs/{suspect['id']}", suspect["token"])
+        assert (await worker.result(other))[0] == 200
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["before it says a word", "in its middle"])
+async def test_a_job_that_crashes_comfyui_is_told_so(tmp_path: Path, pause_s: float) -> None:
+    """Twice is enough; those behind it are innocent. Asked for again, it is refused and not run; others are."""
+    crashing = faulty("crash;times=0", pause_s)
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (crashing, picture(), picture())]
+        status, body = await worker.result(jobs[0])
+        assert (status, body["error"]["code"], body["error"]["fault"]) == (422, "job_crashes_engine", "job")
+        assert [(await worker.result(job))[0] for job in jobs[1:]] == [200, 200]
+        before = len(await worker.engine_says("/history"))
+        status, body = await worker.post("/generate/sync", {"workflow": crashing})
+        assert (status, body["error"]["code"]) == (422, "job_crashes_engine")
+        assert len(await worker.engine_says("/history")) == before
+        assert (await worker.post("/generate/sync", {"workflow": faulty("slow", pause_s)}))[0] == 200
+
+
+async def test_a_broken_gpu_context_is_answered_by_a_restart(tmp_path: Path) -> None:
+    """Simulated: after an illegal access every node fails; the engine is restarted and the job runs again."""
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for workflow in (faulty("cuda", 0.2), picture(), picture())]
+        assert [(await worker.result(job))[0] for job in jobs] == [200] * 3
+
+
+async def test_a_broken_gpu_of_somebody_elses_engine_is_said(tmp_path: Path) -> None:
+    """Nobody here can restart it: the job ends with an error that another machine can cure."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with supervised(tmp_path, comfyui=engine.url) as worker:
+            status, body = await worker.post("/generate/sync", {"workflow": faulty("cuda")})
+            assert (status, body["error"]["code"], body["error"]["retryable"]) == (503, "gpu_failed", True)
+
+
+async def test_a_late_history_makes_nothing_run_twice(tmp_path: Path) -> None:
+    """The socket broke, the prompt has left the queue and is in no history yet: that is no restart."""
+    async with supervised(tmp_path) as worker:
+        job = await worker.job(faulty("drop,late;seconds=1.5", 0.2))
+        assert (await worker.result(job))[0] == 200
+        async with worker.http.post(worker.app.engine.api.base_url + "/prompt", json={"prompt": picture()}) as answer:
+            assert (await answer.json())["number"] == 1  # as many were sent before
+
+
+async def test_a_job_that_takes_the_worker_down_too_does_not_for_ever(tmp_path: Path) -> None:
+    """Worker and ComfyUI died together with it three times: it is not taken up a fourth time."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with served(engine, tmp_path / "state") as worker:
+            _, job = await worker.post("/generate", {"workflow": slow(30, steps=300)})
+            for _ in range(3):
+                await worker.running()
+                await worker.end()
+                engine.kill()
+                await worker.start()
+                engine.restart()
+            status, body = await worker.result(job)
+            assert (status, body["error"]["code"]) == (422, "job_crashes_engine")
+
+
+async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
+    """A job that was handed back by SIGTERM, again and again, is no suspect."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with served(engine, tmp_path / "state") as worker:
+            _, job = await worker.post("/generate", {"workflow": slow(1, steps=50)})
+            for _ in range(3):
+                await worker.running()
+                await worker.end(signal.SIGTERM)
+                engine.kill()
+                await worker.start()
+                engine.restart()
+            assert (await worker.result(job))[0] == 200
+
+
+def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
+    """One that was never taken isn't, however often; alone inside, it counts even before it says a word."""
+    case = Case(request(1))
+    assert [case.lost(Loss.UNTAKEN) for _ in range(5)] == [False] * 5
+    assert not case.alone
+    assert [case.lost(Loss.WAITING), case.alone] == [False, False]
+    assert [case.lost(Loss.WAITING), case.alone] == [False, True]
+    assert case.lost(Loss.WAITING)
+    assert not case.lost(Loss.UNTAKEN)
+
+
+async def test_one_goes_in_alone() -> None:
+    """He waits until the others have left, and those who come later wait for him; whoever gives up is forgotten."""
+    gate = ExclusiveLock()
+    seen: list[str] = []
+
+    async def visit(name: str, *, alone: bool = False) -> None:
+        async with gate.inside(alone=alone):
+            seen.append(name)
+            await asyncio.sleep(0)
+            seen.append(name)
+
+    gone = asyncio.create_task(visit("gone", alone=True))
+    async with gate.inside():
+        await asyncio.sleep(0)
+        gone.cancel()
+        tasks = [asyncio.create_task(visit(name, alone=name == "alone")) for name in ("alone", "a", "b")]
+        await asyncio.sleep(0.01)
+        assert seen == []
+    await asyncio.gather(*tasks)
+    assert seen == ["alone", "alone", "a", "b", "a", "b"]
+
+
+def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
+    graph = {"1": {"class_type": "EmptyImage", "inputs": {"color": color}, "_meta": {"title": title}}}
+    return JobRequest(graph, inputs=(InputFile("a.png", data),))
+
+
+def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
+    """Titles don't matter, inputs and the bytes of files do; the file outlives the process."""
+    crash_history = CrashHistory(tmp_path / "suspects.json", 60)
+    crash_history.add(request(1), "p", seen=True)
+    crash_history.add(request(1, "named"), "q", seen=True)
+    again = CrashHistory(tmp_path / "suspects.json", 60)
+    found = again.find(request(1, "other"))
+    assert found
+    assert found.convicted
+    assert again.find(request(2)) is None
+    assert again.find(request(1, data=b"x")) is None
+    again.clear(request(1))
+    assert CrashHistory(tmp_path / "suspects.json", 60).find(request(1)) is None
+
+
+def test_crashes_are_forgotten_and_not_counted_twice(tmp_path: Path) -> None:
+    """One crash seen by two lives of the worker is one; after a while it is none; a broken file is nothing."""
+    crash_history = CrashHistory(tmp_path / "suspects.json", 60)
+    for _ in range(5):
+        assert not crash_history.add(request(1), "p", seen=False).convicted
+    assert CrashHistory(tmp_path / "suspects.json", 0).find(request(1)) is None
+    (tmp_path / "suspects.json").write_text("{")
+    assert CrashHistory(tmp_path / "suspects.json", 60).find(request(1)) is None

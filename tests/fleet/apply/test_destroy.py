@@ -1,0 +1,64 @@
+"""Nothing is left, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fleet.wishes import carry_out, fleet
+from worker.fleet.apply.destroy import destroy, find
+from worker.fleet.vast.account import Account
+from worker.fleet.vast.errors import Unreachable
+from worker.fleet.vast.rows import Actual
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
+
+CALLS = 16
+"""Looking 8, endpoint 2, groups 2, instances 3, template."""
+
+
+def take_away(account: Account) -> None:
+    actual: Actual = account.read()
+    destroy(account, find(account, fleet(), actual, environment=True), lambda _: None)
+
+
+def left(local: LocalAccount) -> list[object]:
+    own = local.holdings
+    mine = own.templates.listed({"creator_id": {"eq": own.user_id}})
+    return [one for one in (own.environment, own.endpoints, own.groups, local.crew.members, mine) if one]
+
+
+@pytest.mark.parametrize(
+    "fault", [CallFault.LATE, CallFault.ERROR_500, CallFault.LIMITED], ids=lambda fault: fault.name
+)
+@pytest.mark.parametrize("number", range(1, CALLS + 2))
+def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault) -> None:
+    """Once, in whichever way: the rest is taken away all the same."""
+    with running() as local, Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+        carry_out(account, fleet())
+        local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
+        take_away(account)
+        assert left(local) == []
+
+
+@pytest.mark.parametrize("number", range(1, CALLS))
+def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
+    """From some call on answers are lost; the next one finds what is left, leftover instances too."""
+    with running() as local:
+        with Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+            carry_out(account, fleet())
+        local.behave(AccountFaultConfig(faults=dict.fromkeys(range(number, number + 500), CallFault.ERROR_504)))
+        with Account(local.api_key, local.url, timeout_s=0.2, limit_s=0.3) as account, pytest.raises(Unreachable):
+            take_away(account)
+        local.behave(AccountFaultConfig())
+        with Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+            take_away(account)
+        assert left(local) == []
+
+
+def test_other_things_stay(local: LocalAccount, account: Account) -> None:
+    """Only what has the fleet's names, and the variables only when that is said."""
+    account.set_environment("OTHER", "x")
+    carry_out(account, fleet())
+    other = account.create_endpoint({"endpoint_name": "other", "cold_workers": 0})
+    destroy(account, find(account, fleet(), account.read(), environment=False), lambda _: None)
+    assert set(local.holdings.environment) == {"OTHER", "HF_TOKEN"}
+    assert list(local.holdings.endpoints) == [other.id]

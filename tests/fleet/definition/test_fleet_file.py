@@ -1,0 +1,142 @@
+"""What is refused in `vast.toml`, and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.wishes import FLEET, IMAGE, fleet
+from worker.fleet.definition.fleet_file import FleetError, read_fleet
+from worker.fleet.vast.offer import query_text, search_text
+from worker.fleet.vast.search import parse
+
+ROOT = Path(__file__).parents[3]
+DIGEST = f"ghcr.io/acme/comfy-worker@sha256:{'0123456789abcdef' * 4}"
+
+
+def problems(text: str, image: str | None = IMAGE) -> list[str]:
+    with pytest.raises(FleetError) as raised:
+        read_fleet(text, image)
+    return [str(problem) for problem in raised.value.problems]
+
+
+def test_the_shipped_file_needs_nothing_but_an_image() -> None:
+    """As it is its image is refused with the cure; with one by digest it is a fleet."""
+    text = (ROOT / "vast.toml").read_text("utf-8")
+    (problem,) = problems(text, None)
+    assert problem.startswith(
+        "[template] image: 'ghcr.io/you/comfy-worker' stands for an image of yours; give one with"
+    )
+    found = read_fleet(text, DIGEST)
+    assert list(found.groups) == ["flux", "economy"]
+    assert found.most_per_hour == pytest.approx(4 * 0.8 + 2 * 0.35)
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    """Each problem names table and key; an unknown key the nearest one; a missing one what it is."""
+    said = problems(
+        """
+enviroment = []
+[template]
+name = "a b"
+disk_gb = "60"
+[endpoint]
+name = "comfy"
+max_worker = 4
+[groups.big]
+gpus = "RTX 4090"
+max_workers = 0
+[smoke]
+templat = "x"
+"""
+    )
+    for line in (
+        "enviroment: unknown key. Did you mean 'environment'?",
+        "[endpoint] max_workers: missing; most workers of all groups together",
+        "[endpoint] max_worker: unknown key. Did you mean 'max_workers'?",
+        "[groups.big] max_price: missing; dollars per hour for one worker",
+        "[smoke] templat: unknown key. Did you mean 'template'?",
+    ):
+        assert line in said
+    for start in ("[template] name: ", "[template] disk_gb: ", "[groups.big] gpus: ", "[groups.big] max_workers: "):
+        assert any(line.startswith(start) for line in said), said
+    assert len(said) == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CIVITAI_TOKEN", "shorter"),
+        ("WORKER_TOKENS", "me=other"),
+        ("AWS_SECRET_ACCESS_KEY", "other"),
+        ("DB_PASSWORD", "other"),
+        ("PLAIN", f"hf_{'a' * 30}"),
+        ("PLAIN", f"ghp_{'b' * 36}"),
+        ("PLAIN", f"AKIA{'A1' * 8}"),
+        ("PLAIN", "https://user:pass@example.org/x"),
+        ("PLAIN", "a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6"),
+    ],
+)
+def test_secrets_are_refused_and_not_repeated(name: str, value: str) -> None:
+    """By the variable's name, and by what the value looks like, wherever it stands."""
+    (problem,) = problems(FLEET.replace('WORKER_MODELS = "sdxl"', f'{name} = "{value}"'))
+    assert problem.startswith(f"[template.env] {name}: ")
+    assert value not in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORKER_S3_KEY", "{prefix}/{id}"), ("WORKER_FETCH_ALLOW", "minio:9000"), ("IMAGE", "x@sha256:" + "ab12" * 16)],
+)
+def test_what_only_sounds_like_a_secret_is_taken(name: str, value: str) -> None:
+    """A setting called KEY that is a pattern, a host, a digest."""
+    assert read_fleet(FLEET.replace('WORKER_MODELS = "sdxl"', f'{name} = "{value}"'), IMAGE).template.env[name] == value
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("", "no image; give one with"),
+        ("ghcr.io/acme/comfy-worker", "is another image tomorrow"),
+        ("ghcr.io/acme/comfy-worker:latest", "is another image tomorrow"),
+        ("Not An Image", "is no name of an image"),
+    ],
+)
+def test_an_image_has_to_be_one(image: str, said: str) -> None:
+    """What floats is refused, so that a new image is always a new version."""
+    (problem,) = problems(FLEET, image)
+    assert said in problem
+
+
+def test_what_contradicts_itself_is_refused() -> None:
+    """Each key is right and the whole isn't."""
+    text = FLEET.replace("disk_gb = 60", 'disk_gb = 60\nonstart = "x"').replace(
+        "min_vram_gb = 24\n", "min_disk_gb = 9\n"
+    )
+    text = text.replace('WORKER_MODELS = "sdxl"', 'WORKER_MODELS = "sdxl, flux"\nHF_HOME = "/x"')
+    text = text.replace('["HF_TOKEN"]', '["VAST_API_KEY", "HF_HOME"]')
+    said = problems(text)
+    assert [line.split(":")[0] for line in said] == [
+        *("[template] onstart", "[template.env] WORKER_MODELS", "[template.env] HF_HOME", "environment"),
+        *("[groups.cheap] gpus", "[groups.cheap] min_disk_gb"),
+    ]
+
+
+def test_a_search_is_read_back_as_it_was_sent() -> None:
+    """The keys become terms that Vast's own parser takes, and its query becomes the same terms."""
+    text = search_text(fleet().groups["cheap"], 60)
+    query = parse(text)
+    assert query["gpu_ram"] == {"gte": 24000.0}
+    assert query["geolocation"] == {"in": ["DE", "NL"]}
+    assert query["disk_space"] == {"gte": 60.0}
+    assert query["dph_total"] == {"lte": 0.35}
+    assert query["rentable"] == {"eq": True}
+    assert parse(query_text(query)) == query
+
+
+def test_an_unreadable_file_says_where() -> None:
+    """TOML's own words."""
+    (problem,) = problems("[template\n")
+    assert problem.startswith("TOML: ")
+    assert "line 1" in problem

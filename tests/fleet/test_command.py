@@ -1,0 +1,163 @@
+"""`comfy-worker deploy` as a person and a pipeline use it, against a played account."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import cli
+from tests.fleet.wishes import FLEET, IMAGE, NEXT, VALUES, carry_out, fleet
+from worker.fleet.plan.plan import make_plan
+from worker.fleet.plan.plan_file import as_dict
+from worker.fleet.vast.account import Account
+from worker.simulators.vast_account import AccountFaultConfig, Fate, LocalAccount, running
+
+
+class DeployUser:
+    """Somebody with a `vast.toml`, a key and values in the environment."""
+
+    def __init__(self, home: Path, local: LocalAccount) -> None:
+        self.home = home
+        self.local = local
+        self.said = ""
+        (home / "vast.toml").write_text(FLEET, "utf-8")
+
+    def deploy(self, name: str, *arguments: str, code: int = 0, image: str | None = IMAGE, **env: str) -> str:
+        """Standard output; everything is remembered."""
+        image_option = ("--image", image) if image and name in ("plan", "apply") else ()
+        given = {"VAST_API_KEY": self.local.api_key, **VALUES, **env}
+        arguments = ("deploy", name, *arguments, *image_option, "--server-url", self.local.url)
+        done = cli(*arguments, cwd=self.home, **given)
+        self.said += done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def has(self, image: str) -> None:
+        """The account does, by way of the same functions."""
+        with Account(self.local.api_key, self.local.url) as account:
+            assert carry_out(account, fleet(image)).ok
+
+    def tells_no_secret(self, text: str) -> None:
+        keys = [row["api_key"] for row in self.local.holdings.endpoints.values()]
+        assert not [secret for secret in (*VALUES.values(), self.local.api_key, *keys) if secret in text]
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[DeployUser]:
+    with running() as local:
+        yield DeployUser(tmp_path, local)
+
+
+@pytest.fixture
+def applied(person: DeployUser) -> DeployUser:
+    """The first version is there."""
+    person.has(IMAGE)
+    return person
+
+
+def test_plan_says_2_and_apply_does_it(person: DeployUser) -> None:
+    """What is to be made is listed; then it is there, in twelve calls at most, and no value was said."""
+    assert "+ create endpoint comfy" in person.deploy("plan", code=2)
+    done = json.loads(person.deploy("apply", "--json"))
+    assert (done["ok"], done["steps"], done["ready"]) == (True, 5, 2)
+    assert done["calls"] <= 12
+    person.tells_no_secret(person.said)
+
+
+def test_without_changes_plan_says_0(applied: DeployUser) -> None:
+    """And with another image 2, and from what to what."""
+    assert applied.deploy("plan").startswith("no changes")
+    assert "~     image  ghcr.io/acme/comfy-worker:1 -> ghcr.io/acme/comfy-worker:2" in applied.deploy(
+        "plan", code=2, image=NEXT
+    )
+
+
+def test_status_and_logs(applied: DeployUser) -> None:
+    """Groups by their names, what all costs, and what the autoscaler wrote."""
+    status = json.loads(applied.deploy("status", "--json"))
+    assert [row["name"] for row in status["groups"]] == ["fast", "cheap"]
+    assert status["dollars_per_hour"] == 0.5
+    assert "== group cheap" in applied.deploy("logs", "--group", "cheap")
+    applied.tells_no_secret(applied.said)
+
+
+def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
+    """Nobody there to say yes: nothing happens. Said beforehand: all is gone, instances included."""
+    applied.deploy("destroy", code=1)
+    assert len(applied.local.holdings.groups) == 2
+    applied.deploy("destroy", "--yes", "--environment")
+    own = applied.local.holdings
+    assert not any((own.environment, own.endpoints, own.groups, applied.local.crew.members))
+    assert own.templates.listed({"creator_id": {"eq": own.user_id}}) == []
+
+
+def test_what_is_not_there_is_not_destroyed(person: DeployUser) -> None:
+    """That is no error."""
+    assert "nothing is there" in person.deploy("destroy")
+
+
+def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:
+    """With the image that it was made with."""
+    person.deploy("plan", "--out", "plan.json", code=2)
+    person.tells_no_secret((person.home / "plan.json").read_text("utf-8"))
+    assert "5 steps taken" in person.deploy("apply", "--plan", "plan.json", image=None)
+
+
+def test_a_stale_plan_is_refused(person: DeployUser) -> None:
+    """The account has changed since it was made."""
+    with Account(person.local.api_key, person.local.url) as account:
+        plan = as_dict(make_plan(fleet(), account.read()))
+    (person.home / "plan.json").write_text(json.dumps(plan), "utf-8")
+    person.has(IMAGE)
+    person.deploy("apply", "--plan", "plan.json", image=None, code=1)
+    assert "the account has changed since this was planned" in person.said
+
+
+def test_a_stranger_can_plan(applied: DeployUser) -> None:
+    """Against a stored snapshot, without any key, as a comment."""
+    held = applied.deploy("snapshot")
+    applied.tells_no_secret(held)
+    (applied.home / "snapshot.json").write_text(held, "utf-8")
+    applied.local.record.clear()
+    told = applied.deploy("plan", "--snapshot", "snapshot.json", "--markdown", image=NEXT, code=2, VAST_API_KEY="")
+    assert told.startswith("### Plan for `vast.toml` against a stored snapshot\n")
+    assert "!     image  " in told
+    assert not applied.local.record.calls
+
+
+def test_a_bad_version_goes_back(applied: DeployUser) -> None:
+    """Apply ends with 1 and says so; then a rollback has nothing to move."""
+    applied.local.behave(AccountFaultConfig(fates={NEXT: Fate(ends="error")}))
+    applied.deploy("apply", image=NEXT, code=1)
+    assert "rolled back to the former version: fast, cheap" in applied.said
+    assert "0 of 2 groups moved" in applied.deploy("rollback")
+
+
+def test_a_rollback_by_hand(applied: DeployUser) -> None:
+    """A first version remembers none; then groups and workers have the one before."""
+    applied.deploy("rollback", code=1)
+    assert "the template remembers no former version; name one: --to HASH" in applied.said
+    (first,) = {row["template_hash"] for row in applied.local.holdings.groups.values()}
+    applied.has(NEXT)
+    assert "2 of 2 groups moved" in applied.deploy("rollback")
+    assert {row["template_hash"] for row in applied.local.holdings.groups.values()} == {first}
+    assert {member.template_hash for member in applied.local.crew.members.values()} == {first}
+
+
+def test_what_can_not_be_read_is_said(person: DeployUser) -> None:
+    """The file's problems with their places; no key."""
+    (person.home / "bad.toml").write_text("endpint = 1\n", "utf-8")
+    person.deploy("plan", "--file", "bad.toml", code=1)
+    assert "  endpint: unknown key. Did you mean 'endpoint'?" in person.said
+    person.deploy("plan", code=1, VAST_API_KEY="")
+    assert "VAST_API_KEY is not set" in person.said
+
+
+def test_a_wrong_key_is_not_repeated(person: DeployUser) -> None:
+    """Vast's no is."""
+    person.deploy("plan", code=1, VAST_API_KEY="wrong-key")
+    assert "invalid user key" in person.said
+    assert "wrong-key" not in person.said

@@ -1,0 +1,107 @@
+"""The journal keeps what is needed and nothing else, and says so when it can't."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from worker.errors import Detail, JournalUnavailable, NodeFailed, StartupError
+from worker.events import JobFinished, JobForgotten, JobSubmitted
+from worker.job import InputFile, Job, JobRequest, JobState, Output
+from worker.jobs.journal import Journal
+
+
+def job(**given: object) -> Job:
+    request = JobRequest(prompt={"1": {"class_type": "X", "inputs": {}}}, key="k", fingerprint="f")
+    return Job("k", request, collectable=True, **given)  # type: ignore[arg-type]
+
+
+def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
+    """State, times, outputs and the error with its place survive."""
+    path = tmp_path / "journal.sqlite"
+    found = job(workload=7.5)
+    with Journal(path) as journal:
+        journal.accepted(found)
+        found.prompt_id = "p"
+        journal.notify(JobSubmitted(found))
+        found.advance(JobState.PREPARING)
+        found.outputs = (Output(0, "9", "image", "a.png", width=3),)
+        found.error = NodeFailed("no", [Detail("bad", node_id="4")])
+        found.advance(JobState.FAILED)
+        journal.notify(JobFinished(found))
+    with Journal(path) as journal:
+        [kept] = journal.jobs()
+    assert kept.ended_at is not None
+    assert (kept.job.state, kept.job.outputs, kept.job.stages) == (JobState.FAILED, found.outputs, found.stages)
+    assert (kept.job.token, kept.job.folder, kept.job.prompt_id) == (found.token, found.folder, "p")
+    assert isinstance(kept.job.error, NodeFailed)
+    assert kept.job.error.as_dict() == found.error.as_dict()
+
+
+def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
+    """A job that has to run again needs its files."""
+    found = job()
+    found.request = JobRequest(prompt={}, inputs=(InputFile("ä.png", b"123"),))
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.keep_inputs(found)
+        journal.accepted(found)
+        [kept] = journal.jobs()
+        assert kept.job.request.inputs == found.request.inputs
+        journal.drop_inputs(found)
+        assert journal.jobs()[0].job.request.inputs == ()
+
+
+def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
+    """A row lives as long as the result."""
+    found = job()
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.accepted(found)
+        journal.notify(JobForgotten(found))
+        assert journal.jobs() == []
+
+
+def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
+    """A full disk, or here a locked file, costs no job: its end is owed to the journal until it takes it."""
+    path = tmp_path / "journal.sqlite"
+    found, other = job(), job()
+    other.folder = "another"
+    with Journal(path, busy_s=0.05) as journal:
+        journal.accepted(found)
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        found.advance(JobState.FAILED)
+        journal.notify(JobFinished(found))
+        with pytest.raises(JournalUnavailable):
+            journal.accepted(other)
+        lock.execute("ROLLBACK")
+        lock.close()
+        found.prompt_id = "p"
+        journal.notify(JobSubmitted(found))
+        [kept] = journal.jobs()
+    assert (kept.job.state, kept.job.prompt_id) == (JobState.FAILED, "p")
+
+
+def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
+    """A shutdown is not the end of a job."""
+    found = job(handed_back=True)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.accepted(found)
+        found.advance(JobState.FAILED)
+        journal.notify(JobFinished(found))
+        assert journal.jobs()[0].ended_at is None
+
+
+def test_no_journal_is_told_at_the_start(tmp_path: Path) -> None:
+    """A broken file, or one of another version, stops the start with what to do."""
+    broken = tmp_path / "broken.sqlite"
+    broken.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(StartupError, match="move it away"):
+        Journal(broken).__enter__()
+    newer = tmp_path / "newer.sqlite"
+    rows = sqlite3.connect(newer)
+    rows.execute("PRAGMA user_version=99")
+    rows.close()
+    with pytest.raises(StartupError, match="version 99"):
+        Journal(newer).__enter__()

@@ -1,0 +1,61 @@
+"""The jobs that a worker knows."""
+
+from __future__ import annotations
+
+from tests.conftest import Client
+from tests.workflows import failing, picture, slow
+from worker.job import JobRequest, JobState
+
+
+async def test_a_job_cancelled_before_its_first_step_ends_as_cancelled(client: Client) -> None:
+    """A task that is cancelled before it starts never runs; its job must end all the same, and its place be free."""
+    manager = client.app.manager
+    job = await manager.accept(JobRequest(prompt=picture()), workload=5.0)
+    assert await manager.cancel(job)
+    assert job.state is JobState.CANCELLED
+    assert job.error is not None
+    assert manager.admission.load.jobs == 0
+
+
+async def test_load_rises_and_falls_with_the_jobs(client: Client) -> None:
+    """What is accepted counts until its end, by number and by workload."""
+    manager = client.app.manager
+    jobs = [await manager.accept(JobRequest(prompt=picture()), workload=2.5) for _ in range(4)]
+    assert (manager.admission.load.jobs, manager.admission.load.workload) == (4, 10)
+    for job in jobs:
+        await manager.ended(job)
+    assert (manager.admission.load.jobs, manager.admission.load.workload) == (0, 0)
+    assert manager.admission.pace.units_per_s > 0
+
+
+async def test_a_failure_that_may_have_passed_is_tried_anew(client: Client) -> None:
+    """The same request under the same id after a retryable error runs again, and the first token opens it."""
+    request = {"workflow": slow(1.0, steps=10), "id": "again"}
+    _, job = await client.post("/generate", request)
+    await client.state(job, "generating")
+    async with client.http.post(client.app.engine.api.base_url + "/interrupt", json={}):
+        pass
+    await client.app.manager.ended(client.app.manager.find("again", job["token"]))
+    assert (await client.get("/jobs/again", job["token"]))[0] == 503
+    status, body = await client.post("/generate/sync", request)
+    assert (status, body["status"]) == (200, "success")
+    assert (await client.get("/jobs/again", job["token"]))[1]["status"] == "success"
+
+
+async def test_a_failure_of_the_jobs_own_stays(client: Client) -> None:
+    """What would fail again is answered again, without another run."""
+    workflow = failing()
+    workflow["3"]["inputs"]["message"] = "once and no more"
+    request = {"workflow": workflow, "id": "bad"}
+    answers = [await client.post("/generate/sync", request) for _ in range(2)]
+    assert [(status, body["error"]["code"]) for status, body in answers] == [(422, "node_failed")] * 2
+    async with client.http.get(client.app.engine.api.base_url + "/history") as answer:
+        runs = [entry for entry in (await answer.json()).values() if "once and no more" in str(entry["prompt"])]
+    assert len(runs) == 1
+
+
+async def test_the_body_of_an_ended_job_is_let_go(client: Client) -> None:
+    """Results are kept for an hour; their prompts and inputs, which may be large, are not."""
+    job = await client.app.manager.accept(JobRequest(prompt=picture()), workload=1.0)
+    await client.app.manager.ended(job)
+    assert (job.request.prompt, job.request.inputs) == ({}, ())

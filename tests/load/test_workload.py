@@ -1,0 +1,267 @@
+"""What a prompt weighs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.workflow.prompts import empty, link, node, sampled, saved
+from tests.workflow.test_prompt import JSON
+from worker.load.workload import BENCHMARK, CEILING, FLOOR, passes, workload
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
+
+CATALOG = Catalog.bundled()
+
+
+def advanced(sigmas: Any = None, **changed: Any) -> Prompt:
+    """A prompt with one sampler given by class and inputs, on a 512x512 latent."""
+    inputs: dict[str, Any] = {"model": link("4"), "latent_image": link("5")} | changed
+    if sigmas:
+        inputs["sigmas"] = link("7")
+    prompt = sampled() | {"3": node(inputs.pop("class_type", "SomebodysSampler"), **inputs)}
+    return prompt | {"7": sigmas} if sigmas else prompt
+
+
+def test_the_benchmark_weighs_100() -> None:
+    """20 steps at 512x512, one image, with and without a catalog."""
+    assert workload(sampled()) == workload(sampled(), CATALOG) == BENCHMARK
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        (sampled(steps=40), 200),
+        (sampled(width=1024), 200),
+        (sampled(batch_size=3), 300),
+        (sampled(length=81), 8100),
+        (sampled(steps="10"), 50),
+        (sampled() | {"10": node("KSampler", latent_image=link("3"), steps=5), "11": saved("10")}, 125),
+        (advanced(steps=20, start_at_step=5, end_at_step=15), 50),
+        (advanced(steps=20, start_at_step=15, end_at_step=10000), 25),
+        (advanced(steps=30, steps_to_run=-1), 150),
+        (advanced(steps=30, steps_to_run=10), 50),
+        (advanced(num_inference_steps=10), 50),
+        (advanced(node("BasicScheduler", model=link("4"), steps=12)), 60),
+        (advanced(node("BasicScheduler", model=link("4"), steps=12), steps=99), 60),
+        (advanced(node("ManualSigmas", sigmas="1.0, 0.5, 0.25, 0")), 15),
+        ({"1": empty(width=4096, height=4096), "2": saved()}, FLOOR),
+        ({}, FLOOR),
+        (sampled(steps=10**9, width=10**9, height=10**9, batch_size=10**9), CEILING),
+    ],
+)
+def test_samplers_count_steps_times_pixels(prompt: Prompt, expected: float) -> None:
+    """Steps, sizes, batches and frames multiply, samplers add up, and their own ranges are cut out."""
+    assert workload(prompt) == pytest.approx(expected)
+
+
+def test_sigmas_are_followed_to_their_scheduler() -> None:
+    """Nodes that rescale or split sigmas lie between; each half of a split counts its own steps."""
+    scheduler = node("BasicScheduler", model=link("4"), steps=20)
+    rescale = advanced(node("Sigmas Rescale", start=1.0, end=0.0, sigmas=link("0"))) | {"0": scheduler}
+    assert workload(rescale) == BENCHMARK
+    split = advanced(node("SplitSigmas", step=5, sigmas=link("0"))) | {"0": scheduler}
+    assert workload(split) == pytest.approx(25)
+    split["3"]["inputs"]["sigmas"] = link("7", 1)
+    assert workload(split) == pytest.approx(75)
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        (node("LatentUpscaleBy", samples=link("5"), scale_by=2.0), 400),
+        (node("LatentUpscale", samples=link("5"), width=1024, height=512), 200),
+        (node("RepeatLatentBatch", samples=link("5"), amount=4), 400),
+        (node("LatentFromBatch", samples=link("5"), batch_index=0, length=2), 200),
+        (node("VAEEncode", pixels=link("0"), vae=link("4", 2)), 400),
+        (node("Switch", any_01=link("5")), 100),
+        (node("EmptyLatentImage", width=link("n"), height=512, batch_size=1), 200),
+        (node("EmptyLatentImage", width=link("g"), height=link("g", 1), batch_size=1), 400),
+        (node("EmptyLatentAudio", seconds=32.0), 200),
+        (node("NobodyKnows"), 400),
+    ],
+)
+def test_sizes_are_followed_to_their_source(between: Any, expected: float) -> None:
+    """Upscales, batches, switches, numbers of other nodes and uploads (taken for 1024x1024) decide the size."""
+    prompt = advanced(steps=20, latent_image=link("b")) | {"b": between, "0": node("LoadImage", image="a.png")}
+    prompt |= {"n": node("PrimitiveInt", value=1024), "g": node("GetImageSize", image=link("0"))}
+    assert workload(prompt) == pytest.approx(expected)
+
+
+def test_an_upscale_model_says_its_factor_in_its_name() -> None:
+    """An image of 512x512 upscaled by a 2x model is four times the work, and the upscale is some."""
+    prompt = advanced(steps=20, latent_image=link("e")) | {
+        "0": empty(width=512, height=512),
+        "m": node("UpscaleModelLoader", model_name="RealESRGAN_x2.pth"),
+        "u": node("ImageUpscaleWithModel", upscale_model=link("m"), image=link("0")),
+        "e": node("VAEEncode", pixels=link("u"), vae=link("4", 2)),
+    }
+    assert workload(prompt) == pytest.approx(430)
+
+
+def modelled(file: str, **changed: Any) -> Prompt:
+    prompt = sampled(**changed)
+    prompt["4"]["inputs"]["ckpt_name"] = file
+    return prompt
+
+
+@pytest.mark.parametrize(
+    ("file", "family", "cost"),
+    [
+        ("v1-5-pruned-emaonly-fp16.safetensors", "sd1", 1),
+        ("sd_xl_base_1.0.safetensors", "sdxl", 1),
+        ("FLUX1/flux1-dev-fp8.safetensors", "flux", 4),
+        ("flux2_dev.safetensors", "flux2", 32 / 3),
+        ("z_image_turbo_bf16.safetensors", "z-image", 2),
+        ("qwen_image_2512_fp8.safetensors", "qwen-image", 20 / 3),
+        ("wan2.2_t2v_high_noise_14B_fp8.safetensors", "wan-14b", 14 / 12),
+        ("wan2.2_ti2v_5B_fp16.safetensors", "wan-5b", 5 / 48),
+        ("wan2.1_t2v_1.3B_fp16.safetensors", "wan-1.3b", 1.3 / 12),
+        ("somebodys_own.safetensors", "unknown", 1),
+    ],
+)
+def test_the_family_of_a_model(file: str, family: str, cost: float) -> None:
+    """Read from the file's name; a step costs what the model's size says; an unknown one is the benchmark's."""
+    (found,) = passes(modelled(file))
+    assert (found.family, found.cost) == (family, pytest.approx(cost))
+
+
+def test_the_model_of_each_sampler_counts() -> None:
+    """Through LoRAs, guiders and samplings; the text encoder's type tells where no name does."""
+    prompt = modelled("flux1-dev.safetensors")
+    prompt |= {
+        "20": node("LoraLoaderModelOnly", model=link("4"), lora_name="sdxl_style.safetensors"),
+        "21": node("BasicGuider", model=link("20"), conditioning=link("6")),
+        "22": node("BasicScheduler", model=link("4"), steps=20),
+    }
+    prompt["3"] = node("SamplerCustomAdvanced", guider=link("21"), sigmas=link("22"), latent_image=link("5"))
+    assert workload(prompt) == pytest.approx(400)
+    prompt["4"]["inputs"]["ckpt_name"] = "mine.safetensors"
+    assert workload(prompt) == pytest.approx(100)
+    prompt["30"] = node("CLIPLoader", clip_name="t.safetensors", type="qwen_image")
+    assert workload(prompt) == pytest.approx(100 * 20 / 3)
+
+
+def test_high_and_low_noise_are_two_passes() -> None:
+    """Each sampler has its own part of the steps and its own model."""
+    high, low = (
+        modelled("wan2.2_high_noise_14B.safetensors"),
+        node("UNETLoader", unet_name="wan2.2_low_14B.safetensors"),
+    )
+    high["3"] = node(
+        "KSamplerAdvanced", model=link("4"), latent_image=link("5"), steps=20, start_at_step=0, end_at_step=8
+    )
+    second = node(
+        "KSamplerAdvanced", model=link("l"), latent_image=link("3"), steps=20, start_at_step=8, end_at_step=99
+    )
+    found = passes(high | {"l": low, "k": second})
+    assert [(one.node_id, one.steps, one.family) for one in found] == [("3", 8, "wan-14b"), ("k", 12, "wan-14b")]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"steps": link("99")},
+        {"sigmas": link("99")},
+        {"sigmas": link("0")},
+        {"how_long": 5},
+    ],
+)
+def test_an_unknown_sampler_is_never_free(inputs: dict[str, Any]) -> None:
+    """What takes a model and a latent samples, though nobody can tell how often: it counts as the benchmark does."""
+    prompt = advanced() | {"0": node("NobodysSigmas", strength=1.0)}
+    prompt["3"]["inputs"] |= inputs
+    assert workload(prompt) == BENCHMARK
+
+
+SIZES = st.sampled_from(["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"])
+"""From the smallest to the largest."""
+ORDER = ["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"]
+
+
+@settings(deadline=None)  # the machine is shared
+@given(SIZES, SIZES, st.integers(1, 100), st.integers(0, 3), st.sampled_from(["", "upscale", "sampler"]))
+def test_a_larger_model_and_one_more_pass_are_never_less(
+    one: str, other: str, steps: int, upscales: int, added: str
+) -> None:
+    """The weight grows with the size of the model, and with every sampler and upscale there is."""
+    small, large = sorted((one, other), key=ORDER.index)
+
+    def weigh(model: str, upscales: int, samplers: int) -> float:
+        prompt = modelled(f"{model}.safetensors", steps=steps) | {"m": node("UpscaleModelLoader", model_name="4x.pth")}
+        for number in range(upscales):
+            source = f"u{number - 1}" if number else "8"
+            prompt[f"u{number}"] = node("ImageUpscaleWithModel", upscale_model=link("m"), image=link(source))
+        for number in range(samplers):
+            prompt[f"k{number}"] = node("KSampler", model=link("4"), latent_image=link("3"), steps=1)
+        return workload(prompt)
+
+    before = weigh(small, upscales, 0)
+    assert before <= weigh(large, upscales, 0)
+    assert before <= weigh(small, upscales + (added == "upscale"), int(added == "sampler"))
+    if added:
+        assert before < weigh(small, upscales + (added == "upscale"), int(added == "sampler")) or before == CEILING
+
+
+def test_a_catalog_tells_what_does_not_run_here() -> None:
+    """Samplers that no output needs, and nodes that work at another company, count nothing."""
+    idle = sampled() | {"20": node("KSampler", model=link("4"), latent_image=link("5"), steps=20)}
+    assert (workload(idle), workload(idle, CATALOG)) == (200, 100)
+    remote = {"0": empty(), "1": node("FluxProFillNode", image=link("0"), steps=50), "2": saved()}
+    assert (workload(remote) > FLOOR, workload(remote, CATALOG)) == (True, FLOOR)
+
+
+@settings(deadline=None)  # the machine is shared
+@given(
+    st.integers(1, 500), st.integers(1, 8192), st.integers(1, 8192), st.integers(1, 64), st.integers(1, 400), st.data()
+)
+def test_more_is_never_less(steps: int, width: int, height: int, batch: int, frames: int, data: st.DataObject) -> None:
+    """The weight grows with steps, width, height, batch and frames, also through an upscale and a second sampler."""
+    sizes = {"steps": steps, "width": width, "height": height, "batch_size": batch, "length": frames}
+    more = dict(sizes)
+    more[data.draw(st.sampled_from(sorted(sizes)))] += data.draw(st.integers(1, 1000))
+    extra = {
+        "u": node("LatentUpscaleBy", samples=link("3"), scale_by=1.5),
+        "k": node("KSamplerAdvanced", latent_image=link("u"), start_at_step=3, end_at_step=40),
+    }
+
+    def weigh(values: dict[str, int]) -> float:
+        prompt = sampled(**values) | copy.deepcopy(extra)
+        prompt["k"]["inputs"]["steps"] = values["steps"]
+        return workload(prompt)
+
+    assert FLOOR <= weigh(sizes) <= weigh(more) <= CEILING
+
+
+NAMES = ["steps", "width", "height", "length", "sigmas", "latent_image", "samples", "image", "upscale_model", "step"]
+LINKS = st.tuples(st.sampled_from(["1", "2", "3", "9"]), st.integers(-1, 2)).map(list)
+
+
+@settings(deadline=None)  # the machine is shared
+@given(
+    st.dictionaries(
+        st.sampled_from(["1", "2", "3", "4"]),
+        st.fixed_dictionaries(
+            {
+                "class_type": st.sampled_from(["KSampler", "SaveImage", "RepeatLatentBatch", "Odd", "LoadVideo"]),
+                "inputs": st.dictionaries(st.sampled_from(NAMES), LINKS | JSON, max_size=8),
+            }
+        ),
+    )
+)
+def test_no_prompt_is_too_odd_to_weigh(prompt: Any) -> None:
+    """Whatever values and links there are, cycles among them, the weight is a number within its bounds."""
+    assert FLOOR <= workload(prompt) <= CEILING
+    assert FLOOR <= workload(prompt, CATALOG) <= CEILING
+
+
+def test_wild_graphs_are_weighed() -> None:
+    """Long chains and lattices, where following every path would never end, come to an end."""
+    lattice: Prompt = {"0": node("BasicScheduler", steps=20)}
+    for i in range(1, 1500):
+        lattice[str(i)] = node("Join", sigmas_1=link(str(i - 1)), sigmas_2=link(str(i - 1)), latent=link(str(i - 1)))
+    assert FLOOR <= workload(lattice | {"s": node("X", sigmas=link("1499"), latent_image=link("1499"))}) <= CEILING

@@ -1,0 +1,91 @@
+"""`comfyui_nodes.txt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.node_packs.pins import PacksError, PinnedPack, read_pins
+from worker.workflow.catalog.catalog import Catalog
+
+ROOT = Path(__file__).parents[2]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HEAD = f"ComfyUI https://x.org/c/ComfyUI@{COMMIT}\n"
+OURS = read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8"))
+
+
+def test_a_line_is_a_pack() -> None:
+    """Columns are apart by any blanks, comments and blank lines are none, and quotes hold names with blanks."""
+    text = f"""# head
+ComfyUI  https://x.org/c/ComfyUI@{COMMIT}   # v1
+
+One      https://x.org/a/One.git@{COMMIT}
+Two\tssh://git@x.org:22/b/Two@{COMMIT} more needs="A b,C"  gpu-import writes=a.json,cfg/b.json without=eg,docs/a.png
+"""
+    pins = read_pins(text)
+    assert pins.comfyui == PinnedPack("ComfyUI", "https://x.org/c/ComfyUI", COMMIT)
+    assert pins.packs == (
+        PinnedPack("One", "https://x.org/a/One.git", COMMIT, "base"),
+        PinnedPack(
+            "Two",
+            *("ssh://git@x.org:22/b/Two", COMMIT, "more"),
+            needs=("A b", "C"),
+            gpu_import=True,
+            writes=("a.json", "cfg/b.json"),
+            without=("eg", "docs/a.png"),
+        ),
+    )
+
+
+def test_a_group_is_chosen_on_top_of_the_base() -> None:
+    """What is in every image needs no naming, and a group that isn't there is a mistake."""
+    pins = read_pins(f"{HEAD}One https://x.org/One@{COMMIT}\nTwo https://x.org/Two@{COMMIT} more\n")
+    assert [pack.name for pack in pins.chosen(())] == ["One"]
+    assert [pack.name for pack in pins.chosen(["more"])] == ["One", "Two"]
+    with pytest.raises(PacksError, match="there is no group 'mor'; there are base, more"):
+        pins.chosen(["mor"])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("One", "write NAME .*, not 'a name alone'"),
+        ("One https://x.org/a/One", "with the whole commit"),
+        ("One https://x.org/a/One@main", "with the whole commit"),
+        (f"One x.org/a@{COMMIT}", "with the whole commit"),
+        (f"https://x.org/a/One@{COMMIT}", "can't be a folder's name"),
+        (f"../One https://x.org/a/One@{COMMIT}", "can't be a folder's name"),
+        (f".One https://x.org/a/One@{COMMIT}", "can't be a folder's name"),
+        (f"One.disabled https://x.org/a/One@{COMMIT}", "can't be a folder's name"),
+        (f"One https://me:secret@x.org/a/One@{COMMIT}", "carries a password"),
+        (f"One https://x.org/a/One@{COMMIT} more and", "'and' is not understood"),
+        (f"One https://x.org/a/One@{COMMIT} Need=A", "'Need=A' is not understood"),
+        (f"One https://x.org/a/One@{COMMIT} needs=A,", "empty name"),
+        (f'One https://x.org/a/One@{COMMIT} needs="A', "quotation mark"),
+        (f"One https://x.org/a/One@{COMMIT} without=", "empty name"),
+        (f"One https://x.org/a/One@{COMMIT} without=/etc", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} without=a/../..", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} without=.", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} writes=../a", "no path inside the pack"),
+        (f"One https://x.org/a/One@{COMMIT} writes=/etc/a", "no path inside the pack"),
+        (f"comfyui https://x.org/a/One@{COMMIT}", "is there already"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_refused(line: str, said: str) -> None:
+    """With its number and what to write; a branch would be another pack tomorrow."""
+    with pytest.raises(PacksError, match=f"line 2: .*{said}"):
+        read_pins(f"{HEAD}{line}\n")
+
+
+def test_comfyui_has_to_be_pinned() -> None:
+    """An image with packs at their commits and a floating ComfyUI is another one tomorrow."""
+    with pytest.raises(PacksError, match="ComfyUI itself is not pinned"):
+        read_pins(f"One https://x.org/a/One@{COMMIT}\n")
+
+
+def test_the_bundled_catalog_has_the_classes_of_every_pack() -> None:
+    """What is validated against is what an image with all groups would have, each needed class in its own pack."""
+    catalog = Catalog.bundled()
+    for pack in OURS.packs:
+        assert {catalog[name].pack for name in pack.needs} == {f"custom_nodes.{pack.name}"}

@@ -1,0 +1,73 @@
+"""What a pack wants of PyPI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.node_packs.repository import Repository
+from worker.node_packs.pins import PinnedPack
+from worker.node_packs.requirements import RequirementsError, read_requirements, requirements
+
+CUT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def tree(files: Mapping[str, str]) -> Callable[[str], str | None]:
+    return files.get
+
+
+def test_requirements_are_read_from_where_pip_would() -> None:
+    """requirements.txt with what it includes, else pyproject.toml, else there are none."""
+    text = "numpy>=1.26  # why\n\n# none\n-r more.txt\nb==1 \\\n  --hash=sha256:00\n"
+    files = {"requirements.txt": text, "more.txt": "c[x]~=2 ; sys_platform == 'linux'\n", "pyproject.toml": "broken"}
+    assert requirements("One", tree(files)) == ("numpy>=1.26", "c[x]~=2 ; sys_platform == 'linux'", "b==1")
+    assert requirements("One", tree({"pyproject.toml": '[project]\ndependencies = ["a", "b>1"]'})) == ("a", "b>1")
+    assert requirements("One", tree({"pyproject.toml": "[tool.comfy]"})) == ()
+    assert requirements("One", tree({})) == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"requirements.txt": "--extra-index-url https://x.org/whl\n"}, "One: requirements.txt sets '--extra-index"),
+        ({"requirements.txt": "a @ git+https://x.org/a\n"}, "wants 'a @ git.*no version and no hash"),
+        ({"requirements.txt": "./wheels/a.whl\n"}, "no version and no hash"),
+        ({"requirements.txt": "-r gone.txt\n"}, "names gone.txt, which isn't there"),
+        ({"pyproject.toml": "broken"}, "pyproject.toml can't be read"),
+    ],
+)
+def test_what_no_lock_can_hold_is_refused(files: Mapping[str, str], said: str) -> None:
+    """By the name of the pack."""
+    with pytest.raises(RequirementsError, match=said):
+        requirements("One", tree(files))
+
+
+@pytest.mark.parametrize("place", ["git", "repository", "folder"])
+def test_they_are_those_of_the_pinned_commit(tmp_path: Path, place: str) -> None:
+    """Fetched, in a repository that has moved on since, or in a plain folder."""
+    origin = Repository.new(tmp_path / "One")
+    pack = PinnedPack("One", origin.url, origin.commit({"requirements.txt": "a==1\n"}))
+    if place != "folder":
+        origin.commit({"requirements.txt": "a==2\n"})
+    else:
+        pack = PinnedPack("One", "https://nowhere.invalid/One", CUT)
+        (tmp_path / "One" / ".git").rename(tmp_path / "gone")
+    assert read_requirements(pack, None if place == "git" else tmp_path) == ("a==1",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "locked"),
+    [
+        ("opencv-python", "opencv-python-headless"),
+        ("opencv-python>=4.7,<5", "opencv-python-headless>=4.7,<5"),
+        ("OpenCV-python ; sys_platform == 'linux'", "opencv-python-headless ; sys_platform == 'linux'"),
+        ("opencv-contrib-python==4.9", "opencv-contrib-python-headless==4.9"),
+        ("opencv-python-headless", "opencv-python-headless"),
+        ("opencv-python-rolling", "opencv-python-rolling"),
+    ],
+)
+def test_opencv_is_taken_without_its_windows(wanted: str, locked: str) -> None:
+    """Both are the module cv2; the other one wants the libraries of a desktop."""
+    assert requirements("One", tree({"requirements.txt": wanted})) == (locked,)

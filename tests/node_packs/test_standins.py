@@ -1,0 +1,43 @@
+"""Empty files in place of models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from worker.node_packs import standins
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.templates.library import read_library
+from worker.workflow.templates.template import ModelFile
+
+MODELS = [ModelFile("a.safetensors", "vae"), ModelFile("sub/b.safetensors", "controlnet")]
+
+
+def test_every_model_stands_in_and_comfyui_is_told_where(tmp_path: Path) -> None:
+    """In the folder that its name has among ComfyUI's; nothing is written but in one place."""
+    arguments = standins.write(tmp_path, MODELS)
+    told = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    more = json.loads(Path(told["--extra-model-paths-config"]).read_text())["standins"]
+    for model in MODELS:
+        path = Path(more["base_path"]) / more[model.folder] / model.file
+        assert path.stat().st_size == 0
+    assert (Path(told["--input-directory"]) / "stand-in.png").exists()
+    assert all(str(tmp_path) in value for value in told.values())
+
+
+def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
+    """Else models would be taken for present that are not: in choices of either form, below other files."""
+    names = ["a.safetensors", "real.safetensors", "sub/b.safetensors"]
+    old = {"required": {"vae_name": [names, {"default": "real.safetensors"}]}}
+    new = {"required": {"image": ["COMBO", {"options": [*names, "stand-in.png"]}]}}
+    catalog = Catalog.from_object_info({"Old": {"input": old}, "New": {"input": new}})
+    kept = standins.without(catalog, MODELS)
+    assert kept["Old"]["input"]["required"]["vae_name"][0] == ["real.safetensors"]
+    assert kept["New"]["input"]["required"]["image"][1]["options"] == ["real.safetensors"]
+    assert Catalog.from_object_info(kept)["Old"].by_name["vae_name"].options == ("real.safetensors",)
+
+
+def test_a_template_gets_what_it_can_not_do_without() -> None:
+    """Its required files; all else has a default."""
+    assert standins.params(read_library("shipped")["seedvr2-upscale-video"]) == {"video": "stand-in.mp4"}
+    assert standins.params(read_library("shipped")["sdxl"]) == {}

@@ -1,0 +1,73 @@
+"""What nodes report becomes typed outputs, and nothing outside ComfyUI's folder is ever taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from worker.engine.protocol.api import ComfyApi, FileRef
+from worker.errors import OutputMissing
+from worker.job import Job, JobRequest
+from worker.outputs.files import NodeOutput, Outputs, Text, kind_of, node_outputs
+
+
+def test_files_are_found_under_any_key() -> None:
+    """Packs use keys of their own (`gifs`, `3d`); a file is what has a filename."""
+    output = {
+        "gifs": [{"filename": "a.mp4", "subfolder": "s", "type": "output", "fps": 8}],
+        "animated": [True],
+        "text": ["hello"],
+        "broken": [{"filename": ""}, None, 3],
+        "number": 7,
+    }
+    assert list(node_outputs("5", output)) == [
+        NodeOutput("5", "gifs", FileRef("a.mp4", "s", "output")),
+        NodeOutput("5", "text", Text("hello")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.PNG", "image"),
+        ("a.webm", "video"),
+        ("a.flac", "audio"),
+        ("a.glb", "3d"),
+        ("a.latent", "latent"),
+        ("a", "file"),
+    ],
+)
+def test_kinds_go_by_the_extension(name: str, kind: str) -> None:
+    """ComfyUI reports videos under `images`; the name tells."""
+    assert kind_of(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("filename", "subfolder"), [("secret.txt", ".."), ("../secret.txt", ""), ("link.txt", ""), ("x.png", "/etc")]
+)
+async def test_nothing_outside_the_folder_is_taken(tmp_path: Path, filename: str, subfolder: str) -> None:
+    """A node that reports a path, or a symbolic link, out of the output folder gets nothing."""
+    shared = tmp_path / "output"
+    shared.mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    (shared / "link.txt").symlink_to(tmp_path / "secret.txt")
+    async with aiohttp.ClientSession() as session:
+        outputs = Outputs(ComfyApi(session, "http://127.0.0.1:9"), tmp_path / "jobs", shared)
+        report = NodeOutput("1", "images", FileRef(filename, subfolder, "output"))
+        with pytest.raises(OutputMissing):
+            await outputs.take(Job("a", JobRequest(prompt={})), 0, report)
+
+
+async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
+    """The job's file is the same file on disk, with its size and hash."""
+    shared = tmp_path / "output"
+    (shared / "sub").mkdir(parents=True)
+    (shared / "sub" / "a.bin").write_bytes(b"abc")
+    async with aiohttp.ClientSession() as session:
+        outputs = Outputs(ComfyApi(session, "http://127.0.0.1:9"), tmp_path / "jobs", shared)
+        job = Job("a", JobRequest(prompt={}))
+        output = await outputs.take(job, 0, NodeOutput("1", "files", FileRef("a.bin", "sub", "output")))
+        assert outputs.path(job, output).samefile(shared / "sub" / "a.bin")
+    assert (output.size, output.sha256[:8]) == (3, "ba7816bf")

@@ -1,0 +1,193 @@
+"""Pictures in the format that was asked for; their metadata is kept or gone, and nothing else is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import aiohttp
+import pytest
+from PIL import Image, PngImagePlugin
+
+from worker.delivery_options import ImageFormat, ImageType
+from worker.engine.protocol.api import ComfyApi
+from worker.errors import ConversionFailed
+from worker.job import Job, JobRequest, Output
+from worker.outputs.files import Outputs
+from worker.outputs.formats import converted
+
+WORKFLOW = {"nodes": [{"id": 1, "title": "süß"}]}
+PROMPT = {"1": {"class_type": "EmptyImage", "inputs": {}}}
+
+
+class JobWithPicture:
+    """A job with one picture in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.outputs = Outputs(ComfyApi(aiohttp.ClientSession, "http://127.0.0.1:9"), folder, None)  # type: ignore[arg-type]
+        self.job = Job("a", JobRequest(prompt={}))
+        self.outputs.make_folder(self.job)
+
+    def put(self, image: Image.Image, name: str, **options: object) -> Output:
+        output = Output(0, "9", "image", name, mime="image/png")
+        image.save(self.outputs.path(self.job, output), **options)  # type: ignore[arg-type]
+        return output
+
+    async def convert(self, output: Output, wanted: ImageFormat) -> tuple[Output, Image.Image]:
+        found = await converted(self.outputs, self.job, output, wanted)
+        image = Image.open(self.outputs.path(self.job, found))
+        image.load()
+        return found, image
+
+
+@pytest.fixture
+def picture_job(tmp_path: Path) -> JobWithPicture:
+    return JobWithPicture(tmp_path)
+
+
+def comfy_png(picture_job: JobWithPicture, mode: str = "RGB", color: object = (200, 10, 10)) -> Output:
+    """As ComfyUI writes it: prompt and workflow in text chunks."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("prompt", json.dumps(PROMPT))
+    chunks.add_text("workflow", json.dumps(WORKFLOW))
+    return picture_job.put(Image.new(mode, (32, 16), color), "a.png", pnginfo=chunks)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "mime", "format"),
+    [
+        (ImageType.JPEG, "a.jpg", "image/jpeg", "JPEG"),
+        (ImageType.WEBP, "a.webp", "image/webp", "WEBP"),
+    ],
+)
+async def test_a_png_becomes_another_format(
+    picture_job: JobWithPicture, type: ImageType, name: str, mime: str, format: str
+) -> None:
+    """Name, type, size, hash and dimensions are those of the new file; ComfyUI's stays beside it."""
+    output = comfy_png(picture_job)
+    found, image = await picture_job.convert(output, ImageFormat(type))
+    path = picture_job.outputs.path(picture_job.job, found)
+    assert (found.filename, found.mime, image.format, image.size) == (name, mime, format, (32, 16))
+    assert (found.width, found.height, found.size) == (32, 16, path.stat().st_size)
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert picture_job.outputs.path(picture_job.job, output).exists()
+    assert [file.suffix for file in path.parent.iterdir() if file.suffix == ".partial"] == []
+
+
+@pytest.mark.parametrize("type", [ImageType.JPEG, ImageType.WEBP])
+async def test_kept_metadata_is_where_comfyui_looks_for_it(picture_job: JobWithPicture, type: ImageType) -> None:
+    """Dropped onto ComfyUI's editor the picture still opens its workflow: EXIF `prompt:` and `workflow:`."""
+    _, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type))
+    exif = image.getexif()
+    assert exif[0x0110] == "prompt:" + json.dumps(PROMPT)
+    assert exif[0x010F] == "workflow:" + json.dumps(WORKFLOW)
+
+
+@pytest.mark.parametrize("type", list(ImageType))
+async def test_stripped_metadata_is_gone(picture_job: JobWithPicture, type: ImageType) -> None:
+    """Nothing of the workflow is anywhere in the file."""
+    found, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type, metadata=False))
+    data = picture_job.outputs.path(picture_job.job, found).read_bytes()
+    assert b"class_type" not in data
+    assert b"nodes" not in data
+    assert not image.getexif()
+
+
+async def test_metadata_comes_back_from_webp(picture_job: JobWithPicture) -> None:
+    """A WebP that ComfyUI wrote becomes a PNG with text chunks."""
+    exif = Image.Exif()
+    exif[0x0110] = "prompt:" + json.dumps(PROMPT)
+    output = picture_job.put(Image.new("RGB", (8, 8)), "a.webp", exif=exif)
+    _, image = await picture_job.convert(output, ImageFormat(ImageType.PNG))
+    assert json.loads(image.info["prompt"]) == PROMPT
+
+
+async def test_what_does_not_fit_into_jpeg_is_left_out(picture_job: JobWithPicture) -> None:
+    """JPEG holds 64 KiB of metadata; the picture matters more."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("workflow", json.dumps({"nodes": ["x" * 70_000]}))
+    output = picture_job.put(Image.new("RGB", (8, 8)), "a.png", pnginfo=chunks)
+    _, image = await picture_job.convert(output, ImageFormat(ImageType.JPEG))
+    assert (image.format, dict(image.getexif())) == ("JPEG", {})
+
+
+async def test_the_default_touches_nothing(picture_job: JobWithPicture) -> None:
+    """Asked for what it already is, the file stays the same, byte for byte."""
+    output = comfy_png(picture_job)
+    before = picture_job.outputs.path(picture_job.job, output).read_bytes()
+    for wanted in (ImageFormat(), ImageFormat(ImageType.PNG)):
+        found, _ = await picture_job.convert(output, wanted)
+        assert found is output
+    assert picture_job.outputs.path(picture_job.job, output).read_bytes() == before
+
+
+async def test_comfyuis_own_file_is_never_written_to(picture_job: JobWithPicture, tmp_path: Path) -> None:
+    """The job's file may be a link to ComfyUI's: stripping makes a new one under the same name."""
+    output = comfy_png(picture_job)
+    path = picture_job.outputs.path(picture_job.job, output)
+    os.link(path, tmp_path / "comfyuis.png")
+    before = path.read_bytes()
+    await picture_job.convert(output, ImageFormat(metadata=False))
+    assert (tmp_path / "comfyuis.png").read_bytes() == before
+    assert path.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("RGBA", (0, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", (0, 0, 255, 255), (0, 0, 254)),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("P", 0, (0, 0, 0)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+async def test_transparency_lies_on_white_in_jpeg(
+    picture_job: JobWithPicture, mode: str, color: object, expected: tuple
+) -> None:
+    """JPEG has none; Pillow alone would fail after the GPU's work is done."""
+    output = picture_job.put(Image.new(mode, (16, 16), color), "a.png")  # type: ignore[arg-type]
+    _, image = await picture_job.convert(output, ImageFormat(ImageType.JPEG, quality=95))
+    assert image.convert("RGB").getpixel((8, 8)) == pytest.approx(expected, abs=3)
+
+
+async def test_sixteen_bit_greys_keep_their_shades(picture_job: JobWithPicture) -> None:
+    """A depth map in the middle of its range is grey, not white."""
+    output = picture_job.put(Image.new("I;16", (16, 16), 32768), "a.png")
+    for wanted in (ImageType.JPEG, ImageType.WEBP):
+        _, image = await picture_job.convert(output, ImageFormat(wanted))
+        assert image.convert("L").getpixel((8, 8)) == pytest.approx(128, abs=3)
+
+
+async def test_quality_makes_a_difference(picture_job: JobWithPicture) -> None:
+    """Less quality, fewer bytes; of what is WebP already too."""
+    noise = Image.effect_noise((128, 128), 80).convert("RGB")
+    sizes = [
+        (await picture_job.convert(picture_job.put(noise, "a.png"), ImageFormat(ImageType.WEBP, quality)))[0].size
+        for quality in (20, 95)
+    ]
+    assert sizes[0] < sizes[1] / 2
+
+
+async def test_animated_pictures_and_other_files_stay_as_they_are(picture_job: JobWithPicture) -> None:
+    """A film is no picture: its other frames would be lost."""
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "green", "blue")]
+    output = picture_job.put(frames[0], "a.webp", save_all=True, append_images=frames[1:])
+    assert await converted(picture_job.outputs, picture_job.job, output, ImageFormat(ImageType.PNG)) is output
+    for name in ("a.mp4", "a.flac", "a.gif", "noextension"):
+        other = Output(1, "9", "video", name)
+        assert await converted(picture_job.outputs, picture_job.job, other, ImageFormat(ImageType.PNG)) is other
+    text = Output(2, "9", "text", "", text="a.png")
+    assert await converted(picture_job.outputs, picture_job.job, text, ImageFormat(ImageType.PNG)) is text
+
+
+async def test_a_broken_picture_is_told_and_kept(picture_job: JobWithPicture) -> None:
+    """What can't be read can't be converted; the file itself can still be fetched."""
+    output = comfy_png(picture_job)
+    path = picture_job.outputs.path(picture_job.job, output)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ConversionFailed, match="could not be made"):
+        await picture_job.convert(output, ImageFormat(ImageType.WEBP))
+    assert [file.name for file in path.parent.iterdir()] == ["0-a.png"]

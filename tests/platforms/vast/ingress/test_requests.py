@@ -1,0 +1,298 @@
+"""Requests through Vast's own client and SDK worker to the real gateway and back: answers, statuses, streams."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests import workflows
+from tests.engines import EngineHandle
+from tests.platforms.conftest import deleted, loaded, processes, start_worker
+from worker.simulators import vast_router
+from worker.simulators.vast_router import LocalVast
+from worker.simulators.vast_router.signer import Signer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Answer = dict[str, Any]
+SETTINGS = {"WORKER_SYNC_LIMIT": "1.0", "WORKER_MAX_BODY_MIB": "1", "WORKER_LOG_LEVEL": "debug"}
+
+
+class Vast:
+    """The stand-in, its client's endpoint, and the log of the one worker behind it."""
+
+    def __init__(self, local: LocalVast, endpoint: Any, log: Path) -> None:
+        self.local, self.record, self.endpoint, self.log = local, local.record, endpoint, log
+
+    async def ask(self, payload: object, route: str = "/generate/sync", **options: Any) -> Answer:
+        answer: Answer = await self.endpoint.request(route, payload, **{"timeout": 8, **options})
+        return answer
+
+    async def signed(self) -> Answer:
+        """What the router would give a client, without asking the worker anything."""
+        key = self.local.endpoint_key
+        body = {"endpoint": "comfy", "api_key": key, "cost": 1.0, "request_idx": 0}
+        url = f"{self.local.url}/route/"
+        async with aiohttp.ClientSession() as http, http.post(url, json=body, params={"api_key": key}) as response:
+            grant: Answer = await response.json()
+            return grant
+
+    async def post(self, path: str, **body: Any) -> tuple[int, Answer]:
+        """Straight to the worker, as a client without the SDK would."""
+        url = self.local.record.statuses[-1].url.replace("http://", "https://")
+        context = await self.endpoint.client.get_ssl_context()
+        async with aiohttp.ClientSession() as session, session.post(url + path, ssl=context, **body) as response:
+            return response.status, await response.json()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def vast(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vast]:
+    """One worker over TLS whose sync requests are answered after a second at the latest."""
+    folder = tmp_path_factory.mktemp("vast")
+    async with AsyncExitStack() as stack:
+        local = await stack.enter_async_context(vast_router.serve(tls=True))
+        spawn = await stack.enter_async_context(processes(folder))
+        await start_worker(spawn, local, engine, 1, folder / "state", **SETTINGS)
+        await local.record.until(loaded(1))
+        client = await stack.enter_async_context(local.client())
+        yield Vast(local, await client.get_endpoint("comfy"), folder / "comfy_worker-0.log")
+
+
+async def test_both_dialects_bring_the_same_picture(vast: Vast) -> None:
+    """A native payload and the stock template's get the same bytes of the same workflow."""
+    workflow = workflows.picture(color=4242)
+    native = await vast.ask({"workflow": workflow})
+    stock = await vast.ask({"input": {"workflow_json": workflow, "return_outputs_as_base64": True}})
+    assert native["ok"]
+    assert stock["ok"]
+    picture = base64.b64decode(native["response"]["image"])
+    assert picture.startswith(b"\x89PNG")
+    assert base64.b64decode(stock["response"]["output"][0]["data"]) == picture
+    assert native["response"]["outputs"][0]["sha256"] == hashlib.sha256(picture).hexdigest()
+
+
+async def test_an_error_arrives_whole(vast: Vast) -> None:
+    """The SDK sends an empty 500 for any error of its own; ours has its status, its code and its node (T31, T32)."""
+    answer = await vast.ask({"workflow": workflows.failing()})
+    assert answer["status"] == 422
+    error = answer["response"]["error"]
+    assert (error["code"], error["fault"], error["details"][0]["node_id"]) == ("node_failed", "job", "3")
+
+
+async def test_an_error_has_the_shape_that_was_asked_in(vast: Vast) -> None:
+    """The stock template's clients read `status` and `message`."""
+    answer = await vast.ask({"input": {"request_id": "no spaces!", "workflow_json": workflows.picture()}})
+    assert answer["status"] == 400
+    assert answer["response"]["status"] == "failed"
+    assert answer["response"]["error"]["code"] == "invalid_field"
+
+
+async def test_a_large_answer_arrives_whole(vast: Vast) -> None:
+    """Several MiB pass in pieces, with their length, and are the picture that was made."""
+    noise = {"image": ["1", 0], "seed": 1, "strength": 1.0}
+    workflow = workflows.picture(1024, 1024) | {"3": {"class_type": "ImageAddNoise", "inputs": noise}}
+    workflow["2"]["inputs"]["images"] = ["3", 0]
+    answer = await vast.ask({"workflow": workflow})
+    output = answer["response"]["outputs"][0]
+    assert hashlib.sha256(base64.b64decode(output["data"])).hexdigest() == output["sha256"]
+    assert (output["width"], output["height"]) == (1024, 1024)
+
+
+async def test_a_stream_is_not_buffered(vast: Vast) -> None:
+    """Steps arrive while the job runs, spread over its time, and the result comes last."""
+    answer = await vast.ask({"workflow": workflows.slow(0.6, steps=6)}, "/generate/stream", stream=True)
+    times, last = [], {}
+    async for last in answer["response"]:
+        if "value" in last:
+            times.append(time.monotonic())
+    assert len(times) == 6
+    assert times[-1] - times[0] > 0.3
+    assert last["status"] == "success"
+
+
+async def test_a_long_job_is_answered_before_the_client_gives_up_and_runs_once(vast: Vast) -> None:
+    """With a `worker_timeout` shorter than the job the stock client would send it again for ever (T33)."""
+    before = vast.log.read_text().count(" accepted")
+    workflow = workflows.slow(2.0, steps=4)
+    request = vast.endpoint.client.queue_endpoint_request(
+        vast.endpoint, "/generate/sync", {"workflow": workflow}, worker_timeout=1.5, timeout=8
+    )
+    answer = await request
+    job = answer["response"]
+    assert (answer["status"], job["status"]) == (202, "pending")
+    assert job["url"].split("//")[1] == answer["url"].split("//")[1]
+    while answer["status"] == 202:
+        await asyncio.sleep(0.2)
+        answer = await vast.ask({"id": job["id"], "token": job["token"]}, "/result")
+    assert answer["response"]["status"] == "success"
+    assert vast.log.read_text().count(" accepted") - before == 1
+
+
+async def test_result_cancel_and_events_need_no_router(vast: Vast) -> None:
+    """With the id and the token, by plain POST: the events of a running job, its end, and what became of it."""
+    accepted = (await vast.ask({"workflow": workflows.slow(20, steps=200)}, "/generate"))["response"]
+    job_handle = {"id": accepted["id"], "token": accepted["token"]}
+    assert (await vast.post("/result", json=job_handle))[0] == 202
+    assert (await vast.post("/cancel", json=job_handle))[1] == {
+        "id": accepted["id"],
+        "cancelled": True,
+        "status": "cancelled",
+    }
+    status, body = await vast.post("/result", json=job_handle)
+    assert (status, body["error"]["code"]) == (499, "cancelled")
+    url = vast.record.statuses[-1].url.replace("http://", "https://")
+    context = await vast.endpoint.client.get_ssl_context()
+    asked = {**job_handle, "last_event_id": 1}
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/events", json=asked, ssl=context) as response:
+        assert response.content_type == "text/event-stream"
+        events = await response.text()
+    assert events.startswith("id: 2\n")
+    assert "event: result" in events
+
+
+async def test_a_delivery_can_be_repeated_without_the_router(vast: Vast) -> None:
+    """The wish goes with the ticket; here nothing waits to be delivered, which is said by the gateway's own code."""
+    done = await vast.ask({"workflow": workflows.picture()}, "/generate")
+    job_handle = {"id": done["response"]["id"], "token": done["response"]["token"]}
+    while (await vast.post("/result", json=job_handle))[0] == 202:
+        await asyncio.sleep(0.1)
+    status, body = await vast.post("/deliver", json=job_handle)
+    assert (status, body["error"]["code"]) == (409, "nothing_to_deliver")
+    status, body = await vast.post("/deliver", json={**job_handle, "s3": {"bucket": "keyless"}})
+    assert (status, body["error"]["code"]) == (400, "invalid_field")
+
+
+@pytest.mark.parametrize("path", ["/result", "/cancel", "/events", "/deliver"])
+async def test_the_token_is_the_authority(vast: Vast, path: str) -> None:
+    """Another's job looks like none, and what is no ticket is refused by name."""
+    accepted = (await vast.ask({"workflow": workflows.picture()}, "/generate"))["response"]
+    assert (await vast.post(path, json={"id": accepted["id"], "token": "guessed"}))[0] == 404
+    assert (await vast.post(path, json={"id": accepted["id"]}))[0] == 400
+    assert (await vast.post(path, json={"id": "../health", "token": "x"}))[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/session/create", "/session/end", "/session/get", "/session/health"])
+async def test_what_the_sdk_adds_is_not_served(vast: Vast, path: str) -> None:
+    """Sessions would let strangers post through the worker (T24)."""
+    body = {"auth_data": {"cost": 5}, "payload": {"lifetime": -1, "on_close_route": "http://127.0.0.1/"}}
+    token = {"Authorization": f"Bearer {vast.local.master_token}"}
+    status, answer = await vast.post(path, json=body, headers=token)
+    assert (status, answer["error"]["code"]) == (403, "forbidden")
+
+
+async def test_a_session_is_refused_once_and_forgotten_by_the_router(vast: Vast) -> None:
+    """Vast's client gets an answer that it doesn't retry, and the router its number back."""
+    with pytest.raises(Exception, match="not served"):
+        await vast.endpoint.session(cost=7, timeout=5)
+    number = vast.record.routed[-1][0]
+    await vast.record.until(deleted(number))
+    assert [idx for idx, _ in vast.record.routed].count(number) == 1
+    status, answer = await vast.post(
+        "/generate/sync", json={"auth_data": await vast.signed(), "session_id": "x", "payload": {}}
+    )
+    assert (status, answer["error"]["code"]) == (403, "forbidden")
+
+
+async def test_nothing_unsigned_reaches_the_autoscaler(vast: Vast) -> None:
+    """No grant, a forged one, one for another worker: 401, no load, nobody's request deleted (T23, T27)."""
+    grant = await vast.signed()
+    elsewhere = "https://10.0.0.1:3000"
+    other = Signer()
+    forged = [
+        {"payload": {}},
+        {"auth_data": {**grant, "signature": other.sign(grant["url"])}, "payload": {}},
+        {"auth_data": {**grant, "signature": "not base64"}, "payload": {}},
+        {"auth_data": {**grant, "url": elsewhere, "signature": vast.local.sign(elsewhere)}, "payload": {}},
+        {"auth_data": {**grant, "reqnum": "1"}, "payload": {}},
+    ]
+    for body in forged:
+        status, answer = await vast.post("/generate/sync", json=body)
+        assert (status, answer["error"]["code"]) == (401, "bad_signature")
+    await asyncio.sleep(1.5)
+    assert not deleted(grant["request_idx"])(vast.record)
+    assert sum(told.rejected for told in vast.record.told()) == 0
+
+
+async def test_a_body_is_read_up_to_the_limit(vast: Vast) -> None:
+    """The SDK reads any size before it asks who is there (T26): 413, with and without a Content-Length."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 65536
+
+    assert (await vast.post("/generate/sync", data=io.BytesIO(b" " * (2**20 + 1))))[0] == 413
+    assert (await vast.post("/generate/sync", data=pieces()))[0] == 413
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"null"])
+async def test_what_is_no_object_is_refused(vast: Vast, body: bytes) -> None:
+    """400 with a reason, where the SDK would answer 500 in plain text (T20)."""
+    status, answer = await vast.post("/generate/sync", data=body)
+    assert (status, answer["error"]["code"]) == (400, "invalid_json")
+
+
+async def test_a_body_that_is_not_encoded_as_it_says(vast: Vast) -> None:
+    """The SDK would answer with an empty 500; its router then sends the request to another worker, without end."""
+    status, body = await vast.post("/generate/sync", data=b"{}", headers={"Content-Encoding": "gzip"})
+    assert (status, body["error"]["code"]) == (400, "bad_request")
+
+
+async def test_a_payload_that_is_no_object_gives_its_number_back(vast: Vast) -> None:
+    """Well signed, badly filled: refused, and the router hears of it."""
+    answer = await vast.ask([1, 2])
+    assert (answer["status"], answer["response"]["error"]["code"]) == (400, "invalid_json")
+    await vast.record.until(deleted(answer["request_idx"]))
+
+
+async def test_unknown_routes_answer_in_json(vast: Vast) -> None:
+    """404 with our error body."""
+    answer = await vast.ask({}, "/nothing/here")
+    assert (answer["status"], answer["response"]["error"]["code"]) == (404, "not_found")
+
+
+async def test_no_key_is_in_the_log(vast: Vast) -> None:
+    """At the most talkative level neither the client's keys nor the worker's token is written anywhere (T29)."""
+    await vast.ask({"workflow": workflows.picture()})
+    await asyncio.sleep(1.2)
+    text = vast.log.read_text()
+    assert "DEBUG" in text
+    for secret in (vast.local.api_key, vast.local.endpoint_key, vast.local.master_token):
+        assert secret[:16] not in text
+    assert "api_key=" not in text
+
+
+async def test_every_request_was_deleted_exactly_once(vast: Vast) -> None:
+    """After all of the above: what the router gave out, except what never reached the worker, came back once."""
+    answers = [await vast.ask({"workflow": workflows.picture()}) for _ in range(3)]
+    answers.append(await vast.ask({"workflow": workflows.failing()}))
+    numbers = [answer["request_idx"] for answer in answers]
+    for number in numbers:
+        await vast.record.until(deleted(number))
+    await asyncio.sleep(1.2)
+    counts = [gone.request_idx for gone in vast.record.deletions]
+    assert {number: counts.count(number) for number in set(counts)} == dict.fromkeys(set(counts), 1)
+    assert set(numbers) <= set(counts)
+
+
+async def test_a_repeated_request_is_one_job(vast: Vast) -> None:
+    """The same payload under the router's same numbers attaches to its job, or finds its result; another does not."""
+    auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
+    body = {"auth_data": auth, "session_id": None, "payload": {"workflow": workflows.slow(0.4)}}
+    first, second = await asyncio.gather(*(vast.post("/generate/sync", json=body) for _ in range(2)))
+    after = await vast.post("/generate/sync", json=body)
+    assert first[0] == 200
+    assert first[1]["id"] == second[1]["id"] == after[1]["id"]
+    other = await vast.post("/generate/sync", json={**body, "payload": {"workflow": workflows.picture()}})
+    assert other[0] == 200
+    assert other[1]["id"] != first[1]["id"]

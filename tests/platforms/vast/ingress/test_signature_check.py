@@ -1,0 +1,84 @@
+"""The router's grant: what is taken for one, and when it holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from worker.errors import InvalidJson, StartupError
+from worker.platforms.vast.ingress.signature_check import BadSignature, SignatureCheck, read_envelope
+from worker.simulators.vast_router.signer import Signer
+
+SIGNER = Signer()
+OWN = "https://203.0.113.7:41000"
+
+
+def auth(url: str = OWN, **fields: Any) -> dict[str, Any]:
+    given = {"cost": 100, "endpoint": "comfy", "reqnum": 3, "request_idx": 9, "url": url}
+    return {**given, "signature": SIGNER.sign(url), **fields}
+
+
+def body(**fields: Any) -> bytes:
+
+    return json.dumps(fields).encode()
+
+
+def test_a_request_of_the_router_is_let_through() -> None:
+    """Its numbers come out of it, its payload stays as it is, unknown fields don't matter."""
+    envelope = read_envelope(body(auth_data=auth(extra=1), session_id=None, payload={"a": 1}))
+    grant = SignatureCheck(SIGNER.public_pem, OWN).check(envelope.grant)
+    assert (grant.request_idx, grant.reqnum) == (9, 3)
+    assert envelope.payload == {"a": 1}
+    assert not envelope.in_session
+
+
+def test_the_scheme_is_not_compared() -> None:
+    """Whether the router signs the URL exactly as reported is not known; host and port have to be ours."""
+    assert SignatureCheck(SIGNER.public_pem, "http://203.0.113.7:41000").check(
+        read_envelope(body(auth_data=auth())).grant
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"signature": "AAAA"},
+        {"signature": "no base64!"},
+        {"signature": None},
+        {"url": "https://203.0.113.7:41001"},
+        {"url": 7},
+        {"reqnum": "3"},
+        {"request_idx": None},
+        {"cost": ...},
+        {"endpoint": ...},
+    ],
+)
+def test_anything_less_is_refused(wrong: dict[str, Any]) -> None:
+    """What the SDK would answer 422, 500 in plain text or not at all: 401 here, before it sees the request."""
+    data = {name: value for name, value in (auth() | wrong).items() if value is not ...}
+    with pytest.raises(BadSignature):
+        SignatureCheck(SIGNER.public_pem, OWN).check(read_envelope(body(auth_data=data, payload={})).grant)
+
+
+def test_a_grant_for_another_worker_is_refused() -> None:
+    """Well signed, but for somebody else's worker: the SDK takes it (T23); an operator may allow it."""
+    grant = read_envelope(body(auth_data=auth("https://198.51.100.1:3000"))).grant
+    with pytest.raises(BadSignature, match="another worker"):
+        SignatureCheck(SIGNER.public_pem, OWN).check(grant)
+    assert SignatureCheck(SIGNER.public_pem, OWN, any_url=True).check(grant)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'"x"', b"\xff"])
+def test_a_body_that_is_no_object_is_refused(text: bytes) -> None:
+    """With a reason, as the gateway does."""
+    with pytest.raises(InvalidJson):
+        read_envelope(text)
+
+
+@pytest.mark.parametrize("pem", ["", "<html>maintenance</html>"])
+def test_a_key_that_is_none_stops_the_start(pem: str) -> None:
+    """A page of a proxy in the place of the key is found at once, not at the first request."""
+    with pytest.raises(StartupError, match="public key"):
+        SignatureCheck(pem, OWN)

@@ -1,0 +1,140 @@
+"""The numbers behind the reports: what is told, what is kept for the next time, what is taken back."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from worker.platforms.vast.ingress.signature_check import Grant
+from worker.platforms.vast.reporting.ledger import Ledger
+from worker.platforms.vast.reporting.metrics import ModelMetrics
+from worker.platforms.vast.sdk import new_entry
+
+GRANT = Grant("http://127.0.0.1:1", "", request_idx=9, reqnum=3)
+
+
+@dataclass
+class Metrics:
+    """The two attributes of the SDK's metrics that the ledger uses."""
+
+    model_metrics: ModelMetrics
+    update_pending: bool = False
+    errors: list[str] = field(default_factory=list)
+
+
+def books() -> tuple[Ledger, ModelMetrics, Metrics]:
+    errors: list[str] = []
+    model_metrics = ModelMetrics(lambda: None, errors.append)
+    metrics = Metrics(model_metrics, errors=errors)
+    ledger = Ledger(metrics, new_entry)
+    model_metrics.more = ledger.report_soon
+    return ledger, model_metrics, metrics
+
+
+def told(model_metrics: ModelMetrics) -> tuple[float, float]:
+    """(served, rejected) as the SDK takes them for a report: `workload_processing` first."""
+    assert model_metrics.workload_processing >= 0
+    return model_metrics.workload_served, model_metrics.workload_rejected
+
+
+def test_what_comes_during_a_report_is_told_in_the_next() -> None:
+    """The SDK would set everything to zero once the answer is there (T18)."""
+    _, model_metrics, metrics = books()
+    model_metrics.workload_served = 100
+    assert told(model_metrics) == (100, 0)
+    model_metrics.workload_served += 30
+    model_metrics.workload_rejected += 5
+    model_metrics.reset()
+    assert metrics.update_pending
+    assert told(model_metrics) == (30, 5)
+    model_metrics.reset()
+    assert told(model_metrics) == (0, 0)
+
+
+def test_a_wish_to_report_outlives_the_report_on_its_way() -> None:
+    """Becoming ready during a report would be told ten seconds late: the SDK takes the wish for fulfilled (T11)."""
+    ledger, model_metrics, metrics = books()
+    told(model_metrics)
+    ledger.report_soon()
+    metrics.update_pending = False  # as the SDK does when the answer is there, just before the reset
+    model_metrics.reset()
+    assert metrics.update_pending
+    told(model_metrics)
+    metrics.update_pending = False
+    model_metrics.reset()
+    assert not metrics.update_pending
+
+
+def test_a_report_that_was_never_answered_takes_nothing_off() -> None:
+    """Told again in full, with what came since."""
+    _, model_metrics, _ = books()
+    model_metrics.workload_served = 100
+    told(model_metrics)
+    model_metrics.workload_served += 30
+    assert told(model_metrics) == (130, 0)
+    model_metrics.reset()
+    assert told(model_metrics) == (0, 0)
+
+
+def test_a_refused_request_is_rejected_and_given_back() -> None:
+    """Its work is in `rej_load`, its number in the next deletions, and a report is due."""
+    ledger, model_metrics, metrics = books()
+    ledger.refuse(GRANT, 40.0)
+    assert told(model_metrics) == (0, 40.0)
+    assert metrics.update_pending
+    (row,) = ledger.take_deletions()
+    assert (row["request_idx"], row["status"], row["success"]) == (9, "Rejected", False)
+    assert ledger.take_deletions() == []
+
+
+def test_a_held_request_is_load_until_its_job_ends() -> None:
+    """Taken back from the deletions, in `cur_load` and the working numbers, then served and deleted once."""
+    ledger, model_metrics, _ = books()
+    model_metrics.requests_deleting.append(new_entry(request_idx=9, reqnum=3, workload=50.0, status="Success"))
+    entry = ledger.hold(GRANT)
+    assert entry is not None
+    assert (model_metrics.cur_load, model_metrics.working_request_idxs, model_metrics.requests_deleting) == (
+        50.0,
+        [9],
+        [],
+    )
+    ledger.release(entry, served=True)
+    assert (model_metrics.cur_load, model_metrics.workload_served) == (0, 50.0)
+    assert [row["request_idx"] for row in ledger.take_deletions()] == [9]
+
+
+def test_a_held_job_that_fails_is_no_work_done() -> None:
+    """Given back all the same."""
+    ledger, model_metrics, _ = books()
+    model_metrics.requests_deleting.append(new_entry(request_idx=9, reqnum=3, workload=50.0, status="Success"))
+    entry = ledger.hold(GRANT)
+    assert entry is not None
+    ledger.release(entry, served=False)
+    assert model_metrics.workload_served == 0
+    assert len(ledger.take_deletions()) == 1
+
+
+def test_a_request_that_the_sdk_does_not_know_is_not_held() -> None:
+    """Nothing to hold, nothing made up."""
+    ledger, model_metrics, _ = books()
+    assert ledger.hold(GRANT) is None
+    assert model_metrics.cur_load == 0
+
+
+def test_an_error_of_the_sdk_is_heard_at_once() -> None:
+    """It would be reported for ever, and be seen by nobody in this process (T9)."""
+    _, model_metrics, metrics = books()
+    model_metrics.workload_served = 10
+    model_metrics.set_errored("no key")
+    assert metrics.errors == ["no key"]
+    assert model_metrics.error_msg == "no key"
+    assert model_metrics.workload_served == 10
+
+
+def test_request_numbers_are_counted_and_not_kept() -> None:
+    """The SDK's set of them grows for as long as the process lives (T22)."""
+    numbers = ModelMetrics(lambda: None, lambda _: None).requests_recieved
+    before = sys.getsizeof(numbers)
+    for number in range(1000):
+        numbers.add(number)
+    assert (len(numbers), sys.getsizeof(numbers)) == (1000, before)

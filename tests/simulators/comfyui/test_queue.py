@@ -1,0 +1,145 @@
+"""Order, deletion, interruption and death of the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from tests.simulators.comfyui.client import Client, is_event, order, picture, slow
+
+
+async def test_lowest_number_runs_first_and_front_overtakes(client: Client) -> None:
+    """`number` decides, `front` is minus the counter, and the pending list is a heap array, not sorted."""
+    socket = await client.listen("A")
+    running = await client.submit(slow(0.5))
+    await socket.until(lambda frame: is_event(frame, "executing") and frame["data"]["node"] == "s")
+    plain = await client.submit(picture(1))
+    front = await client.submit(picture(2), front=True)
+    first = await client.submit(picture(3), number=-1e9)
+    pending = (await client.get("/queue"))["queue_pending"]
+    assert [item[1] for item in pending] == [first, plain, front]
+    ran = []
+    for _ in range(4):
+        frames = await socket.until(lambda frame: is_event(frame, "executing") and frame["data"]["node"] is None)
+        ran.append(frames[-1]["data"]["prompt_id"])
+    assert ran == [running, first, front, plain]
+
+
+async def test_queue_items_have_five_elements_and_no_secrets(client: Client) -> None:
+    """Listings show number, id, prompt, extra_data and outputs; API keys are left out."""
+    keys = {"api_key_comfy_org": "S1", "auth_token_comfy_org": "S2", "mine": 1}
+    prompt_id = await client.start(slow(5.0), extra_data=keys)
+    await client.submit(picture())
+    listed = await client.get("/queue")
+    number, item_id, graph, extra_data, outputs = listed["queue_running"][0]
+    assert (number, item_id, outputs) == (0, prompt_id, ["2"])
+    assert graph["1"]["class_type"] == "EmptyImage"
+    assert set(extra_data) == {"mine", "client_id", "create_time"}
+    assert await client.get("/prompt") == {"exec_info": {"queue_remaining": 2}}
+
+
+async def test_deleted_prompts_leave_no_trace(client: Client) -> None:
+    """Only `status` tells of a deletion (twice for the last one); the running prompt can't be deleted."""
+    await client.start(slow(5.0))
+    gone = await client.submit(picture())
+    socket = await client.listen("B")
+    assert await client.post("/queue", json={"delete": [gone, "unknown"]}) == (200, b"")
+    assert order([await socket.read(), await socket.read()]) == ["status", "status"]
+    assert await client.get(f"/history/{gone}") == {}
+    assert (await client.post("/queue", json={"clear": True})) == (200, b"")
+    assert len((await client.get("/queue"))["queue_running"]) == 1
+
+
+async def test_interrupt_is_noticed_between_nodes_only(client: Client) -> None:
+    """A long node without progress runs on; the next node is announced and then named as the interrupted one."""
+    socket = await client.listen("A")
+    prompt_id = await client.submit(slow(0.6))
+    await socket.until(lambda frame: is_event(frame, "executing") and frame["data"]["node"] == "s")
+    assert await client.post("/interrupt") == (200, b"")
+    frames = await socket.until_over(prompt_id)
+    assert order(frames)[-4:] == ["executing:2", "execution_interrupted", "status", "executing:None"]
+    entry = (await client.get(f"/history/{prompt_id}"))[prompt_id]
+    assert entry["status"]["status_str"] == "error"
+    event, data = entry["status"]["messages"][-1]
+    assert (event, data["node_id"], sorted(data["executed"])) == ("execution_interrupted", "2", ["1", "s"])
+    assert (await client.get(f"/api/jobs/{prompt_id}"))["status"] == "cancelled"
+
+
+async def test_interrupt_is_noticed_at_a_step(client: Client) -> None:
+    """A node that reports progress stops at its next step."""
+    socket = await client.listen("A")
+    prompt_id = await client.submit(slow(60.0, steps=600))
+    await socket.until(lambda frame: is_event(frame, "progress"))
+    await client.post("/interrupt", json={"prompt_id": prompt_id})
+    frames = await socket.until(lambda frame: is_event(frame, "execution_interrupted"))
+    assert frames[-1]["data"]["node_id"] == "s"
+
+
+async def test_interrupt_in_the_last_node_comes_too_late(client: Client) -> None:
+    """The job ends as success with its files, and the next one is not hit."""
+    socket = await client.listen("A")
+    prompt_id = await client.submit(picture(7, size=2048, batch=8))
+    async with asyncio.timeout(8):
+        while not list((client.base / "output").iterdir()):  # no frame says that the node has begun its work
+            await asyncio.sleep(0.002)
+    await client.post("/interrupt")
+    await socket.until_over(prompt_id)
+    entry = (await client.get(f"/history/{prompt_id}"))[prompt_id]
+    assert (entry["status"]["status_str"], len(entry["outputs"]["2"]["images"])) == ("success", 8)
+    assert (await client.run(picture(9)))["status"]["status_str"] == "success"
+
+
+async def test_interrupt_of_another_prompt_does_nothing(client: Client) -> None:
+    """Unknown and queued ids are answered 200 and have no effect."""
+    socket = await client.listen("A")
+    running = await client.submit(slow(0.5))
+    queued = await client.submit(picture(1))
+    for prompt_id in (queued, str(uuid.uuid4())):
+        assert await client.post("/interrupt", json={"prompt_id": prompt_id}) == (200, b"")
+    await socket.until_over(queued)
+    for prompt_id in (running, queued):
+        entry = (await client.get(f"/history/{prompt_id}"))[prompt_id]
+        assert entry["status"]["status_str"] == "success"
+
+
+async def test_interrupt_without_owner_is_told_to_everybody(client: Client) -> None:
+    """`execution_interrupted` is the one life mark that is broadcast for a prompt without client_id."""
+    socket = await client.listen("B")
+    await client.submit(slow(60.0, steps=600), None)
+    await socket.until(lambda frame: is_event(frame, "progress"))
+    await client.post("/interrupt")
+    assert await socket.until(lambda frame: is_event(frame, "execution_interrupted"))
+
+
+async def test_same_id_and_number_kills_the_worker(client: Client) -> None:
+    """The second submission is a 500 but stays queued; from then on prompts are accepted and never run."""
+    socket = await client.listen("A")
+    running = await client.submit(slow(0.8))
+    await socket.until(lambda frame: is_event(frame, "executing") and frame["data"]["node"] == "s")
+    same = {"prompt_id": str(uuid.uuid4()), "number": 7}
+    posted = [await client.status("POST", "/prompt", json={"prompt": picture(n)} | same) for n in range(3)]
+    assert posted == [200, 500, 500]
+    await socket.until_over(running)
+    late = await client.submit(picture(9))
+    await asyncio.sleep(0.3)
+    listed = await client.get("/queue")
+    assert listed["queue_running"] == []
+    assert late in [item[1] for item in listed["queue_pending"]]
+    assert await client.status("GET", "/system_stats") == 200
+
+
+async def test_a_number_is_used_up_by_refused_prompts_too(client: Client) -> None:
+    """The counter goes on with every submission that brings no number of its own."""
+    assert await client.status("POST", "/prompt", json={"prompt": {}}) == 400
+    _, answer = await client.post("/prompt", json={"prompt": picture()})
+    assert answer["number"] == 1
+    _, answer = await client.post("/prompt", json={"prompt": picture(), "number": 5})
+    assert answer["number"] == 5.0
+
+
+async def test_a_slot_may_be_true(client: Client) -> None:
+    """JSON's true passes for the index one, or is refused; the thread that runs prompts survives it."""
+    graph = picture(1)
+    graph["2"]["inputs"]["images"] = ["1", True]
+    await client.post("/prompt", json={"prompt": graph, "client_id": "A"})
+    assert (await client.run(picture(2)))["status"]["status_str"] == "success"

@@ -1,0 +1,77 @@
+"""One prompt from submission to history: frames, order, addressing."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from PIL import Image
+
+from tests.simulators.comfyui.client import Client, order, picture
+
+
+async def test_frames_of_a_job_come_in_order(client: Client) -> None:
+    """The owner hears every step of its job in ComfyUI's order, and nothing twice."""
+    socket = await client.listen("A", modern=True)
+    prompt_id = await client.submit(picture())
+    frames = await socket.until_over(prompt_id)
+    assert order(frames) == [
+        "status",
+        "status",
+        "execution_start",
+        "execution_cached",
+        "progress_state",
+        "executing:1",
+        "progress_state",
+        "progress_state",
+        "executing:2",
+        "executed:2",
+        "progress_state",
+        "execution_success",
+        "status",
+        "executing:None",
+    ]
+
+
+async def test_saved_picture_is_what_comfyui_would_write(client: Client) -> None:
+    """A PNG of the asked size, RGB, with the prompt and each key of extra_pnginfo as text chunks."""
+    extra = {"extra_pnginfo": {"workflow": {"id": "w1"}}}
+    entry = await client.run(picture(0xFF8000, "sub/pic", size=512), extra_data=extra)
+    file = entry["outputs"]["2"]["images"][0]
+    assert file == {"filename": "pic_00001_.png", "subfolder": "sub", "type": "output"}
+    async with client.http.get("/view", params=file) as answer:
+        image = Image.open(BytesIO(await answer.read()))
+    assert (image.size, image.mode, image.getpixel((0, 0))) == ((512, 512), "RGB", (255, 128, 0))
+    assert set(image.info) == {"prompt", "workflow"}
+    assert image.info["workflow"] == '{"id": "w1"}'
+
+
+async def test_frames_without_client_id_go_to_everybody_or_nobody(client: Client) -> None:
+    """Without an owner only status and progress_state are heard, by every client."""
+    one = await client.listen("A")
+    other = await client.listen("B")
+    await client.submit(picture(), None)
+    for socket in (one, other):
+        frames = await socket.until(
+            lambda frame: frame["type"] == "status" and frame["data"]["status"]["exec_info"]["queue_remaining"] == 0
+        )
+        assert order(frames) == ["status", "status", *["progress_state"] * 4, "status"]
+
+
+async def test_other_clients_hear_only_status(client: Client) -> None:
+    """A job's own frames go to its owner alone."""
+    owner = await client.listen("A")
+    other = await client.listen("B")
+    await owner.until_over(await client.submit(picture()))
+    frames = [await other.read() for _ in range(3)]
+    assert order(frames) == ["status"] * 3
+    assert await other.silent()
+
+
+async def test_a_cycle_that_validation_does_not_see(client: Client) -> None:
+    """Links under inputs that a class doesn't have are followed all the same: an error of the job, as on 0.33.0."""
+    prompt = picture()
+    prompt["1"]["inputs"]["odd"] = ["2", 0]
+    entry = await client.run(prompt)
+    name, error = entry["status"]["messages"][-1]
+    assert (name, error["exception_type"], error["node_id"]) == ("execution_error", "graph.DependencyCycleError", "2")
+    assert (await client.run(picture()))["status"]["completed"]

@@ -1,0 +1,152 @@
+"""Nodes that only a GPU could run: steps, previews, stand-ins, and the time they take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.simulators.comfyui.client import Client, Graph, is_event, order
+from tests.simulators.comfyui.conftest import EngineFactory
+from worker.simulators.comfyui.classes import placeholder
+from worker.simulators.comfyui.classes.values import Trace
+
+
+def text_to_image(sampler: str = "KSampler", **more: Any) -> Graph:
+    """Checkpoint, text, latent, sampler, decode, save; 96x64."""
+    inputs: dict[str, Any] = {
+        "model": ["4", 0],
+        "positive": ["6", 0],
+        "negative": ["7", 0],
+        "latent_image": ["5", 0],
+        "seed": 42,
+        "steps": 3,
+        "cfg": 7.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "denoise": 1.0,
+    }
+    if sampler == "ClownsharKSampler_Beta":
+        inputs |= {"sampler_name": "multistep/res_2m", "eta": 0.5, "steps_to_run": -1}
+        inputs |= {"sampler_mode": "standard", "bongmath": True}
+    return {
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 96, "height": 64, "batch_size": 1}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a lighthouse", "clip": ["4", 1]}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["4", 1]}},
+        "3": {"class_type": sampler, "inputs": inputs | more},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0], "filename_prefix": "sim"}},
+    }
+
+
+STEP = ["progress_state", "BIN4", "progress"]
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("KSampler", 3), ("ClownsharKSampler_Beta", 4)])
+async def test_sampler_reports_each_step_with_a_preview(client: Client, sampler: str, steps: int) -> None:
+    """Previews are JPEG with metadata, 512 wide; RES4LYF sends its last step twice."""
+    socket = await client.listen("A", modern=True)
+    frames = await socket.until_over(await client.submit(text_to_image(sampler)))
+    said = order(frames)
+    start = said.index("executing:3") + 1
+    assert said[start : start + 3 * steps] == STEP * steps
+    values = [frame["data"]["value"] for frame in frames if is_event(frame, "progress")]
+    assert values == [1, 2, 3, 3][:steps]
+    shown = next(frame for frame in frames if isinstance(frame, bytes))
+    length = int.from_bytes(shown[4:8], "big")
+    metadata = json.loads(shown[8 : 8 + length])
+    assert (metadata["node_id"], metadata["image_type"]) == ("3", "image/jpeg")
+    assert Image.open(BytesIO(shown[8 + length :])).size == (512, 341)
+
+
+async def test_previews_by_flag_and_by_job(client: Client) -> None:
+    """Without the flag the legacy frame follows `progress`; `preview_method: none` sends none."""
+    socket = await client.listen("A")
+    said = order(await socket.until_over(await client.submit(text_to_image())))
+    assert said[said.index("executing:3") + 1 :][:3] == ["progress_state", "progress", "BIN1"]
+    graph = text_to_image(seed=43)
+    said = order(await socket.until_over(await client.submit(graph, extra_data={"preview_method": "none"})))
+    assert "BIN1" not in said
+    assert said.count("progress") == 3
+
+
+async def test_picture_is_a_labelled_stand_in(client: Client) -> None:
+    """Of the latent's size; another seed gives another picture, the same one the same."""
+    files = []
+    for seed, prefix in ((1, "a"), (2, "b"), (1, "c")):
+        graph = text_to_image(seed=seed)
+        graph["9"]["inputs"]["filename_prefix"] = prefix
+        entry = await client.run(graph)
+        files.append(client.base / "output" / entry["outputs"]["9"]["images"][0]["filename"])
+    pixels = []
+    for file in files:
+        with Image.open(file) as image:
+            assert image.size == (96, 64)
+            pixels.append(image.tobytes())
+    assert pixels[0] == pixels[2] != pixels[1]
+
+
+def test_stand_ins_are_drawn_from_everything_that_is_known() -> None:
+    """A different text, seed or size is a different picture; a clip moves."""
+    trace = Trace(seed=1, steps=2, text="a")
+    (one,) = placeholder.drawn((64, 64), trace)
+    (two,) = placeholder.drawn((64, 64), Trace(seed=1, steps=2, text="b"))
+    assert one.tobytes() != two.tobytes()
+    first, second = placeholder.drawn((64, 64), trace, 2)
+    assert first.tobytes() != second.tobytes()
+
+
+async def test_sigmas_decide_the_steps(client: Client) -> None:
+    """SamplerCustom steps as often as its scheduler says, also after `Sigmas Rescale`."""
+    graph = text_to_image()
+    graph["k"] = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}}
+    scheduler = {"model": ["4", 0], "scheduler": "normal", "steps": 5, "denoise": 1.0}
+    graph["s"] = {"class_type": "BasicScheduler", "inputs": scheduler}
+    graph["r"] = {"class_type": "Sigmas Rescale", "inputs": {"start": 14.0, "end": 0.0, "sigmas": ["s", 0]}}
+    sources = {"model": ["4", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}
+    options = {"add_noise": True, "noise_seed": 1, "cfg": 5.5, "sampler": ["k", 0], "sigmas": ["r", 0]}
+    graph["3"] = {"class_type": "SamplerCustom", "inputs": sources | options}
+    socket = await client.listen("A")
+    frames = await socket.until_over(await client.submit(graph))
+    assert [frame["data"]["value"] for frame in frames if is_event(frame, "progress")] == [1, 2, 3, 4, 5]
+
+
+async def test_speed_makes_work_take_time(start: EngineFactory) -> None:
+    """At speed 0 nothing waits; at a finite speed a load takes its share, and a sampler can be interrupted in it."""
+    async with start(speed=5.0) as client:
+        socket = await client.listen("A")
+        began = time.perf_counter()
+        graph = text_to_image(steps=10_000)
+        graph["5"]["inputs"] |= {"width": 1024, "height": 1024}
+        prompt_id = await client.submit(graph)
+        await socket.until(lambda frame: is_event(frame, "progress"))
+        assert time.perf_counter() - began > 0.3
+        await client.post("/interrupt")
+        async with asyncio.timeout(3):
+            frames = await socket.until_over(prompt_id)
+        assert "execution_interrupted" in order(frames)
+
+
+async def test_model_names_are_taken_or_checked(start: EngineFactory) -> None:
+    """By default every model file is taken for present; `strict_files` knows only those that are listed."""
+    async with start() as client:
+        assert (await client.run(text_to_image()))["status"]["completed"]
+    models = {"checkpoints": ["other.safetensors"]}
+    async with start(strict_files=True, models=models) as client:
+        status, answer = await client.post("/prompt", json={"prompt": text_to_image()})
+        assert (status, answer["node_errors"]["4"]["errors"][0]["type"]) == (400, "value_not_in_list")
+        assert await client.get("/models/checkpoints") == ["other.safetensors"]
+
+
+async def test_missing_uploads_are_refused_even_then(client: Client) -> None:
+    """Files of the three folders are always looked for."""
+    graph = text_to_image()
+    graph["8"] = {"class_type": "LoadImage", "inputs": {"image": "nowhere.png"}}
+    status, answer = await client.post("/prompt", json={"prompt": graph})
+    assert (status, answer["node_errors"]["8"]["errors"][0]["type"]) == (400, "custom_validation_failed")

@@ -1,0 +1,86 @@
+"""Who gets the next request, decided without a clock or a socket."""
+
+from __future__ import annotations
+
+from worker.simulators.vast_router.fault_config import RouterFaultConfig
+from worker.simulators.vast_router.report_log import ReportLog, StatusReport
+from worker.simulators.vast_router.router import Router
+from worker.simulators.vast_router.worker_pool import FORGET_S, WorkerPool
+
+
+def said(worker_id: int, **fields: object) -> StatusReport:
+    ready = {"url": f"http://127.0.0.1:{worker_id}", "loadtime": 1.0, "max_perf": 10.0}
+    return StatusReport(id=worker_id, **(ready | fields))  # type: ignore[arg-type]
+
+
+def fleet_of(*statuses: StatusReport) -> WorkerPool:
+    fleet = WorkerPool()
+    for status in statuses:
+        fleet.report(status, now=0.0)
+    return fleet
+
+
+def chosen(fleet: WorkerPool, now: float = 1.0, max_queue_time_s: float | None = None) -> int | None:
+    member = fleet.choose(now, silence_s=30.0, max_queue_time_s=max_queue_time_s)
+    return None if member is None else member.status.id
+
+
+def test_the_worker_that_would_be_done_first_is_chosen() -> None:
+    """Load counts in seconds of the worker's own speed."""
+    assert chosen(fleet_of(said(1, cur_load=50.0), said(2, cur_load=60.0, max_perf=100.0))) == 2
+
+
+def test_workers_that_are_loading_broken_or_silent_get_nothing() -> None:
+    """Not loaded, not measured, in error, or not heard of for 30 s: none of them is chosen."""
+    assert chosen(fleet_of(said(1, loadtime=0.0), said(2, max_perf=0.0), said(3, error_msg="down"))) is None
+    assert chosen(fleet_of(said(4)), now=31.0) is None
+
+
+def test_requests_on_their_way_count_until_the_worker_counts_them() -> None:
+    """Two requests between two reports go to two workers; a report that lists a request ends its double counting."""
+    fleet = fleet_of(said(1), said(2))
+    assert chosen(fleet) == 1
+    fleet.assign(fleet.members[1], request_idx=7, cost=100.0, now=1.0)
+    assert chosen(fleet) == 2
+    assert fleet.members[1].load == 100.0
+    fleet.report(said(1, cur_load=100.0, working_request_idxs=(7,)), now=2.0)
+    assert fleet.members[1].load == 100.0
+    fleet.report(said(1), now=3.0)
+    assert fleet.members[1].load == 0.0
+
+
+def test_a_request_that_no_worker_mentions_is_forgotten() -> None:
+    """A client that never came to its worker doesn't block it for ever."""
+    fleet = fleet_of(said(1))
+    fleet.assign(fleet.members[1], request_idx=7, cost=100.0, now=0.0)
+    fleet.report(said(1), now=FORGET_S)
+    chosen(fleet, now=FORGET_S + 1)
+    assert fleet.members[1].load == 0.0
+
+
+def test_requests_wait_at_the_router_when_every_queue_is_long() -> None:
+    """With `max_queue_time` nobody gets a request while all have more than that ahead."""
+    fleet = fleet_of(said(1, cur_load=301.0), said(2, cur_load=400.0))
+    assert chosen(fleet, max_queue_time_s=30.0) is None
+    assert chosen(fleet, max_queue_time_s=31.0) == 1
+
+
+def test_reqnums_are_unique_per_worker() -> None:
+    """A worker keys its requests by reqnum, so no two may be equal."""
+    router = Router("comfy", ReportLog())
+    router.fleet.report(said(1), now=0.0)
+    answers = [router.route(0, 100.0, 1.0, RouterFaultConfig()) for _ in range(5)]
+    assert [answer["reqnum"] for answer in answers] == [1, 2, 3, 4, 5]
+
+
+def test_a_retry_keeps_its_number_and_frees_its_first_worker() -> None:
+    """Asked again with its number, a request gets a fresh assignment and counts only there."""
+    router = Router("comfy", ReportLog())
+    for worker_id in (1, 2):
+        router.fleet.report(said(worker_id), now=0.0)
+    first = router.route(0, 100.0, 1.0, RouterFaultConfig())
+    router.fleet.report(said(1, error_msg="down"), now=1.0)
+    second = router.route(int(str(first["request_idx"])), 100.0, 1.0, RouterFaultConfig())
+    assert second["request_idx"] == first["request_idx"]
+    assert second["url"] == "http://127.0.0.1:2"
+    assert router.fleet.members[1].load == 0.0

@@ -1,0 +1,126 @@
+"""The catalog that ships, and those that an engine serves."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+import pytest
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.node_class import Presence
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return Catalog.bundled()
+
+
+def test_the_bundled_catalog_has_the_classes_of_the_image(catalog: Catalog) -> None:
+    """1,208 classes of ComfyUI 0.33.0 with RES4LYF and ControlAltAI, and 85 of the optional packs."""
+    packs = [catalog[name].pack for name in catalog]
+    assert len(catalog) == 1293
+    assert (packs.count("custom_nodes.RES4LYF"), packs.count("custom_nodes.ControlAltAI-Nodes")) == (299, 22)
+    assert "ClownsharKSampler_Beta" in catalog
+    assert "NoSuchNode" not in catalog
+
+
+def test_the_bundled_catalog_loads_at_once() -> None:
+    """Loading takes well under 60 ms, because classes are parsed when asked for."""
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        Catalog.bundled()["KSampler"]
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.06
+
+
+def test_a_class_is_typed(catalog: Catalog) -> None:
+    """KSampler's inputs have order, types, limits and choices; its output and flags are there."""
+    sampler = catalog["KSampler"]
+    assert [spec.name for spec in sampler.inputs][:4] == ["model", "seed", "steps", "cfg"]
+    steps = sampler.by_name["steps"]
+    assert (steps.type, steps.presence, steps.default, steps.min, steps.max) == ("INT", Presence.REQUIRED, 20, 1, 10000)
+    assert sampler.by_name["seed"].max == 2**64 - 1
+    options = sampler.by_name["sampler_name"].options
+    assert options is not None
+    assert len(options) == 63
+    assert [output.type for output in sampler.outputs] == ["LATENT"]
+    assert (sampler.output_node, catalog["SaveImage"].output_node) == (False, True)
+    assert (sampler.is_v3, catalog["ClownsharKSampler_Beta"].is_v3) == (False, True)
+    assert catalog["KlingTextToVideoNode"].api_node
+
+
+def test_both_ways_to_write_a_choice_read_alike(catalog: Catalog) -> None:
+    """A list in place of a type, and a COMBO with options, are both a choice."""
+    old, new = catalog["KSampler"].by_name["scheduler"], catalog["ClownsharKSampler_Beta"].by_name["scheduler"]
+    assert old.type == new.type == "COMBO"
+    assert old.options == new.options
+    assert (isinstance(old.config[0], list), new.config[0]) == (True, "COMBO")
+
+
+def test_choices_of_files_know_their_folders(catalog: Catalog) -> None:
+    """Lists of a machine's files are empty but for fixed entries, and name where files come from."""
+    found = {
+        f"{name}.{key}": (catalog[name].by_name[key].folders, catalog[name].by_name[key].options)
+        for name, key in (("CheckpointLoaderSimple", "ckpt_name"), ("LoadImage", "image"), ("VAELoader", "vae_name"))
+    }
+    assert found == {
+        "CheckpointLoaderSimple.ckpt_name": (("checkpoints",), ()),
+        "LoadImage.image": (("input",), ()),
+        "VAELoader.vae_name": (("vae",), ("pixel_space",)),
+    }
+    assert catalog["KSampler"].by_name["scheduler"].folders == ()
+
+
+def test_no_file_of_the_recorded_machine_is_left(catalog: Catalog) -> None:
+    """Nothing in the shipped data looks like a placeholder file, and no text is long."""
+    packed = orjson.dumps(catalog.to_object_info()).decode()
+    assert "example.safetensors" not in packed
+    assert "example.png" not in packed
+    assert "tooltip" not in packed
+
+
+def test_files_are_listed_where_they_belong(catalog: Catalog) -> None:
+    """with_files fills lists of both kinds, keeps fixed entries, and does not touch the catalog it came from."""
+    filled = catalog.with_files({"vae": ["a.safetensors"], "input": ["b.png"], "diffusion_models": ["c.safetensors"]})
+    info: Any = filled.object_info("VAELoader")
+    assert info["input"]["required"]["vae_name"] == [["a.safetensors", "pixel_space"]]
+    assert filled["LoadAudio"].by_name["audio"].options == ("b.png",)
+    assert filled["UNETLoader"].by_name["unet_name"].options == ("c.safetensors",)
+    assert filled["ClownModelLoader"].by_name["model_name"].options == ("c.safetensors",)
+    assert catalog["VAELoader"].by_name["vae_name"].options == ("pixel_space",)
+
+
+def test_served_classes_have_the_keys_of_object_info(catalog: Catalog) -> None:
+    """to_object_info has every key that a real server sends for every class, in both kinds."""
+    every = {"input", "input_order", "output", "output_is_list", "output_name", "name", "display_name", "description"}
+    every |= {"python_module", "category", "output_node", "is_input_list", "has_intermediate_output", "search_aliases"}
+    newer = {"deprecated", "experimental", "api_node", "dev_only", "price_badge", "output_matchtypes"}
+    served: Any = catalog.to_object_info()
+    for name, info in served.items():
+        assert every <= info.keys(), name
+        assert "api_node" not in info or newer <= info.keys(), name
+        assert {key: list(section) for key, section in info["input"].items()} == info["input_order"], name
+
+
+def test_a_catalog_read_back_is_the_same(catalog: Catalog) -> None:
+    """What a catalog serves reads as the same classes."""
+    again = Catalog.from_object_info(orjson.loads(orjson.dumps(catalog.to_object_info())))
+    assert {name: again[name] for name in again} == {name: catalog[name] for name in catalog}
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {},
+        {"input": None, "output": None},
+        {"input": {"required": {"a": None, "b": [], "c": "INT", "d": [5], "e": ["COMBO", {"options": 5}]}}},
+        {"input": {"required": []}, "input_order": {"required": [1, "x"]}, "output": [1, None], "output_name": "x"},
+    ],
+)
+def test_odd_classes_read_without_raising(info: Any) -> None:
+    """A live catalog comes from strangers' node packs: fields of another shape are skipped."""
+    node_class = Catalog.from_object_info({"Odd": info, "NotAClass": 5})["Odd"]
+    assert node_class.name == node_class.display_name == "Odd"

@@ -1,0 +1,115 @@
+"""Pictures and videos that carry a workflow, as ComfyUI writes them."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from random import Random
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from worker.errors import CannotConvert
+from worker.workflow.embedded_metadata import read_embedded_workflow, workflow_in
+
+PROMPT = {"1": {"class_type": "EmptyImage", "inputs": {"width": 16}, "_meta": {"title": "日"}}}
+WORKFLOW = {"nodes": [{"id": 1, "type": "EmptyImage"}], "links": [], "version": 0.4}
+DATA = Path(__file__).parents[2] / "data"
+VIDEOS = ("carrier.mp4", "carrier-comment.mp4", "carrier.webm")
+"""One frame each, written by the library that ComfyUI uses, the way its SaveVideo and SaveWEBM and a pack do."""
+
+
+def png(*, zipped: bool = False, international: bool = False, **texts: str) -> bytes:
+    info = PngInfo()
+    for name, text in texts.items():
+        (info.add_itxt if international else info.add_text)(name, text, zip=zipped)
+    data = BytesIO()
+    Image.new("RGB", (2, 2)).save(data, "PNG", pnginfo=info)
+    return data.getvalue()
+
+
+def webp(*, animated: bool = False) -> bytes:
+    picture = Image.new("RGB", (4, 4))
+    exif = picture.getexif()
+    exif[0x0110], exif[0x010F] = f"prompt:{json.dumps(PROMPT)}", f"workflow:{json.dumps(WORKFLOW)}"
+    data = BytesIO()
+    more = {"save_all": True, "append_images": [Image.new("RGB", (4, 4), "red")]} if animated else {}
+    picture.save(data, "WEBP", exif=exif, **more)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("international", [False, True])
+def test_texts_of_a_png(zipped: bool, international: bool) -> None:
+    """Plain or deflated, in either of the two kinds that have a language or none."""
+    texts = {"prompt": json.dumps(PROMPT), "workflow": json.dumps(WORKFLOW)}
+    found = read_embedded_workflow(png(zipped=zipped, international=international, **texts))
+    assert found is not None
+    assert (found.kind, found.prompt, found.workflow) == ("PNG", PROMPT, WORKFLOW)
+
+
+def test_an_animated_png() -> None:
+    """ComfyUI writes into a chunk of its own there."""
+    plain = png()
+    body = b"comf" + b"prompt\0" + json.dumps(PROMPT).encode()
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + bytes(4)
+    found = read_embedded_workflow(plain[:-12] + chunk + plain[-12:])
+    assert found is not None
+    assert found.prompt == PROMPT
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_texts_of_a_webp(animated: bool) -> None:
+    """In two fields of the EXIF, behind their names."""
+    found = read_embedded_workflow(webp(animated=animated))
+    assert found is not None
+    assert (found.kind, found.prompt, found.workflow) == ("WebP", PROMPT, WORKFLOW)
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_texts_of_a_video(name: str) -> None:
+    """In the metadata, by name or in one comment."""
+    found = read_embedded_workflow((DATA / name).read_bytes())
+    assert found is not None
+    assert isinstance(found.prompt, dict)
+    assert isinstance(found.workflow, dict)
+    assert found.prompt["1"]["_meta"] == {"title": "日"}
+    assert found.workflow["nodes"] == [{"id": 1, "type": "EmptyImage"}]
+
+
+def test_what_has_run_is_preferred() -> None:
+    """The prompt beats the workflow; NaN in it is null."""
+    text = json.dumps({"1": {"class_type": "X", "inputs": {"a": float("nan")}}})
+    assert workflow_in(png(prompt=text, workflow=json.dumps(WORKFLOW))) == {
+        "1": {"class_type": "X", "inputs": {"a": None}}
+    }
+    assert workflow_in(png(workflow=json.dumps(WORKFLOW))) == WORKFLOW
+
+
+@pytest.mark.parametrize("wrapped", [{"prompt": PROMPT}, {"workflow": WORKFLOW, "prompt": PROMPT}, PROMPT])
+def test_exports_are_unwrapped(wrapped: object) -> None:
+    """Whichever way they were saved."""
+    assert workflow_in(json.dumps(wrapped).encode()) == PROMPT
+    assert workflow_in(json.dumps({"workflow": WORKFLOW}).encode()) == WORKFLOW
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", png(), png(prompt="{"), b"\x1aE\xdf\xa3", b"RIFF0000WEBP"])
+def test_what_carries_nothing(data: bytes) -> None:
+    """Is refused with a word on why."""
+    with pytest.raises(CannotConvert):
+        workflow_in(data)
+
+
+def test_broken_files_are_read_as_far_as_they_go() -> None:
+    """Cut or spoiled, none makes the reading fall over."""
+    whole = [png(prompt=json.dumps(PROMPT), zipped=True), webp(), *((DATA / name).read_bytes() for name in VIDEOS)]
+    rng, read = Random(0), 0
+    for _ in range(3000):
+        data = bytearray(rng.choice(whole))
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(8, len(data))] = rng.randrange(256)
+        found = read_embedded_workflow(bytes(data[: rng.randrange(8, len(data) * 2)]))
+        read += found is not None and found.best is not None
+    assert 0 < read < 3000

@@ -1,0 +1,127 @@
+"""The library that ships with the project, against the catalog of the image with every group of node packs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests import small
+from tests.cli.terminal import ROOT, WORKFLOWS
+from worker.load.workload import FLOOR, workload
+from worker.node_packs.pins import read_pins
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
+from worker.workflow.templates.fill import fill
+from worker.workflow.templates.library import read_library
+from worker.workflow.templates.template import Template
+from worker.workflow.validation.validate import validate
+
+LIBRARY = read_library("shipped")
+CATALOG = Catalog.bundled()
+MODEL_FREE = {"resize", "smoke-resize"}
+
+each = pytest.mark.parametrize("template", LIBRARY.values(), ids=lambda template: template.name)
+
+
+class OwnFiles:
+    """Nothing lies on the machine but what the template says it needs, and what the request brought."""
+
+    def __init__(self, template: Template) -> None:
+        self._models = {(model.folder, model.file) for model in template.models}
+
+    def exists(self, folder: str, name: str) -> bool:
+        return folder == "input" or (folder, name) in self._models
+
+
+def prompts(template: Template) -> Iterator[Prompt]:
+    """With the defaults, made small, and with every optional file."""
+    files = {parameter.name: small.file(parameter.type) for parameter in template.parameters if parameter.type.is_file}
+    for params in (files, small.params(template), small.params(template) | files):
+        yield fill(template, params, lambda below: 0).prompt
+
+
+def test_every_workflow_has_its_parameters() -> None:
+    """No JSON without a TOML, and the library that was promised."""
+    assert {path.stem for path in WORKFLOWS.glob("*.json")} == set(LIBRARY)
+    assert {
+        *("sdxl", "flux-schnell", "flux-dev", "flux-dev-lora", "instantid", "wan22-t2v", "wan22-i2v"),
+        *("seedvr2-upscale", "z-image-turbo", "z-image-turbo-res4lyf", "qwen-image-2512", "qwen-image-edit"),
+        *("flux-controlaltai", "upscale", "resize", "smoke-resize", "sd15-res4lyf"),
+    } <= set(LIBRARY)
+
+
+@each
+def test_comfyui_would_take_it_with_its_own_models(template: Template) -> None:
+    """In whole, with no model file but those that it names: none is missing from its list."""
+    for prompt in prompts(template):
+        verdict = validate(prompt, CATALOG, OwnFiles(template))
+        assert (verdict.status, verdict.error, verdict.node_errors) == (200, None, {})
+
+
+@each
+def test_no_model_is_listed_in_vain(template: Template) -> None:
+    """Each stands in the workflow, or is loaded by a node that names none of its files (InsightFace)."""
+    texts = {value for node in template.prompt.values() for value in node["inputs"].values() if isinstance(value, str)}
+    assert {model.file for model in template.models if model.folder != "insightface"} <= texts
+    assert bool(template.models) != (template.name in MODEL_FREE)
+
+
+@each
+def test_its_packs_are_those_of_its_nodes(template: Template) -> None:
+    """Every pack that it needs is named, none other, and `comfyui_nodes.txt` pins each."""
+    modules = {CATALOG[node["class_type"]].pack for node in template.prompt.values()}
+    used = {module.removeprefix("custom_nodes.") for module in modules if module.startswith("custom_nodes.")}
+    pinned = {pack.name for pack in read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8")).packs}
+    assert used == set(template.packs) <= pinned
+
+
+@each
+def test_its_outputs_are_nodes_that_save(template: Template) -> None:
+    """And there are no others that do."""
+    saving = {node_id for node_id, node in template.prompt.items() if node["class_type"] in {"SaveImage", "SaveVideo"}}
+    assert saving == set(template.outputs)
+
+
+@each
+def test_its_parameters_are_what_the_nodes_take(template: Template) -> None:
+    """No choice and no limit that ComfyUI would refuse."""
+    for parameter in template.parameters:
+        for target in parameter.sets:
+            spec = CATALOG[template.prompt[target.node]["class_type"]].by_name.get(target.input)
+            if spec is None or target.computes:
+                continue
+            assert not spec.options or set(parameter.choices) <= set(spec.options), parameter.name
+            if spec.min is not None and parameter.minimum is not None:
+                assert parameter.minimum >= spec.min, parameter.name
+            if spec.max is not None and parameter.maximum is not None:
+                assert parameter.maximum <= spec.max, parameter.name
+
+
+def test_the_documented_library_is_this_one() -> None:
+    """`docs/workflows.md` is what `make docs` writes today."""
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "make_workflows.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    assert made == (ROOT / "docs" / "workflows.md").read_text("utf-8"), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", ["sdxl", "flux-schnell", "z-image-turbo-res4lyf", "qwen-image-2512", "wan22-t2v"])
+def test_more_steps_are_more_work(name: str) -> None:
+    """The autoscaler hears of what a client asked for."""
+    costs = [workload(fill(LIBRARY[name], {"steps": steps}, lambda below: 0).prompt, CATALOG) for steps in (4, 8, 16)]
+    assert FLOOR < costs[0] < costs[1] < costs[2]
+
+
+def test_four_steps_are_less_work_than_twenty() -> None:
+    """A switch inside the workflow is followed: what it leaves out costs nothing."""
+    costs = [workload(fill(LIBRARY["wan22-t2v"], {"fast": fast}, lambda below: 0).prompt) for fast in (False, True)]
+    assert costs[0] == pytest.approx(costs[1] * 5)

@@ -1,0 +1,159 @@
+"""Refusals told to the author of a workflow."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.workflow.prompts import empty, link, node, sampled, saved
+from tests.workflow.test_prompt import JSON
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
+from worker.workflow.validation.explain import Problem, explain
+from worker.workflow.validation.file_check import AssumeFiles
+from worker.workflow.validation.validate import validate
+
+CATALOG = Catalog.bundled().with_files({"checkpoints": ["sdxl/base.safetensors"], "input": ["cat.png"]})
+
+
+class NoUploads:
+    """A machine whose only files are those that the catalog lists."""
+
+    def exists(self, folder: str, name: str) -> bool:
+        return False
+
+
+def problems(prompt: Prompt, catalog: Catalog | None = CATALOG) -> tuple[Problem, ...]:
+    verdict = validate(prompt, CATALOG, NoUploads())
+    return explain(verdict.error, verdict.node_errors, verdict.prompt, catalog)
+
+
+def sampler(**changed: Any) -> Prompt:
+    prompt = sampled()
+    prompt["3"]["inputs"] = {**prompt["3"]["inputs"], **changed}
+    prompt["4"]["inputs"]["ckpt_name"] = "sdxl/base.safetensors"
+    return prompt
+
+
+def test_a_problem_names_its_place() -> None:
+    """Node, title, class, input and ComfyUI's type are there for whoever has to mend it."""
+    prompt = {"1": empty(width=0), "2": saved()}
+    prompt["1"]["_meta"] = {"title": "Canvas"}
+    assert problems(prompt) == (
+        Problem(
+            node_id="1",
+            node_title="Canvas",
+            class_type="EmptyImage",
+            input="width",
+            message="Value 0 smaller than min of 1: width",
+            suggestion="Use a value from 1 to 16384.",
+            comfyui_type="value_smaller_than_min",
+            expected="INT from 1 to 16384",
+            kind="value_smaller_than_min",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "suggestion"),
+    [
+        (sampler(sampler_name="euler_ancestrl"), "Did you mean 'euler_ancestral'?"),
+        (sampler(scheduler="Karas"), "Did you mean 'karras'?"),
+        (sampled() | {"4": node("CheckpointLoaderSimple", ckpt_name="base.safetensor")},
+         "Did you mean 'sdxl/base.safetensors'?"),
+        ({"1": node("LoadImage", image="cta.png"), "2": saved()}, "Did you mean 'cat.png'?"),
+        ({"1": node("EmptyImag"), "2": saved()}, "Did you mean 'EmptyImage'?"),
+        ({"1": empty()}, "Add a node that saves or previews something, such as SaveImage."),
+        ({"2": saved("77")}, "Link 'images' to a node that is there: '77' is not."),
+        ({"1": empty(), "2": node("SaveImage", images=[1, 0], filename_prefix="x")},
+         "Write the node id in the link of 'images' as text: '1'."),
+        ({"1": node("EmptyImage", width=1, height=1, batch_size=1, colour=0), "2": saved()},
+         "Is 'colour' meant to be it?"),
+        ({"1": node("EmptyImage", width=1, height=1, color=0), "2": saved()}, "Its default is 1."),
+        ({"1": node("ImageInvert"), "2": saved()}, "Link an output of type IMAGE."),
+    ],
+)  # fmt: skip
+def test_what_was_probably_meant(prompt: Prompt, suggestion: str) -> None:
+    """Each kind of mistake comes with what would mend it."""
+    assert [problem.suggestion for problem in problems(prompt)] == [suggestion]
+
+
+def test_the_choices_that_come_with_an_error_beat_the_catalog() -> None:
+    """Up to 20 choices are in ComfyUI's own JSON, so that no catalog is needed."""
+    prompt: Prompt = {"1": empty(), "3": node("ImageScale", image=link("1"), upscale_method="lancos"), "2": saved("3")}
+    prompt["3"]["inputs"] |= {"width": 1, "height": 1, "crop": "disabled"}
+    assert [problem.suggestion for problem in problems(prompt, None)] == ["Did you mean 'lanczos'?"]
+
+
+def test_a_cycle_and_an_unnamed_error_are_told_too() -> None:
+    """Errors without an input or a node become problems without one."""
+    cycle = {"1": node("ImageInvert", image=link("1")), "2": saved()}
+    (problem,) = problems(cycle)
+    assert (problem.node_id, problem.input, problem.comfyui_type) == ("1", None, "dependency_cycle")
+    (problem,) = explain({"type": "prompt_outputs_failed_validation", "message": "Failed"}, {}, cycle)
+    assert (problem.node_id, problem.message) == (None, "Failed")
+
+
+def test_nothing_wrong_is_no_problem() -> None:
+    """An accepted prompt has none; a partly valid one has those of its refused outputs."""
+    assert problems({"1": empty(), "2": saved()}) == ()
+    partly = {"1": empty(), "2": saved(), "3": empty(width=0), "4": saved("3")}
+    assert [problem.node_id for problem in problems(partly)] == ["3"]
+
+
+@settings(deadline=None)  # the machine is shared
+@given(
+    st.none() | st.dictionaries(st.sampled_from(["type", "message", "details", "extra_info"]), JSON),
+    st.dictionaries(
+        st.sampled_from(["1", "2", "77"]),
+        JSON
+        | st.fixed_dictionaries(
+            {
+                "errors": st.lists(
+                    st.fixed_dictionaries(
+                        {
+                            "type": st.sampled_from(["value_not_in_list", "value_bigger_than_max"])
+                            | st.sampled_from(["required_input_missing", "exception_during_validation"]),
+                            "extra_info": st.dictionaries(
+                                st.sampled_from(["input_name", "input_config", "received_value"]),
+                                JSON | st.sampled_from(["width", "images"]),
+                            ),
+                        }
+                    )
+                    | JSON,
+                    max_size=3,
+                )
+            }
+        ),
+    ),
+)
+def test_any_answer_can_be_explained(error: Any, node_errors: Any) -> None:
+    """Whatever an engine answers, explain returns problems and raises nothing."""
+    prompt = {"1": empty(width="a"), "2": saved()}
+    found = explain(error, node_errors, prompt, CATALOG)
+    assert found or error is None
+
+
+def test_a_workflow_that_is_all_wrong_is_explained_quickly() -> None:
+    """Looking for near names in a long list stops after the first 50 problems."""
+    catalog = CATALOG.with_files({"checkpoints": [f"model-{i:05}-of-a-long-list.safetensors" for i in range(5000)]})
+    prompt: Prompt = {}
+    for i in range(300):
+        prompt |= {
+            f"{i}": node("CheckpointLoaderSimple", ckpt_name=f"x{i}"),
+            f"s{i}": node("PreviewAny", source=[f"{i}", 0]),
+        }
+    verdict = validate(prompt, catalog)
+    start = time.perf_counter()
+    assert len(explain(verdict.error, verdict.node_errors, prompt, catalog)) == 300
+    assert time.perf_counter() - start < 2
+
+
+def test_a_prompt_that_runs_has_nothing_to_explain() -> None:
+    """The prompt of the benchmark's shape is valid where its files are."""
+    verdict = validate(sampled(), CATALOG, AssumeFiles())
+    assert explain(verdict.error, verdict.node_errors, verdict.prompt, CATALOG) == ()

@@ -1,0 +1,80 @@
+"""The one place where an exception becomes a response, in the shape of the dialect that was asked in."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from worker.api.services import json_response, services
+from worker.dialects import NATIVE, Dialect
+from worker.errors import (
+    BodyTooLarge,
+    ClientError,
+    DeliveryFailed,
+    DiskFull,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    WorkerError,
+)
+
+log = logging.getLogger(__name__)
+
+DIALECT = web.RequestKey("dialect", Dialect)
+STREAMING = web.RequestKey("streaming", bool)
+"""Set once a status and headers have been sent."""
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except WorkerError as error:
+        return error_response(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return error_response(request, _translated(request, error))
+    except Exception as error:
+        if full := DiskFull.of(error):
+            return error_response(request, full)
+        log.exception("%s %s failed in a way nobody expected", request.method, request.path)
+        if request.get(STREAMING):
+            raise  # a second answer in the middle of the first would be read as a part of it
+        return error_response(request, InternalError("an unexpected error in the worker"))
+
+
+def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
+    body = request.get(DIALECT, NATIVE).failed(job_id, error)
+    return json_response(body, status_of(error, services(request).settings.behind_vast), headers_of(error))
+
+
+def headers_of(error: WorkerError) -> dict[str, str]:
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
+    return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
+
+
+def status_of(error: WorkerError, behind_vast: bool) -> int:
+    """Vast's client sends a 5xx again without end, to any worker.
+
+    Our bug would come with it each time; and what is only not delivered would be made again.
+    """
+    again = behind_vast and (error.status == 500 or isinstance(error, DeliveryFailed))
+    return 422 if again else error.status
+
+
+def _translated(request: web.Request, error: web.HTTPException) -> WorkerError:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return too_large(services(request).settings.max_body)
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound(f"no route {request.path}; GET /openapi.json lists them")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(f"{request.method} {request.path}: use {', '.join(sorted(error.allowed_methods))}")
+    return ClientError(error.reason)
+
+
+def too_large(max_body_mib: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {max_body_mib} MiB (WORKER_MAX_BODY_MIB)")

@@ -1,0 +1,102 @@
+"""A job after it was accepted: its state, its outputs, its events, its end. Everything needs the job's token."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote
+
+from aiohttp import hdrs, web
+
+from worker.api.generate import result_of
+from worker.api.request_body import parse_object, reachable, read_body
+from worker.api.responses import job_response
+from worker.api.services import json_response, services
+from worker.api.sse import stream_events
+from worker.dialects import VAST
+from worker.dialects.native import read_wish
+from worker.errors import NotFound
+from worker.job import Job, JobState
+
+
+async def get_job(request: web.Request) -> web.Response:
+    """`GET /jobs/{id}`: the result, the error, or 202 with the state."""
+    return await job_response(request, _job(request))
+
+
+async def get_stock_result(request: web.Request) -> web.Response:
+    """`GET /result/{id}`: the same in the stock template's shape."""
+    return await job_response(request, _job(request), VAST)
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """`GET /jobs/{id}/events`: what happened and happens to the job; goes on after Last-Event-ID."""
+    return await stream_events(request, _job(request))
+
+
+async def cancel_job(request: web.Request) -> web.Response:
+    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI has let go of the job."""
+    job = _job(request)
+    cancelled = await services(request).manager.cancel(job)
+    return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
+
+
+async def deliver_job(request: web.Request) -> web.Response:
+    """`POST /jobs/{id}/deliver`: deliver a kept result again, elsewhere or with other keys if the body says so."""
+    job = _job(request)
+    body = await read_body(request)
+    wish = read_wish(parse_object(body)) if body else None
+    services(request).manager.deliver(job, reachable(request, wish) if wish else None)
+    return await result_of(request, job)
+
+
+async def get_output(request: web.Request) -> web.StreamResponse:
+    """`GET /jobs/{id}/outputs/{n}`: streamed from disk, with ranges."""
+    job = _job(request)
+    index = request.match_info["n"]
+    output = next((found for found in job.outputs if str(found.index) == index), None)
+    if output is None:
+        raise NotFound(f"job {job.id!r} has no output {index!r}")
+    if output.text is not None:
+        return web.Response(text=output.text, headers={"X-Content-Type-Options": "nosniff"})
+    path = services(request).outputs.path(job, output)
+    if not await asyncio.to_thread(path.is_file):
+        raise NotFound(f"output {index!r} of job {job.id!r} is gone")
+    return web.FileResponse(
+        path,
+        headers={
+            hdrs.CONTENT_TYPE: output.mime,
+            hdrs.CONTENT_DISPOSITION: f"inline; filename*=UTF-8''{quote(output.filename)}",
+            # A workflow may save anything: a browser must not run it as a page of this origin.
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "sandbox",
+        },
+    )
+
+
+async def queue_info(request: web.Request) -> web.Response:
+    """`GET /queue-info`: the stock template's three queues."""
+    services(request).access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
+    count = services(request).manager.count
+    return json_response(
+        {
+            "preprocess_queue_size": count(JobState.QUEUED, JobState.PREPARING),
+            "generation_queue_size": count(JobState.WAITING, JobState.GENERATING),
+            "postprocess_queue_size": count(JobState.DELIVERING),
+        }
+    )
+
+
+def _job(request: web.Request) -> Job:
+    """The job's own token opens it, as a bearer's or as `?token=`, and so does the operator's token it was asked with.
+
+    Raises NotFound for everybody else.
+    """
+    found, job_id = services(request), request.match_info["id"]
+    authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    principal = found.access.principal(authorization) if found.access.tokens else None
+    if principal is not None:
+        return found.manager.owned(job_id, principal)
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        token = request.query.get("token", "")
+    return found.manager.find(job_id, token.strip())

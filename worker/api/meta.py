@@ -1,0 +1,81 @@
+"""What the worker says about itself."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from aiohttp import hdrs, web
+
+from worker import __version__
+from worker.api.openapi import document
+from worker.api.services import json_response, services
+from worker.dialects import BY_NAME
+from worker.errors import EngineUnavailable
+
+
+async def health(request: web.Request) -> web.Response:
+    """`GET /health`: this process works or recovers by itself; 503 where only a restart helps.
+
+    It says nothing about a ComfyUI that is starting: /ready does.
+    """
+    manager, trouble = services(request).manager, services(request).trouble()
+    body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": manager.admission.load.jobs}
+    if trouble is not None:
+        body |= {"status": "failing", "reason": trouble}
+    if manager.set_aside:
+        body["jobs_set_aside"] = manager.set_aside
+    return json_response(body, 200 if trouble is None else 503)
+
+
+async def ready(request: web.Request) -> web.Response:
+    """`GET /ready`: a job sent now would run."""
+    found = services(request)
+    found.manager.admit()
+    found.models.check_ready()
+    if not found.engine.connected:
+        raise EngineUnavailable("ComfyUI is not connected")
+    return json_response({"status": "ready"})
+
+
+async def capabilities(request: web.Request) -> web.Response:
+    """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
+    found = services(request)
+    found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
+    info, catalog = await found.engine.info(), await found.engine.catalog()
+    settings = found.settings
+    return json_response(
+        {
+            "version": __version__,
+            "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
+            "start_s": dict(found.timing.seconds),
+            "node_classes": len(catalog),
+            "dialects": list(BY_NAME),
+            "workflow_formats": ["api", "editor"],
+            "output_formats": ["base64", "url"]
+            if found.delivery.storage.outside or not settings.behind_vast
+            else ["base64"],
+            "limits": {
+                "body_mib": settings.max_body,
+                "jobs": settings.max_queue,
+                "job_timeout_s": settings.job_timeout_s,
+                "sync_limit_s": settings.sync_limit_s,
+                "result_ttl_s": settings.result_ttl_s,
+            },
+        }
+    )
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """`GET /openapi.json`: this contract, for machines."""
+    return json_response(document())
+
+
+async def docs(request: web.Request) -> web.Response:
+    """`GET /docs`: this contract, for people."""
+    return web.Response(text=_docs_page(), content_type="text/html")
+
+
+@cache
+def _docs_page() -> str:
+    return files("worker.api").joinpath("docs.html").read_text("utf-8")

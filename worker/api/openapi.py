@@ -1,0 +1,168 @@
+"""The OpenAPI document, made from the request and response models and the docstrings of the handlers."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from worker import __version__
+from worker.dialects import NATIVE, RUNPOD, VAST
+from worker.dialects.native import NativeResult
+
+REF = "#/components/schemas/{model}"
+DETAILS: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            name: {"type": ["string", "null"]}
+            for name in (
+                *("message", "node_id", "node_title", "class_type", "input", "suggestion"),
+                *("expected", "comfyui_type"),
+            )
+        },
+    },
+}
+ERROR = {
+    "type": "object",
+    "description": "Native shape; the other dialects carry the same object in theirs.",
+    "properties": {
+        "status": {"const": "error"},
+        "id": {"type": ["string", "null"]},
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "fault", "retryable", "retryable_elsewhere", "details"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "fault": {"enum": ["client", "worker", "job"]},
+                "retryable": {"type": "boolean"},
+                "retryable_elsewhere": {"type": "boolean"},
+                "details": DETAILS,
+            },
+        },
+    },
+}
+PENDING = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
+}
+PROBLEM = {
+    "type": "object",
+    "properties": {
+        name: {"type": ["string", "null"]}
+        for name in (
+            *("node_id", "node_title", "class_type", "input", "message", "expected", "suggestion"),
+            *("comfyui_type", "kind"),
+        )
+    },
+}
+REPORT = {
+    "type": "object",
+    "properties": {
+        "valid": {"type": "boolean"},
+        "problems": {"type": "array", "items": PROBLEM},
+        "doubtful": {"type": "array", "items": PROBLEM, "description": "only ComfyUI can be sure of these"},
+        "models": {"type": "array", "items": {"type": "object"}, "description": "the files that it needs"},
+        "workload": {"type": "number", "description": "100 is the benchmark workflow"},
+        "comfyui": {"type": "object", "description": "status and error types that ComfyUI itself would answer"},
+    },
+}
+VALIDATE = {
+    "type": "object",
+    "description": "Or any body that `POST /generate` takes.",
+    "required": ["workflow"],
+    "properties": {"workflow": {"type": "object"}},
+}
+CONVERTIBLE = {
+    "application/json": {"schema": {"type": "object", "description": "what the editor saves, also wrapped"}},
+    **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("image/png", "image/webp", "video/mp4")},
+}
+CONVERTED = {
+    "type": "object",
+    "required": ["prompt", "warnings", "left_out"],
+    "properties": {
+        "prompt": {"type": "object", "description": "API format: node id -> class_type, inputs, _meta"},
+        "warnings": DETAILS,
+        "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
+    },
+}
+ERRORS = {
+    "400": "not understood",
+    "404": "no such job, or not yours",
+    "409": "the id belongs to another request",
+    "413": "the body is too large",
+    "422": "the job can't or could not be done; do not send it again as it is",
+    "429": "full: come back after Retry-After",
+    "499": "cancelled",
+    "503": "this worker can't now, another may",
+}
+
+
+@cache
+def document() -> dict[str, Any]:
+    from worker.api.server import ROUTES
+
+    requests = [(dialect.request_model, "validation") for dialect in (NATIVE, VAST, RUNPOD)]
+    _, schemas = models_json_schema([*requests, (NativeResult, "serialization")], ref_template=REF)  # type: ignore[list-item]
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        text = (route.handler.__doc__ or "").strip()
+        operation = _operation(route.path, text.partition(": ")[2] or text)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "comfy-worker", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING, "Report": REPORT},
+            "securitySchemes": {"job": {"type": "http", "scheme": "bearer", "description": "the job's token"}},
+        },
+    }
+
+
+def _operation(path: str, summary: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {"summary": summary, "responses": _responses(path)}
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if "id" in names:
+        operation["security"] = [{"job": []}]
+    if path == "/convert":
+        operation["requestBody"] = {"required": True, "content": CONVERTIBLE}
+        operation["responses"]["200"] = {
+            "description": "the prompt",
+            "content": {"application/json": {"schema": CONVERTED}},
+        }
+    if path.startswith("/generate"):
+        models = [REF.format(model=dialect.request_model.__name__) for dialect in (NATIVE, VAST, RUNPOD)]
+        schema = {"oneOf": [{"$ref": model} for model in models]}
+        operation["requestBody"] = _request(schema)
+    elif path == "/validate":
+        operation["requestBody"] = _request(VALIDATE)
+    return operation
+
+
+def _request(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _responses(path: str) -> dict[str, Any]:
+    if path == "/validate":
+        return {"200": _body("what was found", "Report"), "default": _body("an error", "Error")}
+    if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
+        return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
+    good = {"200": _body("the result", "NativeResult"), "202": _body("accepted or still running", "Pending")}
+    if path == "/generate":
+        del good["200"]
+    if path == "/generate/stream":
+        good = {"200": {"description": "events: accepted, state, node, step, preview, output, result"}}
+    return good | {status: _body(text, "Error") for status, text in ERRORS.items()}
+
+
+def _body(text: str, model: str) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": {"$ref": REF.format(model=model)}}}}

@@ -1,0 +1,64 @@
+"""The table of routes, and the server that listens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from worker.api import convert, generate, jobs, meta, templates, validate
+from worker.api.errors import errors
+from worker.api.request_body import MIB
+from worker.api.services import SERVICES, Services
+from worker.errors import StartupError
+
+ROUTES = (
+    web.post("/generate/sync", generate.generate_sync),
+    web.post("/generate", generate.generate),
+    web.post("/generate/stream", generate.generate_stream),
+    web.post("/validate", validate.validate),
+    web.post("/convert", convert.convert_workflow),
+    web.get("/jobs/{id}", jobs.get_job),
+    web.delete("/jobs/{id}", jobs.cancel_job),
+    web.get("/jobs/{id}/events", jobs.get_events, allow_head=False),
+    web.get("/jobs/{id}/outputs/{n}", jobs.get_output),
+    web.post("/jobs/{id}/deliver", jobs.deliver_job),
+    web.get("/result/{id}", jobs.get_stock_result),
+    web.post("/cancel/{id}", jobs.cancel_job),
+    web.get("/queue-info", jobs.queue_info),
+    web.get("/health", meta.health),
+    web.get("/ready", meta.ready),
+    web.get("/capabilities", meta.capabilities),
+    web.get("/templates", templates.list_templates),
+    web.get("/templates/{name}", templates.get_template),
+    web.get("/openapi.json", meta.openapi),
+    web.get("/docs", meta.docs),
+)
+
+
+def application(services: Services) -> web.Application:
+    app = web.Application(middlewares=[errors], client_max_size=services.settings.max_body * MIB)
+    app[SERVICES] = services
+    app.add_routes(ROUTES)
+    return app
+
+
+@asynccontextmanager
+async def listen(services: Services) -> AsyncIterator[str]:
+    """Serve until the context ends; yields the address. A client that leaves cancels its handler.
+
+    Raises StartupError.
+    """
+    runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        settings = services.settings
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            why = error.strerror or error
+            raise StartupError(f"can't listen on {settings.host}:{settings.port}: {why}") from error
+        yield f"http://{settings.host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()

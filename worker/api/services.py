@@ -1,0 +1,55 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from worker.api.auth import Auth
+from worker.engine.client import ComfyClient
+from worker.jobs.manager import JobManager
+from worker.models.service import Models
+from worker.observers.replay import Replay
+from worker.outputs.delivery import Delivery
+from worker.outputs.files import Outputs
+from worker.preflight import Preflight
+from worker.settings import Settings
+from worker.startup_timing import StartupTiming
+from worker.workflow.templates.template import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    manager: JobManager
+    engine: ComfyClient
+    outputs: Outputs
+    replay: Replay
+    access: Auth
+    delivery: Delivery
+    library: Library
+    preflight: Preflight
+    models: Models
+    timing: StartupTiming
+    trouble: Callable[[], str | None]
+    """A sentence while the worker cannot recover by itself, None while it can."""
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+def services(request: web.Request) -> Services:
+    return request.app[SERVICES]
+
+
+def base_url(request: web.Request) -> str:
+    """Where the client reaches this gateway: as the operator says, else as the client asked."""
+    return services(request).settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401
+    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")

@@ -1,0 +1,127 @@
+"""A workflow file, in any of its forms, as the body of a request: with `--set` applied, and the files of `--input`."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from worker.engine.catalogs import read_catalog
+from worker.errors import CannotConvert, StartupError
+from worker.settings import Settings
+from worker.workflow.assign import set_input
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.editor import convert, is_ui
+from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import Prompt, PromptError, parse_prompt, unwrap
+
+if TYPE_CHECKING:
+    from worker.workflow.templates.template import Template
+
+
+def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = ()) -> dict[str, Any]:
+    """The native body, without an `output_format`. Raises typer.BadParameter for whatever the caller has to mend.
+
+    `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
+    """
+    return request_of(read_workflow(path), assignments, inputs)
+
+
+def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
+    """The prompt that a template's options make, and the values that were used. Raises typer.BadParameter."""
+    from worker.cli.client.template_options import read_values
+    from worker.workflow.templates.fill import ParamsError, fill
+
+    try:
+        filled = fill(template, read_values(template, given), secrets.randbelow)
+    except ParamsError as error:
+        told = " ".join(f"--{problem.path} {problem.message}. {problem.cure}" for problem in error.problems)
+        raise typer.BadParameter(told) from error
+    return filled.prompt, filled.values
+
+
+def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """The native body of a workflow that is here. Raises typer.BadParameter."""
+    if assignments:
+        workflow = _assign(workflow, assignments)
+    return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
+
+
+def read_bytes(path: Path) -> bytes:
+    """Raises typer.BadParameter."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def catalog_of(paths: Sequence[Path]) -> Catalog:
+    """What these answers of `GET /object_info` say together; without any that of WORKER_CATALOG, else the bundled one.
+
+    Raises typer.BadParameter, StartupError.
+    """
+    if not paths:
+        kept = Settings.from_env().catalog
+        return read_catalog(kept) if kept else bundled_catalog()
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            merged |= read_catalog(path).to_object_info()
+        except StartupError as error:
+            raise typer.BadParameter(str(error)) from error
+    return Catalog.from_object_info(merged)
+
+
+def prompt_in(workflow: object) -> Prompt:
+    """The prompt of a workflow in either format, by the bundled catalog. Raises PromptError, CannotConvert."""
+    found = unwrap(workflow)
+    return convert(found, bundled_catalog()).prompt if is_ui(found) else parse_prompt(found)
+
+
+def read_prompt(path: Path) -> Prompt:
+    """The prompt in a file of any form. Raises typer.BadParameter."""
+    try:
+        return prompt_in(read_workflow(path))
+    except CannotConvert as error:
+        raise typer.BadParameter(f"{path}: {error.message}") from error
+    except PromptError as error:
+        raise typer.BadParameter(f"{path}: {error.message} {error.suggestion or ''}".rstrip()) from error
+
+
+def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
+    """What a file has of a workflow, in either format. Raises typer.BadParameter."""
+    try:
+        return workflow_in(read_bytes(path))
+    except CannotConvert as error:
+        raise typer.BadParameter(f"{path}: {error.message}") from error
+
+
+def _assign(workflow: object, assignments: Sequence[str]) -> dict[str, Any]:
+    try:
+        prompt = prompt_in(workflow)
+        for text in assignments:
+            target, equals, value = text.partition("=")
+            if not equals:
+                raise typer.BadParameter(f"--set {text}: write NODE.INPUT=VALUE")
+            prompt = set_input(prompt, target, value)
+    except CannotConvert as error:
+        raise typer.BadParameter(f"--set: {error.message}; `comfy-worker convert` takes a --catalog") from error
+    except PromptError as error:
+        hint = f" {error.suggestion}" if error.suggestion else ""
+        raise typer.BadParameter(f"--set: {error.message}{hint}") from error
+    return dict(prompt)
+
+
+def _file(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"--input {text}: write NAME=FILE, with the name that the workflow uses")
+    try:
+        return name, base64.b64encode(Path(path).read_bytes()).decode()
+    except OSError as error:
+        raise typer.BadParameter(f"--input {text}: {(error.strerror or str(error)).lower()}") from error

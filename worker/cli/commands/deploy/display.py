@@ -1,0 +1,51 @@
+"""An apply while it goes on: a line a step, and the wait as one line that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from worker.cli.output.units import duration
+from worker.fleet.apply.apply import ApplyListener
+from worker.fleet.apply.ready import ReadinessProgress
+from worker.fleet.plan.plan import Step
+
+
+class ApplyDisplay(ApplyListener):
+    """Without a terminal the wait is a line for each change."""
+
+    def __init__(self, console: Console, status: Status | None) -> None:
+        self._console = console
+        self._status = status
+        self._last = ""
+
+    def took(self, step: Step) -> None:
+        self._console.print(Text.assemble(("✓ ", "bold green"), f"{step.action} {step.name}"))
+
+    def says(self, text: str) -> None:
+        self._console.print(Text(f"  {text}"))
+
+    def waits(self, progress: ReadinessProgress) -> None:
+        text = str(progress)
+        if progress.errors:
+            text += f"; in error: {', '.join(map(str, progress.errors))}"
+        if self._status:
+            self._status.update(Text(f"{duration(progress.waited_s)}  {text}"))
+            self._status.start()
+        elif text != self._last:
+            self._console.print(f"{progress.waited_s:8.2f} s  {text}", markup=False)
+        self._last = text
+
+
+@contextmanager
+def display(console: Console) -> Iterator[ApplyDisplay]:
+    status = console.status("") if console.is_terminal else None
+    try:
+        yield ApplyDisplay(console, status)
+    finally:
+        if status:
+            status.stop()

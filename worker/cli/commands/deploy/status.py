@@ -1,0 +1,52 @@
+"""`comfy-worker deploy status`: what the fleet is doing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Json, Server, account, fleet_in, told
+
+if TYPE_CHECKING:
+    from worker.fleet.vast.status import FleetStatus
+
+
+def command(*, file: File = FILE, as_json: Json = False, server_url: Server = None) -> None:
+    """Show endpoint, groups, workers and what they cost."""
+    from worker.fleet.vast.status import status_of
+
+    with told():
+        fleet = fleet_in(file, UNNAMED)
+        with account(server_url) as found:
+            status = status_of(found, fleet, found.read())
+    if as_json:
+        from worker.cli.commands.templates.show import print_json
+
+        print_json(status.as_dict())
+    else:
+        _show(status)
+
+
+def _show(status: FleetStatus) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from worker.cli.output.screen import screen
+    from worker.fleet.vast.offer import query_text
+
+    console = screen()
+    console.print(Text.assemble(("endpoint ", "dim"), (status.endpoint.name, "bold"), f"  {status.endpoint.state}"))
+    groups = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for group in status.groups:
+        old = "" if status.template and group.template_hash == status.template.hash else "  (another version)"
+        name = status.names.get(group.id, "not in the file")
+        groups.add_row(f"group {group.id}", name, f"template {group.template_hash}{old}", query_text(group.search))
+    console.print(groups)
+    workers = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for row in status.workers:
+        sign = ("✓", "green") if row.ready else ("✗", "bold red") if row.error else ("·", "dim")
+        perf = f"{row.measured_perf:.1f}/s" if row.ready else ""
+        price = f"${status.prices[row.id]:.3f}/h" if row.id in status.prices else ""
+        workers.add_row(Text(*sign), f"worker {row.id}", row.status, perf, price)
+    console.print(workers)
+    count = f"{len(status.workers)} workers" if len(status.workers) != 1 else "1 worker"
+    console.print(Text(f"{count}, ${status.per_hour:.2f} an hour if all run", "dim"))

@@ -1,0 +1,31 @@
+"""`comfy-worker engine`: the embedded engine alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 8188,
+    host: str = "127.0.0.1",
+    base: Annotated[Path, typer.Option(help="folder that holds input, output and temp")] = Path(".state/engine"),
+    fault: Annotated[str, typer.Option(help="what goes wrong, to rehearse: oom@KSampler;times=2")] = "",
+    speed: Annotated[float, typer.Option(help="0: no waiting; 1: about the time of a mid-range GPU")] = 0.0,
+    strict: Annotated[bool, typer.Option("--strict", help="refuse models that are not in its models folder")] = False,
+) -> None:
+    """Speak ComfyUI's protocol without a GPU.
+
+    Image nodes are real; everything else is simulated and marked as such.
+    """
+    from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
+    from worker.simulators.comfyui.server.serve import run
+    from worker.simulators.comfyui.settings import EngineSettings
+
+    try:
+        faults = parse_faults(fault)
+    except BadFault as error:
+        raise typer.BadParameter(str(error), param_hint="--fault") from error
+    run(EngineSettings(base=base, host=host, port=port, speed=speed, faults=faults, strict_files=strict))

@@ -1,0 +1,1 @@
+"""The demo: its requests, its course and its report."""

@@ -1,0 +1,1 @@
+"""What `comfy-worker serve` and `onstart` do around the worker's process."""

@@ -1,0 +1,90 @@
+"""What a job brought: its files, and where its time went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.output.saving import Saved
+from worker.cli.output.timeline import Timeline
+from worker.cli.output.units import duration, size
+
+BAR = 24
+
+
+def show(
+    console: Console,
+    metadata: Mapping[str, Any],
+    saved: Sequence[Saved],
+    timeline: Timeline,
+    used: Mapping[str, Any] | None = None,
+) -> None:
+    """For people; `as_dict` is for programs. `used` are the values of a template's parameters."""
+    total = metadata["timings"]["total_ms"] / 1000
+    engine = metadata["engine"] if metadata["engine"] == "embedded" else f"{metadata['engine']}, {metadata['gpu_used']}"
+    console.print(Text.assemble(("✓ ", "bold green"), (f"done in {duration(total)}", "bold"), f"  ({engine})"))
+    console.print(files(saved))
+    if used and "seed" in used:
+        console.print(f"  seed {used['seed']}")
+    console.print()
+    console.print(times(metadata["timings"], timeline))
+
+
+def files(saved: Sequence[Saved]) -> Table:
+    """Paths first, so that they can be copied."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+    table.add_column(overflow="fold", style="bold")
+    for file in saved:
+        table.add_row(str(file.path), file.kind, file.pixels, size(file.size))
+    return table
+
+
+def times(timings: Mapping[str, float], timeline: Timeline) -> Table:
+    """A row a stage; below `generate` a row a node."""
+    total = timings["total_ms"] / 1000
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 2))
+    table.add_column("where the time went")
+    table.add_column("", justify="right")
+    table.add_column("")
+    for stage, seconds in timeline.stages(timings):
+        table.add_row(stage, duration(seconds), _bar(seconds, total))
+        if stage == "generate":
+            for run in timeline.runs:
+                taken = run.seconds(run.started)
+                steps = f", {run.steps:g} steps" if run.steps else ""
+                name = Text.assemble("  ", run.title, (f" ({run.node_id}{steps})", "dim"))
+                table.add_row(name, duration(taken), _bar(taken, total, "dim cyan"))
+    table.add_row(Text("total", "bold"), Text(duration(total), "bold"))
+    return table
+
+
+def as_dict(
+    result: Mapping[str, Any], saved: Sequence[Saved], timeline: Timeline, used: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The native result with paths in the place of data, and the nodes' times in seconds."""
+    nodes = [
+        {
+            "node_id": run.node_id,
+            "title": run.title,
+            "class_type": run.class_type,
+            "seconds": round(run.seconds(run.started), 4),
+            "steps": run.steps,
+        }
+        for run in timeline.runs
+    ]
+    return {
+        "status": "success",
+        "id": result["id"],
+        "outputs": [file.as_dict() for file in saved],
+        "metadata": result["metadata"],
+        "nodes": nodes,
+        **({"params": dict(used)} if used is not None else {}),
+    }
+
+
+def _bar(part: float, whole: float, style: str = "cyan") -> Text:
+    return Text("█" * round(BAR * part / whole) if whole else "", style)

@@ -1,0 +1,103 @@
+"""A job while it runs: a live display in a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.output.timeline import NodeRun, Timeline
+from worker.cli.output.units import duration
+
+SHOWN = 8
+"""The last nodes that are done; more would push the running one out of sight."""
+LINE_EVERY_S = 1.0
+
+
+class Display(Protocol):
+    """Hears the events of one job."""
+
+    timeline: Timeline
+
+    def hear(self, name: str, data: Mapping[str, Any]) -> None: ...
+
+
+class LiveDisplay:
+    """Rendered anew ten times a second by rich."""
+
+    def __init__(self, title: str) -> None:
+        self.timeline = Timeline(time.monotonic())
+        self._title = title
+        self._spinner = Spinner("dots", style="cyan")
+
+    def hear(self, name: str, data: Mapping[str, Any]) -> None:
+        self.timeline.hear(name, data, time.monotonic())
+
+    def __rich__(self) -> RenderableType:
+        now = time.monotonic()
+        elapsed = duration(now - self.timeline.started)
+        self._spinner.update(text=Text.assemble((self._title, "bold"), f"  {self.timeline.state}  ", (elapsed, "cyan")))
+        rows = Table.grid(padding=(0, 2))
+        for run in self.timeline.runs[-SHOWN:]:
+            rows.add_row(*_row(run, now))
+        return Group(self._spinner, rows)
+
+
+def _row(run: NodeRun, now: float) -> tuple[RenderableType, ...]:
+    done = run.ended is not None
+    bar = ProgressBar(total=run.steps, completed=run.step, width=24) if run.steps and not done else ""
+    style = "dim" if done else "bold"
+    return (
+        Text("  ✓" if done else "  ▸", "green"),
+        Text(run.title, style),
+        Text(run.progress, style),
+        bar,
+        Text(duration(run.seconds(now)), "dim"),
+    )
+
+
+class PlainDisplay:
+    """One line a node, and one a second while its steps go on: for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self.timeline = Timeline(time.monotonic())
+        self._console = console
+        self._last_line = 0.0
+        self._last_text = ""
+
+    def hear(self, name: str, data: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        self.timeline.hear(name, data, now)
+        run = self.timeline.running
+        if name == "node" and run:
+            self._line(run.title, now)
+        elif name == "step" and run and run.steps and (run.step == run.steps or now - self._last_line > LINE_EVERY_S):
+            self._line(f"{run.title} {run.progress}", now)
+        elif name == "state" and not run:
+            self._line(self.timeline.state, now)
+
+    def _line(self, text: str, now: float) -> None:
+        """Never the same twice: a sampler may say more than once that it is done."""
+        if text == self._last_text:
+            return
+        self._last_line, self._last_text = now, text
+        self._console.print(f"{now - self.timeline.started:8.2f} s  {text}", markup=False, highlight=False)
+
+
+@contextmanager
+def display(console: Console, title: str) -> Iterator[Display]:
+    """What this console can show; a live display is gone from the screen afterwards."""
+    if not console.is_terminal:
+        yield PlainDisplay(console)
+        return
+    shown = LiveDisplay(title)
+    with Live(shown, console=console, refresh_per_second=10, transient=True):
+        yield shown

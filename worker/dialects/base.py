@@ -1,0 +1,137 @@
+"""What a dialect is: pure functions from a request body to a job, and from a job to a response body."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from worker.delivery_options import Webhook
+from worker.engine.protocol.api import EngineInfo
+from worker.errors import (
+    Detail,
+    InvalidField,
+    InvalidParams,
+    InvalidWorkflow,
+    UnknownField,
+    UnknownTemplate,
+    WorkerError,
+)
+from worker.job import Job, JobRequest, JobState, Output
+from worker.workflow.editor import is_ui
+from worker.workflow.nearest import did_you_mean
+from worker.workflow.prompt import Prompt, PromptError, parse_prompt, unwrap
+from worker.workflow.templates.fill import Filled, ParamsError, fill
+from worker.workflow.templates.template import Library, Params, Template
+
+Model = TypeVar("Model", bound=BaseModel)
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A job with what only its answer needs: the files in base64 by output index, the gateway's address, the engine."""
+
+    job: Job
+    data: Mapping[int, str]
+    base_url: str
+    engine: EngineInfo | None
+    local_paths: Mapping[int, str]
+
+    def url(self, output: Output) -> str | None:
+        """Absolute, seen from the client that asks."""
+        return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
+
+    def milliseconds(self, *states: JobState) -> float:
+        return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
+
+
+def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
+    """The body of a webhook as Standard Webhooks suggests it: what happened, when, and the answer as data."""
+    when = datetime.fromtimestamp(job.created_at + job.elapsed_s, UTC)
+    return {"type": f"job.{job.state}", "timestamp": when.isoformat(), "data": answered}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`read` gets the worker's templates, for requests that name one.
+
+    `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
+
+    `event` makes a webhook's body of what the sync route would have answered.
+    """
+
+    name: str
+    matches: Callable[[Mapping[str, Any]], bool]
+    read: Callable[[Mapping[str, Any], Library], JobRequest]
+    completed: Callable[[Answer], Body]
+    pending: Callable[[Job, str], Body]
+    failed: Callable[[str | None, WorkerError], Body]
+    request_model: type[BaseModel]
+    event: Callable[[Job, Webhook, Body], Body] = standard_event
+
+
+def typed(model: type[Model], body: Mapping[str, Any]) -> Model:
+    """The body as a model. Raises UnknownField or InvalidField that name every field, and the nearest known one."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+    details = [_detail(model, problem["loc"], problem["type"], problem["msg"]) for problem in problems]
+    summary = "; ".join(detail.message for detail in details[:3])
+    unknown = all(problem["type"] == "extra_forbidden" for problem in problems)
+    raise UnknownField(summary, details) if unknown else InvalidField(summary, details)
+
+
+def _detail(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> Detail:
+    name = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden":
+        near = get_close_matches(name, model.model_fields, n=1)
+        known = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(model.model_fields)}"
+        return Detail(f"unknown field {name!r}", input=name, suggestion=known)
+    return Detail(f"field {name!r}: {message[:1].lower()}{message[1:]}", input=name)
+
+
+def workflow_of(workflow: object) -> Body:
+    """The prompt, checked. What the editor saves stays as it is: whoever has a catalog turns it into a prompt.
+
+    Raises InvalidWorkflow, with the node where there is one.
+    """
+    found = unwrap(workflow)
+    return dict(found) if isinstance(found, dict) and is_ui(found) else dict(prompt_of(found))
+
+
+def prompt_of(workflow: object) -> Prompt:
+    """Raises InvalidWorkflow, with the node where there is one."""
+    try:
+        return parse_prompt(workflow)
+    except PromptError as error:
+        detail = Detail(error.message, error.node_id, input=error.input_name, suggestion=error.suggestion)
+        raise InvalidWorkflow(error.message, [detail]) from error
+
+
+def known_template(library: Library, name: str) -> Template:
+    """Raises UnknownTemplate, with the nearest one."""
+    if name not in library:
+        near = did_you_mean(name, library) or f"known: {', '.join(library)}"
+        raise UnknownTemplate(f"there is no template {name!r}", [Detail(f"no template {name!r}", suggestion=near)])
+    return library[name]
+
+
+def filled(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> Filled:
+    """A template with these values; `sent` names the request's files. Raises UnknownTemplate, InvalidParams."""
+    template = known_template(library, name)
+    try:
+        return fill(template, params, secrets.randbelow, frozenset(sent))
+    except ParamsError as error:
+        details = [
+            Detail(f"parameter {problem.path!r} {problem.message}", input=problem.path, suggestion=problem.cure)
+            for problem in error.problems
+        ]
+        told = " ".join(f"{detail.message}. {detail.suggestion}" for detail in details[:3])
+        raise InvalidParams(told, details) from error

@@ -1,0 +1,173 @@
+"""Our own shape: a workflow in, typed outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from worker.dialects.base import Answer, Body, Dialect, filled, typed, workflow_of
+from worker.dialects.delivery_fields import Destination, ImageFields, WebhookFields
+from worker.errors import InvalidField, WorkerError
+from worker.inputs import read_inputs
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.workflow.templates.template import Library
+
+
+class NativeRequest(Destination):
+    """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
+
+    workflow: dict[str, Any] | None = Field(
+        None,
+        description="The workflow in ComfyUI's API format (node id -> class_type, inputs), or as its editor saves it.",
+    )
+    template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
+    inputs: dict[str, str] = Field(
+        default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
+    )
+    output: ImageFields | None = None
+    webhook: WebhookFields | None = None
+    id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
+    timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
+
+
+class NativeOutput(BaseModel):
+    """One output: `data` (base64), `url`, or both where a place of the client's own was named; or `text`.
+
+    Sizes are in bytes and pixels.
+    """
+
+    index: int
+    node_id: str
+    kind: str
+    filename: str
+    mime: str
+    bytes: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    data: str | None = None
+    url: str | None = None
+    text: str | None = None
+
+
+class NativeMetadata(BaseModel):
+    """Times in seconds, except `timings`, which are milliseconds by stage."""
+
+    generation_time: float
+    queue_time: float
+    gpu_used: str
+    engine: str
+    workload: float
+    timings: dict[str, float]
+    template: str | None = None
+    params: dict[str, Any] | None = None
+    """What the template's parameters were, defaults and drawn seeds included; files are left out."""
+
+
+class NativeResult(BaseModel):
+    """Body of a successful answer. `image` is the first image: base64 or URL."""
+
+    status: Literal["success"] = "success"
+    id: str
+    image: str | None = None
+    outputs: list[NativeOutput]
+    metadata: NativeMetadata
+
+
+def read(body: Mapping[str, Any], library: Library) -> JobRequest:
+    request = typed(NativeRequest, body)
+    files, urls = read_inputs(request.inputs)
+    prompt, params = _wanted(request, library)
+    return JobRequest(
+        prompt=prompt,
+        template=request.template,
+        params=params,
+        inputs=files,
+        urls=urls,
+        output_mode=OutputMode(request.way),
+        key=request.id,
+        timeout_s=request.timeout_s,
+        image_format=request.output.wanted() if request.output else None,
+        target=request.target(),
+        own_target=request.target() is not None,
+        webhook=request.webhook.webhook() if request.webhook else None,
+    )
+
+
+def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
+    """The workflow, and the values of the template that it was made of."""
+    if request.template is not None and request.workflow is None:
+        made = filled(library, request.template, request.params, request.inputs)
+        return dict(made.prompt), made.values
+    if request.template is not None:
+        raise InvalidField("'workflow' and 'template' exclude each other")
+    if request.params:
+        raise InvalidField("'params' are for a 'template', and there is none")
+    if request.workflow is None:
+        raise InvalidField("either 'workflow' or 'template' is needed")
+    return workflow_of(request.workflow), {}
+
+
+def read_wish(body: Mapping[str, Any]) -> JobRequest | None:
+    """What `POST /jobs/{id}/deliver` says of place and way; None where it says nothing."""
+    wish = typed(Destination, body)
+    if not wish.model_fields_set:
+        return None
+    target = wish.target()
+    return JobRequest(prompt={}, output_mode=OutputMode(wish.way), target=target, own_target=target is not None)
+
+
+def output(answer: Answer, item: Output) -> NativeOutput:
+    return NativeOutput(
+        index=item.index,
+        node_id=item.node_id,
+        kind=item.kind,
+        filename=item.filename,
+        mime=item.mime,
+        bytes=item.size,
+        sha256=item.sha256,
+        width=item.width,
+        height=item.height,
+        duration_s=item.duration_s,
+        data=answer.data.get(item.index),
+        url=answer.url(item),
+        text=item.text,
+    )
+
+
+def completed(answer: Answer) -> Body:
+    outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
+    image = next((found.data or found.url for found in outputs if found.kind == "image"), None)
+    result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
+    return result.model_dump(exclude_none=True)
+
+
+def _metadata(answer: Answer) -> NativeMetadata:
+    stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
+    timings = {f"{state.value}_ms": answer.milliseconds(state) for state in stages}
+    engine = answer.engine
+    return NativeMetadata(
+        generation_time=answer.milliseconds(JobState.GENERATING) / 1000,
+        queue_time=answer.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING) / 1000,
+        gpu_used=engine.device if engine else "unknown",
+        engine="embedded" if engine and engine.embedded else f"comfyui {engine.version if engine else 'unknown'}",
+        workload=answer.job.workload,
+        timings={**timings, "total_ms": round(answer.job.elapsed_s * 1000, 2)},
+        template=answer.job.request.template,
+        params=dict(answer.job.request.params) if answer.job.request.template else None,
+    )
+
+
+def pending(job: Job, url: str) -> Body:
+    return {"status": "pending", "state": job.state.value, "id": job.id, "token": job.token, "url": url}
+
+
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    return {"status": "error", "id": job_id, "error": error.as_dict()}
+
+
+DIALECT = Dialect("native", lambda _: True, read, completed, pending, failed, NativeRequest)

@@ -1,0 +1,79 @@
+"""The shape of RunPod's worker-comfyui, so that its clients need no change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.dialects.base import Answer, Body, Dialect, typed, workflow_of
+from worker.errors import WorkerError
+from worker.inputs import read_inputs
+from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.workflow.templates.template import Library
+
+
+class RunpodImage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    image: str = Field(description="base64, a data URI or a URL")
+
+
+class RunpodInput(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
+    images: list[RunpodImage] | None = None
+
+
+class RunpodRequest(BaseModel):
+    """`{"input": {...}}`. Unknown fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: RunpodInput
+
+
+def matches(body: Mapping[str, Any]) -> bool:
+    inner = body.get("input")
+    return isinstance(inner, Mapping) and "workflow" in inner
+
+
+def read(body: Mapping[str, Any], library: Library) -> JobRequest:
+    request = typed(RunpodRequest, body).input
+    files, urls = read_inputs({image.name: image.image for image in request.images or ()})
+    return JobRequest(
+        prompt=workflow_of(request.workflow),
+        inputs=files,
+        urls=urls,
+        output_mode=OutputMode.AUTO,
+        dialect="runpod",
+    )
+
+
+def completed(answer: Answer) -> Body:
+    """Everything is under `images`, videos and sounds too: the rival drops them, its users ask for them."""
+    images = [_image(answer, output) for output in in_order(answer.job.outputs) if output.text is None]
+    return {"images": images} if images else {"images": [], "status": "success_no_images"}
+
+
+def _image(answer: Answer, output: Output) -> Body:
+    """`s3_url` is what the rival calls it where the operator has a bucket."""
+    data = answer.data.get(output.index)
+    found = {"type": "s3_url", "data": answer.url(output)} if data is None else {"type": "base64", "data": data}
+    return {"filename": output.filename, **found}
+
+
+def pending(job: Job, url: str) -> Body:
+    return {"status": "pending", "id": job.id, "token": job.token, "url": url}
+
+
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    details = [detail.message for detail in error.details]
+    body: Body = {"error": error.message, "error_info": error.as_dict(), "id": job_id}
+    return {**body, "details": details} if details else body
+
+
+DIALECT = Dialect("runpod", matches, read, completed, pending, failed, RunpodRequest)

@@ -1,0 +1,140 @@
+"""The shape of Vast's stock ComfyUI template, field for field, so that its clients need no change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.delivery_options import Webhook
+from worker.dialects.base import Answer, Body, Dialect, typed, workflow_of
+from worker.dialects.delivery_fields import ImageFields, S3Fields, StockS3, StockWebhook
+from worker.dialects.modifiers import modified, raw_workflow
+from worker.errors import InvalidField, JobCancelled, WorkerError
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.workflow.templates.template import Library
+
+
+class VastInput(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    request_id: str = ""
+    workflow_json: dict[str, Any] = Field(
+        default_factory=dict, description="In ComfyUI's API format, or as its editor saves it."
+    )
+    modifier: str = Field("", description="Text2Image, Image2Image, RawWorkflow, or a template of GET /templates.")
+    modifications: dict[str, Any] = Field(default_factory=dict)
+    s3: StockS3 | None = None
+    webhook: StockWebhook | None = None
+    output: ImageFields | None = Field(None, description="Not in the stock template.")
+    return_outputs_as_base64: bool = False
+
+
+class VastRequest(BaseModel):
+    """`{"input": {...}}`. Unknown fields are ignored, as the stock template does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    input: VastInput
+
+
+def matches(body: Mapping[str, Any]) -> bool:
+    inner = body.get("input")
+    return isinstance(inner, Mapping) and "workflow" not in inner
+
+
+def read(body: Mapping[str, Any], library: Library) -> JobRequest:
+    request = typed(VastRequest, body).input
+    prompt = _prompt(request, library)
+    given = request.s3.fields() if request.s3 else None
+    target = typed(S3Fields, given).target() if given else None
+    without_data = OutputMode.URL if target else OutputMode.NONE
+    return JobRequest(
+        prompt=prompt,
+        output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
+        image_format=request.output.wanted() if request.output else None,
+        target=target,
+        own_target=target is not None,
+        webhook=request.webhook.webhook() if request.webhook else None,
+        dialect="vast",
+        key=request.request_id or None,
+    )
+
+
+def _prompt(request: VastInput, library: Library) -> Body:
+    if raw := raw_workflow(request.modifier, request.modifications, request.workflow_json):
+        return workflow_of(raw)
+    if request.modifier and request.workflow_json:
+        raise InvalidField("'workflow_json' and 'modifier' exclude each other")
+    if request.modifier:
+        return dict(modified(library, request.modifier, request.modifications).prompt)
+    if not request.workflow_json:
+        raise InvalidField("either 'workflow_json' or 'modifier' is needed")
+    return workflow_of(request.workflow_json)
+
+
+def completed(answer: Answer) -> Body:
+    outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
+    body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
+    return {**body, "timings": _timings(answer)}
+
+
+def _output(answer: Answer, output: Output) -> Body:
+    body: Body = {
+        "filename": output.filename,
+        "local_path": answer.local_paths.get(output.index, ""),
+        "type": output.folder,
+        "subfolder": output.subfolder,
+        "node_id": output.node_id,
+        "output_type": output.reported_as if output.text is None else "text",
+    }
+    if output.index in answer.data:
+        body |= {"data": answer.data[output.index], "mimetype": output.mime}
+    if url := answer.url(output):
+        body |= {"url": url}
+    if output.text is not None:
+        body |= {"text": output.text}
+    return body
+
+
+def _timings(answer: Answer) -> Body:
+    job, before = answer.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+    return {
+        "queued_at_ms": round(job.created_at * 1000),
+        "preprocess_ms": answer.milliseconds(*before),
+        "generation_ms": answer.milliseconds(JobState.GENERATING),
+        "postprocess_ms": answer.milliseconds(JobState.DELIVERING),
+        "completed_at_ms": round((job.created_at + job.elapsed_s) * 1000),
+        "total_ms": round(job.elapsed_s * 1000, 2),
+    }
+
+
+def pending(job: Job, url: str) -> Body:
+    body = _envelope(job.id, "pending", "Request accepted", [])
+    return {**body, "token": job.token, "url": url}
+
+
+def failed(job_id: str | None, error: WorkerError) -> Body:
+    status = "cancelled" if isinstance(error, JobCancelled) else "failed"
+    return {**_envelope(job_id or "", status, error.message, []), "error": error.as_dict()}
+
+
+def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Body:
+    return {
+        "id": job_id,
+        "message": message,
+        "status": status,
+        "comfyui_response": {},
+        "output": outputs,
+        "timings": {},
+    }
+
+
+def event(job: Job, webhook: Webhook, answered: Body) -> Body:
+    """What the stock template posts to a webhook; where the job failed, our error beside it."""
+    names = ("id", "status", "message", "output", "timings", "error", "token", "url")
+    return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
+
+
+DIALECT = Dialect("vast", matches, read, completed, pending, failed, VastRequest, event)

@@ -1,0 +1,97 @@
+"""The engine's catalog, kept until it may have changed: after every new connection, and where somebody knows better."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+
+import orjson
+
+from worker.engine.protocol.api import ComfyApi
+from worker.engine.protocol.websocket import EngineSocket
+from worker.errors import EngineUnavailable, StartupError
+from worker.supervision import Tasks, joined, stop
+from worker.workflow.catalog.catalog import Catalog
+
+MOST_CLASSES = 24
+"""Asked for one by one; for more the whole catalog is read."""
+
+
+def read_catalog(path: Path) -> Catalog:
+    """What `verify-image` has kept, or anybody else of `GET /object_info`. Raises StartupError."""
+    try:
+        data = path.read_bytes()
+        info = orjson.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    except OSError as error:
+        raise StartupError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except (orjson.JSONDecodeError, EOFError, zlib.error) as error:
+        raise StartupError(f"{path} is not JSON: {error}") from error
+    if not isinstance(info, dict):
+        raise StartupError(f"{path} is not what GET /object_info answers")
+    return Catalog.from_object_info(info)
+
+
+class Catalogs:
+    """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it.
+
+    `kept` is of an earlier life, from a file: good enough until this one has answered.
+    """
+
+    def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, kept: Catalog | None = None) -> None:
+        self._api = api
+        self._tasks = tasks
+        self._socket = socket
+        self._catalog = kept
+        self._life = -1
+        """The connection under which it was read."""
+        self._reading: asyncio.Task[Catalog | BaseException] | None = None
+
+    @property
+    def known(self) -> Catalog | None:
+        """What was read last, however long ago."""
+        return self._catalog
+
+    async def get(self) -> Catalog:
+        """The newest that can be had: of ComfyUI's last life where it doesn't answer. Raises EngineUnavailable."""
+        try:
+            return await self.fresh()
+        except EngineUnavailable:
+            if self._catalog is None:
+                raise
+            return self._catalog
+
+    async def fresh(self) -> Catalog:
+        """Of the ComfyUI that is there now. Raises EngineUnavailable."""
+        if self._catalog is not None and self._life == self._socket.connections:
+            return self._catalog
+        if self._reading is None or self._reading.done():
+            self._reading = self._tasks.share("catalog", self._read())
+        return await joined(self._reading)
+
+    async def renewed(self, classes: Collection[str]) -> Catalog:
+        """With these classes as they are at this moment: their files may have come since. Raises EngineUnavailable."""
+        if len(classes) > MOST_CLASSES:
+            self.forget()
+            return await self.fresh()
+        await self.fresh()
+        answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
+        catalog = (await self.fresh()).with_classes(dict(zip(classes, answers, strict=True)))
+        self._catalog = catalog
+        return catalog
+
+    def forget(self) -> None:
+        """There are files or classes now that it does not list."""
+        self._life = -1
+
+    async def close(self) -> None:
+        if self._reading is not None:
+            await stop(self._reading)
+
+    async def _read(self) -> Catalog:
+        life = self._socket.connections
+        catalog = await self._api.catalog()
+        self._catalog, self._life = catalog, life
+        return catalog

@@ -1,0 +1,192 @@
+"""Keeps one engine's process running: starts it, waits until it answers, starts it again when it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from worker.engine.process import die_with_parent
+from worker.engine.process.gpu import gpu_is_gone
+from worker.settings import Settings, engine_environment
+from worker.supervision import WorkerEnds
+
+log = logging.getLogger(__name__)
+
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_S = 60.0
+"""An engine that lived this long starts its back-off anew."""
+STOP_S = 5.0
+ASK_S = 0.1
+"""How often a starting engine is asked whether it answers."""
+ANSWER = aiohttp.ClientTimeout(total=10)
+LOOK_AT_LOG_S = 30.0
+LOG_LIMIT = 16 * 1024 * 1024
+TAIL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How one engine is started, where it answers then, and how its GPU is probed (empty: it has none).
+
+    `env` comes on top of what an engine may see of the worker's own environment.
+    One GPU has one engine: more of them are more of these, each with a port, folders and a log of its own.
+    """
+
+    arguments: Sequence[str]
+    url: str
+    logs: Path
+    probe: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """From a start to its end. `code` is the exit code, negative for a signal."""
+
+    answered: bool
+    seconds: float
+    code: int
+
+
+class Supervisor:
+    """Starts the engine of one command, and again each time that it has ended."""
+
+    def __init__(self, command: Command, settings: Settings) -> None:
+        self._command = command
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+        self._why = ""
+        self._check_gpu = False
+
+    @property
+    def url(self) -> str:
+        """Where the engine answers, in all its lives."""
+        return self._command.url
+
+    def restart(self, why: str, *, check_gpu: bool = False) -> None:
+        """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting."""
+        if self._process is not None:
+            log.error("restarting the engine: %s", why)
+            self._why, self._check_gpu = why, check_gpu
+            _signal(self._process, signal.SIGKILL)
+            self._process = None
+
+    async def keep(self) -> None:
+        """Keep the engine running; stop it when cancelled. Raises WorkerEnds once it cannot be started any more."""
+        quick, unanswered = 0, 0
+        while True:
+            life = await self._lived()
+            unanswered = 0 if life.answered else unanswered + 1
+            quick = 0 if life.seconds > STEADY_S else quick + 1
+            why = self._why or f"it ended with code {life.code}"
+            if unanswered >= self._settings.engine_tries:
+                tries = f" in {unanswered} tries" if unanswered > 1 else ""
+                raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
+            if self._check_gpu and await gpu_is_gone(self._command.probe):
+                raise WorkerEnds(f"the GPU is gone: {why}")
+            self._why, self._check_gpu = "", False
+            pause = RESTART_S[min(max(quick, 1), len(RESTART_S)) - 1]
+            log.error("the engine has to start again in %g s: %s (its log: %s)", pause, why, self._command.logs)
+            await asyncio.sleep(pause)
+
+    async def _lived(self) -> Life:
+        """Run the engine once. A start that the system refuses (no descriptor, no log) is a try without an answer."""
+        try:
+            return await self._live()
+        except OSError as error:
+            self._why = f"it can't be started: {error}"
+            return Life(answered=False, seconds=0.0, code=1)
+
+    async def _live(self) -> Life:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        process = await _start(self._command)
+        ended = asyncio.create_task(process.wait())
+        try:
+            answered = await self._answers(ended)
+            if answered:
+                self._process = process
+                log.info("the engine answers on %s", self._command.url)
+            elif not ended.done():
+                self._why = f"it did not answer within {self._settings.engine_start_s:g} s"
+                _signal(process, signal.SIGKILL)
+            while not (await asyncio.wait({ended}, timeout=LOOK_AT_LOG_S))[0]:
+                await asyncio.to_thread(bound, self._command.logs)
+            return Life(answered, loop.time() - began, ended.result())
+        finally:
+            self._process = None
+            ended.cancel()
+            await _stop(process)
+
+    async def _answers(self, ended: asyncio.Task[int]) -> bool:
+        """False when the time is over, or the process."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.engine_start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
+                while not ended.done():
+                    with suppress(aiohttp.ClientError, TimeoutError):
+                        async with session.get(self._command.url + "/prompt") as answer:
+                            if answer.status == 200:
+                                return True
+                    await asyncio.wait({ended}, timeout=ASK_S)
+        return False
+
+    def _said(self) -> str:
+        try:
+            with self._command.logs.open("rb") as file:
+                file.seek(max(0, self._command.logs.stat().st_size - TAIL))
+                lines = file.read().decode(errors="replace").split("\n")
+        except OSError:
+            return "nothing"
+        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+
+
+async def _start(command: Command) -> asyncio.subprocess.Process:
+    """In a session of its own: Ctrl-C is for the worker, which then stops the engine in order."""
+    bound_to_parent = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
+    with command.logs.open("ab") as sink:
+        return await asyncio.create_subprocess_exec(
+            *bound_to_parent,
+            *command.arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env={**engine_environment(), **command.env},
+            start_new_session=True,
+        )
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    _signal(process, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        _signal(process, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """To everything that the engine has started, too."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+def bound(logs: Path) -> None:
+    """Move a log that has grown large aside; its writer goes on with an empty file, as it only ever appends."""
+    with suppress(OSError):
+        if logs.stat().st_size > LOG_LIMIT:
+            shutil.copyfile(logs, logs.with_suffix(".log.1"))
+            os.truncate(logs, 0)

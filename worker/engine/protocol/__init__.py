@@ -1,0 +1,1 @@
+"""ComfyUI's HTTP routes, WebSocket and frames."""

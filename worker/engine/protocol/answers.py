@@ -1,0 +1,132 @@
+"""ComfyUI's HTTP answers as frozen facts, checked where they enter. Pure.
+
+The shapes were recorded from ComfyUI 0.9.1 and 0.33.0. Another shape raises UnexpectedShape, which the caller reports
+as an engine that does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.engine.protocol.messages import ExecutionError, UnexpectedShape, execution_error, mapping, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A prompt in ComfyUI's queue: the classes of its nodes by node id, and the client that receives its frames."""
+
+    prompt_id: str
+    classes: Mapping[str, str]
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A prompt that has ended: what its nodes reported, and how it failed, if it did."""
+
+    outputs: dict[str, dict[str, Any]]
+    error: ExecutionError | None
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """ComfyUI's own words on a prompt that it does not run, or not all of it."""
+
+    error: Mapping[str, Any]
+    node_errors: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """`argv` is the command line that ComfyUI was started with."""
+
+    version: str
+    device: str
+    argv: tuple[str, ...]
+
+
+def queue_answer(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
+    """Read `GET /queue`: what runs, and what waits. Raises UnexpectedShape."""
+    queue = mapping(answer)
+    running, pending = ([_queue_item(item) for item in _list(queue, key)] for key in ("queue_running", "queue_pending"))
+    return running, pending
+
+
+def _queue_item(item: object) -> QueueItem:
+    """Read `[number, prompt_id, prompt, extra_data, outputs, ...]`."""
+    match item:
+        case [_, str(prompt_id), dict(prompt), *more]:
+            extra = more[0] if more and isinstance(more[0], dict) else {}
+            classes = {str(node_id): str(mapping(node).get("class_type")) for node_id, node in prompt.items()}
+            return QueueItem(prompt_id, classes, str(extra.get("client_id", "")))
+    raise UnexpectedShape("an item of the queue has another shape")
+
+
+def history_answer(answer: object, prompt_id: str) -> HistoryEntry | None:
+    """Read `GET /history/{prompt_id}`; None where the prompt has not ended. Raises UnexpectedShape."""
+    entry = mapping(answer).get(prompt_id)
+    if not entry:
+        return None
+    outputs = mapping(mapping(entry).get("outputs") or {})
+    messages = mapping(mapping(entry).get("status") or {}).get("messages") or ()
+    ends = dict(map(_message, messages))
+    failed = ends.get("execution_error")
+    return HistoryEntry(
+        {str(node): dict(mapping(output or {})) for node, output in outputs.items()},
+        execution_error(failed) if failed is not None else None,
+        "execution_interrupted" in ends,
+    )
+
+
+def _message(item: object) -> tuple[str, Mapping[str, Any]]:
+    match item:
+        case [str(name), dict(data)]:
+            return name, data
+    raise UnexpectedShape("a message of the history has another shape")
+
+
+def submission_answer(status: int, answer: object) -> Refusal | None:
+    """Read `POST /prompt`; None where the whole prompt was accepted.
+
+    ComfyUI may accept a part: 200, with the outputs that it dropped. Raises UnexpectedShape for an answer that tells
+    neither.
+    """
+    body = mapping(answer)
+    problems = body.get("node_errors") or {}
+    error = body.get("error") or {}
+    if isinstance(error, str):
+        error = {"message": error}
+    if not isinstance(problems, dict) or not isinstance(error, dict):
+        raise UnexpectedShape("the answer to a prompt has another shape")
+    if status == 200 and not problems and not error:
+        text_of(body, "prompt_id")
+        return None
+    if status not in {200, 400} and not (problems or error):
+        raise UnexpectedShape(f"a prompt was answered by HTTP {status}")
+    return Refusal(error, problems)
+
+
+def stats_answer(answer: object) -> EngineStats:
+    """Read `GET /system_stats`. Raises UnexpectedShape."""
+    stats = mapping(answer)
+    system = mapping(stats.get("system"))
+    devices = stats.get("devices") or []
+    device = str(mapping(devices[0]).get("name")) if isinstance(devices, list) and devices else "none"
+    argv = system.get("argv")
+    return EngineStats(text_of(system, "comfyui_version"), device, tuple(argv) if isinstance(argv, list) else ())
+
+
+def upload_answer(answer: object) -> str:
+    """Read `POST /upload/image`: the name that nodes must use. Raises UnexpectedShape."""
+    stored = mapping(answer)
+    return "/".join(part for part in (text_of(stored, "subfolder"), text_of(stored, "name")) if part)
+
+
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    value = data.get(key)
+    if not isinstance(value, list):
+        raise UnexpectedShape(f"{key!r} is no list")
+    return value

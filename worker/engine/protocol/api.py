@@ -1,0 +1,248 @@
+"""ComfyUI's HTTP routes, as far as a worker needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from worker.engine.protocol.answers import (
+    HistoryEntry,
+    history_answer,
+    queue_answer,
+    stats_answer,
+    submission_answer,
+    upload_answer,
+)
+from worker.engine.protocol.messages import UnexpectedShape, mapping
+from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing
+from worker.simulators.comfyui import STRICT
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.json_value import JsonObject
+from worker.workflow.prompt import Prompt
+
+QUICK = aiohttp.ClientTimeout(total=10)
+"""For routes that answer at once. A cold model load has held ComfyUI's event loop for seconds."""
+SLOW = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+CHUNK = 256 * 1024
+LARGE = 1024 * 1024
+
+
+class PromptPlace(StrEnum):
+    """Where a prompt is. ABSENT: ComfyUI doesn't know it (deleted, or forgotten in a restart)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    ENDED = "ended"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """`history` is the entry of an ended prompt."""
+
+    place: PromptPlace
+    history: HistoryEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """What runs: its id, the classes of its nodes by node id, and the client that hears its frames. How many wait."""
+
+    running: str | None
+    classes: Mapping[str, str]
+    client_id: str
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What `/system_stats` says of the engine.
+
+    `embedded` is true for the engine without a GPU, `lenient` where that takes every model for present.
+    """
+
+    version: str
+    device: str
+    embedded: bool
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file as ComfyUI names it: `folder` is output, temp or input; `subfolder` is relative to it, with slashes."""
+
+    filename: str
+    subfolder: str = ""
+    folder: str = "output"
+
+
+class PromptRefusedError(Exception):
+    """ComfyUI's own words on why it won't run a prompt, or won't run all of it."""
+
+    def __init__(self, error: Mapping[str, Any], node_errors: Mapping[str, Any]) -> None:
+        super().__init__(error.get("message", "refused"))
+        self.error = error
+        self.node_errors = node_errors
+
+
+class ComfyApi:
+    """Raises EngineUnavailable wherever ComfyUI can't be reached or doesn't answer in time."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        self._session = session
+        self.base_url = base_url.rstrip("/")
+
+    async def submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
+        """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped."""
+        body = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
+        status, answer = await self._post("/prompt", body)
+        if status == 500:
+            # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
+            nodes = {node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}
+            status, answer = await self._post("/prompt", {**body, "prompt": nodes})
+            if status == 500:
+                raise PromptRefusedError({}, {})
+        with expected("POST /prompt"):
+            refusal = submission_answer(status, answer)
+        if refusal is not None:
+            raise PromptRefusedError(refusal.error, refusal.node_errors)
+
+    async def cancel(self, prompt_id: str) -> None:
+        """Take exactly this prompt out, queued or running; one that has ended is left alone."""
+        status, _ = await self._post(f"/api/jobs/{prompt_id}/cancel", {})
+        if status in {404, 405}:  # before 0.33: in this order, so that one that starts in between is still caught
+            await self._post("/queue", {"delete": [prompt_id]})
+            await self._post("/interrupt", {"prompt_id": prompt_id})
+
+    async def locate(self, prompt_id: str) -> Whereabouts:
+        """Queue first, then history: ComfyUI moves a prompt from one to the other in one step, so none is missed."""
+        with expected("GET /queue"):
+            running, pending = queue_answer(await self._get("/queue"))
+        for place, items in ((PromptPlace.RUNNING, running), (PromptPlace.PENDING, pending)):
+            if any(item.prompt_id == prompt_id for item in items):
+                return Whereabouts(place, None)
+        with expected("GET /history"):
+            entry = history_answer(await self._get(f"/history/{prompt_id}"), prompt_id)
+        return Whereabouts(PromptPlace.ENDED if entry else PromptPlace.ABSENT, entry)
+
+    async def look(self, timeout_s: float) -> QueueLook | None:
+        """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            answer = await self._get("/queue", timeout)
+        except EngineUnavailable as error:
+            if isinstance(error.__cause__, aiohttp.ClientConnectorError):
+                return None
+            raise
+        with expected("GET /queue"):
+            running, pending = queue_answer(answer)
+        for item in running:
+            return QueueLook(item.prompt_id, item.classes, item.client_id, len(pending))
+        return QueueLook(None, {}, "", len(pending))
+
+    async def free(self) -> None:
+        """Let go of models and cached results; done between two jobs."""
+        await self._post("/free", {"unload_models": True, "free_memory": True})
+
+    async def gpu_answers(self) -> bool:
+        """False where ComfyUI can't look at its GPU any more: after an illegal access every call raises, for ever.
+
+        Raises EngineUnavailable.
+        """
+        try:
+            async with self._session.get(self.base_url + "/system_stats", timeout=QUICK) as answer:
+                return answer.status != 500
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable("ComfyUI does not answer GET /system_stats") from error
+
+    async def upload(self, folder: str, name: str, data: bytes | BinaryIO) -> str:
+        """Store an input file; returns the name that nodes must use (ComfyUI may choose another)."""
+        # Not quoted: ComfyUI would store a percent-encoded name literally (protocol reference, section 8).
+        form = aiohttp.FormData(quote_fields=False)
+        form.add_field("image", data, filename=name)
+        form.add_field("subfolder", folder)
+        form.add_field("overwrite", "true")
+        try:
+            async with self._session.post(self.base_url + "/upload/image", data=form, timeout=SLOW) as answer:
+                if answer.status != 200:
+                    raise InvalidInputFile(f"ComfyUI refuses the input file {name!r} (HTTP {answer.status})")
+                stored = orjson.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            raise EngineUnavailable(f"ComfyUI did not take the input file {name!r}") from error
+        with expected("POST /upload/image"):
+            return upload_answer(stored)
+
+    async def download(self, file: FileRef, target: Path) -> None:
+        """Stream a file of ComfyUI's to `target`, never whole in memory. Raises OutputMissing."""
+        params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.folder}
+        try:
+            async with self._session.get(self.base_url + "/view", params=params, timeout=SLOW) as answer:
+                if answer.status != 200:
+                    raise OutputMissing(f"ComfyUI reported {file.filename!r} but does not have it")
+                with target.open("wb") as sink:
+                    async for chunk in answer.content.iter_chunked(CHUNK):
+                        sink.write(chunk)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable(f"ComfyUI did not send {file.filename!r}") from error
+
+    async def info(self) -> EngineInfo:
+        with expected("GET /system_stats"):
+            stats = stats_answer(await self._get("/system_stats"))
+        embedded = "embedded engine" in stats.device
+        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT not in stats.argv)
+
+    async def catalog(self) -> Catalog:
+        with expected("GET /object_info"):
+            classes = mapping(await self._get("/object_info", SLOW))
+            return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()})
+
+    async def node_class(self, name: str) -> JsonObject | None:
+        """One class of the catalog; None where there is none of this name."""
+        with expected("GET /object_info"):
+            info = mapping(await self._get(f"/object_info/{quote(name, safe='')}")).get(name)
+        return info if isinstance(info, dict) else None
+
+    async def _get(self, path: str, timeout: aiohttp.ClientTimeout = QUICK) -> Any:  # noqa: ANN401 - JSON
+        try:
+            async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
+                answer.raise_for_status()
+                return orjson.loads(await answer.read())
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
+
+    async def _post(self, path: str, body: object) -> tuple[int, object]:
+        """Status and JSON body; None for a body that is empty or no JSON (most POST routes answer so)."""
+        try:
+            async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
+                status, text = answer.status, await answer.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise EngineUnavailable(f"ComfyUI does not answer POST {path}") from error
+        try:
+            return status, orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return status, None
+
+
+@contextmanager
+def expected(route: str) -> Iterator[None]:
+    """Report an answer of another shape as what it is to the caller: no answer. Raises EngineUnavailable."""
+    try:
+        yield
+    except UnexpectedShape as error:
+        raise EngineUnavailable(f"the answer to {route} is not ComfyUI's: {error}") from error
+
+
+def _payload(body: object) -> bytes | BytesIO:
+    """A large body as a file, which aiohttp sends piece by piece without blocking the loop."""
+    data = orjson.dumps(body)
+    return BytesIO(data) if len(data) > LARGE else data

@@ -1,0 +1,195 @@
+"""One prompt followed to its end: by its events as long as they come, by asking where it is when they don't."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from worker.engine.protocol.api import ComfyApi, PromptPlace, Whereabouts
+from worker.engine.protocol.messages import (
+    Executed,
+    Executing,
+    ExecutionError,
+    ExecutionInterrupted,
+    RunMessage,
+    Status,
+)
+from worker.engine.protocol.websocket import EngineSick, EngineSocket, Hung, Note, SocketLost, Subscription
+from worker.errors import Detail, EngineUnavailable, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
+from worker.workflow.prompt import Prompt, title
+
+Hear = Callable[[RunMessage], None]
+Outputs = dict[str, dict[str, Any]]
+"""What the nodes of a run reported, by node id, in ComfyUI's own shape."""
+
+DEAF_POLL_S = 1.0
+"""How often a run without events asks, when no `Status` of another job wakes it sooner."""
+UNREACHABLE_RETRY_S = 0.5
+MEMORY_ERRORS = frozenset({"OutOfMemoryError", "MemoryError", "AcceleratorError"})
+"""The last is torch's for any error of the GPU; of those that leave it working, running out of memory is the one."""
+ABSENT_S = 2.0
+"""How long a prompt may be in neither queue nor history before it counts as forgotten, where no end of ComfyUI was
+noticed: a history may be late."""
+
+
+class Loss(StrEnum):
+    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running."""
+
+    UNTAKEN = "untaken"
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
+class EngineForgotError(Exception):
+    """ComfyUI was restarted, or stopped the prompt because it hung, and knows nothing of it any more."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.value)
+        self.loss = loss
+
+
+@dataclass(slots=True)
+class Run:
+    """Follows one submitted prompt.
+
+    Healthy: frames come, the end is `executing` with node None, and the outputs are those of the `executed` frames.
+    The socket broke (`deaf`): frames will never come again, so each broadcast `Status` of the new socket, and the
+    clock, make it ask. Silent: a long node, or one of ComfyUI's traps; asking tells which.
+    """
+
+    prompt_id: str
+    prompt: Prompt
+    api: ComfyApi
+    socket: EngineSocket
+    subscription: Subscription
+    silence_s: float
+    lost_s: float
+    """How long ComfyUI may be out of reach before the job is given up."""
+    hear: Hear
+    submitted_at: float
+    """On the monotonic clock; 0 where it was in an earlier life of this worker."""
+    deaf: bool = False
+    taken: bool = True
+    started: bool = False
+    hung: bool = False
+    absent_since: float | None = None
+
+    async def follow(self) -> Outputs:
+        """Returns the outputs.
+
+        Raises NodeFailed, OutOfMemory, RemovedByOperator, EngineUnavailable, EngineForgotError.
+        """
+        outputs: Outputs = {}
+        while True:
+            message = await self._next()
+            if isinstance(message, Executing) and message.node is None:
+                return outputs
+            if message is None or (self.deaf and isinstance(message, Status)):
+                found = await self._ask()
+                if found is not None:
+                    return found
+            else:
+                self._take(message, outputs)
+
+    def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
+        match message:
+            case ExecutionError():
+                raise failure(message, self.prompt)
+            case ExecutionInterrupted():
+                raise self._interrupted()
+            case SocketLost():
+                self.deaf = True
+            case Hung():
+                self.hung = True
+            case EngineSick(why=why):
+                raise EngineUnavailable(why)
+            case Status():
+                pass
+            case Executed(node=node, output=output):
+                outputs[node] = dict(output)
+                self.hear(message)
+            case _:
+                self.started = True
+                self.hear(message)
+
+    def _interrupted(self) -> Exception:
+        if self.hung:
+            return EngineForgotError(Loss.RUNNING)
+        return RemovedByOperator("the job was interrupted inside ComfyUI")
+
+    async def _next(self) -> RunMessage | Status | Note | None:
+        """The next thing heard, or None after a silence."""
+        try:
+            async with asyncio.timeout(DEAF_POLL_S if self.deaf else self.silence_s):
+                return await self.subscription.messages.get()
+        except TimeoutError:
+            return None
+
+    async def _ask(self) -> Outputs | None:
+        """Outputs when the prompt has ended, None while it is under way."""
+        there = await self._locate()
+        if there.place is PromptPlace.ENDED:
+            return await self._end_unheard(there)
+        if there.place is PromptPlace.ABSENT:
+            self._absent()
+            return None
+        self.absent_since = None
+        self.taken = True
+        self.started |= there.place is PromptPlace.RUNNING
+        if not self.deaf and self.socket.heard_at < self.submitted_at:
+            # Even the broadcast of our own submission did not arrive.
+            await self.socket.reopen(self.subscription.client_id)
+        return None
+
+    def _absent(self) -> None:
+        if not self.deaf:
+            raise RemovedByOperator("the job was deleted from ComfyUI's queue")
+        now = time.monotonic()
+        self.absent_since = self.absent_since or now
+        if self.socket.refused_at > self.submitted_at or now - self.absent_since >= ABSENT_S:
+            raise EngineForgotError(self.loss)
+
+    @property
+    def loss(self) -> Loss:
+        return Loss.RUNNING if self.started else Loss.WAITING if self.taken else Loss.UNTAKEN
+
+    async def _end_unheard(self, there: Whereabouts) -> Outputs | None:
+        if not self.deaf:
+            # It may have ended just now, its last frame on the way: give that one more turn of the loop.
+            self.deaf = True
+            return None
+        await self.socket.reopen(self.subscription.client_id)
+        history = there.history
+        if history is None:
+            return {}
+        if history.error is not None:
+            raise failure(history.error, self.prompt)
+        if history.interrupted:
+            raise self._interrupted()
+        return history.outputs
+
+    async def _locate(self) -> Whereabouts:
+        """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""
+        give_up_at = asyncio.get_running_loop().time() + self.lost_s
+        while True:
+            try:
+                return await self.api.locate(self.prompt_id)
+            except EngineUnavailable:
+                if asyncio.get_running_loop().time() >= give_up_at:
+                    raise
+            self.deaf = True
+            await asyncio.sleep(UNREACHABLE_RETRY_S)
+
+
+def failure(error: ExecutionError, prompt: Prompt) -> WorkerError:
+    """What a node's exception means, by its type alone: its message may be text that a client wrote."""
+    kind = error.exception_type.rsplit(".", 1)[-1]
+    text = f"{kind}: {error.exception_message[:1000]}"
+    name = title(prompt, error.node_id) if error.node_id in prompt else None
+    detail = Detail(text, error.node_id, name, error.node_type)
+    failed = OutOfMemory if kind in MEMORY_ERRORS else NodeFailed
+    return failed(f"node {error.node_id} ({error.node_type}) raised {text}", [detail])

@@ -1,0 +1,91 @@
+"""What an account holds of one fleet, as JSON without secrets: to plan against without a key, and to know it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+from vastai.utils import parse_env
+
+from worker.fleet.definition.fleet import Fleet
+from worker.fleet.definition.secret import MASK, masked
+from worker.fleet.vast.errors import DeployError
+from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
+
+VERSION = 1
+UNSHOWN = frozenset({"docker_login_user", "docker_login_pass"})
+
+
+class SnapshotError(DeployError):
+    """The file is no snapshot of ours."""
+
+    code = "snapshot_invalid"
+
+
+def dump(fleet: Fleet, actual: Actual) -> dict[str, Any]:
+    """Only what has the fleet's names; nothing of the account's other things."""
+    endpoints = [one for one in actual.endpoints if one.name == fleet.endpoint.name]
+    ids = {one.id for one in endpoints}
+    return {
+        "version": VERSION,
+        "user_id": actual.user_id,
+        "templates": [
+            {"id": one.id, "name": one.name, "hash": one.hash, "body": _clean(one.body)}
+            for one in actual.templates
+            if one.name == fleet.template.name
+        ],
+        "endpoints": [
+            {"id": one.id, "name": one.name, "state": one.state, "body": dict(one.body)} for one in endpoints
+        ],
+        "groups": [
+            {
+                **{"id": one.id, "endpoint_id": one.endpoint_id, "template_hash": one.template_hash},
+                **{"search": dict(one.search), "body": _clean(one.body)},
+            }
+            for one in actual.groups
+            if one.endpoint_id in ids
+        ],
+        "environment": sorted(actual.environment.intersection(fleet.environment)),
+    }
+
+
+def load(text: str | bytes) -> Actual:
+    """Raises SnapshotError."""
+    try:
+        data = json.loads(text)
+        if data["version"] != VERSION:
+            raise SnapshotError(f"snapshot of version {data['version']!r}, not {VERSION}: make a new one")
+        return Actual(
+            user_id=data["user_id"],
+            templates=tuple(TemplateRow(**row) for row in data["templates"]),
+            endpoints=tuple(EndpointRow(**row, key=SecretStr("")) for row in data["endpoints"]),
+            groups=tuple(GroupRow(**row) for row in data["groups"]),
+            environment=frozenset(data["environment"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"this is no snapshot: {type(error).__name__} {error}") from error
+
+
+def fingerprint(fleet: Fleet, actual: Actual) -> str:
+    """Equal as long as nothing of the fleet has changed in the account."""
+    text = json.dumps(dump(fleet, actual), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _clean(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Somebody may have written a secret into a template by hand."""
+    shown = {name: value for name, value in body.items() if name not in UNSHOWN}
+    if isinstance(env := shown.get("env"), str):
+        for name, value in parse_env(env).items():
+            if masked(name, value) != value:
+                env = env.replace(value, MASK)
+        shown["env"] = env
+    return {
+        name: masked("", value) if isinstance(value, str) and name in TEXTS else value for name, value in shown.items()
+    }
+
+
+TEXTS = frozenset({"onstart", "args_str", "readme", "launch_args"})

@@ -1,0 +1,65 @@
+"""The bodies that make an account hold a fleet, complete, as Vast's API takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from worker.fleet.definition.fleet import ONSTART, Fleet, GroupSpec
+from worker.fleet.definition.image import read_image
+from worker.fleet.vast.offer import filters, search_text
+
+Body = dict[str, Any]
+
+GPU_RAM = 24.0
+"""Vast's own default for the estimate that goes with a search."""
+FORMER = re.compile(r"former version (\w+)")
+
+
+def template_body(fleet: Fleet, former: str = "") -> Body:
+    """Without the login.
+
+    `former` is the hash of the version that this one replaces. It is written into the description, so that the account
+    itself remembers what to go back to.
+    """
+    template, image = fleet.template, read_image(fleet.template.image)
+    ssh = template.mode == "ssh"
+    options = [f"-p {port}:{port}" for port in template.ports]
+    options += [f"-e {name}={value}" for name, value in template.env.items()]
+    return {
+        **{"name": template.name, "image": image.name, "tag": image.tag, "env": " ".join(options)},
+        **{"runtype": template.mode, "use_ssh": ssh, "ssh_direct": ssh, "jup_direct": False, "use_jupyter_lab": False},
+        "args_str": template.args,
+        "onstart": (template.onstart or ONSTART) if ssh else "",
+        "docker_login_repo": template.registry.server if template.registry else "",
+        "extra_filters": filters(template.filters),
+        "recommended_disk_space": template.disk_gb,
+        "desc": f"comfy-worker; former version {former}" if former else "comfy-worker",
+        **{"readme_visible": False, "private": True},
+    }
+
+
+def former_of(template: Mapping[str, Any]) -> str:
+    """The hash that a template's body remembers; empty for a first version and for one that isn't ours."""
+    found = FORMER.search(str(template.get("desc") or ""))
+    return found[1] if found else ""
+
+
+def endpoint_body(fleet: Fleet) -> Body:
+    """Every parameter, because the defaults differ between Vast's own tools."""
+    endpoint = fleet.endpoint
+    names = (
+        *("min_load", "min_cold_load", "target_util", "cold_mult", "cold_workers", "max_workers"),
+        *("max_queue_time", "target_queue_time", "inactivity_timeout"),
+    )
+    return {"endpoint_name": endpoint.name, **{name: getattr(endpoint, name) for name in names}}
+
+
+def group_body(fleet: Fleet, group: GroupSpec, template_hash: str) -> Body:
+    return {
+        "template_hash": template_hash,
+        "search_params": search_text(group, fleet.template.disk_gb),
+        "gpu_ram": group.min_vram_gb or GPU_RAM,
+        "max_workers": group.max_workers,
+    }

@@ -1,0 +1,1 @@
+"""Vast's API: the calls, and what the account holds."""

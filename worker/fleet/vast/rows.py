@@ -1,0 +1,170 @@
+"""The things that an account at Vast holds, in the shape in which they are compared with the wanted ones.
+
+A `body` has the fields that Vast's API takes, so that it can be sent back: without ids, keys, dates and all else that
+only the server sets, and without nulls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydantic import SecretStr
+
+from worker.fleet.vast.search import normal
+
+Row = Mapping[str, Any]
+
+TEMPLATE_FIELDS = (
+    *("name", "image", "tag", "href", "repo", "env", "onstart", "args_str", "runtype", "use_ssh", "ssh_direct"),
+    *("jup_direct", "use_jupyter_lab", "jupyter_dir", "docker_login_repo", "docker_login_user", "extra_filters"),
+    *("recommended_disk_space", "volume_info", "readme", "readme_visible", "desc", "private"),
+)
+ENDPOINT_FIELDS = (
+    *("endpoint_name", "min_load", "min_cold_load", "target_util", "cold_mult", "cold_workers", "max_workers"),
+    *("max_queue_time", "target_queue_time", "inactivity_timeout"),
+)
+GROUP_FIELDS = (
+    *("template_hash", "search_params", "launch_args", "gpu_ram", "min_cold_load", "max_workers"),
+    *("docker_login_repo", "docker_login_user"),
+)
+GROUP_IDS = ("workergroup_id", "autogroup_id", "autojob_id")
+"""What the id of a worker's group may be called; no source shows such a row with one."""
+ENCODED = frozenset({"extra_filters", "volume_info"})
+"""Sent as objects, read back as text that holds JSON."""
+
+
+def kept(row: Row, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Those of the fields that say something, decoded."""
+    return {name: _decoded(name, row[name]) for name in fields if row.get(name) is not None}
+
+
+def _decoded(name: str, value: object) -> object:
+    if name not in ENCODED or not isinstance(value, str):
+        return value
+    return json.loads(value) if value else {}
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRow:
+    """What a worker's container is started with. `hash` names this very version, and stays valid when it is changed.
+
+    `body["extra_filters"]` is decoded. `docker_login_pass` is never in it: whether Vast gives it back is unknown.
+    """
+
+    id: int
+    name: str
+    hash: str
+    body: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(int(row["id"]), str(row["name"]), str(row["hash_id"]), kept(row, TEMPLATE_FIELDS))
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """What clients ask for by name. `state` is active, suspended or stopped; `key` is what they send."""
+
+    id: int
+    name: str
+    state: str
+    body: Mapping[str, Any]
+    key: SecretStr
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            id=int(row["id"]),
+            name=str(row["endpoint_name"]),
+            state=str(row.get("endpoint_state") or "active"),
+            body=kept(row, ENDPOINT_FIELDS),
+            key=SecretStr(str(row.get("api_key") or "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """Workers of one kind under an endpoint. `search` is the query as Vast understood it: {field: {operator: value}},
+    in the form of `search.normal`; the text that was sent says less."""
+
+    id: int
+    endpoint_id: int
+    template_hash: str
+    search: Mapping[str, Any]
+    body: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            id=int(row["id"]),
+            endpoint_id=int(row["endpoint_id"]),
+            template_hash=str(row.get("template_hash") or ""),
+            search=normal(row.get("search_query")),
+            body=kept(row, GROUP_FIELDS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker as the autoscaler sees it. `status` is lower case (`idle` is ready). `measured_perf` is workload/s, and
+    means something once it is idle. `group_id` is None where Vast doesn't say."""
+
+    id: int
+    group_id: int | None
+    status: str
+    measured_perf: float
+    error: bool
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        status = str(row.get("status") or "unknown").lower()
+        group = next((row[name] for name in GROUP_IDS if row.get(name) is not None), None)
+        return cls(
+            id=int(row["id"]),
+            group_id=None if group is None else int(group),
+            status=status,
+            measured_perf=float(row.get("measured_perf") or 0.0),
+            error=status == "error" or bool(row.get("error_msg")),
+            raw=row,
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Routed to, and measured."""
+        return self.status == "idle" and self.measured_perf > 0 and not self.error
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A rented machine. `dph` is dollars per hour."""
+
+    id: int
+    label: str
+    status: str
+    dph: float
+    template_hash: str
+
+    @classmethod
+    def read(cls, row: Row) -> Self:
+        return cls(
+            id=int(row["id"]),
+            label=str(row.get("label") or ""),
+            status=str(row.get("actual_status") or row.get("cur_state") or "unknown"),
+            dph=float(row.get("dph_total") or 0.0),
+            template_hash=str(row.get("template_hash_id") or ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """All that a fleet can be made of, oldest first. Templates are the account's own; of the environment only names."""
+
+    user_id: int
+    templates: tuple[TemplateRow, ...]
+    endpoints: tuple[EndpointRow, ...]
+    groups: tuple[GroupRow, ...]
+    environment: frozenset[str]

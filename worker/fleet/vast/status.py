@@ -1,0 +1,66 @@
+"""What a fleet is doing: its endpoint, its groups, its workers and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from worker.fleet.definition.fleet import Fleet
+from worker.fleet.plan.plan import present
+from worker.fleet.vast.account import Account
+from worker.fleet.vast.errors import DeployError
+from worker.fleet.vast.offer import query_text
+from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow, WorkerRow
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """`prices` are dollars per hour by a worker's id, where its instance is listed; `names` the file's, by group."""
+
+    endpoint: EndpointRow
+    template: TemplateRow | None
+    groups: tuple[GroupRow, ...]
+    names: dict[int, str]
+    workers: tuple[WorkerRow, ...]
+    prices: dict[int, float]
+
+    @property
+    def per_hour(self) -> float:
+        """Of all that are listed, stopped ones included."""
+        return sum(self.prices.get(row.id, 0.0) for row in self.workers)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "endpoint": {"id": self.endpoint.id, "name": self.endpoint.name, "state": self.endpoint.state},
+            "template": self.template.hash if self.template else None,
+            "groups": [
+                {
+                    **{"id": group.id, "name": self.names.get(group.id), "template": group.template_hash},
+                    **{"search": query_text(group.search), "max_workers": group.body.get("max_workers")},
+                }
+                for group in self.groups
+            ],
+            "workers": [
+                {
+                    **{"id": row.id, "group": row.group_id, "status": row.status, "ready": row.ready},
+                    **{
+                        "measured_perf": row.measured_perf,
+                        "error": row.error,
+                        "dollars_per_hour": self.prices.get(row.id),
+                    },
+                }
+                for row in self.workers
+            ],
+            "dollars_per_hour": round(self.per_hour, 4),
+        }
+
+
+def status_of(account: Account, fleet: Fleet, actual: Actual) -> FleetStatus:
+    """Raises DeployError where there is no such endpoint."""
+    there = present(fleet, actual)
+    if there.endpoint is None:
+        raise DeployError(f"the account has no endpoint {fleet.endpoint.name}: comfy-worker deploy apply makes it")
+    names = {group.id: name for name, group in there.pairs.found.items()}
+    workers = account.workers(there.endpoint)
+    prices = {one.id: one.dph for one in account.instances()} if workers else {}
+    return FleetStatus(there.endpoint, there.template, there.groups, names, workers, prices)

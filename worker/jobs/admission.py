@@ -1,0 +1,113 @@
+"""Who may come in, and when the others are told to come back. Plain decisions; nothing is awaited here."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+from worker.errors import DiskFull, WorkerBusy
+from worker.job import Job, JobState
+
+REMEMBERED, ENOUGH = 9, 3
+"""Jobs whose speed is remembered, and how many of them say something."""
+SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
+DISK_RETRY_S = 10.0
+MIB = 1024 * 1024
+
+
+class Pace:
+    """How fast the engine works, in workload units a second, learnt from the last finished jobs.
+
+    The median: a job that had to load its models first says nothing of those behind it.
+    """
+
+    def __init__(self, *seen: float) -> None:
+        self._seen: deque[float] = deque(seen, maxlen=REMEMBERED)
+
+    @property
+    def units_per_s(self) -> float:
+        """0 before there were enough jobs to say."""
+        return median(self._seen) if len(self._seen) >= ENOUGH else 0.0
+
+    def learn(self, workload: float, generating_s: float) -> None:
+        if generating_s > 0:
+            self._seen.append(workload / generating_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Jobs accepted and not ended, and the sum of their workloads."""
+
+    jobs: int = 0
+    workload: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """0 is no limit. `wait_s`: seconds of work that may wait before a new job; `free`: bytes that have to be free."""
+
+    jobs: int
+    wait_s: float = 0.0
+    free: int = 0
+
+
+@dataclass(slots=True)
+class Admission:
+    """Keeps count of what is under way, and says whether one more may come in."""
+
+    limits: AdmissionLimits
+    pace: Pace = field(default_factory=Pace)
+    load: Load = field(default_factory=Load)
+    _under_way: dict[str, Job] = field(default_factory=dict)
+
+    def begin(self, job: Job) -> None:
+        self._under_way[job.folder] = job
+        self.load = Load(self.load.jobs + 1, self.load.workload + job.workload)
+
+    def end(self, job: Job) -> None:
+        del self._under_way[job.folder]
+        self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
+        if job.state is JobState.COMPLETED:
+            self.pace.learn(job.workload, job.stages.get(JobState.GENERATING, 0.0))
+
+    def admit(self, free: int) -> None:
+        """Raises WorkerBusy, with the time until it is worth coming back, and DiskFull; `free` is in bytes."""
+        if self.load.jobs >= self.limits.jobs:
+            raise WorkerBusy(
+                f"{self.load.jobs} jobs are waiting or running, the limit", retry_after_s=self._one_job_s()
+            )
+        wait_s = self.wait_s()
+        if self.limits.wait_s and wait_s > self.limits.wait_s:
+            raise WorkerBusy(
+                f"about {wait_s:.0f} s of work are waiting or running, and {self.limits.wait_s:g} s are the limit",
+                retry_after_s=_bounded(wait_s - self.limits.wait_s),
+            )
+        if free < self.limits.free:
+            raise DiskFull(
+                f"only {free // MIB} MiB are free on the worker's disk, and a job may need {self.limits.free // MIB}",
+                retry_after_s=DISK_RETRY_S,
+            )
+
+    def wait_s(self) -> float:
+        """Seconds until the jobs that are here will have run, by the measured pace. What has run already is no wait."""
+        pace = self.pace.units_per_s
+        return sum(_left_s(job, pace) for job in self._under_way.values()) if pace else 0.0
+
+    def _one_job_s(self) -> float:
+        """Until about one job of those here has ended."""
+        pace = self.pace.units_per_s
+        return _bounded(self.load.workload / self.load.jobs / pace) if self.load.jobs and pace else SHORTEST_RETRY_S
+
+
+def _left_s(job: Job, pace: float) -> float:
+    if job.state is JobState.DELIVERING:
+        return 0.0
+    done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
+    return max(0.0, job.workload / pace - done_s)
+
+
+def _bounded(seconds: float) -> float:
+    """Whole seconds that a client may be told."""
+    return float(math.ceil(min(max(seconds, SHORTEST_RETRY_S), LONGEST_RETRY_S)))

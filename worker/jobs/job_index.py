@@ -1,0 +1,81 @@
+"""The book of jobs: each under its owner's name and its id, and under its token."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from worker.errors import IdTaken, InvalidField, NotFound
+from worker.job import Job, JobRequest, JobState
+from worker.jobs.retention import Key
+
+KEY = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
+
+
+@dataclass(slots=True)
+class JobEntry:
+    job: Job
+    task: asyncio.Task[None] | None = None
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the job is written down, needs no writing down, or could not be (it has ended with the error then)."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    hangup: asyncio.TimerHandle | None = None
+
+
+class JobIndex:
+    """Keyed by (principal, id): an id means nothing to anybody but the one who chose or was given it."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, JobEntry] = {}
+        self._by_token: dict[str, Job] = {}
+
+    def __iter__(self) -> Iterator[JobEntry]:
+        return iter(self._by_key.values())
+
+    def add(self, job: Job) -> JobEntry:
+        entry = self._by_key[job.principal, job.id] = JobEntry(job)
+        self._by_token[job.token] = job
+        return entry
+
+    def remove(self, key: Key) -> Job:
+        job = self._by_key.pop(key).job
+        del self._by_token[job.token]
+        return job
+
+    def of(self, job: Job) -> JobEntry:
+        return self._by_key[job.principal, job.id]
+
+    def known(self, request: JobRequest, principal: str) -> JobEntry | None:
+        """The job that the same request started under the same id. Raises InvalidField, IdTaken."""
+        if request.job_id is None:
+            return None
+        if not KEY.fullmatch(request.job_id):
+            raise InvalidField("an id has 1 to 128 letters, digits or any of . : @ + - _")
+        entry = self._by_key.get((principal, request.job_id))
+        if entry is not None and entry.job.request.fingerprint != request.fingerprint:
+            raise IdTaken(f"the id {request.job_id!r} belongs to another request")
+        return entry
+
+    def find(self, job_id: str, token: str) -> Job:
+        """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
+        job = self._by_token.get(token)  # of 192 random bits: how long the search takes tells nothing
+        if job is None or job.id != job_id:
+            raise NotFound(f"no job {job_id!r}")
+        return job
+
+    def owned(self, job_id: str, principal: str) -> Job:
+        """Raises NotFound alike for a job that does not exist and for another's."""
+        entry = self._by_key.get((principal, job_id))
+        if entry is None:
+            raise NotFound(f"no job {job_id!r}")
+        return entry.job
+
+
+def worth_another_try(entry: JobEntry) -> bool:
+    """It failed for a reason that may have passed, or was dropped because its client left, who is back now."""
+    job = entry.job
+    if job.error is None or job.state is JobState.DELIVERY_PENDING or not entry.ended.is_set():
+        return False
+    return job.error.retryable or (job.state is JobState.CANCELLED and job.request.key is None)

@@ -1,0 +1,283 @@
+"""The jobs this worker knows: each from the moment it is accepted until its results have lived their time."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import SystemRandom
+
+from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
+from worker.events import JobAccepted, JobForgotten
+from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
+from worker.jobs.admission import Admission, AdmissionLimits
+from worker.jobs.job_index import JobEntry, JobIndex, worth_another_try
+from worker.jobs.journal import Journal
+from worker.jobs.retention import Key, Retention
+from worker.pipeline import Pipeline
+from worker.settings import Settings
+from worker.supervision import Tasks, stop
+from worker.workflow.prompt import draw_random_integers
+
+MIB = 1024 * 1024
+MAX_RESULTS = 10_000
+"""Ended jobs that are kept, however young: their records take memory."""
+
+
+class JobManager:
+    """Accepts jobs, finds them again, ends them, and forgets them when their time is over."""
+
+    def __init__(self, pipeline: Pipeline, journal: Journal, settings: Settings, tasks: Tasks) -> None:
+        self._pipeline = pipeline
+        self._journal = journal
+        self._settings = settings
+        self._tasks = tasks
+        self._job_index = JobIndex()
+        self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
+        self._retaining = tasks.start("retention", self._retention.run)
+        self._cleaning: set[asyncio.Task[None]] = set()
+        self.admission = Admission(AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB))
+        self.draining = False
+
+    def restore(self) -> None:
+        """Take up what an earlier life of this worker left: results are served, jobs somebody waits for are run."""
+        now = time.time()
+        for kept in self._journal.jobs():
+            job = kept.job
+            if kept.ended_at is not None:
+                entry = self._job_index.add(job)
+                entry.recorded.set()
+                entry.ended.set()
+                self._keep(job, kept.ended_at + self._settings.result_ttl_s - now)
+            elif job.collectable:
+                job.detached = True  # who waited is gone, and comes back or doesn't
+                self._start(job)
+            else:
+                self._pipeline.observers.notify(JobForgotten(job))
+
+    @property
+    def set_aside(self) -> int:
+        """Number of jobs of earlier processes that the journal could not read."""
+        return self._journal.set_aside
+
+    def admit(self) -> None:
+        """Raises WorkerBusy, DiskFull or Draining where another job would not be accepted now."""
+        if self.draining:
+            raise Draining("this worker is shutting down")
+        self.admission.admit(shutil.disk_usage(self._settings.state).free)
+
+    def begins(self, request: JobRequest, principal: str) -> bool:
+        """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""
+        entry = self._job_index.known(request, principal)
+        return entry is None or worth_another_try(entry)
+
+    async def accept(
+        self, request: JobRequest, workload: float, principal: str = "local", *, collectable: bool = False
+    ) -> Job:
+        """Start a job, or find the one that the same request started under the same id.
+
+        It is written down before this returns, if anybody could ask for it later: by an id of his own, or because he
+        will be given id and token (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, DiskFull, Draining,
+        JournalUnavailable.
+        """
+        entry = self._job_index.known(request, principal)
+        if entry is None or worth_another_try(entry):
+            self.admit()
+            token = self._replaced(entry) if entry else secrets.token_urlsafe(24)
+            prompt = draw_random_integers(request.prompt, SystemRandom())  # now, so that a second try is the same job
+            job = Job(
+                request.job_id or secrets.token_hex(16),
+                replace(request, prompt=prompt),
+                principal,
+                workload,
+                token,
+                collectable=collectable or request.key is not None or request.webhook is not None,
+                detached=request.webhook is not None,
+            )
+            entry = self._start(job)
+        elif entry.job.state is JobState.DELIVERY_PENDING:
+            self.deliver(entry.job, request)  # the same request again: what is missing is done, and not the rest
+        try:
+            await entry.recorded.wait()
+        except asyncio.CancelledError:
+            self._hang_up(entry)  # the client left before it could be told anything
+            raise
+        if isinstance(entry.job.error, JournalUnavailable):
+            raise entry.job.error
+        return entry.job
+
+    async def detach(self, job: Job) -> None:
+        """The client is told to come back for the result. Raises JournalUnavailable."""
+        job.detached = job.collectable = True
+        if not job.state.ended:
+            await self._write_down(job)
+
+    def count(self, *states: JobState) -> int:
+        """How many jobs are in one of these states."""
+        return sum(entry.job.state in states for entry in self._job_index)
+
+    def find(self, job_id: str, token: str) -> Job:
+        """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
+        return self._job_index.find(job_id, token)
+
+    def owned(self, job_id: str, principal: str) -> Job:
+        """Raises NotFound alike for a job that does not exist and for another's."""
+        return self._job_index.owned(job_id, principal)
+
+    async def ended(self, job: Job) -> None:
+        """Wait for the job's end."""
+        await self._job_index.of(job).ended.wait()
+
+    @asynccontextmanager
+    async def waiting(self, job: Job) -> AsyncIterator[None]:
+        """Count a client that waits for the job. When the last one has gone for a while, the job is cancelled.
+
+        Unless somebody may come back for it: by an id of his own, or because he was told to (`detached`).
+        """
+        entry = self._job_index.of(job)
+        job.waiters += 1
+        if entry.hangup:
+            entry.hangup.cancel()
+        try:
+            yield
+        finally:
+            job.waiters -= 1
+            if not (job.waiters or job.detached or job.request.key or job.state.ended):
+                loop = asyncio.get_running_loop()
+                entry.hangup = loop.call_later(self._settings.hangup_grace_s, self._hang_up, entry)
+
+    async def cancel(self, job: Job) -> bool:
+        """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
+        task = self._job_index.of(job).task
+        if task is None or job.state.ended:
+            return False
+        task.cancel()
+        await self.ended(job)
+        return job.state is JobState.CANCELLED
+
+    def deliver(self, job: Job, wish: JobRequest | None = None) -> None:
+        """Deliver a kept result again, without another run; `wish`: with its place and way of delivery.
+
+        Raises NothingToDeliver, Draining.
+        """
+        if job.state is not JobState.DELIVERY_PENDING:
+            raise NothingToDeliver(f"the result of job {job.id!r} does not wait to be delivered: it is {job.state}")
+        if self.draining:
+            raise Draining("this worker is shutting down")
+        if wish is not None:
+            job.request = replace(
+                job.request, output_mode=wish.output_mode, target=wish.target, own_target=wish.own_target
+            )
+        entry = self._job_index.of(job)
+        entry.ended.clear()
+        self._retention.take((job.principal, job.id))
+        entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
+        entry.task.add_done_callback(lambda _: self._rest(entry))
+
+    async def close(self, drain_s: float = 0.0) -> None:
+        """Accept nothing more, wait for running jobs at most `drain_s`, hand back the rest.
+
+        What is handed back ends here with Draining, and goes on in the next life if somebody can come back for it.
+        """
+        self.draining = True
+        running = {entry.task: entry.job for entry in self._job_index if entry.task and not entry.task.done()}
+        if running and drain_s:
+            await asyncio.wait(running, timeout=drain_s)
+        for task, job in running.items():
+            job.handed_back = not task.done()
+            task.cancel()
+        await asyncio.gather(*running, *self._cleaning, return_exceptions=True)
+        self._retention.close()
+        await stop(self._retaining)
+
+    def _replaced(self, entry: JobEntry) -> str:
+        """Forget the failed job of a request that comes again; its token opens the one that takes its place."""
+        key = (entry.job.principal, entry.job.id)
+        self._retention.take(key)
+        self._forget(key)
+        return entry.job.token
+
+    def _start(self, job: Job) -> JobEntry:
+        self.admission.begin(job)
+        self._pipeline.observers.notify(JobAccepted(job))
+        entry = self._job_index.add(job)
+        if not _kept(job):
+            entry.recorded.set()
+        entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
+        entry.task.add_done_callback(lambda _: self._end(entry))
+        return entry
+
+    async def _live(self, entry: JobEntry) -> None:
+        job = entry.job
+        if _kept(job):
+            try:
+                await self._write_down(job)
+            except JournalUnavailable as error:
+                self._pipeline.refuse(job, error)
+                return
+        entry.recorded.set()
+        await self._pipeline.run(job, self._timeout_s(job))
+
+    def _timeout_s(self, job: Job) -> float:
+        return job.request.timeout_s or self._settings.job_timeout_s
+
+    async def _write_down(self, job: Job) -> None:
+        if job.request.inputs:
+            await asyncio.to_thread(self._journal.keep_inputs, job)
+        self._journal.accepted(job)
+
+    def _end(self, entry: JobEntry) -> None:
+        job = entry.job
+        if not job.state.ended:
+            dropped = entry.task is None or entry.task.cancelled()
+            self._pipeline.refuse(job, None if dropped else InternalError("an unexpected error in the worker"))
+        self.admission.end(job)
+        entry.recorded.set()
+        self._rest(entry)
+
+    def _rest(self, entry: JobEntry) -> None:
+        """Nothing more happens to the job by itself."""
+        if entry.hangup:
+            entry.hangup.cancel()
+        try:
+            if not entry.job.handed_back:
+                self._clean(entry.job)
+            self._keep(entry.job, self._settings.result_ttl_s)
+        finally:
+            entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
+
+    def _keep(self, job: Job, life_s: float) -> None:
+        size = self._pipeline.outputs.size(job) if job.outputs else 0
+        self._retention.put((job.principal, job.id), life_s, size)
+
+    def _clean(self, job: Job) -> None:
+        """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
+        if job.request.inputs:
+            self._later(asyncio.to_thread(self._journal.drop_inputs, job))
+        job.request = replace(job.request, prompt={}, inputs=())
+        if job.state in ENDS:
+            job.request = replace(job.request, target=None, webhook=None)
+        self._later(self._pipeline.inputs.remove(job))
+
+    def _hang_up(self, entry: JobEntry) -> None:
+        if entry.task and not entry.job.waiters:
+            entry.task.cancel()
+
+    def _forget(self, key: Key) -> None:
+        job = self._job_index.remove(key)
+        self._later(self._pipeline.outputs.remove(job))
+        self._pipeline.observers.notify(JobForgotten(job))
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = self._tasks.spawn("cleaning", work)
+        self._cleaning.add(task)
+        task.add_done_callback(self._cleaning.discard)
+
+
+def _kept(job: Job) -> bool:
+    """Whether a job is written down: nobody can ask again for a picture that was sent inline to a client without id."""
+    return job.collectable or job.request.output_mode is OutputMode.URL

@@ -1,0 +1,1 @@
+"""Estimates of the work that a prompt is."""

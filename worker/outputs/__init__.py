@@ -1,0 +1,1 @@
+"""Outputs of a run: collected from ComfyUI, converted, delivered."""

@@ -1,0 +1,113 @@
+"""The last step of a job: its files as they were asked for, in the place they were asked into."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from worker.delivery_options import PutUrls, S3Target
+from worker.errors import DeliveryFailed, OutputTooLargeForInline, TargetNotAllowed
+from worker.fetch.guard import Guard
+from worker.fetch.policy import Policy
+from worker.fetch.target import read_target
+from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.outputs.files import Outputs
+from worker.settings import Settings
+from worker.storage.allowed import check_destination, storage_policy
+from worker.storage.base import Storage
+from worker.storage.keys import KeyTemplate
+from worker.storage.local import LocalStorage
+from worker.storage.presigned import PresignedPut
+from worker.storage.s3 import S3, Links
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """`storage` is the operator's place for what is asked for by URL; `s3` and `guard` reach the clients' own."""
+
+    outputs: Outputs
+    storage: Storage
+    s3: S3
+    guard: Guard
+    webhooks: Policy
+    """Where webhooks may go."""
+    inline_max: int
+    """Bytes."""
+
+    def check(self, request: JobRequest) -> None:
+        """Before anything is queued, by what the URLs alone say. Raises TargetNotAllowed, UrlRefused."""
+        if request.target is not None:
+            check_destination(self.guard.policy, request.target)
+            if isinstance(request.target, S3Target) and not self.s3.installed:
+                raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
+        if request.webhook is not None:
+            self.webhooks.check(read_target(request.webhook.url))
+
+    async def deliver(self, job: Job) -> None:
+        """What is done stays done: a second delivery goes on with what the first has reached.
+
+        Raises ConversionFailed, OutputTooLargeForInline, DeliveryFailed, DeliveryRefused, UrlRefused.
+        """
+        wanted = job.request.image_format
+        if wanted is not None:
+            from worker.outputs.formats import converted  # and Pillow with it, which most jobs don't need
+
+            job.outputs = tuple([await converted(self.outputs, job, output, wanted) for output in job.outputs])
+            job.request = replace(job.request, image_format=None)  # else a second delivery would do it again
+        if job.request.output_mode is OutputMode.BASE64:
+            self._check_inline(job.outputs)
+        storage = self._storage(job)
+        if storage is not None:
+            job.outputs = tuple([await self._stored(job, output, storage) for output in job.outputs])
+
+    def _storage(self, job: Job) -> Storage | None:
+        request = job.request
+        match request.target:
+            case S3Target() as target:
+                return self.s3.clients(target, self.guard.policy)
+            case PutUrls() as urls:
+                files = tuple(output.index for output in in_order(job.outputs) if output.text is None)
+                return PresignedPut(self.guard, urls, files)
+        if request.own_target:
+            raise DeliveryFailed("the credentials for your own storage are gone; send them to POST /jobs/{id}/deliver")
+        return self.storage if request.output_mode is OutputMode.URL else None
+
+    async def _stored(self, job: Job, output: Output, storage: Storage) -> Output:
+        if output.text is not None:
+            return output
+        return replace(output, url=await storage.put(job, output, self.outputs.path(job, output)))
+
+    def _check_inline(self, outputs: tuple[Output, ...]) -> None:
+        size = sum(output.size for output in outputs)
+        if size > self.inline_max:
+            raise OutputTooLargeForInline(
+                f"the files have {size / MIB:.1f} MiB, and {self.inline_max // MIB} fit into an answer:"
+                " ask for them by URL (`output_format`), or fetch each from /jobs/{id}/outputs/{n}"
+            )
+
+
+@asynccontextmanager
+async def delivery(settings: Settings, outputs: Outputs, storage: Storage | None = None) -> AsyncIterator[Delivery]:
+    """With the places that the settings name; `storage` goes before the operator's bucket. Raises StartupError."""
+    async with AsyncExitStack() as stack:
+        guard = await stack.enter_async_context(Guard(storage_policy(settings.s3_allowed_hosts)))
+        s3 = S3(KeyTemplate(settings.s3_key), Links(settings.s3_url_life_s, settings.s3_public_url))
+        stack.callback(s3.close)
+        bucket = s3.operators(_operators(settings)) if settings.s3_bucket else None
+        webhooks = Policy.read(settings.fetch_allow, settings.fetch_ports)
+        yield Delivery(outputs, storage or bucket or LocalStorage(), s3, guard, webhooks, settings.inline_max * MIB)
+
+
+def _operators(settings: Settings) -> S3Target:
+    return S3Target(
+        settings.s3_bucket,
+        settings.s3_access_key_id,
+        settings.s3_secret_access_key,
+        settings.s3_session_token,
+        settings.s3_endpoint,
+        settings.s3_region,
+        settings.s3_prefix,
+    )

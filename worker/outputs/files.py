@@ -1,0 +1,224 @@
+"""What ComfyUI reports as typed outputs: each file taken into the job's own folder the moment its node has finished."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import mimetypes
+import os
+import shutil
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from worker.engine.protocol.api import ComfyApi, FileRef
+from worker.engine.protocol.messages import Preview
+from worker.errors import OutputMissing
+from worker.job import Job, Output
+from worker.storage.inline import SMALL
+
+KINDS = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
+    **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
+    **dict.fromkeys((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"), "audio"),
+    **dict.fromkeys((".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".splat", ".spz", ".ksplat"), "3d"),
+    **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "document"),
+    ".latent": "latent",
+}
+MIME = {
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".flac": "audio/flac",
+    ".opus": "audio/opus",
+    ".glb": "model/gltf-binary",
+}
+SIZED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"})
+PNG_HEADER = struct.Struct(">8s8xII")
+"""Signature, the length and name of the first chunk, width, height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a node says in words (PreviewAny, SaveText)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutput:
+    """One thing a node reports, and the key it was under."""
+
+    node_id: str
+    key: str
+    item: FileRef | Text
+
+    @property
+    def lasting(self) -> bool:
+        """False for previews, which ComfyUI puts into its temp folder."""
+        return isinstance(self.item, Text) or self.item.folder == "output"
+
+
+def node_outputs(node_id: str, node_output: Mapping[str, Any]) -> Iterator[NodeOutput]:
+    """Everything one node reports, under whatever key: packs invent their own, but a file always has a `filename`."""
+    for key, items in node_output.items():
+        for item in items if isinstance(items, list | tuple) else ():
+            if isinstance(item, Mapping) and isinstance(item.get("filename"), str) and item["filename"]:
+                folder = str(item.get("type") or "output")
+                yield NodeOutput(node_id, key, FileRef(item["filename"], str(item.get("subfolder") or ""), folder))
+            elif isinstance(item, str) and key == "text":
+                yield NodeOutput(node_id, key, Text(item))
+
+
+def kind_of(filename: str) -> str:
+    """image, video, audio, 3d, latent, document or file, by extension: ComfyUI reports videos under `images`."""
+    return KINDS.get(PurePosixPath(filename).suffix.lower(), "file")
+
+
+def mime_of(filename: str) -> str:
+    suffix = PurePosixPath(filename).suffix.lower()
+    return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"
+
+
+class Outputs:
+    """Takes files by hard link where ComfyUI's folder is shared, over HTTP where it isn't."""
+
+    def __init__(self, api: ComfyApi, folder: Path, shared: Path | None) -> None:
+        self._api = api
+        self._folder = folder
+        self._shared = None if shared is None else shared.resolve()
+
+    def make_folder(self, job: Job) -> None:
+        """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
+        (self._folder / job.folder).mkdir(parents=True, exist_ok=True)
+
+    def path(self, job: Job, output: Output) -> Path:
+        return self._folder / job.folder / f"{output.index}-{output.filename}"
+
+    async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
+        """One reported item as an output.
+
+        Raises OutputMissing where ComfyUI does not have the file that it names, OSError where it can't be kept.
+        """
+        item = report.item
+        if isinstance(item, Text):
+            size = len(item.text.encode())
+            return Output(index, report.node_id, "text", "", mime="text/plain", size=size, text=item.text)
+        name = PurePosixPath(item.filename.replace("\\", "/")).name
+        output = Output(
+            index, report.node_id, kind_of(name), name, item.subfolder, item.folder, report.key, mime_of(name)
+        )
+        path = self.path(job, output)
+        self.make_folder(job)
+        try:
+            await self._fetch(item, path)
+        except OSError:
+            path.unlink(missing_ok=True)  # half of it
+            raise
+        if path.stat().st_size > SMALL:
+            return await asyncio.to_thread(measured, path, output)
+        return measured(path, output)
+
+    async def _fetch(self, item: FileRef, path: Path) -> None:
+        if self._shared is None or item.folder != "output":
+            await self._api.download(item, path)
+        elif not link(source := find(self._shared, item), path):
+            await asyncio.to_thread(shutil.copyfile, source, path)
+
+    async def keep(self, job: Job, index: int, preview: Preview) -> Output:
+        """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
+        extension = mimetypes.guess_extension(preview.mime) or ".png"
+        output = Output(index, preview.node, "image", f"websocket-{index}{extension}", mime=preview.mime)
+        return await asyncio.to_thread(_write, self.path(job, output), preview.data, output)
+
+    def size(self, job: Job) -> int:
+        """Bytes that the job's files take, in whatever formats they are kept."""
+        try:
+            with os.scandir(self._folder / job.folder) as files:
+                return sum(file.stat().st_size for file in files)
+        except FileNotFoundError:
+            return 0
+
+    async def remove(self, job: Job) -> None:
+        """Everything of the job's, ComfyUI's own file included where nobody else has it."""
+        await asyncio.to_thread(self._remove, job)
+
+    def _remove(self, job: Job) -> None:
+        folder = self._folder / job.folder
+        if self._shared is not None:
+            for output in job.outputs:
+                for path in folder.glob(f"{output.index}-*"):
+                    remove_source(path, self._shared / output.subfolder, job.created_at)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find(shared: Path, item: FileRef) -> Path:
+    """The file that ComfyUI reports, inside the shared folder. Raises OutputMissing."""
+    source = (shared / item.subfolder / item.filename).resolve()
+    if not source.is_relative_to(shared) or not source.is_file():
+        raise OutputMissing(f"ComfyUI reported {item.filename!r} but the file is not there")
+    return source
+
+
+def link(source: Path, path: Path) -> bool:
+    """The job holds a link of its own, because ComfyUI may delete or overwrite the file at any time.
+
+    False where the file has to be copied: on another file system, or one without hard links. Raises OutputMissing.
+    """
+    try:
+        os.link(source, path)
+    except FileNotFoundError as error:
+        raise OutputMissing(f"ComfyUI deleted {source.name!r} as soon as it had reported it") from error
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
+            raise
+        return False
+    return True
+
+
+def remove_source(path: Path, folder: Path, since: float) -> None:
+    """Remove the file in ComfyUI's folder that `path` is the only other link to.
+
+    Not one that was there before the job (`since`, epoch seconds): ComfyUI answers from its cache, and an identical
+    prompt may have been somebody else's.
+    """
+    source = folder / path.name.partition("-")[2]
+    with suppress(OSError):
+        found = path.stat()
+        if found.st_nlink == 2 and found.st_mtime >= since and source.samefile(path):
+            source.unlink()
+
+
+def _write(path: Path, data: bytes, output: Output) -> Output:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return measured(path, output)
+
+
+def measured(path: Path, output: Output) -> Output:
+    """With size, hash and, for pictures, dimensions; reads the file in pieces."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    width, height = dimensions(path)
+    return replace(output, size=path.stat().st_size, sha256=digest, width=width, height=height)
+
+
+def dimensions(path: Path) -> tuple[int | None, int | None]:
+    """Width and height in pixels from a picture's header; (None, None) for anything else."""
+    if path.suffix.lower() not in SIZED:
+        return None, None
+    with path.open("rb") as file:
+        head = file.read(PNG_HEADER.size)
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) == PNG_HEADER.size:
+        _, width, height = PNG_HEADER.unpack(head)
+        return width, height
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:  # reads the header only, whatever the picture's size
+            return picture.size
+    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None, None

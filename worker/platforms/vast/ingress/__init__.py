@@ -1,0 +1,1 @@
+"""Requests from Vast's router, on their way through the SDK."""

@@ -1,0 +1,177 @@
+"""Where requests come in: the SDK's own handlers, each behind the questions that the SDK doesn't ask."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from worker.app import App
+from worker.errors import BodyTooLarge, ClientError, Draining, InvalidJson, NotFound, WorkerError, WorkerUnavailable
+from worker.job import JobState
+from worker.platforms.vast.ingress.refusal import refusal
+from worker.platforms.vast.ingress.request_context import VISIT, JobHandle, RequestContext
+from worker.platforms.vast.ingress.signature_check import (
+    BadSignature,
+    Envelope,
+    Forbidden,
+    Grant,
+    SignatureCheck,
+    read_envelope,
+    repeat_key,
+)
+from worker.platforms.vast.reporting.ledger import Ledger
+from worker.platforms.vast.reporting.metrics import MetricsEntry
+
+log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
+NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health")
+"""Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24)."""
+
+
+class Ingress:
+    """Size, then signature, then whether there is room; only then does the SDK see a request and count it.
+
+    `lost_key` is called when the SDK refuses what we found well signed: it has no public key and never will have.
+    """
+
+    def __init__(
+        self, app: App, signature_check: SignatureCheck, ledger: Ledger, lost_key: Callable[[str], None]
+    ) -> None:
+        self._app = app
+        self._signature_check = signature_check
+        self._ledger = ledger
+        self._lost_key = lost_key
+        self._inside = 0
+        self._followers: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def routes(self, work: Sequence[web.RouteDef], others: Sequence[web.RouteDef]) -> list[web.RouteDef]:
+        """The whole table: aiohttp takes the first match, so nothing that the SDK adds after it is ever reached."""
+        return [
+            *(web.route("*", path, self._forbid) for path in NOT_SERVED),
+            *(web.post(route.path, self._guarded(route.handler)) for route in work),
+            *others,
+            web.route("*", "/{path:.*}", self._nowhere),
+        ]
+
+    async def read(self, request: web.Request) -> tuple[web.Request, Envelope]:
+        """The request with its body read, at most `max_body` of it. Raises BodyTooLarge, InvalidJson, ClientError."""
+        limit = self._app.settings.max_body
+        if (request.content_length or 0) > limit * MIB:
+            raise BodyTooLarge(f"the body is larger than {limit} MiB")
+        request = request.clone(client_max_size=limit * MIB)
+        try:
+            return request, read_envelope(await request.read())
+        except web.HTTPRequestEntityTooLarge:
+            raise BodyTooLarge(f"the body is larger than {limit} MiB") from None
+        except web.RequestPayloadError as error:
+            raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
+
+    async def asked(self, request: web.Request) -> Mapping[str, Any]:
+        """What is asked by a request that is no work; through the router or not. Raises BodyTooLarge, InvalidJson."""
+        _, envelope = await self.read(request)
+        with suppress(BadSignature):
+            self._ledger.close(self._signature_check.check(envelope.grant))
+        return envelope.body if envelope.payload is None else envelope.payload
+
+    async def emptied(self) -> None:
+        """Wait until every request was answered and every job behind an answer has ended."""
+        await self._empty.wait()
+        await asyncio.gather(*self._followers)
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                request, envelope = await self.read(request)
+                grant = self._signature_check.check(envelope.grant)
+            except WorkerError as error:
+                return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
+            workload = self._app.workload_of(envelope.payload or {})
+            try:
+                self._admit(envelope, workload)
+            except WorkerError as error:
+                self._turn_away(grant, workload, error)
+                return refusal(error, envelope.payload)
+            return await self._let_in(
+                handler, request, RequestContext(grant, workload, self._ledger, repeat_key(envelope))
+            )
+
+        return handle
+
+    def _admit(self, envelope: Envelope, workload: float) -> None:
+        if envelope.payload is None:
+            raise InvalidJson("`payload` has to be a JSON object")
+        if envelope.in_session:
+            raise Forbidden("this worker serves no sessions")
+        self._app.admit(workload)
+
+    def _turn_away(self, grant: Grant, workload: float, error: WorkerError) -> None:
+        log.debug("request %d: turned away, %s", grant.request_idx, error.code)
+        if isinstance(error, ClientError):
+            self._ledger.close(grant)
+        else:
+            self._ledger.refuse(grant, workload)
+
+    async def _let_in(self, handler: Handler, request: web.Request, context: RequestContext) -> web.StreamResponse:
+        VISIT.set(context)
+        log.debug("request %d: let in, workload %g", context.grant.request_idx, context.workload)
+        with self._counted():
+            response = await handler(request)
+            # The SDK has just put the request among the deletions; before anything is awaited they are ours.
+            if context.job_handle is not None:
+                self._hold(context.grant, context.job_handle)
+            if context.rejected:
+                self._ledger.rejected(context.grant)
+            self._ledger.report_soon()
+        if context.status is None and response.status == 401:
+            self._lost_key("it has no public key and refuses every request")
+            return refusal(Draining("this worker can't check signatures and ends"))
+        if context.status is None and response.status == 500:
+            return refusal(WorkerUnavailable("the gateway did not answer"))
+        return response
+
+    def _hold(self, grant: Grant, job_handle: JobHandle) -> None:
+        entry = self._ledger.hold(grant)
+        if entry is not None:
+            task = self._app.tasks.spawn(f"follower-{job_handle.job_id}", self._follow(entry, job_handle))
+            self._followers.add(task)
+            task.add_done_callback(self._followers.discard)
+
+    async def _follow(self, entry: MetricsEntry, job_handle: JobHandle) -> None:
+        """Until the job's end its work counts as load; then it is served, or was for nothing."""
+        state = JobState.FAILED
+        try:
+            job = self._app.manager.find(job_handle.job_id, job_handle.token)
+            await self._app.manager.ended(job)
+            state = job.state
+        except NotFound:
+            pass
+        finally:
+            self._ledger.release(entry, served=state is JobState.COMPLETED)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._inside += 1
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    async def _forbid(self, request: web.Request) -> web.StreamResponse:
+        with suppress(WorkerError):
+            await self.asked(request)
+        return refusal(Forbidden(f"{request.path} is not served by this worker"))
+
+    async def _nowhere(self, request: web.Request) -> web.StreamResponse:
+        return refusal(NotFound(f"no route {request.path}"))

@@ -1,0 +1,19 @@
+"""An error as a response, in the shape of the dialect that was asked in. The SDK would send an empty body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from worker.api.services import json_response
+from worker.dialects import NATIVE, detect
+from worker.errors import WorkerError
+
+
+def refusal(error: WorkerError, payload: Mapping[str, Any] | None = None) -> web.Response:
+    """Status, body and Retry-After of `error`; `payload` tells the dialect."""
+    dialect = NATIVE if payload is None else detect(payload)
+    headers = {"Retry-After": f"{error.retry_after_s:g}"} if error.retry_after_s else None
+    return json_response(dialect.failed(None, error), error.status, headers)

@@ -1,0 +1,129 @@
+"""What a client of Vast's sends: the router's grant, and the payload that is meant for the gateway."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from worker.errors import ClientError, InvalidJson, StartupError
+
+
+class BadSignature(ClientError):
+    """The request didn't come from Vast's router, or was meant for another worker."""
+
+    code = "bad_signature"
+    status = 401
+
+
+class Forbidden(ClientError):
+    """A route of the SDK's that this worker doesn't serve."""
+
+    code = "forbidden"
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """`auth_data`: the router's word that this worker may be asked. Only `url` is signed; the rest can be made up."""
+
+    url: str
+    signature: str
+    request_idx: int
+    reqnum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The body of a request through Vast's client. A payload that is no object stays for the gateway to refuse."""
+
+    body: Mapping[str, Any]
+    grant: Grant | None
+    in_session: bool
+    payload: Mapping[str, Any] | None
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Raises InvalidJson."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"the body is not JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise InvalidJson(f"the body has to be a JSON object, not {type(parsed).__name__}")
+    payload = parsed.get("payload")
+    return Envelope(
+        body=parsed,
+        grant=_grant(parsed.get("auth_data")),
+        in_session=parsed.get("session_id") is not None,
+        payload=payload if isinstance(payload, dict) else None,
+    )
+
+
+def _grant(data: object) -> Grant | None:
+    """None unless it has everything that the SDK's worker reads; on less it would answer 422 or fail."""
+    match data:
+        case {
+            "url": str(url),
+            "signature": str(signature),
+            "request_idx": int(request_idx),
+            "reqnum": int(reqnum),
+            "cost": _,
+            "endpoint": _,
+        }:
+            return Grant(url, signature, request_idx, reqnum)
+    return None
+
+
+def repeat_key(envelope: Envelope) -> str:
+    """The same for the same payload under the same numbers of the router's.
+
+    Another payload under them is another request: the numbers are not signed, so to refuse it would protect nothing,
+    and a router that began to count anew would lose requests.
+    """
+    grant = envelope.grant
+    digest = hashlib.sha256(orjson.dumps(envelope.payload, option=orjson.OPT_SORT_KEYS))
+    digest.update(f"{grant.request_idx} {grant.reqnum}".encode() if grant else b"")
+    return digest.hexdigest()[:32]
+
+
+class SignatureCheck:
+    """Checks a grant as the SDK does, and that it was given for this worker, which the SDK doesn't ask."""
+
+    def __init__(self, public_pem: str, own_url: str, *, any_url: bool = False) -> None:
+        """Raises StartupError where the PEM is no RSA key."""
+        try:
+            key = load_pem_public_key(public_pem.encode())
+        except ValueError as error:
+            raise StartupError(f"Vast's public key can't be read: {error}") from error
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise StartupError("Vast's public key is not an RSA key")
+        self._key = key
+        self._own = urlsplit(own_url).netloc
+        self._any_url = any_url
+
+    def check(self, grant: Grant | None) -> Grant:
+        """Raises BadSignature."""
+        if grant is None:
+            raise BadSignature("this worker is reached through Vast's router, which adds auth_data to the request")
+        # The scheme is left out: whether the router signs the URL exactly as reported is not documented.
+        if not self._any_url and urlsplit(grant.url).netloc != self._own:
+            raise BadSignature("the request was signed for another worker")
+        message = json.dumps({"url": grant.url}, indent=4, sort_keys=True).encode()
+        try:
+            signature = base64.b64decode(grant.signature)
+            self._key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+        except (InvalidSignature, binascii.Error, ValueError) as error:
+            raise BadSignature("the signature is not Vast's") from error
+        return grant

@@ -1,0 +1,1 @@
+"""Reports to Vast's autoscaler."""

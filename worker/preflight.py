@@ -1,0 +1,115 @@
+"""A workflow looked at before it may wait for the GPU: by the engine's own catalog, and with its models in place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from worker.engine.client import ComfyClient, detail
+from worker.engine.protocol.api import EngineInfo
+from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow
+from worker.load.workload import workload
+from worker.models.errors import ModelsComing, ModelsMissing
+from worker.models.service import COME_BACK_S, Models
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.model_needs import Downloads, needed_models
+from worker.workflow.prompt import Prompt
+from worker.workflow.validation.check import Check, check, problems_of
+from worker.workflow.validation.confidence import certain
+from worker.workflow.validation.explain import Problem
+from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads
+from worker.workflow.validation.report import ValidationReport, report
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 10.0
+"""Longer no request waits for the engine's catalog: then ComfyUI has the word."""
+MANY_NODES = 300
+"""More are checked in a thread, so that nobody else waits."""
+
+
+class Preflight:
+    """Refuses what ComfyUI would certainly refuse; where the catalog can't be had, the engine decides."""
+
+    def __init__(self, engine: ComfyClient, models: Models) -> None:
+        self._engine = engine
+        self._models = models
+
+    @asynccontextmanager
+    async def admitted(self, prompt: Prompt) -> AsyncIterator[float]:
+        """Inside, a job of so much work may be made of it: its models are there, fetched where allowed, and stay.
+
+        Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsComing.
+        """
+        found = await self.report(prompt)
+        if found is None:
+            _refuse(problems_of(prompt))
+            yield workload(prompt)
+            return
+        with self._models.wanting(found.models):
+            if found.valid or found.only_models_missing:
+                found = await self._with_models(prompt, found)
+            _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
+            yield found.workload
+
+    async def report(self, workflow: object, known: Downloads | None = None) -> ValidationReport | None:
+        """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._report(workflow, {**(known or {}), **self._models.known})
+        except (EngineUnavailable, TimeoutError):
+            log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
+            return None
+
+    async def _report(self, workflow: object, known: Downloads) -> ValidationReport:
+        """Raises EngineUnavailable."""
+        if not self._engine.connected:
+            raise EngineUnavailable("ComfyUI is not connected")
+        info, catalog = await self._engine.info(), await self._engine.catalogs.fresh()
+        found = await _checked(workflow, catalog, info)
+        if found.problems:
+            # Its files, or its packs, may have come since the catalog was read.
+            catalog = await self._engine.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
+            found = await _checked(workflow, catalog, info)
+        return report(
+            found,
+            needed_models(found.prompt, catalog, known),
+            workload(found.prompt, catalog),
+            self._models.here,
+            partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version),
+        )
+
+    async def _with_models(self, prompt: Prompt, found: ValidationReport) -> ValidationReport:
+        """The report after its models have come. Raises ModelsComing, ModelsMissing."""
+        missing = found.missing
+        if missing and found.problems and self._models.coming(missing):
+            message = "models of this workflow are on their way to this worker"
+            raise ModelsComing(message, retry_after_s=COME_BACK_S)
+        if not missing or not self._models.on_demand or any(need.source is None for need in missing):
+            return found
+        await self._models.bring(missing)
+        return await self.report(prompt) or found
+
+
+def _refuse(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise kind(f"{_place(problems[0])}{problems[0].message}{more}", [detail(problem) for problem in problems])
+
+
+def _place(problem: Problem) -> str:
+    return f"node {problem.node_id} ({problem.node_title}): " if problem.node_id else ""
+
+
+async def _checked(workflow: object, catalog: Catalog, info: EngineInfo) -> Check:
+    files = AssumeFiles() if info.lenient else AssumeUploads()
+    if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
+        return await asyncio.to_thread(check, workflow, catalog, files)
+    return check(workflow, catalog, files)
+
+
+def _certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str) -> bool:
+    return certain(problem, prompt, catalog, version)

@@ -1,0 +1,1 @@
+"""The embedded engine's node classes, and the values that flow between them."""

@@ -1,0 +1,60 @@
+"""Node classes that no ComfyUI has, for tests and rehearsals; their names begin with `Embedded`."""
+
+from __future__ import annotations
+
+import orjson
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.json_value import JsonObject
+
+CATEGORY = "embedded"
+
+
+def with_own_classes(catalog: Catalog) -> Catalog:
+    """Return the catalog with the classes that only this engine has."""
+    # As text: thousands of small objects would only burden every garbage collection.
+    written: dict[str, JsonObject | bytes] = {name: orjson.dumps(catalog.object_info(name)) for name in catalog}
+    own = {name: {**info, "display_name": name} for name, info in _own().items()}
+    return Catalog({**written, **own}, {})
+
+
+def _own() -> dict[str, JsonObject]:
+    return {
+        # Waits `seconds`: in `steps` equal parts with progress, where an interrupt is noticed, or in one (0).
+        "EmbeddedSleep": _written(
+            {
+                "image": ["IMAGE", {}],
+                "seconds": ["FLOAT", {"default": 1.0, "min": 0.0, "max": 86400.0}],
+                "steps": ["INT", {"default": 0, "min": 0, "max": 100_000}],
+            },
+            ["IMAGE"],
+        ),
+        # Does what `fault` says (worker/simulators/comfyui/faults/fault.py) when it runs, and hands the picture on.
+        "EmbeddedFault": _written({"image": ["IMAGE", {}], "fault": ["STRING", {"default": "slow"}]}, ["IMAGE"]),
+        # Raises RuntimeError with `message`.
+        "EmbeddedFail": _written(
+            {"image": ["IMAGE", {}], "message": ["STRING", {"default": "asked to fail"}]}, ["IMAGE"]
+        ),
+        # Writes an output file of `mebibytes` MiB that isn't in fact stored (a hole), shown under `images`.
+        "EmbeddedBigFile": _written(
+            {
+                "mebibytes": ["INT", {"default": 200, "min": 0, "max": 65536}],
+                "filename_prefix": ["STRING", {"default": "big"}],
+            },
+            [],
+            output_node=True,
+        ),
+    }
+
+
+def _written(required: JsonObject, output: list[str], *, output_node: bool = False) -> JsonObject:
+    return {
+        "input": {"required": required},
+        "input_order": {"required": list(required)},
+        "output": list(output),
+        "output_name": list(output),
+        "output_is_list": [False] * len(output),
+        "output_node": output_node,
+        "category": CATEGORY,
+        "python_module": CATEGORY,
+    }

@@ -1,0 +1,78 @@
+"""Pictures that stand for what a model would have made: they say so, and with what they were asked for."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from worker.simulators.comfyui.classes.values import Trace
+from worker.simulators.comfyui.execution.progress import PreviewImage
+from worker.simulators.comfyui.server.frames import Picture
+
+LABEL = "embedded engine - not a real picture"
+PREVIEW_EDGE = 512
+PREVIEW_QUALITY = 95
+DISTINCT_FRAMES = 16
+"""A clip repeats after so many frames: enough to see it move, and little to hold."""
+
+
+def drawn(size: tuple[int, int], trace: Trace, count: int = 1, note: str = "") -> tuple[Image.Image, ...]:
+    """Draw `count` pictures of one size; the same arguments always give the same pixels."""
+    distinct = [_frame(size, trace, number, count, note) for number in range(min(count, DISTINCT_FRAMES))]
+    return tuple(distinct[number % DISTINCT_FRAMES] for number in range(count))
+
+
+def preview(size: tuple[int, int], trace: Trace, step: int, total: int) -> PreviewImage:
+    """Draw what ComfyUI would show of a latent: a JPEG of its shape, enlarged until one edge is 512."""
+    width, height = size
+    scale = PREVIEW_EDGE / max(width, height, 1)
+    fitted = max(1, round(width * scale)), max(1, round(height * scale))
+    # The part that grows with each step is all that differs, so the rest is drawn once.
+    image = _base(fitted, replace(trace, steps=None), "preview").copy()
+    done = round(fitted[0] * step / max(1, total))
+    ImageDraw.Draw(image).rectangle((0, fitted[1] - 12, done, fitted[1]), fill="white")
+    body = BytesIO()
+    image.save(body, format="JPEG", quality=PREVIEW_QUALITY)
+    return PreviewImage(Picture.JPEG, body.getvalue())
+
+
+def _frame(size: tuple[int, int], trace: Trace, number: int, count: int, note: str) -> Image.Image:
+    base = _base(size, trace, note)
+    if count == 1:
+        return base
+    image = base.copy()
+    position = size[0] * number // DISTINCT_FRAMES
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((position, 0, position + max(2, size[0] // 32), size[1]), fill="white")
+    pen.text((8, max(0, size[1] - 20)), f"{count} frames", fill="black")
+    return image
+
+
+@lru_cache(maxsize=8)
+def _base(size: tuple[int, int], trace: Trace, note: str) -> Image.Image:
+    shape = max(1, size[0]), max(1, size[1])
+    dark, light = _colors(trace)
+    image = ImageOps.colorize(Image.linear_gradient("L").resize(shape), dark, light)
+    font_size = min(24, max(8, shape[0] // 32))
+    width = max(8, int(shape[0] / (font_size * 0.6)))
+    text = "\n".join(line for part in _lines(trace, note) for line in textwrap.wrap(part, width))
+    ImageDraw.Draw(image).multiline_text((8, 8), text, fill="white", font=ImageFont.load_default(font_size))
+    return image
+
+
+def _lines(trace: Trace, note: str) -> list[str]:
+    made = [f"seed {trace.seed}" if trace.seed is not None else "", f"{trace.steps} steps" if trace.steps else ""]
+    return [LABEL, note, "  ".join(part for part in [*made, trace.sampler] if part), trace.model, trace.text[:400]]
+
+
+def _colors(trace: Trace) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """A dark and a lighter tone, drawn from everything that the trace knows."""
+    digest = blake2b(repr(trace).encode(), digest_size=3).digest()
+    dark = digest[0] // 4, digest[1] // 4, digest[2] // 4
+    light = 64 + digest[0] // 2, 64 + digest[1] // 2, 64 + digest[2] // 2
+    return dark, light

@@ -1,0 +1,1 @@
+"""The embedded engine's queue, and how it runs a prompt."""

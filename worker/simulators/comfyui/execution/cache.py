@@ -1,0 +1,133 @@
+"""Results that need not be made again: what a node made, under a signature of everything that went into it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import orjson
+
+from worker.simulators.comfyui.classes.values import Value
+from worker.simulators.comfyui.settings import CachePolicy
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.node_class import Presence
+from worker.workflow.prompt import Prompt, is_link
+
+MAX_ENTRIES = 500
+"""With `CachePolicy.EVERY_PROMPT` the results unused for the longest are dropped beyond this many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a node showed: `output` as clients get it, `meta` as the history keeps it."""
+
+    output: dict[str, object]
+    meta: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a node made: a list of values for each output slot, and what it showed, if anything."""
+
+    slots: tuple[list[Value], ...]
+    shown: Shown | None
+
+
+Signature = bytes
+
+
+def signatures(prompt: Prompt, catalog: Catalog, changes: Callable[[str], str | None]) -> dict[str, Signature]:
+    """Sign each node: its class, its inputs and, in the same way, its sources; ids don't count.
+
+    `changes` adds what a node reads besides its inputs (a file's hash); two equal signatures make equal results.
+    Classes that ask for their own id are signed with it.
+    """
+    signed: dict[str, Signature] = {}
+    for start in prompt:
+        stack = [start]
+        while stack:
+            node_id = stack[-1]
+            missing = [source for source in _sources(prompt, node_id) if source not in signed]
+            # A node that is part of a cycle, which no output needs, is signed by its id alone.
+            if missing and not set(missing) & set(stack):
+                stack += missing
+                continue
+            if node_id not in signed:
+                signed[node_id] = node_id.encode() if missing else _sign(prompt, node_id, catalog, changes, signed)
+            stack.pop()
+    return signed
+
+
+class OutputCache:
+    """Kept results, looked up by the node ids of the current prompt."""
+
+    def __init__(self, policy: CachePolicy) -> None:
+        self._policy = policy
+        self._made: OrderedDict[Signature, Made] = OrderedDict()
+        self._signatures: Mapping[str, Signature] = {}
+
+    def begin(self, signed: Mapping[str, Signature]) -> list[str]:
+        """Start a prompt and return the ids of its nodes whose results are there."""
+        self._signatures = signed
+        if self._policy is CachePolicy.LAST_PROMPT:
+            wanted = set(signed.values())
+            for signature in [signature for signature in self._made if signature not in wanted]:
+                del self._made[signature]
+        return [node_id for node_id in signed if node_id in self]
+
+    def __contains__(self, node_id: object) -> bool:
+        return isinstance(node_id, str) and self._signatures.get(node_id) in self._made
+
+    def __getitem__(self, node_id: str) -> Made:
+        signature = self._signatures[node_id]
+        self._made.move_to_end(signature)
+        return self._made[signature]
+
+    def get(self, node_id: str) -> Made | None:
+        """The result of a node of the current prompt, None if it has to be made."""
+        if node_id not in self:
+            return None
+        return self[node_id]
+
+    def keep(self, node_id: str, made: Made) -> None:
+        self._made[self._signatures[node_id]] = made
+        while len(self._made) > MAX_ENTRIES:
+            self._made.popitem(last=False)
+
+    def clear(self) -> None:
+        self._made.clear()
+
+
+def _sources(prompt: Prompt, node_id: str) -> list[str]:
+    return [
+        str(value[0])
+        for value in prompt[node_id].get("inputs", {}).values()
+        if isinstance(value, list) and is_link(value) and value[0] in prompt
+    ]
+
+
+def _sign(
+    prompt: Prompt,
+    node_id: str,
+    catalog: Catalog,
+    changes: Callable[[str], str | None],
+    signed: Mapping[str, Signature],
+) -> Signature:
+    node = prompt[node_id]
+    digest = blake2b(node["class_type"].encode(), digest_size=16)
+    digest.update(repr(changes(node_id)).encode())
+    if _wants_its_id(catalog, node["class_type"]):
+        digest.update(b"\0" + node_id.encode())
+    for name, value in sorted(node.get("inputs", {}).items()):
+        digest.update(b"\0" + name.encode() + b"\0")
+        if isinstance(value, list) and is_link(value) and value[0] in signed:
+            digest.update(b"\1" + signed[str(value[0])] + str(value[1]).encode())
+        else:
+            digest.update(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    return digest.digest()
+
+
+def _wants_its_id(catalog: Catalog, class_type: str) -> bool:
+    return any(spec.presence is Presence.HIDDEN and spec.type == "UNIQUE_ID" for spec in catalog[class_type].inputs)

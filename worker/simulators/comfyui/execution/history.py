@@ -1,0 +1,82 @@
+"""What became of the prompts that ran: in memory only, oldest first, at most as many as ComfyUI keeps."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from worker.simulators.comfyui.execution.queue import QueueItem
+
+MAX_ENTRIES = 10_000
+
+Message = tuple[str, dict[str, object]]
+"""(event, data): one of the life marks of a job, kept as it was sent."""
+
+
+@dataclass(slots=True)
+class PromptOutcome:
+    """How one run ended. `outputs` and `meta` are by node id, in the order in which nodes showed something."""
+
+    messages: list[Message] = field(default_factory=list)
+    outputs: dict[str, dict[str, object]] = field(default_factory=dict)
+    meta: dict[str, dict[str, object]] = field(default_factory=dict)
+    completed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A prompt and its outcome."""
+
+    item: QueueItem
+    outcome: PromptOutcome
+
+    def listed(self) -> dict[str, object]:
+        """The shape of GET /history/{id}."""
+        return {
+            "prompt": self.item.listed(),
+            "outputs": self.outcome.outputs,
+            "status": {
+                "status_str": "success" if self.outcome.completed else "error",
+                "completed": self.outcome.completed,
+                "messages": self.outcome.messages,
+            },
+            "meta": self.outcome.meta,
+        }
+
+
+class History:
+    """Entries by prompt id; a repeated id replaces its entry and keeps its place."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, HistoryEntry] = {}
+
+    def store(self, item: QueueItem, outcome: PromptOutcome) -> None:
+        with self._lock:
+            if len(self._entries) > MAX_ENTRIES:
+                self._entries.pop(next(iter(self._entries)))
+            self._entries[item.prompt_id] = HistoryEntry(item, outcome)
+
+    def get(self, prompt_id: str) -> HistoryEntry | None:
+        with self._lock:
+            return self._entries.get(prompt_id)
+
+    def window(self, max_items: int | None = None, offset: int = -1) -> dict[str, HistoryEntry]:
+        """`max_items` alone takes the last ones; with an offset >= 0 a window from the oldest; <= 0 items is none."""
+        with self._lock:
+            if offset < 0 and max_items is not None:
+                offset = max(0, len(self._entries) - max_items)
+            start = max(0, offset)
+            stop = None if max_items is None else start + max(0, max_items)
+            return dict(islice(self._entries.items(), start, stop))
+
+    def delete(self, prompt_ids: Sequence[str]) -> None:
+        with self._lock:
+            for prompt_id in prompt_ids:
+                self._entries.pop(prompt_id, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()

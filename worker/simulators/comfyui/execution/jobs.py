@@ -1,0 +1,149 @@
+"""Prompts as /api/jobs tells them: one flat object each, whether they wait, run or are over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from worker.simulators.comfyui.execution.history import HistoryEntry, PromptOutcome
+from worker.simulators.comfyui.execution.queue import QueueItem
+
+LONGEST_TEXT = 1024
+NOT_MEDIA = frozenset({"animated"})
+
+
+class JobStatus(StrEnum):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class NoWorkflowId(Exception):
+    """`extra_pnginfo` is there but is no object; the real server raises while it looks for the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedJob:
+    """One prompt; `outcome` is there once it is over."""
+
+    item: QueueItem
+    status: JobStatus
+    outcome: PromptOutcome | None = None
+
+    def summary(self) -> dict[str, object]:
+        """An entry of GET /api/jobs; what is unknown is left out."""
+        item = self.item
+        fields: dict[str, object] = {
+            "id": item.prompt_id,
+            "status": self.status,
+            "priority": item.number,
+            "create_time": item.extra_data.get("create_time"),
+            "execution_start_time": self.started,
+            "execution_end_time": self.ended,
+            "execution_error": self._mark("execution_error"),
+        }
+        fields |= {"outputs_count": 0, "previewable_outputs_count": 0} if self.outcome is None else _count(self.outcome)
+        fields["workflow_id"] = self.workflow_id
+        return {key: value for key, value in fields.items() if value is not None}
+
+    def detail(self) -> dict[str, object]:
+        """GET /api/jobs/{id}: with outputs and workflow once the prompt is over."""
+        if self.outcome is None:
+            return self.summary()
+        return {
+            **self.summary(),
+            "outputs": self.outcome.outputs,
+            "execution_status": HistoryEntry(self.item, self.outcome).listed()["status"],
+            "workflow": {"prompt": self.item.prompt, "extra_data": self.item.extra_data},
+        }
+
+    @property
+    def workflow_id(self) -> object:
+        """`extra_data.extra_pnginfo.workflow.id`. Raises `NoWorkflowId`."""
+        if "extra_pnginfo" not in self.item.extra_data:
+            return None
+        png_info = self.item.extra_data["extra_pnginfo"]
+        if not isinstance(png_info, dict):
+            raise NoWorkflowId
+        workflow = png_info.get("workflow")
+        return workflow.get("id") if isinstance(workflow, dict) else None
+
+    @property
+    def started(self) -> object:
+        start = self._mark("execution_start")
+        return None if start is None else start["timestamp"]
+
+    @property
+    def ended(self) -> object:
+        for event in ("execution_success", "execution_error", "execution_interrupted"):
+            end = self._mark(event)
+            if end is not None:
+                return end["timestamp"]
+        return None
+
+    def _mark(self, event: str) -> Mapping[str, object] | None:
+        messages = [] if self.outcome is None else self.outcome.messages
+        return next((data for name, data in messages if name == event), None)
+
+
+def finished(entry: HistoryEntry) -> EmbeddedJob:
+    """The job of a history entry: an interrupted one counts as cancelled."""
+    events = {event for event, _ in entry.outcome.messages}
+    if entry.outcome.completed:
+        status = JobStatus.COMPLETED
+    else:
+        status = JobStatus.CANCELLED if "execution_interrupted" in events else JobStatus.FAILED
+    return EmbeddedJob(entry.item, status, entry.outcome)
+
+
+def ordered(jobs: Iterable[EmbeddedJob], sort_by: str, *, descending: bool) -> list[EmbeddedJob]:
+    """Sort by `created_at` or by `execution_duration`; jobs without a duration count as 0."""
+    key: Callable[[EmbeddedJob], float] = _created if sort_by == "created_at" else _duration
+    return sorted(jobs, key=key, reverse=descending)
+
+
+def _created(job: EmbeddedJob) -> float:
+    return _number(job.item.extra_data.get("create_time"))
+
+
+def _duration(job: EmbeddedJob) -> float:
+    return max(0.0, _number(job.ended) - _number(job.started)) if job.ended is not None else 0.0
+
+
+def _number(value: object) -> float:
+    return value if isinstance(value, int | float) else 0.0
+
+
+def _count(outcome: PromptOutcome) -> dict[str, object]:
+    files = [
+        {**item, "nodeId": node_id, "mediaType": kind}
+        for node_id, output in outcome.outputs.items()
+        for kind, items in output.items()
+        if kind not in NOT_MEDIA and isinstance(items, Sequence)
+        for item in items
+        if isinstance(item, dict) and "filename" in item
+    ]
+    saved = [file for file in files if file.get("type") == "output"]
+    media = (
+        [file for file in saved if file["mediaType"] != "files"]
+        or [file for file in files if file not in saved]
+        or saved
+    )
+    return {
+        "outputs_count": len(files),
+        "previewable_outputs_count": len(files),
+        "preview_output": media[0] if media else _first_text(outcome),
+    }
+
+
+def _first_text(outcome: PromptOutcome) -> dict[str, object] | None:
+    for node_id, output in outcome.outputs.items():
+        texts = output.get("text")
+        if isinstance(texts, list) and texts:
+            text = str(texts[0])
+            cut = {"truncated": True} if len(text) > LONGEST_TEXT else {}
+            return {"content": text[:LONGEST_TEXT], "nodeId": node_id, "mediaType": "text", **cut}
+    return None

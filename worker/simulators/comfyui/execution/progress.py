@@ -1,0 +1,67 @@
+"""How far each node of the running prompt is, and the frames that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.simulators.comfyui.server import frames
+from worker.simulators.comfyui.server.frames import Picture
+from worker.simulators.comfyui.server.hub import Hub
+
+METADATA_FLAG = "supports_preview_metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewImage:
+    """A picture of what a node is making."""
+
+    kind: Picture
+    data: bytes
+
+
+class NodeProgress:
+    """One run's nodes, in the order in which they began; each change goes out as one cumulative `progress_state`."""
+
+    def __init__(self, hub: Hub, prompt_id: str, client_id: str | None) -> None:
+        self._hub = hub
+        self._prompt_id = prompt_id
+        self._client_id = client_id
+        self._nodes: dict[str, dict[str, object]] = {}
+
+    def start(self, node_id: str) -> None:
+        self._set(node_id, 0.0, 1.0, "running")
+        self._tell()
+
+    def update(self, node_id: str, value: int, total: int, preview: PreviewImage | None = None) -> None:
+        """One step of a node. A preview goes before `progress` to clients that take metadata, after it to others."""
+        self._set(node_id, value, total, "running")
+        self._tell()
+        modern = self._hub.supports(self._client_id, METADATA_FLAG)
+        if preview is not None and modern:
+            frame = frames.preview_with_metadata(preview.kind, preview.data, node_id, self._prompt_id)
+            self._hub.send_binary(frame, self._client_id)
+        step = {"value": value, "max": total, "prompt_id": self._prompt_id, "node": node_id}
+        self._hub.send("progress", step, self._client_id)
+        if preview is not None and not modern:
+            self._hub.send_binary(frames.preview(preview.kind, preview.data), self._client_id)
+
+    def finish(self, node_id: str) -> None:
+        """The node is done; one that was cached and never began counts as 1 of 1."""
+        total = self._nodes[node_id]["max"] if node_id in self._nodes else 1
+        self._set(node_id, total, total, "finished")
+        self._tell()
+
+    def _set(self, node_id: str, value: object, total: object, state: str) -> None:
+        self._nodes[node_id] = {
+            "value": value,
+            "max": total,
+            "state": state,
+            "node_id": node_id,
+            "prompt_id": self._prompt_id,
+            "display_node_id": node_id,
+            "parent_node_id": None,
+            "real_node_id": node_id,
+        }
+
+    def _tell(self) -> None:
+        self._hub.send("progress_state", {"prompt_id": self._prompt_id, "nodes": self._nodes}, self._client_id)

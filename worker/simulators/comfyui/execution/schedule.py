@@ -1,0 +1,90 @@
+"""In which order the nodes of a prompt run, and which of them have to."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt, links
+
+
+class DependencyCycle(Exception):
+    """Nodes that wait for each other: validation follows known inputs only, execution every link."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__("Dependency cycle detected")
+        self.node_id = node_id
+
+
+class Schedule:
+    """The nodes that the wanted outputs need and that are not cached, handed out one by one.
+
+    Outputs themselves are always handed out, even cached ones, so that they show their old result again.
+    """
+
+    def __init__(self, prompt: Prompt, outputs: Sequence[str], cached: Container[str], catalog: Catalog) -> None:
+        self._prompt = prompt
+        self._cached = cached
+        self._catalog = catalog
+        self._waiting: dict[str, int] = {}
+        """Node id -> how many of its sources are still to run, in the order in which nodes were found."""
+        self._followers: dict[str, dict[str, None]] = {}
+        for node_id in outputs:
+            self._add(node_id)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def next(self) -> str:
+        """Pick a node whose sources are done: an output first, then what brings one nearest.
+
+        ComfyUI's order, so that a client sees its first picture as early as it would there. Raises DependencyCycle.
+        """
+        ready = [node_id for node_id, missing in self._waiting.items() if missing == 0]
+        for distance in range(3):
+            for node_id in ready:
+                if self._leads_to_output(node_id, distance):
+                    return node_id
+        if not ready:
+            raise DependencyCycle(next(iter(self._waiting)))
+        return ready[0]
+
+    def done(self, node_id: str) -> None:
+        del self._waiting[node_id]
+        for follower in self._followers.pop(node_id):
+            self._waiting[follower] -= 1
+
+    def require(self, node_id: str, source: str) -> None:
+        """Let a node that was handed out wait for a source which it turned out to need."""
+        self._add(source)
+        self._follow(source, node_id)
+
+    def _add(self, first: str) -> None:
+        found = [first]
+        edges: list[tuple[str, str]] = []
+        while found:
+            node_id = found.pop()
+            if node_id in self._waiting:
+                continue
+            self._waiting[node_id] = 0
+            self._followers[node_id] = {}
+            for name, source, _ in links(self._prompt[node_id]):
+                if source not in self._cached and not self._is_lazy(node_id, name):
+                    found.append(source)
+                    edges.append((source, node_id))
+        for source, node_id in edges:
+            self._follow(source, node_id)
+
+    def _follow(self, source: str, node_id: str) -> None:
+        if node_id not in self._followers[source]:
+            self._followers[source][node_id] = None
+            self._waiting[node_id] += 1
+
+    def _is_lazy(self, node_id: str, input_name: str) -> bool:
+        spec = self._catalog[self._prompt[node_id]["class_type"]].by_name.get(input_name)
+        return spec is not None and spec.config[1].get("lazy") is True
+
+    def _leads_to_output(self, node_id: str, distance: int) -> bool:
+        if distance == 0:
+            return self._catalog[self._prompt[node_id]["class_type"]].output_node
+        return any(self._leads_to_output(follower, distance - 1) for follower in self._followers[node_id])

@@ -1,0 +1,1 @@
+"""Faults that the embedded engine injects on request."""

@@ -1,0 +1,137 @@
+"""The three folders that ComfyUI reads and writes, and the names that files get in them."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import string
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.workflow.json_value import JsonObject
+
+FOLDER_TYPES = ("output", "input", "temp")
+
+_LEADING_NUMBER = re.compile(r"\d+")
+
+
+class OutsideFolder(Exception):
+    """A name would leave its folder."""
+
+
+def inside(base: Path, *parts: str) -> Path:
+    """Join to an absolute folder and normalise; raises `OutsideFolder` where the result is not `base` or below it."""
+    path = Path(os.path.normpath(base.joinpath(*parts)))
+    if not path.is_relative_to(base):
+        raise OutsideFolder(path)
+    return path
+
+
+def split_annotation(name: str) -> tuple[str, str | None]:
+    """`"x.png [temp]"` -> `("x.png", "temp")`: exactly one character stands between, whatever it is."""
+    for folder_type in FOLDER_TYPES:
+        suffix = f"[{folder_type}]"
+        if name.endswith(suffix):
+            return name[: -len(suffix) - 1], folder_type
+    return name, None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A file that a node wrote, as `executed` and the history name it."""
+
+    filename: str
+    subfolder: str
+    type: str
+
+    def listed(self) -> JsonObject:
+        return {"filename": self.filename, "subfolder": self.subfolder, "type": self.type}
+
+
+class ComfyFolders:
+    """`input`, `output` and `temp` below one base folder; made when missing, temp emptied."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base.absolute()
+        self.remove_temp()
+        for folder_type in FOLDER_TYPES:
+            self.path(folder_type).mkdir(parents=True, exist_ok=True)
+
+    def path(self, folder_type: str) -> Path:
+        if folder_type not in FOLDER_TYPES:
+            raise KeyError(folder_type)
+        return self.base / folder_type
+
+    def remove_temp(self) -> None:
+        shutil.rmtree(self.base / "temp", ignore_errors=True)
+
+    def named(self, name: str, default: str = "input") -> Path:
+        """Resolve what a loader is given: `sub/x.png`, `x.png [output]`. Raises `OutsideFolder`."""
+        bare, folder_type = split_annotation(name)
+        return inside(self.path(folder_type or default), bare)
+
+    def place(self, prefix: str, folder_type: str = "output", size: tuple[int, int] = (0, 0)) -> SaveSlots:
+        """Return where files with this prefix go. Raises `OutsideFolder` for a prefix that leaves the folder."""
+        path = Path(os.path.normpath(_expand(prefix, size)))
+        subfolder = "" if path.parent == Path() else str(path.parent)
+        folder = inside(self.path(folder_type), subfolder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return SaveSlots(folder, subfolder, path.name, folder_type)
+
+
+class SaveSlots:
+    """Free names `stem_00001_.ext` in one folder; the counter goes on from the highest on disk, of any extension."""
+
+    def __init__(self, folder: Path, subfolder: str, stem: str, folder_type: str) -> None:
+        self._folder = folder
+        self._subfolder = subfolder
+        self._stem = stem
+        self._folder_type = folder_type
+        self._counter = _next_counter(folder, stem)
+
+    def next(self, extension: str, tail: str = "_", batch_number: int = 0) -> tuple[Path, SavedFile]:
+        """Take the next name. Pictures end in `_` before the extension, sounds and text don't (`tail=""`)."""
+        stem = self._stem.replace("%batch_num%", str(batch_number))
+        filename = f"{stem}_{self._counter:05}{tail}.{extension}"
+        self._counter += 1
+        return self._folder / filename, SavedFile(filename, self._subfolder, self._folder_type)
+
+
+def temp_prefix() -> str:
+    """The prefix of previews: five random letters, so that a browser never shows an old one."""
+    return "ComfyUI_temp_" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
+
+
+def _next_counter(folder: Path, stem: str) -> int:
+    prefix = f"{stem}_"
+    with os.scandir(folder) as entries:
+        tails = [entry.name[len(prefix) :] for entry in entries if entry.name.startswith(prefix)]
+    numbers = (_LEADING_NUMBER.match(tail) for tail in tails)
+    return max((int(match[0]) for match in numbers if match), default=0) + 1
+
+
+def _expand(prefix: str, size: tuple[int, int]) -> str:
+    if "%" not in prefix:
+        return prefix
+    now = time.localtime()
+    values = {
+        "width": size[0],
+        "height": size[1],
+        "year": now.tm_year,
+        **{
+            name: f"{value:02}"
+            for name, value in (
+                ("month", now.tm_mon),
+                ("day", now.tm_mday),
+                ("hour", now.tm_hour),
+                ("minute", now.tm_min),
+                ("second", now.tm_sec),
+            )
+        },
+    }
+    for name, value in values.items():
+        prefix = prefix.replace(f"%{name}%", str(value))
+    return prefix

@@ -1,0 +1,108 @@
+"""Batches and several pictures at once, and their measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PIL import Image, ImageChops
+
+from worker.simulators.comfyui.classes.values import Pictures, Value
+from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.node_functions.transform import resized
+
+
+def batch(call: NodeCall) -> Result:
+    """All pictures behind each other, in the size of the first."""
+    groups = [value for value in call.inputs.values() if isinstance(value, Pictures)]
+    fitted = [resized(group, groups[0].size, "bilinear", "center") for group in groups]
+    mode = "RGBA" if any(frame.mode == "RGBA" for group in fitted for frame in group.frames) else "RGB"
+    frames = tuple(_in_mode(frame, mode) for group in fitted for frame in group.frames)
+    return Result((Pictures(frames, groups[0].trace),))
+
+
+def from_batch(call: NodeCall) -> Result:
+    pictures = call.pictures("image")
+    start = min(len(pictures.frames) - 1, call.integer("batch_index"))
+    start = start + len(pictures.frames) if start < 0 else start
+    frames = pictures.frames[start : start + max(1, call.integer("length"))]
+    return Result((Pictures(frames, pictures.trace),))
+
+
+def repeat_batch(call: NodeCall) -> Result:
+    pictures = call.pictures("image")
+    return Result((Pictures(pictures.frames * call.integer("amount"), pictures.trace),))
+
+
+def rebatch(call: NodeCall) -> Result:
+    """Takes lists and gives one: batches of `batch_size` pictures."""
+    given, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
+    groups = [value for value in (given if isinstance(given, list) else [given]) if isinstance(value, Pictures)]
+    size = next((value for value in (sizes if isinstance(sizes, list) else [sizes]) if isinstance(value, int)), 1)
+    frames = [frame for group in groups for frame in group.frames]
+    batches: list[Value] = [Pictures(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
+    return Result((batches,))
+
+
+def blend(call: NodeCall) -> Result:
+    first = call.pictures("image1")
+    second = resized(call.pictures("image2"), first.size, "bicubic", "center")
+    mode, factor = call.text("blend_mode"), call.number("blend_factor")
+    pairs = zip(first.frames, second.frames, strict=False)
+    frames = (Image.blend(below, _mixed(mode, below, _in_mode(above, below.mode)), factor) for below, above in pairs)
+    return Result((Pictures(tuple(frames), first.trace),))
+
+
+def composite_masked(call: NodeCall) -> Result:
+    """Paste the source at x, y, where the mask (if any) is white."""
+    below, above = call.pictures("destination"), call.pictures("source")
+    if call.flag("resize_source", default=False):
+        above = resized(above, below.size, "bilinear")
+    has_mask = call.inputs.get("mask") is not None
+    mask = call.masks("mask").frames[0].resize(above.size) if has_mask else None
+    frames = []
+    for index, frame in enumerate(below.frames):
+        canvas = frame.copy()
+        pasted = _in_mode(above.frames[min(index, len(above.frames) - 1)], frame.mode)
+        canvas.paste(pasted, (call.integer("x"), call.integer("y")), mask)
+        frames.append(canvas)
+    return Result((Pictures(tuple(frames), below.trace),))
+
+
+def image_size(call: NodeCall) -> Result:
+    """Width, height and count; also told to every client as a line of text."""
+    pictures = call.pictures("image")
+    (width, height), count = pictures.size, len(pictures.frames)
+    call.say(f"width: {width}, height: {height}\n batch size: {count}")
+    return Result((width, height, count))
+
+
+def _mixed(mode: str, below: Image.Image, above: Image.Image) -> Image.Image:
+    match mode:
+        case "multiply":
+            return ImageChops.multiply(below, above)
+        case "screen":
+            return ImageChops.screen(below, above)
+        case "overlay":
+            return ImageChops.overlay(below, above)
+        case "soft_light":
+            return ImageChops.soft_light(below, above)
+        case "difference":
+            return ImageChops.subtract(below, above)
+        case _:
+            return above
+
+
+def _in_mode(frame: Image.Image, mode: str) -> Image.Image:
+    return frame if frame.mode == mode else frame.convert(mode)
+
+
+NODES: Mapping[str, Node] = {
+    "ImageBatch": batch,
+    "BatchImagesNode": batch,
+    "ImageFromBatch": from_batch,
+    "RepeatImageBatch": repeat_batch,
+    "RebatchImages": rebatch,
+    "ImageBlend": blend,
+    "ImageCompositeMasked": composite_masked,
+    "GetImageSize": image_size,
+}

@@ -1,0 +1,127 @@
+"""Numbers, texts and switches: what decides about sizes and counts is computed for real."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+
+from worker.simulators.comfyui.classes.registry import Wanted
+from worker.simulators.comfyui.classes.values import Value
+from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+
+Number = int | float
+
+_BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.BitAnd: lambda left, right: int(left) & int(right),
+    ast.BitOr: lambda left, right: int(left) | int(right),
+    ast.BitXor: lambda left, right: int(left) ^ int(right),
+}
+_UNARY: Mapping[type[ast.unaryop], Callable[[Number], Number]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Invert: lambda value: ~int(value),
+    ast.Not: operator.not_,
+}
+_COMPARE: Mapping[type[ast.cmpop], Callable[[Number, Number], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_FUNCTIONS: Mapping[str, Callable[..., Number]] = {
+    "abs": abs,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "int": int,
+    "float": float,
+    "max": max,
+    "min": min,
+    "round": round,
+    "sqrt": math.sqrt,
+}
+
+
+def math_expression(call: NodeCall) -> Result:
+    """As a float, a whole number and a truth value."""
+    names = {
+        name.removeprefix("values."): value
+        for name, value in call.inputs.items()
+        if name.startswith("values.") and isinstance(value, int | float)
+    }
+    value = evaluate(call.text("expression"), names)
+    return Result((float(value), int(value), bool(value)))
+
+
+def evaluate(expression: str, names: Mapping[str, Number]) -> Number:
+    """Compute an arithmetic expression; nothing else can be said in it. Raises `NodeError`."""
+    try:
+        return _value(ast.parse(expression.strip(), mode="eval").body, names)
+    except (SyntaxError, ArithmeticError, TypeError, ValueError) as error:
+        raise NodeError(f"{expression!r}: {error}", "ValueError") from error
+
+
+def resolution(call: NodeCall) -> Result:
+    """Width and height of an aspect ratio at so many megapixels, in whole multiples."""
+    wide, _, high = call.text("aspect_ratio").split()[0].partition(":")
+    ratio, multiple = int(wide) / int(high), call.integer("multiple", 8)
+    height = math.sqrt(call.number("megapixels") * 1024 * 1024 / ratio)
+    return Result(tuple(max(multiple, round(edge / multiple) * multiple) for edge in (height * ratio, height)))
+
+
+def switch(call: NodeCall) -> Result:
+    return Result((call.inputs.get(_side(call.inputs.get("switch"))),))
+
+
+def wanted_side(inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
+    """The branch that is not chosen is never run."""
+    return [_side(inputs["switch"][0])]
+
+
+def concatenate(call: NodeCall) -> Result:
+    return Result((call.text("delimiter", "").join((call.text("string_a"), call.text("string_b"))),))
+
+
+def replace_text(call: NodeCall) -> Result:
+    return Result((call.text("string").replace(call.text("find"), call.text("replace")),))
+
+
+def _side(chosen: Value) -> str:
+    return "on_true" if chosen else "on_false"
+
+
+def _value(node: ast.expr, names: Mapping[str, Number]) -> Number:
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return value
+        case ast.Name(id=name) if name in names:
+            return names[name]
+        case ast.BinOp(left, operation, right) if type(operation) in _BINARY:
+            return _BINARY[type(operation)](_value(left, names), _value(right, names))
+        case ast.UnaryOp(operation, operand) if type(operation) in _UNARY:
+            return _UNARY[type(operation)](_value(operand, names))
+        case ast.Compare(left, [comparison], [right]) if type(comparison) in _COMPARE:
+            return _COMPARE[type(comparison)](_value(left, names), _value(right, names))
+        case ast.Call(ast.Name(id=name), arguments, []) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(_value(argument, names) for argument in arguments))
+        case _:
+            raise ValueError(f"can't compute {ast.unparse(node)}")
+
+
+NODES: Mapping[str, Node] = {
+    "ComfyMathExpression": math_expression,
+    "ResolutionSelector": resolution,
+    "ComfySwitchNode": switch,
+    "StringConcatenate": concatenate,
+    "StringReplace": replace_text,
+}
+WANTED: Mapping[str, Wanted] = {"ComfySwitchNode": wanted_side}

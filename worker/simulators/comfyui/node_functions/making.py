@@ -1,0 +1,47 @@
+"""Pictures and values out of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PIL import Image
+
+from worker.simulators.comfyui.classes.values import Masks, Pictures, Sound, Value
+from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+
+
+def empty_image(call: NodeCall) -> Result:
+    size = call.integer("width"), call.integer("height")
+    color = call.integer("color")
+    picture = Image.new("RGB", size, (color >> 16 & 255, color >> 8 & 255, color & 255))
+    return Result((Pictures((picture,) * call.integer("batch_size")),))
+
+
+def solid_mask(call: NodeCall) -> Result:
+    size = call.integer("width"), call.integer("height")
+    return Result((Masks((Image.new("L", size, round(call.number("value") * 255)),)),))
+
+
+def empty_audio(call: NodeCall) -> Result:
+    sound = Sound(call.number("duration"), call.integer("sample_rate"), call.integer("channels"))
+    return Result((sound,))
+
+
+def primitive(call: NodeCall) -> Result:
+    """Hand on the widget's value."""
+    if "value" not in call.inputs:
+        raise NodeError(f"{call.node_class.name} has no value", "TypeError")
+    value: Value = call.inputs["value"]
+    return Result((value,))
+
+
+NODES: Mapping[str, Node] = {
+    "EmptyImage": empty_image,
+    "SolidMask": solid_mask,
+    "EmptyAudio": empty_audio,
+    "PrimitiveInt": primitive,
+    "PrimitiveFloat": primitive,
+    "PrimitiveString": primitive,
+    "PrimitiveStringMultiline": primitive,
+    "PrimitiveBoolean": primitive,
+}

@@ -1,0 +1,31 @@
+"""The classes that only this engine has: waiting, failing, and big files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+
+
+def sleep(call: NodeCall) -> Result:
+    """Wait real time, whatever the engine's speed; with steps it can be interrupted between them."""
+    steps = call.integer("steps", 0)
+    for step in range(max(1, steps)):
+        call.site.clock.sleep(call.number("seconds") / max(1, steps))
+        if steps:
+            call.step(step + 1, steps)
+    return Result((call.pictures("image"),))
+
+
+def fail(call: NodeCall) -> Result:
+    raise RuntimeError(call.text("message"))
+
+
+def big_file(call: NodeCall) -> Result:
+    path, saved = call.site.folders.place(call.text("filename_prefix")).next("bin")
+    with path.open("wb") as file:
+        file.truncate(call.integer("mebibytes") * 1024 * 1024)
+    return Result(shown={"images": [saved.listed()]})
+
+
+NODES: Mapping[str, Node] = {"EmbeddedSleep": sleep, "EmbeddedFail": fail, "EmbeddedBigFile": big_file}

@@ -1,0 +1,62 @@
+"""What the server can do: GET /features and /system_stats."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from worker import __version__
+from worker.simulators.comfyui import SPEAKS, STRICT
+from worker.simulators.comfyui.engine import ENGINE
+from worker.simulators.comfyui.server.responses import json_answer, trouble
+
+MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+
+FEATURES: Mapping[str, object] = {
+    "supports_preview_metadata": True,
+    "supports_model_type_tags": True,
+    "max_upload_size": MAX_UPLOAD_BYTES,
+    "extension": {"manager": {"supports_v4": True}},
+    "node_replacements": True,
+    "assets": False,
+}
+
+DEVICE_NAME = "embedded engine (no GPU)"
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/features", features), web.get("/system_stats", system_stats)]
+
+
+async def features(request: web.Request) -> web.Response:
+    return json_answer(FEATURES)
+
+
+async def system_stats(request: web.Request) -> web.Response:
+    """The machine. The device's name and `deploy_environment` say that this is not a real ComfyUI."""
+    if request.app[ENGINE].fault_injector.gpu_broken:
+        trouble("the GPU was asked to break")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    strict = [STRICT] if request.app[ENGINE].settings.strict_files else []
+    system = {
+        "os": sys.platform,
+        "ram_total": total,
+        "ram_free": free,
+        "comfyui_version": SPEAKS,
+        "required_frontend_version": "1.49.6",
+        "installed_templates_version": "0.11.44",
+        "required_templates_version": "0.11.44",
+        "comfy_package_versions": [],
+        "python_version": f"{platform.python_version()} (embedded)",
+        "pytorch_version": "none",
+        "embedded_python": False,
+        "deploy_environment": "embedded",
+        "argv": ["comfy-worker", "engine", __version__, *strict],
+    }
+    memory = {"vram_total": total, "vram_free": free, "torch_vram_total": total, "torch_vram_free": free}
+    return json_answer({"system": system, "devices": [{"name": DEVICE_NAME, "type": "cpu", "index": None, **memory}]})

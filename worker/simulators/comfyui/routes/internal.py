@@ -1,0 +1,54 @@
+"""The server's inside: its log, its folders. These exist without /api only."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from worker.simulators.comfyui.engine import ENGINE
+from worker.simulators.comfyui.server.responses import empty, json_answer, json_object
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/internal/logs", logs),
+        web.get("/internal/logs/raw", raw_logs),
+        web.patch("/internal/logs/subscribe", subscribe),
+        web.get("/internal/folder_paths", folder_paths),
+        web.get("/internal/files/{type}", files),
+    ]
+
+
+async def logs(request: web.Request) -> web.Response:
+    """All lines as one JSON string."""
+    return json_answer("".join(f"{line.time} - {line.message}" for line in request.app[ENGINE].logs.lines()))
+
+
+async def raw_logs(request: web.Request) -> web.Response:
+    lines = [line.listed() for line in request.app[ENGINE].logs.lines()]
+    return json_answer({"entries": lines, "size": {"cols": 80, "rows": 24}})
+
+
+async def subscribe(request: web.Request) -> web.Response:
+    """`{"clientId", "enabled"}`; a client without a socket is 200 too, and gets nothing."""
+    body = await json_object(request)
+    client_id = str(body.get("clientId"))
+    if body.get("enabled"):
+        request.app[ENGINE].logs.subscribe(client_id)
+    else:
+        request.app[ENGINE].logs.unsubscribe(client_id)
+    return empty()
+
+
+async def folder_paths(request: web.Request) -> web.Response:
+    return json_answer({})
+
+
+async def files(request: web.Request) -> web.Response:
+    """File names of the top folder, newest first, as loaders take them."""
+    folder_type = request.match_info["type"]
+    try:
+        folder = request.app[ENGINE].folders.path(folder_type)
+    except KeyError:
+        return json_answer({"error": "Invalid directory type"}, status=400)
+    paths = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: -path.stat().st_mtime)
+    return json_answer([f"{path.name} [{folder_type}]" for path in paths])

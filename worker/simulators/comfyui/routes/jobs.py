@@ -1,0 +1,151 @@
+"""Prompts as jobs: GET /api/jobs and cancelling, which tells whether it hit."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
+from worker.simulators.comfyui.execution.jobs import EmbeddedJob, JobStatus, NoWorkflowId, finished, ordered
+from worker.simulators.comfyui.server.responses import ErrorAnswer, json_answer, json_body, trouble
+
+
+class BadQuery(Exception):
+    """A query parameter is wrong; the text is the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What GET /api/jobs is asked for."""
+
+    statuses: frozenset[JobStatus]
+    workflow_id: str | None
+    sort_by: str
+    descending: bool
+    limit: int | None
+    offset: int
+
+
+def routes() -> list[web.RouteDef]:
+    """These exist under /api only."""
+    return [
+        web.get("/api/jobs", show),
+        web.get("/api/jobs/{job_id}", show_one),
+        web.post("/api/jobs/cancel", cancel_many),
+        web.post("/api/jobs/{job_id}/cancel", cancel),
+    ]
+
+
+async def show(request: web.Request) -> web.Response:
+    try:
+        query = _read(request)
+    except BadQuery as error:
+        return json_answer({"error": str(error)}, status=400)
+    jobs = [job for job in _jobs(request.app[ENGINE]) if job.status in query.statuses]
+    try:
+        if query.workflow_id is not None:
+            jobs = [job for job in jobs if job.workflow_id == query.workflow_id]
+        jobs = ordered(jobs, query.sort_by, descending=query.descending)
+        stop = None if query.limit is None else query.offset + query.limit
+        page = [job.summary() for job in jobs[query.offset : stop]]
+    except NoWorkflowId:
+        trouble("extra_pnginfo is no object")
+    more = query.offset + len(page) < len(jobs)
+    pagination = {"offset": query.offset, "limit": query.limit, "total": len(jobs), "has_more": more}
+    return json_answer({"jobs": page, "pagination": pagination})
+
+
+async def show_one(request: web.Request) -> web.Response:
+    job_id = request.match_info["job_id"]
+    engine = request.app[ENGINE]
+    job = next((job for job in _unfinished(engine) if job.item.prompt_id == job_id), None)
+    entry = engine.history.get(job_id)
+    if job is None and entry is not None:
+        job = finished(entry)
+    if job is None:
+        return json_answer({"error": "Job not found"}, status=404)
+    try:
+        return json_answer(job.detail())
+    except NoWorkflowId:
+        trouble("extra_pnginfo is no object")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Dequeue the job or interrupt it, whichever it needs."""
+    return json_answer({"cancelled": _cancel(request.app[ENGINE], request.match_info["job_id"])})
+
+
+async def cancel_many(request: web.Request) -> web.Response:
+    """The same for `job_ids`; tells only whether any was hit."""
+    try:
+        body = await json_body(request)
+    except ErrorAnswer:
+        return json_answer({"error": "Request body must be valid JSON"}, status=400)
+    ids = body.get("job_ids") if isinstance(body, dict) else None
+    if not isinstance(ids, list):
+        return json_answer({"error": "job_ids must be a list"}, status=400)
+    invalid = [str(job_id) for job_id in ids if not _is_uuid(job_id)]
+    if invalid:
+        return json_answer({"error": "job_ids contains invalid id(s)", "invalid_ids": invalid}, status=400)
+    hits = [_cancel(request.app[ENGINE], job_id) for job_id in ids]
+    return json_answer({"cancelled": any(hits)})
+
+
+def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
+    return engine.queue.if_running(job_id, engine.executor.interrupt.set) or engine.queue.delete(job_id)
+
+
+def _jobs(engine: EmbeddedEngine) -> list[EmbeddedJob]:
+    return [*_unfinished(engine), *(finished(entry) for entry in engine.history.window().values())]
+
+
+def _unfinished(engine: EmbeddedEngine) -> list[EmbeddedJob]:
+    running, pending = engine.queue.snapshot()
+    return [
+        *(EmbeddedJob(item, JobStatus.IN_PROGRESS) for item in running),
+        *(EmbeddedJob(item, JobStatus.PENDING) for item in pending),
+    ]
+
+
+def _is_uuid(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value
+    except ValueError:
+        return False
+
+
+def _read(request: web.Request) -> Query:
+    sort_by = request.query.get("sort_by", "created_at")
+    if sort_by not in ("created_at", "execution_duration"):
+        raise BadQuery("sort_by must be 'created_at' or 'execution_duration'")
+    order = request.query.get("sort_order", "desc")
+    if order not in ("asc", "desc"):
+        raise BadQuery("sort_order must be 'asc' or 'desc'")
+    limit = _integer(request, "limit")
+    if limit is not None and limit <= 0:
+        raise BadQuery("limit must be a positive integer")
+    offset = max(0, _integer(request, "offset") or 0)
+    return Query(_statuses(request), request.query.get("workflow_id"), sort_by, order == "desc", limit, offset)
+
+
+def _statuses(request: web.Request) -> frozenset[JobStatus]:
+    named = [name.strip().lower() for name in request.query.get("status", "").split(",") if name.strip()]
+    known: Callable[[str], bool] = {status.value for status in JobStatus}.__contains__
+    unknown = [name for name in named if not known(name)]
+    if unknown:
+        valid = ", ".join(JobStatus)
+        raise BadQuery(f"Invalid status value(s): {', '.join(unknown)}. Valid values: {valid}")
+    return frozenset(JobStatus(name) for name in named) or frozenset(JobStatus)
+
+
+def _integer(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise BadQuery(f"{name} must be an integer") from error

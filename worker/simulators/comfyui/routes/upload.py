@@ -1,0 +1,145 @@
+"""Files in: POST /upload/image (any file, in spite of its name) and /upload/mask."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import orjson
+from aiohttp import web
+from aiohttp.web_request import FileField
+
+from worker.simulators.comfyui.engine import ENGINE
+from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, inside
+from worker.simulators.comfyui.routes.view import ViewRefused, find
+from worker.simulators.comfyui.server.responses import ErrorAnswer, empty, json_answer, trouble
+
+Save = Callable[[IO[bytes], Path], None]
+CHUNK_BYTES = 1024 * 1024
+Form = Mapping[str, str | bytes | bytearray | FileField]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file on its way to `folder`; `subfolder` is echoed as it was sent."""
+
+    file: IO[bytes]
+    filename: str
+    type: str
+    subfolder: str
+    overwrite: bool
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.post("/upload/image", image), web.post("/upload/mask", mask)]
+
+
+async def image(request: web.Request) -> web.Response:
+    return _store(request.app[ENGINE].folders, await request.post(), _copy)
+
+
+async def mask(request: web.Request) -> web.Response:
+    """Store the picture that `original_ref` names, with the alpha of the one that is sent."""
+    folders = request.app[ENGINE].folders
+    form = await request.post()
+    return _store(folders, form, lambda file, path: _merge(folders, form.get("original_ref"), file, path))
+
+
+def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
+    upload = _read(form)
+    if upload is None:
+        return empty(400)
+    try:
+        base = folders.path(upload.type)
+        path = inside(base, upload.subfolder, upload.filename)
+        inside(base, upload.subfolder).mkdir(parents=True, exist_ok=True)
+    except KeyError:
+        trouble("no such folder type")
+    except OutsideFolder:
+        return empty(400)
+    path, is_known = (path, False) if upload.overwrite else _free_name(path, upload.file)
+    if not is_known:
+        try:
+            save(upload.file, path)
+        except OSError as error:
+            raise ErrorAnswer("the file can't be written") from error
+    name = str(PurePosixPath(upload.filename).with_name(path.name))
+    return json_answer({"name": name, "subfolder": upload.subfolder, "type": upload.type})
+
+
+def _read(form: Form) -> Upload | None:
+    """The fields of the form; None without a file field called `image`."""
+    file = form.get("image")
+    if file is None or file == "":
+        return None
+    if not isinstance(file, FileField):
+        trouble("the field image is no file")
+    return Upload(
+        file=file.file,
+        filename=file.filename,
+        type=_text(form, "type") or "input",
+        subfolder=_text(form, "subfolder"),
+        overwrite=_text(form, "overwrite") in ("true", "1"),
+    )
+
+
+def _text(form: Form, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _free_name(path: Path, file: IO[bytes]) -> tuple[Path, bool]:
+    """Return `name.ext`, else `name (1).ext` ..., the first that is free or holds the same bytes (True)."""
+    digest = _digest(file)
+    candidate = path
+    number = 0
+    while candidate.exists():
+        with candidate.open("rb") as present:
+            if _digest(present) == digest:
+                return candidate, True
+        number += 1
+        candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
+    return candidate, False
+
+
+def _digest(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    digest = sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.digest()
+
+
+def _copy(file: IO[bytes], path: Path) -> None:
+    with path.open("wb") as target:
+        shutil.copyfileobj(file, target)
+
+
+def _merge(folders: ComfyFolders, reference: object, file: IO[bytes], path: Path) -> None:
+    """Write the original's colours and text chunks with the upload's alpha; nothing where there is no original."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    try:
+        named = orjson.loads(reference) if isinstance(reference, str) else None
+    except orjson.JSONDecodeError as error:
+        raise ErrorAnswer("original_ref is not JSON") from error
+    if not isinstance(named, dict):
+        trouble("original_ref is no object")
+    try:
+        original_path = find(folders, {key: str(value) for key, value in named.items()})
+    except ViewRefused:
+        return
+    with Image.open(original_path) as original, Image.open(file) as painted:
+        texts = PngInfo()
+        for key, text in original.info.items():
+            if isinstance(key, str) and isinstance(text, str):
+                texts.add_text(key, text)
+        merged = original.convert("RGBA")
+        merged.putalpha(painted.convert("RGBA").getchannel("A"))
+        merged.save(path, compress_level=4, pnginfo=texts)

@@ -1,0 +1,67 @@
+"""What happens to every request before and after its route: refusals of foreign pages, OPTIONS, bare 500s, the mark."""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from worker import __version__
+from worker.simulators.comfyui.engine import ENGINE
+from worker.simulators.comfyui.server.responses import ErrorAnswer, empty, trouble
+
+logger = logging.getLogger(__name__)
+
+SERVER = f"comfy-worker-embedded/{__version__}"
+TROUBLE_TEXT = "500 Internal Server Error\n\nServer got itself in trouble"
+
+
+async def mark(request: web.Request, response: web.StreamResponse) -> None:
+    """Say on every answer that this is not a real ComfyUI."""
+    response.headers["Server"] = SERVER
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse pages of other origins, answer OPTIONS on any path, and make `ErrorAnswer` a bare 500."""
+    if request.method == "OPTIONS":
+        return empty()
+    if _is_foreign(request):
+        return empty(403)
+    try:
+        if request.app[ENGINE].fault_injector.take_error():
+            trouble("asked for")
+        return await handler(request)
+    except ErrorAnswer as error:
+        logger.info("%s %s: %s", request.method, request.path, error)
+        response = web.Response(status=500, text=TROUBLE_TEXT)
+        response.force_close()
+        return response
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """A page of another site, or, where the server is asked for by a loopback name, of any other host or port."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        return True
+    origin = request.headers.get("Origin")
+    host = request.headers.get("Host")
+    if not origin or not host or not _is_loopback(host):
+        return False
+    asked = urlsplit(f"//{host}")
+    came_from = urlsplit(origin)
+    if not came_from.netloc:
+        return False
+    return came_from.netloc.lower() != asked.netloc.lower()
+
+
+def _is_loopback(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

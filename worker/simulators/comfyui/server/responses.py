@@ -1,0 +1,51 @@
+"""The few forms that answers take."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+import orjson
+from aiohttp import web
+
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+def json_answer(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=_json(value), status=status, headers={"Content-Type": JSON_TYPE})
+
+
+def _json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # whole numbers of more than 64 bits, which only the slow one can write
+        return json.dumps(value).encode()
+
+
+def empty(status: int = 200) -> web.Response:
+    """An answer with no body and no Content-Type, as ComfyUI gives to commands and to most refusals."""
+    response = web.Response(status=status)
+    response.headers.pop("Content-Type", None)
+    return response
+
+
+class ErrorAnswer(Exception):
+    """The real server raises here: the client gets a bare 500."""
+
+
+def trouble(reason: str) -> NoReturn:
+    raise ErrorAnswer(reason)
+
+
+async def json_body(request: web.Request) -> object:
+    """Decode the body whatever its Content-Type says. Raises `ErrorAnswer` where it isn't JSON."""
+    try:
+        return orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise ErrorAnswer("the body is not JSON") from error
+
+
+async def json_object(request: web.Request) -> dict[str, object]:
+    """Decode a JSON object; anything else is `ErrorAnswer`."""
+    body = await json_body(request)
+    return body if isinstance(body, dict) else trouble("the body is not an object")

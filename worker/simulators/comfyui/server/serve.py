@@ -1,0 +1,147 @@
+"""Starts an engine: puts its parts together and serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+
+from aiohttp import web
+
+from worker.simulators.comfyui.classes.own_classes import with_own_classes
+from worker.simulators.comfyui.classes.registry import NodeRegistry
+from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
+from worker.simulators.comfyui.execution.calling import Clock, EngineClock
+from worker.simulators.comfyui.execution.executor import Executor
+from worker.simulators.comfyui.execution.history import History
+from worker.simulators.comfyui.execution.prompt_worker import PromptWorker
+from worker.simulators.comfyui.execution.queue import PromptQueue
+from worker.simulators.comfyui.faults.fault_injector import FaultInjector, upset
+from worker.simulators.comfyui.folders import ComfyFolders
+from worker.simulators.comfyui.routes import all_routes
+from worker.simulators.comfyui.routes.features import MAX_UPLOAD_BYTES
+from worker.simulators.comfyui.server.hub import Hub
+from worker.simulators.comfyui.server.logs import Logs
+from worker.simulators.comfyui.server.middleware import guard, mark
+from worker.simulators.comfyui.settings import EngineSettings
+from worker.workflow.catalog.catalog import Catalog
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the prompt thread may keep the interpreter while frames wait to leave; Python's own is ten times that."""
+
+END_OF_JOB_S = 2.0
+"""How long a closing engine waits for the node that runs; the thread dies with the process in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSimulator:
+    """Where an engine can be reached."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIterator[RunningSimulator]:
+    """Run an engine in this process. On leaving, connections break off without a farewell, as when ComfyUI dies.
+
+    Raises OSError when the port is taken.
+    """
+    closing = threading.Event()
+    engine = _build(settings, clock or EngineClock(settings.speed, closing))
+    worker = PromptWorker(engine)
+    runner = web.AppRunner(_app(engine), access_log=None, shutdown_timeout=0)
+    await runner.setup()
+    publishing = asyncio.create_task(engine.hub.publish())
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        await site.start()
+        worker.start()
+        yield RunningSimulator(settings.host, _port(runner))
+    finally:
+        closing.set()
+        engine.queue.close()
+        await _break_off(runner)
+        publishing.cancel()
+        with suppress(asyncio.CancelledError):
+            await publishing
+        await asyncio.to_thread(worker.join, END_OF_JOB_S)
+
+
+def run(settings: EngineSettings) -> None:
+    """Run an engine as this process until SIGTERM or SIGINT; the latter also removes the temp folder."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: EngineSettings) -> None:
+    told: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _settle, told, number)
+    async with serve(settings) as engine:
+        gc.freeze()  # what is loaded by now stays: collections need not look at it again
+        print(f"embedded engine on {engine.url}", flush=True)  # noqa: T201 - the line that a starter waits for
+        number = await told
+    if number is signal.SIGINT:
+        ComfyFolders(settings.base).remove_temp()
+
+
+def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
+    if not told.done():
+        told.set_result(number)
+
+
+def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
+    catalog = with_own_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
+    folders = ComfyFolders(settings.base)
+    hub = Hub(asyncio.get_running_loop())
+    queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
+    fault_injector = FaultInjector(settings.faults, settings.base / "faults.json", hub)
+    executor = Executor(catalog, lambda: upset(_registry(), fault_injector), hub, folders, clock)
+    executor.use_cache(settings.cache)
+    return EmbeddedEngine(
+        settings, catalog, hub, queue, History(), executor, folders, Logs(hub), fault_injector, count()
+    )
+
+
+def _registry() -> NodeRegistry:
+    # The nodes bring Pillow along; they are loaded by the prompt thread, while the server already answers.
+    from worker.simulators.comfyui.node_functions import registry
+
+    return registry()
+
+
+def _info(queue: PromptQueue) -> dict[str, object]:
+    return {"exec_info": {"queue_remaining": queue.remaining()}}
+
+
+def _app(engine: EmbeddedEngine) -> web.Application:
+    app = web.Application(middlewares=[guard], client_max_size=MAX_UPLOAD_BYTES)
+    app[ENGINE] = engine
+    app.add_routes(all_routes())
+    app.on_response_prepare.append(mark)
+    return app
+
+
+def _port(runner: web.AppRunner) -> int:
+    return int(runner.addresses[0][1])
+
+
+async def _break_off(runner: web.AppRunner) -> None:
+    """Close all connections at once: WebSocket clients see 1006, no close frame."""
+    for site in list(runner.sites):
+        await site.stop()
+    if runner.server is not None:
+        for connection in runner.server.connections:
+            connection.force_close()
+    await runner.cleanup()

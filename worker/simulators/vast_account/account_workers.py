@@ -1,0 +1,97 @@
+"""The workers that the groups have, and the instances under them. No I/O, no clock of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.simulators.vast_account.fault_config import AccountFaultConfig, Fate
+
+Row = dict[str, Any]
+
+PLACEHOLDER = 50.0
+"""What stands in for the speed of a worker that isn't ready: a number, so that nobody takes a number for a sign."""
+
+
+@dataclass(slots=True)
+class AccountWorker:
+    """One worker on one instance, of the same id. `began` is when it was started with its present template."""
+
+    id: int
+    group_id: int
+    endpoint_id: int
+    template_hash: str
+    began: float
+
+
+class AccountWorkers:
+    """Members by id. Each group has as many as its endpoint's floor asks for, `cold_workers` at least."""
+
+    def __init__(self) -> None:
+        self.members: dict[int, AccountWorker] = {}
+        self._ids = itertools.count(90_001)
+
+    def follow(self, groups: Mapping[int, Row], endpoints: Mapping[int, Row], now: float) -> None:
+        """Rent what is missing. What a removed group rented stays, as Vast's CLI warns."""
+        for group in groups.values():
+            endpoint = endpoints.get(group["endpoint_id"])
+            if endpoint is None or endpoint["endpoint_state"] != "active":
+                continue
+            present = sum(member.group_id == group["id"] for member in self.members.values())
+            for _ in range(_wanted(endpoint) - present):
+                number = next(self._ids)
+                hash_id = group["template_hash"]
+                self.members[number] = AccountWorker(number, group["id"], endpoint["id"], hash_id, now)
+
+    def update(self, group: Row, now: float) -> list[int]:
+        """Start those over that have another template than their group; their ids. The real pace is unknown."""
+        late = [one for one in self.members.values() if one.group_id == group["id"]]
+        late = [one for one in late if one.template_hash != group["template_hash"]]
+        for member in late:
+            member.template_hash, member.began = group["template_hash"], now
+        return [member.id for member in late]
+
+    def rows(self, endpoint: Row, images: Mapping[str, Row], fault_config: AccountFaultConfig, now: float) -> list[Row]:
+        """What `POST /get_endpoint_workers/` lists."""
+        own = [member for member in self.members.values() if member.endpoint_id == endpoint["id"]]
+        stopped = endpoint["endpoint_state"] == "stopped"
+        rows = []
+        for member in own:
+            status = "stopped" if stopped else status_of(member, fate_of(member, images, fault_config), now)
+            perf = fault_config.measured_perf if status == "idle" else PLACEHOLDER
+            row = {"id": member.id, "status": status, "measured_perf": perf, "perf": perf, "dlperf": 50.0}
+            row |= {"cur_load": 0.0, "new_load": 0.0, "cur_load_rolling_avg": 0.0, "cur_perf": 0.0}
+            row |= {"reliability": 0.99, "reqs_working": 0, "disk_usage": 1.0, "loaded_at": 0.0, "started_at": 0.0}
+            rows.append(row | ({"workergroup_id": member.group_id} if fault_config.groups_named else {}))
+        return rows
+
+    def instances(self) -> list[Row]:
+        """What the list of instances says of them."""
+        return [
+            {
+                **{"id": member.id, "label": f"worker of group {member.group_id}", "actual_status": "running"},
+                **{"dph_total": 0.25, "template_hash_id": member.template_hash, "start_date": 0.0, "extra_env": []},
+            }
+            for member in self.members.values()
+        ]
+
+
+def _wanted(endpoint: Row) -> int:
+    floor = max(int(endpoint["cold_workers"] or 0), int(float(endpoint["min_load"] or 0.0) > 0))
+    return min(floor, int(endpoint["max_workers"]))
+
+
+def fate_of(member: AccountWorker, images: Mapping[str, Row], fault_config: AccountFaultConfig) -> Fate:
+    template = images.get(member.template_hash, {})
+    image = f"{template.get('image')}:{template.get('tag')}"
+    return fault_config.fates.get(member.template_hash) or fault_config.fates.get(image) or fault_config.fate
+
+
+def status_of(member: AccountWorker, fate: Fate, now: float) -> str:
+    """By how long it has been at it."""
+    age = now - member.began
+    if age < fate.creating_s:
+        return "creating"
+    return "loading" if age < fate.creating_s + fate.loading_s else fate.ends

@@ -1,0 +1,132 @@
+"""What the account holds, and what each call does to it. No I/O, no clock."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from worker.fleet.vast.search import DEFAULTS, parse
+from worker.simulators.vast_account.refusal import Refusal
+from worker.simulators.vast_account.templates import Templates
+
+Body = Mapping[str, Any]
+Row = dict[str, Any]
+
+PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+ENDPOINT_DEFAULTS: Body = {
+    **{"min_load": 10.0, "min_cold_load": 0.0, "target_util": 0.9, "cold_mult": 3.0, "cold_workers": 5},
+    **{"max_workers": 16, "max_queue_time": 30.0, "target_queue_time": 10.0, "inactivity_timeout": None},
+    **{"autoscaler_instance": "prod", "endpoint_state": "active"},
+}
+"""By the docs; Vast's own tools send others."""
+GROUP_DEFAULTS: Body = {
+    **{"launch_args": None, "gpu_ram": 24.0, "template_id": None, "min_cold_load": None, "max_workers": None},
+    **{"docker_login_repo": None, "docker_login_user": None, "autoscaler_instance": "prod"},
+}
+
+
+class Holdings:
+    """Dictionaries by id, in the shape in which they are listed."""
+
+    def __init__(self) -> None:
+        self.user_id = 4711
+        self.api_key = f"account-{secrets.token_hex(24)}"
+        self.environment: dict[str, str] = {}
+        self.endpoints: dict[int, Row] = {}
+        self.groups: dict[int, Row] = {}
+        self.endpoint_keys: dict[str, str] = {}
+        """Keys that endpoints of these names get; others get new ones."""
+        self._ids = itertools.count(1001)
+        self.templates = Templates(self.user_id, self._ids)
+
+    def set_variable(self, body: Body, *, new: bool, plain: bool) -> Row:
+        name = str(body["key"]).upper()
+        if plain and not PLAIN.fullmatch(str(body["value"])):
+            raise Refusal(400, "invalid_args", f"value {body['value']} doesn't match {PLAIN.pattern}")
+        if new and name in self.environment:
+            raise Refusal(400, "existing_key", f"{name} exists already")
+        if not new and name not in self.environment:
+            raise Refusal(404, "no_such_key", f"{name} doesn't exist")
+        self.environment[name] = str(body["value"])
+        return {"success": True, "msg": "saved"}
+
+    def remove_variable(self, body: Body) -> Row:
+        if self.environment.pop(str(body["key"]).upper(), None) is None:
+            raise Refusal(404, "no_such_key", "no such key")
+        return {"success": True, "msg": "removed"}
+
+    def create_endpoint(self, body: Body) -> Row:
+        """Whether a second one of the same name is refused is unknown: here it is made."""
+        number = next(self._ids)
+        name = body.get("endpoint_name") or f"endpoint-{number}"
+        self.endpoints[number] = {
+            **_over(ENDPOINT_DEFAULTS, body),
+            "endpoint_name": name,
+            "id": number,
+            "user_id": self.user_id,
+            "api_key": self.endpoint_keys.get(name) or f"endpoint-{secrets.token_hex(24)}",
+            "created_at": 0.0,
+        }
+        return {"success": True, "result": number}
+
+    def endpoint(self, number: int) -> Row:
+        return _there(self.endpoints, number)
+
+    def group(self, number: int) -> Row:
+        return _there(self.groups, number)
+
+    def change_endpoint(self, number: int, body: Body, replace: bool) -> Row:
+        row = _there(self.endpoints, number)
+        own = {name: row[name] for name in ("endpoint_name", "id", "user_id", "api_key", "created_at")}
+        base = {**ENDPOINT_DEFAULTS, **own, "endpoint_state": row["endpoint_state"]} if replace else row
+        self.endpoints[number] = _over(base, body)
+        return {"success": True}
+
+    def remove_endpoint(self, number: int) -> Row:
+        """Its groups stay, for nobody to find: whether the real one takes them along is unknown."""
+        _there(self.endpoints, number)
+        del self.endpoints[number]
+        return {"success": True}
+
+    def create_group(self, body: Body) -> Row:
+        endpoint_id = body.get("endpoint_id")
+        if endpoint_id not in self.endpoints:
+            raise Refusal(400, "invalid_args", "no such endpoint")
+        number = next(self._ids)
+        own = {"id": number, "endpoint_id": endpoint_id, "api_key": f"group-{secrets.token_hex(24)}"}
+        self.groups[number] = self._group({**GROUP_DEFAULTS, "template_hash": None, **own}, body)
+        return {"success": True, "id": number}
+
+    def change_group(self, number: int, body: Body, replace: bool) -> Row:
+        row = _there(self.groups, number)
+        own = {name: row[name] for name in ("id", "endpoint_id", "api_key")}
+        self.groups[number] = self._group({**GROUP_DEFAULTS, "template_hash": None, **own} if replace else row, body)
+        return {"success": True}
+
+    def remove_group(self, number: int) -> Row:
+        _there(self.groups, number)
+        del self.groups[number]
+        return {"success": True}
+
+    def _group(self, base: Body, body: Body) -> Row:
+        """The search always replaces the former one, and gets what it doesn't mention."""
+        row = _over(base, body)
+        if row["template_hash"] not in self.templates.versions:
+            raise Refusal(400, "invalid_args", "no such template")
+        row["search_params"] = str(body.get("search_params") or "")
+        row["search_query"] = {**DEFAULTS, **parse(row["search_params"])}
+        return row
+
+
+def _over(base: Body, body: Body) -> Row:
+    """The base with those fields of the body that it knows and that aren't null."""
+    return {**base, **{name: value for name, value in body.items() if name in base and value is not None}}
+
+
+def _there(rows: Mapping[int, Row], number: int) -> Row:
+    if number not in rows:
+        raise Refusal(404, "no_such_object", f"no object {number}")
+    return rows[number]

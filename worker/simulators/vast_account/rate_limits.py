@@ -1,0 +1,23 @@
+"""Vast's rate limit: a minimum interval between two calls of the same kind by the same account."""
+
+from __future__ import annotations
+
+import re
+
+from worker.simulators.vast_account.fault_config import AccountFaultConfig
+
+NUMBER = re.compile(r"/\d+")
+
+
+class RateLimits:
+    """When each kind of call was last let through. A kind is method and path, whatever the id."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def allow(self, method: str, path: str, fault_config: AccountFaultConfig, now: float) -> bool:
+        kind = f"{method} {NUMBER.sub('/N', path)}"
+        allowed = now - self._last.get(kind, float("-inf")) >= fault_config.interval_s
+        if allowed or fault_config.refusals_count:
+            self._last[kind] = now
+        return allowed

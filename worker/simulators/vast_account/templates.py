@@ -1,0 +1,91 @@
+"""Templates: named by what is in them, shared by all accounts, and never lost when they are changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from worker.simulators.vast_account.refusal import Refusal
+
+Row = dict[str, Any]
+
+DEFAULTS: Mapping[str, Any] = {
+    **{"name": None, "image": None, "tag": None, "href": None, "repo": None, "env": None, "onstart": None},
+    **{"args_str": None, "runtype": "args", "use_ssh": False, "ssh_direct": False, "jup_direct": False},
+    **{"use_jupyter_lab": False, "jupyter_dir": None, "docker_login_repo": None, "docker_login_user": None},
+    **{"docker_login_pass": None, "extra_filters": {}, "recommended_disk_space": 8.0, "volume_info": None},
+    **{"readme": None, "readme_visible": True, "desc": None, "private": True},
+}
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda value, bound: value == bound,
+    "neq": lambda value, bound: value != bound,
+    "in": lambda value, bound: value in bound,
+    "notin": lambda value, bound: value not in bound,
+}
+
+
+class Templates:
+    """Own ones by id; `versions` has every content that there ever was, by hash."""
+
+    def __init__(self, user_id: int, ids: Iterator[int]) -> None:
+        self._user_id, self._ids = user_id, ids
+        self.rows: dict[int, Row] = {}
+        self.versions: dict[str, Row] = {}
+
+    def create(self, body: Mapping[str, Any], creator_id: int | None = None) -> Row:
+        """The same content by the same creator is the same template."""
+        content, owner = _content(body), creator_id or self._user_id
+        same = (row for row in self.rows.values() if (row["hash_id"], row["creator_id"]) == (_hash(content), owner))
+        row = next(same, None) or self._keep(next(self._ids), content, owner)
+        return {"success": True, "template": _shown(row)}
+
+    def change(self, body: Mapping[str, Any]) -> Row:
+        """A new version: the id stays (unknown of the real one), the former hash stays good for whoever uses it."""
+        row = self._own(body.get("id"))
+        if row["hash_id"] != body.get("hash_id"):
+            raise Refusal(404, "no_such_template", "there is no template with this id and hash")
+        return {"success": True, "template": _shown(self._keep(row["id"], _content(body), self._user_id))}
+
+    def remove(self, body: Mapping[str, Any]) -> Row:
+        """Groups that use it go on."""
+        hashed = [row["id"] for row in self.rows.values() if row["hash_id"] == body.get("hash_id")]
+        del self.rows[self._own(body.get("template_id") or next(iter(hashed), None))["id"]]
+        return {"success": True}
+
+    def listed(self, filters: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+        """Own ones and others' public ones. Raises Refusal for an operator that it doesn't know."""
+        seen = [row for row in self.rows.values() if row["creator_id"] == self._user_id or not row["private"]]
+        return [_shown(row) for row in seen if all(_fits(row.get(name), bounds) for name, bounds in filters.items())]
+
+    def _own(self, number: object) -> Row:
+        row = self.rows.get(number) if isinstance(number, int) else None
+        if row is None or row["creator_id"] != self._user_id:
+            raise Refusal(404, "no_such_template", "no such template of yours")
+        return row
+
+    def _keep(self, number: int, content: Row, owner: int) -> Row:
+        row = {**content, "id": number, "hash_id": _hash(content), "creator_id": owner, "created_at": 0.0}
+        row |= {"count_created": 0, "recommended": False, "default_tag": None}
+        self.rows[number] = self.versions[row["hash_id"]] = row
+        return row
+
+
+def _content(body: Mapping[str, Any]) -> Row:
+    return {name: body[name] if body.get(name) is not None else default for name, default in DEFAULTS.items()}
+
+
+def _hash(content: Row) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _shown(row: Row) -> Row:
+    """As it is read back: the filters are text, the password isn't there (unknown of the real one)."""
+    return {**row, "extra_filters": json.dumps(row["extra_filters"]), "docker_login_pass": None}
+
+
+def _fits(value: object, bounds: Mapping[str, Any]) -> bool:
+    if unknown := bounds.keys() - COMPARISONS:
+        raise Refusal(400, "invalid_args", f"unknown operators {sorted(unknown)}")
+    return all(COMPARISONS[op](value, bound) for op, bound in bounds.items())

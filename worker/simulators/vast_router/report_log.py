@@ -1,0 +1,121 @@
+"""What the autoscaler was told: every status report and every deletion, kept and summed up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """One `POST /worker_status/`, fields as the SDK sends them. Loads are workload, `max_perf` is workload/s,
+    `cur_perf` is the workload served since the report before."""
+
+    id: int
+    url: str
+    loadtime: float = 0.0
+    cur_load: float = 0.0
+    new_load: float = 0.0
+    rej_load: float = 0.0
+    max_perf: float = 0.0
+    cur_perf: float = 0.0
+    error_msg: str = ""
+    working_request_idxs: tuple[int, ...] = ()
+    at: float = field(default_factory=time.time)
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> StatusReport:
+        """Also reads the short form that a start script sends when it fails: id, mtoken, version, error_msg, url."""
+        numbers = ("loadtime", "cur_load", "new_load", "rej_load", "max_perf", "cur_perf")
+        return cls(
+            id=int(body["id"]),
+            url=str(body["url"]),
+            error_msg=str(body.get("error_msg") or ""),
+            working_request_idxs=tuple(body.get("working_request_idxs", ())),
+            **{name: float(body.get(name, 0.0)) for name in numbers},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One request that a worker reported as done with."""
+
+    worker_id: int
+    request_idx: int
+    success: bool
+    status: str
+    entered_queue_at: float = 0.0
+    work_started_at: float = 0.0
+    work_completed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that one worker said, in one row. `loads` are the values of `cur_load` in order, repeats left out."""
+
+    worker_id: int
+    max_perf: float
+    loads: tuple[float, ...]
+    served: float
+    rejected: float
+    deleted: int
+    error_msg: str
+
+
+class ReportLog:
+    """Bounded lists, oldest first; `until` waits for something to be told."""
+
+    def __init__(self) -> None:
+        self.statuses: deque[StatusReport] = deque(maxlen=KEPT)
+        self.deletions: deque[Deletion] = deque(maxlen=KEPT)
+        self.routed: deque[tuple[int, int]] = deque(maxlen=KEPT)
+        """(request_idx, worker id) of every request that was given a worker."""
+        self._changed = asyncio.Event()
+
+    def add(self, *facts: StatusReport | Deletion | tuple[int, int]) -> None:
+        for fact in facts:
+            if isinstance(fact, StatusReport):
+                self.statuses.append(fact)
+            elif isinstance(fact, Deletion):
+                self.deletions.append(fact)
+            else:
+                self.routed.append(fact)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def clear(self) -> None:
+        """Forget everything told so far."""
+        for facts in (self.statuses, self.deletions, self.routed):
+            facts.clear()
+
+    async def until(self, true: Callable[[ReportLog], bool], timeout_s: float = 10.0) -> None:
+        """Return once `true(record)`. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while not true(self):
+                await self._changed.wait()
+
+    def of(self, worker_id: int) -> list[StatusReport]:
+        return [status for status in self.statuses if status.id == worker_id]
+
+    def told(self) -> list[Told]:
+        """One row per worker, by id."""
+        return [self._told(worker_id) for worker_id in sorted({status.id for status in self.statuses})]
+
+    def _told(self, worker_id: int) -> Told:
+        statuses = self.of(worker_id)
+        loads = [status.cur_load for status in statuses]
+        return Told(
+            worker_id=worker_id,
+            max_perf=max(status.max_perf for status in statuses),
+            loads=tuple(load for load, before in zip(loads, [None, *loads], strict=False) if load != before),
+            served=sum(status.cur_perf for status in statuses),
+            rejected=sum(status.rej_load for status in statuses),
+            deleted=sum(deletion.worker_id == worker_id for deletion in self.deletions),
+            error_msg=statuses[-1].error_msg,
+        )

@@ -1,0 +1,237 @@
+"""The stand-in itself: the routes that Vast's client and SDK worker call, on one loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from worker.simulators.vast_router.authority import Authority
+from worker.simulators.vast_router.fault_config import RouterFaultConfig
+from worker.simulators.vast_router.report_log import Deletion, ReportLog, StatusReport
+from worker.simulators.vast_router.router import Router
+from worker.simulators.vast_router.signer import Signer
+from worker.simulators.vast_router.tls_proxy import front
+
+if TYPE_CHECKING:
+    from vastai.serverless.client.client import Serverless
+
+MAX_BODY = 16 * 2**20
+
+
+class LocalVast:
+    """One endpoint with any number of workers. Keys are made for the run: `api_key` is the account's,
+    `endpoint_key` the endpoint's, `master_token` the workers'."""
+
+    def __init__(self, endpoint: str, fault_config: RouterFaultConfig, *, tls: bool) -> None:
+        self.endpoint = endpoint
+        self.url = ""
+        self.api_key = f"account-{secrets.token_hex(24)}"
+        self.endpoint_key = f"endpoint-{secrets.token_hex(24)}"
+        self.master_token = f"master-{secrets.token_hex(24)}"
+        self.record = ReportLog()
+        self._tls = tls
+        self._authority = Authority()
+        self._signer, self._other_signer = Signer(), Signer()
+        self._router = Router(endpoint, self.record)
+        self._fault_config = fault_config
+        self._keys_given = 0
+        self.asked_to_sign: list[int] = []
+        """The instance of each request for a certificate."""
+        self._fronts = AsyncExitStack()
+
+    def behave(self, fault_config: RouterFaultConfig) -> None:
+        """Change how the stand-in behaves from the next request on."""
+        self._fault_config = fault_config
+
+    def sign(self, url: str) -> str:
+        """The signature that the router gives for a worker's URL."""
+        return self._signer.sign(url)
+
+    def client(self) -> Serverless:
+        """Vast's own client, unmodified, pointed here. Use it as `async with`."""
+        from vastai.serverless.client.client import Serverless
+
+        client = Serverless(api_key=self.api_key, autoscaler_url=self.url, webserver_url=self.url)
+        client.SSL_CERT_URL = f"{self.url}/root.pem"
+        return client
+
+    async def worker_env(self, container_id: int) -> dict[str, str]:
+        """The environment in which Vast starts a container, for a worker process on this machine.
+
+        With TLS the public port is another than the worker's, and ends the TLS: the SDK would want /etc/instance.crt.
+        """
+        port, http_port = _free_ports(2)
+        public = port
+        if self._tls:
+            public = await self._fronts.enter_async_context(front(port, self._authority.server_context()))
+        return {
+            "CONTAINER_ID": str(container_id),
+            "PUBLIC_IPADDR": "127.0.0.1",
+            "WORKER_PORT": str(port),
+            "WORKER_HTTP_PORT": str(http_port),
+            f"VAST_TCP_PORT_{port}": str(public),
+            "REPORT_ADDR": self.url,
+            "WORKER_SIGN_ADDR": self.url,
+            "MASTER_TOKEN": self.master_token,
+            "USE_SSL": "false",
+        }
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[None]:
+        """Serve until left."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.add_routes(self._routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host, port)
+            await site.start()
+            self.url = f"http://{host}:{runner.addresses[0][1]}"
+            async with self._fronts:
+                yield
+        finally:
+            await runner.cleanup()
+
+    def _routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/root.pem", self._root),
+            web.get("/pubkey/", self._pubkey),
+            web.post("/worker_status/", self._status),
+            web.post("/delete_requests/", self._delete),
+            web.post("/route/", self._route),
+            web.post("/get_endpoint_workers/", self._workers),
+            web.post("/api/v0/sign_cert/", self._sign_certificate),
+            web.get("/api/v0/endptjobs/", self._endpoints),
+            web.get("/api/v0/endptjobs/1/", self._endpoint),
+        ]
+
+    async def _root(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._authority.root_pem, content_type="application/x-pem-file")
+
+    async def _pubkey(self, _: web.Request) -> web.Response:
+        if self._fault_config.pubkey_status != 200:
+            return _refusal(self._fault_config.pubkey_status)
+        if self._fault_config.pubkey_answers is not None and self._keys_given >= self._fault_config.pubkey_answers:
+            return _refusal(503)
+        self._keys_given += 1
+        return web.Response(text=self._signer.public_pem)
+
+    async def _sign_certificate(self, request: web.Request) -> web.Response:
+        """The raw request for a certificate in, the certificate out; who asks is not checked, as far as is known."""
+        self.asked_to_sign.append(int(request.query["instance_id"]))
+        fault_config = self._fault_config
+        if fault_config.sign_status != 200:
+            return _refusal(fault_config.sign_status)
+        if len(self.asked_to_sign) <= fault_config.sign_failures:
+            return _refusal(503)
+        if fault_config.sign_page:
+            return web.Response(text="<html>Sign in</html>", content_type="text/html")
+        life = datetime.timedelta(seconds=fault_config.sign_life_s)
+        return web.Response(body=self._authority.sign(await request.read(), fault_config.sign_host, life))
+
+    async def _status(self, request: web.Request) -> web.Response:
+        body = await self._from_worker(request)
+        fault_config = self._fault_config
+        await asyncio.sleep(fault_config.status_delay_s)
+        if fault_config.status_status != 200:
+            return _refusal(fault_config.status_status)
+        status = StatusReport.read(body)
+        self._router.fleet.report(status, time.monotonic())
+        self.record.add(status)
+        return web.json_response({"success": True})
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        body = await self._from_worker(request)
+        fault_config = self._fault_config
+        await asyncio.sleep(fault_config.delete_delay_s)
+        if fault_config.delete_status != 200:
+            return _refusal(fault_config.delete_status)
+        deletions = [Deletion(worker_id=body["worker_id"], **row) for row in body["requests"]]
+        self._router.delete(deletion.request_idx for deletion in deletions)
+        self.record.add(*deletions)
+        return web.json_response({"success": True})
+
+    async def _route(self, request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        if body.get("api_key") != self.endpoint_key or request.query.get("api_key") != self.endpoint_key:
+            return _refusal(401)
+        if body.get("endpoint") != self.endpoint:
+            return _refusal(404)
+        fault_config = self._fault_config
+        if fault_config.route_status != 200:
+            return _refusal(fault_config.route_status)
+        answer = self._router.route(int(body["request_idx"]), float(body["cost"]), time.monotonic(), fault_config)
+        if "url" in answer:
+            signer = self._signer if fault_config.true_signature else self._other_signer
+            url = str(answer["url"]).replace("http://", "https://") if self._tls else str(answer["url"])
+            answer |= {"url": url, "signature": signer.sign(url)}
+        return web.json_response(answer)
+
+    async def _workers(self, request: web.Request) -> web.Response:
+        if (await request.json()).get("api_key") != self.api_key:
+            return web.json_response({"error_msg": "unknown api_key"})
+        return web.json_response(self._router.workers(time.monotonic(), self._fault_config.silence_s))
+
+    async def _endpoints(self, request: web.Request) -> web.Response:
+        if request.query.get("api_key") != self.api_key:
+            return _refusal(401)
+        return web.json_response({"success": True, "results": [self._described()]})
+
+    async def _endpoint(self, _: web.Request) -> web.Response:
+        return web.json_response({"result": self._described()})
+
+    def _described(self) -> dict[str, object]:
+        return {
+            "id": 1,
+            "endpoint_name": self.endpoint,
+            "api_key": self.endpoint_key,
+            "user_id": 1,
+            "created_at": 0.0,
+            "max_queue_time": self._fault_config.max_queue_time_s,
+        }
+
+    async def _from_worker(self, request: web.Request) -> dict[str, Any]:
+        """The body, if it carries the token that the worker was started with (whether the real one asks is unknown)."""
+        body: dict[str, Any] = await request.json()
+        if body.get("mtoken") != self.master_token:
+            raise web.HTTPUnauthorized
+        return body
+
+
+@asynccontextmanager
+async def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    endpoint: str = "comfy",
+    tls: bool = False,
+    fault_config: RouterFaultConfig | None = None,
+) -> AsyncIterator[LocalVast]:
+    """Play Vast on one loopback port (0: a free one). With `tls` clients reach the workers by https."""
+    vast = LocalVast(endpoint, fault_config or RouterFaultConfig(), tls=tls)
+    async with vast.listening(host, port):
+        yield vast
+
+
+def _refusal(status: int) -> web.Response:
+    return web.json_response({"success": False, "error": "refused", "msg": f"stand-in answers {status}"}, status=status)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Different free ports; another process may still take one before the worker does."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

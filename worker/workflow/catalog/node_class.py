@@ -1,0 +1,156 @@
+"""One node class as the catalog describes it: typed inputs, output slots and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from worker.workflow.catalog.folders import folders_of
+from worker.workflow.json_value import Json, JsonObject
+
+COMBO = "COMBO"
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+AUTOGROW = "COMFY_AUTOGROW_V3"
+
+
+class Presence(StrEnum):
+    """Whether a prompt has to give an input; hidden ones are filled in by the server."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input of a node class.
+
+    `type` is a ComfyUI type ("INT", "MODEL", "INT,FLOAT", "*"), and "COMBO" for a choice in either of its two written
+    forms. `folders` are those whose files a choice lists ("checkpoints", "input"), empty for fixed choices.
+    `config` is the written form: the type, or the list of choices, and the options.
+    """
+
+    name: str
+    type: str
+    presence: Presence
+    config: tuple[Json, JsonObject]
+    options: tuple[Json, ...] | None = None
+    default: Json = None
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    multiselect: bool = False
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """One output slot; `type` is a list of choices for the few classes that hand a choice on."""
+
+    name: str
+    type: str | list[Json]
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeClass:
+    """One node class: inputs in declared order, output slots, and the flags that decide how it runs.
+
+    `pack` is the Python module it comes from ("nodes", "comfy_extras.nodes_...", "custom_nodes.RES4LYF"); `is_v3` tells
+    the newer of ComfyUI's two ways to write a class, the one that can have dynamic inputs.
+    """
+
+    name: str
+    display_name: str
+    pack: str
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    output_node: bool
+    api_node: bool
+    is_input_list: bool
+    is_v3: bool
+    by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
+
+
+def read_node_class(name: str, info: JsonObject) -> NodeClass:
+    """Read one class of `GET /object_info`; fields that are missing take ComfyUI's defaults, wrong ones are skipped."""
+    inputs = tuple(_read_inputs(name, info))
+    return NodeClass(
+        name=name,
+        display_name=_text(info, "display_name") or name,
+        pack=_text(info, "python_module"),
+        inputs=inputs,
+        outputs=tuple(_read_outputs(info)),
+        output_node=info.get("output_node") is True,
+        api_node=info.get("api_node") is True,
+        is_input_list=info.get("is_input_list") is True,
+        is_v3="api_node" in info,
+        by_name={spec.name: spec for spec in inputs},
+    )
+
+
+def read_input(name: str, presence: Presence, written: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:
+    """Read `[type, options]`, the written form of one input; None if it is not one."""
+    if isinstance(written, str):
+        written = [written]  # hidden inputs of the older kind
+    if not isinstance(written, list) or not written:
+        return None
+    kind = written[0]
+    extra = written[1] if len(written) > 1 and isinstance(written[1], dict) else {}
+    choices = kind if isinstance(kind, list) else extra.get("options", []) if kind == COMBO else None
+    return InputSpec(
+        name=name,
+        type=kind if isinstance(kind, str) else COMBO,
+        presence=presence,
+        config=(kind, extra),
+        options=tuple(choices) if isinstance(choices, list) else None,
+        default=extra.get("default"),
+        min=_number(extra, "min"),
+        max=_number(extra, "max"),
+        step=_number(extra, "step"),
+        multiselect=bool(extra.get("multiselect")),
+        folders=folders,
+    )
+
+
+def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
+    """Yield the named inputs of each section, `{"required": {...}, "optional": {...}, "hidden": {...}}`."""
+    if isinstance(inputs, dict):
+        for presence in Presence:
+            section = inputs.get(presence.value)
+            if isinstance(section, dict):
+                yield presence, section
+
+
+def _read_inputs(class_name: str, info: JsonObject) -> Iterator[InputSpec]:
+    order = info.get("input_order")
+    for presence, section in sections(info.get("input")):
+        named = order.get(presence.value) if isinstance(order, dict) else None
+        first = [name for name in named if isinstance(name, str) and name in section] if isinstance(named, list) else []
+        for name in dict.fromkeys([*first, *section]):
+            spec = read_input(name, presence, section[name], folders_of(class_name, name))
+            if spec:
+                yield spec
+
+
+def _read_outputs(info: JsonObject) -> Iterator[OutputSpec]:
+    types, names, lists = info.get("output"), info.get("output_name"), info.get("output_is_list")
+    for slot, kind in enumerate(types if isinstance(types, list) else []):
+        name = names[slot] if isinstance(names, list) and slot < len(names) else kind
+        is_list = isinstance(lists, list) and slot < len(lists) and lists[slot] is True
+        yield OutputSpec(
+            name=name if isinstance(name, str) else f"output {slot}",
+            type=kind if isinstance(kind, str | list) else str(kind),
+            is_list=is_list,
+        )
+
+
+def _text(info: JsonObject, key: str) -> str:
+    value = info.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _number(options: JsonObject, key: str) -> float | None:
+    value = options.get(key)
+    return value if isinstance(value, int | float) else None

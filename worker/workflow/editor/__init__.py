@@ -1,0 +1,7 @@
+"""What the editor saves, turned into the prompt that the editor would have sent (frontend 1.49.6, ComfyUI 0.33.0)."""
+
+from worker.workflow.editor.conversion import Conversion, Surroundings, convert
+from worker.workflow.editor.javascript import stringify
+from worker.workflow.editor.saved import is_ui
+
+__all__ = ["Conversion", "Surroundings", "convert", "is_ui", "stringify"]

@@ -1,0 +1,163 @@
+"""From the file to the prompt: load it, copy the primitives' values, open the subgraphs, write each node down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+
+from worker.errors import CannotConvert, Detail
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
+from worker.workflow.editor.javascript import as_sent, as_text
+from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
+from worker.workflow.editor.load import Loader
+from worker.workflow.editor.primitives import apply_primitives
+from worker.workflow.editor.saved import read_workflow
+from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
+from worker.workflow.editor.subgraphs.groups import open_groups
+from worker.workflow.editor.subgraphs.ids import number_apart
+from worker.workflow.editor.text import SAVERS, draw, fill_in
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import Node, Prompt
+from worker.workflow.validation.suggestion import for_missing_class
+
+MOST_TOLD = 50
+MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the editor would take from where it runs: chance for `{a|b}`, and the local time for `%date:…%`."""
+
+    rng: Random = field(default_factory=Random)
+    now: datetime = field(default_factory=lambda: datetime.now().astimezone())
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
+
+    prompt: Prompt
+    warnings: tuple[Detail, ...] = ()
+    left_out: tuple[Detail, ...] = ()
+
+
+def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
+    """The prompt that the editor would send for what it saved; ids, values and links are the editor's.
+
+    Raises CannotConvert, naming each node that needs a browser, a class that the catalog hasn't got, or another file.
+    """
+    saved = read_workflow(workflow)
+    number_apart(saved)
+    open_groups(saved, catalog)
+    loader = Loader(catalog)
+    root = loader.load(saved)
+    apply_primitives([root, *loader.subgraphs])
+    flat = FlatGraph(root)
+    running = [place for place in flat.places.values() if _runs(place)]
+    _check(running, catalog)
+    writer = _Writer(flat, surroundings or Surroundings())
+    prompt: Prompt = {place.id: writer.write(place) for place in running}
+    left_out = tuple(
+        detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
+        for place in flat.places.values()
+        if place.node.silent and not place.node.virtual
+    )
+    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
+
+
+def _runs(place: FlatNode) -> bool:
+    node = place.node
+    return not node.silent and node.subgraph is None and not node.virtual
+
+
+def _check(running: Iterable[FlatNode], catalog: Catalog) -> None:
+    details: list[Detail] = []
+    for place in running:
+        node = place.node
+        if node.node_class is None:
+            suggestion = for_missing_class(node.type, catalog) if len(details) < MOST_SUGGESTED else None
+            details.append(detail_of(place, f"the class {node.type!r} is not in the catalog", None, suggestion))
+            continue
+        drawn = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)
+        if drawn is not None:
+            reason = f"the value of {drawn.name!r} is made by the browser at the moment of queueing"
+            details.append(detail_of(place, reason, drawn.name, "Export the workflow in API format."))
+    if details:
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        first = details[0]
+        raise CannotConvert(f"node {first.node_id} ({first.node_title}): {first.message}{more}", details[:MOST_TOLD])
+
+
+def _warnings(running: Iterable[FlatNode]) -> Iterable[Detail]:
+    for place in running:
+        if any(widget.kind == RECORDED for widget in place.node.widgets):
+            yield detail_of(place, "what it records in the browser is not in the file: nothing is sent")
+
+
+def _without_loose_ends(prompt: Prompt) -> Prompt:
+    for node in prompt.values():
+        node["inputs"] = {
+            name: value
+            for name, value in node["inputs"].items()
+            if not isinstance(value, list) or str(value[0]) in prompt
+        }
+    return prompt
+
+
+class _Writer:
+    def __init__(self, flat: FlatGraph, surroundings: Surroundings) -> None:
+        self._flat = flat
+        self._around = surroundings
+
+    def write(self, place: FlatNode) -> Node:
+        node = place.node
+        assert node.node_class is not None  # noqa: S101 - checked before
+        inputs: dict[str, Json] = {}
+        for widget in node.widgets:
+            if widget.sent and widget.name:
+                _set(inputs, widget.name, self._value(place, widget), widget)
+        for slot in node.inputs:
+            if slot.link is None:
+                continue
+            source = self._flat.source(place, slot)
+            if isinstance(source, FlatSource):
+                inputs[slot.name] = [source.id, source.slot]
+            elif source is not None:
+                _set(inputs, slot.name, source.value, source)
+        title = node.title or node.node_class.display_name
+        return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
+
+    def _value(self, place: FlatNode, widget: Widget) -> Value:
+        value = widget.value
+        if isinstance(value, str):
+            if widget.dynamic_text:
+                return draw(value, self._around.rng)
+            if widget.name == "filename_prefix" and place.node.type in SAVERS:
+                return fill_in(value, self._field, self._around.now)
+            return value
+        return "" if value is None and widget.large_text else value
+
+    def _field(self, name: str, field_name: str) -> str | None:
+        """The text of a field of the first node of that name."""
+        nodes = [place.node for place in self._flat.places.values()]
+        named = [node for node in nodes if node.properties.get("Node name for S&R") == name]
+        for node in named[:1] or [node for node in nodes if node.title == name][:1]:
+            widget = node.widget(field_name)
+            if widget is not None:
+                return "" if widget.value is None or widget.value is MISSING else as_text(widget.value)
+        return None
+
+
+def _set(inputs: dict[str, Json], name: str, value: Value, widget: Widget) -> None:
+    """Lists are wrapped, so that none is taken for a link; what is missing leaves no key."""
+    if value is MISSING:
+        inputs.pop(name, None)
+        return
+    sent = as_sent(value)
+    if isinstance(sent, list):
+        curve: dict[str, Json] = {"__type__": "CURVE"} if widget.kind == "CURVE" else {}
+        sent = {**curve, "__value__": sent}
+    inputs[name] = sent

@@ -1,0 +1,1 @@
+"""Subgraphs of the editor's format, opened in place."""

@@ -1,0 +1,201 @@
+"""The workflow without subgraphs: every node by its path (`12:34`), and what is linked into it after all detours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from worker.errors import CannotConvert, Detail
+from worker.workflow.editor.live import (
+    BYPASSED,
+    GETTER,
+    INSIDE,
+    MUTED,
+    REROUTES,
+    SETTER,
+    Graph,
+    Link,
+    Slot,
+    UiNode,
+    Widget,
+)
+from worker.workflow.editor.types import bypass_slot
+from worker.workflow.json_value import Json
+
+MOST_NODES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FlatNode:
+    """One node of the flat graph; `host` is the instance of the subgraph that it stands in."""
+
+    id: str
+    node: UiNode
+    graph: Graph
+    host: FlatNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlatSource:
+    """An output that something is linked from."""
+
+    id: str
+    slot: int
+
+
+Seen = set[tuple[str, str, int]]
+Onward = tuple[FlatNode, Slot, str]
+"""A slot that takes the place of an output, and the type that is wanted of it."""
+
+
+class FlatGraph:
+    """All places by id. Subgraphs that are muted or bypassed in the workflow itself are not opened."""
+
+    def __init__(self, root: Graph) -> None:
+        self.places: dict[str, FlatNode] = {}
+        for node in root.nodes.values():
+            place = self._add(node, root, None)
+            if node.subgraph is not None and not node.silent:
+                self._open(place)
+
+    def source(self, place: FlatNode, slot: Slot) -> FlatSource | Widget | None:
+        """What feeds a slot: an output, or a field that an instance of a subgraph shows; None if nothing does.
+
+        Raises CannotConvert for links to nowhere and links in a circle.
+        """
+        seen: Seen = set()
+        wanted = slot.type
+        while True:
+            self._step(seen, place, "in", id(slot))
+            link = self._link(place, slot)
+            if link is None:
+                return None
+            if place.host and link.origin == INSIDE:
+                place, slot = place.host, self._host_slot(place, slot, link)
+                if slot.link is None:
+                    return slot.promoted
+                wanted = slot.type
+                continue
+            origin = place.graph.nodes.get(link.origin)
+            if origin is None:
+                self._refuse(place, slot, f"its input {slot.name!r} is linked to node {link.origin}, which isn't there")
+            found = self._output(self._beside(place, origin), link.origin_slot, wanted, seen)
+            if found is None or isinstance(found, FlatSource):
+                return found
+            place, slot, wanted = found
+
+    def _link(self, place: FlatNode, slot: Slot) -> Link | None:
+        if slot.link is None:
+            return None
+        link = place.graph.links.get(slot.link)
+        if link is None:
+            self._refuse(place, slot, f"its input {slot.name!r} has a link that isn't in the file")
+        return link
+
+    def _host_slot(self, place: FlatNode, slot: Slot, link: Link) -> Slot:
+        """The slot of the instance around a node that its link comes from."""
+        slots = place.host.node.inputs if place.host else []
+        if not 0 <= link.origin_slot < len(slots):
+            self._refuse(place, slot, f"its input {slot.name!r} is linked to an input that its subgraph hasn't got")
+        return slots[link.origin_slot]
+
+    def _output(self, place: FlatNode, number: int, wanted: str, seen: Seen) -> FlatSource | Onward | None:
+        """The output itself, or the slot to look at instead, and the type that is wanted there."""
+        while True:
+            self._step(seen, place, "out", number)
+            node = place.node
+            if node.mode == MUTED:
+                return None
+            if node.mode == BYPASSED:
+                return _bypassed(place, number, wanted)
+            if node.subgraph is None:
+                return self._rerouted(place, number, wanted) if node.virtual else FlatSource(place.id, number)
+            inner = _inner_link(node.subgraph, number)
+            if inner is None:
+                return None
+            if inner[0] == INSIDE:
+                return _onward(place, inner[1], wanted)
+            if inner[0] not in node.subgraph.nodes:
+                self._refuse(place, None, f"its output {number} is linked to node {inner[0]}, which isn't there")
+            place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
+
+    def _rerouted(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
+        """Where a node that only hands on leads: to its input, or to that of the node that set a name."""
+        if place.node.type == GETTER:
+            name, nodes = _name(place.node), place.graph.nodes.values()
+            setter = next((node for node in nodes if node.type == SETTER and _name(node) == name), None)
+            return _onward(self._beside(place, setter), 0, wanted) if setter else None
+        return _onward(place, number, wanted) if place.node.type in REROUTES else None
+
+    def _add(self, node: UiNode, graph: Graph, host: FlatNode | None) -> FlatNode:
+        place = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
+        self.places[place.id] = place
+        if len(self.places) > MOST_NODES:
+            raise CannotConvert(f"the workflow's subgraphs unfold to more than {MOST_NODES} nodes")
+        return place
+
+    def _open(self, top: FlatNode) -> None:
+        waiting = [top]
+        while waiting:
+            host = waiting.pop()
+            if host.node.subgraph is None:
+                continue
+            if any(outer.node is host.node for outer in _hosts(host)):
+                self._refuse(host, None, "its subgraph contains itself")
+            for node in host.node.subgraph.nodes.values():
+                place = self._add(node, host.node.subgraph, host)
+                if node.subgraph is not None:
+                    waiting.append(place)
+
+    def _beside(self, place: FlatNode, node: UiNode) -> FlatNode:
+        return self.places[f"{place.host.id}:{node.id}" if place.host else node.id]
+
+    def _step(self, seen: Seen, place: FlatNode, way: str, number: int) -> None:
+        step = (place.id, way, number)
+        if step in seen:
+            self._refuse(place, None, "its links go in a circle")
+        seen.add(step)
+
+    def _refuse(self, place: FlatNode, slot: Slot | None, reason: str) -> NoReturn:
+        raise refusal(place, reason, slot.name if slot else None)
+
+
+def refusal(
+    place: FlatNode, reason: str, input_name: str | None = None, suggestion: str | None = None
+) -> CannotConvert:
+    """An error that names the node."""
+    detail = detail_of(place, reason, input_name, suggestion)
+    return CannotConvert(f"node {place.id} ({detail.node_title}): {reason}", [detail])
+
+
+def detail_of(place: FlatNode, reason: str, input_name: str | None = None, suggestion: str | None = None) -> Detail:
+    node = place.node
+    return Detail(reason, place.id, node.title or node.type, node.type, input_name, suggestion)
+
+
+def _hosts(place: FlatNode) -> Iterator[FlatNode]:
+    while place.host is not None:
+        place = place.host
+        yield place
+
+
+def _bypassed(place: FlatNode, number: int, wanted: str) -> Onward | None:
+    index = bypass_slot(place.node, number, wanted)
+    return None if index is None else (place, place.node.inputs[index], place.node.inputs[index].type)
+
+
+def _name(node: UiNode) -> Json:
+    return node.values[0] if isinstance(node.values, list) and node.values else None
+
+
+def _onward(place: FlatNode, number: int, wanted: str) -> Onward | None:
+    slots = place.node.inputs
+    return (place, slots[number], wanted) if 0 <= number < len(slots) else None
+
+
+def _inner_link(graph: Graph, number: int) -> tuple[str, int] | None:
+    """The first link inside that ends in this output of a subgraph."""
+    links = graph.outputs[number].links if 0 <= number < len(graph.outputs) else []
+    link = next((graph.links[link_id] for link_id in links if link_id in graph.links), None)
+    return (link.origin, link.origin_slot) if link else None

@@ -1,0 +1,94 @@
+"""What a picture or a video of ComfyUI's carries: the prompt that made it, and the workflow it was queued from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+
+from worker.errors import CannotConvert
+from worker.workflow.embedded_metadata.matroska import matroska_texts
+from worker.workflow.embedded_metadata.mp4 import mp4_texts
+from worker.workflow.embedded_metadata.png import png_texts
+from worker.workflow.embedded_metadata.webp import webp_texts
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import unwrap
+
+Texts = Iterator[tuple[str, str]]
+_KINDS: tuple[tuple[str, int, bytes, Callable[[bytes], Texts]], ...] = (
+    ("PNG", 0, b"\x89PNG\r\n\x1a\n", png_texts),
+    ("WebP", 8, b"WEBP", webp_texts),
+    ("MP4", 4, b"ftyp", mp4_texts),
+    ("WebM", 0, b"\x1aE\xdf\xa3", matroska_texts),
+)
+_WHOLE = ("comment", "description")
+"""Where some node packs write one object with both."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedWorkflow:
+    """`kind` is the file's; what is not in it, or is no JSON, is None."""
+
+    kind: str
+    prompt: Json = None
+    workflow: Json = None
+
+    @property
+    def best(self) -> Json:
+        """The prompt where there is one: it has run."""
+        return self.prompt if isinstance(self.prompt, dict) and self.prompt else self.workflow
+
+
+def read_embedded_workflow(data: bytes) -> EmbeddedWorkflow | None:
+    """Read a PNG, WebP, MP4, WebM or Matroska file; None for anything else. Never raises, however broken it is."""
+    for kind, place, magic, texts in _KINDS:
+        if data[place : place + len(magic)] == magic:
+            return _carried(kind, texts(data))
+    return None
+
+
+def workflow_in(data: bytes) -> Json:
+    """The workflow in a file: JSON, wrapped or not, or what a picture or a video carries.
+
+    Raises CannotConvert.
+    """
+    carried = read_embedded_workflow(data)
+    if carried is not None:
+        if not isinstance(carried.best, dict):
+            raise CannotConvert(f"this {carried.kind} carries no workflow: it is not ComfyUI's, or was stripped")
+        return cast("Json", unwrap(carried.best))
+    try:
+        value: Json = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        value = parse(data.decode("utf-8-sig", "replace"))
+        if value is None:
+            raise CannotConvert("this is neither JSON nor a picture or video that carries a workflow") from None
+    return cast("Json", unwrap(value))
+
+
+def _carried(kind: str, texts: Texts) -> EmbeddedWorkflow:
+    found: dict[str, Json] = {}
+    for name, text in texts:
+        key = name.lower()
+        if key in ("prompt", "workflow"):
+            found.setdefault(key, parse(text))
+        elif key in _WHOLE and text.lstrip().startswith("{"):
+            whole = parse(text)
+            inner = whole if isinstance(whole, dict) else {}
+            for part in ("prompt", "workflow"):
+                value = inner.get(part)
+                found.setdefault(part, parse(value) if isinstance(value, str) else value)
+    return EmbeddedWorkflow(kind, found.get("prompt"), found.get("workflow"))
+
+
+def parse(text: str) -> Json:
+    """JSON as Python writes it, with NaN, which is null here; None for anything else."""
+    try:
+        value: Json = json.loads(text, parse_constant=lambda _: None)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character, which no UTF-8 can hold, is found here
+    except (ValueError, RecursionError):
+        return None
+    return value

@@ -1,0 +1,143 @@
+"""The API-format prompt: the graph that ComfyUI runs, read from what a client sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any, NotRequired, TypedDict
+
+from worker.workflow.json_value import Json, JsonObject
+
+RANDOM_INTEGER = "__RANDOM_INT__"
+RANDOM_INTEGER_MAX = 2**32 - 1  # Vast's stock template draws from 0 to this, both included
+
+
+class Node(TypedDict):
+    """One node of a prompt: `inputs` maps an input's name to a value or to a link `[node id, output slot]`."""
+
+    class_type: str
+    inputs: dict[str, Json]
+    _meta: NotRequired[JsonObject]
+
+
+Prompt = dict[str, Node]
+
+
+class PromptError(ValueError):
+    """The workflow is not a prompt, or what was asked of it does not exist in it."""
+
+    def __init__(
+        self, message: str, node_id: str | None = None, input_name: str | None = None, suggestion: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.node_id = node_id
+        self.input_name = input_name
+        self.suggestion = suggestion
+
+
+class UiFormatError(PromptError):
+    """The workflow is what the editor saves (`nodes` and `links`), which has to be converted first."""
+
+
+def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The workflow inside an export: `{"prompt": {...}}`, or `{"workflow": {...}}` where that has no prompt."""
+    if isinstance(value, dict) and not isinstance(value.get("nodes"), list):
+        for key in ("prompt", "workflow"):
+            inside = value.get(key)
+            if isinstance(inside, dict) and "class_type" not in inside:
+                return inside
+    return value
+
+
+def parse_prompt(value: object) -> Prompt:
+    """Check that a decoded JSON value is an API-format prompt and return its nodes by id.
+
+    An export wrapped as `{"prompt": {...}}` or `{"workflow": {...}}` is unwrapped. Only the shape is checked: links to
+    nodes that are not there and unknown classes are for `validate`. Raises `UiFormatError` or `PromptError`.
+    """
+    value = unwrap(value)
+    if not isinstance(value, dict):
+        raise PromptError("The workflow is not a JSON object.")
+    if isinstance(value.get("nodes"), list) and isinstance(value.get("links"), list):
+        raise UiFormatError(
+            "The workflow is in the format that the editor saves.", suggestion="Convert it, or export it in API format."
+        )
+    if not value:
+        raise PromptError("The workflow has no nodes.")
+    return {str(node_id): _parse_node(str(node_id), node) for node_id, node in value.items()}
+
+
+def _parse_node(node_id: str, node: object) -> Node:
+    if not isinstance(node, dict):
+        raise PromptError(f"Node {node_id} is not an object.", node_id)
+    class_type, inputs, meta = node.get("class_type"), node.get("inputs"), node.get("_meta")
+    if not isinstance(class_type, str):
+        raise PromptError(f"Node {node_id} has no class_type.", node_id)
+    if not isinstance(inputs, dict):
+        raise PromptError(f"The inputs of node {node_id} are not an object.", node_id)
+    parsed: Node = {"class_type": class_type, "inputs": inputs}
+    if isinstance(meta, dict):
+        parsed["_meta"] = meta
+    return parsed
+
+
+def is_link(value: Json) -> bool:
+    """True for `[node id, output slot]`."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def links(node: Node) -> Iterator[tuple[str, str, int]]:
+    """Yield (input, source node id, source slot) for each linked input."""
+    for name, value in node["inputs"].items():
+        if isinstance(value, list) and len(value) == 2:
+            source, slot = value
+            if isinstance(source, str) and isinstance(slot, int):
+                yield name, source, slot
+
+
+def title(prompt: Prompt, node_id: str) -> str:
+    """Return what the author calls a node: its `_meta.title`, else its class, else its id."""
+    node = prompt.get(node_id)
+    if node is None:
+        return node_id
+    given = node.get("_meta", {}).get("title")
+    return given if isinstance(given, str) and given else node["class_type"]
+
+
+def ancestors(prompt: Prompt, node_id: str) -> frozenset[str]:
+    """Return the ids of all nodes that this one needs, without itself unless it is part of a cycle."""
+    found: set[str] = set()
+    waiting = [node_id]
+    while waiting:
+        node = prompt.get(waiting.pop())
+        sources = {source for _, source, _ in links(node)} if node else set()
+        fresh = {source for source in sources if source in prompt} - found
+        found |= fresh
+        waiting.extend(fresh)
+    return frozenset(found)
+
+
+def draw_random_integers(prompt: Prompt, rng: Random) -> Prompt:
+    """Return a copy in which each `__RANDOM_INT__` inside an input is a fresh integer from 0 to 2**32 - 1.
+
+    As in Vast's stock template a value that is just the placeholder becomes a number, and one that contains it
+    (a file name prefix, say) stays text.
+    """
+    drawn: Prompt = {}
+    for node_id, node in prompt.items():
+        copy = node.copy()
+        copy["inputs"] = {name: _draw(value, rng) for name, value in node["inputs"].items()}
+        drawn[node_id] = copy
+    return drawn
+
+
+def _draw(value: Json, rng: Random) -> Json:
+    if isinstance(value, str) and RANDOM_INTEGER in value:
+        number = rng.randint(0, RANDOM_INTEGER_MAX)
+        return number if value == RANDOM_INTEGER else value.replace(RANDOM_INTEGER, str(number))
+    if isinstance(value, list):
+        return [_draw(item, rng) for item in value]
+    if isinstance(value, dict):
+        return {name: _draw(item, rng) for name, item in value.items()}
+    return value

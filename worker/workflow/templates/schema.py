@@ -1,0 +1,63 @@
+"""A template's parameters as a JSON Schema (2020-12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker.workflow.templates.template import Parameter, ParameterKind, Template
+from worker.workflow.templates.value import limits
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILE_HELP = "a URL, a data URI, base64, or the name of a file sent along"
+MEDIA = {ParameterKind.IMAGE: "image/*", ParameterKind.VIDEO: "video/*", ParameterKind.AUDIO: "audio/*"}
+
+
+def params_schema(template: Template) -> dict[str, Any]:
+    """What `params` may be for a template."""
+    return {"$schema": DIALECT, "title": template.title, **_object(template.parameters, template.about)}
+
+
+def _object(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any]:
+    return {
+        "type": "object",
+        **({"description": about} if about else {}),
+        "properties": {parameter.name: _schema(parameter) for parameter in parameters},
+        "required": [parameter.name for parameter in parameters if parameter.required],
+        "additionalProperties": False,
+    }
+
+
+def _schema(parameter: Parameter) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": parameter.description} if parameter.description else {}
+    schema |= _type(parameter)
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return schema
+
+
+def _type(parameter: Parameter) -> dict[str, Any]:
+    match parameter.type:
+        case ParameterKind.LIST:
+            items = _object(parameter.fields)
+            items["required"] = [field.name for field in parameter.fields if field.default is None]
+            return {"type": "array", "maxItems": parameter.items_max, "items": items}
+        case ParameterKind.CHOICE:
+            return {"type": "string", "enum": list(parameter.choices)}
+        case ParameterKind.STRING:
+            return {"type": "string", "maxLength": parameter.max_length}
+        case ParameterKind.BOOLEAN:
+            return {"type": "boolean"}
+        case ParameterKind.IMAGE | ParameterKind.VIDEO | ParameterKind.AUDIO:
+            return {"type": "string", "contentMediaType": MEDIA[parameter.type], "$comment": FILE_HELP}
+    return _number(parameter)
+
+
+def _number(parameter: Parameter) -> dict[str, Any]:
+    """A seed of -1 is drawn, like one that is not given."""
+    low, high = limits(parameter)
+    if parameter.type is ParameterKind.SEED:
+        return {"type": "integer", "minimum": -1, "maximum": high, "$comment": "-1 or none: a fresh one"}
+    bounds = {"minimum": low, "maximum": high, "multipleOf": parameter.multiple_of}
+    whole = parameter.type is ParameterKind.INTEGER
+    told = {name: int(bound) if whole else bound for name, bound in bounds.items() if bound is not None}
+    return {"type": "integer" if whole else "number", **told}

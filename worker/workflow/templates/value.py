@@ -1,0 +1,150 @@
+"""Whether a value fits a parameter, and what would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.workflow.nearest import did_you_mean
+from worker.workflow.templates.template import Parameter, ParameterKind
+
+SEED_MAX = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact; ComfyUI itself takes up to 2**64 - 1."""
+LARGEST = 2**64
+"""ComfyUI's numbers end here; Python's integers don't, and can't all be told from one another as floats."""
+SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|data:[^,]{0,100};base64,", re.ASCII | re.IGNORECASE)
+FILE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,195}\.[A-Za-z0-9]{1,5}")
+BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueProblem:
+    """`message` continues a sentence that names the parameter; `path` leads into a list (`loras.0.strength`)."""
+
+    message: str
+    cure: str
+    path: str
+
+
+def value_problem(parameter: Parameter, value: Any) -> ValueProblem | None:  # noqa: ANN401 - JSON
+    """The first thing that is wrong with a value."""
+    return next(value_problems(parameter, value), None)
+
+
+def value_problems(parameter: Parameter, value: Any, path: str = "") -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
+    """All that is wrong with a value."""
+    path = path or parameter.name
+    if parameter.type is ParameterKind.LIST:
+        yield from _list_problems(parameter, value, path)
+        return
+    message = _validation_error(parameter, value)
+    if message:
+        yield ValueProblem(message, cure(parameter), path)
+
+
+def _list_problems(parameter: Parameter, value: Any, path: str) -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        yield ValueProblem(f"has to be a list, not {_short(value)}", cure(parameter), path)
+        return
+    if len(value) > parameter.items_max:
+        yield ValueProblem(f"has {len(value)} items, more than {parameter.items_max}", cure(parameter), path)
+    for index, item in enumerate(value):
+        place = f"{path}.{index}"
+        if not isinstance(item, dict):
+            yield ValueProblem(f"has to be an object, not {_short(item)}", cure(parameter), place)
+        else:
+            yield from _item_problems(parameter, item, place)
+
+
+def _item_problems(parameter: Parameter, item: dict[str, Any], path: str) -> Iterator[ValueProblem]:
+    fields = {field.name: field for field in parameter.fields}
+    for name in item:
+        if name not in fields:
+            known = did_you_mean(name, fields) or f"Known: {', '.join(fields)}."
+            yield ValueProblem(f"has no field {name!r}", known, f"{path}.{name}")
+    for name, field in fields.items():
+        if name in item:
+            yield from value_problems(field, item[name], f"{path}.{name}")
+        elif field.default is None:
+            yield ValueProblem("is missing", cure(field), f"{path}.{name}")
+
+
+def _validation_error(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """What is wrong with a value that is no list."""
+    if parameter.type.is_number:
+        return _number_complaint(parameter, value)
+    if parameter.type is ParameterKind.BOOLEAN:
+        return None if isinstance(value, bool) else f"has to be true or false, not {_short(value)}"
+    if not isinstance(value, str):
+        return f"has to be a text, not {_short(value)}"
+    return _text_complaint(parameter, value)
+
+
+def _text_complaint(parameter: Parameter, value: str) -> str | None:
+    if parameter.type is ParameterKind.CHOICE:
+        return None if value in parameter.choices else f"can't be {_short(value)}"
+    if parameter.type.is_file:
+        fits = SOURCE.match(value) or FILE_NAME.fullmatch(value) or BASE64.fullmatch(value)
+        return None if fits else f"can't be {_short(value)}"
+    if len(value) > parameter.max_length:
+        return f"has {len(value)} characters, more than {parameter.max_length}"
+    return None
+
+
+def _number_complaint(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
+    kind = "a number" if parameter.type is ParameterKind.NUMBER else "a whole number"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
+        return f"has to be {kind}, not {_short(value)}"
+    if parameter.type is not ParameterKind.NUMBER and value != int(value):
+        return f"has to be {kind}, not {value}"
+    low, high = limits(parameter)
+    if low is not None and value < low:
+        return f"is {value:g}, less than {low:g}"
+    if high is not None and value > high:
+        return f"is {value:g}, more than {high:g}"
+    if parameter.multiple_of and abs(value / parameter.multiple_of - round(value / parameter.multiple_of)) > 1e-9:
+        return f"is {value:g}, not a multiple of {parameter.multiple_of:g}"
+    return None
+
+
+def limits(parameter: Parameter) -> tuple[float | None, float | None]:
+    """Smallest and largest value of a number, both included."""
+    if parameter.type is ParameterKind.SEED:
+        return parameter.minimum or 0, SEED_MAX if parameter.maximum is None else parameter.maximum
+    return parameter.minimum, parameter.maximum
+
+
+def cure(parameter: Parameter) -> str:
+    """What would do, in one sentence."""
+    match parameter.type:
+        case ParameterKind.CHOICE:
+            return f"Use one of {', '.join(parameter.choices)}."
+        case ParameterKind.BOOLEAN:
+            return "Use true or false."
+        case ParameterKind.LIST:
+            fields = ", ".join(field.name for field in parameter.fields)
+            return f"Use a list of at most {parameter.items_max} objects with {fields}."
+        case ParameterKind.IMAGE | ParameterKind.VIDEO | ParameterKind.AUDIO:
+            return "Use a URL, a data URI, base64, or the name of a file sent along."
+        case ParameterKind.STRING:
+            return f"Use a text of at most {parameter.max_length} characters."
+    return f"Use {_numbers(parameter)}."
+
+
+def _numbers(parameter: Parameter) -> str:
+    low, high = limits(parameter)
+    kind = "a number" if parameter.type is ParameterKind.NUMBER else "a whole number"
+    multiple = f", a multiple of {parameter.multiple_of:g}" if parameter.multiple_of else ""
+    if low is not None and high is not None:
+        return f"{kind} from {low:.16g} to {high:.16g}{multiple}"
+    bound = f" from {low:.16g} up" if low is not None else f" up to {high:.16g}" if high is not None else ""
+    return f"{kind}{bound}{multiple}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - JSON
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value[:80] if isinstance(value, str) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

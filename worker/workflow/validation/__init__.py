@@ -1,0 +1,1 @@
+"""Validation of prompts, without an engine."""

@@ -1,0 +1,184 @@
+"""Walking a prompt from an output to everything it needs, checking each node once, in the order ComfyUI does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.dynamic_inputs import expand
+from worker.workflow.catalog.linking import fits
+from worker.workflow.catalog.node_class import InputSpec, NodeClass, Presence
+from worker.workflow.json_value import Json, JsonObject
+from worker.workflow.prompt import Prompt, is_link
+from worker.workflow.validation.file_check import AssumeFiles, FileCheck
+from worker.workflow.validation.input_value import problem, value_error
+from worker.workflow.validation.node_validators import NodeValidator, node_validator
+
+# What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
+ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionFinding:
+    """Whether a node and all it needs are valid, and what is wrong with the node itself."""
+
+    valid: bool
+    reasons: list[JsonObject]
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One node being checked."""
+
+    node_id: str
+    node_class: NodeClass
+    inputs: dict[str, Json]
+    check: NodeValidator | None
+    valid: bool = True
+    errors: list[JsonObject] = field(default_factory=list)
+    received: dict[str, Json] = field(default_factory=dict)
+
+
+class Inspection:
+    """The findings of one prompt; values are coerced in place as they are checked."""
+
+    def __init__(self, nodes: Prompt, catalog: Catalog, files: FileCheck | None) -> None:
+        self._nodes = nodes
+        self._catalog = catalog
+        self._files = files
+        self._findings: dict[str, InspectionFinding] = {}
+        self._path: dict[str, None] = {}
+
+    def inspect(self, output: str) -> InspectionFinding:
+        """Check an output node with everything it needs."""
+        try:
+            return self._visit(output)
+        except ODDITIES as oddity:
+            extra: JsonObject = {"exception_type": type(oddity).__name__, "traceback": []}
+            reason = problem("exception_during_validation", "Exception when validating node", str(oddity), extra)
+            self._findings[output] = InspectionFinding(False, [reason])
+            return self._findings[output]
+
+    def invalid(self) -> Iterator[tuple[str, list[JsonObject]]]:
+        """Yield the nodes found faulty so far; those that only depend on one are left out."""
+        for node_id, finding in self._findings.items():
+            if not finding.valid and finding.reasons:
+                yield node_id, finding.reasons
+
+    def _visit(self, node_id: str) -> InspectionFinding:
+        if node_id in self._findings:
+            return self._findings[node_id]
+        if node_id in self._path:
+            return self._report_cycle(node_id)
+        node = self._nodes[node_id]
+        node_class = self._catalog[node["class_type"]]
+        visit = _Visit(node_id, node_class, node["inputs"], node_validator(node_class.name))
+        for spec in expand(node_class, visit.inputs).values():
+            value = visit.inputs.get(spec.name)
+            if spec.name not in visit.inputs:
+                visit.errors += _missing(spec, node_class)
+            elif not isinstance(value, list):
+                takes = visit.check is not None and visit.check.takes(spec.name)
+                visit.errors += value_error(spec, visit.inputs, not takes, self._files)
+            elif error := self._link_error(visit, spec, value):
+                visit.errors.append(error)
+            else:
+                self._follow(visit, spec, value)
+        visit.errors += self._own_errors(visit)
+        return self._conclude(visit)
+
+    def _link_error(self, visit: _Visit, spec: InputSpec, link: list[Json]) -> JsonObject | None:
+        if len(link) != 2:
+            message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
+            return problem("bad_linked_input", message, spec.name, _about(spec, received_value=link))
+        source = self._catalog[self._nodes[cast(str, link[0])]["class_type"]]
+        received = _output_types(source)[cast(int, link[1])]
+        visit.received[spec.name] = received
+        if visit.check and visit.check.takes_types:
+            return None
+        if fits(source.name, received, visit.node_class.name, spec):
+            return None
+        details = f"{spec.name}, received_type({received}) mismatch input_type({spec.config[0]})"
+        extra = _about(spec, received_type=received, linked_node=link)
+        return problem("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)
+
+    def _follow(self, visit: _Visit, spec: InputSpec, link: list[Json]) -> None:
+        source = cast(str, link[0])
+        self._path[visit.node_id] = None
+        try:
+            visit.valid &= self._visit(source).valid
+        except ODDITIES as oddity:
+            visit.valid = False
+            extra = _about(
+                spec,
+                exception_message=str(oddity),
+                exception_type=type(oddity).__name__,
+                traceback=[],
+                linked_node=link,
+            )
+            message = "Exception when validating inner node"
+            reason = problem("exception_during_inner_validation", message, str(oddity), extra)
+            self._findings[source] = InspectionFinding(False, [reason])
+        finally:
+            del self._path[visit.node_id]
+
+    def _own_errors(self, visit: _Visit) -> list[JsonObject]:
+        """Run the class's own check; its one complaint is told for each input that it was handed."""
+        if not visit.check:
+            return []
+        hidden = {spec.name for spec in visit.node_class.inputs if spec.presence is Presence.HIDDEN}
+        known = visit.node_class.by_name
+        arguments: dict[str, Json] = {
+            name: None if is_link(value) else value
+            for name, value in visit.inputs.items()
+            if visit.check.takes(name) and name in known
+        }
+        if visit.check.takes_all and not visit.node_class.is_v3:
+            arguments.update(dict.fromkeys(hidden))
+        if visit.check.takes_types:
+            arguments["input_types"] = visit.received
+        validation_error = visit.check.run(arguments, self._files or AssumeFiles())
+        if validation_error is None:
+            return []
+        message = "Custom validation failed for node"
+        return [
+            problem("custom_validation_failed", message, f"{name} - {validation_error}", {"input_name": name})
+            for name in arguments
+        ]
+
+    def _conclude(self, visit: _Visit) -> InspectionFinding:
+        """Join the errors with those that a cycle through this node has already put down."""
+        before = self._findings.get(visit.node_id, InspectionFinding(True, []))
+        fresh = [error for error in visit.errors if error not in before.reasons]
+        finding = InspectionFinding(before.valid and visit.valid and not visit.errors, before.reasons + fresh)
+        self._findings[visit.node_id] = finding
+        return finding
+
+    def _report_cycle(self, node_id: str) -> InspectionFinding:
+        path = list(self._path)
+        cycle = path[path.index(node_id) :]
+        details = " -> ".join(f"{step} ({self._nodes[step]['class_type']})" for step in [*cycle, node_id])
+        for step in cycle:
+            extra: JsonObject = {"node_id": step, "cycle_nodes": [*cycle]}
+            reason = problem("dependency_cycle", "Dependency cycle detected", details, extra)
+            self._findings[step] = InspectionFinding(False, [reason])
+        return self._findings[node_id]
+
+
+def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
+    if spec.presence is not Presence.REQUIRED:
+        return []
+    details = spec.name.rpartition(".")[2] if node_class.is_v3 else spec.name
+    return [problem("required_input_missing", "Required input is missing", details, {"input_name": spec.name})]
+
+
+def _about(spec: InputSpec, **extra: Json) -> JsonObject:
+    return {"input_name": spec.name, "input_config": list(spec.config), **extra}
+
+
+def _output_types(node_class: NodeClass) -> list[str | list[Json]] | tuple[str | list[Json], ...]:
+    """A list or a tuple as in ComfyUI, because the message about a slot that is not there names it."""
+    types = [output.type for output in node_class.outputs]
+    return types if node_class.is_v3 else tuple(types)
