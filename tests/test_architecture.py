@@ -14,7 +14,7 @@ WORKER = ROOT / "worker"
 
 LADDER = (
     ("errors", "settings", "subcommand", "supervision", "startup_timing", "delivery_options", "job"),
-    ("events", "workflow", "load", "engine.protocol.messages", "storage.base"),
+    ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
         "simulators.comfyui",
