@@ -24,6 +24,7 @@ EXTRAS = {
     "worker/fleet": "vast",
     "worker/node_packs": "nodes",
     "worker/platforms": "vast",
+    "worker/simulators": "vast",
     "worker/storage": "s3",
 }
 """The folders that may import what an extra installs; all other modules import nothing but `dependencies`."""

@@ -15,7 +15,7 @@ from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.template import Library, Template, TemplateError
 
 SHIPPED = "shipped"
-_INSTALLED = Path(__file__).with_name("workflows")
+_INSTALLED = Path(__file__).parents[2] / "workflows"
 SHIPPED_FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[3] / "workflows"
 """Inside the package in a wheel; beside it in a checkout, and so in an editable install."""
 
