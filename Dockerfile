@@ -27,7 +27,7 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         "${PYTHON}-dev" "${PYTHON}-venv" ${BUILD_PACKAGES} \
     && rm -rf /var/lib/apt/lists/* \
-    && "${PYTHON}" -m venv tools
+    && "${PYTHON}" -P -m venv tools
 ENV PYTHON=${PYTHON} PATH=/build/tools/bin:$PATH \
     PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
@@ -37,7 +37,7 @@ FROM builder AS torch
 ARG TORCH="--require-hashes --requirement locks/torch.lock"
 COPY locks/torch.lock locks/none.lock locks/
 # hadolint ignore=DL3013,SC2086
-RUN "${PYTHON}" -m venv --without-pip /opt/torch \
+RUN "${PYTHON}" -P -m venv --without-pip /opt/torch \
     && pip --python /opt/torch/bin/python install --quiet --no-deps ${TORCH}
 
 
@@ -46,7 +46,7 @@ ARG PACK_GROUPS=base
 ARG REQUIREMENTS="--require-hashes --requirement locks/comfyui.lock"
 COPY locks/comfyui*.lock locks/none.lock locks/
 # hadolint ignore=DL3013,SC2086
-RUN "${PYTHON}" -m venv --without-pip /opt/ComfyUI/.venv \
+RUN "${PYTHON}" -P -m venv --without-pip /opt/ComfyUI/.venv \
     && for group in ${PACK_GROUPS}; do \
         [ "${group}" = base ] || set -- "$@" --requirement "locks/comfyui-${group}.lock"; \
     done \
@@ -59,20 +59,20 @@ ARG PACK_GROUPS=base
 COPY --from=sources / sources/
 COPY comfyui_nodes.txt ./
 COPY worker/node_packs/pins.py worker/node_packs/sources.py worker/node_packs/
-RUN python -m worker.node_packs.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources \
+RUN PYTHONPATH=/build python -P -m worker.node_packs.sources --pins comfyui_nodes.txt --groups "${PACK_GROUPS}" --sources sources \
         --to /opt/ComfyUI --state /var/lib/comfy-worker \
-    && python -m compileall -q /opt/ComfyUI
+    && python -P -m compileall -q /opt/ComfyUI
 
 
 # What the worker needs. The import shows that Vast's SDK works under this Python: it would else be None at run time.
 FROM builder AS worker-environment
 COPY locks/worker.lock locks/
-RUN "${PYTHON}" -m venv --without-pip /opt/comfy-worker/env \
+RUN "${PYTHON}" -P -m venv --without-pip /opt/comfy-worker/env \
     && pip --python /opt/comfy-worker/env/bin/python install --quiet --no-deps \
         --require-hashes --requirement locks/worker.lock \
     && echo "/opt/comfy-worker/lib/${PYTHON}/site-packages" \
         > "/opt/comfy-worker/env/lib/${PYTHON}/site-packages/worker.pth" \
-    && /opt/comfy-worker/env/bin/python -c "import vastai.serverless.server.worker"
+    && /opt/comfy-worker/env/bin/python -P -c "import vastai.serverless.server.worker"
 
 
 FROM worker-environment AS worker
@@ -104,8 +104,10 @@ COPY --from=models /models /opt/ComfyUI/models
 COPY --from=worker-environment /opt/comfy-worker/env /opt/comfy-worker/env
 COPY --from=worker /opt/comfy-worker/bin /opt/comfy-worker/bin
 COPY --from=worker /opt/comfy-worker/lib /opt/comfy-worker/lib
+# PYTHONSAFEPATH: no Python that is started here by hand imports what lies in the state folder.
 # The last two: what NVIDIA's images set, for a plain base.
 ENV PATH=/opt/comfy-worker/bin:$PATH \
+    PYTHONSAFEPATH=1 \
     WORKER_PLATFORM=auto \
     WORKER_RESTARTS=5 \
     WORKER_COMFYUI=/opt/ComfyUI \
@@ -124,7 +126,7 @@ RUN comfy-worker verify-image --pins /opt/comfy-worker/comfyui_nodes.txt --objec
 
 FROM builder AS sbom-tools
 COPY locks/sbom.lock locks/
-RUN "${PYTHON}" -m venv --without-pip /opt/sbom \
+RUN "${PYTHON}" -P -m venv --without-pip /opt/sbom \
     && pip --python /opt/sbom/bin/python install --quiet --no-deps --require-hashes --requirement locks/sbom.lock
 
 

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
 
 LADDER = (
-    ("errors", "settings", "supervision", "startup_timing", "delivery_options", "job"),
-    ("events", "workflow", "load", "engine.protocol.messages", "storage.base"),
+    ("errors", "settings", "subcommand", "supervision", "startup_timing", "delivery_options", "job"),
+    ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
         "jobs.job_index",
@@ -102,6 +102,12 @@ def test_only_settings_read_the_environment() -> None:
     reads = re.compile(r"\bos\.environ|from os import.*environ|getenv")
     readers = [module_name(path) for path in FILES if reads.search(path.read_text("utf-8"))]
     assert readers == ["worker.settings"]
+
+
+def test_only_own_command_starts_a_module() -> None:
+    """`python -m` searches the current folder first: the flag against it is in one place, and so is the start."""
+    starters = [module_name(path) for path in FILES if re.search(r"[\"']-m[\"']", path.read_text("utf-8"))]
+    assert starters == ["worker.subcommand"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

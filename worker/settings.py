@@ -236,8 +236,11 @@ class Settings:
 
 
 def engine_environment() -> dict[str, str]:
-    """What ComfyUI and its node packs may read: everything but the secrets that are the worker's own."""
-    secret = set(PLATFORM_SECRETS)
+    """What ComfyUI and its node packs may read: everything but the secrets that are the worker's own.
+
+    And without PYTHONSAFEPATH, with which `python main.py` does not find the modules beside main.py.
+    """
+    secret = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
     for field in dataclasses.fields(Settings):
         if field.name == "s3_access_key_id" or isinstance(field.default, SecretStr):
             secret |= {field.metadata["env"], *field.metadata["also"]}

@@ -13,7 +13,7 @@ import aiohttp
 
 from chaos.testbed.child import Child
 from chaos.testbed.relay import Relay
-from worker.engine.process.launch import embedded_command, free_port
+from worker.engine.process.launch import free_port
 
 TOKEN = "chaos-operator-token-4b1d"  # noqa: S105 - it opens nothing but the run's own worker
 START_S, KNOCK_S = 200.0, 0.05
@@ -74,7 +74,7 @@ class Stage:
 def engine_in(folder: Path, *options: str) -> StageEngine:
     """Not yet started."""
     port, base = free_port(), folder / "engine"
-    command = [*embedded_command(base, port)[2:], *options]
+    command = ["worker", "engine", "--port", str(port), "--base", str(base), *options]
     return StageEngine(Child(command, folder, folder / "engine.log"), port, base)
 
 

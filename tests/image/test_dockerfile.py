@@ -26,6 +26,14 @@ def test_docker_and_buildah_both_know_what_is_used() -> None:
     assert not re.search(r"<<|--link|--exclude|--parents|type=secret,.*env=|--network=", CODE, re.MULTILINE)
 
 
+def test_no_python_searches_the_current_folder() -> None:
+    """Each module that a step runs has -P before it, and the image sets it for what is started by hand."""
+    started = re.findall(r"(?:python|PYTHON\}\")\s+(-.*?)(?= --| \S+$| \")", CODE, re.MULTILINE)
+    assert started
+    assert [flags for flags in started if not flags.startswith("-P ")] == []
+    assert "PYTHONSAFEPATH=1" in CODE.partition(" AS runtime")[2]
+
+
 def test_the_base_is_pinned_by_digest() -> None:
     """A tag may be moved; what was tested is what is built."""
     assert re.search(r"^ARG BASE_IMAGE=\S+:[\w.-]+@sha256:[0-9a-f]{64}$", TEXT, re.MULTILINE)

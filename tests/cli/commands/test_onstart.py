@@ -49,6 +49,9 @@ def started(engine: EngineHandle, tmp_path: Path) -> Iterator[dict[str, str]]:
         "WORKER_GATEWAY_PORT": str(free_port()),
         "WORKER_PLATFORM": "none",
     }
+    # The worker's current folder is its state folder, where any job may have left a file of such a name.
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "aiohttp.py").write_text("raise SystemExit('imported from the current folder')")
     began = time.monotonic()
     done = cli("onstart", "--user", ME, cwd=tmp_path, **env)
     assert (done.returncode, time.monotonic() - began < 5) == (0, True), done.stderr

@@ -94,6 +94,17 @@ async def test_the_worker_ends_with_an_engine_that_does_not_come_back(tmp_path: 
     assert b"no room" in said.splitlines()[-1]
 
 
+async def test_comfyui_finds_its_own_modules_whatever_the_worker_was_given(tmp_path: Path) -> None:
+    """PYTHONSAFEPATH, which the image sets, would take the folder of main.py off ComfyUI's path."""
+    comfyui = tmp_path / "ComfyUI"
+    comfyui.mkdir()
+    (comfyui / "comfy.py").write_text("WORD = 'comfy is found'")
+    (comfyui / "main.py").write_text("import comfy; raise SystemExit(comfy.WORD)")
+    process = await serve(tmp_path, "--comfyui", str(comfyui), WORKER_ENGINE_TRIES="1", PYTHONSAFEPATH="1")
+    _, said = await asyncio.wait_for(process.communicate(), 10)
+    assert b"comfy is found" in said.splitlines()[-1]
+
+
 async def test_no_engine_outlives_its_worker(tmp_path: Path) -> None:
     """Kill -9 of the worker leaves no engine behind that holds the GPU."""
     process = await serve(tmp_path)

@@ -46,7 +46,7 @@ async def vast_sdk(settings: Settings) -> CheckFinding:
         if settings.behind_vast:
             return fail("vast sdk", "not installed", SDK_INSTALL)
         return ok("vast sdk", "not installed; only a worker behind Vast needs it")
-    code, output = await _run(sys.executable, "-W", "ignore", "-c", f"import {SDK}")
+    code, output = await _run(sys.executable, "-P", "-W", "ignore", "-c", f"import {SDK}")
     if code == 0:
         return ok("vast sdk", f"vastai {version}")
     last = output.strip().splitlines()[-1] if output.strip() else "no answer"

@@ -17,6 +17,7 @@ import typer
 from worker.cli.hosting import log_writer
 from worker.errors import StartupError
 from worker.settings import Settings, environment
+from worker.subcommand import own_command
 
 CONSOLE = Path("/proc/1/fd/1")
 LOG_LIMIT = 16 * 1024 * 1024
@@ -108,11 +109,10 @@ def _give(folder: Path, person: Person) -> None:
 def _start(env: dict[str, str], state: Path, person: Person | None, lock: int) -> int:
     """Its process id. It is nobody's child afterwards, and holds the lock."""
     env.setdefault("WORKER_RESTARTS", RESTARTS)
-    worker = [sys.executable, "-m", "worker", "serve"]
-    book = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT), *worker]
+    book = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
     console = _console()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        book,
+        [*book, *own_command("serve")],
         cwd=state,
         env={**env, "HOME": str(state)} if person else env,
         stdin=subprocess.DEVNULL,

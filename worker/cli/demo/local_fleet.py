@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from worker.errors import StartupError
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast, ReportLog
+from worker.subcommand import own_command
 
 STOP_S = 10.0
 TAIL_LINES = 15
@@ -99,7 +99,7 @@ async def _start(
     try:
         # A session of its own: Ctrl-C is for us, who then stop the workers in order.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "worker", *command),
+            *own_command(*command),
             env=given,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,

@@ -14,6 +14,7 @@ from worker.cli.commands.serve import RESTART_CODE
 from worker.engine.process import die_with_parent
 from worker.errors import StartupError
 from worker.settings import Settings, environment
+from worker.subcommand import own_command
 
 log = logging.getLogger("worker.parent")
 
@@ -26,7 +27,7 @@ class Parent:
     """Holds next to nothing, so that nothing but its end can end it; what it starts ends with it."""
 
     def __init__(self, arguments: Sequence[str], tries: int) -> None:
-        self._command = [sys.executable, "-m", "worker", "serve", *arguments]
+        self._command = own_command("serve", *arguments)
         self._tries = tries
         self._pid = 0
         self.told_to_end = False

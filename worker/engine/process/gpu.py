@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-PROBE = "import torch; torch.zeros(1).cuda()"
+PROBE = "import sys; sys.path[:] = filter(None, sys.path); import torch; torch.zeros(1).cuda()"
+"""Without the current folder, which `python -c` searches first; ComfyUI's Python may be too old for -P."""
 DRIVER = ("nvidia-smi", "-L")
 PROBE_S = 60.0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from worker.engine.process.supervisor import Command, Supervisor
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment
 from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
+from worker.subcommand import own_command
 from worker.supervision import OnFailure, Tasks, stop
 
 HOST = "127.0.0.1"
@@ -82,7 +82,7 @@ def _faults(text: str) -> list[str]:
 
 
 def embedded_command(base: Path, port: int) -> list[str]:
-    return [sys.executable, "-m", "worker", "engine", "--host", HOST, "--port", str(port), "--base", str(base)]
+    return own_command("engine", "--host", HOST, "--port", str(port), "--base", str(base))
 
 
 def comfyui_command(folder: Path, port: int) -> list[str]:

@@ -1,0 +1,148 @@
+"""What a field makes of a long string: base64, text, and the identity of a request."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from tests.bodies.chunks import LARGE, SMALL, cut, files, scanned
+from worker.bodies import BodyLimits, Content, NotBase64, ScannedBody, SpooledText, SpoolFolder
+from worker.bodies.base64_file import decode_base64_file
+from worker.errors import BodyTooLarge
+
+LONG = "abcdefghijklmnop"
+QUICK = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ALMOST = st.text(alphabet="AQZ09+/=\n -_é", max_size=24) | st.from_regex(r"[AQ+/9]{0,9}={0,5}", fullmatch=True)
+
+
+class Request(BaseModel):
+    inputs: dict[str, Content]
+    id: str = ""
+
+
+@given(ALMOST | st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode()))
+@QUICK
+def test_base64_is_accepted_as_the_standard_library_does(tmp_path: Path, text: str) -> None:
+    """The same texts are accepted as by `base64.b64decode(text, validate=True)`, with the same bytes."""
+    bare = text.rstrip("=")  # from Python 3.13 on it refuses padding after complete groups
+    source, target = tmp_path / "text", tmp_path / "data"
+    source.write_text(text, "utf-8")
+    try:
+        expected = base64.b64decode(bare if bare and len(bare) % 4 == 0 else text, validate=True)
+    except (binascii.Error, ValueError):
+        with pytest.raises(NotBase64):
+            decode_base64_file(source, target)
+        assert files(tmp_path) == [source]
+        source.unlink()
+        return
+    assert decode_base64_file(source, target) == len(expected)
+    assert target.read_bytes() == expected
+    assert files(tmp_path) == [target]
+    target.unlink()
+
+
+@pytest.mark.parametrize("size", [196_607, 196_608, 196_609, 700_000])
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,", "data:;charset=x;base64,"])
+async def test_long_base64_is_decoded_in_pieces(tmp_path: Path, size: int, head: str) -> None:
+    """Files around the border of a piece, with and without the head of a data URI."""
+    data = bytes(range(256)) * (size // 256 + 1)
+    body = orjson.dumps({"a": head + base64.b64encode(data[:size]).decode()})
+    async with SpoolFolder(tmp_path) as folder:
+        scan = await scanned(cut(body, 65_536), folder, LARGE)
+        decoded = await scan.value["a"].decode_base64()
+        assert decoded.size == size
+        assert decoded.path.read_bytes() == data[:size]
+        assert files(tmp_path) == [decoded.path]
+        with pytest.raises(FileNotFoundError):  # a second time
+            await scan.value["a"].decode_base64()
+        assert files(tmp_path) == [decoded.path]
+
+
+@pytest.mark.parametrize("at", [262_143, 262_144, 262_145, 400_000])
+async def test_padding_ends_base64(tmp_path: Path, at: int) -> None:
+    """Padding before the end is refused also where a piece ends with it, and the text can still be read."""
+    text = "A" * (at - 2) + "==" + "A" * (600_000 - at)
+    async with SpoolFolder(tmp_path) as folder:
+        scan = await scanned([orjson.dumps([text])], folder, LARGE)
+        with pytest.raises(NotBase64):
+            await scan.value[0].decode_base64()
+        assert await scan.value[0].text(600_000) == text
+
+
+async def test_text_has_a_bound(tmp_path: Path) -> None:
+    """A string is read back as it was sent, line ends included, but not above the bound that the field has."""
+    text = "line\r\nline\nline\r" + "é" * 10
+    async with SpoolFolder(tmp_path) as folder:
+        scan = await scanned([orjson.dumps({"a": text})], folder)
+        assert await scan.value["a"].text(100) == text
+        with pytest.raises(BodyTooLarge, match="the text at a has 36 bytes"):
+            await scan.value["a"].text(35)
+
+
+async def test_restored_texts_are_strings_again(tmp_path: Path) -> None:
+    """All long strings but those under the place of files become `str`, up to a bound over all."""
+    value = {"workflow": {"1": {"inputs": {"text": LONG}}}, "inputs": {"a.png": LONG}, "list": [[LONG]]}
+    async with SpoolFolder(tmp_path) as folder:
+        scan = await scanned([orjson.dumps(value)], folder)
+        await scan.restore_texts(files_under=("inputs",))
+        assert [text.where for text in scan.spooled] == [("inputs", "a.png")]
+        assert {**scan.value, "inputs": value["inputs"]} == value
+        await scan.restore_texts()
+        assert (scan.value, scan.spooled) == (value, [])
+        tight = BodyLimits(total=1000, text=8, restored=len(LONG) * 2)
+        scan = await scanned([orjson.dumps(value)], folder, tight)
+        with pytest.raises(BodyTooLarge, match=r"the text at .* has 16 bytes"):
+            await scan.restore_texts()
+
+
+async def test_a_field_says_whether_it_takes_long_strings(tmp_path: Path) -> None:
+    """`Content` keeps a long string as it is, and has the schema and the errors of `str`; a plain field refuses it."""
+    async with SpoolFolder(tmp_path) as folder:
+        scan = await scanned([orjson.dumps({"inputs": {"a": LONG, "b": "short"}})], folder)
+        request = Request.model_validate(scan.value)
+        assert request.inputs == {"a": scan.spooled[0], "b": "short"}
+        with pytest.raises(ValidationError, match="Input should be a valid string"):
+            Request.model_validate({"inputs": {}, "id": scan.spooled[0]})
+        for dumps in (orjson.dumps, json.dumps):
+            with pytest.raises(TypeError):
+                dumps(scan.spooled)
+    with pytest.raises(ValidationError) as caught:
+        Request.model_validate({"inputs": {"a": 3}})
+    assert [error["loc"] for error in caught.value.errors()] == [("inputs", "a")]
+    assert Request.model_json_schema()["properties"]["inputs"]["additionalProperties"] == {"type": "string"}
+
+
+async def printed(folder: SpoolFolder, body: str | bytes, limits: BodyLimits = SMALL) -> str:
+    scan: ScannedBody = await scanned(cut(body.encode() if isinstance(body, str) else body, 9), folder, limits)
+    return scan.fingerprint()
+
+
+async def test_the_fingerprint_is_of_the_value(tmp_path: Path) -> None:
+    """Order of keys, white space and escapes do not matter."""
+    value = {"b": ["ééééééééé", {"x": LONG}], "a": LONG + "b", "c": 1}
+    async with SpoolFolder(tmp_path) as folder:
+        prints = {
+            await printed(folder, orjson.dumps(value)),
+            await printed(folder, json.dumps(value, indent=2, sort_keys=True)),
+            await printed(folder, json.dumps(value).replace("a", "\\u0061")),
+        }
+    assert len(prints) == 1
+
+
+async def test_other_values_have_other_fingerprints(tmp_path: Path) -> None:
+    """Another text, another place, null, and the hash of a text written as a value are all different requests."""
+    values = [[LONG, None], [None, LONG], [LONG + "x", None], [None, None], [LONG, LONG], {"a": LONG}, {"b": LONG}]
+    async with SpoolFolder(tmp_path) as folder:
+        scan = await scanned([orjson.dumps([LONG])], folder)
+        text: SpooledText = scan.spooled[0]
+        values += [[text.sha256], [[["0"], text.sha256]], [[0], text.sha256]]
+        prints = [await printed(folder, orjson.dumps(value), BodyLimits(total=1000, text=8)) for value in values]
+    assert len(set(prints)) == len(values)

@@ -1,0 +1,40 @@
+"""Request bodies: JSON of any size, read as it arrives, in which long strings are files.
+
+The pattern for the code that receives a request:
+
+    async with SpoolFolder(state / "bodies") as folder:
+        reader = BodyReader(chunks)                          # nothing is read yet
+        identity = check(await reader.head(64 * 1024))       # where the identity lies in the body
+        body = await reader.read(folder, BodyLimits(total))  # strings above 64 KiB go to files as they arrive
+        fingerprint = body.fingerprint()
+        await body.restore_texts(files_under=("inputs",))    # what this dialect does not take for a file
+        request = dialect.read(body.value, library)          # pure: `inputs: dict[str, Content]`
+        file = await request.inputs["photo.png"].decode_base64()
+        await folder.take(file.path, job_folder / "photo.png")
+
+What is not taken is removed at the end, whatever happened.
+"""
+
+from worker.bodies.base64_file import DATA_URI, NotBase64
+from worker.bodies.body import ScannedBody
+from worker.bodies.content import Content
+from worker.bodies.folder import SpoolFolder
+from worker.bodies.limits import BodyLimits
+from worker.bodies.reader import BodyReader, read_json
+from worker.bodies.scanner import BodyScanner
+from worker.bodies.spooled import DecodedFile, SpooledText, Where
+
+__all__ = [
+    "DATA_URI",
+    "BodyLimits",
+    "BodyReader",
+    "BodyScanner",
+    "Content",
+    "DecodedFile",
+    "NotBase64",
+    "ScannedBody",
+    "SpoolFolder",
+    "SpooledText",
+    "Where",
+    "read_json",
+]

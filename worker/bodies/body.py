@@ -1,0 +1,70 @@
+"""A request body that was read: a JSON value in which long strings are files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from worker.bodies.limits import BodyLimits
+from worker.bodies.spooled import SpooledText, Where
+from worker.errors import BodyTooLarge
+
+
+@dataclass(slots=True)
+class ScannedBody:
+    """`value` holds each of `spooled` at its `where`, until `restore_texts` puts the string back."""
+
+    value: Any
+    spooled: Sequence[SpooledText]
+    limits: BodyLimits
+
+    async def restore_texts(self, files_under: Where | None = None) -> None:
+        """Read the long strings back that are not files: those outside the value at `files_under`.
+
+        `read` of a dialect then finds a `str` everywhere but where it expects files. A list index in `files_under`
+        is written as it stands: the files of `{"input": {"images": [...]}}` are under `("input", "images")`.
+
+        Raises BodyTooLarge where they have more than `limits.restored` bytes together.
+        """
+        depth = len(files_under) if files_under is not None else 0
+        texts = [text for text in self.spooled if files_under is None or text.where[:depth] != files_under]
+        left = self.limits.restored
+        for text in texts:
+            if text.size > left:
+                raise BodyTooLarge(
+                    f"the text at {text.name} has {text.size} bytes; texts that are not files may have "
+                    f"{self.limits.restored} bytes in all"
+                )
+            left -= text.size
+        for text in texts:
+            self._put(text.where, await text.text(text.size))
+        self.spooled = [text for text in self.spooled if text not in texts]
+
+    def fingerprint(self) -> str:
+        """Return a hash that is the same for the same JSON value, however it is written.
+
+        Long strings are hashed as they arrive and count with their place. Strings that were restored count as
+        strings, so call this at the same point of every request.
+        """
+        rest = orjson.dumps(self.value, default=_nothing, option=orjson.OPT_SORT_KEYS)
+        places = sorted(orjson.dumps([text.where, text.sha256]) for text in self.spooled)
+        return hashlib.sha256(b"\n".join([rest, *places])).hexdigest()
+
+    def _put(self, where: Where, text: str) -> None:
+        if not where:
+            self.value = text
+            return
+        container = self.value
+        for key in where[:-1]:
+            container = container[key]
+        container[where[-1]] = text
+
+
+def _nothing(value: object) -> None:
+    """Stand in the hashed JSON for a long string, whose hash follows with its place."""
+    if not isinstance(value, SpooledText):
+        raise TypeError(f"{type(value).__name__} is not JSON")

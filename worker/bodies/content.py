@@ -1,0 +1,26 @@
+"""The type of a pydantic field that may hold a long string."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import GetCoreSchemaHandler, ValidatorFunctionWrapHandler
+from pydantic_core import CoreSchema, core_schema
+
+from worker.bodies.spooled import SpooledText
+
+
+class _StringOrSpooled:
+    """Validates as `str` does, with its messages and its JSON Schema, and lets a SpooledText through."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_keep_spooled, core_schema.str_schema())
+
+
+def _keep_spooled(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    return value if isinstance(value, SpooledText) else validate(value)
+
+
+Content = Annotated[str | SpooledText, _StringOrSpooled]
+"""A string of any length: `inputs: dict[str, Content]`. Pydantic would make a plain `str` of a subclass of `str`."""

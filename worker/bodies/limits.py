@@ -1,0 +1,50 @@
+"""How large a request body and its parts may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.errors import BodyTooLarge
+
+KIB = 1024
+MIB = 1024 * KIB
+PIECE = 256 * KIB
+"""Bytes that hold the event loop for about 1 ms while they are scanned and decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Bounds on one JSON body. Sizes are in bytes.
+
+    The JSON that remains without its long strings is parsed on the event loop, and a parser in C can't be interrupted.
+    Another process would not help: rebuilding the value from what that process sends takes as long as parsing it. So
+    what would take longer than about 20 ms is refused. Time depends on objects and keys more than on bytes, hence
+    `units`: one for each comma, 5 for each colon, 10 for each list or object. The densest workflow that we have seen
+    has 740,000 units a MiB, and the largest has 190 KiB.
+    """
+
+    total: int
+    text: int = 64 * KIB
+    """Strings whose text is longer than this, in UTF-8, go to files."""
+    rest: int = 4 * MIB
+    """The JSON without its long strings."""
+    units: int = 700_000
+    restored: int = 4 * MIB
+    """Long strings that are read back into memory because they are not files."""
+    piece: int = PIECE
+    """What is scanned, decoded and written at a time."""
+
+    def check_total(self, size: int) -> None:
+        """Raise BodyTooLarge above the limit for the whole body."""
+        if size > self.total:
+            raise BodyTooLarge(f"the body is larger than {self.total / MIB:g} MiB (WORKER_MAX_BODY_MIB)")
+
+    def check_rest(self, size: int, units: int) -> None:
+        """Raise BodyTooLarge where the JSON without its long strings is too large to be parsed at once."""
+        if size > self.rest:
+            raise BodyTooLarge(
+                f"the JSON without its strings above {self.text // KIB} KiB is larger than {self.rest / MIB:g} MiB: "
+                "send files as base64 in one string each, by URL or as multipart/form-data"
+            )
+        if units > self.units:
+            raise BodyTooLarge("the JSON has too many objects, lists and values to be a workflow")

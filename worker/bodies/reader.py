@@ -1,0 +1,78 @@
+"""From the chunks of a request to its JSON value."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from worker.bodies.body import ScannedBody
+from worker.bodies.folder import SpoolFolder, in_thread
+from worker.bodies.limits import KIB, BodyLimits
+from worker.bodies.long_string import LongString
+from worker.bodies.rest import Rest
+from worker.bodies.scanner import BodyScanner
+from worker.bodies.spooled import SpooledText
+
+AT_ONCE = 64 * KIB
+"""JSON up to this size is parsed where it is; a thread would take longer to begin."""
+
+
+class BodyReader:
+    """Reads a body when it is asked to, so that the caller can first find out whose it is.
+
+    `head` may be called before `read`; nothing is lost by it. The limits are given to `read`, after that.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._head: list[bytes] = []
+
+    async def head(self, size: int) -> bytes:
+        """Return the first `size` bytes and what came in one chunk with them, or the whole body where it is shorter."""
+        length = sum(map(len, self._head))
+        while length < size and (chunk := await anext(self._chunks, None)) is not None:
+            self._head.append(chunk)
+            length += len(chunk)
+        return b"".join(self._head)
+
+    async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
+        """Read to the end and parse. The folder removes the files. Raises InvalidJson, BodyTooLarge, DiskFull."""
+        scanner = BodyScanner(folder, limits)
+        try:
+            async for piece in self._pieces(limits.piece):
+                scanner.feed(piece)
+                if scanner.to_write:
+                    await in_thread(scanner.flush)
+            rest = scanner.finish()
+            if scanner.to_write:
+                await in_thread(scanner.flush)
+        finally:
+            scanner.close()
+        return ScannedBody(*await _parsed(rest), limits)
+
+    async def _pieces(self, size: int) -> AsyncIterator[bytes]:
+        """Cut chunks that would hold the event loop too long, and let it run between the parts."""
+        while (chunk := self._head.pop(0) if self._head else await anext(self._chunks, None)) is not None:
+            yield chunk[:size]
+            for start in range(size, len(chunk), size):
+                await asyncio.sleep(0)
+                yield chunk[start : start + size]
+
+
+async def read_json(chunks: AsyncIterator[bytes], folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
+    """Read a JSON body. Raises InvalidJson, BodyTooLarge, DiskFull."""
+    return await BodyReader(chunks).read(folder, limits)
+
+
+async def _parsed(rest: Rest) -> tuple[Any, list[SpooledText]]:
+    value, spooled, overwritten = await in_thread(rest.parse) if len(rest.json) > AT_ONCE else rest.parse()
+    if overwritten:  # by a later value of the same key
+        await in_thread(lambda: _remove(overwritten))
+    return value, spooled
+
+
+def _remove(strings: list[LongString]) -> None:
+    for string in strings:
+        if string.path is not None:
+            string.path.unlink()

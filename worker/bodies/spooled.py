@@ -1,0 +1,63 @@
+"""A long string of a request, as a file in place of a `str`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.bodies.base64_file import decode_base64_file
+from worker.bodies.folder import in_thread
+from worker.errors import BodyTooLarge
+
+Where = tuple[str | int, ...]
+"""The keys and indexes that lead to a value from the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFile:
+    """What a string held as base64. `size` is in bytes."""
+
+    path: Path
+    size: int
+
+
+class SpooledText:
+    """Stands in the parsed body where a string of more than 64 KiB was.
+
+    The field that holds it decides what it is: `decode_base64` or `text`. `path` has the text in UTF-8, in the folder
+    of the request; `size`, in bytes, and `sha256` are of that text.
+
+    It is neither a `str` nor a dataclass, which orjson would write as JSON. A field that knows nothing of long strings
+    refuses it, and it can't be sent to ComfyUI by mistake.
+    """
+
+    __slots__ = ("path", "sha256", "size", "where")
+
+    def __init__(self, path: Path, size: int, sha256: str, where: Where) -> None:
+        self.path = path
+        self.size = size
+        self.sha256 = sha256
+        self.where = where
+
+    def __repr__(self) -> str:
+        return f"<SpooledText {self.name}, {self.size} bytes>"
+
+    @property
+    def name(self) -> str:
+        """Where it stands, as error messages name it: `inputs.photo.png`."""
+        return ".".join(str(part) for part in self.where) or "the body"
+
+    async def text(self, limit: int) -> str:
+        """Return the string itself. Raises BodyTooLarge above `limit` bytes."""
+        if self.size > limit:
+            raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; {limit} is the limit")
+        return await in_thread(lambda: self.path.read_bytes().decode())
+
+    async def decode_base64(self) -> DecodedFile:
+        """Decode base64 or a data URI into a file beside this one, which is removed.
+
+        Raises NotBase64, where this one stays, and DiskFull.
+        """
+        target = self.path.with_name(f"{self.path.name}.decoded")
+        size = await in_thread(lambda: decode_base64_file(self.path, target))
+        return DecodedFile(target, size)
