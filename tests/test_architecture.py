@@ -17,6 +17,7 @@ LADDER = (
     ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
+        "jobs.job_index",
         "simulators.comfyui",
         "engine",
         "fetch",

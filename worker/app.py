@@ -25,6 +25,7 @@ from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
+from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
@@ -128,11 +129,9 @@ async def _assembled(
     comfy = await stack.enter_async_context(engine(settings, tasks))
     client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None)
     await stack.enter_async_context(client)
-    models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget, tasks))
-    replay = Replay()
-    journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
-    # The journal first: a result is written down before anybody hears of it.
-    fan_out = Observers([journal, JobLog(), replay, models, *observers])
+    jobs, replay = JobIndex(), Replay()
+    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks))
+    fan_out = Observers([JobLog(), replay, models, *observers])
     outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
     fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
     places = await stack.enter_async_context(delivery(settings, outputs, storage))
@@ -144,16 +143,17 @@ async def _assembled(
         inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
         outputs=outputs,
         delivery=places,
+        journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
         observers=fan_out,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
-    manager = JobManager(pipeline, journal, settings, tasks)
+    manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
         *(settings, manager, client, outputs, replay, access, places),
         *(library, Preflight(client, models), models, timing),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts), tasks)))
+    fan_out.add(await stack.enter_async_context(webhooks(settings, jobs, partial(webhook_body, parts), tasks)))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))

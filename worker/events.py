@@ -1,4 +1,4 @@
-"""What happens to a job, as frozen facts, and who may listen."""
+"""Facts about jobs, as frozen data without live objects, and the observers that get them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.job import Job, JobState, Output
+from worker.job import Job, JobRef, JobState, Output
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class JobAccepted:
-    job: Job
+    job: JobRef
+    workload: float
+    dialect: str
+    template: str | None
+    """Name of the template that the prompt was made of."""
+
+    @classmethod
+    def of(cls, job: Job) -> JobAccepted:
+        return cls(job.ref, job.workload, job.request.dialect, job.request.template)
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    job: Job
+    """A job left the state `left` after `seconds` and entered `state`."""
+
+    job: JobRef
     state: JobState
+    left: JobState
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """ComfyUI has taken the job, under `job.prompt_id`."""
+    """ComfyUI is about to get the job under `prompt_id`; with None, the prompt was taken out again."""
 
-    job: Job
+    job: JobRef
+    prompt_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStarted:
-    job: Job
+    job: JobRef
     node_id: str
     class_type: str
     title: str
@@ -42,7 +55,7 @@ class NodeStarted:
 class StepDone:
     """`value` of `maximum` steps of a node are done (a sampler's steps, mostly)."""
 
-    job: Job
+    job: JobRef
     node_id: str
     value: float
     maximum: float
@@ -52,7 +65,7 @@ class StepDone:
 class PreviewReady:
     """A picture of the work in progress; never stored."""
 
-    job: Job
+    job: JobRef
     node_id: str | None
     mime: str
     data: bytes
@@ -62,35 +75,66 @@ class PreviewReady:
 class OutputReady:
     """A node has saved something; it can be fetched while the rest of the job still runs."""
 
-    job: Job
+    job: JobRef
     output: Output
 
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    job: Job
+    """A job came to rest: it ended, or its result waits to be delivered again.
+
+    `stages` are the seconds that it spent in each state, `size` the bytes of its outputs, `code` that of its error.
+    """
+
+    job: JobRef
+    state: JobState
+    elapsed_s: float
+    stages: tuple[tuple[JobState, float], ...] = ()
+    outputs: int = 0
+    size: int = 0
+    code: str | None = None
+    template: str | None = None
+    handed_back: bool = False
+    """The worker shuts down, and the job goes on in its next life."""
+
+    @classmethod
+    def of(cls, job: Job) -> JobFinished:
+        return cls(
+            job.ref,
+            job.state,
+            job.elapsed_s,
+            tuple(job.stages.items()),
+            outputs=len(job.outputs),
+            size=sum(output.size for output in job.outputs),
+            code=job.error.code if job.error else None,
+            template=job.request.template,
+            handed_back=job.handed_back,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class JobForgotten:
-    """The results have lived their time; nobody can ask for the job any more."""
+    """The job's results were kept for their time; the job can't be asked for any more."""
 
-    job: Job
+    job: JobRef
 
 
-Told = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
-"""What a client may follow."""
-Event = Told | JobSubmitted | JobForgotten
+Followed = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
+"""The facts about a job that a client may follow."""
+Event = Followed | JobSubmitted | JobForgotten
 
 
 class Observer(Protocol):
-    """Hears every event, in order, on the event loop; must not block."""
+    """Gets every event, in order, on the event loop; must not block.
+
+    An event carries plain data only. An observer that needs more of a job looks it up in the job index.
+    """
 
     def notify(self, event: Event) -> None: ...
 
 
 class Observers:
-    """Fans events out. A listener that fails is logged and never fails a job."""
+    """Passes events on. An observer that fails is logged and never fails a job."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = list(observers)
@@ -102,5 +146,5 @@ class Observers:
         for observer in self._observers:
             try:
                 observer.notify(event)
-            except Exception:  # a listener's bug is not the job's
+            except Exception:  # an observer's bug must not reach the job
                 log.exception("observer %r failed on %s", observer, type(event).__name__)

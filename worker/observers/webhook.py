@@ -24,7 +24,8 @@ from worker.fetch.errors import UrlRefused
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
-from worker.job import Job
+from worker.job import Job, JobRef
+from worker.jobs.job_index import JobIndex
 from worker.settings import Settings
 from worker.supervision import Tasks
 
@@ -44,8 +45,9 @@ Told = Callable[[Job, Webhook], Awaitable[bytes]]
 class Webhooks:
     """An observer. One message for a job's end, and another one if its result is delivered later."""
 
-    def __init__(self, settings: Settings, guard: Guard, told: Told, tasks: Tasks) -> None:
+    def __init__(self, settings: Settings, guard: Guard, jobs: JobIndex, told: Told, tasks: Tasks) -> None:
         self._settings = settings
+        self._jobs = jobs
         self._tasks = tasks
         self._guard = guard
         self._told = told
@@ -54,13 +56,12 @@ class Webhooks:
 
     def notify(self, event: Event) -> None:
         match event:
-            case JobFinished(job) if job.request.webhook is not None and not job.handed_back:
-                self._stop(job)  # what is older is not true any more
-                task = self._tasks.spawn(f"webhook-{job.id}", self._send(job, job.request.webhook))
-                self._sending[job.folder] = task
-                task.add_done_callback(lambda done: self._sent(job, done))
-            case JobForgotten(job):
-                self._stop(job)
+            case JobFinished(job=ref, handed_back=False):
+                job = self._jobs.get(ref)
+                if job is not None and job.request.webhook is not None:
+                    self._begin(job, job.request.webhook)
+            case JobForgotten(job=ref):
+                self._stop(ref)
 
     async def close(self) -> None:
         """What can be told at once still is; the rest is given up."""
@@ -71,13 +72,19 @@ class Webhooks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _stop(self, job: Job) -> None:
-        if task := self._sending.pop(job.folder, None):
+    def _begin(self, job: Job, webhook: Webhook) -> None:
+        self._stop(job.ref)  # what is older is not true any more
+        task = self._tasks.spawn(f"webhook-{job.id}", self._send(job, webhook))
+        self._sending[job.folder] = task
+        task.add_done_callback(lambda done: self._sent(job.ref, done))
+
+    def _stop(self, ref: JobRef) -> None:
+        if task := self._sending.pop(ref.folder, None):
             task.cancel()
 
-    def _sent(self, job: Job, task: asyncio.Task[None]) -> None:
-        if self._sending.get(job.folder) is task:
-            del self._sending[job.folder]
+    def _sent(self, ref: JobRef, task: asyncio.Task[None]) -> None:
+        if self._sending.get(ref.folder) is task:
+            del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
         message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
@@ -120,7 +127,7 @@ class Webhooks:
 
 
 @asynccontextmanager
-async def webhooks(settings: Settings, told: Told, tasks: Tasks) -> AsyncIterator[Webhooks]:
+async def webhooks(settings: Settings, jobs: JobIndex, told: Told, tasks: Tasks) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
         if secret := settings.webhook_secret.get_secret_value():
@@ -128,7 +135,7 @@ async def webhooks(settings: Settings, told: Told, tasks: Tasks) -> AsyncIterato
     except ValueError as error:
         raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
     async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
-        found = Webhooks(settings, guard, told, tasks)
+        found = Webhooks(settings, guard, jobs, told, tasks)
         try:
             yield found
         finally:
