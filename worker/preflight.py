@@ -10,9 +10,8 @@ from functools import partial
 
 from worker.engine.client import ComfyClient, detail
 from worker.engine.protocol.api import EngineInfo
-from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow
+from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
 from worker.load.workload import workload
-from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.model_needs import Downloads, needed_models

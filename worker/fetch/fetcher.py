@@ -12,9 +12,9 @@ from typing import Self
 
 from aiohttp.abc import AbstractResolver
 
+from worker.errors import FetchFailed
 from worker.fetch.credentials import Credentials
 from worker.fetch.download import MIB, Download, DownloadLimits, FileVersion
-from worker.fetch.errors import FetchFailed
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.store import Held, Store

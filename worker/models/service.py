@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Detail, StartupError, WorkerError
+from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
 from worker.events import Event, JobAccepted
 from worker.jobs.job_index import JobIndex
-from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord, ModelsFolder, baked_models, models_folder
 from worker.settings import Settings

@@ -18,9 +18,8 @@ from standardwebhooks import Webhook as Signer
 
 from worker import __version__
 from worker.delivery_options import Webhook, signing_key
-from worker.errors import StartupError
+from worker.errors import StartupError, UrlRefused
 from worker.events import Event, JobFinished, JobForgotten
-from worker.fetch.errors import UrlRefused
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target

@@ -12,14 +12,22 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.app import App
-from worker.errors import BodyTooLarge, ClientError, Draining, InvalidJson, NotFound, WorkerError, WorkerUnavailable
+from worker.errors import (
+    BadSignature,
+    BodyTooLarge,
+    ClientError,
+    Draining,
+    Forbidden,
+    InvalidJson,
+    NotFound,
+    WorkerError,
+    WorkerUnavailable,
+)
 from worker.job import JobState
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import VISIT, JobHandle, RequestContext
 from worker.platforms.vast.ingress.signature_check import (
-    BadSignature,
     Envelope,
-    Forbidden,
     Grant,
     SignatureCheck,
     read_envelope,
