@@ -162,7 +162,9 @@ class Settings:
     )
     webhook_tries: int = setting("WORKER_WEBHOOK_TRIES", 5, "how often a webhook is sent before it is given up")
     webhook_pause_s: float = setting(
-        "WORKER_WEBHOOK_PAUSE", 5.0, "pause after a webhook's first failure; four times as long after each further one"
+        "WORKER_WEBHOOK_PAUSE",
+        5.0,
+        "longest pause after a webhook's first failure; four times as long after each further one",
     )
     webhook_timeout_s: float = setting("WORKER_WEBHOOK_TIMEOUT", 15.0, "how long a webhook's receiver may take")
     fetch_allow: str = setting(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from worker.backoff import Backoff
 from worker.fetch.download import DownloadLimits
 from worker.fetch.fetcher import Fetcher
 from worker.settings import Settings
@@ -138,4 +139,4 @@ def opened(*origins: Origin) -> str:
 
 def at_once(fetcher: Fetcher) -> DownloadLimits:
     """The fetcher's own limits, without pauses between tries."""
-    return replace(fetcher.limits, pauses_s=(0, 0, 0))
+    return replace(fetcher.limits, backoff=Backoff(0, 0))

@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.fetch.origin import Answer, Origin, broken, content, in_turn, opened, ranged, redirect, serving
+from worker.backoff import Backoff
 from worker.errors import CacheFull
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import OWN, ModelRecord, ModelsFolder
@@ -32,7 +33,7 @@ def described(origin: Origin, name: str, data: bytes = DATA, folder: str = "chec
 async def fetching(root: Path, *origins: Origin, **given: object) -> AsyncIterator[ModelFetcher]:
     """A fetcher without pauses between its tries."""
     settings = Settings(fetch_allow=opened(*origins), **given)  # type: ignore[arg-type]
-    async with ModelFetcher(settings, ModelsFolder(root), pauses_s=(0, 0, 0)) as fetcher:
+    async with ModelFetcher(settings, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
         yield fetcher
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from worker.backoff import Backoff
 from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
 from worker.events import Event, JobAccepted
 from worker.jobs.job_index import JobIndex
@@ -25,7 +26,7 @@ from worker.workflow.templates.template import Library, ModelFile
 log = logging.getLogger(__name__)
 
 GIB = 1024**3
-AGAIN_S = 30.0
+AGAIN = Backoff(30.0, 30.0)
 """After this long what could not be fetched at the start is tried again."""
 COME_BACK_S = 20.0
 
@@ -197,7 +198,7 @@ class Models:
                 self._ready.set()
                 return
             self.trouble = "; ".join(str(error) for error in errors)
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN.pause(1))
 
 
 def pinned(settings: Settings, library: Library) -> Iterator[ModelFile]:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Signer
 
 from worker import __version__
+from worker.backoff import Backoff
 from worker.delivery_options import Webhook, signing_key
 from worker.errors import StartupError, UrlRefused
 from worker.events import Event, JobFinished, JobForgotten
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 4
 """A body may be as large as an answer: no more than so many are in memory."""
-LONGER = 4
 LAST_WORDS_S = 5.0
+LONGEST_PAUSE_S = 24 * 3600.0
 GONE = 410
 """Standard Webhooks: the receiver wants no more of them."""
 
@@ -86,15 +87,14 @@ class Webhooks:
             del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
-        message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
+        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.webhook_pause_s)
         for number in range(1, self._settings.webhook_tries + 1):
             outcome = await self._tried(job, webhook, message_id)
             log.info("webhook of job %s: %s at try %d", job.id, outcome, number)
             if outcome in {"heard", "gone", "refused"}:
                 return
             if number < self._settings.webhook_tries:
-                await asyncio.sleep(pause)
-                pause *= LONGER
+                await asyncio.sleep(backoff.pause(number))
         log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhook_tries)
 
     async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> str:
@@ -139,6 +139,11 @@ async def webhooks(settings: Settings, jobs: JobIndex, told: Told, tasks: Tasks)
             yield found
         finally:
             await found.close()
+
+
+def backoff_from(first_s: float) -> Backoff:
+    """Return pauses that grow four times each, to a day at most."""
+    return Backoff(first_s, max(first_s, LONGEST_PAUSE_S), factor=4)
 
 
 def signatures(webhook: Webhook, operators: SecretStr, message_id: str, body: bytes) -> dict[str, str]:

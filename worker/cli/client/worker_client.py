@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from worker.backoff import Backoff
 from worker.cli.output.failure import Failure
 from worker.errors import UrlNeedsStorage
 
@@ -19,7 +20,7 @@ CHUNK = 256 * 1024
 JSON = {"Content-Type": "application/json"}
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 """A stream says something every 15 s, if only that it lives."""
-RECONNECT_S = (0.0, 0.2, 0.5, 1.0, 2.0)
+RECONNECTS, RECONNECT = 5, Backoff(0.2, 2.0)
 """Together shorter than the grace in which a job outlives its last listener."""
 
 
@@ -82,11 +83,11 @@ class WorkerClient:
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
         accepted: Event | None = None
         last = tries = 0
-        while tries < len(RECONNECT_S):
+        while tries < RECONNECTS:
             if accepted is None:
                 events = self._events("POST", "/generate/stream", self._asking, orjson.dumps(body))
             else:
-                await asyncio.sleep(RECONNECT_S[tries])
+                await asyncio.sleep(RECONNECT.pause(tries) if tries else 0)
                 headers = {**_bearer(accepted.data), "Last-Event-ID": str(last)}
                 events = self._events("GET", f"/jobs/{accepted.data['id']}/events", headers)
             tries += 1

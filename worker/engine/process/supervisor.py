@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
+from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
 from worker.engine.process.gpu import gpu_is_gone
 from worker.settings import Settings, engine_environment
@@ -22,7 +23,7 @@ from worker.supervision import WorkerEnds
 
 log = logging.getLogger(__name__)
 
-RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+RESTART = Backoff(0.5, 10.0)
 STEADY_S = 60.0
 """An engine that lived this long starts its back-off anew."""
 STOP_S = 5.0
@@ -95,8 +96,8 @@ class Supervisor:
             if self._check_gpu and await gpu_is_gone(self._command.probe):
                 raise WorkerEnds(f"the GPU is gone: {why}")
             self._why, self._check_gpu = "", False
-            pause = RESTART_S[min(max(quick, 1), len(RESTART_S)) - 1]
-            log.error("the engine has to start again in %g s: %s (its log: %s)", pause, why, self._command.logs)
+            pause = RESTART.pause(quick)
+            log.error("the engine has to start again in %.1f s: %s (its log: %s)", pause, why, self._command.logs)
             await asyncio.sleep(pause)
 
     async def _lived(self) -> Life:

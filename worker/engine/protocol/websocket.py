@@ -16,6 +16,7 @@ from typing import Self
 import aiohttp
 import orjson
 
+from worker.backoff import Backoff
 from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
 from worker.supervision import Tasks, stop
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 HEARTBEAT_S = 30.0
 """A half-dead TCP connection shows by a missing pong; ComfyUI itself never pings."""
-RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+RECONNECT = Backoff(0.05, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,8 @@ class EngineSocket:
                     self.refused_at = time.monotonic()
                 log.debug("no WebSocket to ComfyUI: %s", error)
             self._lose()
-            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
             failures += 1
+            await asyncio.sleep(RECONNECT.pause(failures))
 
     async def _listen(self) -> None:
         """One connection, from its handshake to its end. Raises what aiohttp raises when there is none to be had."""
@@ -183,9 +184,9 @@ class EngineSocket:
         if self.connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
+            self.tell_all(SocketLost())  # once: a note with each failed try would put off the clock of those that wait
         self._open.clear()
         self._socket = None
-        self.tell_all(SocketLost())
 
 
 def _read(frame: aiohttp.WSMessage) -> Message | None:

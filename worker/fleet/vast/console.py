@@ -8,8 +8,8 @@ from typing import Any, Self, TypeVar
 
 from vastai.api import auth, billing, endpoints, instances, offers
 
-from worker.fleet.vast.backoff import Backoff
 from worker.fleet.vast.errors import CallRateLimited, Refused, Unreachable
+from worker.fleet.vast.retry_window import RetryWindow
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
 
@@ -134,7 +134,7 @@ class Console:
 
     def _settle(self, send: Callable[[], Answer], found: Callable[[], Answer | None] | None = None) -> Answer:
         """Send until there is an answer. After a failure that leaves open what happened, `found` looks first (T45)."""
-        backoff = Backoff(self._limit_s)
+        window = RetryWindow(self._limit_s)
         unsure = False
         while True:
             try:
@@ -145,7 +145,7 @@ class Console:
                 return send()
             except (Unreachable, CallRateLimited) as trouble:
                 unsure = unsure or isinstance(trouble, Unreachable)
-                if not backoff.pause():
+                if not window.pause():
                     raise
 
     def _remove(self, send: Callable[[], object], there: Callable[[], bool]) -> None:
