@@ -15,6 +15,7 @@ import pytest
 from tests.engines import EngineHandle, start_engine
 from worker.app import App, build
 from worker.settings import Settings
+from worker.sse import EventParser
 
 # A shell starts what runs in the background with Ctrl-C ignored, and processes hand that on: some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,8 +51,9 @@ class Client:
         """Wait until an accepted job is in a state, hearing its events."""
         url = f"{self.app.url}/jobs/{job['id']}/events"
         async with asyncio.timeout(10), self.http.get(url, headers=bearer(job["token"])) as stream:
-            async for line in stream.content:
-                if line.startswith(b"data: ") and f'"state":"{state}"'.encode() in line:
+            parser = EventParser()
+            async for piece in stream.content.iter_any():
+                if any(f'"state":"{state}"'.encode() in event.data for event in parser.feed(piece)):
                     return
         raise AssertionError(f"the job ended without being {state}")
 

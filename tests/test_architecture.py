@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
 
 LADDER = (
-    ("errors", "settings", "subcommand", "backoff", "supervision", "startup_timing", "delivery_options", "job"),
+    ("errors", "settings", "subcommand", "backoff", "sse", "supervision", "startup_timing", "delivery_options", "job"),
     ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",

@@ -15,6 +15,7 @@ import orjson
 from worker.backoff import Backoff
 from worker.cli.output.failure import Failure
 from worker.errors import UrlNeedsStorage
+from worker.sse import EventParser
 
 CHUNK = 256 * 1024
 JSON = {"Content-Type": "application/json"}
@@ -31,30 +32,6 @@ class Event:
     number: int
     name: str
     data: dict[str, Any]
-
-
-class EventReader:
-    """Server-Sent Events out of bytes, however they are cut. Lines may be longer than any buffer: previews are."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        searched = max(len(self._rest) - 1, 0)
-        self._rest += chunk
-        end = self._rest.rfind(b"\n\n", searched)
-        if end < 0:
-            return []
-        whole, self._rest = bytes(self._rest[:end]), self._rest[end + 2 :]
-        return [event for block in whole.split(b"\n\n") if (event := _event(block))]
-
-
-def _event(block: bytes) -> Event | None:
-    """None for a comment, which only keeps the connection alive."""
-    fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n"))
-    if b"data" not in fields:
-        return None
-    return Event(int(fields[b"id"]), fields[b"event"].decode(), orjson.loads(fields[b"data"]))
 
 
 class WorkerClient:
@@ -118,12 +95,12 @@ class WorkerClient:
     async def _events(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[Event]:
-        reader = EventReader()
+        parser = EventParser()
         async with self._session.request(method, self.url + path, headers=headers, data=body) as answer:
             await _check(answer)
             async for chunk in answer.content.iter_any():
-                for event in reader.feed(chunk):
-                    yield event
+                for event in parser.feed(chunk):
+                    yield Event(int(event.id), event.name, orjson.loads(event.data))
 
     @asynccontextmanager
     async def _asked(

@@ -13,6 +13,7 @@ from worker.errors import NotFound, WorkerUnavailable
 from worker.job import JobState
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import VISIT, JobHandle
+from worker.sse import EventParser
 
 log = logging.getLogger(__name__)
 
@@ -84,18 +85,16 @@ class Opening:
 
     def __init__(self) -> None:
         self.job_handle: JobHandle | None = None
-        self._head = b""
-        self._over = False
+        self._parser = EventParser()
+        self._read = 0
 
     def watch(self, piece: bytes) -> None:
-        if self._over:
+        if self._read > self.LONGEST:
             return
-        self._head += piece
-        event, separator, _ = self._head.partition(b"\n\n")
-        self._over = bool(separator) or len(self._head) > self.LONGEST
-        if separator:
-            data = [line.removeprefix(b"data:") for line in event.splitlines() if line.startswith(b"data:")]
-            self.job_handle = job_handle_of(b"\n".join(data))
+        self._read += len(piece)
+        if events := self._parser.feed(piece):
+            self.job_handle = job_handle_of(events[0].data)
+            self._read = self.LONGEST + 1
 
 
 def job_handle_of(body: bytes) -> JobHandle | None:
