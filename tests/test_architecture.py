@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,32 @@ def test_platform_packages_stay_at_the_edge(path: Path) -> None:
 def test_every_module_stands_on_a_rung() -> None:
     """A new module has to be given its place."""
     assert [module_name(path) for path in FILES if rung(module_name(path)) is None] == ["worker"]
+
+
+def run_time_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements that are executed, in functions too: those under TYPE_CHECKING are left out."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        else:
+            yield from run_time_imports(child)
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Modules can be put in an order in which each imports only earlier ones, also inside its functions."""
+    graph: dict[str, set[str]] = {module_name(path): set() for path in FILES}
+    for path in FILES:
+        for node in run_time_imports(ast.parse(path.read_text("utf-8"))):
+            head = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            named = {head + alias.name for alias in node.names}
+            modules = {name if name in graph else head[:-1] for name in named}
+            graph[module_name(path)] |= (modules & graph.keys()) - {module_name(path)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 
 
 def test_only_settings_read_the_environment() -> None:

@@ -8,8 +8,7 @@ from importlib.resources import files
 from aiohttp import hdrs, web
 
 from worker import __version__
-from worker.api.openapi import document
-from worker.api.services import json_response, services
+from worker.api.services import OPENAPI, json_response, services
 from worker.dialects import BY_NAME
 from worker.errors import EngineUnavailable
 
@@ -68,7 +67,7 @@ async def capabilities(request: web.Request) -> web.Response:
 
 async def openapi(request: web.Request) -> web.Response:
     """`GET /openapi.json`: this contract, for machines."""
-    return json_response(document())
+    return json_response(request.app[OPENAPI]())
 
 
 async def docs(request: web.Request) -> web.Response:

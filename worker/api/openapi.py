@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
 from typing import Any
 
+from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
 from worker import __version__
@@ -101,14 +102,12 @@ ERRORS = {
 }
 
 
-@cache
-def document() -> dict[str, Any]:
-    from worker.api.server import ROUTES
-
+def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
+    """Return the description of these routes."""
     requests = [(dialect.request_model, "validation") for dialect in (NATIVE, VAST, RUNPOD)]
     _, schemas = models_json_schema([*requests, (NativeResult, "serialization")], ref_template=REF)  # type: ignore[list-item]
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         text = (route.handler.__doc__ or "").strip()
         operation = _operation(route.path, text.partition(": ")[2] or text)
         paths.setdefault(route.path, {})[route.method.lower()] = operation

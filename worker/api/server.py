@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
+from typing import Any
 
 from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, templates, validate
 from worker.api.errors import errors
+from worker.api.openapi import document
 from worker.api.request_body import MIB
-from worker.api.services import SERVICES, Services
+from worker.api.services import OPENAPI, SERVICES, Services
 from worker.errors import StartupError
 
 ROUTES = (
@@ -37,9 +40,18 @@ ROUTES = (
 )
 
 
+_document = cache(partial(document, ROUTES))
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of all routes, made when it is first asked for."""
+    return _document()
+
+
 def application(services: Services) -> web.Application:
     app = web.Application(middlewares=[errors], client_max_size=services.settings.max_body * MIB)
     app[SERVICES] = services
+    app[OPENAPI] = openapi
     app.add_routes(ROUTES)
     return app
 

@@ -40,6 +40,8 @@ class Services:
 
 
 SERVICES = web.AppKey("services", Services)
+OPENAPI: web.AppKey[Callable[[], dict[str, Any]]] = web.AppKey("openapi")
+"""Makes the description of the routes, which stand above the handlers that serve it."""
 
 
 def services(request: web.Request) -> Services:

@@ -21,9 +21,6 @@ from worker.settings import Settings, environment
 if TYPE_CHECKING:
     from worker.app import App
 
-RESTART_CODE = 75
-"""The process has drained and wants to be started again (EX_TEMPFAIL of sysexits.h)."""
-
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 log = logging.getLogger("worker")
@@ -90,6 +87,7 @@ def _run(settings: Settings) -> None:
     import uvloop
 
     from worker.cli.hosting.allocator import keep_memory_flat
+    from worker.cli.hosting.parent_process import RESTART_CODE
 
     keep_memory_flat()
     try:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from types import FrameType
 
 from worker.backoff import Backoff
-from worker.cli.commands.serve import RESTART_CODE
 from worker.engine.process import die_with_parent
 from worker.errors import StartupError
 from worker.settings import Settings, environment
@@ -20,6 +19,8 @@ from worker.subcommand import own_command
 log = logging.getLogger("worker.parent")
 
 RESTART = Backoff(0.5, 30.0)
+RESTART_CODE = 75
+"""A worker that exits with it has drained and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
 STEADY_S = 60.0
 """A worker that lived this long starts the count of its deaths anew."""
 
