@@ -20,6 +20,7 @@ from worker.errors import (
     NotFound,
     WorkerError,
 )
+from worker.platforms.base import Traits
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
     body = request.get(DIALECT, NATIVE).failed(job_id, error)
-    return json_response(body, status_of(error, services(request).settings.behind_vast), headers_of(error))
+    return json_response(body, status_of(error, services(request).traits), headers_of(error))
 
 
 def headers_of(error: WorkerError) -> dict[str, str]:
@@ -57,12 +58,13 @@ def headers_of(error: WorkerError) -> dict[str, str]:
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
 
 
-def status_of(error: WorkerError, behind_vast: bool) -> int:
-    """Vast's client sends a 5xx again without end, to any worker.
+def status_of(error: WorkerError, traits: Traits) -> int:
+    """Return the HTTP status of an error.
 
-    Our bug would come with it each time; and what is only not delivered would be made again.
+    Where a client sends a 5xx again without end, to any worker, a bug of ours would come with it each time, and a
+    result that is only not delivered would be made again: both are 422 there.
     """
-    again = behind_vast and (error.status == 500 or isinstance(error, DeliveryFailed))
+    again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
     return 422 if again else error.status
 
 
