@@ -22,7 +22,7 @@ from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError, WorkerError
-from worker.events import Observer, Observers
+from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
 from worker.jobs.job_index import JobIndex
@@ -36,6 +36,7 @@ from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.files import Outputs
 from worker.pipeline import Pipeline
+from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -60,6 +61,8 @@ class App:
     models: Models
     library: Library
     timing: StartupTiming
+    observers: Observers
+    traits: Traits
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -83,6 +86,23 @@ class App:
             return workload(prompt, self.engine.known_catalog)
         except WorkerError:
             return FLOOR
+
+    async def drain(self) -> None:
+        """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
+        drain_s, most_s = self.settings.drain_s, self.traits.drain_s
+        drain_s = drain_s if most_s is None else min(drain_s, most_s)
+        log.info("draining for at most %g s", drain_s)
+        await self.manager.close(drain_s)
+
+    @asynccontextmanager
+    async def draining(self) -> AsyncIterator[None]:
+        """Drain when the body is cancelled, unless a task has failed without which the worker is of no use."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.tasks.failure is None:
+                await self.drain()
+            raise
 
     async def ready(self) -> None:
         """Wait until the engine answers and the templates' models are here. Raises StartupError."""
@@ -110,31 +130,42 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
+    traits: Traits = REACHED_DIRECTLY,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
-    while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
+    platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
+    body is cancelled (`tasks.failure`).
     """
-    async with tasks or Tasks() as comfy, AsyncExitStack() as stack:
-        yield await _assembled(settings, observers, storage, comfy, stack)
+    fan_out = Observers([JobLog(), *observers])
+    supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
+    async with supervised, AsyncExitStack() as stack:
+        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
 
 
-async def _assembled(
-    settings: Settings, observers: Sequence[Observer], storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
-) -> App:
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """Options of `build`."""
+
+    observers: Observers
+    storage: Storage | None
+    traits: Traits
+
+
+async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing = StartupTiming.of_this_start()
-    access, library = Auth.from_settings(settings), read_library(settings.templates)
-    comfy = await stack.enter_async_context(engine(settings, tasks))
-    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None)
+    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
+    comfy = await stack.enter_async_context(engine(settings, tasks, notify))
+    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify)
     await stack.enter_async_context(client)
     jobs, replay = JobIndex(), Replay()
-    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks))
-    fan_out = Observers([JobLog(), replay, models, *observers])
+    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
+    observers.add(replay, models)
     outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
-    places = await stack.enter_async_context(delivery(settings, outputs, storage))
+    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
+    places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await stack.enter_async_context(watch.watching(tasks))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
@@ -144,21 +175,22 @@ async def _assembled(
         outputs=outputs,
         delivery=places,
         journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
-        observers=fan_out,
+        observers=observers,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
-        *(settings, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing),
+        *(settings, traits, manager, client, outputs, replay, access, places),
+        *(library, Preflight(client, models), models, timing, observers),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    fan_out.add(await stack.enter_async_context(webhooks(settings, jobs, partial(webhook_body, parts), tasks)))
+    hooks = webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)
+    observers.add(await stack.enter_async_context(hooks))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, tasks)
+    return App(settings, url, manager, client, models, library, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

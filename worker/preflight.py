@@ -49,9 +49,11 @@ class Preflight:
             yield workload(prompt)
             return
         with self._models.wanting(found.models):
+            here = len(found.here)
             if found.valid or found.only_models_missing:
                 found = await self._with_models(prompt, found)
             _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
+            self._models.count_here(here)
             yield found.workload
 
     async def report(self, workflow: object, known: Downloads | None = None) -> ValidationReport | None:
