@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -54,6 +55,9 @@ LADDER = (
 PLATFORM_PACKAGES = {"vastai"}
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
+MAX_FOLDER_FILES = 15
+SAME_NAME: dict[str, str] = {}
+"""Names of classes that are defined more than once, each with the reason."""
 
 FILES = sorted(WORKER.rglob("*.py"))
 
@@ -180,6 +184,22 @@ def test_errors_have_one_home() -> None:
     strays = [name for name in sorted(tree) if not bases[name][1].startswith("worker.errors.")]
     assert len(tree) > 40
     assert not strays
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    """No two classes of the worker have the same name, except those that SAME_NAME gives a reason for."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module_name(path))
+    assert {name: modules for name, modules in places.items() if len(modules) > 1}.keys() == SAME_NAME.keys()
+
+
+def test_folders_stay_small() -> None:
+    """No folder of worker/ and tests/ has more than 15 Python files of its own, so that it is seen at a glance."""
+    folders = Counter(path.parent for path in (*FILES, *(ROOT / "tests").rglob("*.py")) if path.name != "__init__.py")
+    assert {str(folder): files for folder, files in folders.items() if files > MAX_FOLDER_FILES} == {}
 
 
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))

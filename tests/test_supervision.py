@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 
 from tests.conftest import Client, worker
+from tests.engine.odd_engine import odd_engine
 from tests.engine.process.test_supervisor import serve
 from tests.engine.supervised import engine_pids
 from tests.engines import EngineHandle, start_engine
-from tests.odd_engine import odd_engine
 from tests.workflows import faulty, picture, slow
 from worker.app import build
 from worker.errors import EngineUnavailable, StartupError
