@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from time import monotonic
 
-from worker.errors import RateLimited, StartupError, Unauthorized
+from worker.errors import NotFound, RateLimited, StartupError, Unauthorized
 from worker.settings import Settings
 
 LOCAL = "local"
@@ -24,6 +24,7 @@ class Auth:
 
     tokens: Mapping[str, bytes]
     per_minute: int = 0
+    metrics_token: bytes = b""
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
@@ -32,7 +33,7 @@ class Auth:
         tokens = read_tokens(settings.tokens.get_secret_value())
         if not tokens and not loopback(settings.host):
             raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anybody could post jobs")
-        return cls(tokens, settings.rate_limit)
+        return cls(tokens, settings.rate_limit, read_metrics_token(settings.metrics_token.get_secret_value(), tokens))
 
     def principal(self, authorization: str) -> str | None:
         """The name that an `Authorization` header proves; None where it proves nothing."""
@@ -51,6 +52,19 @@ class Auth:
         if principal is None:
             raise Unauthorized("a token is needed: Authorization: Bearer …")
         return principal
+
+    def check_scraper(self, authorization: str, *, from_here: bool) -> None:
+        """Let a request for the metrics through. `from_here`: it comes from a process of this machine.
+
+        The token is not one of the callers': the metrics are about all of them. Raises Unauthorized, NotFound.
+        """
+        if self.metrics_token:
+            scheme, _, given = authorization.partition(" ")
+            same = secrets.compare_digest(self.metrics_token, given.strip().encode())
+            if scheme.lower() != "bearer" or not same:
+                raise Unauthorized("WORKER_METRICS_TOKEN is needed: Authorization: Bearer …")
+        elif not from_here:
+            raise NotFound("without WORKER_METRICS_TOKEN the metrics are for this machine only")
 
     def enter(self, authorization: str) -> str:
         """The principal of a request that asks for work. Raises Unauthorized, RateLimited."""
@@ -95,6 +109,16 @@ def read_tokens(text: str) -> dict[str, bytes]:
             raise StartupError(f"WORKER_TOKENS: {name!r} {cure}")
         tokens[name] = token.encode()
     return tokens
+
+
+def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
+    """Raises StartupError for a token that is too short, or a caller's."""
+    token = text.strip().encode()
+    if token and len(token) < SHORTEST_TOKEN:
+        raise StartupError(f"WORKER_METRICS_TOKEN has fewer than {SHORTEST_TOKEN} characters")
+    if token in tokens.values():
+        raise StartupError("WORKER_METRICS_TOKEN has to differ from every token of WORKER_TOKENS")
+    return token
 
 
 def loopback(host: str) -> bool:

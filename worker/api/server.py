@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from worker.api import convert, generate, jobs, meta, templates, validate
+from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.errors import errors
 from worker.api.request_body import MIB
 from worker.api.services import SERVICES, Services
@@ -30,6 +30,7 @@ ROUTES = (
     web.get("/health", meta.health),
     web.get("/ready", meta.ready),
     web.get("/capabilities", meta.capabilities),
+    web.get("/metrics", metrics.get_metrics),
     web.get("/templates", templates.list_templates),
     web.get("/templates/{name}", templates.get_template),
     web.get("/openapi.json", meta.openapi),

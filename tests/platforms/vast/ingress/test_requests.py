@@ -26,7 +26,13 @@ from worker.simulators.vast_router.signer import Signer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Answer = dict[str, Any]
-SETTINGS = {"WORKER_SYNC_LIMIT": "1.0", "WORKER_MAX_BODY_MIB": "1", "WORKER_LOG_LEVEL": "debug"}
+METRICS_TOKEN = "the-metrics-own-token"
+SETTINGS = {
+    "WORKER_SYNC_LIMIT": "1.0",
+    "WORKER_MAX_BODY_MIB": "1",
+    "WORKER_LOG_LEVEL": "debug",
+    "WORKER_METRICS_TOKEN": METRICS_TOKEN,
+}
 
 
 class Vast:
@@ -259,6 +265,21 @@ async def test_unknown_routes_answer_in_json(vast: Vast) -> None:
     """404 with our error body."""
     answer = await vast.ask({}, "/nothing/here")
     assert (answer["status"], answer["response"]["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_metrics_are_not_served_on_vasts_port(vast: Vast, method: str) -> None:
+    """The page is about all callers; the port that the world reaches has none, with no token."""
+    url = vast.local.record.statuses[-1].url.replace("http://", "https://")
+    context = await vast.endpoint.client.get_ssl_context()
+    for token in (METRICS_TOKEN, vast.local.master_token, ""):
+        sent = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{url}/metrics", ssl=context, headers=sent) as response,
+        ):
+            assert response.status == 404
+            assert "comfy_worker_" not in await response.text()
 
 
 async def test_no_key_is_in_the_log(vast: Vast) -> None:
