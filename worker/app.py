@@ -37,6 +37,7 @@ from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.files import Outputs
 from worker.pipeline import Pipeline
+from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -62,6 +63,7 @@ class App:
     library: Library
     timing: StartupTiming
     observers: Observers
+    traits: Traits
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -85,6 +87,23 @@ class App:
             return workload(prompt, self.engine.known_catalog)
         except WorkerError:
             return FLOOR
+
+    async def drain(self) -> None:
+        """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
+        drain_s, most_s = self.settings.drain_s, self.traits.drain_s
+        drain_s = drain_s if most_s is None else min(drain_s, most_s)
+        log.info("draining for at most %g s", drain_s)
+        await self.manager.close(drain_s)
+
+    @asynccontextmanager
+    async def draining(self) -> AsyncIterator[None]:
+        """Drain when the body is cancelled, unless a task has failed without which the worker is of no use."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.tasks.failure is None:
+                await self.drain()
+            raise
 
     async def ready(self) -> None:
         """Wait until the engine answers and the templates' models are here. Raises StartupError."""
@@ -112,25 +131,35 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
+    traits: Traits = REACHED_DIRECTLY,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
-    while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
+    platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
+    body is cancelled (`tasks.failure`).
     """
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
     async with supervised, AsyncExitStack() as stack:
-        yield await _assembled(settings, fan_out, storage, supervised, stack)
+        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
 
 
-async def _assembled(
-    settings: Settings, observers: Observers, storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
-) -> App:
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """Options of `build`."""
+
+    observers: Observers
+    storage: Storage | None
+    traits: Traits
+
+
+async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing, notify, enter = StartupTiming.of_this_start(), observers.notify, stack.enter_async_context
-    access, library = Auth.from_settings(settings), read_library(settings.templates)
+    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    access, library = Auth.from_settings(settings, traits), read_library(settings.templates)
     jobs, replay, metrics = JobIndex(), Replay(), Metrics(library)
+    notify, enter = observers.notify, stack.enter_async_context
     observers.add(replay, metrics)
     tasks.start("event-loop-lag", metrics.watch_loop)
     comfy = await enter(engine(settings, tasks, notify))
@@ -138,7 +167,7 @@ async def _assembled(
     models = await enter(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
     outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
     fetcher = await enter(Fetcher(settings, settings.state / "fetched", notify=notify))
-    places = await enter(delivery(settings, outputs, storage))
+    places = await enter(delivery(settings, outputs, options.storage, traits))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await enter(watch.watching(tasks))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
@@ -153,7 +182,7 @@ async def _assembled(
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
-        *(settings, manager, client, outputs, replay, access, places),
+        *(settings, traits, manager, client, outputs, replay, access, places),
         *(library, Preflight(client, models), models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
@@ -162,7 +191,7 @@ async def _assembled(
     manager.restore()
     url = await enter(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, observers, tasks)
+    return App(settings, url, manager, client, models, library, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

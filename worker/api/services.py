@@ -18,6 +18,7 @@ from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
+from worker.platforms.base import Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -27,6 +28,7 @@ from worker.workflow.templates.template import Library
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: Settings
+    traits: Traits
     manager: JobManager
     engine: ComfyClient
     outputs: Outputs
@@ -41,6 +43,11 @@ class Services:
     metrics: Metrics
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
+
+    @property
+    def sync_limit_s(self) -> float | None:
+        """Seconds after which a synchronous request is answered 202: the operator's limit, else the platform's."""
+        return self.settings.sync_limit_s or self.traits.sync_limit_s
 
 
 SERVICES = web.AppKey("services", Services)
