@@ -47,7 +47,7 @@ async def test_the_token_is_needed_once_there_is_one(engine: EngineHandle, tmp_p
     """Callers' tokens do not open the metrics: they are about all callers. Nor does coming from this machine."""
     tokens = {"tokens": SecretStr(f"alice={CALLERS}"), "metrics_token": SecretStr(TOKEN)}
     async with worker(engine, tmp_path, **tokens) as client:
-        for token in ("", CALLERS, TOKEN + "x"):
+        for token in ("", CALLERS, TOKEN + "x", "\udcff"):
             status, text, headers = await scraped(client, token)
             assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
             assert "comfy_worker_" not in text
@@ -75,6 +75,17 @@ async def test_without_a_token_a_proxy_is_not_this_machine(client: Client, heade
     status, text, _ = await scraped(client, **headers)
     assert status in {400, 404}
     assert "comfy_worker_" not in text
+
+
+async def test_a_lost_state_folder_is_seen(engine: EngineHandle, tmp_path: Path) -> None:
+    """A worker in trouble still answers, and says that it is not ready."""
+    async with worker(engine, tmp_path / "state") as client:
+        (tmp_path / "state").rename(tmp_path / "moved")
+        status, text, _ = await scraped(client)
+        (tmp_path / "moved").rename(tmp_path / "state")
+    assert status == 200
+    assert "comfy_worker_ready 0.0" in text
+    assert "comfy_worker_disk_free_bytes 0.0" in text
 
 
 async def test_openmetrics(client: Client) -> None:

@@ -41,11 +41,9 @@ class Auth:
         """The name that an `Authorization` header proves; None where it proves nothing."""
         if not self.tokens:
             return LOCAL
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            return None
+        given = bearer(authorization)
         # All are compared, whatever was found: the time tells nothing.
-        found = [name for name, token in self.tokens.items() if secrets.compare_digest(token, given.strip().encode())]
+        found = [name for name, token in self.tokens.items() if secrets.compare_digest(token, given)]
         return found[0] if found else None
 
     def known(self, authorization: str) -> str:
@@ -61,9 +59,7 @@ class Auth:
         The token is not one of the callers': the metrics are about all of them. Raises Unauthorized, NotFound.
         """
         if self.metrics_token:
-            scheme, _, given = authorization.partition(" ")
-            same = secrets.compare_digest(self.metrics_token, given.strip().encode())
-            if scheme.lower() != "bearer" or not same:
+            if not secrets.compare_digest(self.metrics_token, bearer(authorization)):
                 raise Unauthorized("WORKER_METRICS_TOKEN is needed: Authorization: Bearer …")
         elif not from_here:
             raise NotFound("without WORKER_METRICS_TOKEN the metrics are for this machine only")
@@ -97,6 +93,12 @@ class TokenBucket:
             self.left -= 1
             return 0.0
         return (1 - self.left) / rate
+
+
+def bearer(authorization: str) -> bytes:
+    """The token of an `Authorization` header, whatever bytes it has; empty for another scheme."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
 
 
 def read_tokens(text: str) -> dict[str, bytes]:

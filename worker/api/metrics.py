@@ -55,16 +55,24 @@ def snapshot(found: Services) -> Snapshot:
         queue_work_s=admission.wait_s(),
         engines_connected=int(connected),
         engines_away=int(not connected),
-        disk_free=shutil.disk_usage(found.settings.state).free,
+        disk_free=_disk_free(found),
         set_aside=found.manager.set_aside,
         ready=connected and _admits(found),
     )
+
+
+def _disk_free(found: Services) -> int:
+    """Bytes; 0 where the state folder is gone: then the metrics are wanted most."""
+    try:
+        return shutil.disk_usage(found.settings.state).free
+    except OSError:
+        return 0
 
 
 def _admits(found: Services) -> bool:
     try:
         found.manager.admit()
         found.models.check_ready()
-    except WorkerError:
+    except (WorkerError, OSError):
         return False
     return True
