@@ -70,7 +70,7 @@ async def sabotaged(tmp_path: Path, victim: str, **given: object) -> AsyncIterat
         yield Client(app, http), tasks
 
 
-RESTARTED = ["comfyui-websocket", "engine-watch", "retention", "models"]
+RESTARTED = ["comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag"]
 
 
 @pytest.mark.parametrize("name", RESTARTED)

@@ -31,6 +31,7 @@ from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
 from worker.observers.log import JobLog
+from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
@@ -156,18 +157,19 @@ class BuildOptions:
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
     timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
-    access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
-    comfy = await stack.enter_async_context(engine(settings, tasks, notify))
-    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify)
-    await stack.enter_async_context(client)
-    jobs, replay = JobIndex(), Replay()
-    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
-    observers.add(replay, models)
+    access, library = Auth.from_settings(settings, traits), read_library(settings.templates)
+    jobs, replay, metrics = JobIndex(), Replay(), Metrics(library)
+    notify, enter = observers.notify, stack.enter_async_context
+    observers.add(replay, metrics)
+    tasks.start("event-loop-lag", metrics.watch_loop)
+    comfy = await enter(engine(settings, tasks, notify))
+    client = await enter(ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify))
+    models = await enter(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
     outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
-    places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
+    fetcher = await enter(Fetcher(settings, settings.state / "fetched", notify=notify))
+    places = await enter(delivery(settings, outputs, options.storage, traits))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
-    await stack.enter_async_context(watch.watching(tasks))
+    await enter(watch.watching(tasks))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
         engine=Recovery(client, comfy.supervisor, crash_history),
@@ -181,14 +183,13 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
         *(settings, traits, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing, observers),
+        *(library, Preflight(client, models), models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    hooks = webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)
-    observers.add(await stack.enter_async_context(hooks))
+    observers.add(models, await enter(webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)))
     stack.push_async_callback(manager.close)
     manager.restore()
-    url = await stack.enter_async_context(listen(parts))
+    url = await enter(listen(parts))
     timing.mark("gateway")
     return App(settings, url, manager, client, models, library, timing, observers, traits, tasks)
 

@@ -170,7 +170,7 @@ class Pipeline:
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.journal.submitted(job)
-        self.observers.notify(JobSubmitted(job.ref, prompt_id))
+        self.observers.notify(JobSubmitted(job.ref, self.engine.name, prompt_id))
 
     def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         match message:

@@ -49,6 +49,9 @@ class Settings:
     tokens: SecretStr = setting(
         "WORKER_TOKENS", SecretStr(""), "who may ask, `name=token` between commas; needed to listen beyond this machine"
     )
+    metrics_token: SecretStr = setting(
+        "WORKER_METRICS_TOKEN", SecretStr(""), "opens `GET /metrics`, as a bearer's; empty: this machine only"
+    )
     rate_limit: int = setting("WORKER_RATE_LIMIT", 0, "jobs that one token may ask for in a minute; 0: no limit")
     platform: str = setting(
         "WORKER_PLATFORM",

@@ -166,13 +166,13 @@ async def test_model_fetches(tmp_path: Path) -> None:
 
 async def test_engine_starts_and_losses(tmp_path: Path) -> None:
     """An engine that dies and comes back: its loss with the cause, its start with the seconds, its connection."""
-    async with supervised(tmp_path) as found:
+    async with supervised(tmp_path, engine_silence_s=10.0) as found:
         recorder = recorded(found)
         found.signal(signal.SIGKILL)
         [started] = await recorder.until(EngineStarted)
         await recorder.until(EngineConnected)
     assert 0 < started.seconds < 10
-    assert {event.cause for event in recorder.of(EngineLost)} == {LossCause.ENDED, LossCause.DISCONNECTED}
+    assert {event.cause for event in recorder.of(EngineLost)} >= {LossCause.ENDED, LossCause.DISCONNECTED}
 
 
 async def test_failures_of_background_tasks(client: Client) -> None:

@@ -90,6 +90,7 @@ CONVERTED = {
         "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
     },
 }
+METRICS = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/openmetrics-text")}
 ERRORS = {
     "400": "not understood",
     "404": "no such job, or not yours",
@@ -117,7 +118,10 @@ def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING, "Report": REPORT},
-            "securitySchemes": {"job": {"type": "http", "scheme": "bearer", "description": "the job's token"}},
+            "securitySchemes": {
+                "job": {"type": "http", "scheme": "bearer", "description": "the job's token"},
+                "metrics": {"type": "http", "scheme": "bearer", "description": "WORKER_METRICS_TOKEN"},
+            },
         },
     }
 
@@ -131,6 +135,8 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
         ]
     if "id" in names:
         operation["security"] = [{"job": []}]
+    if path == "/metrics":
+        operation["security"] = [{"metrics": []}, {}]
     if path == "/convert":
         operation["requestBody"] = {"required": True, "content": CONVERTIBLE}
         operation["responses"]["200"] = {
@@ -153,6 +159,8 @@ def _request(schema: dict[str, Any]) -> dict[str, Any]:
 def _responses(path: str) -> dict[str, Any]:
     if path == "/validate":
         return {"200": _body("what was found", "Report"), "default": _body("an error", "Error")}
+    if path == "/metrics":
+        return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
         return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
     good = {"200": _body("the result", "NativeResult"), "202": _body("accepted or still running", "Pending")}

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.api import convert, generate, jobs, meta, templates, validate
+from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.request_body import MIB
@@ -33,6 +33,7 @@ ROUTES = (
     web.get("/health", meta.health),
     web.get("/ready", meta.ready),
     web.get("/capabilities", meta.capabilities),
+    web.get("/metrics", metrics.get_metrics),
     web.get("/templates", templates.list_templates),
     web.get("/templates/{name}", templates.get_template),
     web.get("/openapi.json", meta.openapi),

@@ -14,6 +14,7 @@ from worker.engine.client import ComfyClient
 from worker.events import Observers
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
+from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
@@ -39,6 +40,7 @@ class Services:
     models: Models
     timing: StartupTiming
     observers: Observers
+    metrics: Metrics
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
 

@@ -53,6 +53,11 @@ class Recovery:
         self._crash_history = crash_history
         self._exclusive_lock = ExclusiveLock()
 
+    @property
+    def name(self) -> str:
+        """The engine's, in events."""
+        return self._client.socket.name
+
     async def run(
         self,
         request: JobRequest,

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -115,9 +116,9 @@ class JobManager:
         if not job.state.ended:
             await self._write_down(job)
 
-    def count(self, *states: JobState) -> int:
-        """How many jobs are in one of these states."""
-        return sum(entry.job.state in states for entry in self._job_index)
+    def states(self) -> Counter[JobState]:
+        """How many jobs are in each state."""
+        return Counter(entry.job.state for entry in self._job_index)
 
     def find(self, job_id: str, token: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for one whose token this is not."""

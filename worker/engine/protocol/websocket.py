@@ -69,7 +69,7 @@ class EngineSocket:
         self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
     ) -> None:
         self._session = session
-        self._name = name
+        self.name = name
         self._notify = notify
         self._tasks = tasks
         self._url = base_url + "/ws"
@@ -165,7 +165,7 @@ class EngineSocket:
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
                     self._open.set()
-                    self._notify(EngineConnected(self._name))
+                    self._notify(EngineConnected(self.name))
                 if message is not None:
                     self._deliver(message)
 
@@ -190,7 +190,7 @@ class EngineSocket:
         if self.connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
-            self._notify(EngineLost(self._name, LossCause.DISCONNECTED))
+            self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
             self.tell_all(SocketLost())  # once: a note with each failed try would put off the clock of those that wait
         self._open.clear()
         self._socket = None

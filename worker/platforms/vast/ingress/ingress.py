@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.app import App
+from worker.dialects import NATIVE, detect
 from worker.errors import (
     BadSignature,
     BodyTooLarge,
@@ -102,13 +103,13 @@ class Ingress:
                 request, envelope = await self.read(request)
                 grant = self._signature_check.check(envelope.grant)
             except WorkerError as error:
-                self._note(request, error)
+                self._note_refusal(request, error)
                 return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
             workload = self._app.workload_of(envelope.payload or {})
             try:
                 self._admit(envelope, workload)
             except WorkerError as error:
-                self._note(request, error)
+                self._note_refusal(request, error, envelope.payload)
                 self._turn_away(grant, workload, error)
                 return refusal(error, envelope.payload)
             return await self._let_in(
@@ -124,8 +125,10 @@ class Ingress:
             raise Forbidden("this worker serves no sessions")
         self._app.admit(workload)
 
-    def _note(self, request: web.Request, error: WorkerError) -> None:
-        self._app.observers.notify(RequestRefused(request.path, "vast", error.code, error.status))
+    def _note_refusal(self, request: web.Request, error: WorkerError, payload: Mapping[str, Any] | None = None) -> None:
+        """Report a refusal to the observers. `payload` tells the dialect."""
+        dialect = NATIVE if payload is None else detect(payload)
+        self._app.observers.notify(RequestRefused(request.path, dialect.name, error.code, error.status))
 
     def _turn_away(self, grant: Grant, workload: float, error: WorkerError) -> None:
         log.debug("request %d: turned away, %s", grant.request_idx, error.code)
