@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -15,12 +14,11 @@ from worker.api.responses import webhook_body
 from worker.api.server import listen
 from worker.api.services import Services
 from worker.dialects import detect
-from worker.engine.client import ComfyClient
+from worker.engine.config import engine_configs
 from worker.engine.crash_history import CrashHistory
-from worker.engine.process.launch import engine
+from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
-from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
@@ -33,7 +31,7 @@ from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
-from worker.outputs.files import Outputs
+from worker.outputs.files import EngineFiles, Outputs
 from worker.pipeline import Pipeline
 from worker.preflight import Preflight
 from worker.settings import Settings
@@ -55,7 +53,7 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     models: Models
     library: Library
     timing: StartupTiming
@@ -70,7 +68,7 @@ class App:
         """
         self.manager.admit()
         self.models.check_ready()
-        if not self.engine.back_soon:
+        if not self.engines.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
 
     def workload_of(self, body: Mapping[str, object]) -> float:
@@ -78,16 +76,16 @@ class App:
         try:
             prompt = detect(body).read(body, self.library).prompt
             if is_ui(prompt):
-                prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
-            return workload(prompt, self.engine.known_catalog)
+                prompt = dict(convert(prompt, self.engines.known_catalog or bundled_catalog()).prompt)
+            return workload(prompt, self.engines.known_catalog)
         except WorkerError:
             return FLOOR
 
     async def ready(self) -> None:
-        """Wait until the engine answers and the templates' models are here. Raises StartupError."""
+        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
         try:
-            await self.engine.socket.opened(self.settings.engine_start_s)
-            await self.engine.info()
+            await self.engines.opened(self.settings.engine_start_s)
+            await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
         await self._look_at_packs()
@@ -99,7 +97,7 @@ class App:
         """What needs a GPU to be imported could not be proven when the image was built."""
         if needed := needed_classes(Path(self.settings.comfyui)):
             with suppress(EngineUnavailable):
-                for sentence in lacking(needed, await self.engine.catalog()):
+                for sentence in lacking(needed, await self.engines.catalog()):
                     log.error("%s", sentence)
 
 
@@ -125,40 +123,38 @@ async def _assembled(
     """Open every part in its order; `stack` closes them."""
     timing = StartupTiming.of_this_start()
     access, library = Auth.from_settings(settings), read_library(settings.templates)
-    comfy = await stack.enter_async_context(engine(settings, tasks))
-    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None)
-    await stack.enter_async_context(client)
-    models = await stack.enter_async_context(Models(settings, library, client.catalogs.forget, tasks))
+    engines = EnginePool(await engine_configs(settings), settings, tasks)
+    await stack.enter_async_context(engines)
+    models = await stack.enter_async_context(Models(settings, library, engines.catalogs.forget, tasks))
     replay = Replay()
     journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
     # The journal first: a result is written down before anybody hears of it.
     fan_out = Observers([journal, JobLog(), replay, models, *observers])
-    outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
+    files = {engine.name: EngineFiles(engine.api, engine.config.output) for engine in engines.engines}
+    outputs = Outputs(files, settings.state / "outputs")
     fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
     places = await stack.enter_async_context(delivery(settings, outputs, storage))
-    watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
-    await stack.enter_async_context(watch.watching(tasks))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
-        engine=Recovery(client, comfy.supervisor, crash_history),
-        inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
+        engines=engines,
+        recovery=Recovery(engines, crash_history),
+        inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input),
         outputs=outputs,
         delivery=places,
         observers=fan_out,
-        places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, journal, settings, tasks)
     parts = Services(
-        *(settings, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing),
-        trouble=lambda: tasks.trouble or watch.hopeless,
+        *(settings, manager, engines, outputs, replay, access, places),
+        *(library, Preflight(engines, models), models, timing),
+        trouble=lambda: tasks.trouble or engines.hopeless,
     )
     fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts), tasks)))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, tasks)
+    return App(settings, url, manager, engines, models, library, timing, tasks)
 
 
 __all__ = ["App", "build"]

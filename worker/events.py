@@ -25,7 +25,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """ComfyUI has taken the job, under `job.prompt_id`."""
+    """The engine `job.engine` has taken the job, under `job.prompt_id`."""
 
     job: Job
 

@@ -40,7 +40,7 @@ class Supervised(Client):
         return await self.get(f"/jobs/{job['id']}", job["token"])
 
     async def engine_says(self, path: str) -> dict:
-        async with self.http.get(self.app.engine.api.base_url + path) as answer:
+        async with self.http.get(self.app.engines.first.api.base_url + path) as answer:
             return await answer.json()
 
     async def successes(self) -> int:

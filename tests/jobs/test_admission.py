@@ -7,7 +7,8 @@ import pytest
 from tests.workflows import picture
 from worker.errors import DiskFull, WorkerBusy
 from worker.job import Job, JobRequest, JobState
-from worker.jobs.admission import ENOUGH, LONGEST_RETRY_S, Admission, AdmissionLimits, Pace
+from worker.jobs.admission import LONGEST_RETRY_S, Admission, AdmissionLimits
+from worker.load.pace import ENOUGH, ONLY, Pace, Paces
 
 PLENTY = 2**40
 
@@ -20,7 +21,7 @@ def job(workload: float, *states: JobState) -> Job:
 
 
 def admission(limits: AdmissionLimits, pace: float, *jobs: Job) -> Admission:
-    made = Admission(limits, Pace(*[pace] * ENOUGH) if pace else Pace())
+    made = Admission(limits, Paces({ONLY: Pace(*[pace] * ENOUGH)}) if pace else Paces())
     for one in jobs:
         made.begin(one)
     return made

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
-from worker.engine.client import ComfyClient
+from worker.engine.pool import EnginePool
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
 from worker.observers.replay import Replay
@@ -26,7 +26,7 @@ from worker.workflow.templates.template import Library
 class Services:
     settings: Settings
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     outputs: Outputs
     replay: Replay
     access: Auth

@@ -12,10 +12,10 @@ from typing import Self
 
 import aiohttp
 
-from worker.engine.catalogs import Catalogs, read_catalog
-from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
+from worker.engine.catalogs import Catalogs, ReadCatalog, read_catalog
+from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
-from worker.engine.run import Hear, Outputs, Run
+from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
 from worker.settings import Settings
 from worker.supervision import Tasks
@@ -33,17 +33,28 @@ Submitted = Callable[[str | None], None]
 class ComfyClient:
     """One HTTP session and one WebSocket for as long as the worker lives.
 
-    `kept`: somebody here restarts the engine, so that jobs wait for it as long as a start may take.
+    `kept`: this worker starts the engine. A prompt in it is lost with its process, and whoever sent it decides where it
+    runs again; without that, prompts wait for the engine. `read` parses the catalog.
     """
 
-    def __init__(self, base_url: str, settings: Settings, tasks: Tasks, *, kept: bool = False) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        settings: Settings,
+        tasks: Tasks,
+        *,
+        kept: bool = False,
+        read: ReadCatalog = read_object_info,
+        websocket: str = "comfyui-websocket",
+    ) -> None:
         self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
+        self._kept = kept
         self._silence_s = settings.silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
-        self.socket = EngineSocket(self._session, self.api.base_url, tasks)
+        self.socket = EngineSocket(self._session, self.api.base_url, tasks, websocket)
         known = read_catalog(settings.catalog) if settings.catalog else None
-        self.catalogs = Catalogs(self.api, self.socket, tasks, known)
+        self.catalogs = Catalogs(self.api, self.socket, tasks, known, read)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
         self._cancelling: set[asyncio.Task[None]] = set()
@@ -92,7 +103,8 @@ class ComfyClient:
         """Send a prompt once, unless it is `known` to ComfyUI already, and follow it to its end.
 
         Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
-        Raises what `Run.follow` raises, and InvalidWorkflow.
+        Raises what `Run.follow` raises, and InvalidWorkflow; EngineForgotError at once for an engine that this worker
+        starts and that is not there.
         """
         await self._reachable()
         with self.socket.subscription(prompt_id) as subscription:
@@ -107,6 +119,7 @@ class ComfyClient:
                 hear=hear,
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
+                kept=self._kept,
             )
             try:
                 if not known:
@@ -125,6 +138,8 @@ class ComfyClient:
                 raise
 
     async def _reachable(self) -> None:
+        if self._kept and not self.connected:
+            raise EngineForgotError(Loss.UNTAKEN)
         try:
             await self.socket.opened(self._lost_s)
         except TimeoutError:

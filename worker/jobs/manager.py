@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import SystemRandom
@@ -40,7 +40,8 @@ class JobManager:
         self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
-        self.admission = Admission(AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB))
+        limits = AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB)
+        self.admission = Admission(limits, pipeline.engines.paces)
         self.draining = False
 
     def restore(self) -> None:
@@ -127,6 +128,11 @@ class JobManager:
     def owned(self, job_id: str, principal: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for another's."""
         return self._job_index.owned(job_id, principal)
+
+    def of(self, principal: str) -> Iterator[Job]:
+        """Yield the jobs of a principal, the newest first."""
+        jobs = [entry.job for entry in self._job_index if entry.job.principal == principal]
+        yield from sorted(jobs, key=lambda job: job.created_at, reverse=True)
 
     async def ended(self, job: Job) -> None:
         """Wait for the job's end."""

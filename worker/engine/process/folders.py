@@ -30,7 +30,10 @@ CACHES = {
 
 @dataclass(frozen=True, slots=True)
 class EngineFolders:
-    """`root` holds what is the engine's alone. New models go to `models`; `baked` has others, and is only read."""
+    """`root` holds what is the engine's alone; `input` and the models are shared by all engines of a worker.
+
+    New models go to `models`; `baked` has others, and is only read.
+    """
 
     root: Path
     input: Path
@@ -39,20 +42,35 @@ class EngineFolders:
     baked: Path | None = None
 
 
-def engine_folders(settings: Settings) -> EngineFolders | None:
-    """Of the embedded engine or the ComfyUI that this worker starts; None for one that is only a URL."""
-    if settings.comfyui.startswith(("http://", "https://")):
+def engine_folders(settings: Settings, number: int = 0) -> EngineFolders | None:
+    """Return the folders of the embedded engine or ComfyUI that this worker starts; None for one that is only a URL.
+
+    `number` counts the engines of a worker from 0. WORKER_COMFYUI_OUTPUT is the folder of the first.
+    """
+    if is_url(settings.comfyui):
         return None
     state = settings.state.absolute()
     embedded = settings.comfyui == EMBEDDED
-    root = state / ("engine" if embedded else "comfyui")
+    first = state / ("engine" if embedded else "comfyui")
+    root = first.with_name(numbered(first.name, number))
+    output = settings.comfyui_output if number == 0 else None
     return EngineFolders(
         root,
-        (settings.comfyui_input or root / "input").absolute(),
-        (settings.comfyui_output or root / "output").absolute(),
-        (settings.models_folder or (root if embedded else state) / "models").absolute(),
+        (settings.comfyui_input or first / "input").absolute(),
+        (output or root / "output").absolute(),
+        (settings.models_folder or (first if embedded else state) / "models").absolute(),
         None if embedded else Path(settings.comfyui).absolute() / "models",
     )
+
+
+def is_url(comfyui: str) -> bool:
+    """True for a ComfyUI that somebody else runs."""
+    return comfyui.startswith(("http://", "https://"))
+
+
+def numbered(name: str, number: int) -> str:
+    """Return the name of one of several engines, or of a thing of its own: `engine`, `engine-1`, `engine-2`."""
+    return f"{name}-{number}" if number else name
 
 
 def make_state(folder: Path) -> None:

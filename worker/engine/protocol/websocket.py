@@ -63,8 +63,12 @@ class EngineSocket:
     section 9), so the frames of running prompts are given up instead: they hear `SocketLost` and ask over HTTP.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str = "comfyui-websocket"
+    ) -> None:
+        """`name` is that of its task."""
         self._session = session
+        self._name = name
         self._tasks = tasks
         self._url = base_url + "/ws"
         self._subscriptions: dict[str, Subscription] = {}
@@ -78,13 +82,15 @@ class EngineSocket:
         """When nobody listened there: whatever ComfyUI knew before is lost."""
         self.overheard: Callable[[RunMessage], None] = lambda _: None
         """Hears the frames of every prompt, also of those without a subscription."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a socket was opened or lost."""
         self.connections = 0
         """How many sockets were opened: behind each there may be another life of ComfyUI."""
         self.heard_at = 0.0
         """When the last frame of any kind came, on the monotonic clock."""
 
     async def __aenter__(self) -> Self:
-        self._task = self._tasks.start("comfyui-websocket", self._keep_open)
+        self._task = self._tasks.start(self._name, self._keep_open)
         return self
 
     async def __aexit__(
@@ -159,6 +165,7 @@ class EngineSocket:
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
                     self._open.set()
+                    self.changed()
                 if message is not None:
                     self._deliver(message)
 
@@ -183,9 +190,12 @@ class EngineSocket:
         if self.connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
+        changed = self.connected
         self._open.clear()
         self._socket = None
         self.tell_all(SocketLost())
+        if changed:
+            self.changed()
 
 
 def _read(frame: aiohttp.WSMessage) -> Message | None:

@@ -169,7 +169,7 @@ class Platform:
 
     async def _measure(self) -> float:
         await self._app.ready()
-        engine = await self._app.engine.info()
+        engine = await self._app.engines.info()
         scores = ScoreFile(self._state, self._benchmark.key(self._settings.image, engine.device, engine.version))
         workload = self._app.workload_of(self._benchmark.payload)
         score = await self._benchmark.score(self._app.url, workload, scores.known)
