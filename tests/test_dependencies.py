@@ -24,7 +24,8 @@ EXTRAS = {
     "worker/fleet": "vast",
     "worker/node_packs": "nodes",
     "worker/platforms": "vast",
-    "worker/simulators": "vast",
+    "worker/simulators/vast_account": "vast",
+    "worker/simulators/vast_router": "vast",
     "worker/storage": "s3",
 }
 """The folders that may import what an extra installs; all other modules import nothing but `dependencies`."""

@@ -1,36 +1,71 @@
-"""Observers hear everything and can harm nothing."""
+"""Events are plain facts; observers get all of them and can harm nothing."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import types
+from collections.abc import Iterator
+from enum import Enum
+from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
 
 from worker.events import Event, JobAccepted, JobFinished, Observers
 from worker.job import Job, JobRequest
 
+PLAIN = (str, bytes, int, float, bool, types.NoneType)
+EVENTS = get_args(Event)
+
 
 class Recorder:
     def __init__(self) -> None:
-        self.heard: list[Event] = []
+        self.events: list[Event] = []
 
     def notify(self, event: Event) -> None:
-        self.heard.append(event)
+        self.events.append(event)
 
 
 class Broken:
     def notify(self, event: Event) -> None:
-        raise RuntimeError("a listener's bug")
+        raise RuntimeError("an observer's bug")
+
+
+def live_parts(kind: object) -> Iterator[object]:
+    """Types inside a field's type that are neither plain values nor frozen dataclasses or tuples of such."""
+    if get_origin(kind) in {tuple, Union, types.UnionType}:
+        for part in get_args(kind):
+            if part is not Ellipsis:
+                yield from live_parts(part)
+    elif isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        if not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            yield kind
+        for part in get_type_hints(kind).values():
+            yield from live_parts(part)
+    elif not (isinstance(kind, type) and (kind in PLAIN or issubclass(kind, Enum))):
+        yield kind
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+def test_an_event_is_a_frozen_fact(kind: type) -> None:
+    """No event holds a job or any other object that can change after the event."""
+    assert list(live_parts(kind)) == []
+
+
+def test_live_objects_in_an_event_would_be_found() -> None:
+    """The search finds a job and a mutable collection at any depth."""
+    assert Job in live_parts(tuple[str, Job | None])
+    assert list(live_parts(tuple[list[str], ...])) == [list[str]]
 
 
 def test_a_failing_observer_is_logged_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
     """An observer that raises neither stops the others nor reaches the job."""
     recorder = Recorder()
-    job = Job("a", JobRequest(prompt={}))
+    event = JobAccepted.of(Job("a", JobRequest(prompt={})))
     with caplog.at_level(logging.ERROR):
-        Observers([Broken(), recorder]).notify(JobAccepted(job))
-    assert recorder.heard == [JobAccepted(job)]
-    assert "a listener's bug" in caplog.text
+        Observers([Broken(), recorder]).notify(event)
+    assert recorder.events == [event]
+    assert "an observer's bug" in caplog.text
 
 
 def test_observers_can_be_added_later() -> None:
@@ -38,5 +73,5 @@ def test_observers_can_be_added_later() -> None:
     recorder = Recorder()
     observers = Observers()
     observers.add(recorder)
-    observers.notify(JobFinished(Job("a", JobRequest(prompt={}))))
-    assert len(recorder.heard) == 1
+    observers.notify(JobFinished.of(Job("a", JobRequest(prompt={}))))
+    assert len(recorder.events) == 1

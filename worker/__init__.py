@@ -10,7 +10,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
 
     0  errors  settings  subcommand  supervision  startup_timing  delivery_options  job
     1  events  bodies  workflow  load  engine.protocol.messages  storage.base
-    2  workflow.templates.library  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
+    2  workflow.templates.library  jobs.job_index  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
        jobs.journal_rows  jobs.journal  jobs.admission  observers
     3  pipeline  jobs  preflight
     4  dialects  api

@@ -20,9 +20,10 @@ from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError, WorkerError
-from worker.events import Observer, Observers
+from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
+from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
@@ -57,6 +58,7 @@ class App:
     models: Models
     library: Library
     timing: StartupTiming
+    observers: Observers
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -113,26 +115,26 @@ async def build(
     `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
     while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
     """
-    async with tasks or Tasks() as comfy, AsyncExitStack() as stack:
-        yield await _assembled(settings, observers, storage, comfy, stack)
+    fan_out = Observers([JobLog(), *observers])
+    supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
+    async with supervised, AsyncExitStack() as stack:
+        yield await _assembled(settings, fan_out, storage, supervised, stack)
 
 
 async def _assembled(
-    settings: Settings, observers: Sequence[Observer], storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
+    settings: Settings, observers: Observers, storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
 ) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing = StartupTiming.of_this_start()
+    timing, notify = StartupTiming.of_this_start(), observers.notify
     access, library = Auth.from_settings(settings), read_library(settings.templates)
-    engines = EnginePool(await engine_configs(settings), settings, tasks)
+    engines = EnginePool(await engine_configs(settings), settings, tasks, notify)
     await stack.enter_async_context(engines)
-    models = await stack.enter_async_context(Models(settings, library, engines.catalogs.forget, tasks))
-    replay = Replay()
-    journal = stack.enter_context(Journal(settings.state / "journal.sqlite"))
-    # The journal first: a result is written down before anybody hears of it.
-    fan_out = Observers([journal, JobLog(), replay, models, *observers])
+    jobs, replay = JobIndex(), Replay()
+    models = await stack.enter_async_context(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
+    observers.add(replay, models)
     files = {engine.name: EngineFiles(engine.api, engine.config.output) for engine in engines.engines}
     outputs = Outputs(files, settings.state / "outputs")
-    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
+    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
     places = await stack.enter_async_context(delivery(settings, outputs, storage))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
@@ -141,20 +143,22 @@ async def _assembled(
         inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input),
         outputs=outputs,
         delivery=places,
-        observers=fan_out,
+        journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
+        observers=observers,
     )
-    manager = JobManager(pipeline, journal, settings, tasks)
+    manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
         *(settings, manager, engines, outputs, replay, access, places),
-        *(library, Preflight(engines, models), models, timing),
+        *(library, Preflight(engines, models), models, timing, observers),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
-    fan_out.add(await stack.enter_async_context(webhooks(settings, partial(webhook_body, parts), tasks)))
+    hooks = webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)
+    observers.add(await stack.enter_async_context(hooks))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, engines, models, library, timing, tasks)
+    return App(settings, url, manager, engines, models, library, timing, observers, tasks)
 
 
 __all__ = ["App", "build"]

@@ -130,6 +130,16 @@ class Output:
     url: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """Names one job, in events and wherever a live job would be too much."""
+
+    id: str
+    principal: str
+    folder: str
+    """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
+
+
 @dataclass(slots=True)
 class Job:
     """The one mutable thing of the flow; `advance` is the only way to change its state."""
@@ -168,6 +178,10 @@ class Job:
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
         self.state, self._entered = state, now
+
+    @property
+    def ref(self) -> JobRef:
+        return JobRef(self.id, self.principal, self.folder)
 
     @property
     def in_state_s(self) -> float:

@@ -8,7 +8,15 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from worker.engine.pool import EnginePool
-from worker.engine.protocol.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
+from worker.engine.protocol.messages import (
+    Executed,
+    Executing,
+    ExecutionCached,
+    ExecutionStart,
+    Preview,
+    Progress,
+    RunMessage,
+)
 from worker.engine.recovery import Recovery
 from worker.errors import (
     DeliveryFailed,
@@ -21,17 +29,21 @@ from worker.errors import (
     WorkerError,
 )
 from worker.events import (
+    DeliveryEnded,
     JobFinished,
     JobSubmitted,
+    NodesCached,
     NodeStarted,
     Observers,
     OutputReady,
     PreviewReady,
+    RunEnded,
     StateChanged,
     StepDone,
 )
 from worker.inputs import Inputs
 from worker.job import Job, JobState, Output
+from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import OutputCollector
@@ -53,6 +65,7 @@ class Pipeline:
     inputs: Inputs
     outputs: Outputs
     delivery: Delivery
+    journal: Journal
     observers: Observers
 
     async def run(self, job: Job, timeout_s: float) -> None:
@@ -88,7 +101,7 @@ class Pipeline:
         else:
             self._enter(job, JobState.COMPLETED)
         finally:
-            self.observers.notify(JobFinished(job))
+            self._finish(job)
 
     def refuse(self, job: Job, error: WorkerError | None = None) -> None:
         """End a job whose first step was never taken."""
@@ -96,7 +109,12 @@ class Pipeline:
             self.cancelled(job)
         else:
             self._fail(job, error)
-        self.observers.notify(JobFinished(job))
+        self._finish(job)
+
+    def _finish(self, job: Job) -> None:
+        """Write the result down, then announce it: what was announced must not be lost with this process."""
+        self.journal.ended(job)
+        self.observers.notify(JobFinished.of(job))
 
     def cancelled(self, job: Job) -> None:
         """By its owner, or because this worker shuts down."""
@@ -122,17 +140,23 @@ class Pipeline:
             return await self._collector(job, again)
 
     async def _collector(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
-        collector = OutputCollector(self.outputs, job, lambda output: self.observers.notify(OutputReady(job, output)))
+        collector = OutputCollector(self.outputs, job, lambda output: self._ready(job, output))
         try:
-            reported = await self.recovery.run(
-                job,
-                prompt,
-                lambda message: self._hear(job, prompt, collector, message),
-                lambda prompt_id: self._submitted(job, collector, prompt_id),
-            )
+            try:
+                reported = await self.recovery.run(
+                    job,
+                    prompt,
+                    lambda message: self._hear(job, prompt, collector, message),
+                    lambda prompt_id: self._submitted(job, collector, prompt_id),
+                )
+            finally:
+                self.observers.notify(RunEnded(job.ref))
             return await collector.finish(reported)
         finally:
             await collector.abandon()
+
+    def _ready(self, job: Job, output: Output) -> None:
+        self.observers.notify(OutputReady(job.ref, output))
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None
@@ -144,27 +168,35 @@ class Pipeline:
             collector.begin_again()
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
-        self.observers.notify(JobSubmitted(job))
+        self.journal.submitted(job)
+        self.observers.notify(JobSubmitted(job.ref, prompt_id))
 
     def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
                 self._enter(job, JobState.GENERATING)
                 self.outputs.make_folder(job)
+            case ExecutionCached(nodes=nodes) if nodes:
+                self.observers.notify(NodesCached(job.ref, nodes))
             case Executing(node=str(node)):
-                self.observers.notify(NodeStarted(job, node, _class(prompt, node), _title(prompt, node)))
+                self.observers.notify(NodeStarted(job.ref, node, _class(prompt, node), _title(prompt, node)))
             case Progress(node=str(node), value=value, maximum=maximum):
-                self.observers.notify(StepDone(job, node, value, maximum))
+                self.observers.notify(StepDone(job.ref, node, value, maximum))
             case Preview() if _class(prompt, message.node) == SENDS_ITS_PICTURE:
                 collector.picture_sent(message)
             case Preview(node=node, mime=mime, data=data):
-                self.observers.notify(PreviewReady(job, node, mime, data))
+                self.observers.notify(PreviewReady(job.ref, node, mime, data))
             case Executed(node=node, output=output):
                 collector.node_finished(node, dict(output))
 
     def _enter(self, job: Job, state: JobState) -> None:
+        left, seconds = job.state, job.in_state_s
         job.advance(state)
-        self.observers.notify(StateChanged(job, state))
+        self.observers.notify(StateChanged(job.ref, state, left, seconds))
+        if left is JobState.DELIVERING:
+            code = job.error.code if job.error else None
+            size = sum(output.size for output in job.outputs)
+            self.observers.notify(DeliveryEnded(job.ref, self.delivery.way(job.request), size, seconds, code))
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         job.error = error

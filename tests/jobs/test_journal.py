@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from worker.errors import Detail, JournalUnavailable, NodeFailed, StartupError
-from worker.events import JobFinished, JobForgotten, JobSubmitted
 from worker.job import InputFile, Job, JobRequest, JobState, Output
 from worker.jobs.journal import Journal
 
@@ -25,12 +24,12 @@ def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     with Journal(path) as journal:
         journal.accepted(found)
         found.prompt_id = "p"
-        journal.notify(JobSubmitted(found))
+        journal.submitted(found)
         found.advance(JobState.PREPARING)
         found.outputs = (Output(0, "9", "image", "a.png", width=3),)
         found.error = NodeFailed("no", [Detail("bad", node_id="4")])
         found.advance(JobState.FAILED)
-        journal.notify(JobFinished(found))
+        journal.ended(found)
     with Journal(path) as journal:
         [kept] = journal.jobs()
     assert kept.ended_at is not None
@@ -58,7 +57,7 @@ def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
     found = job()
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.accepted(found)
-        journal.notify(JobForgotten(found))
+        journal.forgotten(found)
         assert journal.jobs() == []
 
 
@@ -72,13 +71,13 @@ def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
         lock = sqlite3.connect(path, isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         found.advance(JobState.FAILED)
-        journal.notify(JobFinished(found))
+        journal.ended(found)
         with pytest.raises(JournalUnavailable):
             journal.accepted(other)
         lock.execute("ROLLBACK")
         lock.close()
         found.prompt_id = "p"
-        journal.notify(JobSubmitted(found))
+        journal.submitted(found)
         [kept] = journal.jobs()
     assert (kept.job.state, kept.job.prompt_id) == (JobState.FAILED, "p")
 
@@ -89,7 +88,7 @@ def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.sqlite") as journal:
         journal.accepted(found)
         found.advance(JobState.FAILED)
-        journal.notify(JobFinished(found))
+        journal.ended(found)
         assert journal.jobs()[0].ended_at is None
 
 

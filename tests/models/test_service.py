@@ -12,9 +12,10 @@ import pytest
 
 from tests.fetch.origin import Origin, content, opened, serving
 from tests.workflow.prompts import sampled
-from worker.events import JobAccepted, JobFinished
-from worker.job import Job, JobRequest
-from worker.models.errors import ModelsMissing
+from worker.errors import ModelsMissing
+from worker.events import JobAccepted
+from worker.job import Job, JobRequest, JobState
+from worker.jobs.job_index import JobIndex
 from worker.models.folder import OWN, ModelsFolder
 from worker.models.service import Models
 from worker.settings import Settings
@@ -52,43 +53,46 @@ def settings(root: Path, origin: Origin, **given: object) -> Settings:
 
 
 @asynccontextmanager
-async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models]]:
+async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models, JobIndex]]:
     """An origin that has the three files, and the models of a worker without templates."""
+    jobs = JobIndex()
     async with (
         serving(**{name: content(data) for name, data in DATA.items()}) as origin,
         Tasks() as tasks,
-        Models(settings(root, origin), {}, lambda: None, tasks) as models,
+        Models(settings(root, origin), {}, jobs, lambda: None, tasks) as models,
     ):
-        yield origin, models
+        yield origin, models, jobs
 
 
 async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None:
     """The file of a running job is never deleted, though it was used least recently; after the job's end it may be."""
-    async with serving_models(tmp_path) as (origin, models):
+    async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
             await models.bring(needs(origin, name))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
-        models.notify(JobAccepted(job))
+        jobs.add(job)
+        models.notify(JobAccepted.of(job))
         folder = ModelsFolder(tmp_path)
         for record in folder.brought():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         await models.bring(needs(origin, "c"))
         assert there(tmp_path) == {"a", "c"}
-        models.notify(JobFinished(job))
+        job.advance(JobState.FAILED)
         await models.bring(needs(origin, "b"))
         assert there(tmp_path) == {"c", "b"}
 
 
 async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
     """Use counts from the acceptance of a job that names the file."""
-    async with serving_models(tmp_path) as (origin, models):
+    async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
             await models.bring(needs(origin, name))
         for record in ModelsFolder(tmp_path).brought():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
-        models.notify(JobAccepted(job))
-        models.notify(JobFinished(job))
+        jobs.add(job)
+        models.notify(JobAccepted.of(job))
+        job.advance(JobState.FAILED)
         await models.bring(needs(origin, "c"))
         assert there(tmp_path) == {"a", "c"}
 
@@ -100,9 +104,10 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
         assert pinned is not None
         library: Library = {"mine": Template("mine", "Mine", "A.", (), ("9",), models=(pinned,))}
         arrivals: list[None] = []
+        given = settings(tmp_path, origin, models="mine")
         async with (
             Tasks() as tasks,
-            Models(settings(tmp_path, origin, models="mine"), library, lambda: arrivals.append(None), tasks) as models,
+            Models(given, library, JobIndex(), lambda: arrivals.append(None), tasks) as models,
         ):
             await models.ready()
             waited = needs(origin, "b")

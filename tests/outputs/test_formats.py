@@ -27,7 +27,7 @@ class JobWithPicture:
 
     def __init__(self, folder: Path) -> None:
         api = ComfyApi(aiohttp.ClientSession, "http://127.0.0.1:9")  # type: ignore[arg-type]
-        self.outputs = Outputs({"engine": EngineFiles(api)}, folder)
+        self.outputs = Outputs({"engine-0": EngineFiles(api)}, folder)
         self.job = Job("a", JobRequest(prompt={}))
         self.outputs.make_folder(self.job)
 

@@ -17,6 +17,7 @@ from worker.dialects import BY_NAME
 from worker.dialects.native import output as native_output
 from worker.errors import InvalidField, NotFound
 from worker.events import (
+    Followed,
     JobAccepted,
     JobFinished,
     NodeStarted,
@@ -24,7 +25,6 @@ from worker.events import (
     PreviewReady,
     StateChanged,
     StepDone,
-    Told,
 )
 from worker.job import Job
 
@@ -50,7 +50,7 @@ async def _write_events(request: web.Request, response: web.StreamResponse, job:
         try:
             async for number, event in services(request).replay.follow(job, after):
                 try:
-                    name, data = await describe(request, event)
+                    name, data = await describe(request, job, event)
                 except NotFound:
                     continue  # an output of a run that ComfyUI lost: it comes again, with the run
                 await response.write(b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), orjson.dumps(data)))
@@ -66,19 +66,19 @@ def last_event_id(request: web.Request) -> int:
     return int(text)
 
 
-async def describe(request: web.Request, event: Told) -> tuple[str, dict[str, Any]]:
+async def describe(request: web.Request, job: Job, event: Followed) -> tuple[str, dict[str, Any]]:
     """Name and data of an event. `result` is what the sync route would have answered."""
     match event:
-        case JobAccepted(job):
+        case JobAccepted():
             return "accepted", {
                 "id": job.id,
                 "token": job.token,
                 "url": job_url(services(request), job, base_url(request)),
             }
-        case OutputReady(job, output):
+        case OutputReady(output=output):
             found = await answer(services(request), job, base_url(request), (output,))
             return "output", native_output(found, output).model_dump(exclude_none=True)
-        case JobFinished(job):
+        case JobFinished():
             return "result", await _result(request, job)
         case _:
             return progress(event)

@@ -20,7 +20,7 @@ from worker.workflow.catalog.catalog import Catalog
 
 MOST_CLASSES = 24
 """Asked for one by one; for more the whole catalog is read."""
-ReadCatalog = Callable[[bytes], Catalog]
+ParseCatalog = Callable[[bytes], Catalog]
 """Parses the answer of `GET /object_info`."""
 
 
@@ -56,19 +56,13 @@ class SharedCatalogs:
 class Catalogs:
     """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it.
 
-    `kept` is of an earlier life, from a file: good enough until this one has answered. `read` parses an answer.
+    `kept` is of an earlier life, from a file: good enough until this one has answered.
     """
 
-    def __init__(
-        self,
-        api: ComfyApi,
-        socket: EngineSocket,
-        tasks: Tasks,
-        kept: Catalog | None = None,
-        read: ReadCatalog = read_object_info,
-    ) -> None:
+    def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, kept: Catalog | None = None) -> None:
+        self.parse: ParseCatalog = read_object_info
+        """Several engines have the same one, so that equal catalogs are one object."""
         self._api = api
-        self._read_answer = read
         self._tasks = tasks
         self._socket = socket
         self._catalog = kept
@@ -119,6 +113,6 @@ class Catalogs:
 
     async def _read(self) -> Catalog:
         life = self._socket.connections
-        catalog = await self._api.catalog(self._read_answer)
+        catalog = await self._api.catalog(self.parse)
         self._catalog, self._life = catalog, life
         return catalog

@@ -12,11 +12,13 @@ from typing import Self
 
 import aiohttp
 
-from worker.engine.catalogs import Catalogs, ReadCatalog, read_catalog
-from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError, read_object_info
+from worker.engine.catalogs import Catalogs, read_catalog
+from worker.engine.names import FIRST
+from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
+from worker.events import Notify, unobserved
 from worker.settings import Settings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
@@ -34,7 +36,7 @@ class ComfyClient:
     """One HTTP session and one WebSocket for as long as the worker lives.
 
     `kept`: this worker starts the engine. A prompt in it is lost with its process, and whoever sent it decides where it
-    runs again; without that, prompts wait for the engine. `read` parses the catalog.
+    runs again; without that, prompts wait for the engine. `name` is the engine's, for its events.
     """
 
     def __init__(
@@ -44,17 +46,17 @@ class ComfyClient:
         tasks: Tasks,
         *,
         kept: bool = False,
-        read: ReadCatalog = read_object_info,
-        websocket: str = "comfyui-websocket",
+        name: str = FIRST,
+        notify: Notify = unobserved,
     ) -> None:
         self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
         self._kept = kept
         self._silence_s = settings.silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
-        self.socket = EngineSocket(self._session, self.api.base_url, tasks, websocket)
+        self.socket = EngineSocket(self._session, self.api.base_url, tasks, name, notify)
         known = read_catalog(settings.catalog) if settings.catalog else None
-        self.catalogs = Catalogs(self.api, self.socket, tasks, known, read)
+        self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
         self._cancelling: set[asyncio.Task[None]] = set()

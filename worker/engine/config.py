@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.engine.process.folders import EMBEDDED, engine_folders, is_url, make_state, numbered
+from worker.engine.names import FIRST, engine_name
+from worker.engine.process.folders import EMBEDDED, engine_folders, is_url, make_state
 from worker.engine.process.gpu import AUTO, listed_gpus, read_gpus
 from worker.engine.process.launch import command
 from worker.engine.process.supervisor import Command
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment
-
-FIRST = "engine"
-"""Name of the first engine, whose state lies where that of the only one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +45,13 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
     listed = await listed_gpus() if settings.gpus == AUTO and settings.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
     gpus: Sequence[str | None] = read_gpus(settings.gpus.strip(), visible, listed) or (None,)
-    return [started(settings, number, gpu) for number, gpu in enumerate(gpus)]
+    return [started(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
 
 
-def started(settings: Settings, number: int, gpu: str | None) -> EngineConfig:
-    """Return the engine of this number that the worker starts. Raises StartupError."""
-    folders = engine_folders(settings, number)
+def started(settings: Settings, name: str, gpu: str | None) -> EngineConfig:
+    """Return the engine of this name that the worker starts. Raises StartupError."""
+    folders = engine_folders(settings, name)
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.comfyui} is not started by this worker")
-    name = numbered(FIRST, number)
     how = command(settings, folders, name, gpu)
     return EngineConfig(name, how.url, folders.input, folders.output, folders.root / "temp", gpu, how)

@@ -9,16 +9,17 @@ from types import TracebackType
 from typing import Self
 
 from worker.engine.case import Case, Submitted
-from worker.engine.catalogs import ReadCatalog
 from worker.engine.client import ComfyClient
-from worker.engine.config import FIRST, EngineConfig
+from worker.engine.config import EngineConfig
 from worker.engine.exclusive_lock import ExclusiveLock
+from worker.engine.names import own
 from worker.engine.process.supervisor import Supervisor
-from worker.engine.protocol.api import ComfyApi, read_object_info
+from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory
+from worker.events import Notify, unobserved
 from worker.settings import Settings
 from worker.supervision import OnFailure, Tasks, WorkerEnds, stop
 from worker.workflow.prompt import Prompt
@@ -29,9 +30,7 @@ log = logging.getLogger(__name__)
 class Engine:
     """Open it with `async with`. It does not wait until ComfyUI answers."""
 
-    def __init__(
-        self, config: EngineConfig, settings: Settings, tasks: Tasks, read: ReadCatalog = read_object_info
-    ) -> None:
+    def __init__(self, config: EngineConfig, settings: Settings, tasks: Tasks, notify: Notify = unobserved) -> None:
         self.config = config
         self.changed: Callable[[], None] = lambda: None
         """Called when ComfyUI was reached, lost or given up; set before it is opened."""
@@ -40,18 +39,15 @@ class Engine:
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
-        self._supervisor = Supervisor(config.command, settings) if config.command else None
-        suffix = config.name.removeprefix(FIRST)
-        self.client = ComfyClient(
-            config.url, settings, tasks, kept=self.kept, read=read, websocket=f"comfyui-websocket{suffix}"
-        )
-        self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, f"engine-watch{suffix}")
+        self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
+        self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, own("engine-watch", self.name))
         self._exclusive_lock = ExclusiveLock()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         if self._supervisor is not None:
-            keeping = self._tasks.start(self.name, self._keep, OnFailure.END)
+            keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
         self.socket.changed = self.changed
         async with AsyncExitStack() as opening:

@@ -15,6 +15,7 @@ from worker.engine.engine import Engine
 from worker.engine.estimates import Estimates
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
+from worker.events import Notify, unobserved
 from worker.job import Job
 from worker.load.pace import Pace, Paces
 from worker.settings import Settings
@@ -37,10 +38,13 @@ class EnginePool:
         configs: Sequence[EngineConfig],
         settings: Settings,
         tasks: Tasks,
+        notify: Notify = unobserved,
         sizes_of: Callable[[Job], Mapping[str, int | None]] = lambda _: {},
     ) -> None:
         shared = SharedCatalogs()
-        self.engines = tuple(Engine(config, settings, tasks, shared) for config in configs)
+        self.engines = tuple(Engine(config, settings, tasks, notify) for config in configs)
+        for engine in self.engines:
+            engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
         self.catalogs = CommonCatalogs(self.engines)
         kept = any(engine.kept for engine in self.engines)

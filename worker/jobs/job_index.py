@@ -1,4 +1,4 @@
-"""The book of jobs: each under its owner's name and its id, and under its token."""
+"""The index of jobs: each under its owner's name and its id, and under its token."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from worker.errors import IdTaken, InvalidField, NotFound
-from worker.job import Job, JobRequest, JobState
-from worker.jobs.retention import Key
+from worker.job import Job, JobRef, JobRequest, JobState
 
+Key = tuple[str, str]
+"""(principal, id)."""
 KEY = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
 
 
@@ -46,6 +47,15 @@ class JobIndex:
 
     def of(self, job: Job) -> JobEntry:
         return self._by_key[job.principal, job.id]
+
+    def get(self, ref: JobRef) -> Job | None:
+        """The job that an event is about; None once it is forgotten."""
+        entry = self._by_key.get((ref.principal, ref.id))
+        return entry.job if entry is not None and entry.job.folder == ref.folder else None
+
+    def under_way(self) -> Iterator[Job]:
+        """The jobs that have not ended."""
+        return (entry.job for entry in self if not entry.job.state.ended)
 
     def known(self, request: JobRequest, principal: str) -> JobEntry | None:
         """The job that the same request started under the same id. Raises InvalidField, IdTaken."""

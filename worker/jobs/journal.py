@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Self
 
 from worker.errors import JournalUnavailable, StartupError
-from worker.events import Event, JobFinished, JobForgotten, JobSubmitted
 from worker.job import InputFile, Job, JobState
 from worker.jobs.journal_rows import VERSION, StoredJob, UnreadableRow, pack_request, pack_result, read_row
 
@@ -125,27 +124,30 @@ class Journal:
             raise JournalUnavailable(f"the job can't be written down: {error}") from error
         self._written.add(job.folder)
 
-    def notify(self, event: Event) -> None:
-        """An observer, and the first one: the result is written before anybody is told of it."""
-        if event.job.folder not in self._written:
-            if isinstance(event, JobFinished) and event.job.state is JobState.DELIVERY_PENDING:
-                # Nobody could have asked for it; now its client is told how to.
-                with suppress(JournalUnavailable):  # then it lives as long as this process
-                    self.accepted(event.job)
-                    self._ended(event.job)
-            return
-        match event:
-            case JobSubmitted(job):
-                # After a restart it is looked for there, under this id, before it is sent again.
-                values = (job.prompt_id, job.engine, VERSION, job.folder)
-                self._write("UPDATE jobs SET prompt_id = ?, engine = ?, version = ? WHERE folder = ?", values)
-            case JobFinished(job) if not job.handed_back:
-                self._ended(job)
-            case JobForgotten(job):
-                self._write("DELETE FROM jobs WHERE folder = ?", (job.folder,))
-                self._written.remove(job.folder)
+    def submitted(self, job: Job) -> None:
+        """Record engine and prompt id: after a restart that is asked for this one before the job is sent again."""
+        if job.folder in self._written:
+            values = (job.prompt_id, job.engine, VERSION, job.folder)
+            self._write("UPDATE jobs SET prompt_id = ?, engine = ?, version = ? WHERE folder = ?", values)
 
-    def _ended(self, job: Job) -> None:
+    def ended(self, job: Job) -> None:
+        """Record the job's result. Call this before anything announces the end."""
+        if job.folder in self._written:
+            if not job.handed_back:  # else the row stays unfinished, and the next life of the worker runs the job
+                self._write_result(job)
+        elif job.state is JobState.DELIVERY_PENDING:
+            # Nobody could have asked for it; now its client is told how to.
+            with suppress(JournalUnavailable):  # then it lives as long as this process
+                self.accepted(job)
+                self._write_result(job)
+
+    def forgotten(self, job: Job) -> None:
+        """Remove the job's row."""
+        if job.folder in self._written:
+            self._write("DELETE FROM jobs WHERE folder = ?", (job.folder,))
+            self._written.remove(job.folder)
+
+    def _write_result(self, job: Job) -> None:
         values = (time.time(), pack_result(job), job.folder)
         self._write("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
 

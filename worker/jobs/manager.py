@@ -15,9 +15,8 @@ from worker.errors import Draining, InternalError, JournalUnavailable, NothingTo
 from worker.events import JobAccepted, JobForgotten
 from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
 from worker.jobs.admission import Admission, AdmissionLimits
-from worker.jobs.job_index import JobEntry, JobIndex, worth_another_try
-from worker.jobs.journal import Journal
-from worker.jobs.retention import Key, Retention
+from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
+from worker.jobs.retention import Retention
 from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.supervision import Tasks, stop
@@ -31,12 +30,12 @@ MAX_RESULTS = 10_000
 class JobManager:
     """Accepts jobs, finds them again, ends them, and forgets them when their time is over."""
 
-    def __init__(self, pipeline: Pipeline, journal: Journal, settings: Settings, tasks: Tasks) -> None:
+    def __init__(self, pipeline: Pipeline, job_index: JobIndex, settings: Settings, tasks: Tasks) -> None:
         self._pipeline = pipeline
-        self._journal = journal
+        self._journal = pipeline.journal
         self._settings = settings
         self._tasks = tasks
-        self._job_index = JobIndex()
+        self._job_index = job_index
         self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
@@ -58,7 +57,7 @@ class JobManager:
                 job.detached = True  # who waited is gone, and comes back or doesn't
                 self._start(job)
             else:
-                self._pipeline.observers.notify(JobForgotten(job))
+                self._journal.forgotten(job)
 
     @property
     def set_aside(self) -> int:
@@ -209,8 +208,8 @@ class JobManager:
 
     def _start(self, job: Job) -> JobEntry:
         self.admission.begin(job)
-        self._pipeline.observers.notify(JobAccepted(job))
         entry = self._job_index.add(job)
+        self._pipeline.observers.notify(JobAccepted.of(job))
         if not _kept(job):
             entry.recorded.set()
         entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
@@ -276,7 +275,8 @@ class JobManager:
     def _forget(self, key: Key) -> None:
         job = self._job_index.remove(key)
         self._later(self._pipeline.outputs.remove(job))
-        self._pipeline.observers.notify(JobForgotten(job))
+        self._journal.forgotten(job)
+        self._pipeline.observers.notify(JobForgotten(job.ref))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = self._tasks.spawn("cleaning", work)

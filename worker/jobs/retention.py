@@ -8,8 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-Key = tuple[str, str]
-"""(principal, id)."""
+from worker.jobs.job_index import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from statistics import median
 
 REMEMBERED, ENOUGH = 9, 3
 """Jobs whose speed is remembered, and how many of them are enough to say something."""
-ONLY = "engine"
+ONLY = "engine-0"
 """The name of the engine where there is one."""
 
 

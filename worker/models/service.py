@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Detail, StartupError, WorkerError
-from worker.events import Event, JobAccepted, JobFinished
-from worker.job import Job
-from worker.models.errors import ModelsComing, ModelsMissing
+from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
+from worker.events import Cache, CacheHit, Event, JobAccepted, ModelFetched, Notify, unobserved
+from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord, ModelsFolder, baked_models, models_folder
 from worker.settings import Settings
@@ -36,21 +36,29 @@ Flight = asyncio.Task[BaseException | None]
 
 
 class Models:
-    """Also an observer of jobs: what a job that has not ended names is never deleted.
+    """Also an observer: a new job marks its models as used. What a job that has not ended names is never deleted.
 
     `arrived` is called when files have come that the engine's catalog does not list yet.
     """
 
-    def __init__(self, settings: Settings, library: Library, arrived: Callable[[], None], tasks: Tasks) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        library: Library,
+        jobs: JobIndex,
+        arrived: Callable[[], None],
+        tasks: Tasks,
+        observed: Notify = unobserved,
+    ) -> None:
         """Raises StartupError for settings that can't be read."""
+        self._observed = observed
         self._tasks = tasks
         self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
         self.known: Downloads = downloads(file for template in library.values() for file in template.models)
         self.on_demand = settings.models_on_demand
         self._patience_s = settings.sync_limit_s or None
         self._arrived = arrived
-        self._jobs: dict[str, Job] = {}
-        """Those that have not ended, by their folders' names."""
+        self._jobs = jobs
         self._brought: dict[str, ModelRecord] = {}
         """The files that we brought, by their names."""
         self._wanted: Counter[str] = Counter()
@@ -124,6 +132,11 @@ class Models:
             self._wanted.subtract(names)
             self._wanted += Counter()
 
+    def count_here(self, count: int) -> None:
+        """Report that so many models of a job did not have to be fetched."""
+        if count:
+            self._observed(CacheHit(Cache.MODELS, count))
+
     async def bring(self, needs: Sequence[ModelNeed]) -> None:
         """Fetch what has a source. Goes on in the background when the caller leaves, or has waited long enough.
 
@@ -143,13 +156,10 @@ class Models:
             raise ModelsMissing("; ".join(detail.message for detail in details), details)
 
     def notify(self, event: Event) -> None:
-        """Keeps the jobs that run or wait, and marks the models of a new one as used."""
-        if isinstance(event, JobAccepted):
-            self._jobs[event.job.folder] = event.job
-            for name in self._brought.keys() & set(texts_of(event.job.request.prompt)):
+        """Mark the models of a new job as used."""
+        if isinstance(event, JobAccepted) and (job := self._jobs.get(event.job)) is not None:
+            for name in self._brought.keys() & set(texts_of(job.request.prompt)):
                 self._touch(self._brought[name])
-        elif isinstance(event, JobFinished):
-            self._jobs.pop(event.job.folder, None)
 
     def _here(self, file: ModelFile) -> bool:
         return self._folder is not None and self._folder.has(file)
@@ -157,7 +167,7 @@ class Models:
     def _needed(self, record: ModelRecord) -> bool:
         if (record.folder, record.file) in self._pinned or self._wanted[record.file]:
             return True
-        return any(record.file in texts_of(job.request.prompt) for job in self._jobs.values())
+        return any(record.file in texts_of(job.request.prompt) for job in self._jobs.under_way())
 
     def _touch(self, record: ModelRecord) -> None:
         with suppress(OSError):  # deleted meanwhile
@@ -177,8 +187,17 @@ class Models:
         return task
 
     async def _fetch(self, file: ModelFile) -> None:
-        if self._fetcher is not None:
+        if self._fetcher is None or self._here(file):
+            return
+        began, code = time.monotonic(), None
+        try:
             await self._fetcher.fetch(file)
+        except WorkerError as error:
+            code = error.code
+            raise
+        finally:
+            size = file.size if code is None else 0
+            self._observed(ModelFetched(file.folder, file.file, size or 0, time.monotonic() - began, code))
 
     def _landed(self, file: ModelFile, task: Flight) -> None:
         del self._flights[file]

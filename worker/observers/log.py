@@ -14,9 +14,9 @@ class JobLog:
 
     def notify(self, event: Event) -> None:
         match event:
-            case JobAccepted(job):
-                log.info("job %s accepted, workload %.1f", job.id, job.workload)
-            case JobFinished(job) if job.error is not None:
-                log.info("job %s %s after %.2f s: %s", job.id, job.state, job.elapsed_s, job.error.code)
-            case JobFinished(job):
-                log.info("job %s %s after %.2f s, %d outputs", job.id, job.state, job.elapsed_s, len(job.outputs))
+            case JobAccepted(job=job, workload=workload):
+                log.info("job %s accepted, workload %.1f", job.id, workload)
+            case JobFinished(job=job, state=state, elapsed_s=elapsed_s, code=str(code)):
+                log.info("job %s %s after %.2f s: %s", job.id, state, elapsed_s, code)
+            case JobFinished(job=job, state=state, elapsed_s=elapsed_s, outputs=outputs):
+                log.info("job %s %s after %.2f s, %d outputs", job.id, state, elapsed_s, outputs)

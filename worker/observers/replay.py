@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from worker.events import Event, JobFinished, JobForgotten, JobSubmitted, PreviewReady, Told
+from worker.events import Event, Followed, JobFinished, JobForgotten, PreviewReady
 from worker.job import Job
 
 KEPT = 2000
@@ -18,12 +18,12 @@ KEPT = 2000
 class Track:
     """One job's events with their numbers, counted from 1."""
 
-    events: deque[tuple[int, Told]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    events: deque[tuple[int, Followed]] = field(default_factory=lambda: deque(maxlen=KEPT))
     count: int = 0
     preview: tuple[int, PreviewReady] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def since(self, number: int) -> list[tuple[int, Told]]:
+    def since(self, number: int) -> list[tuple[int, Followed]]:
         """What came after `number`; of previews only the newest, which is all that is worth seeing."""
         found = [(count, event) for count, event in self.events if count > number]
         if self.preview and self.preview[0] > number:
@@ -41,7 +41,7 @@ class Replay:
     def notify(self, event: Event) -> None:
         if isinstance(event, JobForgotten):
             self._tracks.pop(event.job.folder, None)
-        if isinstance(event, JobForgotten | JobSubmitted):
+        if not isinstance(event, Followed):
             return
         track = self._tracks[event.job.folder]
         track.count += 1
@@ -52,7 +52,7 @@ class Replay:
         track.changed.set()
         track.changed = asyncio.Event()
 
-    async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, Told]]:
+    async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, Followed]]:
         """Every event numbered above `after`, then the new ones as they come, up to and including JobFinished.
 
         Of a job from before a restart of this worker only what came since is known; numbers began anew.
@@ -67,6 +67,6 @@ class Replay:
                 if isinstance(event, JobFinished):
                     return
             if job.state.ended and not track.since(after):
-                yield after + 1, JobFinished(job)
+                yield after + 1, JobFinished.of(job)
                 return
             await changed.wait()

@@ -59,6 +59,16 @@ async def test_refusals_name_the_place(api: ComfyApi) -> None:
     assert set(refused.value.node_errors) == {"1"}
 
 
+async def test_a_prompt_that_is_accepted_in_part_is_refused(api: ComfyApi) -> None:
+    """ComfyUI answers 200 where one output is good, and drops the other; that is a refusal which names the bad node."""
+    workflow = picture()
+    workflow["7"] = {"class_type": "EmptyImage", "inputs": {"width": -1, "height": 8, "batch_size": 1, "color": 0}}
+    workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "bad"}}
+    with pytest.raises(PromptRefusedError) as refused:
+        await api.submit(workflow, str(uuid.uuid4()), "nobody")
+    assert list(refused.value.node_errors) == ["7"]
+
+
 async def test_a_file_that_is_not_there(api: ComfyApi, tmp_path: Path) -> None:
     """A missing file is told from a missing ComfyUI."""
     with pytest.raises(OutputMissing):

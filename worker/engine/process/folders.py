@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 
+from worker.engine.names import FIRST, own
 from worker.errors import StartupError
 from worker.settings import Settings
 from worker.workflow.catalog.folders import all_folders
@@ -42,18 +43,18 @@ class EngineFolders:
     baked: Path | None = None
 
 
-def engine_folders(settings: Settings, number: int = 0) -> EngineFolders | None:
+def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | None:
     """Return the folders of the embedded engine or ComfyUI that this worker starts; None for one that is only a URL.
 
-    `number` counts the engines of a worker from 0. WORKER_COMFYUI_OUTPUT is the folder of the first.
+    `name` is the engine's. WORKER_COMFYUI_OUTPUT is the folder of the first.
     """
     if is_url(settings.comfyui):
         return None
     state = settings.state.absolute()
     embedded = settings.comfyui == EMBEDDED
     first = state / ("engine" if embedded else "comfyui")
-    root = first.with_name(numbered(first.name, number))
-    output = settings.comfyui_output if number == 0 else None
+    root = first.with_name(own(first.name, name))
+    output = settings.comfyui_output if name == FIRST else None
     return EngineFolders(
         root,
         (settings.comfyui_input or first / "input").absolute(),
@@ -66,11 +67,6 @@ def engine_folders(settings: Settings, number: int = 0) -> EngineFolders | None:
 def is_url(comfyui: str) -> bool:
     """True for a ComfyUI that somebody else runs."""
     return comfyui.startswith(("http://", "https://"))
-
-
-def numbered(name: str, number: int) -> str:
-    """Return the name of one of several engines, or of a thing of its own: `engine`, `engine-1`, `engine-2`."""
-    return f"{name}-{number}" if number else name
 
 
 def make_state(folder: Path) -> None:

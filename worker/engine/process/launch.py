@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from worker.engine.names import FIRST, own
 from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_home
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
 from worker.engine.process.supervisor import Command
@@ -18,10 +19,10 @@ from worker.subcommand import own_command
 HOST = "127.0.0.1"
 
 
-def command(settings: Settings, folders: EngineFolders, name: str = "engine", gpu: str | None = None) -> Command:
+def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> Command:
     """Return how an engine is started; `gpu` is the only one that it sees. Raises StartupError."""
     port = free_port()
-    logs = settings.state / f"{name}.log"
+    logs = settings.state / f"{own('engine', name)}.log"
     more = shlex.split(settings.comfyui_args)
     url = f"http://{HOST}:{port}"
     environ = engine_environment()

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import aiohttp
 
+from worker.engine.names import FIRST
 from worker.engine.process import die_with_parent
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
+from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
 from worker.settings import Settings, engine_environment
 from worker.supervision import WorkerEnds
 
@@ -49,12 +51,12 @@ class Command:
     probe: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     driver: Sequence[str] = DRIVER
-    name: str = "engine"
+    name: str = FIRST
 
     @property
     def label(self) -> str:
         """The engine in a sentence of the log."""
-        return "the engine" if self.name == "engine" else self.name
+        return "the engine" if self.name == FIRST else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ class Life:
 class Supervisor:
     """Starts the engine of one command, and again each time that it has ended."""
 
-    def __init__(self, command: Command, settings: Settings) -> None:
+    def __init__(self, command: Command, settings: Settings, notify: Notify = unobserved) -> None:
         self._command = command
+        self._notify = notify
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self._why = ""
@@ -94,6 +97,7 @@ class Supervisor:
         quick, unanswered = 0, 0
         while True:
             life = await self._lived()
+            self._notify(EngineLost(self._command.name, self._cause(life)))
             unanswered = 0 if life.answered else unanswered + 1
             quick = 0 if life.seconds > STEADY_S else quick + 1
             why = self._why or f"it ended with code {life.code}"
@@ -110,6 +114,11 @@ class Supervisor:
 
     async def _gpu_is_gone(self) -> bool:
         return await gpu_is_gone(self._command.probe, self._command.driver, self._command.env)
+
+    def _cause(self, life: Life) -> LossCause:
+        if not life.answered:
+            return LossCause.NO_ANSWER
+        return LossCause.RESTARTED if self._why else LossCause.ENDED
 
     async def _lived(self) -> Life:
         """Run the engine once. A start that the system refuses (no descriptor, no log) is a try without an answer."""
@@ -129,6 +138,7 @@ class Supervisor:
             if answered:
                 self._process = process
                 log.info("%s answers on %s", self._command.label, self._command.url)
+                self._notify(EngineStarted(self._command.name, loop.time() - began))
             elif not ended.done():
                 self._why = f"it did not answer within {self._settings.engine_start_s:g} s"
                 _signal(process, signal.SIGKILL)

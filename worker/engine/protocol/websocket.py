@@ -16,7 +16,9 @@ from typing import Self
 import aiohttp
 import orjson
 
+from worker.engine.names import own
 from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
+from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
 from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
@@ -64,11 +66,12 @@ class EngineSocket:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str = "comfyui-websocket"
+        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
     ) -> None:
-        """`name` is that of its task."""
+        """`name` is the engine's."""
         self._session = session
         self._name = name
+        self._notify = notify
         self._tasks = tasks
         self._url = base_url + "/ws"
         self._subscriptions: dict[str, Subscription] = {}
@@ -90,7 +93,7 @@ class EngineSocket:
         """When the last frame of any kind came, on the monotonic clock."""
 
     async def __aenter__(self) -> Self:
-        self._task = self._tasks.start(self._name, self._keep_open)
+        self._task = self._tasks.start(own("comfyui-websocket", self._name), self._keep_open)
         return self
 
     async def __aexit__(
@@ -166,6 +169,7 @@ class EngineSocket:
                     self.connections += 1
                     self._open.set()
                     self.changed()
+                    self._notify(EngineConnected(self._name))
                 if message is not None:
                     self._deliver(message)
 
@@ -187,10 +191,11 @@ class EngineSocket:
             subscription.messages.put_nowait(note)
 
     def _lose(self) -> None:
-        if self.connected:
+        changed = self.connected
+        if changed:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
-        changed = self.connected
+            self._notify(EngineLost(self._name, LossCause.DISCONNECTED))
         self._open.clear()
         self._socket = None
         self.tell_all(SocketLost())

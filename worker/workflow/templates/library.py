@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+import worker
 from worker.errors import CannotConvert, StartupError
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.editor import convert, is_ui
@@ -15,8 +16,9 @@ from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.template import Library, Template, TemplateError
 
 SHIPPED = "shipped"
-_INSTALLED = Path(__file__).parents[2] / "workflows"
-SHIPPED_FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[3] / "workflows"
+_PACKAGE = Path(worker.__file__).parent
+_INSTALLED = _PACKAGE / "workflows"
+SHIPPED_FOLDER = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "workflows"
 """Inside the package in a wheel; beside it in a checkout, and so in an editable install."""
 
 
