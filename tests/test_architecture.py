@@ -13,7 +13,17 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
 
 LADDER = (
-    ("errors", "settings", "subcommand", "supervision", "startup_timing", "delivery_options", "job"),
+    (
+        "errors",
+        "settings",
+        "check_finding",
+        "platforms.base",
+        "subcommand",
+        "supervision",
+        "startup_timing",
+        "delivery_options",
+        "job",
+    ),
     ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
@@ -33,7 +43,7 @@ LADDER = (
     ("pipeline", "jobs", "preflight"),
     ("dialects", "api"),
     ("app",),
-    ("platforms", "node_packs", "fleet", "simulators"),
+    ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),
     ("cli", "__main__"),
 )
 """A module imports from lower rungs or, within a rung, from names to its left."""

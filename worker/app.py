@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -34,6 +35,7 @@ from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.files import EngineFiles, Outputs
 from worker.pipeline import Pipeline
+from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -59,6 +61,7 @@ class App:
     library: Library
     timing: StartupTiming
     observers: Observers
+    traits: Traits
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -82,6 +85,23 @@ class App:
             return workload(prompt, self.engines.known_catalog)
         except WorkerError:
             return FLOOR
+
+    async def drain(self) -> None:
+        """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
+        drain_s, most_s = self.settings.drain_s, self.traits.drain_s
+        drain_s = drain_s if most_s is None else min(drain_s, most_s)
+        log.info("draining for at most %g s", drain_s)
+        await self.manager.close(drain_s)
+
+    @asynccontextmanager
+    async def draining(self) -> AsyncIterator[None]:
+        """Drain when the body is cancelled, unless a task has failed without which the worker is of no use."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.tasks.failure is None:
+                await self.drain()
+            raise
 
     async def ready(self) -> None:
         """Wait until one engine answers and the templates' models are here. Raises StartupError."""
@@ -109,24 +129,33 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
+    traits: Traits = REACHED_DIRECTLY,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
-    while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
+    platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
+    body is cancelled (`tasks.failure`).
     """
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
     async with supervised, AsyncExitStack() as stack:
-        yield await _assembled(settings, fan_out, storage, supervised, stack)
+        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
 
 
-async def _assembled(
-    settings: Settings, observers: Observers, storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
-) -> App:
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """Options of `build`."""
+
+    observers: Observers
+    storage: Storage | None
+    traits: Traits
+
+
+async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing, notify = StartupTiming.of_this_start(), observers.notify
-    access, library = Auth.from_settings(settings), read_library(settings.templates)
+    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
     engines = EnginePool(await engine_configs(settings), settings, tasks, notify)
     await stack.enter_async_context(engines)
     jobs, replay = JobIndex(), Replay()
@@ -135,7 +164,7 @@ async def _assembled(
     files = {engine.name: EngineFiles(engine.api, engine.config.output) for engine in engines.engines}
     outputs = Outputs(files, settings.state / "outputs")
     fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
-    places = await stack.enter_async_context(delivery(settings, outputs, storage))
+    places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
         engines=engines,
@@ -148,7 +177,7 @@ async def _assembled(
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
-        *(settings, manager, engines, outputs, replay, access, places),
+        *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, Preflight(engines, models), models, timing, observers),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
@@ -158,7 +187,7 @@ async def _assembled(
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, engines, models, library, timing, observers, tasks)
+    return App(settings, url, manager, engines, models, library, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from worker.models.errors import ModelsMissing
 
 from tests.conftest import Client, worker
 from tests.engine.supervised import supervised
@@ -17,7 +16,7 @@ from tests.models.test_service import DATA, SIZE, needs, settings
 from tests.observers.receiver import receiver
 from tests.observers.recorder import Recorder
 from tests.workflows import failing, picture
-from worker.errors import WorkerError
+from worker.errors import ModelsMissing, WorkerError
 from worker.events import (
     Cache,
     CacheHit,

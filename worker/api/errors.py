@@ -21,6 +21,7 @@ from worker.errors import (
     WorkerError,
 )
 from worker.events import RequestRefused
+from worker.platforms.base import Traits
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
     dialect, found = request.get(DIALECT, NATIVE), services(request)
-    status = status_of(error, found.settings.behind_vast)
+    status = status_of(error, found.traits)
     found.observers.notify(RequestRefused(_route(request), dialect.name, error.code, status))
     return json_response(dialect.failed(job_id, error), status, headers_of(error))
 
@@ -66,12 +67,13 @@ def headers_of(error: WorkerError) -> dict[str, str]:
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
 
 
-def status_of(error: WorkerError, behind_vast: bool) -> int:
-    """Vast's client sends a 5xx again without end, to any worker.
+def status_of(error: WorkerError, traits: Traits) -> int:
+    """Return the HTTP status of an error.
 
-    Our bug would come with it each time; and what is only not delivered would be made again.
+    Where a client sends a 5xx again without end, to any worker, a bug of ours would come with it each time, and a
+    result that is only not delivered would be made again: both are 422 there.
     """
-    again = behind_vast and (error.status == 500 or isinstance(error, DeliveryFailed))
+    again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
     return 422 if again else error.status
 
 

@@ -26,7 +26,7 @@ async def result_of(request: web.Request, job: Job) -> web.Response:
     found = services(request)
     async with found.manager.waiting(job):
         try:
-            async with asyncio.timeout(found.settings.sync_limit_s or None):
+            async with asyncio.timeout(found.sync_limit_s):
                 await found.manager.ended(job)
         except TimeoutError:
             await found.manager.detach(job)

@@ -20,7 +20,7 @@ from worker.job import InputFile, JobRequest, OutputMode
 MIB = 1024 * 1024
 REQUEST_PART = "request"
 REPEAT_KEY = "__repeat_key"
-"""Field by which a platform tells that two requests are one; only behind Vast."""
+"""Field by which a platform marks requests that it repeats (`Traits.marks_repeats`)."""
 
 
 async def read_job(request: web.Request) -> JobRequest:
@@ -53,7 +53,7 @@ async def read_job(request: web.Request) -> JobRequest:
 
 def _repeat_key(request: web.Request, parsed: dict[str, Any]) -> str | None:
     """Taken out of the body, where the platform in front of this gateway has put it."""
-    key = parsed.pop(REPEAT_KEY, None) if services(request).settings.behind_vast else None
+    key = parsed.pop(REPEAT_KEY, None) if services(request).traits.marks_repeats else None
     return key if isinstance(key, str) else None
 
 
@@ -77,9 +77,10 @@ def reachable(request: web.Request, job: JobRequest) -> JobRequest:
         return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
     if job.output_mode is OutputMode.AUTO:
         return replace(job, output_mode=OutputMode.URL if outside else OutputMode.BASE64)
-    if job.output_mode is OutputMode.URL and job.target is None and found.settings.behind_vast and not outside:
+    opens = outside or found.traits.output_urls
+    if job.output_mode is OutputMode.URL and job.target is None and not opens:
         raise UrlNeedsStorage(
-            "no client of Vast's can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
+            "no client can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
         )
     return job
 

@@ -9,7 +9,7 @@ from worker.api.errors import status_of
 from worker.api.services import Services, base_url, json_response, services
 from worker.delivery_options import Webhook
 from worker.dialects import BY_NAME, Answer, Body, Dialect
-from worker.errors import EngineUnavailable, NotFound
+from worker.errors import EngineUnavailable, NotFound, OutputTooLargeForInline
 from worker.job import Job, JobState, Output, OutputMode
 from worker.storage.inline import encode
 
@@ -30,8 +30,15 @@ async def final_body(found: Services, job: Job, base: str, dialect: Dialect | No
         body = dialect.failed(job.id, job.error)
         if job.state is JobState.DELIVERY_PENDING:  # the result is kept, and this opens it
             body |= {"token": job.token, "url": job_url(found, job, base)}
-        return status_of(job.error, found.settings.behind_vast), body
-    return 200, dialect.completed(await answer(found, job, base, job.outputs))
+        return status_of(job.error, found.traits), body
+    body = dialect.completed(await answer(found, job, base, job.outputs))
+    most = found.traits.largest_answer
+    if most is not None and (size := len(orjson.dumps(body))) > most:
+        too_large = OutputTooLargeForInline(
+            f"the answer has {size:,} bytes, and {most:,} can be sent: {found.delivery.outside_inline}"
+        )
+        return too_large.status, dialect.failed(job.id, too_large)
+    return 200, body
 
 
 async def answer(found: Services, job: Job, base: str, outputs: tuple[Output, ...]) -> Answer:
@@ -58,8 +65,8 @@ def pending_response(request: web.Request, job: Job, dialect: Dialect | None = N
 
 
 def job_url(found: Services, job: Job, base: str) -> str:
-    """The job's own; behind Vast the worker's, which takes `POST /result`, `/cancel` and `/events`."""
-    return base if found.settings.behind_vast else f"{base}/jobs/{job.id}"
+    """The job's own, or the worker's where clients can only POST, to `/result`, `/cancel` and `/events`."""
+    return f"{base}/jobs/{job.id}" if found.traits.job_urls else base
 
 
 async def webhook_body(found: Services, job: Job, webhook: Webhook) -> bytes:

@@ -17,6 +17,7 @@ from worker.models.service import Models
 from worker.observers.replay import Replay
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
+from worker.platforms.base import Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -26,6 +27,7 @@ from worker.workflow.templates.template import Library
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: Settings
+    traits: Traits
     manager: JobManager
     engines: EnginePool
     outputs: Outputs
@@ -39,6 +41,11 @@ class Services:
     observers: Observers
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
+
+    @property
+    def sync_limit_s(self) -> float | None:
+        """Seconds after which a synchronous request is answered 202: the operator's limit, else the platform's."""
+        return self.settings.sync_limit_s or self.traits.sync_limit_s
 
 
 SERVICES = web.AppKey("services", Services)

@@ -53,7 +53,7 @@ async def serve(app: App, settings: VastSettings) -> None:
         app.timing.mark("certificate")
         key = await autoscaler.public_key()
         app.timing.mark("key")
-        await Platform(app, settings, autoscaler, key, signed).run()
+        await VastWorker(app, settings, autoscaler, key, signed).run()
 
 
 def check_ports(settings: VastSettings) -> None:
@@ -65,7 +65,7 @@ def check_ports(settings: VastSettings) -> None:
             raise StartupError(f"port {port} of {settings.host} can't be used: {error.strerror}") from error
 
 
-class Platform:
+class VastWorker:
     """The SDK's worker with our door before it."""
 
     def __init__(
@@ -182,9 +182,7 @@ class Platform:
 
     async def _drain(self) -> None:
         """New requests are refused from here on, running ones are given their time."""
-        drain_s = self._app.settings.drain_s
-        log.info("draining for at most %g s", drain_s)
-        await self._app.manager.close(drain_s)
+        await self._app.drain()
         try:
             async with asyncio.timeout(ANSWERS_S):
                 await self._ingress.emptied()
