@@ -29,10 +29,12 @@ from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
+from worker.models.sizes import ModelSizes
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
+from worker.outputs.earlier import EarlierOutputs
 from worker.outputs.files import EngineFiles, Outputs
 from worker.pipeline import Pipeline
 from worker.platforms.base import REACHED_DIRECTLY, Traits
@@ -156,20 +158,22 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     """Open every part in its order; `stack` closes them."""
     timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
     access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
-    engines = EnginePool(await engine_configs(settings), settings, tasks, notify)
+    engines = EnginePool(await engine_configs(settings), settings, tasks, notify, ModelSizes(settings).of)
     await stack.enter_async_context(engines)
     jobs, replay = JobIndex(), Replay()
     models = await stack.enter_async_context(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
     observers.add(replay, models)
     files = {engine.name: EngineFiles(engine.api, engine.config.output) for engine in engines.engines}
     outputs = Outputs(files, settings.state / "outputs")
+    configs = [engine.config for engine in engines.engines]
+    earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
     places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
         engines=engines,
         recovery=Recovery(engines, crash_history),
-        inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input),
+        inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input, earlier),
         outputs=outputs,
         delivery=places,
         journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),

@@ -21,6 +21,7 @@ from worker.load.pace import Pace, Paces
 from worker.settings import Settings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
 """How long the other engines may take to start after the first one answers, where all of them are waited for."""
@@ -30,7 +31,7 @@ class EnginePool:
     """Open it with `async with`; that starts the engines and does not wait until they answer.
 
     A job gets the engine that is expected to finish it first. An engine that dies takes its share of the speed away;
-    the worker goes on as long as one is left. `sizes_of` returns the models of a job by name, with their bytes.
+    the worker goes on as long as one is left. `sizes_of` returns the models of a prompt by name, with their bytes.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class EnginePool:
         settings: Settings,
         tasks: Tasks,
         notify: Notify = unobserved,
-        sizes_of: Callable[[Job], Mapping[str, int | None]] = lambda _: {},
+        sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
         shared = SharedCatalogs()
         self.engines = tuple(Engine(config, settings, tasks, notify) for config in configs)
@@ -49,7 +50,8 @@ class EnginePool:
         self.catalogs = CommonCatalogs(self.engines)
         kept = any(engine.kept for engine in self.engines)
         lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
-        self._queue = JobQueue(self.engines, Estimates(self.paces, sizes_of), 1 + settings.queue_ahead, lost_s)
+        self._sizes_of = sizes_of
+        self._queue = JobQueue(self.engines, Estimates(self.paces, self._sizes), 1 + settings.queue_ahead, lost_s)
         self._stack = AsyncExitStack()
         self._changed = asyncio.Event()
 
@@ -142,6 +144,10 @@ class EnginePool:
             async with asyncio.timeout(SETTLE_S):
                 while not all(engine.connected or engine.given_up for engine in self.engines):
                     await self._next_change()
+
+    def _sizes(self, job: Job) -> Mapping[str, int | None]:
+        catalog = self.known_catalog
+        return self._sizes_of(job.request.prompt, catalog) if catalog is not None else {}
 
     async def _next_change(self) -> None:
         self._changed.clear()

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import SystemRandom
@@ -127,11 +127,6 @@ class JobManager:
     def owned(self, job_id: str, principal: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for another's."""
         return self._job_index.owned(job_id, principal)
-
-    def of(self, principal: str) -> Iterator[Job]:
-        """Yield the jobs of a principal, the newest first."""
-        jobs = [entry.job for entry in self._job_index if entry.job.principal == principal]
-        yield from sorted(jobs, key=lambda job: job.created_at, reverse=True)
 
     async def ended(self, job: Job) -> None:
         """Wait for the job's end."""

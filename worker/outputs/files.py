@@ -106,10 +106,14 @@ class Outputs:
 
     def make_folder(self, job: Job) -> None:
         """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
-        (self._folder / job.folder).mkdir(parents=True, exist_ok=True)
+        self.folder(job).mkdir(parents=True, exist_ok=True)
+
+    def folder(self, job: Job) -> Path:
+        """Where the job's files are kept, each as its number and its name."""
+        return self._folder / job.folder
 
     def path(self, job: Job, output: Output) -> Path:
-        return self._folder / job.folder / f"{output.index}-{output.filename}"
+        return self.folder(job) / f"{output.index}-{output.filename}"
 
     async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
         """One reported item as an output.
