@@ -69,6 +69,21 @@ def test_what_has_run_already_is_no_wait() -> None:
     assert 9.0 < full.wait_s() < 10.0
 
 
+def test_several_engines_halve_the_wait() -> None:
+    """Work that waits is shared by those that are alive; one that runs is counted down by its own engine's pace."""
+    paces = Paces({"engine-0": Pace(*[30.0] * ENOUGH), "engine-1": Pace(*[10.0] * ENOUGH)})
+    full = Admission(AdmissionLimits(jobs=10), paces)
+    running = job(300, JobState.PREPARING, JobState.WAITING, JobState.GENERATING)
+    running.engine = "engine-1"
+    waiting = job(500)
+    waiting.folder = "job-2"
+    for one in (running, waiting):
+        full.begin(one)
+    assert 19.9 < full.wait_s() <= 20.0
+    paces.alive = ["engine-1"]
+    assert 79.0 < full.wait_s() <= 80.0
+
+
 def test_without_room_on_the_disk_nothing_is_begun() -> None:
     """What could not be kept is not computed; another worker may have room."""
     with pytest.raises(DiskFull) as refused:
