@@ -14,7 +14,7 @@ import aiohttp
 
 from tests.conftest import Client
 from worker.app import build
-from worker.engine.names import FIRST, own
+from worker.engine.process.names import FIRST, own
 from worker.settings import Settings
 
 

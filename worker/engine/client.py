@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
-from worker.engine.names import FIRST
+from worker.engine.process.names import FIRST
 from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run

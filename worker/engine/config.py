@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.engine.names import FIRST, engine_name
 from worker.engine.process.folders import EMBEDDED, engine_folders, is_url, make_state
 from worker.engine.process.gpu import AUTO, listed_gpus, read_gpus
 from worker.engine.process.launch import command
+from worker.engine.process.names import FIRST, engine_name
 from worker.engine.process.supervisor import Command
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment

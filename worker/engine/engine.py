@@ -12,7 +12,7 @@ from worker.engine.case import Case, Submitted
 from worker.engine.client import ComfyClient
 from worker.engine.config import EngineConfig
 from worker.engine.exclusive_lock import ExclusiveLock
-from worker.engine.names import own
+from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.websocket import EngineSocket
@@ -28,7 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Open it with `async with`. It does not wait until ComfyUI answers."""
+    """One ComfyUI and the parts that use and watch it.
+
+    Entering the context starts its process, unless somebody else runs it, and does not wait until it answers.
+    """
 
     def __init__(self, config: EngineConfig, settings: Settings, tasks: Tasks, notify: Notify = unobserved) -> None:
         self.config = config

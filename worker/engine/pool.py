@@ -28,7 +28,7 @@ SETTLE_S = 60.0
 
 
 class EnginePool:
-    """Open it with `async with`; that starts the engines and does not wait until they answer.
+    """The engines as one. Entering the context starts them and does not wait until they answer.
 
     A job gets the engine that is expected to finish it first. An engine that dies takes its share of the speed away;
     the worker goes on as long as one is left. `sizes_of` returns the models of a prompt by name, with their bytes.

@@ -97,14 +97,12 @@ class JobQueue:
             return
         connected = [jobs for jobs in self._engines.values() if jobs.engine.connected]
         for queued in [one for one in self._waiting if one.only is not None and one.only.connected]:
-            self._hand(queued, self._engines[queued.only.name], 0.0)  # type: ignore[union-attr]
+            self._hand(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
         free = [one for one in self._waiting if one.only is None]
         loads = [jobs.load(self._places) for jobs in connected]
-        by_name = {load.name: load for load in loads}
         for queued, name in next_jobs(free, loads, self._seconds, self._load_seconds):
-            load = by_name[name]
-            self._hand(queued, self._engines[name], self._seconds(queued, load) + self._load_seconds(queued, load))
-        self._set_timers(loads)
+            self._hand(queued, self._engines[name])
+        self._set_timers([jobs.load(self._places) for jobs in connected])
 
     def _seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
         return self._estimates.seconds(queued.job, load)
@@ -112,9 +110,10 @@ class JobQueue:
     def _load_seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
         return self._estimates.load_seconds(queued.models, load)
 
-    def _hand(self, queued: QueuedJob, jobs: EngineJobs, expected_s: float) -> None:
+    def _hand(self, queued: QueuedJob, jobs: EngineJobs) -> None:
+        load = jobs.load(self._places)
+        queued.expected_s = self._seconds(queued, load) + self._load_seconds(queued, load)
         self._waiting.remove(queued)
-        queued.expected_s = expected_s
         jobs.placed.append(queued)
         jobs.used = (*(name for name in jobs.used if name not in queued.models), *queued.models)
         if not queued.engine.done():
@@ -143,7 +142,7 @@ class JobQueue:
             self._again.cancel()
             self._again = None
         reached = any(jobs.engine.connected for jobs in self._engines.values())
-        if self._given_up is not None and reached:
+        if self._given_up is not None and (reached or not self._waiting):
             self._given_up.cancel()
             self._given_up = None
 

@@ -41,6 +41,7 @@ class Recovery:
                 async with self._engines.place(job, only) as engine:
                     outputs = await engine.run(case, prompt, hear, submitted)
             except EngineForgotError as lost:
+                submitted(None)
                 self._lost(case, lost.loss)
             else:
                 self._crash_history.clear(job.request)

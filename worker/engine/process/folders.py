@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.engine.names import FIRST, own
+from worker.engine.process.names import FIRST, own
 from worker.errors import StartupError
 from worker.settings import Settings
 from worker.workflow.catalog.folders import all_folders

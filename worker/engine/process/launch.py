@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.engine.names import FIRST, own
 from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_home
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
+from worker.engine.process.names import FIRST, own
 from worker.engine.process.supervisor import Command
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment

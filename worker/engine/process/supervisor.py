@@ -15,9 +15,9 @@ from pathlib import Path
 
 import aiohttp
 
-from worker.engine.names import FIRST
 from worker.engine.process import die_with_parent
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
+from worker.engine.process.names import FIRST
 from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
 from worker.settings import Settings, engine_environment
 from worker.supervision import WorkerEnds

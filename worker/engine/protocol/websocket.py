@@ -16,7 +16,7 @@ from typing import Self
 import aiohttp
 import orjson
 
-from worker.engine.names import own
+from worker.engine.process.names import own
 from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
 from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
 from worker.supervision import Tasks, stop
