@@ -35,7 +35,7 @@ from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
-from worker.outputs.files import EngineFiles, Outputs
+from worker.outputs.files import Outputs, OutputSource
 from worker.pipeline import Pipeline
 from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
@@ -163,8 +163,8 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     jobs, replay = JobIndex(), Replay()
     models = await stack.enter_async_context(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
     observers.add(replay, models)
-    files = {engine.name: EngineFiles(engine.api, engine.config.output) for engine in engines.engines}
-    outputs = Outputs(files, settings.state / "outputs")
+    sources = {engine.name: OutputSource(engine.api, engine.config.output) for engine in engines.engines}
+    outputs = Outputs(sources, settings.state / "outputs")
     configs = [engine.config for engine in engines.engines]
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))

@@ -42,9 +42,10 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
             )
         url = settings.comfyui.rstrip("/")
         return [EngineConfig(FIRST, url, settings.comfyui_input, settings.comfyui_output)]
-    listed = await listed_gpus() if settings.gpus == AUTO and settings.comfyui != EMBEDDED else 0
+    text = settings.gpus.strip()
+    listed = await listed_gpus() if text == AUTO and settings.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
-    gpus: Sequence[str | None] = read_gpus(settings.gpus.strip(), visible, listed) or (None,)
+    gpus: Sequence[str | None] = read_gpus(text, visible, listed) or (None,)
     return [started(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
 
 

@@ -84,7 +84,7 @@ def mime_of(filename: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineFiles:
+class OutputSource:
     """Where the files of one engine are: behind its API, and in its output folder where that is shared."""
 
     api: ComfyApi
@@ -94,14 +94,14 @@ class EngineFiles:
 class Outputs:
     """Takes files by hard link where ComfyUI's folder is shared, over HTTP where it isn't.
 
-    `engines` has the files of each engine by its name; those of a job are where it ran (`job.engine`).
+    `sources` are those of the engines by their names; the files of a job are where it ran (`job.engine`).
     """
 
-    def __init__(self, engines: Mapping[str, EngineFiles], folder: Path) -> None:
-        self._engines = {
-            name: replace(files, shared=files.shared and files.shared.resolve()) for name, files in engines.items()
+    def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
+        self._sources = {
+            name: replace(source, shared=source.shared and source.shared.resolve()) for name, source in sources.items()
         }
-        self._first = next(iter(self._engines.values()))
+        self._first = next(iter(self._sources.values()))
         self._folder = folder
 
     def make_folder(self, job: Job) -> None:
@@ -131,7 +131,7 @@ class Outputs:
         path = self.path(job, output)
         self.make_folder(job)
         try:
-            await _fetch(self._files(job), item, path)
+            await _fetch(self._source(job), item, path)
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
@@ -139,9 +139,9 @@ class Outputs:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
 
-    def _files(self, job: Job) -> EngineFiles:
+    def _source(self, job: Job) -> OutputSource:
         """Those of the engine that ran the job; a job of a worker that had one engine only names none."""
-        return self._engines.get(job.engine or "", self._first)
+        return self._sources.get(job.engine or "", self._first)
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
         """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
@@ -163,7 +163,7 @@ class Outputs:
 
     def _remove(self, job: Job) -> None:
         folder = self._folder / job.folder
-        shared = self._files(job).shared
+        shared = self._source(job).shared
         if shared is not None:
             for output in job.outputs:
                 for path in folder.glob(f"{output.index}-*"):
@@ -171,11 +171,11 @@ class Outputs:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _fetch(files: EngineFiles, item: FileRef, path: Path) -> None:
-    if files.shared is None or item.folder != "output":
-        await files.api.download(item, path)
-    elif not link(source := find(files.shared, item), path):
-        await asyncio.to_thread(shutil.copyfile, source, path)
+async def _fetch(source: OutputSource, item: FileRef, path: Path) -> None:
+    if source.shared is None or item.folder != "output":
+        await source.api.download(item, path)
+    elif not link(path_there := find(source.shared, item), path):
+        await asyncio.to_thread(shutil.copyfile, path_there, path)
 
 
 def find(shared: Path, item: FileRef) -> Path:
