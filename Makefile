@@ -24,8 +24,9 @@ $(READY): $(LOCK) pyproject.toml setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: $(READY) ## local router, two workers, real workflows through Vast's own client; COMFYUI=URL for a real ComfyUI
-	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) --out out
+run: $(READY) ## local router, two workers, real workflows through Vast's own client; COMFYUI=URL for a real ComfyUI, GPUS=4 for one worker with four engines of which one is killed
+	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
+	  --out out
 
 serve: $(READY) ## one worker on its own, with the embedded engine
 	$(BIN)/comfy-worker serve

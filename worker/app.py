@@ -15,12 +15,11 @@ from worker.api.responses import webhook_body
 from worker.api.server import listen
 from worker.api.services import Services
 from worker.dialects import detect
-from worker.engine.client import ComfyClient
+from worker.engine.config import engine_configs
 from worker.engine.crash_history import CrashHistory
-from worker.engine.process.launch import engine
+from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
-from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
@@ -30,12 +29,14 @@ from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
+from worker.models.sizes import ModelSizes
 from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
-from worker.outputs.files import Outputs
+from worker.outputs.earlier import EarlierOutputs
+from worker.outputs.files import Outputs, OutputSource
 from worker.pipeline import Pipeline
 from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
@@ -58,7 +59,7 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     models: Models
     library: Library
     timing: StartupTiming
@@ -75,7 +76,7 @@ class App:
         """
         self.manager.admit()
         self.models.check_ready()
-        if not self.engine.back_soon:
+        if not self.engines.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
 
     def workload_of(self, body: Mapping[str, object]) -> float:
@@ -83,8 +84,8 @@ class App:
         try:
             prompt = detect(body).read(body, self.library).prompt
             if is_ui(prompt):
-                prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
-            return workload(prompt, self.engine.known_catalog)
+                prompt = dict(convert(prompt, self.engines.known_catalog or bundled_catalog()).prompt)
+            return workload(prompt, self.engines.known_catalog)
         except WorkerError:
             return FLOOR
 
@@ -106,10 +107,10 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until the engine answers and the templates' models are here. Raises StartupError."""
+        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
         try:
-            await self.engine.socket.opened(self.settings.engine_start_s)
-            await self.engine.info()
+            await self.engines.opened(self.settings.engine_start_s)
+            await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
         await self._look_at_packs()
@@ -121,7 +122,7 @@ class App:
         """What needs a GPU to be imported could not be proven when the image was built."""
         if needed := needed_classes(Path(self.settings.comfyui)):
             with suppress(EngineUnavailable):
-                for sentence in lacking(needed, await self.engine.catalog()):
+                for sentence in lacking(needed, await self.engines.catalog()):
                     log.error("%s", sentence)
 
 
@@ -162,36 +163,38 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     notify, enter = observers.notify, stack.enter_async_context
     observers.add(replay, metrics)
     tasks.start("event-loop-lag", metrics.watch_loop)
-    comfy = await enter(engine(settings, tasks, notify))
-    client = await enter(ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify))
-    models = await enter(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
-    outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
+    engines = await enter(EnginePool(await engine_configs(settings), settings, tasks, notify, ModelSizes(settings).of))
+    models = await enter(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
+    outputs = Outputs(
+        {engine.name: OutputSource(engine.api, engine.config.output) for engine in engines.engines},
+        settings.state / "outputs",
+    )
+    configs = [engine.config for engine in engines.engines]
+    earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     fetcher = await enter(Fetcher(settings, settings.state / "fetched", notify=notify))
     places = await enter(delivery(settings, outputs, options.storage, traits))
-    watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
-    await enter(watch.watching(tasks))
     crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
-        engine=Recovery(client, comfy.supervisor, crash_history),
-        inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
+        engines=engines,
+        recovery=Recovery(engines, crash_history),
+        inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input, earlier),
         outputs=outputs,
         delivery=places,
         journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
         observers=observers,
-        places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
-        *(settings, traits, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing, observers, metrics),
-        trouble=lambda: tasks.trouble or watch.hopeless,
+        *(settings, traits, manager, engines, outputs, replay, access, places),
+        *(library, Preflight(engines, models), models, timing, observers, metrics),
+        trouble=lambda: tasks.trouble or engines.hopeless,
     )
     observers.add(models, await enter(webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await enter(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, library, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

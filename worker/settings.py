@@ -72,6 +72,9 @@ class Settings:
         "input folder of a ComfyUI that is a URL, where it is shared; else files go by HTTP",
     )
     comfyui_args: str = setting("WORKER_COMFYUI_ARGS", "", "more arguments for a ComfyUI that the worker starts")
+    gpus: str = setting(
+        "WORKER_GPUS", "", "one ComfyUI on each GPU: a number, a list (`0,2`) or `auto`; empty: one ComfyUI for all"
+    )
     catalog: Path | None = setting(
         "WORKER_CATALOG",
         None,

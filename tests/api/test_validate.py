@@ -133,13 +133,13 @@ async def test_the_catalog_of_a_new_life_counts(tmp_path: Path) -> None:
     async with strict(tmp_path) as (handle, client):
         put(handle)
         assert (await client.post("/validate", {"workflow": sampled()}))[1]["models"][0]["here"]
-        before = client.app.engine.socket.connections
+        before = client.app.engines.first.socket.connections
         handle.kill()
         shutil.rmtree(handle.base / "models")
         put(handle, "other.safetensors")
         handle.restart()
         async with asyncio.timeout(8):
-            while client.app.engine.socket.connections == before:
+            while client.app.engines.first.socket.connections == before:
                 await asyncio.sleep(0.05)
         _, body = await client.post("/validate", {"workflow": sampled()})
         assert (body["valid"], body["models"][0]["here"]) == (False, False)
@@ -243,7 +243,7 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
             )
             async with build(settings) as app, aiohttp.ClientSession() as http:
                 client = Client(app, http)
-                await app.engine.socket.opened(5)
+                await app.engines.first.socket.opened(5)
                 status, body = await client.get("/ready")
                 assert (status, body["error"]["code"]) == (503, "models_coming")
                 assert "0 of 1 model files" in body["error"]["message"]

@@ -51,7 +51,7 @@ async def _convert(request: web.Request, workflow: object) -> Conversion:
 
 async def _catalog(request: web.Request) -> Catalog:
     try:
-        return await services(request).engine.catalog()
+        return await services(request).engines.catalog()
     except EngineUnavailable:
         return bundled_catalog()
 

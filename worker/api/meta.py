@@ -10,6 +10,8 @@ from aiohttp import hdrs, web
 from worker import __version__
 from worker.api.services import OPENAPI, json_response, services
 from worker.dialects import BY_NAME
+from worker.engine.engine import Engine
+from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable
 
 
@@ -32,7 +34,7 @@ async def ready(request: web.Request) -> web.Response:
     found = services(request)
     found.manager.admit()
     found.models.check_ready()
-    if not found.engine.connected:
+    if not found.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
     return json_response({"status": "ready"})
 
@@ -41,12 +43,13 @@ async def capabilities(request: web.Request) -> web.Response:
     """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
     found = services(request)
     found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
-    info, catalog = await found.engine.info(), await found.engine.catalog()
+    info, catalog = await found.engines.info(), await found.engines.catalog()
     settings = found.settings
     return json_response(
         {
             "version": __version__,
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
+            "engines": [_engine(found.engines, engine) for engine in found.engines.engines],
             "start_s": dict(found.timing.seconds),
             "node_classes": len(catalog),
             "dialects": list(BY_NAME),
@@ -63,6 +66,11 @@ async def capabilities(request: web.Request) -> web.Response:
             },
         }
     )
+
+
+def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
+    state = "given up" if engine.given_up else "ready" if engine.connected else "starting"
+    return {"name": engine.name, "gpu": engine.config.gpu, "state": state, "jobs": engines.jobs(engine)}
 
 
 async def openapi(request: web.Request) -> web.Response:

@@ -46,18 +46,19 @@ def _host(request: web.Request) -> str:
 def snapshot(found: Services) -> Snapshot:
     """The numbers of this moment."""
     states, admission = found.manager.states(), found.manager.admission
-    connected = found.engine.connected
+    engines = found.engines.engines
+    connected = sum(engine.connected for engine in engines)
     return Snapshot(
         running=states[JobState.GENERATING],
         waiting=states[JobState.QUEUED] + states[JobState.PREPARING] + states[JobState.WAITING],
         delivering=states[JobState.DELIVERING],
         load_units=admission.load.workload,
         queue_work_s=admission.wait_s(),
-        engines_connected=int(connected),
-        engines_away=int(not connected),
+        engines_connected=connected,
+        engines_away=len(engines) - connected,
         disk_free=_disk_free(found),
         set_aside=found.manager.set_aside,
-        ready=connected and _admits(found),
+        ready=connected > 0 and _admits(found),
     )
 
 

@@ -51,7 +51,7 @@ async def answer(found: Services, job: Job, base: str, outputs: tuple[Output, ..
         except FileNotFoundError:
             raise NotFound(f"outputs of job {job.id!r} are gone") from None
     try:
-        engine = await found.engine.info()
+        engine = await found.engines.info(job.engine)
     except EngineUnavailable:
         engine = None
     return Answer(job, data, base, engine, {output.index: str(path) for output, path in files.items()})

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
-from worker.engine.client import ComfyClient
+from worker.engine.pool import EnginePool
 from worker.events import Observers
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
@@ -30,7 +30,7 @@ class Services:
     settings: Settings
     traits: Traits
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     outputs: Outputs
     replay: Replay
     access: Auth

@@ -143,7 +143,16 @@ def trouble(sight: Observation, silence_limits: SilenceLimits, silence_s: float,
 class Watchdog:
     """Looks at one engine for as long as the worker lives; `supervisor` is None where nobody here can restart it."""
 
-    def __init__(self, api: ComfyApi, socket: EngineSocket, supervisor: Supervisor | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        api: ComfyApi,
+        socket: EngineSocket,
+        supervisor: Supervisor | None,
+        settings: Settings,
+        task: str = "engine-watch",
+    ) -> None:
+        """`task` is the name of its task."""
+        self._task = task
         self._condemned: tuple[int, str] | None = None
         """The connection under which ComfyUI turned out to need a restart that nobody here can do, and why."""
         self._api = api
@@ -157,7 +166,7 @@ class Watchdog:
     @asynccontextmanager
     async def watching(self, tasks: Tasks) -> AsyncIterator[None]:
         self._socket.overheard = self._hear
-        task = tasks.start("engine-watch", self._watch)
+        task = tasks.start(self._task, self._watch)
         try:
             yield
         finally:

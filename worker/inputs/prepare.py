@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from worker.fetch.store import Held
 from worker.inputs.allowed import OpenFolders
 from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, file_inputs
-from worker.inputs.sources import Source, Sources, check_names, find_sources
+from worker.inputs.sources import Source, Sources, check_names, find_sources, with_earlier
 from worker.job import InputFile, Job
 from worker.settings import Settings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, is_link
 
+Earlier = Callable[[str, str, str], Path | None]
+"""Finds the file that a principal made earlier, by its folder (output or temp) and its name in there."""
 AT_ONCE = 8
 """Files of one job: a request may name thousands."""
 
@@ -38,8 +41,9 @@ class Inputs:
         fetcher: Fetcher,
         settings: Settings,
         shared: Path | None,
+        earlier: Earlier | None = None,
     ) -> None:
-        """Raises StartupError for settings that can't be read."""
+        """`earlier` finds earlier outputs, where the engine may not have them. Raises StartupError."""
         self._api = api
         self._catalog = catalog
         self._reading = asyncio.Lock()
@@ -47,6 +51,7 @@ class Inputs:
         self._opened = OpenFolders.read(settings.input_folders, shared)
         self._max_megapixels = settings.max_megapixels
         self._shared = shared
+        self._earlier = earlier
         self._stored: set[str] = set()
         """Folders that were made in the shared one."""
         self._held: dict[str, list[Held]] = {}
@@ -60,6 +65,9 @@ class Inputs:
         places = list(file_inputs(prompt, await self._engines_catalog()))
         sources = find_sources(job.request, places)
         check_names(prompt, places, sources, self._opened)
+        if self._earlier is not None:
+            find = partial(self._earlier, job.principal)
+            sources = await asyncio.to_thread(with_earlier, sources, places, find)
         if not sources.all:
             return prompt
         stored = await self._store_all(job, sources.all)
@@ -95,9 +103,11 @@ class Inputs:
             async with places:
                 if isinstance(source.content, InputFile):
                     return await self._store_given(job, source, source.content.data)
+                if isinstance(source.content, Path):
+                    return await self._store_file(job, source, source.content, shutil.copyfile)
                 held = await self._fetcher.fetch(source.content)
                 self._held.setdefault(job.folder, []).append(held)
-                return await self._store_fetched(job, source, held.path)
+                return await self._store_file(job, source, held.path, _link)
         except WorkerError as error:
             raise _about(error, source) from error
 
@@ -109,13 +119,14 @@ class Inputs:
         await asyncio.to_thread(_write, self._shared / job.folder / source.name, data)
         return f"{job.folder}/{source.name}"
 
-    async def _store_fetched(self, job: Job, source: Source, path: Path) -> str:
+    async def _store_file(self, job: Job, source: Source, path: Path, place: Callable[[Path, Path], object]) -> str:
+        """`place` puts a file that lies elsewhere into the shared folder."""
         await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
         if self._shared is None:
             with path.open("rb") as file:
                 return await self._api.upload(job.folder, source.name, file)
         self._stored.add(job.folder)
-        await asyncio.to_thread(_link, path, self._shared / job.folder / source.name)
+        await asyncio.to_thread(_placed, path, self._shared / job.folder / source.name, place)
         return f"{job.folder}/{source.name}"
 
     def _pointed(self, prompt: Prompt, places: list[FileInput], sources: Sources, stored: dict[str, str]) -> Prompt:
@@ -161,10 +172,14 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _link(source: Path, path: Path) -> None:
-    """Fetched files are shared by hard link; a copy where the file system has none."""
+def _placed(source: Path, path: Path, place: Callable[[Path, Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
+    place(source, path)
+
+
+def _link(source: Path, path: Path) -> None:
+    """Fetched files are shared by hard link; a copy where the file system has none."""
     try:
         os.link(source, path)
     except OSError:

@@ -40,7 +40,8 @@ class JobManager:
         self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
-        self.admission = Admission(AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB))
+        limits = AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB)
+        self.admission = Admission(limits, pipeline.engines.paces)
         self.draining = False
 
     def restore(self) -> None:

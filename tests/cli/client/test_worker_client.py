@@ -65,5 +65,5 @@ async def test_an_answer_that_is_not_a_workers_is_a_failure(engine: object, clie
     """A ComfyUI's URL given for a worker's: said, instead of a puzzle."""
     async with aiohttp.ClientSession() as http:
         with pytest.raises(Failure, match="not as a worker"):
-            async for _ in WorkerClient(http, client.app.engine.api.base_url).follow({"workflow": picture()}):
+            async for _ in WorkerClient(http, client.app.engines.first.api.base_url).follow({"workflow": picture()}):
                 pass

@@ -27,6 +27,17 @@ def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.mark.timeout(90)
+def test_no_job_is_lost_with_one_of_two_engines(tmp_path: Path) -> None:
+    """An engine is killed while it runs a job, and every workflow comes back as a picture."""
+    done = cli("demo", "--workers", 1, "--gpus", 2, "--kill-one", cwd=tmp_path, timeout=80)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(sizes(tmp_path / "out")) == [(512, 512)] * 4 + [(768, 512)] * 4
+    assert "1 worker with 2 engines each" in done.stdout
+    assert "was killed while it ran a job" in done.stdout
+    assert not processes_with(str(tmp_path))
+
+
 def test_what_keeps_it_from_playing_is_one_sentence(tmp_path: Path) -> None:
     """No workflows, no ComfyUI: exit code 1 before anything is started."""
     done = cli("demo", "--workflows", tmp_path, cwd=tmp_path)

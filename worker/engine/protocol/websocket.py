@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from worker.backoff import Backoff
+from worker.engine.process.names import own
 from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
 from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
 from worker.supervision import Tasks, stop
@@ -68,6 +69,7 @@ class EngineSocket:
     def __init__(
         self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
     ) -> None:
+        """`name` is the engine's."""
         self._session = session
         self.name = name
         self._notify = notify
@@ -84,13 +86,15 @@ class EngineSocket:
         """When nobody listened there: whatever ComfyUI knew before is lost."""
         self.overheard: Callable[[RunMessage], None] = lambda _: None
         """Hears the frames of every prompt, also of those without a subscription."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a socket was opened or lost."""
         self.connections = 0
         """How many sockets were opened: behind each there may be another life of ComfyUI."""
         self.heard_at = 0.0
         """When the last frame of any kind came, on the monotonic clock."""
 
     async def __aenter__(self) -> Self:
-        self._task = self._tasks.start("comfyui-websocket", self._keep_open)
+        self._task = self._tasks.start(own("comfyui-websocket", self.name), self._keep_open)
         return self
 
     async def __aexit__(
@@ -165,6 +169,7 @@ class EngineSocket:
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
                     self._open.set()
+                    self.changed()
                     self._notify(EngineConnected(self.name))
                 if message is not None:
                     self._deliver(message)
@@ -187,13 +192,16 @@ class EngineSocket:
             subscription.messages.put_nowait(note)
 
     def _lose(self) -> None:
-        if self.connected:
+        changed = self.connected
+        if changed:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
             self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
             self.tell_all(SocketLost())  # once: a note with each failed try would put off the clock of those that wait
         self._open.clear()
         self._socket = None
+        if changed:
+            self.changed()
 
 
 def _read(frame: aiohttp.WSMessage) -> Message | None:
