@@ -9,11 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from worker.api.auth import Auth
-from worker.api.responses import webhook_body
+from worker.api.responses import final_body, webhook_body
 from worker.api.server import listen
 from worker.api.services import Services
+from worker.api.submission import submit
 from worker.dialects import detect
 from worker.engine.client import ComfyClient
 from worker.engine.crash_history import CrashHistory
@@ -25,6 +27,7 @@ from worker.errors import EngineUnavailable, StartupError, WorkerError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
+from worker.job import Job
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
@@ -62,6 +65,7 @@ class App:
     library: Library
     timing: StartupTiming
     traits: Traits
+    services: Services
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -85,6 +89,18 @@ class App:
             return workload(prompt, self.engine.known_catalog)
         except WorkerError:
             return FLOOR
+
+    async def submit(self, body: Mapping[str, Any], principal: str, repeat_key: str | None = None) -> Job:
+        """Start the job that a request body of any dialect asks for. Raises WorkerError where it is refused.
+
+        A platform that delivers a job a second time gives both the same `repeat_key`, and the job runs once. The
+        platform keeps the job until it is answered: this worker does not run it again after a restart.
+        """
+        return await submit(self.services, body, principal, repeat_key)
+
+    async def answer(self, job: Job) -> tuple[int, dict[str, Any]]:
+        """HTTP status and body of a job that has ended, at most `traits.largest_answer` bytes of JSON."""
+        return await final_body(self.services, job, job.request.base_url)
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
@@ -186,7 +202,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, traits, tasks)
+    return App(settings, url, manager, client, models, library, timing, traits, parts, tasks)
 
 
 __all__ = ["App", "build"]

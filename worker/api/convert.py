@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from aiohttp import BodyPartReader, hdrs, web
 
 from worker.api.errors import too_large
-from worker.api.services import services
+from worker.api.services import Services, services
 from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError, EngineUnavailable
 from worker.job import JobRequest
@@ -25,7 +25,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
     found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
     workflow = workflow_in(await _sent(request))
     if is_ui(workflow):
-        conversion = await _convert(request, workflow)
+        conversion = await _convert(found, workflow)
     else:
         conversion = Conversion(prompt_of(workflow))
     body: Body = {
@@ -36,22 +36,22 @@ async def convert_workflow(request: web.Request) -> web.Response:
     return web.Response(text=stringify(body), content_type="application/json")
 
 
-async def converted(request: web.Request, job: JobRequest) -> JobRequest:
+async def converted(found: Services, job: JobRequest) -> JobRequest:
     """The job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
     if not is_ui(job.prompt):
         return job
-    conversion = await _convert(request, job.prompt)
+    conversion = await _convert(found, job.prompt)
     return replace(job, prompt=dict(prompt_of(conversion.prompt)))
 
 
-async def _convert(request: web.Request, workflow: object) -> Conversion:
+async def _convert(found: Services, workflow: object) -> Conversion:
     """In a thread: a large workflow takes longer than others should wait."""
-    return await asyncio.to_thread(convert, workflow, await _catalog(request))
+    return await asyncio.to_thread(convert, workflow, await _catalog(found))
 
 
-async def _catalog(request: web.Request) -> Catalog:
+async def _catalog(found: Services) -> Catalog:
     try:
-        return await services(request).engine.catalog()
+        return await found.engine.catalog()
     except EngineUnavailable:
         return bundled_catalog()
 

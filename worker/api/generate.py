@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from random import SystemRandom
 
 from aiohttp import hdrs, web
 
@@ -12,8 +10,8 @@ from worker.api.request_body import read_job
 from worker.api.responses import job_response, pending_response
 from worker.api.services import services
 from worker.api.sse import stream_events
+from worker.api.submission import begin
 from worker.job import Job
-from worker.workflow.prompt import draw_random_integers
 
 
 async def generate_sync(request: web.Request) -> web.Response:
@@ -50,11 +48,4 @@ async def accept(request: web.Request, *, collectable: bool = False) -> Job:
     """`collectable`: the client is about to be told id and token."""
     found = services(request)
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
-    asked = await read_job(request)
-    if not found.manager.begins(asked, principal):
-        return await found.manager.accept(asked, 0.0, principal, collectable=collectable)
-    found.manager.admit()
-    # Drawn before it is checked, so that what was checked is what runs.
-    asked = replace(asked, prompt=draw_random_integers(asked.prompt, SystemRandom()))
-    async with found.preflight.admitted(asked.prompt) as units:
-        return await found.manager.accept(asked, units, principal, collectable=collectable)
+    return await begin(found, await read_job(request), principal, collectable=collectable)

@@ -45,7 +45,7 @@ async def deliver_job(request: web.Request) -> web.Response:
     job = _job(request)
     body = await read_body(request)
     wish = read_wish(parse_object(body)) if body else None
-    services(request).manager.deliver(job, reachable(request, wish) if wish else None)
+    services(request).manager.deliver(job, reachable(services(request), wish) if wish else None)
     return await result_of(request, job)
 
 

@@ -11,7 +11,7 @@ from aiohttp import BodyPartReader, web
 
 from worker.api.convert import converted
 from worker.api.errors import DIALECT, too_large
-from worker.api.services import base_url, services
+from worker.api.services import Services, base_url, services
 from worker.dialects import detect
 from worker.errors import ClientError, InvalidJson, UrlNeedsStorage
 from worker.inputs import check_name
@@ -37,7 +37,7 @@ async def read_job(request: web.Request) -> JobRequest:
     repeat_key = _repeat_key(request, parsed)
     dialect = request[DIALECT] = detect(parsed)
     job = dialect.read(parsed, services(request).library)
-    job = reachable(request, await converted(request, job))
+    job = reachable(services(request), await converted(services(request), job))
     key = job.key or request.headers.get("Idempotency-Key")
     fingerprint = _fingerprint(parsed, files) if key else ""
     files = (*job.inputs, *files)
@@ -65,12 +65,11 @@ async def read_body(request: web.Request) -> bytes:
         raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
 
 
-def reachable(request: web.Request, job: JobRequest) -> JobRequest:
+def reachable(found: Services, job: JobRequest) -> JobRequest:
     """With its outputs in a place where the client can have them.
 
     Raises UrlNeedsStorage, TargetNotAllowed, UrlRefused.
     """
-    found = services(request)
     found.delivery.check(job)
     outside = found.delivery.storage.outside
     if job.output_mode is OutputMode.NONE and outside:
