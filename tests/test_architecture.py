@@ -137,6 +137,22 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path} has no docstring"
 
 
+def test_errors_have_one_home() -> None:
+    """Every class of the WorkerError tree is defined in worker/errors, where each code is seen beside the others."""
+    bases = {
+        node.name: ({ast.unparse(base).rpartition(".")[2] for base in node.bases}, module_name(path))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    tree = {"WorkerError"}
+    while more := {name for name, (parents, _) in bases.items() if parents & tree} - tree:
+        tree |= more
+    strays = [name for name in sorted(tree) if not bases[name][1].startswith("worker.errors.")]
+    assert len(tree) > 40
+    assert not strays
+
+
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 
 

@@ -24,7 +24,7 @@ from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError, WorkerError
-from worker.events import Observer, Observers
+from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
 from worker.job import Job
@@ -64,6 +64,7 @@ class App:
     models: Models
     library: Library
     timing: StartupTiming
+    observers: Observers
     traits: Traits
     services: Services
     tasks: Tasks
@@ -153,31 +154,33 @@ async def build(
     platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
     body is cancelled (`tasks.failure`).
     """
-    async with tasks or Tasks() as comfy, AsyncExitStack() as stack:
-        yield await _assembled(settings, BuildOptions(observers, storage, traits), comfy, stack)
+    fan_out = Observers([JobLog(), *observers])
+    supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
+    async with supervised, AsyncExitStack() as stack:
+        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
     """Options of `build`."""
 
-    observers: Sequence[Observer]
+    observers: Observers
     storage: Storage | None
     traits: Traits
 
 
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing, traits = StartupTiming.of_this_start(), options.traits
-    access, library = Auth.from_settings(settings, traits), read_library(settings.templates)
-    comfy = await stack.enter_async_context(engine(settings, tasks))
-    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None)
+    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
+    comfy = await stack.enter_async_context(engine(settings, tasks, notify))
+    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify)
     await stack.enter_async_context(client)
     jobs, replay = JobIndex(), Replay()
-    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks))
-    fan_out = Observers([JobLog(), replay, models, *options.observers])
+    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
+    observers.add(replay, models)
     outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
+    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
     places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await stack.enter_async_context(watch.watching(tasks))
@@ -188,21 +191,22 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         outputs=outputs,
         delivery=places,
         journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
-        observers=fan_out,
+        observers=observers,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
     parts = Services(
         *(settings, traits, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing),
+        *(library, Preflight(client, models), models, timing, observers),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    fan_out.add(await stack.enter_async_context(webhooks(settings, jobs, partial(webhook_body, parts), tasks)))
+    hooks = webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)
+    observers.add(await stack.enter_async_context(hooks))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, traits, parts, tasks)
+    return App(settings, url, manager, client, models, library, timing, observers, traits, parts, tasks)
 
 
 __all__ = ["App", "build"]

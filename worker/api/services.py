@@ -11,6 +11,7 @@ from aiohttp import web
 
 from worker.api.auth import Auth
 from worker.engine.client import ComfyClient
+from worker.events import Observers
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
 from worker.observers.replay import Replay
@@ -37,6 +38,7 @@ class Services:
     preflight: Preflight
     models: Models
     timing: StartupTiming
+    observers: Observers
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
 

@@ -7,8 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping
 
-from worker.errors import Detail, InvalidInputFile
-from worker.fetch.errors import UrlRefused
+from worker.errors import Detail, InvalidInputFile, UrlRefused
 from worker.fetch.target import read_target
 from worker.job import InputFile
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import PurePosixPath
 
-from worker.errors import Detail, InvalidInputFile
-from worker.inputs.allowed import ANNOTATED, FileNotAllowed, OpenFolders, complaint, foreign
+from worker.errors import Detail, FileNotAllowed, InvalidInputFile
+from worker.inputs.allowed import ANNOTATED, OpenFolders, complaint, foreign
 from worker.inputs.decode import DATA_URI, URL, read_input
 from worker.inputs.file_inputs import FileInput, FileKind, texts
 from worker.job import InputFile, JobRequest

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from worker.delivery_options import PutUrls, S3Target
 from worker.errors import DeliveryFailed, OutputTooLargeForInline, TargetNotAllowed
+from worker.events import DeliveryWay
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
@@ -47,6 +48,16 @@ class Delivery:
                 raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
+
+    def way(self, request: JobRequest) -> DeliveryWay:
+        """How the files of such a request are delivered."""
+        if isinstance(request.target, PutUrls):
+            return DeliveryWay.PRESIGNED
+        if request.own_target:
+            return DeliveryWay.CLIENT_BUCKET
+        if request.output_mode is OutputMode.URL:
+            return DeliveryWay.BUCKET if self.storage.outside else DeliveryWay.WORKER
+        return DeliveryWay.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryWay.NAMED
 
     async def deliver(self, job: Job) -> None:
         """What is done stays done: a second delivery goes on with what the first has reached.

@@ -14,6 +14,7 @@ from aiohttp import ClientSession, ClientTimeout
 from worker.api.request_body import REPEAT_KEY
 from worker.app import App
 from worker.errors import RestartAsked, StartupError
+from worker.events import LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -90,7 +91,7 @@ class VastWorker:
         self._update = Update(settings.master_token)
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
-        metrics.model_metrics = ModelMetrics(self._ledger.report_soon, self._give_up)
+        metrics.model_metrics = ModelMetrics(self._ledger.report_soon, self._give_up, self._reported)
         signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)
         self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
@@ -156,6 +157,9 @@ class VastWorker:
     def _give_up(self, why: str) -> None:
         if not self._given_up.done():
             self._given_up.set_result(why)
+
+    def _reported(self, taken: bool, load_units: float, max_perf_units: float) -> None:
+        self._app.observers.notify(LoadReported(taken, load_units, max_perf_units))
 
     def _request(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """The same payload, with what tells the gateway that it had it already."""
