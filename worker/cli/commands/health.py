@@ -9,7 +9,7 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is liste
 
 
 def command() -> None:
-    """Ask the worker on this machine whether it works, or recovers by itself.
+    """Ask the worker on this machine whether it works or recovers.
 
     Its port is WORKER_GATEWAY_PORT's. Exit code 0 where `GET /health` answers 200, else 1.
     """
