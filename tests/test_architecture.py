@@ -31,7 +31,7 @@ LADDER = (
         "observers",
     ),
     ("pipeline", "jobs", "preflight"),
-    ("dialects", "api"),
+    ("dialects", "intake", "api"),
     ("app",),
     ("platforms", "node_packs", "fleet", "simulators"),
     ("cli", "__main__"),

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from worker.api.auth import Auth
-from worker.api.responses import webhook_body
 from worker.api.server import listen
 from worker.api.services import Services
-from worker.dialects import detect
+from worker.bodies import remove_leftovers
 from worker.engine.client import ComfyClient
 from worker.engine.crash_history import CrashHistory
 from worker.engine.process.launch import engine
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, StartupError, WorkerError
+from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
+from worker.intake import Answers, Intake
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
-from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
@@ -41,10 +39,7 @@ from worker.settings import Settings
 from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
 from worker.supervision import Tasks
-from worker.workflow.catalog.catalog import bundled_catalog
-from worker.workflow.editor import convert, is_ui
 from worker.workflow.templates.library import read_library
-from worker.workflow.templates.template import Library
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +53,7 @@ class App:
     manager: JobManager
     engine: ComfyClient
     models: Models
-    library: Library
+    intake: Intake
     timing: StartupTiming
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
@@ -73,16 +68,6 @@ class App:
         self.models.check_ready()
         if not self.engine.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
-
-    def workload_of(self, body: Mapping[str, object]) -> float:
-        """Units of a request body in any dialect; what can't be read counts as the least."""
-        try:
-            prompt = detect(body).read(body, self.library).prompt
-            if is_ui(prompt):
-                prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
-            return workload(prompt, self.engine.known_catalog)
-        except WorkerError:
-            return FLOOR
 
     async def ready(self) -> None:
         """Wait until the engine answers and the templates' models are here. Raises StartupError."""
@@ -124,41 +109,42 @@ async def _assembled(
     settings: Settings, observers: Sequence[Observer], storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
 ) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing = StartupTiming.of_this_start()
-    access, library = Auth.from_settings(settings), read_library(settings.templates)
+    timing, access = StartupTiming.of_this_start(), Auth.from_settings(settings)
+    library, jobs, replay = read_library(settings.templates), JobIndex(), Replay()
     comfy = await stack.enter_async_context(engine(settings, tasks))
-    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None)
-    await stack.enter_async_context(client)
-    jobs, replay = JobIndex(), Replay()
+    kept = comfy.supervisor is not None
+    client = await stack.enter_async_context(ComfyClient(comfy.url, settings, tasks, kept=kept))
     models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks))
-    fan_out = Observers([JobLog(), replay, models, *observers])
-    outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched"))
+    fan_out, state = Observers([JobLog(), replay, models, *observers]), settings.state
+    outputs = Outputs(client.api, state / "outputs", comfy.output_folder)
+    fetcher = await stack.enter_async_context(Fetcher(settings, state / "fetched"))
     places = await stack.enter_async_context(delivery(settings, outputs, storage))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await stack.enter_async_context(watch.watching(tasks))
-    crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
-        engine=Recovery(client, comfy.supervisor, crash_history),
+        engine=Recovery(client, comfy.supervisor, CrashHistory(state / "suspects.json", settings.crash_memory_s)),
         inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
         outputs=outputs,
         delivery=places,
-        journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
+        journal=stack.enter_context(Journal(state / "journal.sqlite")),
         observers=fan_out,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
+    answers, preflight = Answers(settings, outputs, client), Preflight(client, models)
+    intake = Intake(settings, manager, client, places, library, preflight, pipeline.inputs.store, answers)
     parts = Services(
         *(settings, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing),
+        *(library, intake, preflight, models, timing),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    fan_out.add(await stack.enter_async_context(webhooks(settings, jobs, partial(webhook_body, parts), tasks)))
+    fan_out.add(await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks)))
     stack.push_async_callback(manager.close)
+    await remove_leftovers(intake.spool)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, tasks)
+    return App(settings, url, manager, client, models, intake, timing, tasks)
 
 
 __all__ = ["App", "build"]

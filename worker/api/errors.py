@@ -13,13 +13,13 @@ from worker.dialects import NATIVE, Dialect
 from worker.errors import (
     BodyTooLarge,
     ClientError,
-    DeliveryFailed,
     DiskFull,
     InternalError,
     MethodNotAllowed,
     NotFound,
     WorkerError,
 )
+from worker.intake import status_of
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +55,6 @@ def error_response(request: web.Request, error: WorkerError, job_id: str | None 
 def headers_of(error: WorkerError) -> dict[str, str]:
     headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
-
-
-def status_of(error: WorkerError, behind_vast: bool) -> int:
-    """Vast's client sends a 5xx again without end, to any worker.
-
-    Our bug would come with it each time; and what is only not delivered would be made again.
-    """
-    again = behind_vast and (error.status == 500 or isinstance(error, DeliveryFailed))
-    return 422 if again else error.status
 
 
 def _translated(request: web.Request, error: web.HTTPException) -> WorkerError:
