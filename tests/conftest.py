@@ -14,6 +14,7 @@ import pytest
 
 from tests.engines import EngineHandle, start_engine
 from worker.app import App, build
+from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.settings import Settings
 
 # A shell starts what runs in the background with Ctrl-C ignored, and processes hand that on: some tests send it.
@@ -61,11 +62,13 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def worker(handle: EngineHandle, state: Path, **given: object) -> AsyncIterator[Client]:
-    """A worker on that engine, connected, with settings of the test's own."""
+async def worker(
+    handle: EngineHandle, state: Path, traits: Traits = REACHED_DIRECTLY, **given: object
+) -> AsyncIterator[Client]:
+    """A worker on that engine, connected, with a platform's traits and settings of the test's own."""
     shared = {"comfyui_output": handle.output, "comfyui_input": handle.input}
     settings = Settings(**{"comfyui": handle.url, "port": 0, "state": state, **shared, **given})  # type: ignore[arg-type]
-    async with build(settings) as app, aiohttp.ClientSession() as http:
+    async with build(settings, traits=traits) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Client(app, http)
 

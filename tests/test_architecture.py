@@ -13,7 +13,17 @@ ROOT = Path(__file__).parent.parent
 WORKER = ROOT / "worker"
 
 LADDER = (
-    ("errors", "settings", "subcommand", "supervision", "startup_timing", "delivery_options", "job"),
+    (
+        "errors",
+        "settings",
+        "check_finding",
+        "platforms.base",
+        "subcommand",
+        "supervision",
+        "startup_timing",
+        "delivery_options",
+        "job",
+    ),
     ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
@@ -33,7 +43,7 @@ LADDER = (
     ("pipeline", "jobs", "preflight"),
     ("dialects", "intake", "api"),
     ("app",),
-    ("platforms", "node_packs", "fleet", "simulators"),
+    ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),
     ("cli", "__main__"),
 )
 """A module imports from lower rungs or, within a rung, from names to its left."""
@@ -125,6 +135,22 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     """Each module has a docstring."""
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path} has no docstring"
+
+
+def test_errors_have_one_home() -> None:
+    """Every class of the WorkerError tree is defined in worker/errors, where each code is seen beside the others."""
+    bases = {
+        node.name: ({ast.unparse(base).rpartition(".")[2] for base in node.bases}, module_name(path))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    tree = {"WorkerError"}
+    while more := {name for name, (parents, _) in bases.items() if parents & tree} - tree:
+        tree |= more
+    strays = [name for name in sorted(tree) if not bases[name][1].startswith("worker.errors.")]
+    assert len(tree) > 40
+    assert not strays
 
 
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))

@@ -8,14 +8,14 @@ A request's way, in one direction and without loops:
 
 The ladder: a module imports from lower rungs or, within a rung, from names to its left (`tests/test_architecture.py`).
 
-    0  errors  settings  subcommand  supervision  startup_timing  delivery_options  job
+    0  errors  settings  check_finding  platforms.base  subcommand  supervision  startup_timing  delivery_options  job
     1  events  bodies  workflow  load  engine.protocol.messages  storage.base
     2  workflow.templates.library  jobs.job_index  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
        jobs.journal_rows  jobs.journal  jobs.admission  observers
     3  pipeline  jobs  preflight
     4  dialects  intake  api
     5  app
-    6  platforms  node_packs  fleet  simulators
+    6  simulators.vast_router  platforms  node_packs  fleet  simulators
     7  cli
 """
 

@@ -20,7 +20,7 @@ from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError
-from worker.events import Observer, Observers
+from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
 from worker.intake import Answers, Intake
@@ -34,6 +34,7 @@ from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.files import Outputs
 from worker.pipeline import Pipeline
+from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -55,6 +56,8 @@ class App:
     models: Models
     intake: Intake
     timing: StartupTiming
+    observers: Observers
+    traits: Traits
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -68,6 +71,23 @@ class App:
         self.models.check_ready()
         if not self.engine.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
+
+    async def drain(self) -> None:
+        """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
+        drain_s, most_s = self.settings.drain_s, self.traits.drain_s
+        drain_s = drain_s if most_s is None else min(drain_s, most_s)
+        log.info("draining for at most %g s", drain_s)
+        await self.manager.close(drain_s)
+
+    @asynccontextmanager
+    async def draining(self) -> AsyncIterator[None]:
+        """Drain when the body is cancelled, unless a task has failed without which the worker is of no use."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.tasks.failure is None:
+                await self.drain()
+            raise
 
     async def ready(self) -> None:
         """Wait until the engine answers and the templates' models are here. Raises StartupError."""
@@ -95,30 +115,42 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
+    traits: Traits = REACHED_DIRECTLY,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
-    `storage` is where outputs go that are asked for by URL; without one, this worker itself. Raises StartupError, also
-    while it runs: where a task fails without which the worker is of no use, the body is cancelled (`tasks.failure`).
+    `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
+    platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
+    body is cancelled (`tasks.failure`).
     """
-    async with tasks or Tasks() as comfy, AsyncExitStack() as stack:
-        yield await _assembled(settings, observers, storage, comfy, stack)
+    fan_out = Observers([JobLog(), *observers])
+    supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
+    async with supervised, AsyncExitStack() as stack:
+        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
 
 
-async def _assembled(
-    settings: Settings, observers: Sequence[Observer], storage: Storage | None, tasks: Tasks, stack: AsyncExitStack
-) -> App:
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """Options of `build`."""
+
+    observers: Observers
+    storage: Storage | None
+    traits: Traits
+
+
+async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing, access = StartupTiming.of_this_start(), Auth.from_settings(settings)
-    library, jobs, replay = read_library(settings.templates), JobIndex(), Replay()
-    comfy = await stack.enter_async_context(engine(settings, tasks))
-    kept = comfy.supervisor is not None
-    client = await stack.enter_async_context(ComfyClient(comfy.url, settings, tasks, kept=kept))
-    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks))
-    fan_out, state = Observers([JobLog(), replay, models, *observers]), settings.state
+    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    jobs, replay, state = JobIndex(), Replay(), settings.state
+    access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
+    comfy = await stack.enter_async_context(engine(settings, tasks, notify))
+    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify)
+    await stack.enter_async_context(client)
+    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
+    observers.add(replay, models)
     outputs = Outputs(client.api, state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, state / "fetched"))
-    places = await stack.enter_async_context(delivery(settings, outputs, storage))
+    fetcher = await stack.enter_async_context(Fetcher(settings, state / "fetched", notify=notify))
+    places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await stack.enter_async_context(watch.watching(tasks))
     pipeline = Pipeline(
@@ -127,24 +159,24 @@ async def _assembled(
         outputs=outputs,
         delivery=places,
         journal=stack.enter_context(Journal(state / "journal.sqlite")),
-        observers=fan_out,
+        observers=observers,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
-    answers, preflight = Answers(settings, outputs, client), Preflight(client, models)
-    intake = Intake(settings, manager, client, places, library, preflight, pipeline.inputs.store, answers)
+    answers, preflight = Answers(traits, outputs, client, places), Preflight(client, models)
+    intake = Intake(settings, traits, manager, client, places, library, preflight, pipeline.inputs.store, answers)
     parts = Services(
-        *(settings, manager, client, outputs, replay, access, places),
-        *(library, intake, preflight, models, timing),
+        *(settings, traits, manager, client, outputs, replay, access, places),
+        *(library, intake, preflight, models, timing, observers),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    fan_out.add(await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks)))
+    observers.add(await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks, notify)))
     stack.push_async_callback(manager.close)
     await remove_leftovers(intake.spool)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, intake, timing, tasks)
+    return App(settings, url, manager, client, models, intake, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

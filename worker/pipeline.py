@@ -7,7 +7,15 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
-from worker.engine.protocol.messages import Executed, Executing, ExecutionStart, Preview, Progress, RunMessage
+from worker.engine.protocol.messages import (
+    Executed,
+    Executing,
+    ExecutionCached,
+    ExecutionStart,
+    Preview,
+    Progress,
+    RunMessage,
+)
 from worker.engine.recovery import Recovery
 from worker.errors import (
     DeliveryFailed,
@@ -20,12 +28,15 @@ from worker.errors import (
     WorkerError,
 )
 from worker.events import (
+    DeliveryEnded,
     JobFinished,
     JobSubmitted,
+    NodesCached,
     NodeStarted,
     Observers,
     OutputReady,
     PreviewReady,
+    RunEnded,
     StateChanged,
     StepDone,
 )
@@ -131,13 +142,16 @@ class Pipeline:
     async def _collector(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
         collector = OutputCollector(self.outputs, job, lambda output: self._ready(job, output))
         try:
-            reported = await self.engine.run(
-                job.request,
-                prompt,
-                lambda message: self._hear(job, prompt, collector, message),
-                submitted=lambda prompt_id: self._submitted(job, collector, prompt_id),
-                known_as=job.prompt_id,
-            )
+            try:
+                reported = await self.engine.run(
+                    job.request,
+                    prompt,
+                    lambda message: self._hear(job, prompt, collector, message),
+                    submitted=lambda prompt_id: self._submitted(job, collector, prompt_id),
+                    known_as=job.prompt_id,
+                )
+            finally:
+                self.observers.notify(RunEnded(job.ref))
             return await collector.finish(reported)
         finally:
             await collector.abandon()
@@ -163,6 +177,8 @@ class Pipeline:
             case ExecutionStart() if job.state is JobState.WAITING:
                 self._enter(job, JobState.GENERATING)
                 self.outputs.make_folder(job)
+            case ExecutionCached(nodes=nodes) if nodes:
+                self.observers.notify(NodesCached(job.ref, nodes))
             case Executing(node=str(node)):
                 self.observers.notify(NodeStarted(job.ref, node, _class(prompt, node), _title(prompt, node)))
             case Progress(node=str(node), value=value, maximum=maximum):
@@ -178,6 +194,10 @@ class Pipeline:
         left, seconds = job.state, job.in_state_s
         job.advance(state)
         self.observers.notify(StateChanged(job.ref, state, left, seconds))
+        if left is JobState.DELIVERING:
+            code = job.error.code if job.error else None
+            size = sum(output.size for output in job.outputs)
+            self.observers.notify(DeliveryEnded(job.ref, self.delivery.way(job.request), size, seconds, code))
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         job.error = error

@@ -10,9 +10,8 @@ from functools import partial
 
 from worker.engine.client import ComfyClient, detail
 from worker.engine.protocol.api import EngineInfo
-from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow
+from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
 from worker.load.workload import workload
-from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.model_needs import Downloads, needed_models
@@ -50,9 +49,11 @@ class Preflight:
             yield workload(prompt)
             return
         with self._models.wanting(found.models):
+            here = len(found.here)
             if found.valid or found.only_models_missing:
                 found = await self._with_models(prompt, found)
             _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
+            self._models.count_here(here)
             yield found.workload
 
     async def report(self, workflow: object, known: Downloads | None = None) -> ValidationReport | None:

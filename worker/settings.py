@@ -99,7 +99,9 @@ class Settings:
     )
     drain_s: float = setting("WORKER_DRAIN", 30.0, "how long running jobs may go on after SIGTERM")
     sync_limit_s: float = setting(
-        "WORKER_SYNC_LIMIT", 0.0, "a sync request is answered 202 after this; 0: never (540 behind Vast)"
+        "WORKER_SYNC_LIMIT",
+        0.0,
+        "a sync request is answered 202 after this; 0: never, or the platform's limit (540 on Vast)",
     )
     engine_start_s: float = setting("WORKER_ENGINE_START", 600.0, "how long ComfyUI may take to answer after its start")
     engine_lost_s: float = setting("WORKER_ENGINE_LOST", 120.0, "how long jobs wait for a ComfyUI that went away")
@@ -228,11 +230,6 @@ class Settings:
         for field in dataclasses.fields(cls):
             default = "" if field.default is None else str(field.default)
             yield field.metadata["env"], default, field.metadata["help"]
-
-    @property
-    def behind_vast(self) -> bool:
-        """True where Vast's client asks: it retries 5xx without end, gives up after 600 s, and can't open our URLs."""
-        return self.platform in {"vast", "vast-local"}
 
 
 def engine_environment() -> dict[str, str]:

@@ -54,7 +54,9 @@ class Tasks:
     what it opened in order, and the context then raises StartupError with the sentence in `failure`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[str], None] = lambda _: None) -> None:
+        """`failed` is called for each failure with the task's name, without the job's or the file's in it."""
+        self._failed = failed
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Task[Any]] = set()
         self._failures: dict[str, Failures] = {}
@@ -114,7 +116,7 @@ class Tasks:
 
         It belongs to no caller: it goes on when they leave, and is cancelled with the worker.
         """
-        return self._create(name, _outcome(name, work))
+        return self._create(name, self._outcome(name, work))
 
     def _create(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._group.create_task(work, name=name)
@@ -128,12 +130,23 @@ class Tasks:
             try:
                 return await run()
             except Exception as error:  # noqa: BLE001 - each branch logs it
+                self._failed(kind(name) if on_failure is OnFailure.DROP else name)
                 if on_failure is OnFailure.END:
                     return self._end(name, error)
                 if on_failure is OnFailure.DROP:
                     return log.exception("task %r failed", name)
                 pause_s = self._paused(name, error, began)
             await asyncio.sleep(pause_s)
+
+    async def _outcome(self, name: str, work: Coroutine[Any, Any, T]) -> T | BaseException:
+        try:
+            return await work
+        except WorkerError as error:
+            return error
+        except Exception as error:
+            self._failed(kind(name))
+            log.exception("task %r failed", name)
+            return error
 
     def _paused(self, name: str, error: Exception, began: float) -> float:
         """Record a failure and return the seconds until the next start."""
@@ -167,14 +180,9 @@ async def stop(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})
 
 
-async def _outcome(name: str, work: Coroutine[Any, Any, T]) -> T | BaseException:
-    try:
-        return await work
-    except WorkerError as error:
-        return error
-    except Exception as error:
-        log.exception("task %r failed", name)
-        return error
+def kind(name: str) -> str:
+    """The part of a short-lived task's name that it shares with others: `webhook` of `webhook-ID`."""
+    return name.partition(" ")[0].partition("-")[0]
 
 
 async def joined(task: asyncio.Task[T | BaseException]) -> T:

@@ -12,6 +12,7 @@ from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
 from worker.app import build
+from worker.platforms.vast.platform import Vast
 from worker.settings import Settings
 
 REFUSED = [
@@ -119,7 +120,7 @@ async def test_unknown_routes_and_methods(client: Client) -> None:
 
 async def test_url_is_refused_where_nobody_could_open_it(engine: EngineHandle, tmp_path: Path) -> None:
     """Behind Vast an output URL of the gateway's would be dead; said before anything is queued."""
-    async with worker(engine, tmp_path, platform="vast") as client:
+    async with worker(engine, tmp_path, Vast.traits) as client:
         status, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
     assert (status, body["error"]["code"]) == (422, "url_needs_storage")
 

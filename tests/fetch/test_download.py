@@ -22,8 +22,7 @@ from tests.fetch.origin import (
     redirect,
     serving,
 )
-from worker.errors import WorkerError
-from worker.fetch.errors import FetchFailed, InputTooLarge, UrlRefused
+from worker.errors import FetchFailed, InputTooLarge, UrlRefused, WorkerError
 
 FILE = bytes(range(256)) * 512
 MIB = 1024 * 1024

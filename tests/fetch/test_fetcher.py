@@ -16,9 +16,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.fetch.origin import Answer, Origin, content, fetching, in_turn, opened, redirect, serving
-from worker.errors import StartupError
+from worker.errors import FetchFailed, StartupError, UrlRefused
 from worker.fetch.credentials import Credentials
-from worker.fetch.errors import FetchFailed, UrlRefused
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.target import read_target
 

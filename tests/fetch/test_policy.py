@@ -6,8 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from worker.errors import StartupError
-from worker.fetch.errors import UrlRefused
+from worker.errors import StartupError, UrlRefused
 from worker.fetch.policy import Policy
 from worker.fetch.target import FetchTarget, read_target
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fetch.dns import NameServer, naming
 from tests.fetch.origin import Answer, Origin, at_once, broken, content, fetching, redirect, serving
-from worker.fetch.errors import FetchFailed, UrlRefused
+from worker.errors import FetchFailed, UrlRefused
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fetch.origin import content, fetching, opened, redirect, serving
-from worker.fetch.errors import UrlRefused
+from worker.errors import UrlRefused
 from worker.fetch.target import read_target
 
 SECRET = b"of this machine only"

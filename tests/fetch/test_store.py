@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fetch.origin import at_once, broken, content, fetching, opened, serving
-from worker.fetch.errors import CacheFull, FetchFailed, InputTooLarge
+from worker.errors import CacheFull, FetchFailed, InputTooLarge
 from worker.fetch.partial import Partial
 from worker.fetch.store import Held, Store
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.inputs.files import loading
 from tests.workflows import picture
-from worker.errors import StartupError
-from worker.inputs.allowed import FileNotAllowed, OpenFolders
+from worker.errors import FileNotAllowed, StartupError
+from worker.inputs.allowed import OpenFolders
 from worker.inputs.file_inputs import FileKind, file_inputs
 from worker.inputs.sources import check_names, find_sources
 from worker.job import InputFile, JobRequest

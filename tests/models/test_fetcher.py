@@ -14,7 +14,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.fetch.origin import Answer, Origin, broken, content, in_turn, opened, ranged, redirect, serving
-from worker.fetch.errors import CacheFull
+from worker.errors import CacheFull
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import OWN, ModelRecord, ModelsFolder
 from worker.settings import Settings

@@ -12,10 +12,10 @@ import pytest
 
 from tests.fetch.origin import Origin, content, opened, serving
 from tests.workflow.prompts import sampled
+from worker.errors import ModelsMissing
 from worker.events import JobAccepted
 from worker.job import Job, JobRequest, JobState
 from worker.jobs.job_index import JobIndex
-from worker.models.errors import ModelsMissing
 from worker.models.folder import OWN, ModelsFolder
 from worker.models.service import Models
 from worker.settings import Settings

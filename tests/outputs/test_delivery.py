@@ -21,6 +21,9 @@ from tests.engines import EngineHandle
 from tests.observers.receiver import receiver
 from tests.storage.buckets import KEY_ID, SECRET, Scripted, WholeBucket, scripted, whole_bucket
 from tests.workflows import picture, slow
+from worker.platforms.base import Traits
+from worker.platforms.registry import choose
+from worker.platforms.vast.platform import Vast
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,10 @@ async def failing_worker(
         yield client, server
 
 
+def traits_of(platform: str) -> Traits:
+    return choose(platform, {}).platform.traits
+
+
 async def runs(client: Client, engine: EngineHandle) -> int:
     async with client.http.get(engine.url + "/history") as answer:
         return len(await answer.json())
@@ -76,7 +83,7 @@ async def test_url_means_the_operators_bucket(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path, platform: str
 ) -> None:
     """Where a bucket is configured a URL leads there, also behind Vast, where nobody reaches this worker."""
-    async with worker(engine, tmp_path, platform=platform, **operators(bucket)) as client:
+    async with worker(engine, tmp_path, traits_of(platform), **operators(bucket)) as client:
         status, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
         assert (status, body["image"]) == (200, body["outputs"][0]["url"])
         assert body["image"].startswith(f"{bucket.url}/pictures/")
@@ -88,7 +95,7 @@ async def test_the_stock_dialect_uses_the_operators_bucket(
     engine: EngineHandle, bucket: WholeBucket, tmp_path: Path
 ) -> None:
     """As the stock template does with its `S3_*` variables: `url` beside each file."""
-    async with worker(engine, tmp_path, platform="vast", **operators(bucket)) as client:
+    async with worker(engine, tmp_path, Vast.traits, **operators(bucket)) as client:
         _, body = await client.post("/generate/sync", {"input": {"workflow_json": picture()}})
         [output] = body["output"]
         assert (await fetched(client, output["url"])).startswith(PNG)
@@ -220,7 +227,7 @@ async def test_a_failed_delivery_is_no_second_run(
 
     Never 5xx behind Vast, whose client would have it made again by another worker.
     """
-    async with failing_worker(engine, tmp_path, 4, platform=platform) as (client, server):
+    async with failing_worker(engine, tmp_path, 4, traits=traits_of(platform)) as (client, server):
         before = await runs(client, engine)
         found, body = await client.post("/generate/sync", {"workflow": picture(), "output_format": "url"})
         assert (found, body["error"]["code"], body["error"]["retryable"]) == (status, "delivery_failed", True)

@@ -10,8 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import EndpointConnectionError, HTTPClientError
 
 from tests.storage.buckets import scripted
-from worker.errors import TargetNotAllowed
-from worker.fetch.errors import UrlRefused
+from worker.errors import TargetNotAllowed, UrlRefused
 from worker.simulators.vast_router.authority import Authority
 from worker.storage.allowed import storage_policy
 from worker.storage.pinned_transport import PinnedSender

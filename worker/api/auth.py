@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from worker.errors import RateLimited, StartupError, Unauthorized
+from worker.platforms.base import REACHED_DIRECTLY, Authenticator, Traits
 from worker.settings import Settings
 
 LOCAL = "local"
@@ -27,10 +28,11 @@ class Auth:
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Auth:
+    def from_settings(cls, settings: Settings, traits: Traits = REACHED_DIRECTLY) -> Auth:
         """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
         tokens = read_tokens(settings.tokens.get_secret_value())
-        if not tokens and not loopback(settings.host):
+        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
+        if strangers and not tokens:
             raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anybody could post jobs")
         return cls(tokens, settings.rate_limit)
 

@@ -19,6 +19,7 @@ from worker.errors import (
     NotFound,
     WorkerError,
 )
+from worker.events import RequestRefused
 from worker.intake import status_of
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
-    body = request.get(DIALECT, NATIVE).failed(job_id, error)
-    return json_response(body, status_of(error, services(request).settings.behind_vast), headers_of(error))
+    dialect, found = request.get(DIALECT, NATIVE), services(request)
+    status = status_of(error, found.traits)
+    found.observers.notify(RequestRefused(_route(request), dialect.name, error.code, status))
+    return json_response(dialect.failed(job_id, error), status, headers_of(error))
+
+
+def _route(request: web.Request) -> str:
+    """The path of the route with its placeholders; empty where no route has the path."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
 
 
 def headers_of(error: WorkerError) -> dict[str, str]:

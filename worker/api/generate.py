@@ -50,7 +50,7 @@ async def result_of(request: web.Request, found: Services, job: Job) -> web.Stre
     """Wait for the job, but not longer than WORKER_SYNC_LIMIT."""
     async with found.manager.waiting(job):
         try:
-            async with asyncio.timeout(found.settings.sync_limit_s or None):
+            async with asyncio.timeout(found.sync_limit_s):
                 await found.manager.ended(job)
         except TimeoutError:
             await found.manager.detach(job)

@@ -53,13 +53,13 @@ async def capabilities(request: web.Request) -> web.Response:
             "dialects": list(BY_NAME),
             "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]
-            if found.delivery.storage.outside or not settings.behind_vast
+            if found.delivery.storage.outside or found.traits.output_urls
             else ["base64"],
             "limits": {
                 "body_mib": settings.max_body,
                 "jobs": settings.max_queue,
                 "job_timeout_s": settings.job_timeout_s,
-                "sync_limit_s": settings.sync_limit_s,
+                "sync_limit_s": found.sync_limit_s or 0.0,
                 "result_ttl_s": settings.result_ttl_s,
             },
         }

@@ -20,7 +20,7 @@ from worker.intake.intake import dialect_of
 MIB = 1024 * 1024
 REQUEST_PART = "request"
 REPEAT_KEY = "__repeat_key"
-"""Field by which a platform tells that two requests are one; only behind Vast."""
+"""Field by which a platform marks requests that it repeats (`Traits.marks_repeats`)."""
 REPEATED = web.RequestKey("repeated", object)
 Received = tuple[ScannedBody, tuple[SentFile, ...]]
 
@@ -41,7 +41,7 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
         except web.RequestPayloadError as error:
             raise _not_encoded() from error
         request[DIALECT] = dialect_of(body.value)
-        if services(request).settings.behind_vast:
+        if services(request).traits.marks_repeats:
             request[REPEATED] = body.value.pop(REPEAT_KEY, None)
         yield body, files
 

@@ -11,12 +11,14 @@ from aiohttp import web
 
 from worker.api.auth import Auth
 from worker.engine.client import ComfyClient
+from worker.events import Observers
 from worker.intake import Intake
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
 from worker.observers.replay import Replay
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
+from worker.platforms.base import Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -26,6 +28,7 @@ from worker.workflow.templates.template import Library
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: Settings
+    traits: Traits
     manager: JobManager
     engine: ComfyClient
     outputs: Outputs
@@ -37,8 +40,14 @@ class Services:
     preflight: Preflight
     models: Models
     timing: StartupTiming
+    observers: Observers
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
+
+    @property
+    def sync_limit_s(self) -> float | None:
+        """Seconds after which a synchronous request is answered 202: the operator's limit, else the platform's."""
+        return self.settings.sync_limit_s or self.traits.sync_limit_s
 
 
 SERVICES = web.AppKey("services", Services)

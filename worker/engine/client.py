@@ -17,6 +17,7 @@ from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import Hear, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
+from worker.events import Notify, unobserved
 from worker.settings import Settings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
@@ -26,6 +27,8 @@ from worker.workflow.validation.explain import Problem, explain
 log = logging.getLogger(__name__)
 
 BRIEFLY_S = 60.0
+NAME = "engine-0"
+"""Of the one engine, in events."""
 Submitted = Callable[[str | None], None]
 """Told the id of a prompt just before it is posted, and None once it was taken out again."""
 
@@ -36,12 +39,20 @@ class ComfyClient:
     `kept`: somebody here restarts the engine, so that jobs wait for it as long as a start may take.
     """
 
-    def __init__(self, base_url: str, settings: Settings, tasks: Tasks, *, kept: bool = False) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        settings: Settings,
+        tasks: Tasks,
+        *,
+        kept: bool = False,
+        notify: Notify = unobserved,
+    ) -> None:
         self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
         self._silence_s = settings.silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
-        self.socket = EngineSocket(self._session, self.api.base_url, tasks)
+        self.socket = EngineSocket(self._session, self.api.base_url, tasks, NAME, notify)
         known = read_catalog(settings.catalog) if settings.catalog else None
         self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks

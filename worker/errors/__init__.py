@@ -1,10 +1,12 @@
 """The one tree of errors: each class carries its code, its HTTP status and who can do something about it."""
 
 from worker.errors.client import (
+    BadSignature,
     BodyTooLarge,
     CannotConvert,
     ClientError,
     DeliveryRefused,
+    Forbidden,
     IdTaken,
     InvalidField,
     InvalidInputFile,
@@ -19,6 +21,16 @@ from worker.errors.client import (
     UnknownField,
     UnknownTemplate,
     UrlNeedsStorage,
+)
+from worker.errors.files import (
+    CacheFull,
+    FetchFailed,
+    FileNotAllowed,
+    InputTooLarge,
+    ModelMismatch,
+    ModelsComing,
+    ModelsMissing,
+    UrlRefused,
 )
 from worker.errors.job import (
     ConversionFailed,
@@ -54,7 +66,9 @@ from worker.errors.unavailable import (
 )
 
 __all__ = [
+    "BadSignature",
     "BodyTooLarge",
+    "CacheFull",
     "CannotConvert",
     "ClientError",
     "ConversionFailed",
@@ -65,8 +79,12 @@ __all__ = [
     "Draining",
     "EngineUnavailable",
     "Fault",
+    "FetchFailed",
+    "FileNotAllowed",
+    "Forbidden",
     "GpuFailed",
     "IdTaken",
+    "InputTooLarge",
     "InternalError",
     "InvalidField",
     "InvalidInputFile",
@@ -79,6 +97,9 @@ __all__ = [
     "JobTimeout",
     "JournalUnavailable",
     "MethodNotAllowed",
+    "ModelMismatch",
+    "ModelsComing",
+    "ModelsMissing",
     "NodeFailed",
     "NotFound",
     "NothingToDeliver",
@@ -94,6 +115,7 @@ __all__ = [
     "UnknownField",
     "UnknownTemplate",
     "UrlNeedsStorage",
+    "UrlRefused",
     "WorkerBusy",
     "WorkerError",
     "WorkerUnavailable",

@@ -34,6 +34,20 @@ class Unauthorized(ClientError):
     status = 401
 
 
+class BadSignature(ClientError):
+    """The request didn't come from Vast's router, or was meant for another worker."""
+
+    code = "bad_signature"
+    status = 401
+
+
+class Forbidden(ClientError):
+    """A route that this worker does not serve to this caller."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFound(ClientError):
     """No such thing, or not the caller's: the two must look the same."""
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from worker.errors import Detail
+from worker.errors import Detail, FetchFailed, InputTooLarge
 from worker.fetch.credentials import Credentials
-from worker.fetch.errors import FetchFailed, InputTooLarge
 from worker.fetch.guard import Guard
 from worker.fetch.partial import Partial
 from worker.fetch.redirects import get

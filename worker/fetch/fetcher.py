@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Self
 
 from aiohttp.abc import AbstractResolver
 
+from worker.errors import FetchFailed, WorkerError
+from worker.events import Cache, CacheHit, InputFetched, Notify, unobserved
 from worker.fetch.credentials import Credentials
 from worker.fetch.download import MIB, Download, DownloadLimits, FileVersion
-from worker.fetch.errors import FetchFailed
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.store import Held, Store
@@ -53,8 +55,10 @@ class Fetcher:
         folder: Path,
         resolver: AbstractResolver | None = None,
         trust: ssl.SSLContext | None = None,
+        notify: Notify = unobserved,
     ) -> None:
         """Raises StartupError for settings that can't be read."""
+        self._notify = notify
         self.limits = DownloadLimits(settings.fetch_max * MIB, settings.fetch_timeout_s, settings.fetch_idle_s)
         self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
         policy = Policy.read(settings.fetch_allow, settings.fetch_ports)
@@ -86,7 +90,9 @@ class Fetcher:
         """
         target = read_target(url)
         held = self._store.hold(sha256) if sha256 else None
-        if held is None:
+        if held is not None:
+            self._notify(CacheHit(Cache.INPUTS))
+        else:
             held = await self._together(target, limits or self.limits)
         if sha256 and held.sha256 != sha256:
             held.release()
@@ -98,7 +104,7 @@ class Fetcher:
         key = str(target.url), limits
         flight = self._flights.get(key)
         if flight is None:
-            task = asyncio.create_task(self._bring(target, limits), name=f"fetch from {target.host}")
+            task = asyncio.create_task(self._bring_observed(target, limits), name=f"fetch from {target.host}")
             flight = self._flights[key] = Flight(task)
         flight.waiting += 1
         try:
@@ -109,7 +115,19 @@ class Fetcher:
                 del self._flights[key]
                 await _land(flight.task)
 
-    async def _bring(self, target: FetchTarget, limits: DownloadLimits) -> Held:
+    async def _bring_observed(self, target: FetchTarget, limits: DownloadLimits) -> Held:
+        began = time.monotonic()
+        try:
+            held, changed = await self._bring(target, limits)
+        except WorkerError as error:
+            self._notify(InputFetched(0, time.monotonic() - began, error.code))
+            raise
+        taken = InputFetched(held.size, time.monotonic() - began, None)
+        self._notify(taken if changed else CacheHit(Cache.INPUTS))
+        return held
+
+    async def _bring(self, target: FetchTarget, limits: DownloadLimits) -> tuple[Held, bool]:
+        """The file, and whether it had to be downloaded."""
         url = str(target.url)
         known = self._known.get(url, NOTHING)
         before = self._store.hold(known.sha256)
@@ -117,10 +135,10 @@ class Fetcher:
             download = Download(self._guard, self._credentials, target, partial, limits)
             changed = await download.run(known.version if before else FileVersion())
             if before is not None and not changed:
-                return before.again()
+                return before.again(), False
             held = self._store.keep(partial)
         self._remember(url, Known(held.sha256, download.version))
-        return held
+        return held, True
 
     def _remember(self, url: str, known: Known) -> None:
         self._known.pop(url, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from worker.fetch.errors import CacheFull
+from worker.errors import CacheFull
 
 
 class Partial:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.fetch.errors import CacheFull, InputTooLarge
+from worker.errors import CacheFull, InputTooLarge
 from worker.fetch.partial import Partial
 
 CONTENT = re.compile(r"[0-9a-f]{64}")

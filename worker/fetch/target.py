@@ -8,9 +8,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from yarl import URL
 
-from worker.errors import Detail
+from worker.errors import Detail, UrlRefused
 from worker.fetch.address import Address
-from worker.fetch.errors import UrlRefused
 
 PORTS = {"http": 80, "https": 443}
 SHAPE = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from worker.errors import ClientError, StartupError
+from worker.errors import StartupError
 from worker.inputs.decode import DATA_URI
 from worker.inputs.file_inputs import FileInput, texts
 from worker.workflow.prompt import Prompt
@@ -19,13 +19,6 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
 NOTHING = frozenset({"", "none", "None"})
 """What loaders take for no file at all."""
-
-
-class FileNotAllowed(ClientError):
-    """A node's file input names something that is neither the job's own nor opened by the operator."""
-
-    code = "file_not_allowed"
-    status = 422
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from worker.bodies import Content, NotBase64, SpooledFile, SpooledText
-from worker.errors import Detail, InvalidInputFile
-from worker.fetch.errors import UrlRefused
+from worker.errors import Detail, InvalidInputFile, UrlRefused
 from worker.fetch.target import read_target
 
 NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import PurePosixPath
 
-from worker.errors import Detail, InvalidInputFile
-from worker.inputs.allowed import ANNOTATED, FileNotAllowed, OpenFolders, complaint, foreign
+from worker.errors import Detail, FileNotAllowed, InvalidInputFile
+from worker.inputs.allowed import ANNOTATED, OpenFolders, complaint, foreign
 from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
 from worker.inputs.file_inputs import FileInput, FileKind, texts
 from worker.inputs.stand_in import stand_in_name

@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from worker.delivery_options import Webhook
 from worker.dialects import BY_NAME, Answer, Body, Dialect
 from worker.engine.client import ComfyClient
-from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, WorkerError
+from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, OutputTooLargeForInline, WorkerError
 from worker.intake.answer_body import SMALL, AnswerBody, LargeFiles, encoded
 from worker.job import Job, JobState, Output, OutputMode
+from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
-from worker.settings import Settings
+from worker.platforms.base import Traits
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
     """Reads the outputs of jobs. `base_url` is where the client that asks reaches this worker."""
 
-    settings: Settings
+    traits: Traits
     outputs: Outputs
     engine: ComfyClient
+    delivery: Delivery
 
     async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, AnswerBody]:
         """Return the HTTP status and the body for a job, whether it has ended or not. Raises NotFound."""
@@ -31,9 +33,15 @@ class Answers:
             body = dialect.failed(job.id, job.error)
             if job.state is JobState.DELIVERY_PENDING:  # the result is kept, and this opens it
                 body |= {"token": job.token, "url": self.job_url(job, base_url)}
-            return status_of(job.error, self.settings.behind_vast), AnswerBody(body)
+            return status_of(job.error, self.traits), AnswerBody(body)
         answer, large = await self.facts(job, base_url, job.outputs)
-        return 200, AnswerBody(dialect.completed(answer), large.files)
+        answered, most = AnswerBody(dialect.completed(answer), large.files), self.traits.largest_answer
+        if most is not None and answered.size > most:
+            error = OutputTooLargeForInline(
+                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.outside_inline}"
+            )
+            return error.status, AnswerBody(dialect.failed(job.id, error))
+        return 200, answered
 
     async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[Answer, LargeFiles]:
         """Return what an answer is made of; files that go into it are there as base64, the large ones to be read later.
@@ -67,14 +75,15 @@ class Answers:
         return await AnswerBody(body, answered.files).json()
 
     def job_url(self, job: Job, base_url: str) -> str:
-        """The job's own; behind Vast the worker's, which takes `POST /result`, `/cancel` and `/events`."""
-        return base_url if self.settings.behind_vast else f"{base_url}/jobs/{job.id}"
+        """The job's own, or the worker's where clients can only POST, to `/result`, `/cancel` and `/events`."""
+        return f"{base_url}/jobs/{job.id}" if self.traits.job_urls else base_url
 
 
-def status_of(error: WorkerError, behind_vast: bool) -> int:
-    """Vast's client sends a 5xx again without end, to any worker.
+def status_of(error: WorkerError, traits: Traits) -> int:
+    """Return the HTTP status of an error.
 
-    Our bug would come with it each time; and what is only not delivered would be made again.
+    Where a client sends a 5xx again without end, to any worker, a bug of ours would come with it each time, and a
+    result that is only not delivered would be made again: both are 422 there.
     """
-    again = behind_vast and (error.status == 500 or isinstance(error, DeliveryFailed))
+    again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
     return 422 if again else error.status

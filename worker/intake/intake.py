@@ -24,6 +24,7 @@ from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
+from worker.platforms.base import Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -63,6 +64,7 @@ class Intake:
     """Takes requests from any platform and answers them."""
 
     settings: Settings
+    traits: Traits
     manager: JobManager
     engine: ComfyClient
     delivery: Delivery
@@ -145,10 +147,10 @@ class Intake:
             return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
         if job.output_mode is OutputMode.AUTO:
             return replace(job, output_mode=OutputMode.URL if outside else OutputMode.BASE64)
-        if job.output_mode is OutputMode.URL and job.target is None and self.settings.behind_vast and not outside:
+        opens = outside or self.traits.output_urls
+        if job.output_mode is OutputMode.URL and job.target is None and not opens:
             raise UrlNeedsStorage(
-                "no client of Vast's can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); "
-                "ask for base64"
+                "no client can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
             )
         return job
 

@@ -10,14 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Detail, WorkerError
+from worker.errors import CacheFull, Detail, FetchFailed, InputTooLarge, ModelMismatch, WorkerError
 from worker.fetch.credentials import Credentials
 from worker.fetch.download import Download, DownloadLimits, FileVersion
-from worker.fetch.errors import CacheFull, FetchFailed, InputTooLarge
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import FetchTarget, read_target
-from worker.models.errors import ModelMismatch
 from worker.models.folder import ModelsFolder, key_of
 from worker.models.partial import KeptPartial
 from worker.settings import Settings

@@ -14,8 +14,7 @@ from pathlib import Path
 import orjson
 
 from worker.engine.process.folders import engine_folders
-from worker.errors import StartupError
-from worker.fetch.errors import CacheFull
+from worker.errors import CacheFull, StartupError
 from worker.inputs.allowed import escapes
 from worker.settings import Settings
 from worker.workflow.templates.template import ModelFile

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Detail, StartupError, WorkerError
-from worker.events import Event, JobAccepted
+from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
+from worker.events import Cache, CacheHit, Event, JobAccepted, ModelFetched, Notify, unobserved
 from worker.jobs.job_index import JobIndex
-from worker.models.errors import ModelsComing, ModelsMissing
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord, ModelsFolder, baked_models, models_folder
 from worker.settings import Settings
@@ -42,9 +42,16 @@ class Models:
     """
 
     def __init__(
-        self, settings: Settings, library: Library, jobs: JobIndex, arrived: Callable[[], None], tasks: Tasks
+        self,
+        settings: Settings,
+        library: Library,
+        jobs: JobIndex,
+        arrived: Callable[[], None],
+        tasks: Tasks,
+        observed: Notify = unobserved,
     ) -> None:
         """Raises StartupError for settings that can't be read."""
+        self._observed = observed
         self._tasks = tasks
         self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
         self.known: Downloads = downloads(file for template in library.values() for file in template.models)
@@ -125,6 +132,11 @@ class Models:
             self._wanted.subtract(names)
             self._wanted += Counter()
 
+    def count_here(self, count: int) -> None:
+        """Report that so many models of a job did not have to be fetched."""
+        if count:
+            self._observed(CacheHit(Cache.MODELS, count))
+
     async def bring(self, needs: Sequence[ModelNeed]) -> None:
         """Fetch what has a source. Goes on in the background when the caller leaves, or has waited long enough.
 
@@ -175,8 +187,17 @@ class Models:
         return task
 
     async def _fetch(self, file: ModelFile) -> None:
-        if self._fetcher is not None:
+        if self._fetcher is None or self._here(file):
+            return
+        began, code = time.monotonic(), None
+        try:
             await self._fetcher.fetch(file)
+        except WorkerError as error:
+            code = error.code
+            raise
+        finally:
+            size = file.size if code is None else 0
+            self._observed(ModelFetched(file.folder, file.file, size or 0, time.monotonic() - began, code))
 
     def _landed(self, file: ModelFile, task: Flight) -> None:
         del self._flights[file]

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import io
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,9 +19,8 @@ from standardwebhooks import Webhook as Signer
 
 from worker import __version__
 from worker.delivery_options import Webhook, signing_key
-from worker.errors import StartupError
-from worker.events import Event, JobFinished, JobForgotten
-from worker.fetch.errors import UrlRefused
+from worker.errors import StartupError, UrlRefused
+from worker.events import Event, JobFinished, JobForgotten, Notify, WebhookOutcome, WebhookTried
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
@@ -38,6 +38,9 @@ LAST_WORDS_S = 5.0
 GONE = 410
 """Standard Webhooks: the receiver wants no more of them."""
 
+FINAL = {WebhookOutcome.ACCEPTED, WebhookOutcome.GONE, WebhookOutcome.REFUSED}
+"""Outcomes after which nothing is sent again."""
+
 Told = Callable[[Job, Webhook], Awaitable[bytes]]
 """The body of a webhook, made anew for each try, so that nothing large is held while it waits."""
 
@@ -45,8 +48,11 @@ Told = Callable[[Job, Webhook], Awaitable[bytes]]
 class Webhooks:
     """An observer. One message for a job's end, and another one if its result is delivered later."""
 
-    def __init__(self, settings: Settings, guard: Guard, jobs: JobIndex, told: Told, tasks: Tasks) -> None:
+    def __init__(
+        self, settings: Settings, guard: Guard, jobs: JobIndex, told: Told, tasks: Tasks, notify: Notify
+    ) -> None:
         self._settings = settings
+        self._notify = notify
         self._jobs = jobs
         self._tasks = tasks
         self._guard = guard
@@ -89,30 +95,33 @@ class Webhooks:
     async def _send(self, job: Job, webhook: Webhook) -> None:
         message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
         for number in range(1, self._settings.webhook_tries + 1):
-            outcome = await self._tried(job, webhook, message_id)
-            log.info("webhook of job %s: %s at try %d", job.id, outcome, number)
-            if outcome in {"heard", "gone", "refused"}:
+            began = time.monotonic()
+            outcome, words = await self._tried(job, webhook, message_id)
+            log.info("webhook of job %s: %s at try %d", job.id, words, number)
+            self._notify(WebhookTried(job.ref, number, outcome, time.monotonic() - began))
+            if outcome in FINAL:
                 return
             if number < self._settings.webhook_tries:
                 await asyncio.sleep(pause)
                 pause *= LONGER
         log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhook_tries)
 
-    async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> str:
-        """In words for the log, without the address, which may carry a secret."""
+    async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> tuple[WebhookOutcome, str]:
+        """The outcome, and words for the log without the address, which may carry a secret."""
         async with self._slots:
             try:
                 body = await self._told(job, webhook)
                 async with asyncio.timeout(webhook.timeout_s or self._settings.webhook_timeout_s):
                     status = await self._posted(webhook, message_id, body)
             except UrlRefused:
-                return "refused"
+                return WebhookOutcome.REFUSED, "refused"
             except (ClientError, TimeoutError) as error:
-                return type(error).__name__
+                return WebhookOutcome.FAILED, type(error).__name__
             except Exception as error:
                 log.exception("the webhook of job %s could not be sent", job.id)
-                return type(error).__name__
-        return "heard" if status < 300 else "gone" if status == GONE else str(status)
+                return WebhookOutcome.FAILED, type(error).__name__
+        rejected = WebhookOutcome.GONE if status == GONE else WebhookOutcome.REJECTED
+        return WebhookOutcome.ACCEPTED if status < 300 else rejected, str(status)
 
     async def _posted(self, webhook: Webhook, message_id: str, body: bytes) -> int:
         signed = await asyncio.to_thread(signatures, webhook, self._settings.webhook_secret, message_id, body)
@@ -127,7 +136,9 @@ class Webhooks:
 
 
 @asynccontextmanager
-async def webhooks(settings: Settings, jobs: JobIndex, told: Told, tasks: Tasks) -> AsyncIterator[Webhooks]:
+async def webhooks(
+    settings: Settings, jobs: JobIndex, told: Told, tasks: Tasks, notify: Notify
+) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
         if secret := settings.webhook_secret.get_secret_value():
@@ -135,7 +146,7 @@ async def webhooks(settings: Settings, jobs: JobIndex, told: Told, tasks: Tasks)
     except ValueError as error:
         raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
     async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
-        found = Webhooks(settings, guard, jobs, told, tasks)
+        found = Webhooks(settings, guard, jobs, told, tasks, notify)
         try:
             yield found
         finally:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 from worker.delivery_options import PutUrls, S3Target
 from worker.errors import DeliveryFailed, OutputTooLargeForInline, TargetNotAllowed
+from worker.events import DeliveryWay
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 from worker.outputs.files import Outputs
+from worker.platforms.base import Traits
 from worker.settings import Settings
 from worker.storage.allowed import check_destination, storage_policy
 from worker.storage.base import Storage
@@ -35,7 +37,8 @@ class Delivery:
     webhooks: Policy
     """Where webhooks may go."""
     inline_max: int
-    """Bytes."""
+    """Most bytes of the files of one answer: the operator's limit."""
+    traits: Traits
 
     def check(self, request: JobRequest) -> None:
         """Before anything is queued, by what the URLs alone say. Raises TargetNotAllowed, UrlRefused."""
@@ -45,6 +48,16 @@ class Delivery:
                 raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
+
+    def way(self, request: JobRequest) -> DeliveryWay:
+        """How the files of such a request are delivered."""
+        if isinstance(request.target, PutUrls):
+            return DeliveryWay.PRESIGNED
+        if request.own_target:
+            return DeliveryWay.CLIENT_BUCKET
+        if request.output_mode is OutputMode.URL:
+            return DeliveryWay.BUCKET if self.storage.outside else DeliveryWay.WORKER
+        return DeliveryWay.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryWay.NAMED
 
     async def deliver(self, job: Job) -> None:
         """What is done stays done: a second delivery goes on with what the first has reached.
@@ -58,7 +71,7 @@ class Delivery:
             job.outputs = tuple([await converted(self.outputs, job, output, wanted) for output in job.outputs])
             job.request = replace(job.request, image_format=None)  # else a second delivery would do it again
         if job.request.output_mode is OutputMode.BASE64:
-            self._check_inline(job.outputs)
+            self._check_inline(sum(output.size for output in job.outputs))
         storage = self._storage(job)
         if storage is not None:
             job.outputs = tuple([await self._stored(job, output, storage) for output in job.outputs])
@@ -80,17 +93,32 @@ class Delivery:
             return output
         return replace(output, url=await storage.put(job, output, self.outputs.path(job, output)))
 
-    def _check_inline(self, outputs: tuple[Output, ...]) -> None:
-        size = sum(output.size for output in outputs)
-        if size > self.inline_max:
+    @property
+    def outside_inline(self) -> str:
+        """How a client gets outputs that no answer can hold, as part of a sentence."""
+        fetch = ", or fetch each from /jobs/{id}/outputs/{n}" if self.traits.output_urls else ""
+        if self.storage.outside or fetch:
+            return f"ask for them by URL (`output_format`){fetch}"
+        return (
+            "name a bucket of your own (`s3`), ask for a smaller image format (`output`),"
+            " or have the operator set a bucket (WORKER_S3_BUCKET)"
+        )
+
+    def _check_inline(self, size: int) -> None:
+        """Refuse what the files alone make too large; the whole answer is measured once it is written."""
+        most = self.inline_max
+        if self.traits.largest_answer is not None:
+            most = min(most, self.traits.largest_answer * 3 // 4)  # base64 is 4/3 of a file
+        if size > most:
             raise OutputTooLargeForInline(
-                f"the files have {size / MIB:.1f} MiB, and {self.inline_max // MIB} fit into an answer:"
-                " ask for them by URL (`output_format`), or fetch each from /jobs/{id}/outputs/{n}"
+                f"the files have {size / MIB:.1f} MiB, and {most / MIB:.1f} fit into an answer: {self.outside_inline}"
             )
 
 
 @asynccontextmanager
-async def delivery(settings: Settings, outputs: Outputs, storage: Storage | None = None) -> AsyncIterator[Delivery]:
+async def delivery(
+    settings: Settings, outputs: Outputs, storage: Storage | None, traits: Traits
+) -> AsyncIterator[Delivery]:
     """With the places that the settings name; `storage` goes before the operator's bucket. Raises StartupError."""
     async with AsyncExitStack() as stack:
         guard = await stack.enter_async_context(Guard(storage_policy(settings.s3_allowed_hosts)))
@@ -98,7 +126,8 @@ async def delivery(settings: Settings, outputs: Outputs, storage: Storage | None
         stack.callback(s3.close)
         bucket = s3.operators(_operators(settings)) if settings.s3_bucket else None
         webhooks = Policy.read(settings.fetch_allow, settings.fetch_ports)
-        yield Delivery(outputs, storage or bucket or LocalStorage(), s3, guard, webhooks, settings.inline_max * MIB)
+        place = storage or bucket or LocalStorage()
+        yield Delivery(outputs, place, s3, guard, webhooks, settings.inline_max * MIB, traits)
 
 
 def _operators(settings: Settings) -> S3Target:

@@ -1,1 +1,1 @@
-"""Each platform that rents GPUs, one folder each: the only importers of its SDK."""
+"""The platforms that rent GPUs: the interface, the registry, and one folder each, which alone imports its SDK."""

@@ -10,8 +10,8 @@ import pytest
 
 from tests.cli.terminal import cli
 from tests.engines import EngineHandle
+from worker.check_finding import Level
 from worker.cli.checks.comfyui import packs, version
-from worker.cli.checks.finding import Level
 from worker.settings import Settings
 
 

@@ -15,6 +15,7 @@ from tests.cli.terminal import WORKFLOWS, cli, environment
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflows import failing, picture, slow
+from worker.platforms.vast.platform import Vast
 
 
 def written(folder: Path, workflow: object) -> Path:
@@ -166,7 +167,7 @@ async def test_ctrl_c_cancels_the_job(client: Client, tmp_path: Path, number: si
 
 async def test_a_worker_that_no_url_reaches_sends_its_outputs_inline(engine: EngineHandle, tmp_path: Path) -> None:
     """A gateway behind Vast refuses outputs by URL; the command then asks for them in the answer."""
-    async with worker(engine, tmp_path / "state", platform="vast") as client:
+    async with worker(engine, tmp_path / "state", Vast.traits) as client:
         path = written(tmp_path, picture())
         process = await started("run", path, "--url", client.app.url, cwd=tmp_path)
         _, said = await process.communicate()

@@ -9,11 +9,11 @@ import pytest
 
 from tests.cli.terminal import environment
 from tests.fleet.wishes import FLEET, IMAGE, VALUES
-from worker.cli.demo.local_fleet import fleet as vast_fleet
 from worker.fleet.apply.smoke import job_of
 from worker.fleet.definition.fleet import Smoke
 from worker.fleet.vast.errors import DeployError
 from worker.simulators import vast_account
+from worker.simulators.vast_router.local_fleet import fleet as vast_fleet
 from worker.workflow.templates.library import SHIPPED, read_library
 
 SMOKE = '\n[smoke]\ntemplate = "smoke-resize"\nparams = { width = 64, height = 64 }\n'

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from worker.errors import StartupError
-from worker.platforms.vast import VastSettings
 from worker.platforms.vast.certificate import CertificatePair
+from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.signing import now, sign, worn
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast, RouterFaultConfig

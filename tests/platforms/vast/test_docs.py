@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from worker.platforms.vast import VastSettings
+from worker.platforms.vast.settings import VastSettings
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "vast.md").read_text("utf-8")

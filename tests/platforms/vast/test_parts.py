@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from worker.errors import StartupError
-from worker.platforms.choice import choose
-from worker.platforms.vast import VastSettings
+from worker.platforms.registry import choose
 from worker.platforms.vast.ingress.response_proxy import Opening, job_handle_of
 from worker.platforms.vast.quiet import root_logger_kept
 from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.reporting.failure_report import report
+from worker.platforms.vast.settings import VastSettings
 
 ENV = {
     "CONTAINER_ID": "42",
@@ -49,10 +49,10 @@ def test_what_a_template_need_not_set_has_vasts_defaults() -> None:
 
 def test_the_environment_decides_where_nobody_does() -> None:
     """`auto` is Vast where both of its variables are set, and nothing else; a platform that is named stays."""
-    assert choose("auto", ENV).name == "vast"
-    assert choose("none", ENV).name == "none"
+    assert choose("auto", ENV).platform.name == "vast"
+    assert choose("none", ENV).platform.name == "none"
     half = choose("auto", {"CONTAINER_ID": "42"})
-    assert (half.name, half.why) == ("none", "PUBLIC_IPADDR not set, which Vast sets")
+    assert (half.platform.name, half.why) == ("none", "PUBLIC_IPADDR not set, which Vast sets")
 
 
 def test_a_report_needs_nothing_but_a_number() -> None:

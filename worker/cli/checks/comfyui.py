@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from worker.cli.checks.finding import CheckFinding, fail, ok, warn
+from worker.check_finding import CheckFinding, fail, ok, warn
 from worker.engine.process.folders import EMBEDDED
 from worker.engine.process.launch import comfyui_command
 from worker.engine.protocol.api import ComfyApi

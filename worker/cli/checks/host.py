@@ -8,7 +8,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from worker.cli.checks.finding import CheckFinding, fail, ok, warn
+from worker.check_finding import CheckFinding, fail, ok, warn
 from worker.cli.output.units import size
 from worker.engine.process.folders import engine_folders
 from worker.settings import Settings

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from worker.cli.checks.finding import CheckFinding, fail, ok, warn
+from worker.check_finding import CheckFinding, fail, ok, warn
 from worker.engine.process.folders import EMBEDDED
+from worker.platforms.base import Platform, Sdk
+from worker.platforms.registry import PLATFORMS
 from worker.settings import Settings
 
 OLDEST = (3, 11)
 NEEDED = ("aiohttp", "orjson", "pillow", "pydantic", "rich", "typer", "uvloop")
-SDK = "vastai.serverless.server.worker"
-SDK_INSTALL = "install the extra: pip install 'comfy-worker[vast]'"
 LOOK_S = 20.0
 
 
@@ -38,20 +38,27 @@ def packages() -> CheckFinding:
     return ok("packages", ", ".join(found))
 
 
-async def vast_sdk(settings: Settings) -> CheckFinding:
-    """Imported in a process of its own: the package hides a failed import, and a good one changes the logging."""
+async def sdks(platform: Platform) -> list[CheckFinding]:
+    """One row for each platform's SDK; it has to be there for the platform that this worker runs on."""
+    known = list(dict.fromkeys(found.sdk for found in PLATFORMS if found.sdk is not None))
+    return await asyncio.gather(*(_sdk(sdk, needed=sdk == platform.sdk) for sdk in known))
+
+
+async def _sdk(sdk: Sdk, *, needed: bool) -> CheckFinding:
+    """Imported in a process of its own: a package may hide a failed import, and a good one change the logging."""
+    name, cure = f"{sdk.extra} sdk", f"install the extra: pip install 'comfy-worker[{sdk.extra}]'"
     try:
-        version = metadata.version("vastai")
+        version = metadata.version(sdk.distribution)
     except metadata.PackageNotFoundError:
-        if settings.behind_vast:
-            return fail("vast sdk", "not installed", SDK_INSTALL)
-        return ok("vast sdk", "not installed; only a worker behind Vast needs it")
-    code, output = await _run(sys.executable, "-P", "-W", "ignore", "-c", f"import {SDK}")
+        if needed:
+            return fail(name, "not installed", cure)
+        return ok(name, f"not installed; only a worker on {sdk.extra} needs it")
+    code, output = await _run(sys.executable, "-P", "-W", "ignore", "-c", f"import {sdk.module}")
     if code == 0:
-        return ok("vast sdk", f"vastai {version}")
+        return ok(name, f"{sdk.distribution} {version}")
     last = output.strip().splitlines()[-1] if output.strip() else "no answer"
-    bad = fail if settings.behind_vast else warn
-    return bad("vast sdk", f"vastai {version}, but {SDK} can't be imported: {last}", SDK_INSTALL)
+    bad = fail if needed else warn
+    return bad(name, f"{sdk.distribution} {version}, but {sdk.module} can't be imported: {last}", cure)
 
 
 async def gpus(settings: Settings) -> list[CheckFinding]:

@@ -13,7 +13,8 @@ from worker.errors import StartupError
 from worker.settings import Settings, environment
 
 if TYPE_CHECKING:
-    from worker.cli.checks.finding import CheckFinding
+    from worker.check_finding import CheckFinding
+    from worker.platforms.base import Platform
 
 
 def command(
@@ -27,25 +28,23 @@ def command(
     if settings:
         _print_settings(as_json)
         return
-    from worker.cli.checks.finding import Level, fail
-    from worker.platforms.choice import placed
+    from worker.check_finding import Level, fail
+    from worker.platforms.registry import chosen
 
     try:
-        settings_here = placed(Settings.from_env(comfyui=comfyui, platform=platform), environment())
-        findings = asyncio.run(look(settings_here))
+        settings_here = Settings.from_env(comfyui=comfyui, platform=platform)
+        findings = asyncio.run(look(settings_here, chosen(settings_here.platform, environment())))
     except StartupError as error:
         findings = [fail("settings", str(error), "`comfy-worker doctor --settings` lists them all")]
     _print_findings(findings, as_json)
     raise typer.Exit(any(finding.level is Level.FAIL for finding in findings))
 
 
-async def look(settings: Settings) -> list[CheckFinding]:
+async def look(settings: Settings, platform: Platform) -> list[CheckFinding]:
     """Everything, in the order in which it would matter."""
-    from worker.cli.checks import comfyui, host, machine, vast
+    from worker.cli.checks import comfyui, host, machine
 
-    sdk, gpus, engine = await asyncio.gather(
-        machine.vast_sdk(settings), machine.gpus(settings), comfyui.engine(settings)
-    )
+    sdks, gpus, engine = await asyncio.gather(machine.sdks(platform), machine.gpus(settings), comfyui.engine(settings))
     return [
         machine.python(),
         machine.packages(),
@@ -55,8 +54,8 @@ async def look(settings: Settings) -> list[CheckFinding]:
         *gpus,
         *engine,
         host.hard_links(settings),
-        sdk,
-        *vast.container(settings, environment()),
+        *sdks,
+        *platform.check(environment()),
     ]
 
 
@@ -99,11 +98,11 @@ def _print_settings(as_json: bool) -> None:
 
 
 def _settings() -> Iterator[tuple[str, str, str]]:
-    """The worker's own, then those of a worker behind Vast; a variable that both read is listed once."""
-    from worker.platforms.vast.settings import VastSettings
+    """The worker's own, then those of each platform; a variable that several read is listed once."""
+    from worker.platforms.registry import PLATFORMS
 
     seen = set()
-    for row in (*Settings.table(), *VastSettings.table()):
+    for row in (*Settings.table(), *(row for platform in PLATFORMS for row in platform.variables())):
         if row[0] not in seen:
             yield row
         seen.add(row[0])

@@ -8,6 +8,7 @@ import os
 import pwd
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -44,17 +45,18 @@ def command(
     What root has to do is done here: state folder, links for the certificate, environment. The worker then is the
     user's, is started again when it dies, and writes to worker.log in the state folder and to the container's log.
     """
-    from worker.cli.commands.serve import fatal_errors_told
-    from worker.platforms.choice import placed
-    from worker.platforms.vast.environment import gathered, read_first, read_saved
+    from worker.cli.commands.serve import failure_reported
+    from worker.cli.hosting.container_environment import gathered, read_first, read_saved
+    from worker.platforms.registry import PLATFORMS, chosen
 
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
-    env = gathered(environment(), read_first(), read_saved())
-    with fatal_errors_told(None, env):
+    owned = tuple(beginning for platform in PLATFORMS for beginning in platform.owned_variables)
+    env = gathered(environment(), read_first(), read_saved(), owned)
+    with failure_reported(None, env):
         person = _person(user) if os.geteuid() == ROOT else None
-        settings = placed(Settings.from_env(env), env)
+        settings = Settings.from_env(env)
         state = settings.state.absolute()
-        lock = _prepared(state, person, links=settings.platform == "vast")
+        lock = _prepared(state, person, chosen(settings.platform, env).links(state))
         if lock is None:
             typer.echo(f"the worker runs already; see tail -f {state / 'worker.log'}")
             return
@@ -73,15 +75,14 @@ def _person(name: str) -> Person:
         raise StartupError(f"there is no user {name!r} for the worker to run as; --user names another") from None
 
 
-def _prepared(state: Path, person: Person | None, *, links: bool) -> int | None:
+def _prepared(state: Path, person: Person | None, links: Mapping[Path, Path]) -> int | None:
     """The state folder is there and the user's; the lock that says so, None where a worker has it. Raises StartupError.
 
     The kernel gives the lock back when its holder ends, however that was: a container that starts again has none.
     """
-    from worker.platforms.vast.certificate import FIXED
-
     try:
-        (state / "tls").mkdir(parents=True, exist_ok=True)
+        for folder in (state, *(target.parent for target in links.values())):
+            folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(state / "worker.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,9 +90,9 @@ def _prepared(state: Path, person: Person | None, *, links: bool) -> int | None:
             os.close(lock)
             return None
         if person is not None:
-            for path in (FIXED.certificate, FIXED.key) if links else ():
+            for path, target in links.items():
                 if not path.exists() and not path.is_symlink():
-                    path.symlink_to(state / "tls" / path.name)
+                    path.symlink_to(target)
             _give(state, person)
     except OSError as error:
         raise StartupError(f"{state} can't be made the worker's: {error}") from error

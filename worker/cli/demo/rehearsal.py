@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from worker.cli.demo.local_fleet import LocalFleet, fleet
 from worker.cli.demo.scene import DemoRequest, EngineFacts, fresh
 from worker.cli.hosting.environment import without_settings
 from worker.cli.output.failure import Failure
@@ -24,6 +23,7 @@ from worker.outputs.files import dimensions, kind_of, mime_of
 from worker.platforms.vast.client import EndpointAnswer, VastEndpoint
 from worker.settings import environment
 from worker.simulators.vast_router import ReportLog
+from worker.simulators.vast_router.local_fleet import LocalFleet, fleet
 from worker.workflow.prompt import Prompt
 
 READY_S, ANSWER_S, TOLD_S = 120.0, 300.0, 15.0

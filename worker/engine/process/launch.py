@@ -20,6 +20,7 @@ from worker.engine.process.folders import (
 from worker.engine.process.gpu import PROBE
 from worker.engine.process.supervisor import Command, Supervisor
 from worker.errors import StartupError
+from worker.events import Notify, unobserved
 from worker.settings import Settings, engine_environment
 from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
 from worker.subcommand import own_command
@@ -39,7 +40,7 @@ class EngineProcess:
 
 
 @asynccontextmanager
-async def engine(settings: Settings, tasks: Tasks) -> AsyncIterator[EngineProcess]:
+async def engine(settings: Settings, tasks: Tasks, notify: Notify = unobserved) -> AsyncIterator[EngineProcess]:
     """The engine that `settings.comfyui` names; started, kept running and stopped here unless it is a URL.
 
     Raises StartupError. Does not wait until it answers: `Link` does.
@@ -49,7 +50,7 @@ async def engine(settings: Settings, tasks: Tasks) -> AsyncIterator[EngineProces
     if folders is None:
         yield EngineProcess(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output)
         return
-    supervisor = Supervisor(command(settings, folders), settings)
+    supervisor = Supervisor(command(settings, folders), settings, notify)
     keeping = tasks.start("engine", supervisor.keep, OnFailure.END)
     try:
         yield EngineProcess(supervisor.url, folders.input, folders.output, supervisor)

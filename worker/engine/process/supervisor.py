@@ -17,6 +17,7 @@ import aiohttp
 
 from worker.engine.process import die_with_parent
 from worker.engine.process.gpu import gpu_is_gone
+from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
 from worker.settings import Settings, engine_environment
 from worker.supervision import WorkerEnds
 
@@ -47,6 +48,7 @@ class Command:
     logs: Path
     probe: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    name: str = "engine-0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ class Life:
 class Supervisor:
     """Starts the engine of one command, and again each time that it has ended."""
 
-    def __init__(self, command: Command, settings: Settings) -> None:
+    def __init__(self, command: Command, settings: Settings, notify: Notify = unobserved) -> None:
         self._command = command
+        self._notify = notify
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self._why = ""
@@ -86,6 +89,7 @@ class Supervisor:
         quick, unanswered = 0, 0
         while True:
             life = await self._lived()
+            self._notify(EngineLost(self._command.name, self._cause(life)))
             unanswered = 0 if life.answered else unanswered + 1
             quick = 0 if life.seconds > STEADY_S else quick + 1
             why = self._why or f"it ended with code {life.code}"
@@ -98,6 +102,11 @@ class Supervisor:
             pause = RESTART_S[min(max(quick, 1), len(RESTART_S)) - 1]
             log.error("the engine has to start again in %g s: %s (its log: %s)", pause, why, self._command.logs)
             await asyncio.sleep(pause)
+
+    def _cause(self, life: Life) -> LossCause:
+        if not life.answered:
+            return LossCause.NO_ANSWER
+        return LossCause.RESTARTED if self._why else LossCause.ENDED
 
     async def _lived(self) -> Life:
         """Run the engine once. A start that the system refuses (no descriptor, no log) is a try without an answer."""
@@ -117,6 +126,7 @@ class Supervisor:
             if answered:
                 self._process = process
                 log.info("the engine answers on %s", self._command.url)
+                self._notify(EngineStarted(self._command.name, loop.time() - began))
             elif not ended.done():
                 self._why = f"it did not answer within {self._settings.engine_start_s:g} s"
                 _signal(process, signal.SIGKILL)

@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
+from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
 from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,12 @@ class EngineSocket:
     section 9), so the frames of running prompts are given up instead: they hear `SocketLost` and ask over HTTP.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
+    ) -> None:
         self._session = session
+        self._name = name
+        self._notify = notify
         self._tasks = tasks
         self._url = base_url + "/ws"
         self._subscriptions: dict[str, Subscription] = {}
@@ -159,6 +164,7 @@ class EngineSocket:
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
                     self._open.set()
+                    self._notify(EngineConnected(self._name))
                 if message is not None:
                     self._deliver(message)
 
@@ -183,6 +189,7 @@ class EngineSocket:
         if self.connected:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
+            self._notify(EngineLost(self._name, LossCause.DISCONNECTED))
         self._open.clear()
         self._socket = None
         self.tell_all(SocketLost())

@@ -3,8 +3,3 @@
 Vast's SDK is imported in this folder only, and only once a worker is really built. The traps of the SDK that are
 closed here are listed, each with its test, in `docs/vast.md`.
 """
-
-from worker.platforms.vast.serve import serve
-from worker.platforms.vast.settings import VastSettings
-
-__all__ = ["VastSettings", "serve"]

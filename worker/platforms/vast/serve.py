@@ -14,6 +14,7 @@ from aiohttp import ClientSession, ClientTimeout
 from worker.api.request_body import REPEAT_KEY
 from worker.app import App
 from worker.errors import RestartAsked, StartupError
+from worker.events import LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -52,7 +53,7 @@ async def serve(app: App, settings: VastSettings) -> None:
         app.timing.mark("certificate")
         key = await autoscaler.public_key()
         app.timing.mark("key")
-        await Platform(app, settings, autoscaler, key, signed).run()
+        await VastWorker(app, settings, autoscaler, key, signed).run()
 
 
 def check_ports(settings: VastSettings) -> None:
@@ -64,7 +65,7 @@ def check_ports(settings: VastSettings) -> None:
             raise StartupError(f"port {port} of {settings.host} can't be used: {error.strerror}") from error
 
 
-class Platform:
+class VastWorker:
     """The SDK's worker with our door before it."""
 
     def __init__(
@@ -90,7 +91,7 @@ class Platform:
         self._update = Update(settings.master_token)
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
-        metrics.model_metrics = ModelMetrics(self._ledger.report_soon, self._give_up)
+        metrics.model_metrics = ModelMetrics(self._ledger.report_soon, self._give_up, self._reported)
         signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)
         self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
@@ -157,6 +158,9 @@ class Platform:
         if not self._given_up.done():
             self._given_up.set_result(why)
 
+    def _reported(self, taken: bool, load_units: float, max_perf_units: float) -> None:
+        self._app.observers.notify(LoadReported(taken, load_units, max_perf_units))
+
     def _request(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """The same payload, with what tells the gateway that it had it already."""
         context = VISIT.get(None)
@@ -178,9 +182,7 @@ class Platform:
 
     async def _drain(self) -> None:
         """New requests are refused from here on, running ones are given their time."""
-        drain_s = self._app.settings.drain_s
-        log.info("draining for at most %g s", drain_s)
-        await self._app.manager.close(drain_s)
+        await self._app.drain()
         try:
             async with asyncio.timeout(ANSWERS_S):
                 await self._ingress.emptied()

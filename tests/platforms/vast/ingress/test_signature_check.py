@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from worker.errors import InvalidJson, StartupError
-from worker.platforms.vast.ingress.signature_check import BadSignature, SignatureCheck, read_envelope
+from worker.errors import BadSignature, InvalidJson, StartupError
+from worker.platforms.vast.ingress.signature_check import SignatureCheck, read_envelope
 from worker.simulators.vast_router.signer import Signer
 
 SIGNER = Signer()

@@ -51,6 +51,18 @@ def test_what_comes_during_a_report_is_told_in_the_next() -> None:
     assert told(model_metrics) == (0, 0)
 
 
+def test_each_report_is_a_fact() -> None:
+    """A report that was answered was taken; the SDK sends another one after a report that failed."""
+    reports: list[tuple[bool, float, float]] = []
+    model_metrics = ModelMetrics(lambda: None, lambda _: None, lambda *report: reports.append(report))
+    model_metrics.max_throughput = 40.0
+    told(model_metrics)
+    told(model_metrics)
+    model_metrics.reset()
+    told(model_metrics)
+    assert reports == [(False, 0, 40.0), (True, 0, 40.0)]
+
+
 def test_a_wish_to_report_outlives_the_report_on_its_way() -> None:
     """Becoming ready during a report would be told ten seconds late: the SDK takes the wish for fulfilled (T11)."""
     ledger, model_metrics, metrics = books()

@@ -12,14 +12,23 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.app import App
-from worker.errors import BodyTooLarge, ClientError, Draining, InvalidJson, NotFound, WorkerError, WorkerUnavailable
+from worker.errors import (
+    BadSignature,
+    BodyTooLarge,
+    ClientError,
+    Draining,
+    Forbidden,
+    InvalidJson,
+    NotFound,
+    WorkerError,
+    WorkerUnavailable,
+)
+from worker.events import RequestRefused
 from worker.job import JobState
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import VISIT, JobHandle, RequestContext
 from worker.platforms.vast.ingress.signature_check import (
-    BadSignature,
     Envelope,
-    Forbidden,
     Grant,
     SignatureCheck,
     read_envelope,
@@ -93,11 +102,13 @@ class Ingress:
                 request, envelope = await self.read(request)
                 grant = self._signature_check.check(envelope.grant)
             except WorkerError as error:
+                self._note(request, error)
                 return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
             workload = self._app.intake.workload_of(envelope.payload or {})
             try:
                 self._admit(envelope, workload)
             except WorkerError as error:
+                self._note(request, error)
                 self._turn_away(grant, workload, error)
                 return refusal(error, envelope.payload)
             return await self._let_in(
@@ -112,6 +123,9 @@ class Ingress:
         if envelope.in_session:
             raise Forbidden("this worker serves no sessions")
         self._app.admit(workload)
+
+    def _note(self, request: web.Request, error: WorkerError) -> None:
+        self._app.observers.notify(RequestRefused(request.path, "vast", error.code, error.status))
 
     def _turn_away(self, grant: Grant, workload: float, error: WorkerError) -> None:
         log.debug("request %d: turned away, %s", grant.request_idx, error.code)

@@ -17,21 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from worker.errors import ClientError, InvalidJson, StartupError
-
-
-class BadSignature(ClientError):
-    """The request didn't come from Vast's router, or was meant for another worker."""
-
-    code = "bad_signature"
-    status = 401
-
-
-class Forbidden(ClientError):
-    """A route of the SDK's that this worker doesn't serve."""
-
-    code = "forbidden"
-    status = 403
+from worker.errors import BadSignature, InvalidJson, StartupError
 
 
 @dataclass(frozen=True, slots=True)

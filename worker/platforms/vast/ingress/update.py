@@ -9,8 +9,8 @@ import logging
 from aiohttp import hdrs, web
 
 from worker.api.services import json_response
+from worker.errors import Forbidden
 from worker.platforms.vast.ingress.refusal import refusal
-from worker.platforms.vast.ingress.signature_check import Forbidden
 
 log = logging.getLogger(__name__)
 

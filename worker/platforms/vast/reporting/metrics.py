@@ -45,11 +45,13 @@ RESET = ("workload_served", "workload_received", "workload_cancelled", "workload
 class ModelMetrics:
     """Every attribute that the SDK's metrics use, by its names and in its units: workload, workload/s, epoch seconds.
 
-    `more` is called when a report left something untold, `errored` with the SDK's words when it gives up for good.
+    `more` is called when a report left something untold, `errored` with the SDK's words when it gives up for good,
+    `reported` for each report: whether it was taken, the load in it, and the speed.
     """
 
     more: Callable[[], None]
     errored: Callable[[str], None]
+    reported: Callable[[bool, float, float], None] = lambda *_: None
     workload_served: float = 0.0
     workload_received: float = 0.0
     workload_cancelled: float = 0.0
@@ -65,10 +67,13 @@ class ModelMetrics:
     changed: bool = False
     """Something else is to be told; like the counts, it may have come while a report was on its way."""
     _told: dict[str, float] = field(default_factory=dict)
+    """What the report on its way counts; empty where none is."""
 
     @property
     def workload_processing(self) -> float:
         """The first number that a report takes, and nothing is awaited until it has them all: they are noted here."""
+        if self._told:
+            self.reported(False, self.cur_load, self.max_throughput)  # the SDK says nothing of a report that failed
         self._told, self.changed = self._counted(), False
         return max(self.workload_received - self.workload_cancelled, 0.0)
 
@@ -87,6 +92,7 @@ class ModelMetrics:
 
     def reset(self) -> None:
         """A report was answered: take off what it told, and no more."""
+        self.reported(True, self.cur_load, self.max_throughput)
         for name, told in self._told.items():
             setattr(self, name, getattr(self, name) - told)
         self._told = {}

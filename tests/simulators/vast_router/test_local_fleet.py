@@ -9,10 +9,10 @@ import pytest
 from tests.cli.terminal import environment
 from tests.engines import EngineHandle
 from tests.workflows import failing, slow
-from worker.cli.demo.local_fleet import fleet
 from worker.errors import StartupError
 from worker.events import JobAccepted, NodeStarted, OutputReady, PreviewReady, StateChanged, StepDone
 from worker.platforms.vast.client import MARKS, VastEndpoint, name_of
+from worker.simulators.vast_router.local_fleet import fleet
 
 
 def serve(state: Path, comfyui: object) -> list[str]:

@@ -1,22 +1,24 @@
-"""The container's environment at this start, put together from the places where Vast's launch mode `ssh` leaves it."""
+"""The container's environment at this start, gathered from the places where a foreign entry point leaves it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-PLATFORMS_OWN = ("CONTAINER_", "PUBLIC_IPADDR", "VAST_", "MASTER_TOKEN", "REPORT_ADDR", "GPU_COUNT")
-"""What the platform sets at each start anew, by the beginnings of the names."""
 SAVED, FIRST = Path("/etc/environment"), Path("/proc/1/environ")
 
 
-def gathered(own: Mapping[str, str], first: Mapping[str, str], saved: Mapping[str, str]) -> dict[str, str]:
+def gathered(
+    own: Mapping[str, str], first: Mapping[str, str], saved: Mapping[str, str], owned: tuple[str, ...]
+) -> dict[str, str]:
     """`own` is this process's, `first` that of process 1, `saved` that of /etc/environment.
+
+    `owned` are the beginnings of the names of variables that platforms set anew at each start.
 
     The file is written at the first boot and read again at each later one: the address and the ports in it may be
     another day's, and so may be those that a login shell took from it. Process 1 has what this start was given.
     """
-    fresh = {name: value for name, value in first.items() if name.startswith(PLATFORMS_OWN)}
+    fresh = {name: value for name, value in first.items() if name.startswith(owned)}
     return {**saved, **first, **own, **fresh}
 
 

@@ -1,15 +1,11 @@
-"""Facts about jobs, as frozen data without live objects, and the observers that get them."""
+"""Facts about one job, from its acceptance until it is forgotten."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
 
 from worker.job import Job, JobRef, JobState, Output
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,14 @@ class JobSubmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class NodesCached:
+    """ComfyUI has the results of these nodes from an earlier run and does not run them."""
+
+    job: JobRef
+    node_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStarted:
     job: JobRef
     node_id: str
@@ -72,11 +76,43 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, slots=True)
+class RunEnded:
+    """ComfyUI does not have the job's prompt any more: the run ended, well or not, or was cancelled."""
+
+    job: JobRef
+
+
+@dataclass(frozen=True, slots=True)
 class OutputReady:
     """A node has saved something; it can be fetched while the rest of the job still runs."""
 
     job: JobRef
     output: Output
+
+
+class DeliveryWay(StrEnum):
+    """How the files of a job reach its client."""
+
+    INLINE = "inline"
+    WORKER = "worker"
+    """By URL, from this worker."""
+    BUCKET = "bucket"
+    """By URL, from the operator's bucket."""
+    CLIENT_BUCKET = "client_bucket"
+    PRESIGNED = "presigned"
+    NAMED = "named"
+    """Only the names are in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEnded:
+    """`size` bytes of files were delivered, or the delivery failed with the error `code`."""
+
+    job: JobRef
+    way: DeliveryWay
+    size: int
+    seconds: float
+    code: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +155,26 @@ class JobForgotten:
     job: JobRef
 
 
+class WebhookOutcome(StrEnum):
+    """`REFUSED`: by this worker's policy, not sent; `GONE`: the receiver wants no more; `REJECTED`: another status."""
+
+    ACCEPTED = "accepted"
+    GONE = "gone"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTried:
+    """`number` counts the tries of one message from 1."""
+
+    job: JobRef
+    number: int
+    outcome: WebhookOutcome
+    seconds: float
+
+
 Followed = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """The facts about a job that a client may follow."""
-Event = Followed | JobSubmitted | JobForgotten
-
-
-class Observer(Protocol):
-    """Gets every event, in order, on the event loop; must not block.
-
-    An event carries plain data only. An observer that needs more of a job looks it up in the job index.
-    """
-
-    def notify(self, event: Event) -> None: ...
-
-
-class Observers:
-    """Passes events on. An observer that fails is logged and never fails a job."""
-
-    def __init__(self, observers: Sequence[Observer] = ()) -> None:
-        self._observers = list(observers)
-
-    def add(self, observer: Observer) -> None:
-        self._observers.append(observer)
-
-    def notify(self, event: Event) -> None:
-        for observer in self._observers:
-            try:
-                observer.notify(event)
-            except Exception:  # an observer's bug must not reach the job
-                log.exception("observer %r failed on %s", observer, type(event).__name__)
+JobEvent = Followed | JobSubmitted | NodesCached | RunEnded | DeliveryEnded | WebhookTried | JobForgotten

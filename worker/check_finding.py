@@ -1,4 +1,4 @@
-"""What one look found, and what to do about it."""
+"""The result of one check of `comfy-worker doctor`, and what to do about it."""
 
 from __future__ import annotations
 

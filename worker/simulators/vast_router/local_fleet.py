@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.errors import StartupError
-from worker.simulators import vast_router
-from worker.simulators.vast_router import LocalVast, ReportLog
+from worker.simulators.vast_router import LocalVast, ReportLog, serve
 from worker.subcommand import own_command
 
 STOP_S = 10.0
@@ -80,7 +79,7 @@ async def fleet(
 
     `logs` is a folder for what they write; None leaves it on this terminal.
     """
-    async with vast_router.serve(tls=True) as vast:
+    async with serve(tls=True) as vast:
         found = LocalFleet(vast)
         try:
             for number, command in enumerate(commands, 1):

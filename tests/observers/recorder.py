@@ -1,0 +1,31 @@
+"""An observer that keeps what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from worker.events import Event
+
+Kind = TypeVar("Kind")
+
+
+@dataclass
+class Recorder:
+    """Every event, in order."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def notify(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def until(self, kind: type[Kind], count: int = 1) -> list[Kind]:
+        """Wait for so many events of a kind."""
+        async with asyncio.timeout(10):
+            while len(found := self.of(kind)) < count:
+                await asyncio.sleep(0.02)
+        return found

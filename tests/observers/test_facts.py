@@ -1,0 +1,188 @@
+"""Each thing that an operator wants to know is an event, with the numbers that belong to it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.conftest import Client, worker
+from tests.engine.supervised import supervised
+from tests.engines import EngineHandle
+from tests.fetch.origin import content, opened, serving
+from tests.models.test_service import DATA, SIZE, needs, settings
+from tests.observers.receiver import receiver
+from tests.observers.recorder import Recorder
+from tests.workflows import failing, picture
+from worker.errors import ModelsMissing, WorkerError
+from worker.events import (
+    Cache,
+    CacheHit,
+    DeliveryEnded,
+    DeliveryWay,
+    EngineConnected,
+    EngineLost,
+    EngineStarted,
+    InputFetched,
+    JobAccepted,
+    JobFinished,
+    JobSubmitted,
+    LossCause,
+    ModelFetched,
+    NodesCached,
+    NodeStarted,
+    RequestRefused,
+    RunEnded,
+    StateChanged,
+    TaskFailed,
+    WebhookOutcome,
+    WebhookTried,
+)
+from worker.fetch.fetcher import Fetcher
+from worker.job import JobState
+from worker.jobs.job_index import JobIndex
+from worker.models.service import Models
+from worker.settings import Settings
+from worker.supervision import Tasks
+
+
+def recorded(client: Client) -> Recorder:
+    recorder = Recorder()
+    client.app.observers.add(recorder)
+    return recorder
+
+
+async def test_the_facts_of_a_job(client: Client) -> None:
+    """A job's events tell its whole way with its times, and carry its own names only."""
+    recorder = recorded(client)
+    await client.post("/generate/sync", {"workflow": picture(), "id": "mine"})
+    [accepted] = recorder.of(JobAccepted)
+    assert (accepted.job.id, accepted.job.principal, accepted.dialect) == ("mine", "local", "native")
+    assert [event.state for event in recorder.of(StateChanged)] == [
+        JobState.PREPARING,
+        JobState.WAITING,
+        JobState.GENERATING,
+        JobState.DELIVERING,
+        JobState.COMPLETED,
+    ]
+    [submitted], [ended], [delivered] = recorder.of(JobSubmitted), recorder.of(RunEnded), recorder.of(DeliveryEnded)
+    assert submitted.prompt_id
+    assert [event.class_type for event in recorder.of(NodeStarted)] == ["EmptyImage", "SaveImage"]
+    assert (delivered.way, delivered.code) == (DeliveryWay.INLINE, None)
+    [finished] = await recorder.until(JobFinished)
+    assert (finished.state, finished.outputs, finished.size) == (JobState.COMPLETED, 1, delivered.size)
+    assert delivered.size > 0
+    assert sum(seconds for _, seconds in finished.stages) == pytest.approx(finished.elapsed_s)
+    assert {event.job for event in (submitted, ended, delivered, finished)} == {accepted.job}
+
+
+async def test_nodes_that_comfyui_has_already(client: Client) -> None:
+    """The nodes that ComfyUI takes from its cache are reported, not started."""
+    recorder = recorded(client)
+    workflow = picture(prefix="cached")
+    for _ in range(2):
+        await client.post("/generate/sync", {"workflow": workflow})
+    [cached] = await recorder.until(NodesCached)
+    assert set(cached.node_ids) <= {"1", "2"}
+    assert len(recorder.of(NodeStarted)) == 4 - len(cached.node_ids)
+
+
+async def test_a_failed_job_says_why(client: Client) -> None:
+    """The end of a job carries the code of its error."""
+    recorder = recorded(client)
+    await client.post("/generate/sync", {"workflow": failing()})
+    [finished] = await recorder.until(JobFinished)
+    assert (finished.state, finished.code) == (JobState.FAILED, "node_failed")
+
+
+async def test_refusals(client: Client) -> None:
+    """A request that is answered with an error is a fact: the route without ids, the dialect, the code."""
+    recorder = recorded(client)
+    await client.post("/generate/sync", {"workflow": {"1": {"class_type": "Nothing", "inputs": {}}}})
+    await client.post("/generate/sync", {"input": {"workflow_json": {"1": {"class_type": "Nothing", "inputs": {}}}}})
+    await client.get("/jobs/none-of-yours")
+    await client.get("/nowhere/at/all")
+    assert recorder.of(RequestRefused) == [
+        RequestRefused("/generate/sync", "native", "invalid_workflow", 422),
+        RequestRefused("/generate/sync", "vast", "invalid_workflow", 422),
+        RequestRefused("/jobs/{id}", "native", "not_found", 404),
+        RequestRefused("", "native", "not_found", 404),
+    ]
+
+
+async def test_webhook_tries(engine: EngineHandle, tmp_path: Path) -> None:
+    """Each try of a webhook is a fact, with its number and its outcome."""
+    async with receiver(statuses=[500]) as server:
+        given = {"fetch_allow": server.opened, "webhook_pause_s": 0.01}
+        async with worker(engine, tmp_path, **given) as client:
+            recorder = recorded(client)
+            await client.post("/generate/sync", {"workflow": picture(), "webhook": {"url": server.url}})
+            tries = await recorder.until(WebhookTried, 2)
+    assert [(one.number, one.outcome) for one in tries] == [
+        (1, WebhookOutcome.REJECTED),
+        (2, WebhookOutcome.ACCEPTED),
+    ]
+
+
+async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
+    """A download has its bytes, a file that is here is a hit of the cache, a failure has its code."""
+    recorder, data = Recorder(), b"file" * 100
+    async with (
+        serving(file=content(data, ETag='"a"')) as origin,
+        Fetcher(Settings(fetch_allow=opened(origin)), tmp_path, notify=recorder.notify) as fetcher,
+    ):
+        held = await fetcher.fetch(origin.url())
+        await fetcher.fetch(origin.url(), held.sha256)
+        with pytest.raises(WorkerError):
+            await fetcher.fetch(origin.url("/nothing"))
+    fetched, hit, failed = recorder.events
+    assert isinstance(fetched, InputFetched)
+    assert (fetched.size, fetched.code, hit) == (len(data), None, CacheHit(Cache.INPUTS))
+    assert isinstance(failed, InputFetched)
+    assert (failed.size, failed.code) == (0, "fetch_failed")
+
+
+async def test_model_fetches(tmp_path: Path) -> None:
+    """A model that was brought is a fact with its bytes, and so is one that could not be had."""
+    recorder = Recorder()
+    async with (
+        serving(a=content(DATA["a"])) as origin,
+        Tasks() as tasks,
+        Models(settings(tmp_path, origin), {}, JobIndex(), lambda: None, tasks, recorder.notify) as models,
+    ):
+        await models.bring(needs(origin, "a"))
+        await models.bring(needs(origin, "a"))
+        with pytest.raises(ModelsMissing):
+            await models.bring(needs(origin, "b"))
+        models.count_here(2)
+    fetched, failed, hit = recorder.events
+    assert isinstance(fetched, ModelFetched)
+    assert (fetched.file, fetched.size, fetched.code) == ("a.safetensors", SIZE, None)
+    assert cast(ModelFetched, failed).code == "fetch_failed"
+    assert hit == CacheHit(Cache.MODELS, 2)
+
+
+async def test_engine_starts_and_losses(tmp_path: Path) -> None:
+    """An engine that dies and comes back: its loss with the cause, its start with the seconds, its connection."""
+    async with supervised(tmp_path) as found:
+        recorder = recorded(found)
+        found.signal(signal.SIGKILL)
+        [started] = await recorder.until(EngineStarted)
+        await recorder.until(EngineConnected)
+    assert 0 < started.seconds < 10
+    assert {event.cause for event in recorder.of(EngineLost)} == {LossCause.ENDED, LossCause.DISCONNECTED}
+
+
+async def test_failures_of_background_tasks(client: Client) -> None:
+    """A task that fails is a fact, under a name without ids."""
+    recorder = recorded(client)
+
+    async def fail() -> None:
+        raise ValueError("no")
+
+    client.app.tasks.spawn("webhook-of-some-job", fail())
+    client.app.tasks.start("janitor", fail)
+    await recorder.until(TaskFailed, 2)
+    assert recorder.of(TaskFailed)[:2] == [TaskFailed("webhook"), TaskFailed("janitor")]

@@ -1,0 +1,42 @@
+"""Observers: whatever listens to events and can harm nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from worker.events.job import JobEvent
+from worker.events.worker import WorkerEvent
+
+log = logging.getLogger(__name__)
+
+Event = JobEvent | WorkerEvent
+Notify = Callable[[Event], None]
+
+
+def unobserved(event: Event) -> None:
+    """For a part that is used without observers."""
+
+
+class Observer(Protocol):
+    """Gets every event, in order, on the event loop; must not block."""
+
+    def notify(self, event: Event) -> None: ...
+
+
+class Observers:
+    """Passes events on. An observer that fails is logged and never fails a job."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = list(observers)
+
+    def add(self, *observers: Observer) -> None:
+        self._observers.extend(observers)
+
+    def notify(self, event: Event) -> None:
+        for observer in self._observers:
+            try:
+                observer.notify(event)
+            except Exception:  # an observer's bug must not reach the job
+                log.exception("observer %r failed on %s", observer, type(event).__name__)

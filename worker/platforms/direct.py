@@ -1,0 +1,41 @@
+"""No platform: clients reach the worker directly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from worker.errors import StartupError
+from worker.platforms.base import Platform
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.app import App
+
+log = logging.getLogger("worker")
+
+
+class Direct(Platform):
+    """A machine of the operator's own, or a container of a plain host."""
+
+    name = "none"
+
+    async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        from worker.app import build
+
+        async with build(settings, traits=self.traits) as app, app.draining():
+            log.info("listening on %s", app.url)
+            app.tasks.start("announcement", partial(_announce, app))
+            await asyncio.get_running_loop().create_future()
+
+
+async def _announce(app: App) -> None:
+    """Log once that jobs would run now, or why not."""
+    try:
+        await app.ready()
+        log.info("ready %s", app.timing)
+    except StartupError as error:
+        log.error("not ready yet: %s", error)

@@ -1,0 +1,40 @@
+"""`comfy-worker serve --platform vast-local`: a worker as on Vast, with Vast's router simulated in front of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from worker.errors import StartupError
+from worker.platforms.base import Platform
+from worker.platforms.vast.platform import Vast
+from worker.settings import Settings
+
+HOW_TO_CALL = """
+Vast's router, simulated here: {url}  endpoint {endpoint}
+A workflow through Vast's own client:
+
+  VAST_API_KEY={key} comfy-worker run workflows/smoke-resize.json --vast-endpoint {endpoint} --vast-url {url}
+
+"""
+
+
+class VastLocal(Platform):
+    """The worker runs in a process of its own, because Vast's SDK takes its settings from the process's environment."""
+
+    name = "vast-local"
+    traits = Vast.traits
+    sdk = Vast.sdk
+
+    async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        from worker.simulators.vast_router.local_fleet import fleet
+
+        command = ["serve", "--platform", Vast.name, "--comfyui", settings.comfyui, "--state", str(settings.state)]
+        command += ["--host", settings.host, "--port", str(settings.port), "--fault", settings.fault]
+        async with fleet([command], environ, logs=None) as local:
+            await local.ready(settings.engine_start_s)
+            vast = local.vast
+            sys.stderr.write(HOW_TO_CALL.format(url=vast.url, endpoint=vast.endpoint, key=vast.api_key))
+            sys.stderr.flush()
+            member = await local.ended()
+        raise StartupError(f"the worker ended with code {member.process.returncode}")
