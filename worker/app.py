@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from worker.api.auth import Auth
-from worker.api.responses import final_body, webhook_body
 from worker.api.server import listen
 from worker.api.services import Services
-from worker.api.submission import submit
-from worker.dialects import detect
+from worker.bodies import remove_leftovers
 from worker.engine.client import ComfyClient
 from worker.engine.crash_history import CrashHistory
 from worker.engine.process.launch import engine
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, StartupError, WorkerError
+from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
-from worker.job import Job
+from worker.intake import Answers, Intake
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
-from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
 from worker.observers.log import JobLog
 from worker.observers.replay import Replay
@@ -45,10 +40,7 @@ from worker.settings import Settings
 from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
 from worker.supervision import Tasks
-from worker.workflow.catalog.catalog import bundled_catalog
-from worker.workflow.editor import convert, is_ui
 from worker.workflow.templates.library import read_library
-from worker.workflow.templates.template import Library
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +54,10 @@ class App:
     manager: JobManager
     engine: ComfyClient
     models: Models
-    library: Library
+    intake: Intake
     timing: StartupTiming
     observers: Observers
     traits: Traits
-    services: Services
     tasks: Tasks
     """Long-lived tasks of a platform run among these, too."""
 
@@ -80,28 +71,6 @@ class App:
         self.models.check_ready()
         if not self.engine.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
-
-    def workload_of(self, body: Mapping[str, object]) -> float:
-        """Units of a request body in any dialect; what can't be read counts as the least."""
-        try:
-            prompt = detect(body).read(body, self.library).prompt
-            if is_ui(prompt):
-                prompt = dict(convert(prompt, self.engine.known_catalog or bundled_catalog()).prompt)
-            return workload(prompt, self.engine.known_catalog)
-        except WorkerError:
-            return FLOOR
-
-    async def submit(self, body: Mapping[str, Any], principal: str, repeat_key: str | None = None) -> Job:
-        """Start the job that a request body of any dialect asks for. Raises WorkerError where it is refused.
-
-        A platform that delivers a job a second time gives both the same `repeat_key`, and the job runs once. The
-        platform keeps the job until it is answered: this worker does not run it again after a restart.
-        """
-        return await submit(self.services, body, principal, repeat_key)
-
-    async def answer(self, job: Job) -> tuple[int, dict[str, Any]]:
-        """HTTP status and body of a job that has ended, at most `traits.largest_answer` bytes of JSON."""
-        return await final_body(self.services, job, job.request.base_url)
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
@@ -172,41 +141,42 @@ class BuildOptions:
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
     timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    jobs, replay, state = JobIndex(), Replay(), settings.state
     access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
     comfy = await stack.enter_async_context(engine(settings, tasks, notify))
     client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify)
     await stack.enter_async_context(client)
-    jobs, replay = JobIndex(), Replay()
     models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
     observers.add(replay, models)
-    outputs = Outputs(client.api, settings.state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, settings.state / "fetched", notify=notify))
+    outputs = Outputs(client.api, state / "outputs", comfy.output_folder)
+    fetcher = await stack.enter_async_context(Fetcher(settings, state / "fetched", notify=notify))
     places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
     watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
     await stack.enter_async_context(watch.watching(tasks))
-    crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
-        engine=Recovery(client, comfy.supervisor, crash_history),
+        engine=Recovery(client, comfy.supervisor, CrashHistory(state / "suspects.json", settings.crash_memory_s)),
         inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
         outputs=outputs,
         delivery=places,
-        journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
+        journal=stack.enter_context(Journal(state / "journal.sqlite")),
         observers=observers,
         places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
+    answers, preflight = Answers(traits, outputs, client, places), Preflight(client, models)
+    intake = Intake(settings, traits, manager, client, places, library, preflight, pipeline.inputs.store, answers)
     parts = Services(
         *(settings, traits, manager, client, outputs, replay, access, places),
-        *(library, Preflight(client, models), models, timing, observers),
+        *(library, intake, preflight, models, timing, observers),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    hooks = webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)
-    observers.add(await stack.enter_async_context(hooks))
+    observers.add(await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks, notify)))
     stack.push_async_callback(manager.close)
+    await remove_leftovers(intake.spool)
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, library, timing, observers, traits, parts, tasks)
+    return App(settings, url, manager, client, models, intake, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

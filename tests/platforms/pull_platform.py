@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import orjson
+
 from worker.app import App, build
 from worker.errors import WorkerError
+from worker.intake import Caller
 from worker.job import Job
 from worker.platforms.base import Authenticator, Detection, Platform, Traits
 from worker.settings import Settings
@@ -83,14 +86,16 @@ class PullPlatform(Platform):
 
     async def _run(self, app: App, job_id: str, body: Body) -> None:
         try:
-            job = self._jobs[job_id] = await app.submit(body, self.name, job_id)
+            async with app.intake.body(_chunks(body)) as scanned:
+                job = self._jobs[job_id] = await app.intake.submit(scanned, Caller(self.name, repeat_key=job_id))
         except WorkerError as error:
             self._post(job_id, body, error.status, {"error": error.as_dict()})
             return
         async with app.manager.waiting(job):
             self._queue.running.put_nowait(job_id)
             await app.manager.ended(job)
-        self._post(job_id, body, *await app.answer(self._jobs.pop(job_id)))
+        status, answer = await app.intake.answer(self._jobs.pop(job_id))
+        self._post(job_id, body, status, orjson.loads(await answer.json()))
 
     def _post(self, job_id: str, body: Body, status: int, answer: Body) -> None:
         """Answer a job. One that this worker could not run goes back into the queue, for another worker."""
@@ -103,3 +108,7 @@ class PullPlatform(Platform):
         while True:
             if job := self._jobs.get(await self._queue.stops.get()):
                 await app.manager.cancel(job)
+
+
+async def _chunks(body: Body) -> AsyncIterator[bytes]:
+    yield orjson.dumps(body)

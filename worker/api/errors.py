@@ -13,7 +13,6 @@ from worker.dialects import NATIVE, Dialect
 from worker.errors import (
     BodyTooLarge,
     ClientError,
-    DeliveryFailed,
     DiskFull,
     InternalError,
     MethodNotAllowed,
@@ -21,7 +20,7 @@ from worker.errors import (
     WorkerError,
 )
 from worker.events import RequestRefused
-from worker.platforms.base import Traits
+from worker.intake import status_of
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +64,6 @@ def _route(request: web.Request) -> str:
 def headers_of(error: WorkerError) -> dict[str, str]:
     headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
-
-
-def status_of(error: WorkerError, traits: Traits) -> int:
-    """Return the HTTP status of an error.
-
-    Where a client sends a 5xx again without end, to any worker, a bug of ours would come with it each time, and a
-    result that is only not delivered would be made again: both are 422 there.
-    """
-    again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
-    return 422 if again else error.status
 
 
 def _translated(request: web.Request, error: web.HTTPException) -> WorkerError:

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, templates, validate
 from worker.api.errors import errors
-from worker.api.request_body import MIB
 from worker.api.services import SERVICES, Services
 from worker.errors import StartupError
 
@@ -38,7 +37,7 @@ ROUTES = (
 
 
 def application(services: Services) -> web.Application:
-    app = web.Application(middlewares=[errors], client_max_size=services.settings.max_body * MIB)
+    app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
     app[SERVICES] = services
     app.add_routes(ROUTES)
     return app

@@ -169,13 +169,13 @@ class VastWorker:
     def _workload(self, payload: Mapping[str, Any]) -> float:
         """The SDK's question: the same number as at the door, so that what is taken back is what was counted."""
         context = VISIT.get(None)
-        return self._app.workload_of(payload) if context is None else context.workload
+        return self._app.intake.workload_of(payload) if context is None else context.workload
 
     async def _measure(self) -> float:
         await self._app.ready()
         engine = await self._app.engine.info()
         scores = ScoreFile(self._state, self._benchmark.key(self._settings.image, engine.device, engine.version))
-        workload = self._app.workload_of(self._benchmark.payload)
+        workload = self._app.intake.workload_of(self._benchmark.payload)
         score = await self._benchmark.score(self._app.url, workload, scores.known)
         scores.keep(score)
         return score

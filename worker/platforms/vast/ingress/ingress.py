@@ -104,7 +104,7 @@ class Ingress:
             except WorkerError as error:
                 self._note(request, error)
                 return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
-            workload = self._app.workload_of(envelope.payload or {})
+            workload = self._app.intake.workload_of(envelope.payload or {})
             try:
                 self._admit(envelope, workload)
             except WorkerError as error:
