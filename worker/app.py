@@ -55,6 +55,8 @@ class App:
     engine: ComfyClient
     models: Models
     intake: Intake
+    services: Services
+    """For a platform that receives requests in this process itself."""
     timing: StartupTiming
     observers: Observers
     traits: Traits
@@ -176,7 +178,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     manager.restore()
     url = await stack.enter_async_context(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, intake, timing, observers, traits, tasks)
+    return App(settings, url, manager, client, models, intake, parts, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

@@ -5,28 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import random
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
-from PIL import Image
 
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
-from tests.inputs.files import loading
+from tests.inputs.files import loading, noise
 from tests.workflows import Workflow, drawn, picture, slow
-
-
-def noise(side: int = 200) -> bytes:
-    """A picture whose base64 is a long string."""
-    image = Image.frombytes("RGB", (side, side), random.Random(side).randbytes(side * side * 3))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
 
 TEXT = base64.b64encode(noise()).decode()
 URI = f"data:image/png;base64,{TEXT}"

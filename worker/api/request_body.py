@@ -19,9 +19,6 @@ from worker.intake.intake import dialect_of
 
 MIB = 1024 * 1024
 REQUEST_PART = "request"
-REPEAT_KEY = "__repeat_key"
-"""Field by which a platform marks requests that it repeats (`Traits.marks_repeats`)."""
-REPEATED = web.RequestKey("repeated", object)
 Received = tuple[ScannedBody, tuple[SentFile, ...]]
 
 
@@ -32,6 +29,7 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
     The dialect is remembered, so that errors are told in it. Raises ClientError and its children.
     """
     intake = services(request).intake
+    intake.limits.check_total(request.content_length or 0)
     async with SpoolFolder(intake.spool) as folder:
         try:
             if request.content_type == "multipart/form-data":
@@ -41,16 +39,13 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
         except web.RequestPayloadError as error:
             raise _not_encoded() from error
         request[DIALECT] = dialect_of(body.value)
-        if services(request).traits.marks_repeats:
-            request[REPEATED] = body.value.pop(REPEAT_KEY, None)
         yield body, files
 
 
 def caller_of(request: web.Request, principal: str, *, collectable: bool = False) -> Caller:
     """Return what the headers say about a caller that was let in."""
-    key, repeat_key = request.headers.get("Idempotency-Key"), request.get(REPEATED)
-    base = base_url(request, services(request))
-    return Caller(principal, base, key, repeat_key if isinstance(repeat_key, str) else None, collectable)
+    key = request.headers.get("Idempotency-Key")
+    return Caller(principal, base_url(request, services(request)), key, collectable=collectable)
 
 
 async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from aiohttp import web
 
 from worker.api.errors import STREAMING
@@ -36,9 +38,10 @@ async def send(request: web.Request, status: int, body: AnswerBody) -> web.Strea
         return web.Response(body=await body.json(), status=status, content_type="application/json")
     response = web.StreamResponse(status=status)
     response.content_type, response.content_length = "application/json", body.size
-    await response.prepare(request)
-    request[STREAMING] = True
-    async for piece in body.pieces():
-        await response.write(piece)
-    await response.write_eof()
+    with suppress(ConnectionError):  # the client left
+        await response.prepare(request)
+        request[STREAMING] = True
+        async for piece in body.pieces():
+            await response.write(piece)
+        await response.write_eof()
     return response

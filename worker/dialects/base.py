@@ -87,7 +87,7 @@ class Dialect:
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None
-    """Documents the answer of a job that succeeded; the first dialect's that has one."""
+    """The answer of a job that succeeded, where a model describes it."""
     files: Where | None = None
     params: Where | None = None
     event: Callable[[Job, Webhook, Body], Body] = standard_event
