@@ -21,7 +21,7 @@ import uvloop
 
 from bench.finding import Measurement, milliseconds
 from bench.spread import Spread
-from worker.bodies import BodyLimits, DecodedFile, SpoolFolder, read_json
+from worker.bodies import BodyLimits, SpooledFile, SpoolFolder, read_json
 
 MIB = 1024 * 1024
 CHUNK = 64 * 1024
@@ -113,7 +113,7 @@ async def _read_at_once(chunks: AsyncIterator[bytes], folder: Path) -> int:
 async def _read_scanned(chunks: AsyncIterator[bytes], folder: Path) -> int:
     async with SpoolFolder(folder) as spool:
         body = await read_json(chunks, spool, BodyLimits(total=100 * MIB))
-        decoded: DecodedFile = await body.value["inputs"]["a.png"].decode_base64()
+        decoded: SpooledFile = await body.value["inputs"]["a.png"].decode_base64()
         return decoded.size
 
 

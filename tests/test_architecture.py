@@ -45,7 +45,7 @@ LADDER = (
         "observers",
     ),
     ("pipeline", "jobs", "preflight"),
-    ("dialects", "api"),
+    ("dialects", "intake", "api"),
     ("app",),
     ("simulators.vast_router", "platforms", "node_packs", "fleet", "simulators"),
     ("cli", "__main__"),

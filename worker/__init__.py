@@ -14,7 +14,7 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
     2  workflow.templates.library  jobs.job_index  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
        jobs.journal_rows  jobs.journal  jobs.admission  observers
     3  pipeline  jobs  preflight
-    4  dialects  api
+    4  dialects  intake  api
     5  app
     6  simulators.vast_router  platforms  node_packs  fleet  simulators
     7  cli

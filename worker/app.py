@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from worker.api.auth import Auth
-from worker.api.responses import webhook_body
 from worker.api.server import listen
 from worker.api.services import Services
-from worker.dialects import detect
+from worker.bodies import remove_leftovers
 from worker.engine.config import engine_configs
 from worker.engine.crash_history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
-from worker.errors import EngineUnavailable, StartupError, WorkerError
+from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
+from worker.intake import Answers, Intake
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
-from worker.load.workload import FLOOR, workload
 from worker.models.service import Models
 from worker.models.sizes import ModelSizes
 from worker.observers.log import JobLog
@@ -44,10 +42,7 @@ from worker.settings import Settings
 from worker.startup_timing import StartupTiming
 from worker.storage.base import Storage
 from worker.supervision import Tasks
-from worker.workflow.catalog.catalog import bundled_catalog
-from worker.workflow.editor import convert, is_ui
 from worker.workflow.templates.library import read_library
-from worker.workflow.templates.template import Library
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +56,9 @@ class App:
     manager: JobManager
     engines: EnginePool
     models: Models
-    library: Library
+    intake: Intake
+    services: Services
+    """For a platform that receives requests in this process itself."""
     timing: StartupTiming
     observers: Observers
     traits: Traits
@@ -78,16 +75,6 @@ class App:
         self.models.check_ready()
         if not self.engines.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
-
-    def workload_of(self, body: Mapping[str, object]) -> float:
-        """Units of a request body in any dialect; what can't be read counts as the least."""
-        try:
-            prompt = detect(body).read(body, self.library).prompt
-            if is_ui(prompt):
-                prompt = dict(convert(prompt, self.engines.known_catalog or bundled_catalog()).prompt)
-            return workload(prompt, self.engines.known_catalog)
-        except WorkerError:
-            return FLOOR
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
@@ -158,43 +145,43 @@ class BuildOptions:
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
     timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    jobs, replay, state = JobIndex(), Replay(), settings.state
     access, library = Auth.from_settings(settings, traits), read_library(settings.templates)
-    jobs, replay, metrics = JobIndex(), Replay(), Metrics(library)
-    notify, enter = observers.notify, stack.enter_async_context
+    metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
     observers.add(replay, metrics)
     tasks.start("event-loop-lag", metrics.watch_loop)
     engines = await enter(EnginePool(await engine_configs(settings), settings, tasks, notify, ModelSizes(settings).of))
     models = await enter(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
-    outputs = Outputs(
-        {engine.name: OutputSource(engine.api, engine.config.output) for engine in engines.engines},
-        settings.state / "outputs",
-    )
+    sources = {one.name: OutputSource(one.api, one.config.output) for one in engines.engines}
+    outputs = Outputs(sources, state / "outputs")
     configs = [engine.config for engine in engines.engines]
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
-    fetcher = await enter(Fetcher(settings, settings.state / "fetched", notify=notify))
+    fetcher = await enter(Fetcher(settings, state / "fetched", notify=notify))
     places = await enter(delivery(settings, outputs, options.storage, traits))
-    crash_history = CrashHistory(settings.state / "suspects.json", settings.crash_memory_s)
     pipeline = Pipeline(
         engines=engines,
-        recovery=Recovery(engines, crash_history),
+        recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.crash_memory_s)),
         inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input, earlier),
         outputs=outputs,
         delivery=places,
-        journal=stack.enter_context(Journal(settings.state / "journal.sqlite")),
+        journal=stack.enter_context(Journal(state / "journal.sqlite")),
         observers=observers,
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
+    answers, preflight = Answers(traits, outputs, engines, places), Preflight(engines, models)
+    intake = Intake(settings, traits, manager, engines, places, library, preflight, pipeline.inputs.store, answers)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, places),
-        *(library, Preflight(engines, models), models, timing, observers, metrics),
+        *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
-    observers.add(models, await enter(webhooks(settings, jobs, partial(webhook_body, parts), tasks, notify)))
+    observers.add(models, await enter(webhooks(settings, jobs, answers.webhook, tasks, notify)))
     stack.push_async_callback(manager.close)
+    await remove_leftovers(intake.spool)
     manager.restore()
     url = await enter(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, engines, models, library, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

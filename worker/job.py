@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
@@ -64,10 +65,12 @@ class OutputMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that came with the request, by the name that the workflow uses for it."""
+    """A file that came with the request, by the name that the workflow uses for it. It lies in the job's own folder."""
 
     name: str
-    data: bytes
+    path: Path
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,11 @@ class JobRef:
     """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
 
 
+def new_folder() -> str:
+    """Return the name of a folder that no job has yet."""
+    return f"job-{uuid.uuid4().hex}"
+
+
 @dataclass(slots=True)
 class Job:
     """The one mutable thing of the flow; `advance` is the only way to change its state."""
@@ -149,7 +157,7 @@ class Job:
     principal: str = "local"
     workload: float = 0.0
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    folder: str = field(default_factory=lambda: f"job-{uuid.uuid4().hex}")
+    folder: str = field(default_factory=new_folder)
     """Name of the folders that are this job's alone. Not its id, which a client may choose."""
     state: JobState = JobState.QUEUED
     created_at: float = field(default_factory=time.time)

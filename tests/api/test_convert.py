@@ -120,6 +120,6 @@ async def test_a_job_that_cannot_be_converted_is_refused_in_its_dialect(client: 
 async def test_the_same_work_in_both_formats(client: Client) -> None:
     """What the autoscaler is told doesn't depend on the format."""
     _, body = await client.post("/convert", drawn(512, 512))
-    of = client.app.workload_of
+    of = client.app.intake.workload_of
     assert of({"workflow": drawn(512, 512)}) == of({"workflow": body["prompt"]})
     assert of({"workflow": {"nodes": [{"id": 1, "type": "Nonsense"}], "links": []}}) == of({})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 from pathlib import Path
 
@@ -196,7 +197,7 @@ async def test_one_goes_in_alone() -> None:
 
 def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
     graph = {"1": {"class_type": "EmptyImage", "inputs": {"color": color}, "_meta": {"title": title}}}
-    return JobRequest(graph, inputs=(InputFile("a.png", data),))
+    return JobRequest(graph, inputs=(InputFile("a.png", Path("a.png"), len(data), hashlib.sha256(data).hexdigest()),))
 
 
 def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:

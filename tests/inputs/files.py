@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 from typing import Any
@@ -15,6 +16,14 @@ from tests.workflows import Workflow
 def png(width: int = 40, height: int = 30, color: str = "red", **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), color).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def noise(side: int = 200) -> bytes:
+    """A picture whose base64 is a long string."""
+    image = Image.frombytes("RGB", (side, side), random.Random(side).randbytes(side * side * 3))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -119,7 +120,7 @@ def test_a_file_of_the_same_name_opens_nobody_elses() -> None:
     """A path with another job's folder is refused even where its last part is one of the request's own files."""
     workflow = loading(f"{JOB}/photo.png") | {"9": loading(f"{JOB}/photo.png", "SomePack", "path")["1"]}
     places = list(file_inputs(workflow, Catalog.bundled()))  # type: ignore[arg-type]
-    request = JobRequest(workflow, inputs=(InputFile("photo.png", b"x"),))
+    request = JobRequest(workflow, inputs=(InputFile("photo.png", Path("photo.png"), 1, ""),))
     with pytest.raises(FileNotAllowed) as refused:
         check_names(workflow, places, find_sources(request, places), NOTHING_OPEN)  # type: ignore[arg-type]
     assert [detail.node_id for detail in refused.value.details] == ["1", "9"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from worker.errors import Detail, JournalUnavailable, NodeFailed, StartupError
-from worker.job import InputFile, Job, JobRequest, JobState, Output
+from worker.inputs import InputStore, SentFile
+from worker.job import Job, JobRequest, JobState, Output
 from worker.jobs.journal import Journal
 
 
@@ -39,16 +40,18 @@ def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     assert kept.job.error.as_dict() == found.error.as_dict()
 
 
-def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
-    """A job that has to run again needs its files."""
-    found = job()
-    found.request = JobRequest(prompt={}, inputs=(InputFile("ä.png", b"123"),))
+async def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
+    """A job that has to run again needs its files: the row has no word of them, the folder has them."""
+    store = InputStore(tmp_path / "inputs")
+    async with store.arriving([SentFile("ä.png", b"123")]) as arrived:
+        found = job(folder=arrived.folder)
+        arrived.taken = True
+    found.request = JobRequest(prompt={}, inputs=arrived.files)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.keep_inputs(found)
         journal.accepted(found)
         [kept] = journal.jobs()
         assert kept.job.request.inputs == found.request.inputs
-        journal.drop_inputs(found)
+        await store.remove(found.folder)
         assert journal.jobs()[0].job.request.inputs == ()
 
 

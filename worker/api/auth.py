@@ -67,12 +67,16 @@ class Auth:
     def enter(self, authorization: str) -> str:
         """The principal of a request that asks for work. Raises Unauthorized, RateLimited."""
         principal = self.known(authorization)
+        self.limit(principal)
+        return principal
+
+    def limit(self, principal: str) -> None:
+        """Count a request that asks for work. Raises RateLimited."""
         if self.per_minute:
             bucket = self._buckets.setdefault(principal, TokenBucket(self.per_minute))
             wait_s = bucket.take(monotonic())
             if wait_s:
                 raise RateLimited(f"more than {self.per_minute} requests a minute", retry_after_s=wait_s)
-        return principal
 
 
 @dataclass(slots=True)

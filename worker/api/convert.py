@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from aiohttp import BodyPartReader, hdrs, web
 
 from worker.api.errors import too_large
 from worker.api.services import services
 from worker.dialects.base import Body, prompt_of
-from worker.errors import ClientError, EngineUnavailable
-from worker.job import JobRequest
-from worker.workflow.catalog.catalog import Catalog, bundled_catalog
-from worker.workflow.editor import Conversion, convert, is_ui, stringify
+from worker.errors import ClientError
+from worker.workflow.editor import Conversion, is_ui, stringify
 from worker.workflow.embedded_metadata import workflow_in
 
 MIB = 1024 * 1024
@@ -25,7 +22,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
     found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
     workflow = workflow_in(await _sent(request))
     if is_ui(workflow):
-        conversion = await _convert(request, workflow)
+        conversion = await found.intake.convert(workflow)
     else:
         conversion = Conversion(prompt_of(workflow))
     body: Body = {
@@ -34,26 +31,6 @@ async def convert_workflow(request: web.Request) -> web.Response:
         "left_out": [asdict(detail) for detail in conversion.left_out],
     }
     return web.Response(text=stringify(body), content_type="application/json")
-
-
-async def converted(request: web.Request, job: JobRequest) -> JobRequest:
-    """The job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
-    if not is_ui(job.prompt):
-        return job
-    conversion = await _convert(request, job.prompt)
-    return replace(job, prompt=dict(prompt_of(conversion.prompt)))
-
-
-async def _convert(request: web.Request, workflow: object) -> Conversion:
-    """In a thread: a large workflow takes longer than others should wait."""
-    return await asyncio.to_thread(convert, workflow, await _catalog(request))
-
-
-async def _catalog(request: web.Request) -> Catalog:
-    try:
-        return await services(request).engines.catalog()
-    except EngineUnavailable:
-        return bundled_catalog()
 
 
 async def _sent(request: web.Request) -> bytes:

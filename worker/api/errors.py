@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.api.services import json_response, services
+from worker.api.services import Services, json_response, services
 from worker.dialects import NATIVE, Dialect
 from worker.errors import (
     BodyTooLarge,
     ClientError,
-    DeliveryFailed,
     DiskFull,
     InternalError,
     MethodNotAllowed,
@@ -21,7 +22,7 @@ from worker.errors import (
     WorkerError,
 )
 from worker.events import RequestRefused
-from worker.platforms.base import Traits
+from worker.intake import status_of
 
 log = logging.getLogger(__name__)
 
@@ -32,28 +33,32 @@ STREAMING = web.RequestKey("streaming", bool)
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    return await answered(request, handler, partial(services, request))
+
+
+async def answered(request: web.Request, handler: Handler, found: Callable[[], Services]) -> web.StreamResponse:
+    """Return the handler's response, or the one that its exception becomes."""
     try:
         return await handler(request)
     except WorkerError as error:
-        return error_response(request, error)
+        return error_response(request, found(), error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(request, _translated(request, error))
+        return error_response(request, found(), _translated(request, error, found().settings.max_body))
     except Exception as error:
         if full := DiskFull.of(error):
-            return error_response(request, full)
+            return error_response(request, found(), full)
         log.exception("%s %s failed in a way nobody expected", request.method, request.path)
         if request.get(STREAMING):
             raise  # a second answer in the middle of the first would be read as a part of it
-        return error_response(request, InternalError("an unexpected error in the worker"))
+        return error_response(request, found(), InternalError("an unexpected error in the worker"))
 
 
-def error_response(request: web.Request, error: WorkerError, job_id: str | None = None) -> web.Response:
-    dialect, found = request.get(DIALECT, NATIVE), services(request)
-    status = status_of(error, found.traits)
+def error_response(request: web.Request, found: Services, error: WorkerError) -> web.Response:
+    dialect, status = request.get(DIALECT, NATIVE), status_of(error, found.traits)
     found.observers.notify(RequestRefused(_route(request), dialect.name, error.code, status))
-    return json_response(dialect.failed(job_id, error), status, headers_of(error))
+    return json_response(dialect.failed(None, error), status, headers_of(error))
 
 
 def _route(request: web.Request) -> str:
@@ -67,19 +72,9 @@ def headers_of(error: WorkerError) -> dict[str, str]:
     return headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
 
 
-def status_of(error: WorkerError, traits: Traits) -> int:
-    """Return the HTTP status of an error.
-
-    Where a client sends a 5xx again without end, to any worker, a bug of ours would come with it each time, and a
-    result that is only not delivered would be made again: both are 422 there.
-    """
-    again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
-    return 422 if again else error.status
-
-
-def _translated(request: web.Request, error: web.HTTPException) -> WorkerError:
+def _translated(request: web.Request, error: web.HTTPException, max_body_mib: int) -> WorkerError:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return too_large(services(request).settings.max_body)
+        return too_large(max_body_mib)
     if isinstance(error, web.HTTPNotFound):
         return NotFound(f"no route {request.path}; GET /openapi.json lists them")
     if isinstance(error, web.HTTPMethodNotAllowed):

@@ -3,58 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from random import SystemRandom
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from worker.api.request_body import read_job
+from worker.api.request_body import caller_of, received
 from worker.api.responses import job_response, pending_response
-from worker.api.services import services
+from worker.api.services import Services, services
 from worker.api.sse import stream_events
 from worker.job import Job
-from worker.workflow.prompt import draw_random_integers
 
 
-async def generate_sync(request: web.Request) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to ask. `collectable`: the client gets id and token, whatever becomes of the connection."""
+
+    collectable: bool
+    answer: Callable[[web.Request, Services, Job], Awaitable[web.StreamResponse]]
+
+
+async def generate_sync(request: web.Request) -> web.StreamResponse:
     """`POST /generate/sync`: the result, or 202 when it takes longer than WORKER_SYNC_LIMIT."""
-    return await result_of(request, await accept(request))
+    return await SYNC.answer(request, services(request), await accept(request, SYNC))
 
 
-async def result_of(request: web.Request, job: Job) -> web.Response:
-    """Wait for it, but not longer than WORKER_SYNC_LIMIT."""
+async def generate(request: web.Request) -> web.StreamResponse:
+    """`POST /generate`: 202 at once, with the token that opens the result."""
+    return await ASYNC.answer(request, services(request), await accept(request, ASYNC))
+
+
+async def generate_stream(request: web.Request) -> web.StreamResponse:
+    """`POST /generate/stream`: every event as it happens, the last one is the result."""
+    return await STREAM.answer(request, services(request), await accept(request, STREAM))
+
+
+async def accept(request: web.Request, way: Way) -> Job:
+    """Let the caller in, and only then read what it sends."""
     found = services(request)
+    principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
+    async with received(request) as (body, files):
+        return await found.intake.submit(body, caller_of(request, principal, collectable=way.collectable), files)
+
+
+async def result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
+    """Wait for the job, but not longer than WORKER_SYNC_LIMIT."""
     async with found.manager.waiting(job):
         try:
             async with asyncio.timeout(found.sync_limit_s):
                 await found.manager.ended(job)
         except TimeoutError:
             await found.manager.detach(job)
-    return await job_response(request, job)
+    return await job_response(request, found, job)
 
 
-async def generate(request: web.Request) -> web.Response:
-    """`POST /generate`: 202 at once, with the token that opens the result."""
-    job = await accept(request, collectable=True)
+async def _later(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
     job.detached = True
-    return pending_response(request, job)
+    return pending_response(request, found, job)
 
 
-async def generate_stream(request: web.Request) -> web.StreamResponse:
-    """`POST /generate/stream`: every event as it happens, the last one is the result."""
-    job = await accept(request, collectable=True)
-    return await stream_events(request, job)
-
-
-async def accept(request: web.Request, *, collectable: bool = False) -> Job:
-    """`collectable`: the client is about to be told id and token."""
-    found = services(request)
-    principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
-    asked = await read_job(request)
-    if not found.manager.begins(asked, principal):
-        return await found.manager.accept(asked, 0.0, principal, collectable=collectable)
-    found.manager.admit()
-    # Drawn before it is checked, so that what was checked is what runs.
-    asked = replace(asked, prompt=draw_random_integers(asked.prompt, SystemRandom()))
-    async with found.preflight.admitted(asked.prompt) as units:
-        return await found.manager.accept(asked, units, principal, collectable=collectable)
+SYNC = Way(collectable=False, answer=result_of)
+ASYNC = Way(collectable=True, answer=_later)
+STREAM = Way(collectable=True, answer=stream_events)
+WAYS = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}
+"""By path, for a platform that receives the request itself."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from worker.api.generate import result_of
-from worker.api.request_body import parse_object, reachable, read_body
+from worker.api.request_body import read_small_object
 from worker.api.responses import job_response
 from worker.api.services import json_response, services
 from worker.api.sse import stream_events
@@ -18,19 +18,19 @@ from worker.errors import NotFound
 from worker.job import Job, JobState
 
 
-async def get_job(request: web.Request) -> web.Response:
+async def get_job(request: web.Request) -> web.StreamResponse:
     """`GET /jobs/{id}`: the result, the error, or 202 with the state."""
-    return await job_response(request, _job(request))
+    return await job_response(request, services(request), _job(request))
 
 
-async def get_stock_result(request: web.Request) -> web.Response:
+async def get_stock_result(request: web.Request) -> web.StreamResponse:
     """`GET /result/{id}`: the same in the stock template's shape."""
-    return await job_response(request, _job(request), VAST)
+    return await job_response(request, services(request), _job(request), VAST)
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
     """`GET /jobs/{id}/events`: what happened and happens to the job; goes on after Last-Event-ID."""
-    return await stream_events(request, _job(request))
+    return await stream_events(request, services(request), _job(request))
 
 
 async def cancel_job(request: web.Request) -> web.Response:
@@ -40,13 +40,13 @@ async def cancel_job(request: web.Request) -> web.Response:
     return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
 
 
-async def deliver_job(request: web.Request) -> web.Response:
+async def deliver_job(request: web.Request) -> web.StreamResponse:
     """`POST /jobs/{id}/deliver`: deliver a kept result again, elsewhere or with other keys if the body says so."""
     job = _job(request)
-    body = await read_body(request)
-    wish = read_wish(parse_object(body)) if body else None
-    services(request).manager.deliver(job, reachable(request, wish) if wish else None)
-    return await result_of(request, job)
+    found, body = services(request), await read_small_object(request)
+    wish = read_wish(body) if body is not None else None
+    found.manager.deliver(job, found.intake.reachable(wish) if wish else None)
+    return await result_of(request, found, job)
 
 
 async def get_output(request: web.Request) -> web.StreamResponse:

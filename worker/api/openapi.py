@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from worker import __version__
-from worker.dialects import NATIVE, RUNPOD, VAST
-from worker.dialects.native import NativeResult
+from worker.dialects import BY_NAME
 
 REF = "#/components/schemas/{model}"
+REQUESTS = [dialect.request_model for dialect in BY_NAME.values()]
+RESULTS = [dialect.result_model for dialect in BY_NAME.values() if dialect.result_model]
 DETAILS: dict[str, Any] = {
     "type": "array",
     "items": {
@@ -105,8 +107,8 @@ ERRORS = {
 
 def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
     """Return the description of these routes."""
-    requests = [(dialect.request_model, "validation") for dialect in (NATIVE, VAST, RUNPOD)]
-    _, schemas = models_json_schema([*requests, (NativeResult, "serialization")], ref_template=REF)  # type: ignore[list-item]
+    models = [(model, "validation") for model in REQUESTS] + [(model, "serialization") for model in RESULTS]
+    _, schemas = models_json_schema(models, ref_template=REF)  # type: ignore[arg-type]
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         text = (route.handler.__doc__ or "").strip()
@@ -144,9 +146,7 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
             "content": {"application/json": {"schema": CONVERTED}},
         }
     if path.startswith("/generate"):
-        models = [REF.format(model=dialect.request_model.__name__) for dialect in (NATIVE, VAST, RUNPOD)]
-        schema = {"oneOf": [{"$ref": model} for model in models]}
-        operation["requestBody"] = _request(schema)
+        operation["requestBody"] = _request(_one_of(REQUESTS))
     elif path == "/validate":
         operation["requestBody"] = _request(VALIDATE)
     return operation
@@ -156,6 +156,10 @@ def _request(schema: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
+def _one_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    return {"oneOf": [{"$ref": REF.format(model=model.__name__)} for model in models]}
+
+
 def _responses(path: str) -> dict[str, Any]:
     if path == "/validate":
         return {"200": _body("what was found", "Report"), "default": _body("an error", "Error")}
@@ -163,7 +167,8 @@ def _responses(path: str) -> dict[str, Any]:
         return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
         return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
-    good = {"200": _body("the result", "NativeResult"), "202": _body("accepted or still running", "Pending")}
+    result = {"description": "the result", "content": {"application/json": {"schema": _one_of(RESULTS)}}}
+    good = {"200": result, "202": _body("accepted or still running", "Pending")}
     if path == "/generate":
         del good["200"]
     if path == "/generate/stream":

@@ -12,7 +12,6 @@ from aiohttp import web
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.errors import errors
 from worker.api.openapi import document
-from worker.api.request_body import MIB
 from worker.api.services import OPENAPI, SERVICES, Services
 from worker.errors import StartupError
 
@@ -50,7 +49,7 @@ def openapi() -> dict[str, Any]:
 
 
 def application(services: Services) -> web.Application:
-    app = web.Application(middlewares=[errors], client_max_size=services.settings.max_body * MIB)
+    app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)

@@ -12,6 +12,7 @@ from aiohttp import web
 from worker.api.auth import Auth
 from worker.engine.pool import EnginePool
 from worker.events import Observers
+from worker.intake import Intake
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
 from worker.observers.metrics import Metrics
@@ -36,6 +37,7 @@ class Services:
     access: Auth
     delivery: Delivery
     library: Library
+    intake: Intake
     preflight: Preflight
     models: Models
     timing: StartupTiming
@@ -59,9 +61,9 @@ def services(request: web.Request) -> Services:
     return request.app[SERVICES]
 
 
-def base_url(request: web.Request) -> str:
-    """Where the client reaches this gateway: as the operator says, else as the client asked."""
-    return services(request).settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+def base_url(request: web.Request, found: Services) -> str:
+    """Where the client reaches this worker: as the operator says, else as the client asked."""
+    return found.settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from worker.api.errors import STREAMING
-from worker.api.responses import answer, final_body, job_url
-from worker.api.services import base_url, services
+from worker.api.services import Services, base_url
 from worker.dialects import BY_NAME
 from worker.dialects.native import output as native_output
 from worker.errors import InvalidField, NotFound
@@ -26,6 +25,7 @@ from worker.events import (
     StateChanged,
     StepDone,
 )
+from worker.intake import AnswerBody
 from worker.job import Job
 
 KEEP_ALIVE_S = 15.0
@@ -33,27 +33,63 @@ LONGEST_NUMBER = 18
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-async def stream_events(request: web.Request, job: Job) -> web.StreamResponse:
+async def stream_events(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
     after = last_event_id(request)
     response = web.StreamResponse(headers=HEADERS)
     with suppress(ConnectionResetError):  # the client is gone before we are told so
         await response.prepare(request)
         request[STREAMING] = True
-        await _write_events(request, response, job, after)
+        await _write_events(Teller(found, job, base_url(request, found)), response, after)
         await response.write_eof()
     return response
 
 
-async def _write_events(request: web.Request, response: web.StreamResponse, job: Job, after: int) -> None:
-    async with services(request).manager.waiting(job):
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Says what an event of a job is to the client that reaches this worker at `base_url`."""
+
+    found: Services
+    job: Job
+    base_url: str
+
+    async def describe(self, event: Followed) -> tuple[str, AnswerBody]:
+        """Name and data of an event. `result` is what the sync route would have answered. Raises NotFound."""
+        answers, job = self.found.intake.answers, self.job
+        match event:
+            case JobAccepted():
+                url = answers.job_url(job, self.base_url)
+                return "accepted", AnswerBody({"id": job.id, "token": job.token, "url": url})
+            case OutputReady(output=output):
+                answer, large = await answers.facts(job, self.base_url, (output,))
+                return "output", AnswerBody(native_output(answer, output).model_dump(exclude_none=True), large.files)
+            case JobFinished():
+                return "result", await self._result()
+            case _:
+                name, data = progress(event)
+                return name, AnswerBody(data)
+
+    async def _result(self) -> AnswerBody:
+        try:
+            _, body = await self.found.intake.answers.of(self.job, self.base_url)
+        except NotFound as gone:
+            return AnswerBody(BY_NAME[self.job.request.dialect].failed(self.job.id, gone))
+        return body
+
+
+async def _write_events(teller: Teller, response: web.StreamResponse, after: int) -> None:
+    found, job = teller.found, teller.job
+    async with found.manager.waiting(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
-            async for number, event in services(request).replay.follow(job, after):
+            async for number, event in found.replay.follow(job, after):
                 try:
-                    name, data = await describe(request, job, event)
+                    name, body = await teller.describe(event)
                 except NotFound:
                     continue  # an output of a run that ComfyUI lost: it comes again, with the run
-                await response.write(b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), orjson.dumps(data)))
+                await response.write(b"id: %d\nevent: %b\ndata: " % (number, name.encode()))
+                async for piece in body.pieces():
+                    await response.write(piece)
+                await response.write(b"\n\n")
         finally:
             keep_alive.cancel()
 
@@ -64,32 +100,6 @@ def last_event_id(request: web.Request) -> int:
     if not text.isdecimal() or len(text) > LONGEST_NUMBER:
         raise InvalidField(f"Last-Event-ID {text[:80]!r} is not a number of an event")
     return int(text)
-
-
-async def describe(request: web.Request, job: Job, event: Followed) -> tuple[str, dict[str, Any]]:
-    """Name and data of an event. `result` is what the sync route would have answered."""
-    match event:
-        case JobAccepted():
-            return "accepted", {
-                "id": job.id,
-                "token": job.token,
-                "url": job_url(services(request), job, base_url(request)),
-            }
-        case OutputReady(output=output):
-            found = await answer(services(request), job, base_url(request), (output,))
-            return "output", native_output(found, output).model_dump(exclude_none=True)
-        case JobFinished():
-            return "result", await _result(request, job)
-        case _:
-            return progress(event)
-
-
-async def _result(request: web.Request, job: Job) -> dict[str, Any]:
-    try:
-        _, body = await final_body(services(request), job, base_url(request))
-    except NotFound as gone:
-        return BY_NAME[job.request.dialect].failed(job.id, gone)
-    return body
 
 
 def progress(event: StateChanged | NodeStarted | StepDone | PreviewReady) -> tuple[str, dict[str, Any]]:

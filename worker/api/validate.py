@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from random import SystemRandom
-from typing import Any
 
 from aiohttp import hdrs, web
 
-from worker.api.request_body import parse_object, read_body, read_job
+from worker.api.errors import DIALECT
+from worker.api.request_body import caller_of, received
 from worker.api.services import json_response, services
 from worker.errors import ClientError, EngineUnavailable
+from worker.intake.workflow_files import put_stand_ins
 from worker.load.workload import FLOOR
 from worker.workflow.editor import is_ui
 from worker.workflow.model_needs import downloads, saved_models
@@ -22,23 +22,20 @@ from worker.workflow.validation.report import report
 async def validate(request: web.Request) -> web.Response:
     """`POST /validate`: all that is wrong with a workflow, the models it needs and what it weighs; nothing runs."""
     found = services(request)
-    found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
-    body = parse_object(await read_body(request))
-    saved = unwrap(body.get("workflow"))
-    try:
-        workflow = await _workflow(request, body)
-    except ClientError as error:
-        if not is_ui(saved):
-            raise
-        return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
+    principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
+    async with received(request) as (body, files):
+        await put_stand_ins(body, request[DIALECT])
+        saved = unwrap(body.value.get("workflow"))
+        workflow = body.value.get("workflow")
+        # A prompt is taken as it is, however wrong; anything else is read as a job is.
+        if "workflow" not in body.value or is_ui(saved):
+            try:
+                workflow = (await found.intake.read(body, caller_of(request, principal), files)).request.prompt
+            except ClientError as error:
+                if not is_ui(saved):
+                    raise
+                return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
     told = await found.preflight.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     return json_response(told.as_dict())
-
-
-async def _workflow(request: web.Request, body: Mapping[str, Any]) -> object:
-    """As it is, however wrong; what is no prompt yet is read as that of a job."""
-    if "workflow" in body and not is_ui(unwrap(body["workflow"])):
-        return body["workflow"]
-    return (await read_job(request)).prompt

@@ -18,11 +18,11 @@ What is not taken is removed at the end, whatever happened.
 from worker.bodies.base64_file import DATA_URI, NotBase64
 from worker.bodies.body import ScannedBody
 from worker.bodies.content import Content
-from worker.bodies.folder import SpoolFolder
+from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
 from worker.bodies.limits import BodyLimits
 from worker.bodies.reader import BodyReader, read_json
 from worker.bodies.scanner import BodyScanner
-from worker.bodies.spooled import DecodedFile, SpooledText, Where
+from worker.bodies.spooled import SpooledFile, SpooledText, Where, spool_file
 
 __all__ = [
     "DATA_URI",
@@ -30,11 +30,14 @@ __all__ = [
     "BodyReader",
     "BodyScanner",
     "Content",
-    "DecodedFile",
     "NotBase64",
     "ScannedBody",
     "SpoolFolder",
+    "SpooledFile",
     "SpooledText",
     "Where",
+    "in_thread",
     "read_json",
+    "remove_leftovers",
+    "spool_file",
 ]

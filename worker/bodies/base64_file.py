@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import BinaryIO
@@ -16,15 +17,15 @@ class NotBase64(ValueError):
     """The text is neither base64 nor a data URI with base64. The message is the decoder's."""
 
 
-def decode_base64_file(source: Path, target: Path) -> int:
-    """Decode `source` into the new file `target`, remove `source`, and return the size in bytes.
+def decode_base64_file(source: Path, target: Path) -> tuple[int, str]:
+    """Decode `source` into the new file `target`, remove `source`, and return the size in bytes and the SHA-256.
 
     Accepts what `base64.b64decode(text, validate=True)` of Python 3.12 does, after the head of a data URI if there is
     one. Raises NotBase64 and OSError; then `source` is as before and there is no `target`.
     """
     with source.open("rb") as text, target.open("xb") as data:
         try:
-            size = _decode(text, data)
+            found = _decode(text, data)
             data.flush()
         except (ValueError, OSError) as error:
             target.unlink()
@@ -32,7 +33,7 @@ def decode_base64_file(source: Path, target: Path) -> int:
                 raise
             raise NotBase64(str(error)) from None
     source.unlink()
-    return size
+    return found
 
 
 def _needed(last: bytes, before: int) -> bytes:
@@ -41,10 +42,10 @@ def _needed(last: bytes, before: int) -> bytes:
     return bare if len(bare) % 4 == 0 and (bare or before) else last
 
 
-def _decode(text: BinaryIO, data: BinaryIO) -> int:
+def _decode(text: BinaryIO, data: BinaryIO) -> tuple[int, str]:
     import pybase64
 
-    size = 0
+    size, digest = 0, hashlib.sha256()
     uri = DATA_URI.match(text.read(LONGEST_HEAD))
     text.seek(uri.end() if uri else 0)
     piece = text.read(PIECE)  # a multiple of 4 characters
@@ -52,6 +53,8 @@ def _decode(text: BinaryIO, data: BinaryIO) -> int:
         following = text.read(PIECE)
         if following and b"=" in piece:
             raise ValueError("padding before the end")
-        size += data.write(pybase64.b64decode(piece if following else _needed(piece, size), validate=True))
+        decoded = pybase64.b64decode(piece if following else _needed(piece, size), validate=True)
+        size += data.write(decoded)
+        digest.update(decoded)
         piece = following
-    return size
+    return size, digest.hexdigest()

@@ -44,6 +44,18 @@ class ScannedBody:
             self._put(text.where, await text.text(text.size))
         self.spooled = [text for text in self.spooled if text not in texts]
 
+    def inside(self, key: str) -> ScannedBody:
+        """Return the value under a key of this object as a body of its own, whose places begin there."""
+        spooled = [text for text in self.spooled if text.where[:1] == (key,)]
+        for text in spooled:
+            text.where = text.where[1:]
+        return ScannedBody(self.value[key], spooled, self.limits)
+
+    def replace(self, text: SpooledText, value: str) -> None:
+        """Put a short string where a long one stands."""
+        self._put(text.where, value)
+        self.spooled = [other for other in self.spooled if other is not text]
+
     def fingerprint(self) -> str:
         """Return a hash that is the same for the same JSON value, however it is written.
 

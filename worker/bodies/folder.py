@@ -49,6 +49,11 @@ class SpoolFolder:
         await in_thread(lambda: path.replace(target))
 
 
+async def remove_leftovers(parent: Path) -> None:
+    """Remove the folders of requests that a former process left behind. Nothing may be spooled yet."""
+    await in_thread(lambda: shutil.rmtree(parent, ignore_errors=True))
+
+
 async def in_thread(function: Callable[[], Result]) -> Result:
     """Call a function in a thread and wait until it has ended, also when the caller is cancelled meanwhile.
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
+
 from worker.bodies.body import ScannedBody
 from worker.bodies.folder import SpoolFolder, in_thread
 from worker.bodies.limits import KIB, BodyLimits
@@ -13,6 +15,7 @@ from worker.bodies.long_string import LongString
 from worker.bodies.rest import Rest
 from worker.bodies.scanner import BodyScanner
 from worker.bodies.spooled import SpooledText
+from worker.errors import InvalidJson
 
 AT_ONCE = 64 * KIB
 """JSON up to this size is parsed where it is; a thread would take longer to begin."""
@@ -38,6 +41,9 @@ class BodyReader:
 
     async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
         """Read to the end and parse. The folder removes the files. Raises InvalidJson, BodyTooLarge, DiskFull."""
+        short = min(limits.text, limits.total)
+        if len(head := await self.head(short + 1)) <= short:  # no string in it can be long
+            return ScannedBody(_parsed_at_once(head), [], limits)
         scanner = BodyScanner(folder, limits)
         try:
             async for piece in self._pieces(limits.piece):
@@ -63,6 +69,13 @@ class BodyReader:
 async def read_json(chunks: AsyncIterator[bytes], folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
     """Read a JSON body. Raises InvalidJson, BodyTooLarge, DiskFull."""
     return await BodyReader(chunks).read(folder, limits)
+
+
+def _parsed_at_once(json: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return orjson.loads(json)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"the body is not JSON: {error}") from None
 
 
 async def _parsed(rest: Rest) -> tuple[Any, list[SpooledText]]:

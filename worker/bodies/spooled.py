@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from worker.bodies.base64_file import decode_base64_file
-from worker.bodies.folder import in_thread
+from worker.bodies.folder import SpoolFolder, in_thread
 from worker.errors import BodyTooLarge
 
 Where = tuple[str | int, ...]
@@ -14,11 +18,12 @@ Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class DecodedFile:
-    """What a string held as base64. `size` is in bytes."""
+class SpooledFile:
+    """A file in the folder of the request. `size` is in bytes."""
 
     path: Path
     size: int
+    sha256: str
 
 
 class SpooledText:
@@ -53,11 +58,37 @@ class SpooledText:
             raise BodyTooLarge(f"the text at {self.name} has {self.size} bytes; {limit} is the limit")
         return await in_thread(lambda: self.path.read_bytes().decode())
 
-    async def decode_base64(self) -> DecodedFile:
+    async def beginning(self, size: int) -> str:
+        """Return the first characters, at most `size` bytes of them."""
+        return await in_thread(lambda: _beginning(self.path, size))
+
+    async def decode_base64(self) -> SpooledFile:
         """Decode base64 or a data URI into a file beside this one, which is removed.
 
         Raises NotBase64, where this one stays, and DiskFull.
         """
         target = self.path.with_name(f"{self.path.name}.decoded")
-        size = await in_thread(lambda: decode_base64_file(self.path, target))
-        return DecodedFile(target, size)
+        size, sha256 = await in_thread(lambda: decode_base64_file(self.path, target))
+        return SpooledFile(target, size, sha256)
+
+
+async def spool_file(chunks: AsyncIterator[bytes], folder: SpoolFolder) -> SpooledFile:
+    """Write a file that arrives as it is. Raises DiskFull."""
+    path = await in_thread(folder.new_path)
+    size, digest = 0, hashlib.sha256()
+
+    def write(file: BinaryIO, chunk: bytes) -> None:
+        file.write(chunk)
+        digest.update(chunk)
+
+    with path.open("wb") as file:
+        async for chunk in chunks:
+            size += len(chunk)
+            await in_thread(partial(write, file, chunk))
+        await in_thread(file.flush)
+    return SpooledFile(path, size, digest.hexdigest())
+
+
+def _beginning(path: Path, size: int) -> str:
+    with path.open("rb") as file:
+        return file.read(size).decode(errors="ignore")

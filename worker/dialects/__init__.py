@@ -6,10 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.dialects import native, runpod, vast
-from worker.dialects.base import Answer, Body, Dialect
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest
 
-NATIVE, VAST, RUNPOD = native.DIALECT, vast.DIALECT, runpod.DIALECT
-BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in (RUNPOD, VAST, NATIVE)}
+DIALECTS = (
+    runpod.DIALECT,
+    vast.DIALECT,
+    native.DIALECT,
+)
+"""The registry: a dialect is one file and one line here. The first that recognises a body reads it."""
+NATIVE, VAST = native.DIALECT, vast.DIALECT
+BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
 
 
 def detect(body: Mapping[str, Any]) -> Dialect:
@@ -17,4 +23,4 @@ def detect(body: Mapping[str, Any]) -> Dialect:
     return next(dialect for dialect in BY_NAME.values() if dialect.matches(body))
 
 
-__all__ = ["BY_NAME", "NATIVE", "RUNPOD", "VAST", "Answer", "Body", "Dialect", "detect"]
+__all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Answer", "Body", "Dialect", "ParsedRequest", "detect"]

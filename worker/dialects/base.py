@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from worker.bodies import Where
 from worker.delivery_options import Webhook
 from worker.engine.protocol.api import EngineInfo
 from worker.errors import (
@@ -22,6 +23,7 @@ from worker.errors import (
     UnknownTemplate,
     WorkerError,
 )
+from worker.inputs import SentFile
 from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
@@ -31,6 +33,14 @@ from worker.workflow.templates.template import Library, Params, Template
 
 Model = TypeVar("Model", bound=BaseModel)
 Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRequest:
+    """What a body asks for, and the files in it. They are not decoded yet where they are large."""
+
+    job: JobRequest
+    files: tuple[SentFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +74,22 @@ class Dialect:
     `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
 
     `event` makes a webhook's body of what the sync route would have answered.
+
+    `files` is where the values of the body are files in base64, however long: a model's field there is `Content`. Below
+    `params` are values of templates, some of which may be files. Data URIs are files anywhere.
     """
 
     name: str
     matches: Callable[[Mapping[str, Any]], bool]
-    read: Callable[[Mapping[str, Any], Library], JobRequest]
+    read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[Answer], Body]
     pending: Callable[[Job, str], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
+    result_model: type[BaseModel] | None = None
+    """The answer of a job that succeeded, where a model describes it."""
+    files: Where | None = None
+    params: Where | None = None
     event: Callable[[Job, Webhook, Body], Body] = standard_event
 
 

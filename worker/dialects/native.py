@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from worker.dialects.base import Answer, Body, Dialect, filled, typed, workflow_of
+from worker.bodies import Content
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, typed, workflow_of
 from worker.dialects.delivery_fields import Destination, ImageFields, WebhookFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
@@ -24,7 +25,7 @@ class NativeRequest(Destination):
     )
     template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
-    inputs: dict[str, str] = Field(
+    inputs: dict[str, Content] = Field(
         default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
     )
     output: ImageFields | None = None
@@ -78,15 +79,14 @@ class NativeResult(BaseModel):
     metadata: NativeMetadata
 
 
-def read(body: Mapping[str, Any], library: Library) -> JobRequest:
+def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(NativeRequest, body)
     files, urls = read_inputs(request.inputs)
     prompt, params = _wanted(request, library)
-    return JobRequest(
+    job = JobRequest(
         prompt=prompt,
         template=request.template,
         params=params,
-        inputs=files,
         urls=urls,
         output_mode=OutputMode(request.way),
         key=request.id,
@@ -96,6 +96,7 @@ def read(body: Mapping[str, Any], library: Library) -> JobRequest:
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
     )
+    return ParsedRequest(job, files)
 
 
 def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
@@ -170,4 +171,15 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
     return {"status": "error", "id": job_id, "error": error.as_dict()}
 
 
-DIALECT = Dialect("native", lambda _: True, read, completed, pending, failed, NativeRequest)
+DIALECT = Dialect(
+    name="native",
+    matches=lambda _: True,
+    read=read,
+    completed=completed,
+    pending=pending,
+    failed=failed,
+    request_model=NativeRequest,
+    result_model=NativeResult,
+    files=("inputs",),
+    params=("params",),
+)

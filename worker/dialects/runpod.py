@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.dialects.base import Answer, Body, Dialect, typed, workflow_of
+from worker.bodies import Content
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
@@ -18,7 +19,7 @@ class RunpodImage(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str
-    image: str = Field(description="base64, a data URI or a URL")
+    image: Content = Field(description="base64, a data URI or a URL")
 
 
 class RunpodInput(BaseModel):
@@ -41,16 +42,11 @@ def matches(body: Mapping[str, Any]) -> bool:
     return isinstance(inner, Mapping) and "workflow" in inner
 
 
-def read(body: Mapping[str, Any], library: Library) -> JobRequest:
+def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(RunpodRequest, body).input
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
-    return JobRequest(
-        prompt=workflow_of(request.workflow),
-        inputs=files,
-        urls=urls,
-        output_mode=OutputMode.AUTO,
-        dialect="runpod",
-    )
+    job = JobRequest(prompt=workflow_of(request.workflow), urls=urls, output_mode=OutputMode.AUTO, dialect="runpod")
+    return ParsedRequest(job, files)
 
 
 def completed(answer: Answer) -> Body:
@@ -76,4 +72,13 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
     return {**body, "details": details} if details else body
 
 
-DIALECT = Dialect("runpod", matches, read, completed, pending, failed, RunpodRequest)
+DIALECT = Dialect(
+    name="runpod",
+    matches=matches,
+    read=read,
+    completed=completed,
+    pending=pending,
+    failed=failed,
+    request_model=RunpodRequest,
+    files=("input", "images"),
+)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
 from worker.dialects.delivery_fields import ImageFields, S3Fields, StockS3, StockWebhook
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import InvalidField, JobCancelled, WorkerError
@@ -44,13 +44,13 @@ def matches(body: Mapping[str, Any]) -> bool:
     return isinstance(inner, Mapping) and "workflow" not in inner
 
 
-def read(body: Mapping[str, Any], library: Library) -> JobRequest:
+def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(VastRequest, body).input
     prompt = _prompt(request, library)
     given = request.s3.fields() if request.s3 else None
     target = typed(S3Fields, given).target() if given else None
     without_data = OutputMode.URL if target else OutputMode.NONE
-    return JobRequest(
+    job = JobRequest(
         prompt=prompt,
         output_mode=OutputMode.BASE64 if request.return_outputs_as_base64 else without_data,
         image_format=request.output.wanted() if request.output else None,
@@ -60,6 +60,7 @@ def read(body: Mapping[str, Any], library: Library) -> JobRequest:
         dialect="vast",
         key=request.request_id or None,
     )
+    return ParsedRequest(job)
 
 
 def _prompt(request: VastInput, library: Library) -> Body:
@@ -137,4 +138,14 @@ def event(job: Job, webhook: Webhook, answered: Body) -> Body:
     return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
 
 
-DIALECT = Dialect("vast", matches, read, completed, pending, failed, VastRequest, event)
+DIALECT = Dialect(
+    name="vast",
+    matches=matches,
+    read=read,
+    completed=completed,
+    pending=pending,
+    failed=failed,
+    event=event,
+    request_model=VastRequest,
+    params=("input", "modifications"),
+)

@@ -41,7 +41,7 @@ def fingerprint(request: JobRequest) -> str:
     }
     digest = hashlib.sha256(orjson.dumps(graph, option=orjson.OPT_SORT_KEYS))
     for file in request.inputs:
-        digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.data).digest())
+        digest.update(file.name.encode() + b"\0" + bytes.fromhex(file.sha256))
     return digest.hexdigest()
 
 

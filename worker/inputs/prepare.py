@@ -19,6 +19,7 @@ from worker.inputs.allowed import OpenFolders
 from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, file_inputs
 from worker.inputs.sources import Source, Sources, check_names, find_sources, with_earlier
+from worker.inputs.store import InputStore
 from worker.job import InputFile, Job
 from worker.settings import Settings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -44,6 +45,7 @@ class Inputs:
         earlier: Earlier | None = None,
     ) -> None:
         """`earlier` finds earlier outputs, where the engine may not have them. Raises StartupError."""
+        self.store = InputStore(settings.state / "inputs")
         self._api = api
         self._catalog = catalog
         self._reading = asyncio.Lock()
@@ -101,17 +103,21 @@ class Inputs:
     async def _store(self, job: Job, source: Source, places: asyncio.Semaphore) -> str:
         try:
             async with places:
-                if isinstance(source.content, InputFile):
-                    return await self._store_given(job, source, source.content.data)
-                if isinstance(source.content, Path):
-                    return await self._store_file(job, source, source.content, shutil.copyfile)
-                held = await self._fetcher.fetch(source.content)
-                self._held.setdefault(job.folder, []).append(held)
-                return await self._store_file(job, source, held.path, _link)
+                match source.content:
+                    case InputFile(path=path):
+                        return await self._store_file(job, source, path, _link)
+                    case Path() as path:
+                        return await self._store_file(job, source, path, shutil.copyfile)
+                    case bytes(data):
+                        return await self._store_data(job, source, data)
+                    case url:
+                        held = await self._fetcher.fetch(url)
+                        self._held.setdefault(job.folder, []).append(held)
+                        return await self._store_file(job, source, held.path, _link)
         except WorkerError as error:
             raise _about(error, source) from error
 
-    async def _store_given(self, job: Job, source: Source, data: bytes) -> str:
+    async def _store_data(self, job: Job, source: Source, data: bytes) -> str:
         await asyncio.to_thread(check_content, BytesIO(data), source.kinds, self._max_megapixels)
         if self._shared is None:
             return await self._api.upload(job.folder, source.name, data)
@@ -138,7 +144,7 @@ class Inputs:
             node_id: {
                 **node,
                 "inputs": {
-                    name: _moved(value, in_places.get((node_id, name), named)) for name, value in node["inputs"].items()
+                    name: moved(value, in_places.get((node_id, name), named)) for name, value in node["inputs"].items()
                 },
             }
             for node_id, node in prompt.items()
@@ -155,14 +161,15 @@ def _about(error: WorkerError, source: Source) -> WorkerError:
     )
 
 
-def _moved(value: Json, stored: dict[str, str]) -> Json:
+def moved(value: Json, stored: dict[str, str]) -> Json:
+    """Return the value with each text that is in `stored` replaced. Links stay."""
     match value:
         case str():
             return stored.get(value, value)
         case list() if not is_link(value):
-            return [_moved(item, stored) for item in value]
+            return [moved(item, stored) for item in value]
         case dict():
-            return {name: _moved(item, stored) for name, item in value.items()}
+            return {name: moved(item, stored) for name, item in value.items()}
     return value
 
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile
 from worker.inputs.allowed import ANNOTATED, OpenFolders, complaint, foreign
-from worker.inputs.decode import DATA_URI, URL, read_input
+from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
 from worker.inputs.file_inputs import FileInput, FileKind, texts
+from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
 from worker.workflow.prompt import Prompt, is_link, title
 
-EXTENSIONS = {
-    "image/jpeg": ".jpg",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "video/mp4": ".mp4",
-    "audio/mpeg": ".mp3",
-}
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 CURE = "send the file in `inputs`, or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
 
@@ -36,8 +30,8 @@ class Source:
 
     name: str
     label: str
-    content: InputFile | str | Path
-    """The file, the URL where it is, or the path of an earlier output."""
+    content: InputFile | bytes | str | Path
+    """The file; what a short data URI holds; the URL where it is; or the path of an earlier output."""
     kinds: set[FileKind] = field(default_factory=set)
 
 
@@ -62,7 +56,7 @@ def find_sources(request: JobRequest, places: Sequence[FileInput]) -> Sources:
     fresh = (stem for number in count() if (stem := f"file-{number}") not in taken)
     for place in places:
         for text in texts(place.value) if place.uploads else ():
-            source = by_text.get(text) or named.get(text) or _in_place(text, place, fresh)
+            source = by_text.get(text) or named.get(text) or _in_place(text, place, named, fresh)
             source = source or named.get(_last_part(text))
             if source is not None:
                 by_text[text] = source
@@ -119,15 +113,17 @@ def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) ->
     return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
 
 
-def _in_place(text: str, place: FileInput, fresh: Iterator[str]) -> Source | None:
+def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: Iterator[str]) -> Source | None:
     """A file whose content, or URL, stands in the workflow itself."""
+    if (given := named.get(stand_in_name(text) or "")) is not None:
+        return replace(given, label=place.label)
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
     if uri := DATA_URI.match(text):
         name = next(fresh) + EXTENSIONS.get(uri[1], ".png")
         try:
-            return Source(name, place.label, read_input(name, text))
+            return Source(name, place.label, decode(name, text))
         except InvalidInputFile as error:
             raise InvalidInputFile(f"{place.label}: the data URI can't be read", error.details) from None
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from worker.errors import JournalUnavailable, StartupError
-from worker.job import InputFile, Job, JobState
+from worker.inputs import InputStore
+from worker.job import Job, JobState
 from worker.jobs.journal_rows import VERSION, StoredJob, UnreadableRow, pack_request, pack_result, read_row
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Journal:
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         self._path = path
         self._busy_s = busy_s
-        self._inputs = path.parent / "inputs"
+        self._inputs = InputStore(path.parent / "inputs")
         self._rows: sqlite3.Connection
         self._written: set[str] = set()
         """Folders of the jobs that have a row: most have none."""
@@ -85,20 +85,6 @@ class Journal:
 
     def _columns(self) -> set[str]:
         return {row["name"] for row in self._rows.execute("PRAGMA table_info(jobs)")}
-
-    def keep_inputs(self, job: Job) -> None:
-        """Write the files that came with a request, before `accepted`. May take a while: for a thread."""
-        folder = self._inputs / job.folder
-        try:
-            for file in job.request.inputs:
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / file.name).write_bytes(file.data)
-        except OSError as error:
-            raise JournalUnavailable(f"the inputs can't be written down: {error.strerror}") from error
-
-    def drop_inputs(self, job: Job) -> None:
-        """An ended job doesn't need them. For a thread."""
-        shutil.rmtree(self._inputs / job.folder, ignore_errors=True)
 
     def accepted(self, job: Job) -> None:
         """From now on the job is run to its end, whatever happens to this process. Raises JournalUnavailable."""
@@ -185,15 +171,11 @@ class Journal:
 
     def _read(self, row: sqlite3.Row) -> StoredJob | None:
         try:
-            return read_row(row, self._stored_inputs)
+            return read_row(row, self._inputs.stored)
         except (UnreadableRow, OSError) as error:
             self.set_aside += 1
             log.error("a job of the journal is set aside (%s, id %r): %s", row["folder"], row["id"], error)
             return None
-
-    def _stored_inputs(self, folder: str) -> tuple[InputFile, ...]:
-        files = sorted((self._inputs / folder).glob("*"))
-        return tuple(InputFile(path.name, path.read_bytes()) for path in files)
 
     def _replace_damaged(self, error: sqlite3.DatabaseError, rows: Sequence[sqlite3.Row]) -> None:
         """Move a damaged file away and begin another one with the rows that were read."""

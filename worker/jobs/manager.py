@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from random import SystemRandom
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
+from worker.inputs import ArrivedFiles
 from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
 from worker.jobs.admission import Admission, AdmissionLimits
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
@@ -21,7 +21,6 @@ from worker.jobs.retention import Retention
 from worker.pipeline import Pipeline
 from worker.settings import Settings
 from worker.supervision import Tasks, stop
-from worker.workflow.prompt import draw_random_integers
 
 MIB = 1024 * 1024
 MAX_RESULTS = 10_000
@@ -47,7 +46,10 @@ class JobManager:
     def restore(self) -> None:
         """Take up what an earlier life of this worker left: results are served, jobs somebody waits for are run."""
         now = time.time()
-        for kept in self._journal.jobs():
+        stored = self._journal.jobs()
+        if not self.set_aside:  # else a job that another version of the worker can read would lose its files
+            self._pipeline.inputs.store.keep_only({kept.job.folder for kept in stored})
+        for kept in stored:
             job = kept.job
             if kept.ended_at is not None:
                 entry = self._job_index.add(job)
@@ -77,28 +79,34 @@ class JobManager:
         return entry is None or worth_another_try(entry)
 
     async def accept(
-        self, request: JobRequest, workload: float, principal: str = "local", *, collectable: bool = False
+        self,
+        request: JobRequest,
+        workload: float,
+        principal: str = "local",
+        *,
+        collectable: bool = False,
+        arrived: ArrivedFiles | None = None,
     ) -> Job:
-        """Start a job, or find the one that the same request started under the same id.
+        """Start a job, or find the one that the same request started under the same id. A new job takes the files.
 
-        It is written down before this returns, if anybody could ask for it later: by an id of his own, or because he
-        will be given id and token (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, DiskFull, Draining,
-        JournalUnavailable.
+        It is written down before this returns if a client may ask for it later: by its own id, or by a token that it is
+        about to get (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, DiskFull, Draining, JournalUnavailable.
         """
         entry = self._job_index.known(request, principal)
         if entry is None or worth_another_try(entry):
             self.admit()
-            token = self._replaced(entry) if entry else secrets.token_urlsafe(24)
-            prompt = draw_random_integers(request.prompt, SystemRandom())  # now, so that a second try is the same job
+            arrived = arrived or ArrivedFiles()
             job = Job(
                 request.job_id or secrets.token_hex(16),
-                replace(request, prompt=prompt),
+                replace(request, inputs=arrived.files),
                 principal,
                 workload,
-                token,
+                self._replaced(entry) if entry else secrets.token_urlsafe(24),
+                arrived.folder,
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
             )
+            arrived.taken = True
             entry = self._start(job)
         elif entry.job.state is JobState.DELIVERY_PENDING:
             self.deliver(entry.job, request)  # the same request again: what is missing is done, and not the rest
@@ -115,7 +123,7 @@ class JobManager:
         """The client is told to come back for the result. Raises JournalUnavailable."""
         job.detached = job.collectable = True
         if not job.state.ended:
-            await self._write_down(job)
+            self._journal.accepted(job)
 
     def states(self) -> Counter[JobState]:
         """How many jobs are in each state."""
@@ -216,7 +224,7 @@ class JobManager:
         job = entry.job
         if _kept(job):
             try:
-                await self._write_down(job)
+                self._journal.accepted(job)
             except JournalUnavailable as error:
                 self._pipeline.refuse(job, error)
                 return
@@ -225,11 +233,6 @@ class JobManager:
 
     def _timeout_s(self, job: Job) -> float:
         return job.request.timeout_s or self._settings.job_timeout_s
-
-    async def _write_down(self, job: Job) -> None:
-        if job.request.inputs:
-            await asyncio.to_thread(self._journal.keep_inputs, job)
-        self._journal.accepted(job)
 
     def _end(self, entry: JobEntry) -> None:
         job = entry.job
@@ -258,7 +261,7 @@ class JobManager:
     def _clean(self, job: Job) -> None:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
         if job.request.inputs:
-            self._later(asyncio.to_thread(self._journal.drop_inputs, job))
+            self._later(self._pipeline.inputs.store.remove(job.folder))
         job.request = replace(job.request, prompt={}, inputs=())
         if job.state in ENDS:
             job.request = replace(job.request, target=None, webhook=None)

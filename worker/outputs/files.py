@@ -19,8 +19,9 @@ from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
 from worker.errors import OutputMissing
 from worker.job import Job, Output
-from worker.storage.inline import SMALL
 
+HASHED_AT_ONCE = 256 * 1024
+"""Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
 KINDS = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
     **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
@@ -135,7 +136,7 @@ class Outputs:
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
-        if path.stat().st_size > SMALL:
+        if path.stat().st_size > HASHED_AT_ONCE:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
 

@@ -43,8 +43,6 @@ class Traits:
     """Clients can send GET and DELETE to `/jobs/{id}`. Elsewhere they POST id and token to the worker's own URL."""
     retries_server_errors: bool = False
     """The platform's client sends a request again, without end, when the status is 5xx."""
-    marks_repeats: bool = False
-    """The platform adds a key to each body by which a repeated request is recognised (`REPEAT_KEY`)."""
     drain_s: float | None = None
     """Most seconds that the platform gives a worker to finish its jobs before it kills the process."""
     authenticates: Authenticator = Authenticator.WORKER

@@ -9,7 +9,6 @@ import pytest
 
 from worker.errors import StartupError
 from worker.platforms.registry import choose
-from worker.platforms.vast.ingress.response_proxy import Opening, job_handle_of
 from worker.platforms.vast.quiet import root_logger_kept
 from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.reporting.failure_report import report
@@ -105,21 +104,6 @@ def test_a_benchmark_file_that_is_none_is_named(tmp_path: Path, text: str | None
         path.write_text(text)
     with pytest.raises(StartupError, match="WORKER_BENCHMARK"):
         Benchmark.read(VastSettings.from_env({**ENV, "WORKER_BENCHMARK": str(path)}))
-
-
-def test_a_stream_says_first_whose_it_is() -> None:
-    """However its first event is cut into pieces; the rest is not looked at."""
-    opening = Opening()
-    for piece in (b"id: 1\nevent: accepted\nda", b'ta: {"id": "a", "token": "t"}\n', b"\nid: 2\n", b"\n\n" * 9):
-        opening.watch(piece)
-    assert opening.job_handle is not None
-    assert (opening.job_handle.job_id, opening.job_handle.token) == ("a", "t")
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"id": 1, "token": "t"}', b'{"id": "a"}'])
-def test_what_names_no_job_is_no_ticket(body: bytes) -> None:
-    """Then nothing is held, rather than something wrong."""
-    assert job_handle_of(body) is None
 
 
 def test_the_root_logger_stays_as_it_was() -> None:

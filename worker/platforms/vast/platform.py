@@ -33,7 +33,6 @@ class Vast(Platform):
         output_urls=False,
         job_urls=False,
         retries_server_errors=True,
-        marks_repeats=True,
     )
     sdk = Sdk("vastai", "vastai.serverless.server.worker", "vast")
     owned_variables = ("CONTAINER_", "PUBLIC_IPADDR", "VAST_", "MASTER_TOKEN", "REPORT_ADDR", "GPU_COUNT")

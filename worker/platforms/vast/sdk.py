@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from aiohttp import ClientResponse, ClientSession, web
+from aiohttp import web
 from yarl import URL
 
 from worker.errors import StartupError
@@ -24,12 +24,19 @@ class SdkMetrics(BackendMetrics, Protocol):
     async def aclose(self) -> None: ...
 
 
+class ModelSession(Protocol):
+    """The SDK's HTTP session to the model server."""
+
+    async def post(self, url: str, json: object) -> object: ...
+
+    async def close(self) -> None: ...
+
+
 class Backend(Protocol):
     metrics: SdkMetrics
     report_addr: str
 
-    @property
-    def session(self) -> ClientSession: ...
+    session: ModelSession
 
 
 class SdkWorker(Protocol):
@@ -41,11 +48,10 @@ class SdkWorker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the SDK asks back: what the gateway is sent for a payload, its workload, what to make of the answer."""
+    """What the SDK asks back: the workload of a request, and its answer."""
 
-    request: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     workload: Callable[[Mapping[str, Any]], float]
-    response: Callable[[web.Request, ClientResponse], Awaitable[web.StreamResponse]]
+    response: Callable[[object, object], Awaitable[web.StreamResponse]]
     lifecycle: AbstractAsyncContextManager[object]
 
 
@@ -87,7 +93,6 @@ def _handled(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
     return {
         "allow_parallel_requests": True,
         "max_queue_time": None,
-        "request_parser": callbacks.request,
         "workload_calculator": callbacks.workload,
         "response_generator": callbacks.response,
         "benchmark_config": benchmark,

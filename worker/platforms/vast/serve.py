@@ -10,17 +10,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, web
 
-from worker.api.request_body import REPEAT_KEY
 from worker.app import App
 from worker.errors import RestartAsked, StartupError
 from worker.events import EngineConnected, EngineLost, Event, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
-from worker.platforms.vast.ingress.request_context import VISIT
-from worker.platforms.vast.ingress.response_proxy import ResponseProxy
+from worker.platforms.vast.ingress.request_context import CONTEXT
+from worker.platforms.vast.ingress.response_proxy import InProcess, Responder
 from worker.platforms.vast.ingress.signature_check import SignatureCheck
 from worker.platforms.vast.ingress.update import Update
 from worker.platforms.vast.reporting.autoscaler import Autoscaler
@@ -96,13 +95,15 @@ class VastWorker:
         self._benchmark = Benchmark.read(settings)
         self._readiness = Readiness(self._measure, self._state)
         point_at_score(self._state / SCORE_FOR_SDK)
-        callbacks = Callbacks(self._request, self._workload, ResponseProxy(app), self._readiness)
+        callbacks = Callbacks(self._workload, self._respond, self._readiness)
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         self._worker.backend.report_addr = settings.autoscaler
+        self._worker.backend.session = InProcess()
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._update = Update(settings.master_token)
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
+        self._responder = Responder(app, self._ledger)
         metrics.model_metrics = ModelMetrics(
             self._ledger.report_soon, self._give_up, self._reported, share=lambda: app.engines.share
         )
@@ -176,15 +177,13 @@ class VastWorker:
     def _reported(self, taken: bool, load_units: float, max_perf_units: float) -> None:
         self._app.observers.notify(LoadReported(taken, load_units, max_perf_units))
 
-    def _request(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The same payload, with what tells the gateway that it had it already."""
-        context = VISIT.get(None)
-        return payload if context is None else {**payload, REPEAT_KEY: context.repeat_key}
+    async def _respond(self, request: object, answer: object) -> web.StreamResponse:
+        return await self._responder(request, answer)
 
     def _workload(self, payload: Mapping[str, Any]) -> float:
-        """The SDK's question: the same number as at the door, so that what is taken back is what was counted."""
-        context = VISIT.get(None)
-        return self._app.workload_of(payload) if context is None else context.workload
+        """The SDK's question: the same number as in the ingress, so that what is taken back is what was counted."""
+        context = CONTEXT.get(None)
+        return self._app.intake.workload_of(payload) if context is None else context.workload
 
     async def _measure(self) -> float:
         """The speed of all engines together, as if those that did not start were as fast as the others."""
@@ -194,7 +193,7 @@ class VastWorker:
         engine, count = await engines.info(), len(engines.engines)
         conditions = (self._settings.image, engine.device, engine.version, *([f"{count} engines"] if count > 1 else ()))
         scores = ScoreFile(self._state, self._benchmark.key(*conditions))
-        workload = self._app.workload_of(self._benchmark.payload)
+        workload = self._app.intake.workload_of(self._benchmark.payload)
         score = await self._benchmark.score(self._app.url, workload, scores.known, len(engines.alive), engines.share)
         scores.keep(score)
         return score

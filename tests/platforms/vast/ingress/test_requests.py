@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from tests import workflows
 from tests.engines import EngineHandle
+from tests.inputs.files import loading, noise
 from tests.platforms.conftest import deleted, loaded, processes, start_worker
 from worker.engine.process.launch import free_port
 from worker.simulators import vast_router
@@ -116,6 +117,22 @@ async def test_a_large_answer_arrives_whole(vast: Vast) -> None:
     output = answer["response"]["outputs"][0]
     assert hashlib.sha256(base64.b64decode(output["data"])).hexdigest() == output["sha256"]
     assert (output["width"], output["height"]) == (1024, 1024)
+
+
+@pytest.mark.parametrize("order", [("payload", "auth_data"), ("auth_data", "payload")])
+async def test_a_large_input_goes_to_a_file(vast: Vast, order: tuple[str, str]) -> None:
+    """Wherever the signature stands in the body; nothing of the request stays on the disk, signed or not."""
+    text = base64.b64encode(noise()).decode()
+    payload = {"workflow": loading("a.png"), "inputs": {"a.png": text}}
+    auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
+    for signature, expected in ((auth["signature"], 200), ("AAAA", 401)):
+        body = {"auth_data": {**auth, "signature": signature}, "payload": payload}
+        status, answer = await vast.post("/generate/sync", json={name: body[name] for name in order})
+        assert status == expected, answer
+    state = vast.log.parent / "state"
+    async with asyncio.timeout(5):
+        while [path for name in ("bodies", "inputs") for path in (state / name).rglob("*")]:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_stream_is_not_buffered(vast: Vast) -> None:

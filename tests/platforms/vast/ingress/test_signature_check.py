@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bodies.chunks import stream
+from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, read_json
 from worker.errors import BadSignature, InvalidJson, StartupError
 from worker.platforms.vast.ingress.signature_check import SignatureCheck, read_envelope
 from worker.simulators.vast_router.signer import Signer
@@ -20,9 +23,8 @@ def auth(url: str = OWN, **fields: Any) -> dict[str, Any]:
     return {**given, "signature": SIGNER.sign(url), **fields}
 
 
-def body(**fields: Any) -> bytes:
-
-    return json.dumps(fields).encode()
+def body(**fields: Any) -> ScannedBody:
+    return ScannedBody(fields, [], BodyLimits(1000))
 
 
 def test_a_request_of_the_router_is_let_through() -> None:
@@ -30,7 +32,8 @@ def test_a_request_of_the_router_is_let_through() -> None:
     envelope = read_envelope(body(auth_data=auth(extra=1), session_id=None, payload={"a": 1}))
     grant = SignatureCheck(SIGNER.public_pem, OWN).check(envelope.grant)
     assert (grant.request_idx, grant.reqnum) == (9, 3)
-    assert envelope.payload == {"a": 1}
+    assert envelope.payload is not None
+    assert envelope.payload.value == {"a": 1}
     assert not envelope.in_session
 
 
@@ -71,10 +74,25 @@ def test_a_grant_for_another_worker_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'"x"', b"\xff"])
-def test_a_body_that_is_no_object_is_refused(text: bytes) -> None:
+async def test_a_body_that_is_no_object_is_refused(text: bytes, tmp_path: Path) -> None:
     """With a reason, as the gateway does."""
-    with pytest.raises(InvalidJson):
-        read_envelope(text)
+    async with SpoolFolder(tmp_path) as folder:
+        with pytest.raises(InvalidJson):
+            read_envelope(await read_json(stream([text]), folder, BodyLimits(1000)))
+
+
+async def test_long_strings_of_the_payload_are_files_of_the_payload(tmp_path: Path) -> None:
+    """Their places begin in it, wherever it stands in the envelope, and its fingerprint is of the payload alone."""
+    payload = {"inputs": {"a.png": "A" * 100_000}}
+    prints = []
+    for envelope in ({"payload": payload, "auth_data": auth()}, {"auth_data": auth(), "payload": payload}, payload):
+        async with SpoolFolder(tmp_path) as folder:
+            read = await read_json(stream([json.dumps(envelope).encode()]), folder, BodyLimits(1_000_000))
+            inner = read if envelope is payload else read_envelope(read).payload
+            assert inner is not None
+            assert [text.where for text in inner.spooled] == [("inputs", "a.png")]
+            prints.append(inner.fingerprint())
+    assert len(set(prints)) == 1
 
 
 @pytest.mark.parametrize("pem", ["", "<html>maintenance</html>"])

@@ -6,16 +6,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from worker.api.auth import LOCAL
+from worker.api.errors import DIALECT
+from worker.api.generate import WAYS, Way
 from worker.app import App
+from worker.bodies import BodyReader, ScannedBody, SpoolFolder
 from worker.dialects import NATIVE, detect
 from worker.errors import (
     BadSignature,
-    BodyTooLarge,
     ClientError,
     Draining,
     Forbidden,
@@ -25,9 +28,12 @@ from worker.errors import (
     WorkerUnavailable,
 )
 from worker.events import RequestRefused
-from worker.job import JobState
+from worker.intake import Caller
+from worker.intake.intake import dialect_of
+from worker.job import Job, JobState
+from worker.load.workload import FLOOR
 from worker.platforms.vast.ingress.refusal import refusal
-from worker.platforms.vast.ingress.request_context import VISIT, JobHandle, RequestContext
+from worker.platforms.vast.ingress.request_context import CONTEXT, HeaderOnly, RequestContext
 from worker.platforms.vast.ingress.signature_check import (
     Envelope,
     Grant,
@@ -40,7 +46,6 @@ from worker.platforms.vast.reporting.metrics import MetricsEntry
 
 log = logging.getLogger(__name__)
 
-MIB = 1024 * 1024
 NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/health")
 """Routes that the SDK adds by itself: its sessions let strangers post through the worker (T24)."""
 
@@ -67,56 +72,70 @@ class Ingress:
         """The whole table: aiohttp takes the first match, so nothing that the SDK adds after it is ever reached."""
         return [
             *(web.route("*", path, self._forbid) for path in NOT_SERVED),
-            *(web.post(route.path, self._guarded(route.handler)) for route in work),
+            *(web.post(route.path, self._guarded(route.path, route.handler)) for route in work),
             *others,
             web.route("*", "/{path:.*}", self._nowhere),
         ]
 
-    async def read(self, request: web.Request) -> tuple[web.Request, Envelope]:
-        """The request with its body read, at most `max_body` of it. Raises BodyTooLarge, InvalidJson, ClientError."""
-        limit = self._app.settings.max_body
-        if (request.content_length or 0) > limit * MIB:
-            raise BodyTooLarge(f"the body is larger than {limit} MiB")
-        request = request.clone(client_max_size=limit * MIB)
+    async def read(self, request: web.Request, folder: SpoolFolder) -> Envelope:
+        """Read the body, at most `max_body` of it. Raises BodyTooLarge, InvalidJson, ClientError, DiskFull."""
+        limits = self._app.intake.limits
+        limits.check_total(request.content_length or 0)
         try:
-            return request, read_envelope(await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            raise BodyTooLarge(f"the body is larger than {limit} MiB") from None
+            return read_envelope(await BodyReader(request.content.iter_any()).read(folder, limits))
         except web.RequestPayloadError as error:
             raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
 
     async def asked(self, request: web.Request) -> Mapping[str, Any]:
         """What is asked by a request that is no work; through the router or not. Raises BodyTooLarge, InvalidJson."""
-        _, envelope = await self.read(request)
-        with suppress(BadSignature):
-            self._ledger.close(self._signature_check.check(envelope.grant))
-        return envelope.body if envelope.payload is None else envelope.payload
+        async with SpoolFolder(self._app.intake.spool) as folder:
+            envelope = await self.read(request, folder)
+            with suppress(BadSignature):
+                self._ledger.close(self._signature_check.check(envelope.grant))
+            body = envelope.body if envelope.payload is None else envelope.payload
+            await body.restore_texts()
+            return dict(body.value)
 
     async def emptied(self) -> None:
         """Wait until every request was answered and every job behind an answer has ended."""
         await self._empty.wait()
         await asyncio.gather(*self._followers)
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guarded(self, path: str, handler: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                request, envelope = await self.read(request)
-                grant = self._signature_check.check(envelope.grant)
-            except WorkerError as error:
-                self._note_refusal(request, error)
-                return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
-            workload = self._app.workload_of(envelope.payload or {})
-            try:
-                self._admit(envelope, workload)
-            except WorkerError as error:
-                self._note_refusal(request, error, envelope.payload)
-                self._turn_away(grant, workload, error)
-                return refusal(error, envelope.payload)
-            return await self._let_in(
-                handler, request, RequestContext(grant, workload, self._ledger, repeat_key(envelope))
-            )
+            async with SpoolFolder(self._app.intake.spool) as folder:
+                try:
+                    envelope = await self.read(request, folder)
+                    grant = self._signature_check.check(envelope.grant)
+                except WorkerError as error:
+                    self._note_refusal(request, error)
+                    return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
+                context = await self._context(request, WAYS[path], grant, envelope.payload)
+                try:
+                    self._admit(envelope, context.workload)
+                except WorkerError as error:
+                    self._note_refusal(request, error, envelope.payload.value if envelope.payload else None)
+                    self._turn_away(context, error)
+                    return refusal(error, envelope.payload)
+                return await self._let_in(handler, context, envelope.auth_data)
 
         return handle
+
+    async def _context(
+        self, request: web.Request, way: Way, grant: Grant, payload: ScannedBody | None
+    ) -> RequestContext:
+        """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
+        if payload is None:
+            return RequestContext(request, grant, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
+        intake, base_url = self._app.intake, self._app.settings.public_url.rstrip("/")
+        key = repeat_key(grant, payload)
+        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable)
+        request[DIALECT] = dialect_of(payload.value)
+        try:
+            asked = await intake.read(payload, caller)
+        except WorkerError as error:
+            return RequestContext(request, grant, way, error, FLOOR)
+        return RequestContext(request, grant, way, asked, intake.workload(asked.request))
 
     def _admit(self, envelope: Envelope, workload: float) -> None:
         if envelope.payload is None:
@@ -130,21 +149,21 @@ class Ingress:
         dialect = NATIVE if payload is None else detect(payload)
         self._app.observers.notify(RequestRefused(request.path, dialect.name, error.code, error.status))
 
-    def _turn_away(self, grant: Grant, workload: float, error: WorkerError) -> None:
-        log.debug("request %d: turned away, %s", grant.request_idx, error.code)
+    def _turn_away(self, context: RequestContext, error: WorkerError) -> None:
+        log.debug("request %d: turned away, %s", context.grant.request_idx, error.code)
         if isinstance(error, ClientError):
-            self._ledger.close(grant)
+            self._ledger.close(context.grant)
         else:
-            self._ledger.refuse(grant, workload)
+            self._ledger.refuse(context.grant, context.workload)
 
-    async def _let_in(self, handler: Handler, request: web.Request, context: RequestContext) -> web.StreamResponse:
-        VISIT.set(context)
+    async def _let_in(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
+        CONTEXT.set(context)
         log.debug("request %d: let in, workload %g", context.grant.request_idx, context.workload)
         with self._counted():
-            response = await handler(request)
+            response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
             # The SDK has just put the request among the deletions; before anything is awaited they are ours.
-            if context.job_handle is not None:
-                self._hold(context.grant, context.job_handle)
+            if context.goes_on and context.job is not None:
+                self._hold(context.grant, context.job)
             if context.rejected:
                 self._ledger.rejected(context.grant)
             self._ledger.report_soon()
@@ -155,24 +174,19 @@ class Ingress:
             return refusal(WorkerUnavailable("the gateway did not answer"))
         return response
 
-    def _hold(self, grant: Grant, job_handle: JobHandle) -> None:
+    def _hold(self, grant: Grant, job: Job) -> None:
         entry = self._ledger.hold(grant)
         if entry is not None:
-            task = self._app.tasks.spawn(f"follower-{job_handle.job_id}", self._follow(entry, job_handle))
+            task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job))
             self._followers.add(task)
             task.add_done_callback(self._followers.discard)
 
-    async def _follow(self, entry: MetricsEntry, job_handle: JobHandle) -> None:
+    async def _follow(self, entry: MetricsEntry, job: Job) -> None:
         """Until the job's end its work counts as load; then it is served, or was for nothing."""
-        state = JobState.FAILED
         try:
-            job = self._app.manager.find(job_handle.job_id, job_handle.token)
             await self._app.manager.ended(job)
-            state = job.state
-        except NotFound:
-            pass
         finally:
-            self._ledger.release(entry, served=state is JobState.COMPLETED)
+            self._ledger.release(entry, served=job.state is JobState.COMPLETED)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from aiohttp import web
 
 from worker.api.services import json_response
+from worker.bodies import ScannedBody
 from worker.dialects import NATIVE, detect
 from worker.errors import WorkerError
 
 
-def refusal(error: WorkerError, payload: Mapping[str, Any] | None = None) -> web.Response:
+def refusal(error: WorkerError, payload: ScannedBody | None = None) -> web.Response:
     """Status, body and Retry-After of `error`; `payload` tells the dialect."""
-    dialect = NATIVE if payload is None else detect(payload)
+    dialect = NATIVE if payload is None else detect(payload.value)
     headers = {"Retry-After": f"{error.retry_after_s:g}"} if error.retry_after_s else None
     return json_response(dialect.failed(None, error), error.status, headers)

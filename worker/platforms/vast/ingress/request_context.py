@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
+from aiohttp import web
+
+from worker.api.generate import Way
+from worker.errors import WorkerError
+from worker.intake import Submission
+from worker.job import Job
 from worker.platforms.vast.ingress.signature_check import Grant
-from worker.platforms.vast.reporting.ledger import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class JobHandle:
-    """A job that goes on after its request was answered; `token` opens it."""
-
-    job_id: str
-    token: str
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """`status` is the gateway's, None while it has not answered."""
+    """`asked` is what the request asks for, or why it can't be had. `status` is the answer's, None until there is one.
 
+    `job` is the job that was started or found. `goes_on`: the request was answered, and its job has not ended.
+    """
+
+    request: web.Request
     grant: Grant
+    way: Way
+    asked: Submission | WorkerError
     workload: float
-    ledger: Ledger
-    repeat_key: str
-    """The same for the same request by the router's numbers, and for nothing else."""
     status: int | None = None
-    job_handle: JobHandle | None = None
+    job: Job | None = None
+    goes_on: bool = False
 
     @property
     def rejected(self) -> bool:
-        """There was room when the door asked, and none any more when the gateway did."""
+        """There was room when the ingress asked, and there was none any more when the job was to be accepted."""
         return self.status in {429, 503}
 
 
-VISIT: ContextVar[RequestContext] = ContextVar("visit")
-"""Set by the door; the SDK handles a request in the task that it came in with, or in a child of that."""
+class HeaderOnly:
+    """A request as the SDK sees it: the envelope is there, and the payload, which the SDK does not need, is empty.
+
+    So the SDK neither parses the body a second time nor holds it. It reads nothing else of a request than `json`.
+    """
+
+    def __init__(self, request: web.Request, auth_data: object) -> None:
+        self._request = request
+        self._envelope = {"auth_data": auth_data, "session_id": None, "payload": {}}
+
+    async def json(self) -> Mapping[str, Any]:
+        """Return the envelope."""
+        return self._envelope
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a request has
+        return getattr(self._request, name)
+
+
+CONTEXT: ContextVar[RequestContext] = ContextVar("context")
+"""Set by the ingress; the SDK handles a request in the task that it came in with, or in a child of that."""

@@ -1,19 +1,20 @@
-"""The gateway's answer on its way to the client: whole, with its status, and streams as they come."""
+"""The answer to a request from Vast's router, and what the SDK has to count of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
-import orjson
 from aiohttp import ClientError, ClientResponse, hdrs, web
 
+from worker.api.auth import LOCAL
+from worker.api.errors import answered
+from worker.api.generate import STREAM
 from worker.app import App
-from worker.errors import NotFound, WorkerUnavailable
+from worker.errors import WorkerError, WorkerUnavailable
 from worker.job import JobState
 from worker.platforms.vast.ingress.refusal import refusal
-from worker.platforms.vast.ingress.request_context import VISIT, JobHandle
-from worker.sse import EventParser
+from worker.platforms.vast.ingress.request_context import CONTEXT, RequestContext
+from worker.platforms.vast.reporting.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,8 @@ IN_PIECES_FROM = 1024 * 1024
 """Larger bodies, and those of unknown length, are passed on in pieces instead of being held."""
 
 
-async def relay(
-    request: web.Request, answer: ClientResponse, watch: Callable[[bytes], None] | None = None
-) -> web.StreamResponse:
-    """Pass on the gateway's answer; `watch` sees each piece of a stream. One that breaks off is no error."""
+async def relay(request: web.Request, answer: ClientResponse) -> web.StreamResponse:
+    """Pass on the gateway's answer. One that breaks off is no error."""
     headers = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
     response = web.StreamResponse(status=answer.status, headers=headers)
     try:
@@ -35,8 +34,6 @@ async def relay(
             response.content_length = answer.content_length
             await response.prepare(request)
             async for piece in answer.content.iter_any():
-                if watch:
-                    watch(piece)
                 await response.write(piece)
             await response.write_eof()
     except (ClientError, ConnectionError) as error:
@@ -48,62 +45,45 @@ async def relay(
     return response
 
 
-class ResponseProxy:
-    """The SDK's `response_generator`: passes the answer on, and puts right what the SDK is about to count."""
+class InProcess:
+    """Takes the place of the SDK's HTTP session to its model server, which is this process.
 
-    def __init__(self, app: App) -> None:
+    The SDK posts when it has counted a request as begun, and passes the answer to its `response_generator`. That one
+    does the work: a job is submitted and awaited there, and its answer goes to the client without another hop.
+    """
+
+    async def post(self, url: str, json: object) -> None:
+        """Return at once: there is nothing to send."""
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+class Responder:
+    """The SDK's `response_generator`: does the work of a request, and puts right what the SDK is about to count."""
+
+    def __init__(self, app: App, ledger: Ledger) -> None:
         self._app = app
+        self._ledger = ledger
 
-    async def __call__(self, request: web.Request, answer: ClientResponse) -> web.StreamResponse:
-        context = VISIT.get()
-        opening = Opening()
-        response = await relay(request, answer, opening.watch)
+    async def __call__(self, _: object, __: object) -> web.StreamResponse:
+        context = CONTEXT.get()
+        response = await answered(context.request, lambda _: self._work(context), lambda: self._app.services)
         context.status = response.status
         # Nothing is awaited from here on: when this returns the SDK counts the workload as served, in the same step.
-        if answer.status == 202 and isinstance(response, web.Response) and isinstance(response.body, bytes):
-            context.job_handle = job_handle_of(response.body)
-        if (
-            response.status >= 400
-            or context.job_handle
-            or (opening.job_handle and not self._completed(opening.job_handle))
-        ):
-            context.ledger.discount(context.workload, rejected=context.rejected)
+        context.goes_on = response.status == 202
+        if response.status >= 400 or context.goes_on or not _completed(context):
+            self._ledger.discount(context.workload, rejected=context.rejected)
         return response
 
-    def _completed(self, job_handle: JobHandle) -> bool:
-        """How the job behind a stream ended: the stream itself is 200 in any case."""
-        try:
-            return self._app.manager.find(job_handle.job_id, job_handle.token).state is JobState.COMPLETED
-        except NotFound:
-            return False
+    async def _work(self, context: RequestContext) -> web.StreamResponse:
+        self._app.services.access.limit(LOCAL)
+        if isinstance(context.asked, WorkerError):
+            raise context.asked
+        context.job = await self._app.intake.accept(context.asked)
+        return await context.way.answer(context.request, self._app.services, context.job)
 
 
-class Opening:
-    """Reads a stream up to its first event, which says what job it is of."""
-
-    LONGEST = 16 * 1024
-
-    def __init__(self) -> None:
-        self.job_handle: JobHandle | None = None
-        self._parser = EventParser()
-        self._read = 0
-
-    def watch(self, piece: bytes) -> None:
-        if self._read > self.LONGEST:
-            return
-        self._read += len(piece)
-        if events := self._parser.feed(piece):
-            self.job_handle = job_handle_of(events[0].data)
-            self._read = self.LONGEST + 1
-
-
-def job_handle_of(body: bytes) -> JobHandle | None:
-    """From a 202 of any dialect, or the first event of a stream."""
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    match found:
-        case {"id": str(job_id), "token": str(token)}:
-            return JobHandle(job_id, token)
-    return None
+def _completed(context: RequestContext) -> bool:
+    """How the job behind a stream ended: the stream itself is 200 in any case."""
+    return context.way is not STREAM or (context.job is not None and context.job.state is JobState.COMPLETED)

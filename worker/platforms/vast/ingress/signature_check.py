@@ -6,17 +6,15 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from worker.bodies import ScannedBody
 from worker.errors import BadSignature, InvalidJson, StartupError
 
 
@@ -32,28 +30,27 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The body of a request through Vast's client. A payload that is no object stays for the gateway to refuse."""
+    """The body of a request through Vast's client. `payload` is None where it is no object."""
 
-    body: Mapping[str, Any]
+    body: ScannedBody
+    auth_data: object
     grant: Grant | None
     in_session: bool
-    payload: Mapping[str, Any] | None
+    payload: ScannedBody | None
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """Raises InvalidJson."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"the body is not JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise InvalidJson(f"the body has to be a JSON object, not {type(parsed).__name__}")
-    payload = parsed.get("payload")
+def read_envelope(body: ScannedBody) -> Envelope:
+    """Raises InvalidJson for anything but an object."""
+    value = body.value
+    if not isinstance(value, dict):
+        raise InvalidJson(f"the body has to be a JSON object, not {type(value).__name__}")
+    auth_data = value.get("auth_data")
     return Envelope(
-        body=parsed,
-        grant=_grant(parsed.get("auth_data")),
-        in_session=parsed.get("session_id") is not None,
-        payload=payload if isinstance(payload, dict) else None,
+        body=body,
+        auth_data=auth_data,
+        grant=_grant(auth_data),
+        in_session=value.get("session_id") is not None,
+        payload=body.inside("payload") if isinstance(value.get("payload"), dict) else None,
     )
 
 
@@ -72,16 +69,14 @@ def _grant(data: object) -> Grant | None:
     return None
 
 
-def repeat_key(envelope: Envelope) -> str:
+def repeat_key(grant: Grant, payload: ScannedBody) -> str:
     """The same for the same payload under the same numbers of the router's.
 
     Another payload under them is another request: the numbers are not signed, so to refuse it would protect nothing,
     and a router that began to count anew would lose requests.
     """
-    grant = envelope.grant
-    digest = hashlib.sha256(orjson.dumps(envelope.payload, option=orjson.OPT_SORT_KEYS))
-    digest.update(f"{grant.request_idx} {grant.reqnum}".encode() if grant else b"")
-    return digest.hexdigest()[:32]
+    numbered = f"{payload.fingerprint()} {grant.request_idx} {grant.reqnum}"
+    return hashlib.sha256(numbered.encode()).hexdigest()[:32]
 
 
 class SignatureCheck:

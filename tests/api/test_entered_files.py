@@ -1,0 +1,61 @@
+"""How many files a request passes before its prompt is sent: each is one more to open for whoever follows it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import worker
+from tests.conftest import Client
+from tests.workflows import picture
+
+ROOT = Path(worker.__file__).parent
+MOST = 40
+BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol/api.py")
+
+
+class Entered:
+    """A profiler: the files of the worker whose functions are called between the handler and `POST /prompt`."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self._listening = False
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        if event != "call" or not frame.f_code.co_filename.startswith(str(ROOT)):
+            return
+        path = str(Path(frame.f_code.co_filename).relative_to(ROOT))
+        place = (frame.f_code.co_name, path)
+        if place == BEGINS and not self.files:
+            self._listening = True
+        if self._listening and not path.startswith("simulators/"):
+            self.files.setdefault(path, frame.f_code.co_name)
+        if place == ENDS:
+            self._listening = False
+
+
+@contextmanager
+def entered() -> Iterator[dict[str, str]]:
+    profiler = Entered()
+    threading.setprofile(profiler)
+    sys.setprofile(profiler)
+    try:
+        yield profiler.files
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+
+
+async def test_files_entered_until_the_prompt_is_sent(client: Client) -> None:
+    """An API workflow of two nodes, in the native dialect, as the third request: the list is printed."""
+    for _ in range(2):
+        assert (await client.post("/generate/sync", {"workflow": picture()}))[0] == 200
+    with entered() as files:
+        assert (await client.post("/generate/sync", {"workflow": picture()}))[0] == 200
+    for number, (path, function) in enumerate(files.items(), start=1):
+        print(f"{number:3} {path}: {function}")
+    assert 0 < len(files) <= MOST

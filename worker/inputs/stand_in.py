@@ -1,0 +1,32 @@
+"""Short data URIs that stand in a workflow for long ones, whose files lie beside it.
+
+A stand-in is a data URI without data that names the SHA-256 of the text that it stands for. It is no secret: it means
+a file only in a request that brought that file.
+"""
+
+from __future__ import annotations
+
+import re
+
+from worker.inputs.decode import DATA_URI, EXTENSIONS
+
+STAND_IN = re.compile(r"data:([\w.+-]+/[\w.+-]+)?;sha256=([0-9a-f]{64});base64,", re.ASCII)
+BARE = re.compile(r"[A-Za-z0-9+/]{16,}", re.ASCII)
+HEAD = 256
+"""Bytes of a text that show whether it is a data URI."""
+
+
+def stand_in(head: str, sha256: str, *, bare: bool) -> str | None:
+    """Return what stands for the text that begins with `head`; None for one that is no data URI.
+
+    With `bare` base64 without the head of a data URI is a file, too.
+    """
+    if uri := DATA_URI.match(head):
+        return f"data:{uri[1] or ''};sha256={sha256};base64,"
+    return f"data:;sha256={sha256};base64," if bare and BARE.fullmatch(head) else None
+
+
+def stand_in_name(text: str) -> str | None:
+    """Return the name of the file that a stand-in means; None for any other text."""
+    found = STAND_IN.fullmatch(text)
+    return found[2] + EXTENSIONS.get(found[1], ".png") if found else None

@@ -1,0 +1,16 @@
+"""The way of a request from its body to a job, and of a job to its answer, without any HTTP server.
+
+The pattern for a platform or a route:
+
+    async with intake.body(chunks) as body:                        # long strings go to files as they arrive
+        job = await intake.submit(body, Caller(principal, base_url))
+    await manager.ended(job)
+    status, answer = await intake.answer(job)
+    await send(answer.size, answer.pieces())                       # or `await answer.json()`, for a small one
+"""
+
+from worker.intake.answer_body import AnswerBody
+from worker.intake.answers import Answers, status_of
+from worker.intake.intake import Caller, Intake, Submission
+
+__all__ = ["AnswerBody", "Answers", "Caller", "Intake", "Submission", "status_of"]

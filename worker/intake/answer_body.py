@@ -1,0 +1,103 @@
+"""The JSON of an answer, in which large files are encoded only while it is sent."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from worker.bodies import in_thread
+
+SMALL = 256 * 1024
+"""Up to this many bytes, reading and encoding here takes less time than handing it to a thread."""
+PIECE = 3 * 512 * 1024
+"""Bytes of a file that are encoded at a time: a multiple of 3, so that only the end has padding."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """A file that goes into the answer as base64. `size` is the file's, in bytes."""
+
+    path: Path
+    size: int
+
+    @property
+    def length(self) -> int:
+        """Characters of the base64."""
+        return (self.size + 2) // 3 * 4
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the base64. Raises OSError where the file is gone or is not what it was."""
+        for offset in range(0, self.size, PIECE):
+            yield await in_thread(lambda offset=offset: self._encoded(offset))  # type: ignore[misc]
+
+    def _encoded(self, offset: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(min(PIECE, self.size - offset))
+        return encoded(data)
+
+
+def encoded(data: bytes) -> bytes:
+    """Return base64 without newlines."""
+    import pybase64
+
+    found: bytes = pybase64.b64encode(data)
+    return found
+
+
+@dataclass(slots=True)
+class LargeFiles:
+    """The files of an answer that are not in memory, by the string that stands for each in the body."""
+
+    files: dict[str, EncodedFile] = field(default_factory=dict)
+    _nonce: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    def add(self, path: Path, size: int) -> str:
+        """Return the string that has to stand where the base64 of this file goes. Raises FileNotFoundError."""
+        path.stat()
+        stands = f"{self._nonce}-{len(self.files)}"
+        self.files[stands] = EncodedFile(path, size)
+        return stands
+
+
+class AnswerBody:
+    """A JSON body. Only `pieces` and `json` read the large files, as often as they are called."""
+
+    def __init__(self, value: Any, files: Mapping[str, EncodedFile] | None = None) -> None:  # noqa: ANN401 - JSON
+        self.value = value
+        """With short strings in the place of large files."""
+        self.files = files or {}
+        self._parts = list(_split(orjson.dumps(value), self.files))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the JSON, files included."""
+        return sum(part.length if isinstance(part, EncodedFile) else len(part) for part in self._parts)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the JSON bit by bit."""
+        for part in self._parts:
+            if isinstance(part, EncodedFile):
+                async for piece in part.pieces():
+                    yield piece
+            else:
+                yield part
+
+    async def json(self) -> bytes:
+        """Return the JSON."""
+        return b"".join([piece async for piece in self.pieces()])
+
+
+def _split(json: bytes, files: Mapping[str, EncodedFile]) -> Iterator[bytes | EncodedFile]:
+    """Cut at the strings that stand for files, which are plain ASCII and so are written as they are."""
+    if not files:
+        yield json
+        return
+    for number, part in enumerate(re.split(b"(%b)" % b"|".join(map(str.encode, files)), json)):
+        yield files[part.decode()] if number % 2 else part

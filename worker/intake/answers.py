@@ -1,0 +1,89 @@
+"""From a job to the body that its client gets, in the dialect it was asked in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.delivery_options import Webhook
+from worker.dialects import BY_NAME, Answer, Body, Dialect
+from worker.engine.pool import EnginePool
+from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, OutputTooLargeForInline, WorkerError
+from worker.intake.answer_body import SMALL, AnswerBody, LargeFiles, encoded
+from worker.job import Job, JobState, Output, OutputMode
+from worker.outputs.delivery import Delivery
+from worker.outputs.files import Outputs
+from worker.platforms.base import Traits
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Reads the outputs of jobs. `base_url` is where the client that asks reaches this worker."""
+
+    traits: Traits
+    outputs: Outputs
+    engines: EnginePool
+    delivery: Delivery
+
+    async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, AnswerBody]:
+        """Return the HTTP status and the body for a job, whether it has ended or not. Raises NotFound."""
+        dialect = dialect or BY_NAME[job.request.dialect]
+        if not job.state.ended:
+            return 202, AnswerBody(self.pending(job, base_url, dialect))
+        if job.error is not None:
+            body = dialect.failed(job.id, job.error)
+            if job.state is JobState.DELIVERY_PENDING:  # the result is kept, and this opens it
+                body |= {"token": job.token, "url": self.job_url(job, base_url)}
+            return status_of(job.error, self.traits), AnswerBody(body)
+        answer, large = await self.facts(job, base_url, job.outputs)
+        answered, most = AnswerBody(dialect.completed(answer), large.files), self.traits.largest_answer
+        if most is not None and answered.size > most:
+            error = OutputTooLargeForInline(
+                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.outside_inline}"
+            )
+            return error.status, AnswerBody(dialect.failed(job.id, error))
+        return 200, answered
+
+    async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[Answer, LargeFiles]:
+        """Return what an answer is made of; files that go into it are there as base64, the large ones to be read later.
+
+        Raises NotFound for a file that is gone.
+        """
+        files = {output: self.outputs.path(job, output) for output in outputs if output.text is None}
+        large, data = LargeFiles(), {}
+        if job.request.output_mode is OutputMode.BASE64:
+            try:
+                for output, path in files.items():
+                    small = output.size <= SMALL
+                    data[output.index] = encoded(path.read_bytes()).decode() if small else large.add(path, output.size)
+            except FileNotFoundError:
+                raise NotFound(f"outputs of job {job.id!r} are gone") from None
+        try:
+            engine = await self.engines.info(job.engine)
+        except EngineUnavailable:
+            engine = None
+        local_paths = {output.index: str(path) for output, path in files.items()}
+        return Answer(job, data, base_url, engine, local_paths), large
+
+    def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
+        """Return what says that the job goes on, and where its result will be."""
+        return (dialect or BY_NAME[job.request.dialect]).pending(job, self.job_url(job, base_url))
+
+    async def webhook(self, job: Job, webhook: Webhook) -> bytes:
+        """Return what the sync route would have answered, in the envelope of the dialect's webhooks."""
+        _, answered = await self.of(job, job.request.base_url)
+        body = BY_NAME[job.request.dialect].event(job, webhook, answered.value)
+        return await AnswerBody(body, answered.files).json()
+
+    def job_url(self, job: Job, base_url: str) -> str:
+        """The job's own, or the worker's where clients can only POST, to `/result`, `/cancel` and `/events`."""
+        return f"{base_url}/jobs/{job.id}" if self.traits.job_urls else base_url
+
+
+def status_of(error: WorkerError, traits: Traits) -> int:
+    """Return the HTTP status of an error.
+
+    Where a client sends a 5xx again without end, to any worker, a bug of ours would come with it each time, and a
+    result that is only not delivered would be made again: both are 422 there.
+    """
+    again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
+    return 422 if again else error.status

@@ -1,0 +1,202 @@
+"""From a request to a job: this is the whole story, whoever received the request and however."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, SpoolFolder, read_json
+from worker.dialects import Dialect, detect
+from worker.dialects.base import prompt_of
+from worker.engine.pool import EnginePool
+from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.inputs import InputStore, SentFile
+from worker.intake.answer_body import AnswerBody
+from worker.intake.answers import Answers
+from worker.intake.workflow_files import put_stand_ins, with_files
+from worker.job import Job, JobRequest, OutputMode
+from worker.jobs.manager import JobManager
+from worker.load.workload import FLOOR, workload
+from worker.outputs.delivery import Delivery
+from worker.platforms.base import Traits
+from worker.preflight import Preflight
+from worker.settings import Settings
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.editor import Conversion, convert, is_ui
+from worker.workflow.prompt import draw_random_integers
+from worker.workflow.templates.template import Library
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and how. The jobs of a request belong to its `principal`.
+
+    `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
+    `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
+    """
+
+    principal: str
+    base_url: str = ""
+    idempotency_key: str | None = None
+    repeat_key: str | None = None
+    collectable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request that was read and can run, as far as that can be said without asking anybody."""
+
+    request: JobRequest
+    files: tuple[SentFile, ...]
+    caller: Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes requests from any platform and answers them."""
+
+    settings: Settings
+    traits: Traits
+    manager: JobManager
+    engines: EnginePool
+    delivery: Delivery
+    library: Library
+    preflight: Preflight
+    files: InputStore
+    answers: Answers
+
+    @property
+    def spool(self) -> Path:
+        """Where the long strings of bodies lie until their request is over."""
+        return self.settings.state / "bodies"
+
+    @property
+    def limits(self) -> BodyLimits:
+        return BodyLimits(self.settings.max_body * MIB)
+
+    @asynccontextmanager
+    async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[ScannedBody]:
+        """Read a JSON body; its files are there until the context ends. Raises InvalidJson, BodyTooLarge, DiskFull."""
+        async with SpoolFolder(self.spool) as folder:
+            yield await read_json(chunks, folder, self.limits)
+
+    async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
+        """Start the job that a body asks for, or find the one that it started before. `files` came beside the body.
+
+        Raises WorkerError and its children: what `read` and `accept` raise.
+        """
+        return await self.accept(await self.read(body, caller, files))
+
+    async def read(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Submission:
+        """Read a request without starting anything. Raises ClientError and its children."""
+        dialect = dialect_of(body.value)
+        fingerprint = _fingerprint(body, files)
+        long_texts = await put_stand_ins(body, dialect)
+        parsed = dialect.read(body.value, self.library)
+        job = self.reachable(await self._converted(parsed.job))
+        in_place: tuple[SentFile, ...] = ()
+        if long_texts:
+            prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self._catalog())
+            job = replace(job, prompt=dict(prompt))
+        key = job.key or caller.idempotency_key
+        job = replace(
+            job,
+            key=key,
+            repeat_key=None if key else caller.repeat_key,
+            fingerprint=fingerprint if key else "",
+            base_url=caller.base_url,
+        )
+        return Submission(job, (*parsed.files, *in_place, *files), caller)
+
+    async def accept(self, submission: Submission) -> Job:
+        """Start the job of a request, or find the one that the same request started under the same id.
+
+        Raises what `JobManager.accept` and `Preflight.admitted` raise, and InvalidInputFile.
+        """
+        request, caller = submission.request, submission.caller
+        if not self.manager.begins(request, caller.principal):
+            return await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+        self.manager.admit()
+        # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
+        request = replace(request, prompt=draw_random_integers(request.prompt, SystemRandom()))
+        async with self.preflight.admitted(request.prompt) as units, self.files.arriving(submission.files) as arrived:
+            return await self.manager.accept(
+                request, units, caller.principal, collectable=caller.collectable, arrived=arrived
+            )
+
+    async def answer(self, job: Job, base_url: str | None = None) -> tuple[int, AnswerBody]:
+        """Return HTTP status and body for a job, in the dialect it was asked in: 202 while it has not ended."""
+        return await self.answers.of(job, job.request.base_url if base_url is None else base_url)
+
+    def reachable(self, job: JobRequest) -> JobRequest:
+        """Return the job with its outputs in a place where the client can have them.
+
+        Raises UrlNeedsStorage, TargetNotAllowed, UrlRefused.
+        """
+        self.delivery.check(job)
+        outside = self.delivery.storage.outside
+        if job.output_mode is OutputMode.NONE and outside:
+            return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
+        if job.output_mode is OutputMode.AUTO:
+            return replace(job, output_mode=OutputMode.URL if outside else OutputMode.BASE64)
+        opens = outside or self.traits.output_urls
+        if job.output_mode is OutputMode.URL and job.target is None and not opens:
+            raise UrlNeedsStorage(
+                "no client can open this worker's URLs, and it has no bucket (WORKER_S3_BUCKET); ask for base64"
+            )
+        return job
+
+    async def convert(self, workflow: object) -> Conversion:
+        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait."""
+        return await asyncio.to_thread(convert, workflow, await self._catalog())
+
+    def workload(self, request: JobRequest) -> float:
+        """Units of a request, by the catalog that is known."""
+        return workload(request.prompt, self.engines.known_catalog)
+
+    def workload_of(self, body: Mapping[str, Any]) -> float:
+        """Units of a small body in any dialect; one that can't be read counts as the least."""
+        try:
+            request = detect(body).read(body, self.library).job
+            if is_ui(request.prompt):
+                catalog = self.engines.known_catalog or bundled_catalog()
+                request = replace(request, prompt=dict(convert(request.prompt, catalog).prompt))
+            return self.workload(request)
+        except WorkerError:
+            return FLOOR
+
+    async def _converted(self, job: JobRequest) -> JobRequest:
+        """Return the job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
+        if not is_ui(job.prompt):
+            return job
+        conversion = await self.convert(job.prompt)
+        return replace(job, prompt=dict(prompt_of(conversion.prompt)))
+
+    async def _catalog(self) -> Catalog:
+        try:
+            return await self.engines.catalog()
+        except EngineUnavailable:
+            return bundled_catalog()
+
+
+def dialect_of(body: object) -> Dialect:
+    """Return the dialect of a JSON body. Raises InvalidJson for anything but an object."""
+    if isinstance(body, dict):
+        return detect(body)
+    kind = "str" if isinstance(body, SpooledText) else type(body).__name__
+    raise InvalidJson(f"the body has to be a JSON object, not {kind}")
+
+
+def _fingerprint(body: ScannedBody, files: Sequence[SentFile]) -> str:
+    """Tell a request that is sent again from another one under the same key, however it is written."""
+    found = body.fingerprint()
+    beside = [f"{file.name}\n{file.content.sha256}" for file in files if isinstance(file.content, SpooledFile)]
+    return hashlib.sha256("\n".join([found, *beside]).encode()).hexdigest() if beside else found
