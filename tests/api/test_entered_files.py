@@ -14,7 +14,7 @@ from tests.conftest import Client
 from tests.workflows import picture
 
 ROOT = Path(worker.__file__).parent
-MOST = 40
+MOST = 77
 BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol/api.py")
 
 
