@@ -8,12 +8,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.conftest import Client, worker
+from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
 from worker.app import build
 from worker.platforms.vast.platform import Vast
 from worker.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 REFUSED = [
     pytest.param(b"", 400, "invalid_json", id="empty"),
@@ -95,11 +98,12 @@ async def test_all_problems_of_a_workflow_at_once(client: Client) -> None:
     assert {("1", "EmptyImage", "width"), ("1", "EmptyImage", "height")} <= places
 
 
-async def test_a_misspelt_class_is_answered_with_the_nearest(client: Client) -> None:
+async def test_a_misspelt_class_is_answered_with_the_nearest(engine: EngineHandle, tmp_path: Path) -> None:
     """The first refusal of a fresh worker has the suggestion already."""
     workflow = picture()
     workflow["1"]["class_type"] = "EmptyImag"
-    _, body = await client.post("/generate/sync", {"workflow": workflow})
+    async with worker(engine, tmp_path) as client:
+        _, body = await client.post("/generate/sync", {"workflow": workflow})
     assert "EmptyImage" in body["error"]["details"][0]["suggestion"]
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.conftest import Client, worker
+from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle, start_engine
 from tests.fetch.origin import content, opened, serving
 from tests.workflow.prompts import link, sampled
@@ -23,6 +23,9 @@ from tests.workflows import picture
 from worker.app import build
 from worker.errors import StartupError
 from worker.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 DATA = b"weights" * 1000
 

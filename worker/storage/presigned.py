@@ -25,11 +25,15 @@ class PresignedPut:
 
     outside = True
 
-    def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...]) -> None:
-        """`order`: the indices of the outputs that have a file. Raises DeliveryRefused where the URLs don't suffice."""
+    def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...], backoff: Backoff = BACKOFF) -> None:
+        """`order`: the indices of the outputs that have a file. `backoff`: the pauses between tries.
+
+        Raises DeliveryRefused where the URLs don't suffice.
+        """
         if len(urls.urls) < len(order):
             raise DeliveryRefused(f"{len(order)} files were made, for {len(urls.urls)} addresses in `put_urls`")
         self._guard = guard
+        self._backoff = backoff
         self._urls = dict(zip(order, urls.urls, strict=False))
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
@@ -38,7 +42,7 @@ class PresignedPut:
         headers = {"Content-Type": output.mime, "Content-Length": str(output.size)}
         for failures in range(TRIES):
             if failures:
-                await asyncio.sleep(BACKOFF.pause(failures))
+                await asyncio.sleep(self._backoff.pause(failures))
             try:
                 status = await self._sent(target, headers, path)
             except (ClientError, TimeoutError):

@@ -8,14 +8,14 @@ import pytest
 
 from tests.cli.commands.test_run import sizes
 from tests.cli.commands.test_serve import processes_with
-from tests.cli.terminal import cli
+from tests.cli.terminal import cli, command
 
 
 @pytest.mark.timeout(90)
 def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
     """Two workers, both workflows in both shapes: the pictures asked for, times, what was told, no remains."""
     (tmp_path / "tmp").mkdir()
-    done = cli("demo", cwd=tmp_path, timeout=80, TMPDIR=str(tmp_path / "tmp"))
+    done = command("demo", cwd=tmp_path, timeout=80, TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert sizes(tmp_path / "out") == [(512, 512), (512, 512), (768, 512), (768, 512)]
     for text in ("2 workers behind Vast's router", "round trip", "by worker 1", "by worker 2", "cur_load peak"):

@@ -34,7 +34,7 @@ async def test_a_kill_is_answered_by_a_restart(tmp_path: Path) -> None:
 
 async def test_a_stopped_process_is_killed_and_started_again(tmp_path: Path) -> None:
     """SIGSTOP: connections stay open and nothing answers; the job that ran and the one behind it end well."""
-    async with supervised(tmp_path) as worker:
+    async with supervised(tmp_path, engine_silence_s=1.2) as worker:
         jobs = [await worker.job(slow(0.3)) for _ in range(2)]
         await worker.state(jobs[0], "generating")
         worker.signal(signal.SIGSTOP)

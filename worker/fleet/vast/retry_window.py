@@ -8,7 +8,7 @@ from worker.backoff import Backoff
 
 SLEEP_S = 1.0
 """The longest single sleep."""
-BRIEF = Backoff(0.3, SLEEP_S)
+FIRST_S = 0.3
 BRIEF_PAUSES = 7
 """The first pauses are brief: where refused calls don't count, they lose the least."""
 PATIENT = Backoff(10.5, 10.5)
@@ -19,14 +19,15 @@ end each pause is longer than any of them, also where chance shortens it."""
 class RetryWindow:
     """The pauses of one method, which share a limit in seconds."""
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, first_s: float = FIRST_S) -> None:
+        self._brief = Backoff(first_s, SLEEP_S)
         self._until = time.monotonic() + limit_s
         self._failures = 0
 
     def pause(self) -> bool:
         """Sleep a little, more each time; False, and no sleep, once the limit is reached."""
         self._failures += 1
-        backoff = BRIEF if self._failures <= BRIEF_PAUSES else PATIENT
+        backoff = self._brief if self._failures <= BRIEF_PAUSES else PATIENT
         left = min(backoff.pause(self._failures), self._until - time.monotonic())
         if left <= 0:
             return False

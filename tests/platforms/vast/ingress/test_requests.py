@@ -45,7 +45,7 @@ class Vast:
         self.gateway = gateway
 
     async def ask(self, payload: object, route: str = "/generate/sync", **options: Any) -> Answer:
-        answer: Answer = await self.endpoint.request(route, payload, **{"timeout": 8, **options})
+        answer: Answer = await self.endpoint.request(route, payload, **{"timeout": 25, **options})
         return answer
 
     async def signed(self) -> Answer:
@@ -152,7 +152,7 @@ async def test_a_long_job_is_answered_before_the_client_gives_up_and_runs_once(v
     before = vast.log.read_text().count(" accepted")
     workflow = workflows.slow(2.0, steps=4)
     request = vast.endpoint.client.queue_endpoint_request(
-        vast.endpoint, "/generate/sync", {"workflow": workflow}, worker_timeout=1.5, timeout=8
+        vast.endpoint, "/generate/sync", {"workflow": workflow}, worker_timeout=1.5, timeout=25
     )
     answer = await request
     job = answer["response"]
