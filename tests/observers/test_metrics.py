@@ -16,7 +16,7 @@ from worker.events import (
     StateChanged,
 )
 from worker.job import JobRef, JobState
-from worker.observers.metric_specs import JOB_S, LIVE, RECORDED, MetricType
+from worker.observers.metric_specs import JOB_BUCKETS, LIVE, RECORDED, MetricType
 from worker.observers.metrics import MOST_VALUES, Metrics
 from worker.observers.run_times import RunTimes
 from worker.observers.snapshot import Snapshot
@@ -145,7 +145,7 @@ def test_names_and_buckets_follow_the_conventions() -> None:
         assert bool(spec.buckets) == (spec.type is MetricType.HISTOGRAM)
         if spec.type is MetricType.HISTOGRAM:
             assert spec.name.endswith("_seconds")
-    assert JOB_S == (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+    assert JOB_BUCKETS == (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 def submitted(name: str) -> JobSubmitted:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PREFIX = "comfy_worker_"
-JOB_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+JOB_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """From a picture in a moment to a video of an hour."""
-GAP_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-LAG_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class MetricType(StrEnum):
@@ -41,7 +41,7 @@ def _gauge(name: str, text: str, *labels: str) -> MetricSpec:
     return MetricSpec(MetricType.GAUGE, name, text, labels)
 
 
-def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_S) -> MetricSpec:
+def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_BUCKETS) -> MetricSpec:
     return MetricSpec(MetricType.HISTOGRAM, name, text, labels, buckets)
 
 
@@ -55,7 +55,7 @@ NODE = _histogram("node_seconds", "Time that ComfyUI spent in a node.", "class")
 GPU_GAP = _histogram(
     "gpu_gap_seconds",
     "Time between the end of one run and the start of the next that was waiting inside the same ComfyUI.",
-    buckets=GAP_S,
+    buckets=GAP_BUCKETS,
 )
 REFUSED = _counter("requests_refused_total", "Requests that were answered with an error.", "route", "dialect", "code")
 CACHE_HITS = _counter("cache_hits_total", "Files that did not have to be fetched, nodes that did not run.", "cache")
@@ -74,7 +74,7 @@ ENGINE_START = _histogram("engine_start_seconds", "Time from the start of a Comf
 ENGINE_LOSSES = _counter("engine_losses_total", "Losses of ComfyUI or of the connection to it.", "engine", "cause")
 REPORTS = _counter("autoscaler_reports_total", "Reports to the platform's autoscaler.", "result")
 TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
-LOOP_LAG = _histogram("event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=LAG_S)
+LOOP_LAG = _histogram("event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=LAG_BUCKETS)
 
 RUNNING = _gauge("jobs_running", "Jobs that ComfyUI runs.")
 WAITING = _gauge("jobs_waiting", "Jobs that are accepted and do not run yet.")

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from worker.errors import StartupError
 from worker.settings import environment
 
-PROBE = "import torch; torch.zeros(1).cuda()"
+PROBE = "import sys; sys.path[:] = filter(None, sys.path); import torch; torch.zeros(1).cuda()"
+"""Without the current folder, which `python -c` searches first; ComfyUI's Python may be too old for -P."""
 DRIVER = ("nvidia-smi", "-L")
 PROBE_S = 60.0
 AUTO = "auto"
