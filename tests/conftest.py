@@ -92,7 +92,7 @@ async def worker(
 ) -> AsyncIterator[Client]:
     """A worker on that engine, connected, with a platform's traits and settings of the test's own."""
     shared = {"comfyui_output": handle.output, "comfyui_input": handle.input}
-    settings = Settings(**{"comfyui": handle.url, "port": 0, "state": state, **shared, **given})  # type: ignore[arg-type]
+    settings = Settings.of(**{"comfyui": handle.url, "port": 0, "state": state, **shared, **given})
     async with build(settings, traits=traits) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Client(app, http)

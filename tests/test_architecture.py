@@ -144,7 +144,7 @@ def test_only_settings_read_the_environment() -> None:
     """After the start nobody touches os.environ."""
     reads = re.compile(r"\bos\.environ|from os import.*environ|getenv")
     readers = [module_name(path) for path in FILES if reads.search(path.read_text("utf-8"))]
-    assert readers == ["worker.settings"]
+    assert readers == ["worker.settings.environment"]
 
 
 def test_only_own_command_starts_a_module() -> None:

@@ -16,14 +16,14 @@ README = Path(__file__).parent.parent / "README.md"
 def test_environment_is_typed() -> None:
     """Text becomes the type of the field."""
     found = Settings.from_env({"WORKER_GATEWAY_PORT": "99", "WORKER_COMFYUI_OUTPUT": "/x", "WORKER_SILENCE": "0.5"})
-    assert (found.port, found.comfyui_output, found.silence_s) == (99, Path("/x"), 0.5)
+    assert (found.server.port, found.engine.output_folder, found.engine.event_silence_s) == (99, Path("/x"), 0.5)
 
 
 def test_the_command_line_wins_and_none_means_not_given() -> None:
     """What is given beats the environment; what is not given leaves it."""
     environ = {"WORKER_GATEWAY_PORT": "99", "WORKER_PLATFORM": "vast"}
     found = Settings.from_env(environ, port=7, platform=None)
-    assert (found.port, found.platform) == (7, "vast")
+    assert (found.server.port, found.platform) == (7, "vast")
 
 
 @pytest.mark.parametrize(("name", "value"), [("WORKER_GATEWAY_PORT", "many"), ("WORKER_SILENCE", "soon")])
@@ -43,4 +43,4 @@ def test_every_setting_is_in_the_readme() -> None:
 def test_settings_can_not_be_changed() -> None:
     """After the start nothing changes them."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().port = 1  # type: ignore[misc]
+        Settings().server.port = 1  # type: ignore[misc]

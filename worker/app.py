@@ -78,7 +78,7 @@ class App:
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
-        drain_s, most_s = self.settings.drain_s, self.traits.drain_s
+        drain_s, most_s = self.settings.limits.drain_s, self.traits.drain_s
         drain_s = drain_s if most_s is None else min(drain_s, most_s)
         log.info("draining for at most %g s", drain_s)
         await self.manager.close(drain_s)
@@ -96,10 +96,10 @@ class App:
     async def ready(self) -> None:
         """Wait until one engine answers and the templates' models are here. Raises StartupError."""
         try:
-            await self.engines.opened(self.settings.engine_start_s)
+            await self.engines.opened(self.settings.engine.start_s)
             await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
-            raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+            raise StartupError(f"ComfyUI did not answer within {self.settings.engine.start_s:g} s") from error
         await self._look_at_packs()
         self.timing.mark("engine")
         await self.models.ready()
@@ -107,7 +107,7 @@ class App:
 
     async def _look_at_packs(self) -> None:
         """What needs a GPU to be imported could not be proven when the image was built."""
-        if needed := needed_classes(Path(self.settings.comfyui)):
+        if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
                 for sentence in lacking(needed, await self.engines.catalog()):
                     log.error("%s", sentence)
@@ -160,7 +160,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     places = await enter(delivery(settings, outputs, options.storage, traits))
     pipeline = Pipeline(
         engines=engines,
-        recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.crash_memory_s)),
+        recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.engine.crash_memory_s)),
         inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input, earlier),
         outputs=outputs,
         delivery=places,

@@ -97,7 +97,7 @@ async def _curl(url: str, target: Path) -> float:
 
 async def _fetch(root: Path, wanted: list[ModelFile], port: int) -> float:
     started = time.perf_counter()
-    async with ModelFetcher(Settings(fetch_allow=f"127.0.0.1:{port}"), ModelsFolder(root)) as fetcher:
+    async with ModelFetcher(Settings.of(fetch_allow=f"127.0.0.1:{port}"), ModelsFolder(root)) as fetcher:
         outcomes = await fetcher.fetch_all(wanted)
     seconds = time.perf_counter() - started
     for outcome in outcomes:

@@ -131,7 +131,7 @@ async def test_url_is_refused_where_nobody_could_open_it(engine: EngineHandle, t
 
 async def test_without_an_engine_the_answer_is_503(tmp_path: Path) -> None:
     """A job that ComfyUI can't take is the worker's fault, and another worker may do it."""
-    settings = Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.3)
+    settings = Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.3)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         client = Client(app, http)
         status, body = await client.post("/generate/sync", {"workflow": picture()})

@@ -55,7 +55,7 @@ async def test_an_answer_that_is_too_large_can_be_had_by_url(engine: EngineHandl
 
 def test_a_platform_that_authenticates_needs_no_tokens() -> None:
     """Elsewhere a worker without tokens listens on its own machine only."""
-    public = Settings(host="0.0.0.0")  # noqa: S104
+    public = Settings.of(host="0.0.0.0")  # noqa: S104
     with pytest.raises(StartupError, match="WORKER_TOKENS"):
         Auth.from_settings(public, Traits())
     assert Auth.from_settings(public, Traits(authenticates=Authenticator.PLATFORM)).tokens == {}

@@ -82,7 +82,7 @@ async def test_what_is_no_workflow_is_a_problem(client: Client, workflow: object
 
 async def test_without_an_engine_nobody_can_say(tmp_path: Path) -> None:
     """The classes of an engine that is not there are not guessed."""
-    settings = Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.2)
+    settings = Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.2)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         status, body = await Client(app, http).post("/validate", {"workflow": picture()})
     assert (status, body["error"]["code"]) == (503, "engine_unavailable")
@@ -233,7 +233,7 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
     async with serving(m=answer) as origin:
         templates = template(tmp_path / "templates", origin.url("/m"))
         with start_engine(tmp_path / "engine", "--strict") as handle:
-            settings = Settings(
+            settings = Settings.of(
                 comfyui=handle.url,
                 comfyui_output=handle.output,
                 comfyui_input=handle.input,
@@ -261,5 +261,5 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
 async def test_an_unknown_template_is_told_at_the_start(tmp_path: Path) -> None:
     """A slip in WORKER_MODELS ends the start with the names that there are."""
     with pytest.raises(StartupError, match="no template 'nope'"):
-        async with build(Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, models="nope")):
+        async with build(Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, models="nope")):
             pass

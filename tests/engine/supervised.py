@@ -70,7 +70,7 @@ async def supervised(state: Path, **given: object) -> AsyncIterator[Supervised]:
     """Deadlines short enough to wait for; a test of an engine that answers nothing sets `engine_silence_s`, which an
     engine on a busy machine would miss otherwise."""
     short = {"silence_s": 0.3}
-    settings = Settings(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})  # type: ignore[arg-type]
+    settings = Settings.of(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})
     async with build(settings) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Supervised(app, http, state)

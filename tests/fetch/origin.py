@@ -127,7 +127,7 @@ async def fetching(
     folder: Path, resolver: object = None, trust: object = None, **given: object
 ) -> AsyncIterator[Fetcher]:
     """A fetcher with settings of the test's own."""
-    settings = Settings(**given)  # type: ignore[arg-type]
+    settings = Settings.of(**given)
     async with Fetcher(settings, folder / "fetched", resolver, trust) as fetcher:  # type: ignore[arg-type]
         yield fetcher
 

@@ -32,7 +32,7 @@ def described(origin: Origin, name: str, data: bytes = DATA, folder: str = "chec
 @asynccontextmanager
 async def fetching(root: Path, *origins: Origin, **given: object) -> AsyncIterator[ModelFetcher]:
     """A fetcher without pauses between its tries."""
-    settings = Settings(fetch_allow=opened(*origins), **given)  # type: ignore[arg-type]
+    settings = Settings.of(fetch_allow=opened(*origins), **given)
     async with ModelFetcher(settings, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
         yield fetcher
 
@@ -174,7 +174,7 @@ async def test_the_longest_unused_make_room(tmp_path: Path) -> None:
     async with serving(**{"*": content(DATA)}) as origin:
         needed = {"a.safetensors"}
         folder = ModelsFolder(tmp_path, 3 * len(DATA) + 10, lambda record: record.file in needed)
-        settings = Settings(fetch_allow=opened(origin))
+        settings = Settings.of(fetch_allow=opened(origin))
         async with ModelFetcher(settings, folder) as fetcher:
             for name in "abc":
                 await fetcher.fetch(described(origin, name))

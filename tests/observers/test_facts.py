@@ -131,7 +131,7 @@ async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
     recorder, data = Recorder(), b"file" * 100
     async with (
         serving(file=content(data, ETag='"a"')) as origin,
-        Fetcher(Settings(fetch_allow=opened(origin)), tmp_path, notify=recorder.notify) as fetcher,
+        Fetcher(Settings.of(fetch_allow=opened(origin)), tmp_path, notify=recorder.notify) as fetcher,
     ):
         held = await fetcher.fetch(origin.url())
         await fetcher.fetch(origin.url(), held.sha256)

@@ -212,4 +212,4 @@ async def test_an_operators_secret_that_can_not_sign_ends_the_start(engine: Engi
     with pytest.raises(StartupError, match="WORKER_WEBHOOK_SECRET"):
         async with worker(engine, tmp_path, webhook_secret=SecretStr("whsec_%")):
             pass
-    assert "%" not in repr(Settings(webhook_secret=SecretStr("whsec_%")).webhook_secret)
+    assert "%" not in repr(Settings.of(webhook_secret=SecretStr("whsec_%")).webhooks.secret)

@@ -31,7 +31,9 @@ async def pulling(engine: EngineHandle, state: Path) -> AsyncIterator[tuple[Pull
     environ = {ENDPOINT: "e1"}
     platform = choose(AUTO, environ, platforms).platform
     shared = {"comfyui_output": engine.output, "comfyui_input": engine.input}
-    serving = asyncio.create_task(platform.serve(Settings(comfyui=engine.url, port=0, state=state, **shared), environ))
+    serving = asyncio.create_task(
+        platform.serve(Settings.of(comfyui=engine.url, port=0, state=state, **shared), environ)
+    )
     try:
         yield queue, serving
     finally:
@@ -134,7 +136,7 @@ async def test_a_failure_reaches_the_platform(tmp_path: Path) -> None:
     queue = PullQueue()
     platform = choose("pull", {}, (*PLATFORMS, PullPlatform(queue))).platform
     with pytest.raises(StartupError) as error:
-        await platform.serve(Settings(comfyui=str(tmp_path), state=tmp_path), {})
+        await platform.serve(Settings.of(comfyui=str(tmp_path), state=tmp_path), {})
     platform.report_failure(str(error.value), {})
     assert ["has no main.py" in message for message in queue.failures] == [True]
 

@@ -31,11 +31,17 @@ class Auth:
     @classmethod
     def from_settings(cls, settings: Settings, traits: Traits = REACHED_DIRECTLY) -> Auth:
         """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
-        tokens = read_tokens(settings.tokens.get_secret_value())
-        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
+        tokens = read_tokens(settings.server.tokens.get_secret_value())
+        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.server.host)
         if strangers and not tokens:
-            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anybody could post jobs")
-        return cls(tokens, settings.rate_limit, read_metrics_token(settings.metrics_token.get_secret_value(), tokens))
+            raise StartupError(
+                f"refusing to listen on {settings.server.host} without WORKER_TOKENS: anybody could post jobs"
+            )
+        return cls(
+            tokens,
+            settings.server.rate_limit,
+            read_metrics_token(settings.server.metrics_token.get_secret_value(), tokens),
+        )
 
     def principal(self, authorization: str) -> str | None:
         """The name that an `Authorization` header proves; None where it proves nothing."""

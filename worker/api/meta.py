@@ -58,11 +58,11 @@ async def capabilities(request: web.Request) -> web.Response:
             if found.delivery.storage.outside or found.traits.output_urls
             else ["base64"],
             "limits": {
-                "body_mib": settings.max_body,
-                "jobs": settings.max_queue,
-                "job_timeout_s": settings.job_timeout_s,
+                "body_mib": settings.server.max_body,
+                "jobs": settings.limits.max_queue,
+                "job_timeout_s": settings.limits.job_timeout_s,
                 "sync_limit_s": found.sync_limit_s or 0.0,
-                "result_ttl_s": settings.result_ttl_s,
+                "result_ttl_s": settings.outputs.result_ttl_s,
             },
         }
     )

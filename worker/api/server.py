@@ -67,10 +67,10 @@ async def listen(services: Services) -> AsyncIterator[str]:
     try:
         settings = services.settings
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(runner, settings.server.host, settings.server.port).start()
         except OSError as error:
             why = error.strerror or error
-            raise StartupError(f"can't listen on {settings.host}:{settings.port}: {why}") from error
-        yield f"http://{settings.host}:{runner.addresses[0][1]}"
+            raise StartupError(f"can't listen on {settings.server.host}:{settings.server.port}: {why}") from error
+        yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

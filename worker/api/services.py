@@ -49,7 +49,7 @@ class Services:
     @property
     def sync_limit_s(self) -> float | None:
         """Seconds after which a synchronous request is answered 202: the operator's limit, else the platform's."""
-        return self.settings.sync_limit_s or self.traits.sync_limit_s
+        return self.settings.limits.sync_limit_s or self.traits.sync_limit_s
 
 
 SERVICES = web.AppKey("services", Services)
@@ -63,7 +63,7 @@ def services(request: web.Request) -> Services:
 
 def base_url(request: web.Request, found: Services) -> str:
     """Where the client reaches this worker: as the operator says, else as the client asked."""
-    return found.settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+    return found.settings.server.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401

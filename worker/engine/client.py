@@ -49,13 +49,13 @@ class ComfyClient:
         name: str = FIRST,
         notify: Notify = unobserved,
     ) -> None:
-        self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
+        self._lost_s = max(settings.engine.lost_s, settings.engine.start_s if kept else 0.0)
         self._kept = kept
-        self._silence_s = settings.silence_s
+        self._silence_s = settings.engine.event_silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.socket = EngineSocket(self._session, self.api.base_url, tasks, name, notify)
-        known = read_catalog(settings.catalog) if settings.catalog else None
+        known = read_catalog(settings.engine.catalog) if settings.engine.catalog else None
         self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None

@@ -34,16 +34,17 @@ class EngineConfig:
 async def engine_configs(settings: Settings) -> list[EngineConfig]:
     """Return the engines that the settings ask for: one, or with WORKER_GPUS one for each GPU. Raises StartupError."""
     make_state(settings.state)
-    if is_url(settings.comfyui):
-        if settings.gpus:
+    if is_url(settings.engine.comfyui):
+        if settings.engine.gpus:
             raise StartupError(
-                f"WORKER_GPUS={settings.gpus} starts one ComfyUI for each GPU, and WORKER_COMFYUI={settings.comfyui}"
-                " is one that runs already: leave WORKER_GPUS empty, or give WORKER_COMFYUI a folder"
+                f"WORKER_GPUS={settings.engine.gpus} starts one ComfyUI for each GPU, and"
+                f" WORKER_COMFYUI={settings.engine.comfyui} is one that runs already:"
+                " leave WORKER_GPUS empty, or give WORKER_COMFYUI a folder"
             )
-        url = settings.comfyui.rstrip("/")
-        return [EngineConfig(FIRST, url, settings.comfyui_input, settings.comfyui_output)]
-    text = settings.gpus.strip()
-    listed = await listed_gpus() if text == AUTO and settings.comfyui != EMBEDDED else 0
+        url = settings.engine.comfyui.rstrip("/")
+        return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder)]
+    text = settings.engine.gpus.strip()
+    listed = await listed_gpus() if text == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
     gpus: Sequence[str | None] = read_gpus(text, visible, listed) or (None,)
     return [started(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
@@ -53,6 +54,6 @@ def started(settings: Settings, name: str, gpu: str | None) -> EngineConfig:
     """Return the engine of this name that the worker starts. Raises StartupError."""
     folders = engine_folders(settings, name)
     if folders is None:
-        raise StartupError(f"WORKER_COMFYUI={settings.comfyui} is not started by this worker")
+        raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")
     how = command(settings, folders, name, gpu)
     return EngineConfig(name, how.url, folders.input, folders.output, folders.root / "temp", gpu, how)

@@ -49,9 +49,11 @@ class EnginePool:
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
         self.catalogs = CommonCatalogs(self.engines)
         kept = any(engine.kept for engine in self.engines)
-        lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
+        lost_s = max(settings.engine.lost_s, settings.engine.start_s if kept else 0.0)
         self._sizes_of = sizes_of
-        self._queue = JobQueue(self.engines, Estimates(self.paces, self._sizes), 1 + settings.queue_ahead, lost_s)
+        self._queue = JobQueue(
+            self.engines, Estimates(self.paces, self._sizes), 1 + settings.limits.queue_ahead, lost_s
+        )
         self._stack = AsyncExitStack()
         self._changed = asyncio.Event()
 

@@ -59,11 +59,11 @@ class Fetcher:
     ) -> None:
         """Raises StartupError for settings that can't be read."""
         self._notify = notify
-        self.limits = DownloadLimits(settings.fetch_max * MIB, settings.fetch_timeout_s, settings.fetch_idle_s)
-        self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
-        policy = Policy.read(settings.fetch_allow, settings.fetch_ports)
+        self.limits = DownloadLimits(settings.fetch.max_size * MIB, settings.fetch.timeout_s, settings.fetch.idle_s)
+        self._credentials = Credentials.read(settings.fetch.auth.get_secret_value())
+        policy = Policy.read(settings.fetch.allow, settings.fetch.ports)
         self._guard = Guard(policy, resolver, trust, self.limits.idle_s)
-        self._store = Store(folder, settings.fetch_cache * MIB)
+        self._store = Store(folder, settings.fetch.cache * MIB)
         self._known: dict[str, Known] = {}
         self._flights: dict[tuple[str, DownloadLimits], Flight] = {}
         self._stack = AsyncExitStack()

@@ -50,8 +50,8 @@ class Inputs:
         self._catalog = catalog
         self._reading = asyncio.Lock()
         self._fetcher = fetcher
-        self._opened = OpenFolders.read(settings.input_folders, shared)
-        self._max_megapixels = settings.max_megapixels
+        self._opened = OpenFolders.read(settings.inputs.input_folders, shared)
+        self._max_megapixels = settings.inputs.max_megapixels
         self._shared = shared
         self._earlier = earlier
         self._stored: set[str] = set()

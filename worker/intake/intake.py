@@ -80,7 +80,7 @@ class Intake:
 
     @property
     def limits(self) -> BodyLimits:
-        return BodyLimits(self.settings.max_body * MIB)
+        return BodyLimits(self.settings.server.max_body * MIB)
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[ScannedBody]:

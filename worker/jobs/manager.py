@@ -36,10 +36,10 @@ class JobManager:
         self._settings = settings
         self._tasks = tasks
         self._job_index = job_index
-        self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
+        self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
-        limits = AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB)
+        limits = AdmissionLimits(settings.limits.max_queue, settings.limits.max_wait_s, settings.limits.min_free * MIB)
         self.admission = Admission(limits, pipeline.engines.paces)
         self.draining = False
 
@@ -55,7 +55,7 @@ class JobManager:
                 entry = self._job_index.add(job)
                 entry.recorded.set()
                 entry.ended.set()
-                self._keep(job, kept.ended_at + self._settings.result_ttl_s - now)
+                self._keep(job, kept.ended_at + self._settings.outputs.result_ttl_s - now)
             elif job.collectable:
                 job.detached = True  # who waited is gone, and comes back or doesn't
                 self._start(job)
@@ -157,7 +157,7 @@ class JobManager:
             job.waiters -= 1
             if not (job.waiters or job.detached or job.request.key or job.state.ended):
                 loop = asyncio.get_running_loop()
-                entry.hangup = loop.call_later(self._settings.hangup_grace_s, self._hang_up, entry)
+                entry.hangup = loop.call_later(self._settings.limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
         """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
@@ -232,7 +232,7 @@ class JobManager:
         await self._pipeline.run(job, self._timeout_s(job))
 
     def _timeout_s(self, job: Job) -> float:
-        return job.request.timeout_s or self._settings.job_timeout_s
+        return job.request.timeout_s or self._settings.limits.job_timeout_s
 
     def _end(self, entry: JobEntry) -> None:
         job = entry.job
@@ -250,7 +250,7 @@ class JobManager:
         try:
             if not entry.job.handed_back:
                 self._clean(entry.job)
-            self._keep(entry.job, self._settings.result_ttl_s)
+            self._keep(entry.job, self._settings.outputs.result_ttl_s)
         finally:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 

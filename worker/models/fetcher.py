@@ -47,9 +47,9 @@ class ModelFetcher:
     def __init__(self, settings: Settings, folder: ModelsFolder, backoff: Backoff = BACKOFF) -> None:
         """Raises StartupError for settings that can't be read."""
         self._folder = folder
-        self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
-        self._guard = Guard(Policy.read(settings.fetch_allow, settings.fetch_ports), idle_s=settings.fetch_idle_s)
-        self._idle_s = settings.fetch_idle_s
+        self._credentials = Credentials.read(settings.fetch.auth.get_secret_value())
+        self._guard = Guard(Policy.read(settings.fetch.allow, settings.fetch.ports), idle_s=settings.fetch.idle_s)
+        self._idle_s = settings.fetch.idle_s
         self._backoff = backoff
         self._places = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()

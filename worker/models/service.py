@@ -56,8 +56,8 @@ class Models:
         self._tasks = tasks
         self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
         self.known: Downloads = downloads(file for template in library.values() for file in template.models)
-        self.on_demand = settings.models_on_demand
-        self._patience_s = settings.sync_limit_s or None
+        self.on_demand = settings.models.on_demand
+        self._patience_s = settings.limits.sync_limit_s or None
         self._arrived = arrived
         self._jobs = jobs
         self._brought: dict[str, ModelRecord] = {}
@@ -70,7 +70,7 @@ class Models:
         """Why the templates' models could not be fetched, the last time it was tried."""
         root = models_folder(settings)
         self._folder = (
-            ModelsFolder(root, int(settings.models_quota * GIB), self._needed, baked_models(settings)) if root else None
+            ModelsFolder(root, int(settings.models.quota * GIB), self._needed, baked_models(settings)) if root else None
         )
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
@@ -225,7 +225,7 @@ class Models:
 
 def pinned(settings: Settings, library: Library) -> Iterator[ModelFile]:
     """The models of the templates that WORKER_MODELS names. Raises StartupError for a template that isn't there."""
-    for name in filter(None, map(str.strip, settings.models.split(","))):
+    for name in filter(None, map(str.strip, settings.models.templates.split(","))):
         if name not in library:
             raise StartupError(
                 f"WORKER_MODELS: there is no template {name!r}; there are {', '.join(library) or 'none'}"

@@ -94,24 +94,24 @@ class Webhooks:
             del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
-        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.webhook_pause_s)
-        for number in range(1, self._settings.webhook_tries + 1):
+        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.webhooks.pause_s)
+        for number in range(1, self._settings.webhooks.tries + 1):
             began = time.monotonic()
             outcome, words = await self._tried(job, webhook, message_id)
             log.info("webhook of job %s: %s at try %d", job.id, words, number)
             self._notify(WebhookTried(job.ref, number, outcome, time.monotonic() - began))
             if outcome in FINAL:
                 return
-            if number < self._settings.webhook_tries:
+            if number < self._settings.webhooks.tries:
                 await asyncio.sleep(backoff.pause(number))
-        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhook_tries)
+        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhooks.tries)
 
     async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> tuple[WebhookOutcome, str]:
         """The outcome, and words for the log without the address, which may carry a secret."""
         async with self._slots:
             try:
                 body = await self._told(job, webhook)
-                async with asyncio.timeout(webhook.timeout_s or self._settings.webhook_timeout_s):
+                async with asyncio.timeout(webhook.timeout_s or self._settings.webhooks.timeout_s):
                     status = await self._posted(webhook, message_id, body)
             except UrlRefused:
                 return WebhookOutcome.REFUSED, "refused"
@@ -124,7 +124,7 @@ class Webhooks:
         return WebhookOutcome.ACCEPTED if status < 300 else rejected, str(status)
 
     async def _posted(self, webhook: Webhook, message_id: str, body: bytes) -> int:
-        signed = await asyncio.to_thread(signatures, webhook, self._settings.webhook_secret, message_id, body)
+        signed = await asyncio.to_thread(signatures, webhook, self._settings.webhooks.secret, message_id, body)
         headers = {
             hdrs.CONTENT_TYPE: "application/json",
             hdrs.USER_AGENT: f"comfy-worker/{__version__}",
@@ -141,11 +141,11 @@ async def webhooks(
 ) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
-        if secret := settings.webhook_secret.get_secret_value():
+        if secret := settings.webhooks.secret.get_secret_value():
             signing_key(secret)
     except ValueError as error:
         raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
-    async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
+    async with Guard(Policy.read(settings.fetch.allow, settings.fetch.ports)) as guard:
         found = Webhooks(settings, guard, jobs, told, tasks, notify)
         try:
             yield found

@@ -75,7 +75,7 @@ async def test_each_engine_sees_its_own_gpu(tmp_path: Path) -> None:
 async def test_engines_share_inputs_and_models_and_nothing_else(tmp_path: Path) -> None:
     """Real ComfyUIs: output, temp and user folder, database, log and port are each engine's own."""
     (tmp_path / "main.py").touch()
-    first, second = await engine_configs(Settings(comfyui=str(tmp_path), gpus="2", state=tmp_path / "state"))
+    first, second = await engine_configs(Settings.of(comfyui=str(tmp_path), gpus="2", state=tmp_path / "state"))
     assert first.input == second.input
     assert (first.output, first.temp) != (second.output, second.temp)
     assert first.command is not None

@@ -125,7 +125,7 @@ async def test_no_engine_of_several_outlives_its_worker(tmp_path: Path) -> None:
 
 async def test_gpus_of_a_comfyui_that_runs_already_are_refused(tmp_path: Path) -> None:
     """The sentence names both settings."""
-    settings = Settings(comfyui="http://127.0.0.1:9", gpus="2", state=tmp_path, port=0)
+    settings = Settings.of(comfyui="http://127.0.0.1:9", gpus="2", state=tmp_path, port=0)
     with pytest.raises(StartupError, match=r"WORKER_GPUS=2 .*WORKER_COMFYUI=http://127\.0\.0\.1:9"):
         async with build(settings):
             pass

@@ -19,7 +19,7 @@ def command() -> None:
     from worker.settings import Settings
 
     settings = Settings.from_env()
-    url = f"http://{ANYWHERE.get(settings.host, settings.host)}:{settings.port}/health"
+    url = f"http://{ANYWHERE.get(settings.server.host, settings.server.host)}:{settings.server.port}/health"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             typer.echo(f"alive: {url}")

@@ -48,19 +48,19 @@ def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | Non
 
     `name` is the engine's. WORKER_COMFYUI_OUTPUT is the folder of the first.
     """
-    if is_url(settings.comfyui):
+    if is_url(settings.engine.comfyui):
         return None
     state = settings.state.absolute()
-    embedded = settings.comfyui == EMBEDDED
+    embedded = settings.engine.comfyui == EMBEDDED
     first = state / ("engine" if embedded else "comfyui")
     root = first.with_name(own(first.name, name))
-    output = settings.comfyui_output if name == FIRST else None
+    output = settings.engine.output_folder if name == FIRST else None
     return EngineFolders(
         root,
-        (settings.comfyui_input or first / "input").absolute(),
+        (settings.engine.input_folder or first / "input").absolute(),
         (output or root / "output").absolute(),
-        (settings.models_folder or (first if embedded else state) / "models").absolute(),
-        None if embedded else Path(settings.comfyui).absolute() / "models",
+        (settings.models.folder or (first if embedded else state) / "models").absolute(),
+        None if embedded else Path(settings.engine.comfyui).absolute() / "models",
     )
 
 

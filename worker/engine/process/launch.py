@@ -23,16 +23,20 @@ def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: 
     """Return how an engine is started; `gpu` is the only one that it sees. Raises StartupError."""
     port = free_port()
     logs = settings.state / f"{own('engine', name)}.log"
-    more = shlex.split(settings.comfyui_args)
+    more = shlex.split(settings.engine.args)
     url = f"http://{HOST}:{port}"
     environ = engine_environment()
     env = gpu_environment(gpu, environ)
-    if settings.comfyui == EMBEDDED:
-        arguments = [*embedded_command(folders.root, port), *_embedded_folders(folders), *_faults(settings.fault)]
+    if settings.engine.comfyui == EMBEDDED:
+        arguments = [
+            *embedded_command(folders.root, port),
+            *_embedded_folders(folders),
+            *_faults(settings.engine.fault),
+        ]
         return Command([*arguments, *more], url, logs, env=env, name=name)
-    if settings.fault:
+    if settings.engine.fault:
         raise StartupError("faults can be asked of the embedded engine only")
-    python, *arguments = comfyui_command(Path(settings.comfyui), port)
+    python, *arguments = comfyui_command(Path(settings.engine.comfyui), port)
     arguments += [*comfyui_arguments(folders), *more]
     env |= engine_home(folders, environ)
     probe = [python, "-c", PROBE]

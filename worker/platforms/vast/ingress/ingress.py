@@ -127,7 +127,7 @@ class Ingress:
         """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
         if payload is None:
             return RequestContext(request, grant, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
-        intake, base_url = self._app.intake, self._app.settings.public_url.rstrip("/")
+        intake, base_url = self._app.intake, self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(grant, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable)
         request[DIALECT] = dialect_of(payload.value)
