@@ -156,7 +156,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     outputs = Outputs(sources, state / "outputs")
     configs = [engine.config for engine in engines.engines]
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
-    fetcher = await enter(Fetcher(settings, state / "fetched", notify=notify))
+    fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=notify))
     places = await enter(delivery(settings, outputs, options.storage, traits))
     pipeline = Pipeline(
         engines=engines,

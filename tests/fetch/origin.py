@@ -128,7 +128,7 @@ async def fetching(
 ) -> AsyncIterator[Fetcher]:
     """A fetcher with settings of the test's own."""
     settings = Settings.of(**given)
-    async with Fetcher(settings, folder / "fetched", resolver, trust) as fetcher:  # type: ignore[arg-type]
+    async with Fetcher(settings.fetch, folder / "fetched", resolver, trust) as fetcher:  # type: ignore[arg-type]
         yield fetcher
 
 

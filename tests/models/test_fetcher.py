@@ -33,7 +33,7 @@ def described(origin: Origin, name: str, data: bytes = DATA, folder: str = "chec
 async def fetching(root: Path, *origins: Origin, **given: object) -> AsyncIterator[ModelFetcher]:
     """A fetcher without pauses between its tries."""
     settings = Settings.of(fetch_allow=opened(*origins), **given)
-    async with ModelFetcher(settings, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
+    async with ModelFetcher(settings.fetch, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
         yield fetcher
 
 
@@ -175,7 +175,7 @@ async def test_the_longest_unused_make_room(tmp_path: Path) -> None:
         needed = {"a.safetensors"}
         folder = ModelsFolder(tmp_path, 3 * len(DATA) + 10, lambda record: record.file in needed)
         settings = Settings.of(fetch_allow=opened(origin))
-        async with ModelFetcher(settings, folder) as fetcher:
+        async with ModelFetcher(settings.fetch, folder) as fetcher:
             for name in "abc":
                 await fetcher.fetch(described(origin, name))
             use(tmp_path, folder, "b", "c", "a")

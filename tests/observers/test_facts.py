@@ -44,7 +44,7 @@ from worker.fetch.fetcher import Fetcher
 from worker.job import JobState
 from worker.jobs.job_index import JobIndex
 from worker.models.service import Models
-from worker.settings import Settings
+from worker.settings import FetchSettings
 from worker.supervision import Tasks
 
 
@@ -131,7 +131,7 @@ async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
     recorder, data = Recorder(), b"file" * 100
     async with (
         serving(file=content(data, ETag='"a"')) as origin,
-        Fetcher(Settings.of(fetch_allow=opened(origin)), tmp_path, notify=recorder.notify) as fetcher,
+        Fetcher(FetchSettings(allow=opened(origin)), tmp_path, notify=recorder.notify) as fetcher,
     ):
         held = await fetcher.fetch(origin.url())
         await fetcher.fetch(origin.url(), held.sha256)

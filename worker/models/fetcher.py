@@ -19,7 +19,7 @@ from worker.fetch.policy import Policy
 from worker.fetch.target import FetchTarget, read_target
 from worker.models.folder import ModelsFolder, key_of
 from worker.models.partial import KeptPartial
-from worker.settings import Settings
+from worker.settings import FetchSettings
 from worker.workflow.templates.template import ModelFile
 
 AT_ONCE = 4
@@ -44,12 +44,12 @@ class FetchOutcome:
 class ModelFetcher:
     """Through the same guard as every URL, with the operator's credentials."""
 
-    def __init__(self, settings: Settings, folder: ModelsFolder, backoff: Backoff = BACKOFF) -> None:
+    def __init__(self, settings: FetchSettings, folder: ModelsFolder, backoff: Backoff = BACKOFF) -> None:
         """Raises StartupError for settings that can't be read."""
         self._folder = folder
-        self._credentials = Credentials.read(settings.fetch.auth.get_secret_value())
-        self._guard = Guard(Policy.read(settings.fetch.allow, settings.fetch.ports), idle_s=settings.fetch.idle_s)
-        self._idle_s = settings.fetch.idle_s
+        self._credentials = Credentials.read(settings.auth.get_secret_value())
+        self._guard = Guard(Policy.read(settings.allow, settings.ports), idle_s=settings.idle_s)
+        self._idle_s = settings.idle_s
         self._backoff = backoff
         self._places = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()

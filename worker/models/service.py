@@ -74,7 +74,7 @@ class Models:
         )
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
-        self._fetcher = ModelFetcher(settings, self._folder) if self._folder else None
+        self._fetcher = ModelFetcher(settings.fetch, self._folder) if self._folder else None
         self._preparing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
