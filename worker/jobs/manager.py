@@ -185,7 +185,7 @@ class JobManager:
         entry.ended.clear()
         self._retention.take((job.principal, job.id))
         entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
-        entry.task.add_done_callback(lambda _: self._rest(entry))
+        entry.task.add_done_callback(lambda task: self._rest(entry, task))
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Accept nothing more, wait for running jobs at most `drain_s`, hand back the rest.
@@ -217,7 +217,7 @@ class JobManager:
         if not _kept(job):
             entry.recorded.set()
         entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
-        entry.task.add_done_callback(lambda _: self._end(entry))
+        entry.task.add_done_callback(lambda task: self._end(entry, task))
         return entry
 
     async def _live(self, entry: JobEntry) -> None:
@@ -234,17 +234,19 @@ class JobManager:
     def _timeout_s(self, job: Job) -> float:
         return job.request.timeout_s or self._settings.limits.job_timeout_s
 
-    def _end(self, entry: JobEntry) -> None:
+    def _end(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
         job = entry.job
-        if not job.state.ended:
+        if not job.state.ended and entry.task is task:  # else it is delivered again already
             dropped = entry.task is None or entry.task.cancelled()
             self._pipeline.refuse(job, None if dropped else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
         entry.recorded.set()
-        self._rest(entry)
+        self._rest(entry, task)
 
-    def _rest(self, entry: JobEntry) -> None:
-        """Nothing more happens to the job by itself."""
+    def _rest(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
+        """Nothing more happens to the job by itself, unless it is delivered again since this task ended."""
+        if entry.task is not task:
+            return
         if entry.hangup:
             entry.hangup.cancel()
         try:
