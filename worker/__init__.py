@@ -2,9 +2,9 @@
 
 A request's way, in one direction and without loops:
 
-    request -> dialect -> Job -> admission -> prepare inputs -> engine pool -> deliver outputs -> dialect -> response
-                                    |            (off the GPU's path)            (off the GPU's path)
-                                 workload -----------------------> platform (autoscaler), observers
+    request -> intake (dialect) -> Job -> admission -> prepare inputs -> engine pool -> deliver outputs -> answer
+                                             |            (off the GPU's path)            (off the GPU's path)
+                                          workload -----------------------> platform (autoscaler), observers
 
 The ladder: a module imports from lower rungs or, within a rung, from names to its left (`tests/test_architecture.py`).
 

@@ -11,7 +11,7 @@ from chaos.clients.hearing import Body, error_of
 from worker.errors import WorkerError
 from worker.sse import EventParser, ServerSentEvent
 
-FILES = ("/outputs/", "/docs")
+FILES = ("/outputs/", "/docs", "/metrics")
 """Routes that answer with something else than JSON where all is well."""
 PLAIN = frozenset({206, 304, 412, 416})
 """Statuses about a part of a file, which say all in their headers."""
