@@ -84,6 +84,7 @@ class JobRequest:
     """Files that the worker fetches, by the name that the workflow uses."""
     output_mode: OutputMode = OutputMode.BASE64
     dialect: str = "native"
+    """Name of the dialect that the answer is written in; the intake sets it."""
     key: str | None = None
     """The caller's own id. A second request with it finds the first one's job."""
     repeat_key: str | None = None

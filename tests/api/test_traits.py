@@ -36,7 +36,7 @@ async def test_clients_that_only_post_are_given_the_workers_url(engine: EngineHa
         assert (status, body["url"]) == (202, client.app.url)
 
 
-async def test_formats_that_clients_can_use_are_listed(engine: EngineHandle, tmp_path: Path) -> None:
+async def test_image_formats_that_clients_can_use_are_listed(engine: EngineHandle, tmp_path: Path) -> None:
     """No `url` without a bucket where clients cannot open the worker's URLs."""
     async with worker(engine, tmp_path, Traits(output_urls=False)) as client:
         assert (await client.get("/capabilities"))[1]["output_formats"] == ["base64"]

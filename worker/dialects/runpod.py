@@ -45,7 +45,7 @@ def matches(body: Mapping[str, Any]) -> bool:
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(RunpodRequest, body).input
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
-    job = JobRequest(prompt=workflow_of(request.workflow), urls=urls, output_mode=OutputMode.AUTO, dialect="runpod")
+    job = JobRequest(prompt=workflow_of(request.workflow), urls=urls, output_mode=OutputMode.AUTO)
     return ParsedRequest(job, files)
 
 

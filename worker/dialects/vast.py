@@ -57,7 +57,6 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         target=target,
         own_target=target is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
-        dialect="vast",
         key=request.request_id or None,
     )
     return ParsedRequest(job)

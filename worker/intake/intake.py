@@ -109,6 +109,7 @@ class Intake:
         key = job.key or caller.idempotency_key
         job = replace(
             job,
+            dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
             fingerprint=fingerprint if key else "",

@@ -66,7 +66,7 @@ class Delivery:
         """
         wanted = job.request.image_format
         if wanted is not None:
-            from worker.outputs.formats import converted  # and Pillow with it, which most jobs don't need
+            from worker.outputs.image_formats import converted  # and Pillow with it, which most jobs don't need
 
             job.outputs = tuple([await converted(self.outputs, job, output, wanted) for output in job.outputs])
             job.request = replace(job.request, image_format=None)  # else a second delivery would do it again

@@ -1,4 +1,4 @@
-"""What ComfyUI reports as typed outputs: each file taken into the job's own folder the moment its node has finished."""
+"""What ComfyUI reports as typed outputs, by kind: each file taken when its node has finished, into the job's folder."""
 
 from __future__ import annotations
 

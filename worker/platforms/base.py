@@ -1,7 +1,7 @@
 """The interface of a platform, and the facts about it that the rest of the worker asks for.
 
 No module outside this folder asks which platform it runs on. Adding a platform adds one folder here and one line in
-`worker.platforms.registry`; CONTRIBUTING.md shows one.
+`worker.platforms.registry`; docs/platforms.md shows one.
 """
 
 from __future__ import annotations

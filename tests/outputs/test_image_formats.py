@@ -16,7 +16,7 @@ from worker.engine.protocol.api import ComfyApi
 from worker.errors import ConversionFailed
 from worker.job import Job, JobRequest, Output
 from worker.outputs.files import Outputs, OutputSource
-from worker.outputs.formats import converted
+from worker.outputs.image_formats import converted
 
 WORKFLOW = {"nodes": [{"id": 1, "title": "süß"}]}
 PROMPT = {"1": {"class_type": "EmptyImage", "inputs": {}}}
