@@ -20,7 +20,7 @@ from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError
-from worker.events import Observer, Observers, TaskFailed
+from worker.events import JobFinished, JobForgotten, Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
 from worker.intake import Answers, Intake
@@ -172,7 +172,8 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         *(library, intake, preflight, models, timing, observers),
         trouble=lambda: tasks.trouble or watch.hopeless,
     )
-    observers.add(await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks, notify)))
+    hooks = await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks, notify))
+    observers.add(hooks, only=(JobFinished, JobForgotten))
     stack.push_async_callback(manager.close)
     await remove_leftovers(intake.spool)
     manager.restore()
