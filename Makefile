@@ -12,7 +12,10 @@ IMAGE ?= comfy-worker:dev
 CONTAINERS ?= $(if $(shell command -v docker),docker,buildah)
 BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 
-.PHONY: all run serve test lint types format docs conformance bench chaos soak fuzz mutants lock wheel clean
+# Where it is set, as in many images, every process of the tests would compile them again.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: all run serve test test-tools coverage lint types format docs conformance bench chaos soak fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -24,14 +27,21 @@ $(READY): $(LOCK) pyproject.toml setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-run: $(READY) ## local router, two workers, real workflows through Vast's own client; COMFYUI=URL for a real ComfyUI
-	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) --out out
+run: $(READY) ## local router, two workers, real workflows through Vast's own client; COMFYUI=URL for a real ComfyUI, GPUS=4 for one worker with four engines of which one is killed
+	$(BIN)/comfy-worker demo $(if $(COMFYUI),--comfyui $(COMFYUI)) $(if $(GPUS),--workers 1 --gpus $(GPUS) --kill-one) \
+	  --out out
 
 serve: $(READY) ## one worker on its own, with the embedded engine
 	$(BIN)/comfy-worker serve
 
-test: $(READY)
-	$(BIN)/pytest -n 3 -q
+test: $(READY) ## needs Python only: a test that needs another tool is skipped where that is not installed
+	$(BIN)/pytest -n 4 --dist worksteal -q
+
+test-tools: $(READY) ## the tests that need tools which are not Python's; fails where one is missing (ci/tools.sh has them)
+	$(BIN)/pytest -n 2 -q -m "tools and not image" --require-tools
+
+coverage: $(READY) ## the tests, with branch coverage of the worker in all processes; fails below pyproject.toml's floor
+	$(BIN)/pytest -n 4 --dist worksteal -q --timeout 60 --cov --cov-report term:skip-covered
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -77,7 +87,7 @@ image-tools: $(READY) ## Buildah, Podman and a base image; ends with 3 where the
 	$(BIN)/python -m image.toolbox
 
 image-test: image-tools ## the Dockerfile built and run here, with the embedded engine in ComfyUI's place
-	$(BIN)/pytest -q -m image -p no:unraisableexception tests/image  # the clients of Docker and Vast leave sockets open
+	$(BIN)/pytest -q -m image --require-tools -p no:unraisableexception tests/image  # the clients of Docker and Vast leave sockets open
 
 image-sizes: image-tools ## what each layer weighs, and how soon a container is ready
 	$(BIN)/python -m image.sizes
@@ -109,4 +119,4 @@ wheel: $(READY) ## the wheel and the source distribution, in dist/
 
 clean:
 	-umount -q .image/store/overlay
-	rm -rf $(VENV) build dist .image .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .image .state out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -18,6 +18,8 @@ class BenchPlan:
     burst: int = 25
     queued: int = 12
     peer_jobs: int = 8
+    engines: int = 4
+    engine_jobs: int = 12
     noise_side: int = 448
     large_side: int = 1664
     big_file_mib: int = 200
@@ -26,5 +28,12 @@ class BenchPlan:
 
 
 QUICK = BenchPlan(
-    rounds=3, close_rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1, bucket_file_mib=256, bucket_rounds=1
+    rounds=3,
+    close_rounds=3,
+    flat_jobs=10,
+    noise_jobs=4,
+    large_jobs=1,
+    engine_jobs=6,
+    bucket_file_mib=256,
+    bucket_rounds=1,
 )

@@ -34,6 +34,14 @@ def flat_picture() -> Prompt:
     return _flat(number, _prefix(number))
 
 
+def sleeping(seconds: float) -> Prompt:
+    """Cost an embedded engine so many seconds, in which it needs no processor, and hardly anything else."""
+    prompt = flat_picture()
+    prompt["3"] = {"class_type": "EmbeddedSleep", "inputs": {"image": ["1", 0], "seconds": seconds, "steps": 0}}
+    prompt["2"]["inputs"]["images"] = ["3", 0]
+    return prompt
+
+
 def flat_picture_on_top() -> Prompt:
     """The same without a subfolder, for all to see: there are servers that lose what lies in one."""
     number = next(_numbers)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import targets
 from bench.finding import Measurement
 from bench.measurements.burst import burst_ratio
+from bench.measurements.engines import engines, workers
 from bench.measurements.gap import gap
 from bench.measurements.latency import LatencyPair, latency
 from bench.measurements.memory import MemoryKind, memory
@@ -74,6 +75,8 @@ class Bench:
         yield await self._memory()
         yield await self._memory_to_s3()
         yield await self._gap()
+        if self.info.embedded:
+            yield await self._engines()
         yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
 
     async def standings(self, rivals: Sequence[Peer]) -> list[Standing]:
@@ -128,6 +131,10 @@ class Bench:
     async def _gap(self) -> Measurement:
         async with worker(self.engine, self.folder / "slow", "bench.servers.slow_worker", ()) as slow:
             return await gap(self.engine, slow, self.plan.queued, self.plan.rounds)
+
+    async def _engines(self) -> Measurement:
+        async with workers(self.folder / "engines", (1, self.plan.engines)) as asks:
+            return await engines(asks, self.plan.engine_jobs, self.plan.rounds, targets.FOUR_ENGINES)
 
     async def _workloads(self) -> list[Workload]:
         plan, url = self.plan, self.engine.url

@@ -11,6 +11,7 @@ BURST = 1.0
 VAST_BURST, VAST_BURST_EMBEDDED = 0.95, 0.85
 """Through Vast's client, router and SDK: in front of a real ComfyUI, and of the embedded engine."""
 PAUSE_S = 0.025
+FOUR_ENGINES = 3.9
 MEMORY_MIB = 32.0
 START_OVER_IMPORTS = 3.0
 S3_MEMORY_MIB = 64.0

@@ -1,8 +1,9 @@
-"""One embedded engine as a real process for the whole run, and a worker of its own for each test."""
+"""One embedded engine as a real process for the whole run, and a worker of its own for each test. Marks of tools."""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,14 +12,37 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from tests.engines import EngineHandle, start_engine
 from worker.app import App, build
 from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.settings import Settings
+from worker.sse import EventParser
+
+ROOT = Path(__file__).parents[1]
 
 # A shell starts what runs in the background with Ctrl-C ignored, and processes hand that on: some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-tools", action="store_true", help="fail a test whose tools are not installed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that is marked with a tool that is not here, or fail it with --require-tools; name the tool."""
+    if lacking := [tool for mark in item.iter_markers("tools") for tool in mark.args if not installed(tool)]:
+        reason = f"not installed: {', '.join(lacking)}"
+        if item.config.getoption("require_tools"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+def installed(tool: str) -> bool:
+    """A name is a program of the machine's; with a slash it is a path in this folder, as in a venv of its own."""
+    return shutil.which(str(ROOT / tool) if "/" in tool else tool) is not None
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +75,9 @@ class Client:
         """Wait until an accepted job is in a state, hearing its events."""
         url = f"{self.app.url}/jobs/{job['id']}/events"
         async with asyncio.timeout(10), self.http.get(url, headers=bearer(job["token"])) as stream:
-            async for line in stream.content:
-                if line.startswith(b"data: ") and f'"state":"{state}"'.encode() in line:
+            parser = EventParser()
+            async for piece in stream.content.iter_any():
+                if any(f'"state":"{state}"'.encode() in event.data for event in parser.feed(piece)):
                     return
         raise AssertionError(f"the job ended without being {state}")
 
@@ -67,10 +92,20 @@ async def worker(
 ) -> AsyncIterator[Client]:
     """A worker on that engine, connected, with a platform's traits and settings of the test's own."""
     shared = {"comfyui_output": handle.output, "comfyui_input": handle.input}
-    settings = Settings(**{"comfyui": handle.url, "port": 0, "state": state, **shared, **given})  # type: ignore[arg-type]
+    settings = Settings.of(**{"comfyui": handle.url, "port": 0, "state": state, **shared, **given})
     async with build(settings, traits=traits) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Client(app, http)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared_client(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """The same for all tests of a module: for those to which the jobs of the others make no difference.
+
+    The module names it `client`, and marks its tests to run on the module's event loop.
+    """
+    async with worker(engine, tmp_path_factory.mktemp("worker")) as found:
+        yield found
 
 
 @pytest.fixture

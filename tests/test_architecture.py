@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ LADDER = (
         "check_finding",
         "platforms.base",
         "subcommand",
+        "backoff",
+        "sse",
         "supervision",
         "startup_timing",
         "delivery_options",
@@ -51,6 +55,9 @@ LADDER = (
 PLATFORM_PACKAGES = {"vastai"}
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
+MAX_FOLDER_FILES = 15
+SAME_NAME: dict[str, str] = {}
+"""Names of classes that are defined more than once, each with the reason."""
 
 FILES = sorted(WORKER.rglob("*.py"))
 
@@ -107,11 +114,37 @@ def test_every_module_stands_on_a_rung() -> None:
     assert [module_name(path) for path in FILES if rung(module_name(path)) is None] == ["worker"]
 
 
+def run_time_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Import statements that are executed, in functions too: those under TYPE_CHECKING are left out."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        else:
+            yield from run_time_imports(child)
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    """Modules can be put in an order in which each imports only earlier ones, also inside its functions."""
+    graph: dict[str, set[str]] = {module_name(path): set() for path in FILES}
+    for path in FILES:
+        for node in run_time_imports(ast.parse(path.read_text("utf-8"))):
+            head = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            named = {head + alias.name for alias in node.names}
+            modules = {name if name in graph else head[:-1] for name in named}
+            graph[module_name(path)] |= (modules & graph.keys()) - {module_name(path)}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
+
+
 def test_only_settings_read_the_environment() -> None:
     """After the start nobody touches os.environ."""
     reads = re.compile(r"\bos\.environ|from os import.*environ|getenv")
     readers = [module_name(path) for path in FILES if reads.search(path.read_text("utf-8"))]
-    assert readers == ["worker.settings"]
+    assert readers == ["worker.settings.environment"]
 
 
 def test_only_own_command_starts_a_module() -> None:
@@ -151,6 +184,22 @@ def test_errors_have_one_home() -> None:
     strays = [name for name in sorted(tree) if not bases[name][1].startswith("worker.errors.")]
     assert len(tree) > 40
     assert not strays
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    """No two classes of the worker have the same name, except those that SAME_NAME gives a reason for."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(module_name(path))
+    assert {name: modules for name, modules in places.items() if len(modules) > 1}.keys() == SAME_NAME.keys()
+
+
+def test_folders_stay_small() -> None:
+    """No folder of worker/ and tests/ has more than 15 Python files of its own, so that it is seen at a glance."""
+    folders = Counter(path.parent for path in (*FILES, *(ROOT / "tests").rglob("*.py")) if path.name != "__init__.py")
+    assert {str(folder): files for folder, files in folders.items() if files > MAX_FOLDER_FILES} == {}
 
 
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))

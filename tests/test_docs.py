@@ -11,10 +11,12 @@ from tests.test_errors import tree
 from worker.api.server import ROUTES
 from worker.errors import WorkerError
 from worker.job import JobState
+from worker.observers.metric_specs import LIVE, RECORDED, MetricSpec
 
 ROOT = Path(__file__).parent.parent
 HTTP = (ROOT / "docs" / "http.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
+METRICS = (ROOT / "docs" / "metrics.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("kind", list(tree(WorkerError)), ids=lambda kind: kind.__name__)
@@ -31,6 +33,20 @@ def test_every_route_is_in_the_readme(route: object) -> None:
     """The table of routes is complete."""
     path = route.path  # type: ignore[attr-defined]
     assert path in README
+
+
+@pytest.mark.parametrize("spec", [*RECORDED, *LIVE], ids=lambda spec: spec.name)
+def test_every_metric_is_documented(spec: MetricSpec) -> None:
+    """The table of metrics has the name, the type, the labels and the meaning that the code gives."""
+    labels = ", ".join(f"`{label}`" for label in spec.labels)
+    assert f"| `{spec.full_name}` | {spec.type} | {labels} | {spec.help} |" in METRICS.splitlines()
+
+
+def test_no_metric_of_the_page_is_made_up() -> None:
+    """Whatever the page names, in its table or in its examples, is there."""
+    names = {spec.full_name for spec in (*RECORDED, *LIVE)}
+    for name in re.findall(r"\bcomfy_worker_\w+", METRICS):
+        assert name in names or re.sub(r"_(bucket|sum|count)$", "", name) in names, name
 
 
 @pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.QUEUED])

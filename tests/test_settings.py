@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +19,14 @@ README = Path(__file__).parent.parent / "README.md"
 def test_environment_is_typed() -> None:
     """Text becomes the type of the field."""
     found = Settings.from_env({"WORKER_GATEWAY_PORT": "99", "WORKER_COMFYUI_OUTPUT": "/x", "WORKER_SILENCE": "0.5"})
-    assert (found.port, found.comfyui_output, found.silence_s) == (99, Path("/x"), 0.5)
+    assert (found.server.port, found.engine.output_folder, found.engine.event_silence_s) == (99, Path("/x"), 0.5)
 
 
 def test_the_command_line_wins_and_none_means_not_given() -> None:
     """What is given beats the environment; what is not given leaves it."""
     environ = {"WORKER_GATEWAY_PORT": "99", "WORKER_PLATFORM": "vast"}
     found = Settings.from_env(environ, port=7, platform=None)
-    assert (found.port, found.platform) == (7, "vast")
+    assert (found.server.port, found.platform) == (7, "vast")
 
 
 @pytest.mark.parametrize(("name", "value"), [("WORKER_GATEWAY_PORT", "many"), ("WORKER_SILENCE", "soon")])
@@ -43,4 +46,42 @@ def test_every_setting_is_in_the_readme() -> None:
 def test_settings_can_not_be_changed() -> None:
     """After the start nothing changes them."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().port = 1  # type: ignore[misc]
+        Settings().server.port = 1  # type: ignore[misc]
+
+
+def test_flat_names_find_their_groups() -> None:
+    """The command line and tests name a setting without its group; the rest keeps its value."""
+    settings = Settings.of(port=7, fetch_max=3, models="sdxl", state=Path("/state"))
+    assert (settings.server.port, settings.fetch.max_size, settings.models.templates) == (7, 3, "sdxl")
+    changed = settings.replaced(engine_tries=1, state=Path("elsewhere"))
+    assert (changed.engine.tries, changed.server.port, settings.engine.tries) == (1, 7, 5)
+    assert changed.state.is_absolute()
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    """A typing error in a test or a command must not go unnoticed."""
+    with pytest.raises(TypeError, match="fetch_maximum"):
+        Settings.of(fetch_maximum=3)
+
+
+def test_flat_names_and_variables_are_unique() -> None:
+    """Two settings of one name would hide each other."""
+    variables = [env for env, _, _ in Settings.table()]
+    assert len(variables) == len(set(variables)) == len(Settings.places())
+
+
+def test_every_secret_is_kept_from_comfyui() -> None:
+    """Node packs are others' code: they see no value that the worker keeps secret, wherever its group is."""
+    secret = {
+        "WORKER_TOKENS",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "WORKER_WEBHOOK_SECRET",
+        "WORKER_FETCH_AUTH",
+    }
+    given = dict.fromkeys((*secret, "S3_SECRET_ACCESS_KEY", "PYTHONSAFEPATH", "MASTER_TOKEN", "WORKER_PLATFORM"), "x")
+    code = "from worker.settings import engine_environment; print(*engine_environment(), sep=chr(10))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, check=True
+    )
+    assert given.keys() & set(done.stdout.split()) == {"WORKER_PLATFORM"}

@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 
 from tests.conftest import Client, worker
+from tests.engine.odd_engine import odd_engine
 from tests.engine.process.test_supervisor import serve
 from tests.engine.supervised import engine_pids
 from tests.engines import EngineHandle, start_engine
-from tests.odd_engine import odd_engine
 from tests.workflows import faulty, picture, slow
 from worker.app import build
 from worker.errors import EngineUnavailable, StartupError
@@ -64,13 +64,13 @@ class Sabotage(Tasks):
 @asynccontextmanager
 async def sabotaged(tmp_path: Path, victim: str, **given: object) -> AsyncIterator[tuple[Client, Sabotage]]:
     tasks = Sabotage(victim)
-    settings = Settings(**{"port": 0, "state": tmp_path, "silence_s": 0.3, **given})  # type: ignore[arg-type]
+    settings = Settings.of(**{"port": 0, "state": tmp_path, "silence_s": 0.3, **given})
     async with build(settings, tasks=tasks) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Client(app, http), tasks
 
 
-RESTARTED = ["comfyui-websocket", "engine-watch", "retention", "models"]
+RESTARTED = ["comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag"]
 
 
 @pytest.mark.parametrize("name", RESTARTED)
@@ -115,7 +115,7 @@ async def test_a_job_whose_task_fails_is_answered(tmp_path: Path, engine: Engine
 async def test_the_worker_ends_with_its_supervisor_of_comfyui(tmp_path: Path) -> None:
     """One sentence names the task and the cause; the body is cancelled."""
     with pytest.raises(StartupError, match="task 'engine' failed: Broken: engine"):
-        async with build(Settings(port=0, state=tmp_path), tasks=Sabotage("engine")):
+        async with build(Settings.of(port=0, state=tmp_path), tasks=Sabotage("engine")):
             await asyncio.sleep(20)
 
 

@@ -2,13 +2,14 @@
 
 A request's way, in one direction and without loops:
 
-    HTTP request -> dialect -> Job -> admission -> prepare inputs -> ComfyUI -> deliver outputs -> dialect -> response
-                                         |            (off the GPU's path)        (off the GPU's path)
-                                      workload -----------------------> platform (autoscaler), observers
+    request -> intake (dialect) -> Job -> admission -> prepare inputs -> engine pool -> deliver outputs -> answer
+                                             |            (off the GPU's path)            (off the GPU's path)
+                                          workload -----------------------> platform (autoscaler), observers
 
 The ladder: a module imports from lower rungs or, within a rung, from names to its left (`tests/test_architecture.py`).
 
-    0  errors  settings  check_finding  platforms.base  subcommand  supervision  startup_timing  delivery_options  job
+    0  errors  settings  check_finding  platforms.base  subcommand  backoff  sse  supervision  startup_timing
+       delivery_options  job
     1  events  bodies  workflow  load  engine.protocol.messages  storage.base
     2  workflow.templates.library  jobs.job_index  simulators.comfyui  engine  fetch  storage  inputs  models  outputs
        jobs.journal_rows  jobs.journal  jobs.admission  observers

@@ -13,14 +13,13 @@ from worker.api.auth import Auth
 from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import remove_leftovers
-from worker.engine.client import ComfyClient
+from worker.engine.config import engine_configs
 from worker.engine.crash_history import CrashHistory
-from worker.engine.process.launch import engine
+from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
-from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, StartupError
-from worker.events import JobFinished, JobForgotten, Observer, Observers, TaskFailed
+from worker.events import JobAccepted, JobFinished, JobForgotten, Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
 from worker.intake import Answers, Intake
@@ -28,11 +27,14 @@ from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
+from worker.models.sizes import ModelSizes
 from worker.observers.log import JobLog
+from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
-from worker.outputs.files import Outputs
+from worker.outputs.earlier import EarlierOutputs
+from worker.outputs.files import Outputs, OutputSource
 from worker.pipeline import Pipeline
 from worker.platforms.base import REACHED_DIRECTLY, Traits
 from worker.preflight import Preflight
@@ -52,7 +54,7 @@ class App:
     settings: Settings
     url: str
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     models: Models
     intake: Intake
     services: Services
@@ -71,12 +73,12 @@ class App:
         """
         self.manager.admit()
         self.models.check_ready()
-        if not self.engine.back_soon:
+        if not self.engines.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
-        drain_s, most_s = self.settings.drain_s, self.traits.drain_s
+        drain_s, most_s = self.settings.limits.drain_s, self.traits.drain_s
         drain_s = drain_s if most_s is None else min(drain_s, most_s)
         log.info("draining for at most %g s", drain_s)
         await self.manager.close(drain_s)
@@ -92,12 +94,12 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until the engine answers and the templates' models are here. Raises StartupError."""
+        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
         try:
-            await self.engine.socket.opened(self.settings.engine_start_s)
-            await self.engine.info()
+            await self.engines.opened(self.settings.engine.start_s)
+            await self.engines.info()
         except (TimeoutError, EngineUnavailable) as error:
-            raise StartupError(f"ComfyUI did not answer within {self.settings.engine_start_s:g} s") from error
+            raise StartupError(f"ComfyUI did not answer within {self.settings.engine.start_s:g} s") from error
         await self._look_at_packs()
         self.timing.mark("engine")
         await self.models.ready()
@@ -105,9 +107,9 @@ class App:
 
     async def _look_at_packs(self) -> None:
         """What needs a GPU to be imported could not be proven when the image was built."""
-        if needed := needed_classes(Path(self.settings.comfyui)):
+        if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
-                for sentence in lacking(needed, await self.engine.catalog()):
+                for sentence in lacking(needed, await self.engines.catalog()):
                     log.error("%s", sentence)
 
 
@@ -144,42 +146,44 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     """Open every part in its order; `stack` closes them."""
     timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
     jobs, replay, state = JobIndex(), Replay(), settings.state
-    access, library, notify = Auth.from_settings(settings, traits), read_library(settings.templates), observers.notify
-    comfy = await stack.enter_async_context(engine(settings, tasks, notify))
-    client = ComfyClient(comfy.url, settings, tasks, kept=comfy.supervisor is not None, notify=notify)
-    await stack.enter_async_context(client)
-    models = await stack.enter_async_context(Models(settings, library, jobs, client.catalogs.forget, tasks, notify))
-    observers.add(replay, models)
-    outputs = Outputs(client.api, state / "outputs", comfy.output_folder)
-    fetcher = await stack.enter_async_context(Fetcher(settings, state / "fetched", notify=notify))
-    places = await stack.enter_async_context(delivery(settings, outputs, options.storage, traits))
-    watch = Watchdog(client.api, client.socket, comfy.supervisor, settings)
-    await stack.enter_async_context(watch.watching(tasks))
+    access, library = Auth.from_settings(settings, traits), read_library(settings.templates)
+    metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
+    observers.add(replay, metrics)
+    tasks.start("event-loop-lag", metrics.watch_loop)
+    engines = await enter(EnginePool(await engine_configs(settings), settings, tasks, notify, ModelSizes(settings).of))
+    models = await enter(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
+    sources = {one.name: OutputSource(one.api, one.config.output) for one in engines.engines}
+    outputs = Outputs(sources, state / "outputs")
+    configs = [engine.config for engine in engines.engines]
+    earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
+    fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=notify))
+    places = await enter(delivery(settings, outputs, options.storage, traits))
     pipeline = Pipeline(
-        engine=Recovery(client, comfy.supervisor, CrashHistory(state / "suspects.json", settings.crash_memory_s)),
-        inputs=Inputs(client.api, client.catalog, fetcher, settings, comfy.input_folder),
+        engines=engines,
+        recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.engine.crash_memory_s)),
+        inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input, earlier),
         outputs=outputs,
         delivery=places,
         journal=stack.enter_context(Journal(state / "journal.sqlite")),
         observers=observers,
-        places=asyncio.Semaphore(1 + settings.queue_ahead),
     )
     manager = JobManager(pipeline, jobs, settings, tasks)
-    answers, preflight = Answers(traits, outputs, client, places), Preflight(client, models)
-    intake = Intake(settings, traits, manager, client, places, library, preflight, pipeline.inputs.store, answers)
+    answers, preflight = Answers(traits, outputs, engines, places), Preflight(engines, models)
+    intake = Intake(settings, traits, manager, engines, places, library, preflight, pipeline.inputs.store, answers)
     parts = Services(
-        *(settings, traits, manager, client, outputs, replay, access, places),
-        *(library, intake, preflight, models, timing, observers),
-        trouble=lambda: tasks.trouble or watch.hopeless,
+        *(settings, traits, manager, engines, outputs, replay, access, places),
+        *(library, intake, preflight, models, timing, observers, metrics),
+        trouble=lambda: tasks.trouble or engines.hopeless,
     )
-    hooks = await stack.enter_async_context(webhooks(settings, jobs, answers.webhook, tasks, notify))
+    observers.add(models, only=(JobAccepted,))
+    hooks = await enter(webhooks(settings, jobs, answers.webhook, tasks, notify))
     observers.add(hooks, only=(JobFinished, JobForgotten))
     stack.push_async_callback(manager.close)
     await remove_leftovers(intake.spool)
     manager.restore()
-    url = await stack.enter_async_context(listen(parts))
+    url = await enter(listen(parts))
     timing.mark("gateway")
-    return App(settings, url, manager, client, models, intake, parts, timing, observers, traits, tasks)
+    return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 
 
 __all__ = ["App", "build"]

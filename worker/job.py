@@ -175,6 +175,8 @@ class Job:
     """This worker is shutting down: the job's end here is not its end."""
     prompt_id: str | None = None
     """Under which ComfyUI has the job, once it was submitted."""
+    engine: str | None = None
+    """Name of the engine that has it, or had it last; None for a job that was never submitted."""
     _entered: float = field(default_factory=time.monotonic)
 
     def advance(self, state: JobState) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
+from worker.engine.pool import EnginePool
 from worker.engine.protocol.messages import (
     Executed,
     Executing,
@@ -57,15 +58,15 @@ SENDS_ITS_PICTURE = "SaveImageWebsocket"
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """`places` are the engine's: one for the job that runs, a few for prepared ones that wait behind it, in ComfyUI."""
+    """`engines` are those of the worker; `recovery` runs a prompt on one of them, to its end."""
 
-    engine: Recovery
+    engines: EnginePool
+    recovery: Recovery
     inputs: Inputs
     outputs: Outputs
     delivery: Delivery
     journal: Journal
     observers: Observers
-    places: asyncio.Semaphore
 
     async def run(self, job: Job, timeout_s: float) -> None:
         """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
@@ -77,8 +78,7 @@ class Pipeline:
 
     async def _work(self, job: Job) -> None:
         prompt = await self._prepare(job)
-        async with self.places:
-            outputs = await self._generate(job, prompt)
+        outputs = await self._generate(job, prompt)
         await self._deliver(job, outputs)
 
     async def _to_the_end(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
@@ -143,12 +143,11 @@ class Pipeline:
         collector = OutputCollector(self.outputs, job, lambda output: self._ready(job, output))
         try:
             try:
-                reported = await self.engine.run(
-                    job.request,
+                reported = await self.recovery.run(
+                    job,
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
-                    submitted=lambda prompt_id: self._submitted(job, collector, prompt_id),
-                    known_as=job.prompt_id,
+                    lambda prompt_id: self._submitted(job, collector, prompt_id),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))
@@ -170,7 +169,7 @@ class Pipeline:
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.journal.submitted(job)
-        self.observers.notify(JobSubmitted(job.ref, prompt_id))
+        self.observers.notify(JobSubmitted(job.ref, job.engine or "", prompt_id))
 
     def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
         match message:

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from worker.engine.client import ComfyClient, detail
+from worker.engine.client import detail
+from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import EngineInfo
 from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
 from worker.load.workload import workload
@@ -33,8 +34,8 @@ MANY_NODES = 300
 class Preflight:
     """Refuses what ComfyUI would certainly refuse; where the catalog can't be had, the engine decides."""
 
-    def __init__(self, engine: ComfyClient, models: Models) -> None:
-        self._engine = engine
+    def __init__(self, engines: EnginePool, models: Models) -> None:
+        self._engines = engines
         self._models = models
 
     @asynccontextmanager
@@ -67,13 +68,13 @@ class Preflight:
 
     async def _report(self, workflow: object, known: Downloads) -> ValidationReport:
         """Raises EngineUnavailable."""
-        if not self._engine.connected:
+        if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
-        info, catalog = await self._engine.info(), await self._engine.catalogs.fresh()
+        info, catalog = await self._engines.info(), await self._engines.catalogs.fresh()
         found = await _checked(workflow, catalog, info)
         if found.problems:
             # Its files, or its packs, may have come since the catalog was read.
-            catalog = await self._engine.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
+            catalog = await self._engines.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
             found = await _checked(workflow, catalog, info)
         return report(
             found,

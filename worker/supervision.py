@@ -11,6 +11,7 @@ from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from worker.backoff import Backoff
 from worker.errors import StartupError, WorkerError
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ Run = Callable[[], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
-PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+RESTART = Backoff(0.1, 10.0, factor=3)
 STEADY_S = 60.0
 """A task that ran this long starts its back-off anew."""
 HOPELESS = 5
@@ -154,8 +155,8 @@ class Tasks:
         before = self._failures.get(name)
         count = 1 if before is None or now - began > STEADY_S else before.count + 1
         self._failures[name] = Failures(count, now, reason(error))
-        pause_s = PAUSES_S[min(count, len(PAUSES_S)) - 1]
-        log.error("task %r failed and starts again in %g s: %s", name, pause_s, reason(error), exc_info=error)
+        pause_s = RESTART.pause(count)
+        log.error("task %r failed and starts again in %.1f s: %s", name, pause_s, reason(error), exc_info=error)
         return pause_s
 
     def _end(self, name: str, error: Exception) -> None:

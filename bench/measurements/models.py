@@ -24,7 +24,7 @@ from bench.servers.direct import JobFailedError
 from bench.spread import Spread
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelsFolder
-from worker.settings import Settings
+from worker.settings import FetchSettings
 from worker.workflow.templates.template import ModelFile
 
 GIGABIT = 1e9 / 8
@@ -97,7 +97,7 @@ async def _curl(url: str, target: Path) -> float:
 
 async def _fetch(root: Path, wanted: list[ModelFile], port: int) -> float:
     started = time.perf_counter()
-    async with ModelFetcher(Settings(fetch_allow=f"127.0.0.1:{port}"), ModelsFolder(root)) as fetcher:
+    async with ModelFetcher(FetchSettings(allow=f"127.0.0.1:{port}"), ModelsFolder(root)) as fetcher:
         outcomes = await fetcher.fetch_all(wanted)
     seconds = time.perf_counter() - started
     for outcome in outcomes:

@@ -22,7 +22,7 @@ TICK_S = 0.001
 async def pauses(engine: BenchEngine, folder: Path, rounds: int, at_most_s: float, mebibytes: int = 60) -> Measurement:
     """The longest pause of each round, of a worker in this process; the client is a process of its own."""
     shared = {} if engine.folder is None else {"comfyui_input": engine.folder / "input"}
-    settings = Settings(comfyui=engine.url, port=0, state=folder, **shared)  # type: ignore[arg-type]
+    settings = Settings.of(comfyui=engine.url, port=0, state=folder, **shared)
     longest = []
     async with build(settings) as app:
         await app.ready()

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import orjson
 
+from worker.sse import EventParser
+
 Body = dict[str, Any]
 OF_AN_ERROR = frozenset({"code", "message", "fault", "retryable", "retryable_elsewhere", "details"})
 
@@ -31,10 +33,7 @@ def error_code(body: Mapping[str, Any]) -> str | None:
 
 async def events(stream: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, str, Body]]:
     """(name, number, data) of each server-sent event."""
-    rest = b""
+    parser = EventParser()
     async for piece in stream.content.iter_any():
-        *blocks, rest = (rest + piece).split(b"\n\n")
-        for block in blocks:
-            fields = dict(line.split(b": ", 1) for line in block.splitlines() if not line.startswith(b":"))
-            if fields:
-                yield fields[b"event"].decode(), fields[b"id"].decode(), orjson.loads(fields[b"data"])
+        for event in parser.feed(piece):
+            yield event.name, event.id, orjson.loads(event.data)

@@ -9,8 +9,9 @@ import orjson
 
 from chaos.clients.hearing import Body, error_of
 from worker.errors import WorkerError
+from worker.sse import EventParser, ServerSentEvent
 
-FILES = ("/outputs/", "/docs")
+FILES = ("/outputs/", "/docs", "/metrics")
 """Routes that answer with something else than JSON where all is well."""
 PLAIN = frozenset({206, 304, 412, 416})
 """Statuses about a part of a file, which say all in their headers."""
@@ -33,11 +34,16 @@ class Answered:
     content_type: str
     body: bytes
 
+    def events(self) -> list[ServerSentEvent]:
+        """Those of a stream that ended, with an end for one that was cut off in its last event."""
+        return EventParser().feed(self.body + b"\n\n")
+
     def parsed(self) -> Body | None:
         """The object in it: of a stream, the data of its last event."""
         text = self.body
         if self.content_type == "text/event-stream":
-            text = self.body.rstrip().rpartition(b"data: ")[2]
+            events = self.events()
+            text = events[-1].data if events else b""
         try:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:

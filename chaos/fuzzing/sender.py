@@ -91,7 +91,8 @@ def _accepted(answered: Answered) -> list[tuple[str, str]]:
     """(id, token) from a 202, or from the first event of a stream."""
     body: Any = None
     if answered.content_type == "text/event-stream":
-        body = orjson.loads(answered.body.partition(b"data: ")[2].partition(b"\n")[0] or b"{}")
+        events = answered.events()
+        body = orjson.loads(events[0].data) if events else None
     elif answered.status == 202:
         body = answered.parsed()
     match body:

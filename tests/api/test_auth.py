@@ -73,7 +73,7 @@ async def test_rate_limit_is_each_tokens_own(engine: EngineHandle, tmp_path: Pat
 async def test_no_public_gateway_without_tokens(tmp_path: Path, host: str) -> None:
     """The worker refuses to start where strangers could post jobs."""
     with pytest.raises(StartupError, match="WORKER_TOKENS"):
-        async with build(Settings(host=host, port=0, state=tmp_path, comfyui="http://127.0.0.1:9")):
+        async with build(Settings.of(host=host, port=0, state=tmp_path, comfyui="http://127.0.0.1:9")):
             pass
 
 
@@ -96,7 +96,7 @@ def test_bad_tokens_are_refused_without_being_told(text: str) -> None:
 
 def test_tokens_are_in_no_text() -> None:
     """Printing the settings shows no secret."""
-    assert ALICE not in repr(Settings(tokens=TOKENS))
+    assert ALICE not in repr(Settings.of(tokens=TOKENS))
 
 
 def test_a_bucket_fills_evenly() -> None:

@@ -11,9 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from tests.api.test_generate import size_of
-from tests.conftest import Client, bearer, worker
+from tests.conftest import Client, bearer, shared_client, worker
 from tests.engines import EngineHandle
 from tests.workflows import drawn, picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 JSON = "application/json"
 

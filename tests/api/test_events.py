@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import json
 
+import aiohttp
+
 from tests.conftest import Client, bearer
 from tests.workflows import failing, picture, slow
+from worker.sse import EventParser
 
 Events = list[tuple[int, str, dict]]
 
 
-async def read_events(lines: object, limit: int = 10_000) -> Events:
+async def read_events(answer: aiohttp.ClientResponse, limit: int = 10_000) -> Events:
     """Parse a stream into (id, name, data)."""
+    parser = EventParser()
     events: Events = []
-    number, name = 0, ""
-    async for raw in lines:  # type: ignore[attr-defined]
-        line = raw.decode().rstrip("\n")
-        if line.startswith("id: "):
-            number = int(line[4:])
-        elif line.startswith("event: "):
-            name = line[7:]
-        elif line.startswith("data: "):
-            events.append((number, name, json.loads(line[6:])))
-            if len(events) >= limit:
-                break
-    return events
+    async for piece in answer.content.iter_any():
+        events += [(int(event.id), event.name, json.loads(event.data)) for event in parser.feed(piece)]
+        if len(events) >= limit:
+            break
+    return events[:limit]
 
 
 async def test_stream_tells_state_nodes_steps_outputs_and_result(client: Client) -> None:
     """Each event comes once, in order, and the last one is what the sync route would have answered."""
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": slow(0.2, steps=4)}) as answer:
         assert answer.headers["Content-Type"].startswith("text/event-stream")
-        events = await read_events(answer.content)
+        events = await read_events(answer)
     assert [number for number, _, _ in events] == list(range(1, len(events) + 1))
     names = [name for _, name, _ in events]
     assert names[0] == "accepted"
@@ -49,7 +46,7 @@ async def test_output_arrives_before_the_job_has_ended(client: Client) -> None:
     workflow = slow(0.5)
     workflow["4"] = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "early"}}
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
-        events = await read_events(answer.content)
+        events = await read_events(answer)
     names = [name for _, name, _ in events]
     assert names.count("output") == 2
     assert names.index("output") < names.index("state", names.index("output"))
@@ -60,12 +57,12 @@ async def test_resume_after_the_last_event_id(client: Client) -> None:
     _, job = await client.post("/generate", {"workflow": slow(0.4, steps=4)})
     url = f"{client.app.url}/jobs/{job['id']}/events"
     async with client.http.get(url, headers=bearer(job["token"])) as answer:
-        first = await read_events(answer.content, limit=4)
+        first = await read_events(answer, limit=4)
     headers = bearer(job["token"]) | {"Last-Event-ID": str(first[-1][0])}
     async with client.http.get(url, headers=headers) as answer:
-        rest = await read_events(answer.content)
+        rest = await read_events(answer)
     async with client.http.get(url, headers=bearer(job["token"])) as answer:
-        whole = await read_events(answer.content)
+        whole = await read_events(answer)
     assert first + rest == whole
     assert whole[-1][1] == "result"
 
@@ -81,7 +78,7 @@ async def test_bad_last_event_id(client: Client) -> None:
 async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None:
     """A stream of a job that fails ends with the same error as the sync route's."""
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": failing()}) as answer:
-        events = await read_events(answer.content)
+        events = await read_events(answer)
     assert events[-1][1] == "result"
     assert events[-1][2]["error"]["code"] == "node_failed"
 
@@ -111,7 +108,7 @@ async def test_sampler_previews_are_pictures(client: Client) -> None:
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "preview"}},
     }
     async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
-        events = await read_events(answer.content)
+        events = await read_events(answer)
     previews = [data for _, name, data in events if name == "preview"]
     assert previews, [name for _, name, _ in events]
     assert all(data["node_id"] == "4" and data["mime"] == "image/jpeg" for data in previews)

@@ -68,7 +68,7 @@ async def test_cancelling_an_ended_job_says_so(client: Client) -> None:
 
 async def leave_early(client: Client, body: dict) -> None:
     """Ask for work and hang up while it runs: the first job of a worker also waits for the engine's catalog."""
-    await client.app.engine.catalog()
+    await client.app.engines.catalog()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.3)) as impatient:
         try:
             await impatient.post(client.app.url + "/generate/sync", json=body)

@@ -8,8 +8,7 @@ from pathlib import Path
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from worker import __version__
-from worker.api.openapi import document
-from worker.api.server import ROUTES
+from worker.api.server import ROUTES, openapi
 
 
 async def test_alive_and_ready(client: Client) -> None:
@@ -41,7 +40,7 @@ async def test_docs_are_served(client: Client) -> None:
     async with client.http.get(client.app.url + "/docs") as answer:
         assert (answer.content_type, "openapi.json" in await answer.text()) == ("text/html", True)
     status, body = await client.get("/openapi.json")
-    assert (status, body) == (200, document())
+    assert (status, body) == (200, openapi())
 
 
 def references(value: object) -> Iterator[str]:
@@ -57,7 +56,7 @@ def references(value: object) -> Iterator[str]:
 
 def test_the_document_is_complete() -> None:
     """Every route is in it with a summary, and every reference leads to a schema."""
-    found = document()
+    found = openapi()
     assert {(path, method.upper()) for path, methods in found["paths"].items() for method in methods} == {
         (route.path, route.method) for route in ROUTES
     }

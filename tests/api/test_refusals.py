@@ -8,12 +8,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.conftest import Client, worker
+from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
 from worker.app import build
 from worker.platforms.vast.platform import Vast
 from worker.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 REFUSED = [
     pytest.param(b"", 400, "invalid_json", id="empty"),
@@ -95,11 +98,12 @@ async def test_all_problems_of_a_workflow_at_once(client: Client) -> None:
     assert {("1", "EmptyImage", "width"), ("1", "EmptyImage", "height")} <= places
 
 
-async def test_a_misspelt_class_is_answered_with_the_nearest(client: Client) -> None:
+async def test_a_misspelt_class_is_answered_with_the_nearest(engine: EngineHandle, tmp_path: Path) -> None:
     """The first refusal of a fresh worker has the suggestion already."""
     workflow = picture()
     workflow["1"]["class_type"] = "EmptyImag"
-    _, body = await client.post("/generate/sync", {"workflow": workflow})
+    async with worker(engine, tmp_path) as client:
+        _, body = await client.post("/generate/sync", {"workflow": workflow})
     assert "EmptyImage" in body["error"]["details"][0]["suggestion"]
 
 
@@ -127,7 +131,7 @@ async def test_url_is_refused_where_nobody_could_open_it(engine: EngineHandle, t
 
 async def test_without_an_engine_the_answer_is_503(tmp_path: Path) -> None:
     """A job that ComfyUI can't take is the worker's fault, and another worker may do it."""
-    settings = Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.3)
+    settings = Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.3)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         client = Client(app, http)
         status, body = await client.post("/generate/sync", {"workflow": picture()})

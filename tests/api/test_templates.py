@@ -13,11 +13,14 @@ from PIL import Image
 from pydantic import SecretStr
 
 from tests import small
-from tests.conftest import Client, worker
+from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle
 from worker.dialects.modifiers import modified
 from worker.workflow.templates.library import read_library
 from worker.workflow.templates.template import ParameterKind, Template
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 LIBRARY = read_library("shipped")
 
@@ -189,7 +192,7 @@ async def test_stock_modifiers_are_templates(client: Client, modifier: str, modi
     assert size(body["output"][0]["data"])[0] in {64, 512}
 
 
-def test_a_stock_modifier_keeps_the_stock_defaults() -> None:
+async def test_a_stock_modifier_keeps_the_stock_defaults() -> None:
     """Its own names and defaults, whatever the template's are; what it doesn't know is ignored, as it always was."""
     given = {"ckpt_name": "mine.safetensors", "cfg_scale": 4, "strange": 1}
     values = modified(LIBRARY, "Text2Image", given).values

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.conftest import Client, worker
+from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle, start_engine
 from tests.fetch.origin import content, opened, serving
 from tests.workflow.prompts import link, sampled
@@ -23,6 +23,9 @@ from tests.workflows import picture
 from worker.app import build
 from worker.errors import StartupError
 from worker.settings import Settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 DATA = b"weights" * 1000
 
@@ -79,7 +82,7 @@ async def test_what_is_no_workflow_is_a_problem(client: Client, workflow: object
 
 async def test_without_an_engine_nobody_can_say(tmp_path: Path) -> None:
     """The classes of an engine that is not there are not guessed."""
-    settings = Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.2)
+    settings = Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, engine_lost_s=0.2)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         status, body = await Client(app, http).post("/validate", {"workflow": picture()})
     assert (status, body["error"]["code"]) == (503, "engine_unavailable")
@@ -133,13 +136,13 @@ async def test_the_catalog_of_a_new_life_counts(tmp_path: Path) -> None:
     async with strict(tmp_path) as (handle, client):
         put(handle)
         assert (await client.post("/validate", {"workflow": sampled()}))[1]["models"][0]["here"]
-        before = client.app.engine.socket.connections
+        before = client.app.engines.first.socket.connections
         handle.kill()
         shutil.rmtree(handle.base / "models")
         put(handle, "other.safetensors")
         handle.restart()
         async with asyncio.timeout(8):
-            while client.app.engine.socket.connections == before:
+            while client.app.engines.first.socket.connections == before:
                 await asyncio.sleep(0.05)
         _, body = await client.post("/validate", {"workflow": sampled()})
         assert (body["valid"], body["models"][0]["here"]) == (False, False)
@@ -230,7 +233,7 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
     async with serving(m=answer) as origin:
         templates = template(tmp_path / "templates", origin.url("/m"))
         with start_engine(tmp_path / "engine", "--strict") as handle:
-            settings = Settings(
+            settings = Settings.of(
                 comfyui=handle.url,
                 comfyui_output=handle.output,
                 comfyui_input=handle.input,
@@ -243,7 +246,7 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
             )
             async with build(settings) as app, aiohttp.ClientSession() as http:
                 client = Client(app, http)
-                await app.engine.socket.opened(5)
+                await app.engines.first.socket.opened(5)
                 status, body = await client.get("/ready")
                 assert (status, body["error"]["code"]) == (503, "models_coming")
                 assert "0 of 1 model files" in body["error"]["message"]
@@ -258,5 +261,5 @@ async def test_the_templates_models_come_before_the_worker_is_ready(tmp_path: Pa
 async def test_an_unknown_template_is_told_at_the_start(tmp_path: Path) -> None:
     """A slip in WORKER_MODELS ends the start with the names that there are."""
     with pytest.raises(StartupError, match="no template 'nope'"):
-        async with build(Settings(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, models="nope")):
+        async with build(Settings.of(comfyui="http://127.0.0.1:9", port=0, state=tmp_path, models="nope")):
             pass

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.measurements.burst import burst
+from bench.measurements.engines import engines, workers
 from bench.measurements.gap import gap
 from bench.measurements.memory import MemoryKind, memory
 from bench.measurements.pauses import pauses
@@ -54,6 +55,14 @@ async def test_servers_take_turns(asked: BenchEngine, engine: EngineHandle, tmp_
         assert all(0 < seconds < 10 for found in times.values() for seconds in found)
         rates = await burst(asks, flat_picture, jobs=3, rounds=1)
         assert all(rate > 0 for (rate,) in rates.values())
+
+
+async def test_several_engines_are_measured_against_one(tmp_path: Path) -> None:
+    """Each of two workers gets as many jobs as its engines ask for, and two engines finish more in a second."""
+    async with workers(tmp_path, (1, 2)) as asks:
+        found = await engines(asks, jobs=3, rounds=1, at_least=1.2)
+    assert "2 engines behind one worker" in found.what
+    assert not found.missed, found
 
 
 async def test_a_failed_job_ends_the_run(asked: BenchEngine, client: Client) -> None:

@@ -49,7 +49,7 @@ def test_every_command_is_there_with_its_options(command: str, tmp_path: Path) -
 
 def test_every_target_is_there() -> None:
     """What `make` is told to make, in workflows and the gate."""
-    gate = (ROOT / ".ci" / "run").read_text("utf-8").replace('"$run"', "soak fuzz chaos mutants")
+    gate = (ROOT / ".ci" / "run").read_text("utf-8")
     wanted = {
         word
         for text in (*SCRIPTS, gate)

@@ -1,4 +1,4 @@
-"""The real command in a process of its own, as a person would start it."""
+"""The real command in a process of its own, as a person would call it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.cli.forks import ROOT, forks
+
 WORKFLOWS = ROOT / "workflows"
 
 
@@ -21,15 +22,26 @@ def environment(**given: str) -> dict[str, str]:
 
 
 def cli(*arguments: object, cwd: Path, timeout: float = 25, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run `comfy-worker` to its end; what it writes is text, and never a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "worker", *map(str, arguments)],
-        cwd=cwd,
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
+    """Run `comfy-worker` to its end in a process that has its imports behind it; never with a traceback."""
+    return _clean(forks().run([*map(str, arguments)], cwd, environment(**env), timeout))
+
+
+def command(*arguments: object, cwd: Path, timeout: float = 25, **env: str) -> subprocess.CompletedProcess[str]:
+    """The same from the start of Python on."""
+    return _clean(
+        subprocess.run(
+            [sys.executable, "-m", "worker", *map(str, arguments)],
+            cwd=cwd,
+            env=environment(**env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
     )
+
+
+def _clean(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """What it wrote is text, and no traceback."""
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return done

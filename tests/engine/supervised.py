@@ -14,6 +14,7 @@ import aiohttp
 
 from tests.conftest import Client
 from worker.app import build
+from worker.engine.process.names import FIRST, own
 from worker.settings import Settings
 
 
@@ -23,9 +24,13 @@ class Supervised(Client):
 
     folder: Path
 
-    def signal(self, number: signal.Signals) -> None:
-        [pid] = engine_pids(self.folder)
+    def signal(self, number: signal.Signals, engine: str = FIRST) -> None:
+        [pid] = engine_pids(self.folder, engine)
         os.kill(pid, number)
+
+    def engine_of(self, job: dict) -> str | None:
+        """The name of the engine that has a job, or had it last."""
+        return self.app.manager.find(job["id"], job["token"]).engine
 
     async def job(self, workflow: object, **more: object) -> dict:
         status, job = await self.post("/generate", {"workflow": workflow, **more})
@@ -40,7 +45,7 @@ class Supervised(Client):
         return await self.get(f"/jobs/{job['id']}", job["token"])
 
     async def engine_says(self, path: str) -> dict:
-        async with self.http.get(self.app.engine.api.base_url + path) as answer:
+        async with self.http.get(self.app.engines.first.api.base_url + path) as answer:
             return await answer.json()
 
     async def successes(self) -> int:
@@ -49,22 +54,23 @@ class Supervised(Client):
         return sum(run["status"]["completed"] for run in runs)
 
 
-def engine_pids(state: Path) -> list[int]:
-    """Processes of engines that have their folder in this state folder."""
+def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
+    """Processes of an engine that has its folder in this state folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = path.read_bytes().split(b"\0")
-            if str(state / "engine").encode() in words:
+            if str(state / own("engine", engine)).encode() in words:
                 found.append(int(path.parent.name))
     return found
 
 
 @asynccontextmanager
 async def supervised(state: Path, **given: object) -> AsyncIterator[Supervised]:
-    """Deadlines short enough to wait for."""
-    short = {"silence_s": 0.3, "engine_silence_s": 1.2}
-    settings = Settings(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})  # type: ignore[arg-type]
+    """Deadlines short enough to wait for; a test of an engine that answers nothing sets `engine_silence_s`, which an
+    engine on a busy machine would miss otherwise."""
+    short = {"silence_s": 0.3}
+    settings = Settings.of(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})
     async with build(settings) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Supervised(app, http, state)

@@ -13,9 +13,9 @@ from tests.engine.supervised import supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import served
 from tests.workflows import failing, faulty, picture, slow
+from worker.engine.case import Case
 from worker.engine.crash_history import CrashHistory
 from worker.engine.exclusive_lock import ExclusiveLock
-from worker.engine.recovery import Case
 from worker.engine.run import Loss
 from worker.job import InputFile, JobRequest
 
@@ -78,9 +78,9 @@ async def test_a_suspect_runs_alone(tmp_path: Path) -> None:
         await worker.state(suspect, "generating")
         worker.signal(signal.SIGKILL)
         async with asyncio.timeout(8):
-            while worker.app.engine.connected:
+            while worker.app.engines.connected:
                 await asyncio.sleep(0.01)
-            await worker.app.engine.socket.opened(8)
+            await worker.app.engines.first.socket.opened(8)
             while not (await worker.engine_says("/queue"))["queue_running"]:
                 await asyncio.sleep(0.02)
         other = await worker.job(picture())
@@ -127,7 +127,9 @@ async def test_a_late_history_makes_nothing_run_twice(tmp_path: Path) -> None:
     async with supervised(tmp_path) as worker:
         job = await worker.job(faulty("drop,late;seconds=1.5", 0.2))
         assert (await worker.result(job))[0] == 200
-        async with worker.http.post(worker.app.engine.api.base_url + "/prompt", json={"prompt": picture()}) as answer:
+        async with worker.http.post(
+            worker.app.engines.first.api.base_url + "/prompt", json={"prompt": picture()}
+        ) as answer:
             assert (await answer.json())["number"] == 1  # as many were sent before
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from worker.backoff import Backoff
 from worker.fetch.download import DownloadLimits
 from worker.fetch.fetcher import Fetcher
 from worker.settings import Settings
@@ -126,8 +127,8 @@ async def fetching(
     folder: Path, resolver: object = None, trust: object = None, **given: object
 ) -> AsyncIterator[Fetcher]:
     """A fetcher with settings of the test's own."""
-    settings = Settings(**given)  # type: ignore[arg-type]
-    async with Fetcher(settings, folder / "fetched", resolver, trust) as fetcher:  # type: ignore[arg-type]
+    settings = Settings.of(**given)
+    async with Fetcher(settings.fetch, folder / "fetched", resolver, trust) as fetcher:  # type: ignore[arg-type]
         yield fetcher
 
 
@@ -138,4 +139,4 @@ def opened(*origins: Origin) -> str:
 
 def at_once(fetcher: Fetcher) -> DownloadLimits:
     """The fetcher's own limits, without pauses between tries."""
-    return replace(fetcher.limits, pauses_s=(0, 0, 0))
+    return replace(fetcher.limits, backoff=Backoff(0, 0))

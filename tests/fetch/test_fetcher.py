@@ -159,9 +159,9 @@ async def test_environment_proxies_are_not_asked(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys, pathlib\n"
         "from worker.fetch.fetcher import Fetcher\n"
-        "from worker.settings import Settings\n"
+        "from worker.settings import FetchSettings\n"
         "async def main():\n"
-        "    async with Fetcher(Settings(fetch_allow=sys.argv[2]), pathlib.Path(sys.argv[3])) as fetcher:\n"
+        "    async with Fetcher(FetchSettings(allow=sys.argv[2]), pathlib.Path(sys.argv[3])) as fetcher:\n"
         "        print((await fetcher.fetch(sys.argv[1])).path.read_bytes() == b'file' * 1000)\n"
         "asyncio.run(main())\n"
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fleet.fleet import quick
 from worker.fleet.vast.account import Account
 from worker.simulators.vast_account import LocalAccount, running
 
@@ -20,5 +21,5 @@ def local() -> Iterator[LocalAccount]:
 @pytest.fixture
 def account(local: LocalAccount) -> Iterator[Account]:
     """Our side of it, with less patience than in earnest."""
-    with Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+    with quick(local) as account:
         yield account

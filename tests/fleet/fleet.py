@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from worker.fleet.vast.account import Account
+from worker.simulators.vast_account import LocalAccount
+
 TEMPLATE: dict[str, Any] = {
     **{"name": "comfy", "image": "example/worker", "tag": "1", "env": "-p 3000:3000", "runtype": "args"},
     **{"docker_login_repo": "ghcr.io", "docker_login_user": "someone", "docker_login_pass": "registry-password"},
@@ -20,3 +23,8 @@ SEARCH = "gpu_ram>=24 dph_total<0.5 gpu_name=RTX_4090 geolocation in [NL,DE] ver
 
 def group(template_hash: str, search: str = SEARCH) -> dict[str, Any]:
     return {"template_hash": template_hash, "search_params": search, "gpu_ram": 24.0}
+
+
+def quick(local: LocalAccount, limit_s: float = 8.0) -> Account:
+    """Our side of a played account, with pauses that a test can wait for."""
+    return Account(local.api_key, local.url, timeout_s=0.2, limit_s=limit_s, pause_s=0.02)

@@ -21,7 +21,7 @@ from worker.engine.process.launch import free_port
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.image, pytest.mark.tools("buildah", "podman", "runc"), pytest.mark.timeout(300)]
 
 STATE = "/var/lib/comfy-worker"
 

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.conftest import Client, worker
+from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle
 from tests.fetch.origin import Origin, content, opened, redirect, serving
 from tests.inputs.files import BOMBS, loading, png
 from tests.workflows import Workflow, picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
 
 
 def base64_of(data: bytes) -> str:

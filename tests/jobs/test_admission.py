@@ -7,7 +7,8 @@ import pytest
 from tests.workflows import picture
 from worker.errors import DiskFull, WorkerBusy
 from worker.job import Job, JobRequest, JobState
-from worker.jobs.admission import ENOUGH, LONGEST_RETRY_S, Admission, AdmissionLimits, Pace
+from worker.jobs.admission import LONGEST_RETRY_S, Admission, AdmissionLimits
+from worker.load.pace import ENOUGH, ONLY, Pace, Paces
 
 PLENTY = 2**40
 
@@ -20,7 +21,7 @@ def job(workload: float, *states: JobState) -> Job:
 
 
 def admission(limits: AdmissionLimits, pace: float, *jobs: Job) -> Admission:
-    made = Admission(limits, Pace(*[pace] * ENOUGH) if pace else Pace())
+    made = Admission(limits, Paces({ONLY: Pace(*[pace] * ENOUGH)}) if pace else Paces())
     for one in jobs:
         made.begin(one)
     return made
@@ -66,6 +67,21 @@ def test_what_has_run_already_is_no_wait() -> None:
     running = job(100, *way)
     full = admission(AdmissionLimits(jobs=10), 10.0, delivering, running)
     assert 9.0 < full.wait_s() < 10.0
+
+
+def test_several_engines_halve_the_wait() -> None:
+    """Work that waits is shared by those that are alive; one that runs is counted down by its own engine's pace."""
+    paces = Paces({"engine-0": Pace(*[30.0] * ENOUGH), "engine-1": Pace(*[10.0] * ENOUGH)})
+    full = Admission(AdmissionLimits(jobs=10), paces)
+    running = job(300, JobState.PREPARING, JobState.WAITING, JobState.GENERATING)
+    running.engine = "engine-1"
+    waiting = job(500)
+    waiting.folder = "job-2"
+    for one in (running, waiting):
+        full.begin(one)
+    assert 19.9 < full.wait_s() <= 20.0
+    paces.alive = ["engine-1"]
+    assert 79.0 < full.wait_s() <= 80.0
 
 
 def test_without_room_on_the_disk_nothing_is_begun() -> None:

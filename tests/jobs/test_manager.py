@@ -33,7 +33,7 @@ async def test_a_failure_that_may_have_passed_is_tried_anew(client: Client) -> N
     request = {"workflow": slow(1.0, steps=10), "id": "again"}
     _, job = await client.post("/generate", request)
     await client.state(job, "generating")
-    async with client.http.post(client.app.engine.api.base_url + "/interrupt", json={}):
+    async with client.http.post(client.app.engines.first.api.base_url + "/interrupt", json={}):
         pass
     await client.app.manager.ended(client.app.manager.find("again", job["token"]))
     assert (await client.get("/jobs/again", job["token"]))[0] == 503
@@ -49,7 +49,7 @@ async def test_a_failure_of_the_jobs_own_stays(client: Client) -> None:
     request = {"workflow": workflow, "id": "bad"}
     answers = [await client.post("/generate/sync", request) for _ in range(2)]
     assert [(status, body["error"]["code"]) for status, body in answers] == [(422, "node_failed")] * 2
-    async with client.http.get(client.app.engine.api.base_url + "/history") as answer:
+    async with client.http.get(client.app.engines.first.api.base_url + "/history") as answer:
         runs = [entry for entry in (await answer.json()).values() if "once and no more" in str(entry["prompt"])]
     assert len(runs) == 1
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tests.fetch.origin import Answer, Origin, broken, content, in_turn, opened, ranged, redirect, serving
+from worker.backoff import Backoff
 from worker.errors import CacheFull
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import OWN, ModelRecord, ModelsFolder
@@ -31,8 +32,8 @@ def described(origin: Origin, name: str, data: bytes = DATA, folder: str = "chec
 @asynccontextmanager
 async def fetching(root: Path, *origins: Origin, **given: object) -> AsyncIterator[ModelFetcher]:
     """A fetcher without pauses between its tries."""
-    settings = Settings(fetch_allow=opened(*origins), **given)  # type: ignore[arg-type]
-    async with ModelFetcher(settings, ModelsFolder(root), pauses_s=(0, 0, 0)) as fetcher:
+    settings = Settings.of(fetch_allow=opened(*origins), **given)
+    async with ModelFetcher(settings.fetch, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
         yield fetcher
 
 
@@ -173,8 +174,8 @@ async def test_the_longest_unused_make_room(tmp_path: Path) -> None:
     async with serving(**{"*": content(DATA)}) as origin:
         needed = {"a.safetensors"}
         folder = ModelsFolder(tmp_path, 3 * len(DATA) + 10, lambda record: record.file in needed)
-        settings = Settings(fetch_allow=opened(origin))
-        async with ModelFetcher(settings, folder) as fetcher:
+        settings = Settings.of(fetch_allow=opened(origin))
+        async with ModelFetcher(settings.fetch, folder) as fetcher:
             for name in "abc":
                 await fetcher.fetch(described(origin, name))
             use(tmp_path, folder, "b", "c", "a")

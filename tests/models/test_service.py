@@ -47,7 +47,7 @@ def there(root: Path) -> set[str]:
 def settings(root: Path, origin: Origin, **given: object) -> Settings:
     """With room for two of the three files."""
     quota = 2.5 * SIZE / 1024**3
-    return Settings(  # type: ignore[arg-type]
+    return Settings.of(
         models_folder=root, models_on_demand=True, models_quota=quota, fetch_allow=opened(origin), **given
     )
 

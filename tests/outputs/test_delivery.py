@@ -21,6 +21,7 @@ from tests.engines import EngineHandle
 from tests.observers.receiver import receiver
 from tests.storage.buckets import KEY_ID, SECRET, Scripted, WholeBucket, scripted, whole_bucket
 from tests.workflows import picture, slow
+from worker.events import Event, JobFinished
 from worker.platforms.base import Traits
 from worker.platforms.registry import choose
 from worker.platforms.vast.platform import Vast
@@ -449,3 +450,28 @@ async def test_a_file_that_somebody_else_has_stays(engine: EngineHandle, tmp_pat
                 await asyncio.sleep(0.02)
         assert (await client.get(f"/jobs/{theirs['id']}", theirs["token"]))[0] == 404
         assert len(list(engine.output.glob("shared*"))) == 1
+
+
+class DeliversAtOnce:
+    """Asks for another delivery in the very step in which the first one has failed."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.asked = 0
+
+    def notify(self, event: Event) -> None:
+        if isinstance(event, JobFinished) and not self.asked:
+            self.asked += 1
+            self._client.app.manager.deliver(self._client.app.manager.owned(event.job.id, event.job.principal))
+
+
+async def test_a_delivery_may_be_asked_for_as_soon_as_one_has_failed(engine: EngineHandle, tmp_path: Path) -> None:
+    """The job is not at rest yet, and is delivered all the same, once."""
+    async with failing_worker(engine, tmp_path, 4) as (client, _):
+        impatient = DeliversAtOnce(client)
+        client.app.observers.add(impatient)
+        _, body = await client.post("/generate", {"workflow": picture(), "output_format": "url", "id": "again"})
+        async with asyncio.timeout(15):
+            while (answer := await client.get("/jobs/again", body["token"]))[1]["status"] != "success":
+                await asyncio.sleep(0.05)
+        assert (answer[0], impatient.asked, client.app.manager.admission.load.jobs) == (200, 1, 0)

@@ -10,7 +10,7 @@ import pytest
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.errors import OutputMissing
 from worker.job import Job, JobRequest
-from worker.outputs.files import NodeOutput, Outputs, Text, kind_of, node_outputs
+from worker.outputs.files import NodeOutput, Outputs, OutputSource, Text, kind_of, node_outputs
 
 
 def test_files_are_found_under_any_key() -> None:
@@ -54,7 +54,9 @@ async def test_nothing_outside_the_folder_is_taken(tmp_path: Path, filename: str
     (tmp_path / "secret.txt").write_text("secret")
     (shared / "link.txt").symlink_to(tmp_path / "secret.txt")
     async with aiohttp.ClientSession() as session:
-        outputs = Outputs(ComfyApi(session, "http://127.0.0.1:9"), tmp_path / "jobs", shared)
+        outputs = Outputs(
+            {"engine-0": OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared)}, tmp_path / "jobs"
+        )
         report = NodeOutput("1", "images", FileRef(filename, subfolder, "output"))
         with pytest.raises(OutputMissing):
             await outputs.take(Job("a", JobRequest(prompt={})), 0, report)
@@ -66,7 +68,9 @@ async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
     (shared / "sub").mkdir(parents=True)
     (shared / "sub" / "a.bin").write_bytes(b"abc")
     async with aiohttp.ClientSession() as session:
-        outputs = Outputs(ComfyApi(session, "http://127.0.0.1:9"), tmp_path / "jobs", shared)
+        outputs = Outputs(
+            {"engine-0": OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared)}, tmp_path / "jobs"
+        )
         job = Job("a", JobRequest(prompt={}))
         output = await outputs.take(job, 0, NodeOutput("1", "files", FileRef("a.bin", "sub", "output")))
         assert outputs.path(job, output).samefile(shared / "sub" / "a.bin")

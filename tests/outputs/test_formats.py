@@ -15,7 +15,7 @@ from worker.delivery_options import ImageFormat, ImageType
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import ConversionFailed
 from worker.job import Job, JobRequest, Output
-from worker.outputs.files import Outputs
+from worker.outputs.files import Outputs, OutputSource
 from worker.outputs.formats import converted
 
 WORKFLOW = {"nodes": [{"id": 1, "title": "süß"}]}
@@ -26,7 +26,8 @@ class JobWithPicture:
     """A job with one picture in its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.outputs = Outputs(ComfyApi(aiohttp.ClientSession, "http://127.0.0.1:9"), folder, None)  # type: ignore[arg-type]
+        api = ComfyApi(aiohttp.ClientSession, "http://127.0.0.1:9")  # type: ignore[arg-type]
+        self.outputs = Outputs({"engine-0": OutputSource(api)}, folder)
         self.job = Job("a", JobRequest(prompt={}))
         self.outputs.make_folder(self.job)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.buckets import WholeBucket, scripted
+from worker.backoff import Backoff
 from worker.delivery_options import PutUrls
 from worker.errors import DeliveryFailed, DeliveryRefused, TargetNotAllowed
 from worker.fetch.guard import Guard
@@ -20,7 +21,7 @@ from worker.storage.presigned import PresignedPut
 @asynccontextmanager
 async def place(*urls: str, opened: str, order: tuple[int, ...] = (0,)) -> AsyncIterator[PresignedPut]:
     async with Guard(storage_policy(opened)) as guard:
-        yield PresignedPut(guard, PutUrls(urls), order)
+        yield PresignedPut(guard, PutUrls(urls), order, backoff=Backoff(0.02, 0.1))
 
 
 def made(path: Path) -> tuple[Job, Output, Path]:

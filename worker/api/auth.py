@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from time import monotonic
 
-from worker.errors import RateLimited, StartupError, Unauthorized
+from worker.errors import NotFound, RateLimited, StartupError, Unauthorized
 from worker.platforms.base import REACHED_DIRECTLY, Authenticator, Traits
 from worker.settings import Settings
 
@@ -25,26 +25,31 @@ class Auth:
 
     tokens: Mapping[str, bytes]
     per_minute: int = 0
+    metrics_token: bytes = b""
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
     def from_settings(cls, settings: Settings, traits: Traits = REACHED_DIRECTLY) -> Auth:
         """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
-        tokens = read_tokens(settings.tokens.get_secret_value())
-        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
+        tokens = read_tokens(settings.server.tokens.get_secret_value())
+        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.server.host)
         if strangers and not tokens:
-            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anybody could post jobs")
-        return cls(tokens, settings.rate_limit)
+            raise StartupError(
+                f"refusing to listen on {settings.server.host} without WORKER_TOKENS: anybody could post jobs"
+            )
+        return cls(
+            tokens,
+            settings.server.rate_limit,
+            read_metrics_token(settings.server.metrics_token.get_secret_value(), tokens),
+        )
 
     def principal(self, authorization: str) -> str | None:
         """The name that an `Authorization` header proves; None where it proves nothing."""
         if not self.tokens:
             return LOCAL
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            return None
+        given = bearer(authorization)
         # All are compared, whatever was found: the time tells nothing.
-        found = [name for name, token in self.tokens.items() if secrets.compare_digest(token, given.strip().encode())]
+        found = [name for name, token in self.tokens.items() if secrets.compare_digest(token, given)]
         return found[0] if found else None
 
     def known(self, authorization: str) -> str:
@@ -53,6 +58,17 @@ class Auth:
         if principal is None:
             raise Unauthorized("a token is needed: Authorization: Bearer …")
         return principal
+
+    def check_scraper(self, authorization: str, *, from_here: bool) -> None:
+        """Let a request for the metrics through. `from_here`: it comes from a process of this machine.
+
+        The token is not one of the callers': the metrics are about all of them. Raises Unauthorized, NotFound.
+        """
+        if self.metrics_token:
+            if not secrets.compare_digest(self.metrics_token, bearer(authorization)):
+                raise Unauthorized("WORKER_METRICS_TOKEN is needed: Authorization: Bearer …")
+        elif not from_here:
+            raise NotFound("without WORKER_METRICS_TOKEN the metrics are for this machine only")
 
     def enter(self, authorization: str) -> str:
         """The principal of a request that asks for work. Raises Unauthorized, RateLimited."""
@@ -89,6 +105,12 @@ class TokenBucket:
         return (1 - self.left) / rate
 
 
+def bearer(authorization: str) -> bytes:
+    """The token of an `Authorization` header, whatever bytes it has; empty for another scheme."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+
+
 def read_tokens(text: str) -> dict[str, bytes]:
     """`name=token` pairs between commas. Raises StartupError; never says a token."""
     tokens: dict[str, bytes] = {}
@@ -101,6 +123,16 @@ def read_tokens(text: str) -> dict[str, bytes]:
             raise StartupError(f"WORKER_TOKENS: {name!r} {cure}")
         tokens[name] = token.encode()
     return tokens
+
+
+def read_metrics_token(text: str, tokens: Mapping[str, bytes]) -> bytes:
+    """Raises StartupError for a token that is too short, or a caller's."""
+    token = text.strip().encode()
+    if token and len(token) < SHORTEST_TOKEN:
+        raise StartupError(f"WORKER_METRICS_TOKEN has fewer than {SHORTEST_TOKEN} characters")
+    if token in tokens.values():
+        raise StartupError("WORKER_METRICS_TOKEN has to differ from every token of WORKER_TOKENS")
+    return token
 
 
 def loopback(host: str) -> bool:

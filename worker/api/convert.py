@@ -35,7 +35,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
 
 async def _sent(request: web.Request) -> bytes:
     """The body; of a multipart one the first part. Raises BodyTooLarge, ClientError."""
-    most = services(request).settings.max_body
+    most = services(request).settings.server.max_body
     try:
         if request.content_type != "multipart/form-data":
             return await request.read()

@@ -45,7 +45,7 @@ async def answered(request: web.Request, handler: Handler, found: Callable[[], S
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(request, found(), _translated(request, error, found().settings.max_body))
+        return error_response(request, found(), _translated(request, error, found().settings.server.max_body))
     except Exception as error:
         if full := DiskFull.of(error):
             return error_response(request, found(), full)

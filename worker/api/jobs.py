@@ -76,12 +76,12 @@ async def get_output(request: web.Request) -> web.StreamResponse:
 async def queue_info(request: web.Request) -> web.Response:
     """`GET /queue-info`: the stock template's three queues."""
     services(request).access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
-    count = services(request).manager.count
+    states = services(request).manager.states()
     return json_response(
         {
-            "preprocess_queue_size": count(JobState.QUEUED, JobState.PREPARING),
-            "generation_queue_size": count(JobState.WAITING, JobState.GENERATING),
-            "postprocess_queue_size": count(JobState.DELIVERING),
+            "preprocess_queue_size": states[JobState.QUEUED] + states[JobState.PREPARING],
+            "generation_queue_size": states[JobState.WAITING] + states[JobState.GENERATING],
+            "postprocess_queue_size": states[JobState.DELIVERING],
         }
     )
 

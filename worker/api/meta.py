@@ -8,9 +8,10 @@ from importlib.resources import files
 from aiohttp import hdrs, web
 
 from worker import __version__
-from worker.api.openapi import document
-from worker.api.services import json_response, services
+from worker.api.services import OPENAPI, json_response, services
 from worker.dialects import BY_NAME
+from worker.engine.engine import Engine
+from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable
 
 
@@ -33,7 +34,7 @@ async def ready(request: web.Request) -> web.Response:
     found = services(request)
     found.manager.admit()
     found.models.check_ready()
-    if not found.engine.connected:
+    if not found.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
     return json_response({"status": "ready"})
 
@@ -42,12 +43,13 @@ async def capabilities(request: web.Request) -> web.Response:
     """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
     found = services(request)
     found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
-    info, catalog = await found.engine.info(), await found.engine.catalog()
+    info, catalog = await found.engines.info(), await found.engines.catalog()
     settings = found.settings
     return json_response(
         {
             "version": __version__,
             "engine": {"version": info.version, "device": info.device, "embedded": info.embedded},
+            "engines": [_engine(found.engines, engine) for engine in found.engines.engines],
             "start_s": dict(found.timing.seconds),
             "node_classes": len(catalog),
             "dialects": list(BY_NAME),
@@ -56,19 +58,24 @@ async def capabilities(request: web.Request) -> web.Response:
             if found.delivery.storage.outside or found.traits.output_urls
             else ["base64"],
             "limits": {
-                "body_mib": settings.max_body,
-                "jobs": settings.max_queue,
-                "job_timeout_s": settings.job_timeout_s,
+                "body_mib": settings.server.max_body,
+                "jobs": settings.limits.max_queue,
+                "job_timeout_s": settings.limits.job_timeout_s,
                 "sync_limit_s": found.sync_limit_s or 0.0,
-                "result_ttl_s": settings.result_ttl_s,
+                "result_ttl_s": settings.outputs.result_ttl_s,
             },
         }
     )
 
 
+def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
+    state = "given up" if engine.given_up else "ready" if engine.connected else "starting"
+    return {"name": engine.name, "gpu": engine.config.gpu, "state": state, "jobs": engines.jobs(engine)}
+
+
 async def openapi(request: web.Request) -> web.Response:
     """`GET /openapi.json`: this contract, for machines."""
-    return json_response(document())
+    return json_response(request.app[OPENAPI]())
 
 
 async def docs(request: web.Request) -> web.Response:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -92,6 +92,7 @@ CONVERTED = {
         "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
     },
 }
+METRICS = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/openmetrics-text")}
 ERRORS = {
     "400": "not understood",
     "404": "no such job, or not yours",
@@ -104,14 +105,12 @@ ERRORS = {
 }
 
 
-@cache
-def document() -> dict[str, Any]:
-    from worker.api.server import ROUTES
-
+def document(routes: Iterable[web.RouteDef]) -> dict[str, Any]:
+    """Return the description of these routes."""
     models = [(model, "validation") for model in REQUESTS] + [(model, "serialization") for model in RESULTS]
     _, schemas = models_json_schema(models, ref_template=REF)  # type: ignore[arg-type]
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         text = (route.handler.__doc__ or "").strip()
         operation = _operation(route.path, text.partition(": ")[2] or text)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
@@ -121,7 +120,10 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**schemas["$defs"], "Error": ERROR, "Pending": PENDING, "Report": REPORT},
-            "securitySchemes": {"job": {"type": "http", "scheme": "bearer", "description": "the job's token"}},
+            "securitySchemes": {
+                "job": {"type": "http", "scheme": "bearer", "description": "the job's token"},
+                "metrics": {"type": "http", "scheme": "bearer", "description": "WORKER_METRICS_TOKEN"},
+            },
         },
     }
 
@@ -135,6 +137,8 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
         ]
     if "id" in names:
         operation["security"] = [{"job": []}]
+    if path == "/metrics":
+        operation["security"] = [{"metrics": []}, {}]
     if path == "/convert":
         operation["requestBody"] = {"required": True, "content": CONVERTIBLE}
         operation["responses"]["200"] = {
@@ -159,6 +163,8 @@ def _one_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
 def _responses(path: str) -> dict[str, Any]:
     if path == "/validate":
         return {"200": _body("what was found", "Report"), "default": _body("an error", "Error")}
+    if path == "/metrics":
+        return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
         return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
     result = {"description": "the result", "content": {"application/json": {"schema": _one_of(RESULTS)}}}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
+from typing import Any
 
 from aiohttp import web
 
-from worker.api import convert, generate, jobs, meta, templates, validate
+from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.errors import errors
-from worker.api.services import SERVICES, Services
+from worker.api.openapi import document
+from worker.api.services import OPENAPI, SERVICES, Services
 from worker.errors import StartupError
 
 ROUTES = (
@@ -29,6 +32,7 @@ ROUTES = (
     web.get("/health", meta.health),
     web.get("/ready", meta.ready),
     web.get("/capabilities", meta.capabilities),
+    web.get("/metrics", metrics.get_metrics),
     web.get("/templates", templates.list_templates),
     web.get("/templates/{name}", templates.get_template),
     web.get("/openapi.json", meta.openapi),
@@ -36,9 +40,18 @@ ROUTES = (
 )
 
 
+_document = cache(partial(document, ROUTES))
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of all routes, made when it is first asked for."""
+    return _document()
+
+
 def application(services: Services) -> web.Application:
     app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
     app[SERVICES] = services
+    app[OPENAPI] = openapi
     app.add_routes(ROUTES)
     return app
 
@@ -54,10 +67,10 @@ async def listen(services: Services) -> AsyncIterator[str]:
     try:
         settings = services.settings
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(runner, settings.server.host, settings.server.port).start()
         except OSError as error:
             why = error.strerror or error
-            raise StartupError(f"can't listen on {settings.host}:{settings.port}: {why}") from error
-        yield f"http://{settings.host}:{runner.addresses[0][1]}"
+            raise StartupError(f"can't listen on {settings.server.host}:{settings.server.port}: {why}") from error
+        yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

@@ -10,11 +10,12 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
-from worker.engine.client import ComfyClient
+from worker.engine.pool import EnginePool
 from worker.events import Observers
 from worker.intake import Intake
 from worker.jobs.manager import JobManager
 from worker.models.service import Models
+from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
@@ -30,7 +31,7 @@ class Services:
     settings: Settings
     traits: Traits
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     outputs: Outputs
     replay: Replay
     access: Auth
@@ -41,16 +42,19 @@ class Services:
     models: Models
     timing: StartupTiming
     observers: Observers
+    metrics: Metrics
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
 
     @property
     def sync_limit_s(self) -> float | None:
         """Seconds after which a synchronous request is answered 202: the operator's limit, else the platform's."""
-        return self.settings.sync_limit_s or self.traits.sync_limit_s
+        return self.settings.limits.sync_limit_s or self.traits.sync_limit_s
 
 
 SERVICES = web.AppKey("services", Services)
+OPENAPI: web.AppKey[Callable[[], dict[str, Any]]] = web.AppKey("openapi")
+"""Makes the description of the routes, which stand above the handlers that serve it."""
 
 
 def services(request: web.Request) -> Services:
@@ -59,7 +63,7 @@ def services(request: web.Request) -> Services:
 
 def base_url(request: web.Request, found: Services) -> str:
     """Where the client reaches this worker: as the operator says, else as the client asked."""
-    return found.settings.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+    return found.settings.server.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401

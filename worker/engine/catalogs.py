@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import orjson
 
-from worker.engine.protocol.api import ComfyApi
+from worker.engine.protocol.api import ComfyApi, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
 from worker.errors import EngineUnavailable, StartupError
 from worker.supervision import Tasks, joined, stop
@@ -18,6 +20,8 @@ from worker.workflow.catalog.catalog import Catalog
 
 MOST_CLASSES = 24
 """Asked for one by one; for more the whole catalog is read."""
+ParseCatalog = Callable[[bytes], Catalog]
+"""Parses the answer of `GET /object_info`."""
 
 
 def read_catalog(path: Path) -> Catalog:
@@ -34,6 +38,21 @@ def read_catalog(path: Path) -> Catalog:
     return Catalog.from_object_info(info)
 
 
+class SharedCatalogs:
+    """Parses the answers of several engines: the same bytes are the same object for as long as anybody holds it."""
+
+    def __init__(self) -> None:
+        self._by_digest: WeakValueDictionary[bytes, Catalog] = WeakValueDictionary()
+
+    def __call__(self, data: bytes) -> Catalog:
+        """Raises UnexpectedShape and JSONDecodeError."""
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        catalog = self._by_digest.get(digest)
+        if catalog is None:
+            catalog = self._by_digest[digest] = read_object_info(data)
+        return catalog
+
+
 class Catalogs:
     """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it.
 
@@ -41,6 +60,8 @@ class Catalogs:
     """
 
     def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, kept: Catalog | None = None) -> None:
+        self.parse: ParseCatalog = read_object_info
+        """Several engines have the same one, so that equal catalogs are one object."""
         self._api = api
         self._tasks = tasks
         self._socket = socket
@@ -92,6 +113,6 @@ class Catalogs:
 
     async def _read(self) -> Catalog:
         life = self._socket.connections
-        catalog = await self._api.catalog()
+        catalog = await self._api.catalog(self.parse)
         self._catalog, self._life = catalog, life
         return catalog

@@ -13,9 +13,10 @@ from typing import Self
 import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
+from worker.engine.process.names import FIRST
 from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
 from worker.engine.protocol.websocket import EngineSocket
-from worker.engine.run import Hear, Outputs, Run
+from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
 from worker.events import Notify, unobserved
 from worker.settings import Settings
@@ -27,8 +28,6 @@ from worker.workflow.validation.explain import Problem, explain
 log = logging.getLogger(__name__)
 
 BRIEFLY_S = 60.0
-NAME = "engine-0"
-"""Of the one engine, in events."""
 Submitted = Callable[[str | None], None]
 """Told the id of a prompt just before it is posted, and None once it was taken out again."""
 
@@ -36,7 +35,8 @@ Submitted = Callable[[str | None], None]
 class ComfyClient:
     """One HTTP session and one WebSocket for as long as the worker lives.
 
-    `kept`: somebody here restarts the engine, so that jobs wait for it as long as a start may take.
+    `kept`: this worker starts the engine. A prompt in it is lost with its process, and whoever sent it decides where it
+    runs again; without that, prompts wait for the engine. `name` is the engine's, for its events.
     """
 
     def __init__(
@@ -46,14 +46,16 @@ class ComfyClient:
         tasks: Tasks,
         *,
         kept: bool = False,
+        name: str = FIRST,
         notify: Notify = unobserved,
     ) -> None:
-        self._lost_s = max(settings.engine_lost_s, settings.engine_start_s if kept else 0.0)
-        self._silence_s = settings.silence_s
+        self._lost_s = max(settings.engine.lost_s, settings.engine.start_s if kept else 0.0)
+        self._kept = kept
+        self._silence_s = settings.engine.event_silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
-        self.socket = EngineSocket(self._session, self.api.base_url, tasks, NAME, notify)
-        known = read_catalog(settings.catalog) if settings.catalog else None
+        self.socket = EngineSocket(self._session, self.api.base_url, tasks, name, notify)
+        known = read_catalog(settings.engine.catalog) if settings.engine.catalog else None
         self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
@@ -103,7 +105,8 @@ class ComfyClient:
         """Send a prompt once, unless it is `known` to ComfyUI already, and follow it to its end.
 
         Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
-        Raises what `Run.follow` raises, and InvalidWorkflow.
+        Raises what `Run.follow` raises, and InvalidWorkflow; EngineForgotError at once for an engine that this worker
+        starts and that is not there.
         """
         await self._reachable()
         with self.socket.subscription(prompt_id) as subscription:
@@ -118,6 +121,7 @@ class ComfyClient:
                 hear=hear,
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
+                kept=self._kept,
             )
             try:
                 if not known:
@@ -136,6 +140,8 @@ class ComfyClient:
                 raise
 
     async def _reachable(self) -> None:
+        if self._kept and not self.connected:
+            raise EngineForgotError(Loss.UNTAKEN)
         try:
             await self.socket.opened(self._lost_s)
         except TimeoutError:

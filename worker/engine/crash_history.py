@@ -62,7 +62,7 @@ class CrashHistory:
     def add(self, request: JobRequest, prompt_id: str, *, seen: bool) -> CrashRecord:
         """Remember a crash; the same one is not counted twice."""
         record = self._records.setdefault(fingerprint(request), CrashRecord())
-        record.crashes[prompt_id] = seen
+        record.crashes[prompt_id] = seen or record.crashes.get(prompt_id, False)
         record.at = time.time()
         self._write()
         return record

@@ -73,6 +73,8 @@ class Run:
     submitted_at: float
     """On the monotonic clock; 0 where it was in an earlier life of this worker."""
     deaf: bool = False
+    kept: bool = False
+    """True where this worker starts ComfyUI: once nobody listens there, its process and all its prompts are gone."""
     taken: bool = True
     started: bool = False
     hung: bool = False
@@ -103,6 +105,7 @@ class Run:
                 raise self._interrupted()
             case SocketLost():
                 self.deaf = True
+                self._check_process()
             case Hung():
                 self.hung = True
             case EngineSick(why=why):
@@ -153,6 +156,11 @@ class Run:
         if self.socket.refused_at > self.submitted_at or now - self.absent_since >= ABSENT_S:
             raise EngineForgotError(self.loss)
 
+    def _check_process(self) -> None:
+        """Raise EngineForgotError without waiting for the next start, where the process is known to have ended."""
+        if self.kept and self.socket.refused_at > self.submitted_at:
+            raise EngineForgotError(self.loss)
+
     @property
     def loss(self) -> Loss:
         return Loss.RUNNING if self.started else Loss.WAITING if self.taken else Loss.UNTAKEN
@@ -182,6 +190,7 @@ class Run:
                 if asyncio.get_running_loop().time() >= give_up_at:
                     raise
             self.deaf = True
+            self._check_process()
             await asyncio.sleep(UNREACHABLE_RETRY_S)
 
 

@@ -53,13 +53,18 @@ class SilenceLimits:
     def of(cls, settings: Settings) -> SilenceLimits:
         """Raises StartupError for a deadline that is none."""
         declared = {}
-        for part in filter(None, map(str.strip, settings.node_deadlines.split(","))):
+        for part in filter(None, map(str.strip, settings.engine.node_deadlines.split(","))):
             name, _, seconds = part.partition("=")
             try:
                 declared[name.strip()] = float(seconds)
             except ValueError:
                 raise StartupError(f"WORKER_NODE_DEADLINES: {part!r} is not Class=seconds") from None
-        return cls(settings.node_silence_s, min(STOP_S, settings.node_silence_s), settings.job_timeout_s, declared)
+        return cls(
+            settings.engine.node_silence_s,
+            min(STOP_S, settings.engine.node_silence_s),
+            settings.limits.job_timeout_s,
+            declared,
+        )
 
     def with_class(self, name: str) -> float:
         if name in self.declared:
@@ -143,21 +148,32 @@ def trouble(sight: Observation, silence_limits: SilenceLimits, silence_s: float,
 class Watchdog:
     """Looks at one engine for as long as the worker lives; `supervisor` is None where nobody here can restart it."""
 
-    def __init__(self, api: ComfyApi, socket: EngineSocket, supervisor: Supervisor | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        api: ComfyApi,
+        socket: EngineSocket,
+        supervisor: Supervisor | None,
+        settings: Settings,
+        task: str = "engine-watch",
+    ) -> None:
+        """`task` is the name of its task."""
+        self._task = task
         self._condemned: tuple[int, str] | None = None
         """The connection under which ComfyUI turned out to need a restart that nobody here can do, and why."""
         self._api = api
         self._socket = socket
         self._supervisor = supervisor
-        self._silence_s = settings.engine_silence_s
+        self._silence_s = settings.engine.silence_s
         self._silence_limits = SilenceLimits.of(settings)
-        self._period_s = min(settings.silence_s, settings.engine_silence_s / 3, settings.node_silence_s / 3)
+        self._period_s = min(
+            settings.engine.event_silence_s, settings.engine.silence_s / 3, settings.engine.node_silence_s / 3
+        )
         self._sight = Observation(time.monotonic())
 
     @asynccontextmanager
     async def watching(self, tasks: Tasks) -> AsyncIterator[None]:
         self._socket.overheard = self._hear
-        task = tasks.start("engine-watch", self._watch)
+        task = tasks.start(self._task, self._watch)
         try:
             yield
         finally:

@@ -33,9 +33,10 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """ComfyUI is about to get the job under `prompt_id`; with None, the prompt was taken out again."""
+    """An engine is about to get the job under `prompt_id`; with None, the prompt was taken out again."""
 
     job: JobRef
+    engine: str
     prompt_id: str | None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from worker.backoff import Backoff
 from worker.errors import Detail, FetchFailed, InputTooLarge
 from worker.fetch.credentials import Credentials
 from worker.fetch.guard import Guard
@@ -17,6 +18,7 @@ from worker.fetch.redirects import get
 from worker.fetch.target import FetchTarget, refused
 
 MIB = 1024 * 1024
+BACKOFF = Backoff(0.1, 2.0, factor=4)
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 CURES = {
     401: "use a signed URL, or ask the operator for credentials for that host (WORKER_FETCH_AUTH)",
@@ -31,13 +33,14 @@ RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 class DownloadLimits:
     """`size` in bytes, times in seconds: for all of it, and without a byte.
 
-    `pauses_s` come after one failure in a row, two, three; one more is the end.
+    `failures` in a row are each followed by a pause of `backoff`; one more is the end.
     """
 
     size: int
     total_s: float
     idle_s: float
-    pauses_s: tuple[float, ...] = (0.1, 0.5, 2.0)
+    failures: int = 3
+    backoff: Backoff = BACKOFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,9 @@ class Download:
                 return await self._try(known)
             except _Broken as error:
                 failures = 1 if self._partial.size > before else failures + 1
-                if failures > len(self._limits.pauses_s):
+                if failures > self._limits.failures:
                     raise self._failed(str(error)) from None
-            await asyncio.sleep(self._limits.pauses_s[failures - 1])
+            await asyncio.sleep(self._limits.backoff.pause(failures))
 
     async def _try(self, known: FileVersion) -> bool:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfy-worker"}

@@ -21,7 +21,7 @@ from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.store import Held, Store
 from worker.fetch.target import FetchTarget, read_target
-from worker.settings import Settings
+from worker.settings import FetchSettings
 
 MOST_KNOWN = 10_000
 """URLs whose content is remembered."""
@@ -51,7 +51,7 @@ class Fetcher:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: FetchSettings,
         folder: Path,
         resolver: AbstractResolver | None = None,
         trust: ssl.SSLContext | None = None,
@@ -59,11 +59,11 @@ class Fetcher:
     ) -> None:
         """Raises StartupError for settings that can't be read."""
         self._notify = notify
-        self.limits = DownloadLimits(settings.fetch_max * MIB, settings.fetch_timeout_s, settings.fetch_idle_s)
-        self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
-        policy = Policy.read(settings.fetch_allow, settings.fetch_ports)
+        self.limits = DownloadLimits(settings.max_size * MIB, settings.timeout_s, settings.idle_s)
+        self._credentials = Credentials.read(settings.auth.get_secret_value())
+        policy = Policy.read(settings.allow, settings.ports)
         self._guard = Guard(policy, resolver, trust, self.limits.idle_s)
-        self._store = Store(folder, settings.fetch_cache * MIB)
+        self._store = Store(folder, settings.cache * MIB)
         self._known: dict[str, Known] = {}
         self._flights: dict[tuple[str, DownloadLimits], Flight] = {}
         self._stack = AsyncExitStack()

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from worker.fetch.store import Held
 from worker.inputs.allowed import OpenFolders, check_names
 from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, file_inputs
-from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources
+from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
 from worker.inputs.store import InputStore
 from worker.job import InputFile, Job
 from worker.settings import Settings
@@ -25,6 +26,8 @@ from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, is_link
 
+Earlier = Callable[[str, str, str], Path | None]
+"""Finds the file that a principal made earlier, by its folder (output or temp) and its name in there."""
 AT_ONCE = 8
 """Files of one job: a request may name thousands."""
 
@@ -39,16 +42,18 @@ class Inputs:
         fetcher: Fetcher,
         settings: Settings,
         shared: Path | None,
+        earlier: Earlier | None = None,
     ) -> None:
-        """Raises StartupError for settings that can't be read."""
+        """`earlier` finds earlier outputs, where the engine may not have them. Raises StartupError."""
         self.store = InputStore(settings.state / "inputs")
         self._api = api
         self._catalog = catalog
         self._reading = asyncio.Lock()
         self._fetcher = fetcher
-        self._opened = OpenFolders.read(settings.input_folders, shared)
-        self._max_megapixels = settings.max_megapixels
+        self._opened = OpenFolders.read(settings.inputs.input_folders, shared)
+        self._max_megapixels = settings.inputs.max_megapixels
         self._shared = shared
+        self._earlier = earlier
         self._stored: set[str] = set()
         """Folders that were made in the shared one."""
         self._held: dict[str, list[Held]] = {}
@@ -63,6 +68,9 @@ class Inputs:
         some = places or job.request.inputs or job.request.urls
         sources = find_sources(job.request, places) if some else NO_SOURCES
         check_names(prompt, places, sources.by_text, self._opened)
+        if self._earlier is not None and places:
+            find = partial(self._earlier, job.principal)
+            sources = await asyncio.to_thread(with_earlier, sources, places, find)
         if sources is NO_SOURCES or not sources.all:
             return prompt
         stored = await self._store_all(job, sources.all)
@@ -98,13 +106,15 @@ class Inputs:
             async with places:
                 match source.content:
                     case InputFile(path=path):
-                        return await self._store_file(job, source, path)
+                        return await self._store_file(job, source, path, _link)
+                    case Path() as path:
+                        return await self._store_file(job, source, path, shutil.copyfile)
                     case bytes(data):
                         return await self._store_data(job, source, data)
                     case url:
                         held = await self._fetcher.fetch(url)
                         self._held.setdefault(job.folder, []).append(held)
-                        return await self._store_file(job, source, held.path)
+                        return await self._store_file(job, source, held.path, _link)
         except WorkerError as error:
             raise _about(error, source) from error
 
@@ -116,13 +126,14 @@ class Inputs:
         await asyncio.to_thread(_write, self._shared / job.folder / source.name, data)
         return f"{job.folder}/{source.name}"
 
-    async def _store_file(self, job: Job, source: Source, path: Path) -> str:
+    async def _store_file(self, job: Job, source: Source, path: Path, place: Callable[[Path, Path], object]) -> str:
+        """`place` puts a file that lies elsewhere into the shared folder."""
         await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
         if self._shared is None:
             with path.open("rb") as file:
                 return await self._api.upload(job.folder, source.name, file)
         self._stored.add(job.folder)
-        await asyncio.to_thread(_link, path, self._shared / job.folder / source.name)
+        await asyncio.to_thread(_placed, path, self._shared / job.folder / source.name, place)
         return f"{job.folder}/{source.name}"
 
     def _pointed(self, prompt: Prompt, places: list[FileInput], sources: Sources, stored: dict[str, str]) -> Prompt:
@@ -169,10 +180,14 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _link(source: Path, path: Path) -> None:
-    """Share a file by hard link; make a copy where the file system has none."""
+def _placed(source: Path, path: Path, place: Callable[[Path, Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
+    place(source, path)
+
+
+def _link(source: Path, path: Path) -> None:
+    """Fetched files are shared by hard link; a copy where the file system has none."""
     try:
         os.link(source, path)
     except OSError:

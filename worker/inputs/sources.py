@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from worker.errors import InvalidInputFile
 from worker.inputs.allowed import ANNOTATED
@@ -18,14 +18,18 @@ from worker.job import InputFile, JobRequest
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
+FindEarlier = Callable[[str, str], Path | None]
+"""Finds an earlier output by its folder (output or temp) and its name in there."""
+
+
 @dataclass(slots=True)
 class Source:
     """One file of a request; `name` is what it is stored as, `label` what errors call it."""
 
     name: str
     label: str
-    content: InputFile | bytes | str
-    """The file; what a short data URI holds; or the URL where it is."""
+    content: InputFile | bytes | str | Path
+    """The file; what a short data URI holds; the URL where it is; or the path of an earlier output."""
     kinds: set[FileKind] = field(default_factory=set)
 
 
@@ -59,6 +63,23 @@ def find_sources(request: JobRequest, places: Sequence[FileInput]) -> Sources:
                 by_text[text] = source
                 source.kinds |= {place.kind} if place.kind else set()
     return Sources(by_text, named)
+
+
+def with_earlier(sources: Sources, places: Sequence[FileInput], find: FindEarlier) -> Sources:
+    """Return them with the earlier outputs that the prompt names; `find` looks for each by its folder and name."""
+    by_text = dict(sources.by_text)
+    taken = {source.name for source in sources.all}
+    for place in places:
+        for text in texts(place.value) if place.uploads else ():
+            match = ANNOTATED.fullmatch(text)
+            if match is None or match["folder"] == "input" or text in by_text:
+                continue
+            path = find(match["folder"], match["name"])
+            if path is not None:
+                name = next(name for number in count() if (name := f"earlier-{number}{path.suffix}") not in taken)
+                taken.add(name)
+                by_text[text] = Source(name, place.label, path, {place.kind} if place.kind else set())
+    return Sources(by_text, sources.named)
 
 
 def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: Iterator[str]) -> Source | None:

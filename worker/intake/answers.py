@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from worker.delivery_options import Webhook
 from worker.dialects import BY_NAME, Answer, Body, Dialect
-from worker.engine.client import ComfyClient
+from worker.engine.pool import EnginePool
 from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, OutputTooLargeForInline, WorkerError
 from worker.intake.answer_body import SMALL, AnswerBody, LargeFiles, encoded
 from worker.job import Job, JobState, Output, OutputMode
@@ -21,7 +21,7 @@ class Answers:
 
     traits: Traits
     outputs: Outputs
-    engine: ComfyClient
+    engines: EnginePool
     delivery: Delivery
 
     async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, AnswerBody]:
@@ -58,7 +58,7 @@ class Answers:
             except FileNotFoundError:
                 raise NotFound(f"outputs of job {job.id!r} are gone") from None
         try:
-            engine = await self.engine.info()
+            engine = await self.engines.info(job.engine)
         except EngineUnavailable:
             engine = None
         local_paths = {output.index: str(path) for output, path in files.items()}

@@ -14,7 +14,7 @@ from typing import Any
 from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, SpoolFolder, read_json
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
-from worker.engine.client import ComfyClient
+from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
@@ -66,7 +66,7 @@ class Intake:
     settings: Settings
     traits: Traits
     manager: JobManager
-    engine: ComfyClient
+    engines: EnginePool
     delivery: Delivery
     library: Library
     preflight: Preflight
@@ -80,7 +80,7 @@ class Intake:
 
     @property
     def limits(self) -> BodyLimits:
-        return BodyLimits(self.settings.max_body * MIB)
+        return BodyLimits(self.settings.server.max_body * MIB)
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[ScannedBody]:
@@ -161,14 +161,14 @@ class Intake:
 
     def workload(self, request: JobRequest) -> float:
         """Units of a request, by the catalog that is known."""
-        return workload(request.prompt, self.engine.known_catalog)
+        return workload(request.prompt, self.engines.known_catalog)
 
     def workload_of(self, body: Mapping[str, Any]) -> float:
         """Units of a small body in any dialect; one that can't be read counts as the least."""
         try:
             request = detect(body).read(body, self.library).job
             if is_ui(request.prompt):
-                catalog = self.engine.known_catalog or bundled_catalog()
+                catalog = self.engines.known_catalog or bundled_catalog()
                 request = replace(request, prompt=dict(convert(request.prompt, catalog).prompt))
             return self.workload(request)
         except WorkerError:
@@ -186,7 +186,7 @@ class Intake:
 
     async def _catalog(self) -> Catalog:
         try:
-            return await self.engine.catalog()
+            return await self.engines.catalog()
         except EngineUnavailable:
             return bundled_catalog()
 

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
-from statistics import median
 
 from worker.errors import DiskFull, WorkerBusy
 from worker.job import Job, JobState
+from worker.load.pace import Paces
 
-REMEMBERED, ENOUGH = 9, 3
-"""Jobs whose speed is remembered, and how many of them say something."""
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
 DISK_RETRY_S = 10.0
 MIB = 1024 * 1024
-
-
-class Pace:
-    """How fast the engine works, in workload units a second, learnt from the last finished jobs.
-
-    The median: a job that had to load its models first says nothing of those behind it.
-    """
-
-    def __init__(self, *seen: float) -> None:
-        self._seen: deque[float] = deque(seen, maxlen=REMEMBERED)
-
-    @property
-    def units_per_s(self) -> float:
-        """0 before there were enough jobs to say."""
-        return median(self._seen) if len(self._seen) >= ENOUGH else 0.0
-
-    def learn(self, workload: float, generating_s: float) -> None:
-        if generating_s > 0:
-            self._seen.append(workload / generating_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +36,7 @@ class Admission:
     """Keeps count of what is under way, and says whether one more may come in."""
 
     limits: AdmissionLimits
-    pace: Pace = field(default_factory=Pace)
+    pace: Paces = field(default_factory=Paces)
     load: Load = field(default_factory=Load)
     _under_way: dict[str, Job] = field(default_factory=dict)
 
@@ -70,7 +48,7 @@ class Admission:
         del self._under_way[job.folder]
         self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
         if job.state is JobState.COMPLETED:
-            self.pace.learn(job.workload, job.stages.get(JobState.GENERATING, 0.0))
+            self.pace.learn(job.engine, job.workload, job.stages.get(JobState.GENERATING, 0.0))
 
     def admit(self, free: int) -> None:
         """Raises WorkerBusy, with the time until it is worth coming back, and DiskFull; `free` is in bytes."""
@@ -91,21 +69,23 @@ class Admission:
             )
 
     def wait_s(self) -> float:
-        """Seconds until the jobs that are here will have run, by the measured pace. What has run already is no wait."""
+        """Seconds until the jobs that are here will have run, by the measured pace of the engines that are alive.
+
+        What has run already is no wait.
+        """
         pace = self.pace.units_per_s
-        return sum(_left_s(job, pace) for job in self._under_way.values()) if pace else 0.0
+        return sum(self._units_left(job) for job in self._under_way.values()) / pace if pace else 0.0
 
     def _one_job_s(self) -> float:
         """Until about one job of those here has ended."""
         pace = self.pace.units_per_s
         return _bounded(self.load.workload / self.load.jobs / pace) if self.load.jobs and pace else SHORTEST_RETRY_S
 
-
-def _left_s(job: Job, pace: float) -> float:
-    if job.state is JobState.DELIVERING:
-        return 0.0
-    done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
-    return max(0.0, job.workload / pace - done_s)
+    def _units_left(self, job: Job) -> float:
+        if job.state is JobState.DELIVERING:
+            return 0.0
+        done_s = job.in_state_s if job.state is JobState.GENERATING else 0.0
+        return max(0.0, job.workload - done_s * self.pace.of(job.engine))
 
 
 def _bounded(seconds: float) -> float:

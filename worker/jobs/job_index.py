@@ -53,6 +53,11 @@ class JobIndex:
         entry = self._by_key.get((ref.principal, ref.id))
         return entry.job if entry is not None and entry.job.folder == ref.folder else None
 
+    def of_principal(self, principal: str) -> list[Job]:
+        """The jobs of a principal, the newest first."""
+        jobs = [entry.job for entry in self if entry.job.principal == principal]
+        return sorted(jobs, key=lambda job: job.created_at, reverse=True)
+
     def under_way(self) -> Iterator[Job]:
         """The jobs that have not ended."""
         return (entry.job for entry in self if not entry.job.state.ended)

@@ -23,11 +23,11 @@ SCHEMA = """
 CREATE TABLE jobs (
     folder TEXT PRIMARY KEY, principal TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
     collectable INTEGER NOT NULL, workload REAL NOT NULL, created_at REAL NOT NULL, ended_at REAL,
-    prompt_id TEXT, request BLOB NOT NULL, result BLOB, version INTEGER NOT NULL DEFAULT 1
+    prompt_id TEXT, request BLOB NOT NULL, result BLOB, version INTEGER NOT NULL DEFAULT 1, engine TEXT
 ) WITHOUT ROWID;
 """
-ADD_VERSION = "ALTER TABLE jobs ADD COLUMN version INTEGER NOT NULL DEFAULT 1"
-"""Files of before the rows had versions keep their schema version, so that the former worker still opens them."""
+ADDED = {"version": "INTEGER NOT NULL DEFAULT 1", "engine": "TEXT"}
+"""Columns that older files lack. Those keep their schema version, so that the former worker still opens them."""
 BUSY_S = 5.0
 Statement = tuple[str, tuple[object, ...]]
 
@@ -69,14 +69,15 @@ class Journal:
             raise
 
     def _check_version(self) -> None:
-        """Give an empty file the schema, and an old one the column that it lacks. Raises StartupError."""
+        """Give an empty file the schema, and an old one the columns that it lacks. Raises StartupError."""
         try:
             self._rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
             [version] = self._rows.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._rows.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-            elif version == SCHEMA_VERSION and "version" not in self._columns():
-                self._rows.execute(ADD_VERSION)
+            elif version == SCHEMA_VERSION:
+                for name in ADDED.keys() - self._columns():
+                    self._rows.execute(f"ALTER TABLE jobs ADD COLUMN {name} {ADDED[name]}")
         except sqlite3.DatabaseError as error:
             raise StartupError(f"the journal {self._path} can't be opened ({error}); move it away") from error
         if version not in {0, SCHEMA_VERSION}:
@@ -96,12 +97,13 @@ class Journal:
             job.prompt_id,
             pack_request(job.request),
             VERSION,
+            job.engine,
         )
         try:
             self._rows.execute(
                 "INSERT OR REPLACE INTO jobs"
-                " (folder, principal, id, token, collectable, workload, created_at, prompt_id, request, version)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " (folder, principal, id, token, collectable, workload, created_at, prompt_id, request, version,"
+                " engine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
         except sqlite3.DatabaseError as error:
@@ -109,9 +111,10 @@ class Journal:
         self._written.add(job.folder)
 
     def submitted(self, job: Job) -> None:
-        """Record the job's prompt id: after a restart ComfyUI is asked for it before the job is sent again."""
+        """Record engine and prompt id: after a restart that is asked for this one before the job is sent again."""
         if job.folder in self._written:
-            self._write("UPDATE jobs SET prompt_id = ? WHERE folder = ?", (job.prompt_id, job.folder))
+            values = (job.prompt_id, job.engine, VERSION, job.folder)
+            self._write("UPDATE jobs SET prompt_id = ?, engine = ?, version = ? WHERE folder = ?", values)
 
     def ended(self, job: Job) -> None:
         """Record the job's result. Call this before anything announces the end."""

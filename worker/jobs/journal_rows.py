@@ -14,8 +14,10 @@ from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, WorkerError, error_class
 from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
 
-VERSION = 1
-"""Version of the rows that this worker writes. A reader sets a row of another version aside."""
+VERSION = 2
+"""Version of the rows that this worker writes."""
+READ = frozenset({1, VERSION})
+"""Versions that it reads; a row of another one is set aside. Rows of version 1 name no engine: there was one only."""
 
 
 class UnreadableRow(Exception):
@@ -138,8 +140,9 @@ def read_row(row: sqlite3.Row, read_inputs: Callable[[str], tuple[InputFile, ...
 
     Raises UnreadableRow for another version, an unknown field or state, and broken data.
     """
-    if row["version"] != VERSION:
-        raise UnreadableRow(f"its version is {row['version']!r}, and this worker reads version {VERSION}")
+    if row["version"] not in READ:
+        known = " and ".join(map(str, sorted(READ)))
+        raise UnreadableRow(f"its version is {row['version']!r}, and this worker reads versions {known}")
     try:
         columns = _Columns.model_validate({name: row[name] for name in _Columns.model_fields}).model_dump()
         request = StoredRequest.model_validate_json(row["request"]).request(read_inputs(columns["folder"]))
@@ -168,6 +171,7 @@ class _Columns(BaseModel):
     created_at: float
     collectable: int
     prompt_id: str | None
+    engine: str | None
 
 
 def _restore(job: Job, result: StoredResult) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -35,10 +36,11 @@ class JobManager:
         self._settings = settings
         self._tasks = tasks
         self._job_index = job_index
-        self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs_quota * MIB)
+        self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
-        self.admission = Admission(AdmissionLimits(settings.max_queue, settings.max_wait_s, settings.min_free * MIB))
+        limits = AdmissionLimits(settings.limits.max_queue, settings.limits.max_wait_s, settings.limits.min_free * MIB)
+        self.admission = Admission(limits, pipeline.engines.paces)
         self.draining = False
 
     def restore(self) -> None:
@@ -53,7 +55,7 @@ class JobManager:
                 entry = self._job_index.add(job)
                 entry.recorded.set()
                 entry.ended.set()
-                self._keep(job, kept.ended_at + self._settings.result_ttl_s - now)
+                self._keep(job, kept.ended_at + self._settings.outputs.result_ttl_s - now)
             elif job.collectable:
                 job.detached = True  # who waited is gone, and comes back or doesn't
                 self._start(job)
@@ -123,9 +125,9 @@ class JobManager:
         if not job.state.ended:
             self._journal.accepted(job)
 
-    def count(self, *states: JobState) -> int:
-        """How many jobs are in one of these states."""
-        return sum(entry.job.state in states for entry in self._job_index)
+    def states(self) -> Counter[JobState]:
+        """How many jobs are in each state."""
+        return Counter(entry.job.state for entry in self._job_index)
 
     def find(self, job_id: str, token: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
@@ -155,7 +157,7 @@ class JobManager:
             job.waiters -= 1
             if not (job.waiters or job.detached or job.request.key or job.state.ended):
                 loop = asyncio.get_running_loop()
-                entry.hangup = loop.call_later(self._settings.hangup_grace_s, self._hang_up, entry)
+                entry.hangup = loop.call_later(self._settings.limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
         """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
@@ -183,7 +185,7 @@ class JobManager:
         entry.ended.clear()
         self._retention.take((job.principal, job.id))
         entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
-        entry.task.add_done_callback(lambda _: self._rest(entry))
+        entry.task.add_done_callback(lambda task: self._rest(entry, task))
 
     async def close(self, drain_s: float = 0.0) -> None:
         """Accept nothing more, wait for running jobs at most `drain_s`, hand back the rest.
@@ -215,7 +217,7 @@ class JobManager:
         if not _kept(job):
             entry.recorded.set()
         entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
-        entry.task.add_done_callback(lambda _: self._end(entry))
+        entry.task.add_done_callback(lambda task: self._end(entry, task))
         return entry
 
     async def _live(self, entry: JobEntry) -> None:
@@ -230,25 +232,27 @@ class JobManager:
         await self._pipeline.run(job, self._timeout_s(job))
 
     def _timeout_s(self, job: Job) -> float:
-        return job.request.timeout_s or self._settings.job_timeout_s
+        return job.request.timeout_s or self._settings.limits.job_timeout_s
 
-    def _end(self, entry: JobEntry) -> None:
+    def _end(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
         job = entry.job
-        if not job.state.ended:
+        if not job.state.ended and entry.task is task:  # else it is delivered again already
             dropped = entry.task is None or entry.task.cancelled()
             self._pipeline.refuse(job, None if dropped else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
         entry.recorded.set()
-        self._rest(entry)
+        self._rest(entry, task)
 
-    def _rest(self, entry: JobEntry) -> None:
-        """Nothing more happens to the job by itself."""
+    def _rest(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
+        """Nothing more happens to the job by itself, unless it is delivered again since this task ended."""
+        if entry.task is not task:
+            return
         if entry.hangup:
             entry.hangup.cancel()
         try:
             if not entry.job.handed_back:
                 self._clean(entry.job)
-            self._keep(entry.job, self._settings.result_ttl_s)
+            self._keep(entry.job, self._settings.outputs.result_ttl_s)
         finally:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 

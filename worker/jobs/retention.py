@@ -37,8 +37,9 @@ class Retention:
         self._changed.set()
 
     def take(self, key: Key) -> None:
-        """Back into work."""
-        self._size -= self._places.pop(key).size
+        """Back into work; a job that has only just come to rest is not kept yet."""
+        if (kept := self._places.pop(key, None)) is not None:
+            self._size -= kept.size
 
     def close(self) -> None:
         """Nothing is forgotten any more."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from worker.backoff import Backoff
 from worker.errors import CacheFull, Detail, FetchFailed, InputTooLarge, ModelMismatch, WorkerError
 from worker.fetch.credentials import Credentials
 from worker.fetch.download import Download, DownloadLimits, FileVersion
@@ -18,12 +19,12 @@ from worker.fetch.policy import Policy
 from worker.fetch.target import FetchTarget, read_target
 from worker.models.folder import ModelsFolder, key_of
 from worker.models.partial import KeptPartial
-from worker.settings import Settings
+from worker.settings import FetchSettings
 from worker.workflow.templates.template import ModelFile
 
 AT_ONCE = 4
 LONGEST_S = 24 * 3600.0
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+FAILURES, BACKOFF = 6, Backoff(0.2, 10.0, factor=3)
 TRIES = 2
 """How often a file that turns out wrong is brought from its beginning."""
 PAGES = (b"<!doctype", b"<html")
@@ -43,13 +44,13 @@ class FetchOutcome:
 class ModelFetcher:
     """Through the same guard as every URL, with the operator's credentials."""
 
-    def __init__(self, settings: Settings, folder: ModelsFolder, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
+    def __init__(self, settings: FetchSettings, folder: ModelsFolder, backoff: Backoff = BACKOFF) -> None:
         """Raises StartupError for settings that can't be read."""
         self._folder = folder
-        self._credentials = Credentials.read(settings.fetch_auth.get_secret_value())
-        self._guard = Guard(Policy.read(settings.fetch_allow, settings.fetch_ports), idle_s=settings.fetch_idle_s)
-        self._idle_s = settings.fetch_idle_s
-        self._pauses_s = pauses_s
+        self._credentials = Credentials.read(settings.auth.get_secret_value())
+        self._guard = Guard(Policy.read(settings.allow, settings.ports), idle_s=settings.idle_s)
+        self._idle_s = settings.idle_s
+        self._backoff = backoff
         self._places = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()
 
@@ -130,7 +131,8 @@ class ModelFetcher:
             if partial.size == file.size:
                 return
             partial.reserve(file.size)
-        limits = DownloadLimits(file.size or partial.size + self._folder.free, LONGEST_S, self._idle_s, self._pauses_s)
+        most = file.size or partial.size + self._folder.free
+        limits = DownloadLimits(most, LONGEST_S, self._idle_s, FAILURES, self._backoff)
         download = Download(self._guard, self._credentials, target, partial, limits)
         download.version = version
         partial.version = lambda: download.version

@@ -45,7 +45,7 @@ class ModelRecord:
 def models_folder(settings: Settings) -> Path | None:
     """WORKER_MODELS_FOLDER, else one in the state folder; None for a ComfyUI that is only a URL."""
     folders = engine_folders(settings)
-    return folders.models if folders else settings.models_folder
+    return folders.models if folders else settings.models.folder
 
 
 def baked_models(settings: Settings) -> Path | None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from worker.backoff import Backoff
 from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
 from worker.events import Cache, CacheHit, Event, JobAccepted, ModelFetched, Notify, unobserved
 from worker.jobs.job_index import JobIndex
@@ -26,7 +27,7 @@ from worker.workflow.templates.template import Library, ModelFile
 log = logging.getLogger(__name__)
 
 GIB = 1024**3
-AGAIN_S = 30.0
+AGAIN = Backoff(30.0, 30.0)
 """After this long what could not be fetched at the start is tried again."""
 COME_BACK_S = 20.0
 
@@ -55,8 +56,8 @@ class Models:
         self._tasks = tasks
         self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
         self.known: Downloads = downloads(file for template in library.values() for file in template.models)
-        self.on_demand = settings.models_on_demand
-        self._patience_s = settings.sync_limit_s or None
+        self.on_demand = settings.models.on_demand
+        self._patience_s = settings.limits.sync_limit_s or None
         self._arrived = arrived
         self._jobs = jobs
         self._brought: dict[str, ModelRecord] = {}
@@ -69,11 +70,11 @@ class Models:
         """Why the templates' models could not be fetched, the last time it was tried."""
         root = models_folder(settings)
         self._folder = (
-            ModelsFolder(root, int(settings.models_quota * GIB), self._needed, baked_models(settings)) if root else None
+            ModelsFolder(root, int(settings.models.quota * GIB), self._needed, baked_models(settings)) if root else None
         )
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
-        self._fetcher = ModelFetcher(settings, self._folder) if self._folder else None
+        self._fetcher = ModelFetcher(settings.fetch, self._folder) if self._folder else None
         self._preparing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -219,12 +220,12 @@ class Models:
                 self._ready.set()
                 return
             self.trouble = "; ".join(str(error) for error in errors)
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN.pause(1))
 
 
 def pinned(settings: Settings, library: Library) -> Iterator[ModelFile]:
     """The models of the templates that WORKER_MODELS names. Raises StartupError for a template that isn't there."""
-    for name in filter(None, map(str.strip, settings.models.split(","))):
+    for name in filter(None, map(str.strip, settings.models.templates.split(","))):
         if name not in library:
             raise StartupError(
                 f"WORKER_MODELS: there is no template {name!r}; there are {', '.join(library) or 'none'}"

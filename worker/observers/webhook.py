@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook as Signer
 
 from worker import __version__
+from worker.backoff import Backoff
 from worker.delivery_options import Webhook, signing_key
 from worker.errors import StartupError, UrlRefused
 from worker.events import Event, JobFinished, JobForgotten, Notify, WebhookOutcome, WebhookTried
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 4
 """A body may be as large as an answer: no more than so many are in memory."""
-LONGER = 4
 LAST_WORDS_S = 5.0
+LONGEST_PAUSE_S = 24 * 3600.0
 GONE = 410
 """Standard Webhooks: the receiver wants no more of them."""
 
@@ -93,25 +94,24 @@ class Webhooks:
             del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
-        message_id, pause = f"msg_{uuid4().hex}", self._settings.webhook_pause_s
-        for number in range(1, self._settings.webhook_tries + 1):
+        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.webhooks.pause_s)
+        for number in range(1, self._settings.webhooks.tries + 1):
             began = time.monotonic()
             outcome, words = await self._tried(job, webhook, message_id)
             log.info("webhook of job %s: %s at try %d", job.id, words, number)
             self._notify(WebhookTried(job.ref, number, outcome, time.monotonic() - began))
             if outcome in FINAL:
                 return
-            if number < self._settings.webhook_tries:
-                await asyncio.sleep(pause)
-                pause *= LONGER
-        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhook_tries)
+            if number < self._settings.webhooks.tries:
+                await asyncio.sleep(backoff.pause(number))
+        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhooks.tries)
 
     async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> tuple[WebhookOutcome, str]:
         """The outcome, and words for the log without the address, which may carry a secret."""
         async with self._slots:
             try:
                 body = await self._told(job, webhook)
-                async with asyncio.timeout(webhook.timeout_s or self._settings.webhook_timeout_s):
+                async with asyncio.timeout(webhook.timeout_s or self._settings.webhooks.timeout_s):
                     status = await self._posted(webhook, message_id, body)
             except UrlRefused:
                 return WebhookOutcome.REFUSED, "refused"
@@ -124,7 +124,7 @@ class Webhooks:
         return WebhookOutcome.ACCEPTED if status < 300 else rejected, str(status)
 
     async def _posted(self, webhook: Webhook, message_id: str, body: bytes) -> int:
-        signed = await asyncio.to_thread(signatures, webhook, self._settings.webhook_secret, message_id, body)
+        signed = await asyncio.to_thread(signatures, webhook, self._settings.webhooks.secret, message_id, body)
         headers = {
             hdrs.CONTENT_TYPE: "application/json",
             hdrs.USER_AGENT: f"comfy-worker/{__version__}",
@@ -141,16 +141,21 @@ async def webhooks(
 ) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
-        if secret := settings.webhook_secret.get_secret_value():
+        if secret := settings.webhooks.secret.get_secret_value():
             signing_key(secret)
     except ValueError as error:
         raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
-    async with Guard(Policy.read(settings.fetch_allow, settings.fetch_ports)) as guard:
+    async with Guard(Policy.read(settings.fetch.allow, settings.fetch.ports)) as guard:
         found = Webhooks(settings, guard, jobs, told, tasks, notify)
         try:
             yield found
         finally:
             await found.close()
+
+
+def backoff_from(first_s: float) -> Backoff:
+    """Return pauses that grow four times each, to a day at most."""
+    return Backoff(first_s, max(first_s, LONGEST_PAUSE_S), factor=4)
 
 
 def signatures(webhook: Webhook, operators: SecretStr, message_id: str, body: bytes) -> dict[str, str]:

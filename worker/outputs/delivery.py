@@ -121,22 +121,22 @@ async def delivery(
 ) -> AsyncIterator[Delivery]:
     """With the places that the settings name; `storage` goes before the operator's bucket. Raises StartupError."""
     async with AsyncExitStack() as stack:
-        guard = await stack.enter_async_context(Guard(storage_policy(settings.s3_allowed_hosts)))
-        s3 = S3(KeyTemplate(settings.s3_key), Links(settings.s3_url_life_s, settings.s3_public_url))
+        guard = await stack.enter_async_context(Guard(storage_policy(settings.s3.allowed_hosts)))
+        s3 = S3(KeyTemplate(settings.s3.key), Links(settings.s3.url_life_s, settings.s3.public_url))
         stack.callback(s3.close)
-        bucket = s3.operators(_operators(settings)) if settings.s3_bucket else None
-        webhooks = Policy.read(settings.fetch_allow, settings.fetch_ports)
+        bucket = s3.operators(_operators(settings)) if settings.s3.bucket else None
+        webhooks = Policy.read(settings.fetch.allow, settings.fetch.ports)
         place = storage or bucket or LocalStorage()
-        yield Delivery(outputs, place, s3, guard, webhooks, settings.inline_max * MIB, traits)
+        yield Delivery(outputs, place, s3, guard, webhooks, settings.outputs.inline_max * MIB, traits)
 
 
 def _operators(settings: Settings) -> S3Target:
     return S3Target(
-        settings.s3_bucket,
-        settings.s3_access_key_id,
-        settings.s3_secret_access_key,
-        settings.s3_session_token,
-        settings.s3_endpoint,
-        settings.s3_region,
-        settings.s3_prefix,
+        settings.s3.bucket,
+        settings.s3.access_key_id,
+        settings.s3.secret_access_key,
+        settings.s3.session_token,
+        settings.s3.endpoint,
+        settings.s3.region,
+        settings.s3.prefix,
     )

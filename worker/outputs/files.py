@@ -84,20 +84,37 @@ def mime_of(filename: str) -> str:
     return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"
 
 
-class Outputs:
-    """Takes files by hard link where ComfyUI's folder is shared, over HTTP where it isn't."""
+@dataclass(frozen=True, slots=True)
+class OutputSource:
+    """Where the files of one engine are: behind its API, and in its output folder where that is shared."""
 
-    def __init__(self, api: ComfyApi, folder: Path, shared: Path | None) -> None:
-        self._api = api
+    api: ComfyApi
+    shared: Path | None = None
+
+
+class Outputs:
+    """Takes files by hard link where ComfyUI's folder is shared, over HTTP where it isn't.
+
+    `sources` are those of the engines by their names; the files of a job are where it ran (`job.engine`).
+    """
+
+    def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
+        self._sources = {
+            name: replace(source, shared=source.shared and source.shared.resolve()) for name, source in sources.items()
+        }
+        self._first = next(iter(self._sources.values()))
         self._folder = folder
-        self._shared = None if shared is None else shared.resolve()
 
     def make_folder(self, job: Job) -> None:
         """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
-        (self._folder / job.folder).mkdir(parents=True, exist_ok=True)
+        self.folder(job).mkdir(parents=True, exist_ok=True)
+
+    def folder(self, job: Job) -> Path:
+        """Where the job's files are kept, each as its number and its name."""
+        return self._folder / job.folder
 
     def path(self, job: Job, output: Output) -> Path:
-        return self._folder / job.folder / f"{output.index}-{output.filename}"
+        return self.folder(job) / f"{output.index}-{output.filename}"
 
     async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
         """One reported item as an output.
@@ -115,7 +132,7 @@ class Outputs:
         path = self.path(job, output)
         self.make_folder(job)
         try:
-            await self._fetch(item, path)
+            await _fetch(self._source(job), item, path)
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
@@ -123,11 +140,9 @@ class Outputs:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
 
-    async def _fetch(self, item: FileRef, path: Path) -> None:
-        if self._shared is None or item.folder != "output":
-            await self._api.download(item, path)
-        elif not link(source := find(self._shared, item), path):
-            await asyncio.to_thread(shutil.copyfile, source, path)
+    def _source(self, job: Job) -> OutputSource:
+        """Those of the engine that ran the job; a job of a worker that had one engine only names none."""
+        return self._sources.get(job.engine or "", self._first)
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
         """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
@@ -149,11 +164,19 @@ class Outputs:
 
     def _remove(self, job: Job) -> None:
         folder = self._folder / job.folder
-        if self._shared is not None:
+        shared = self._source(job).shared
+        if shared is not None:
             for output in job.outputs:
                 for path in folder.glob(f"{output.index}-*"):
-                    remove_source(path, self._shared / output.subfolder, job.created_at)
+                    remove_source(path, shared / output.subfolder, job.created_at)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _fetch(source: OutputSource, item: FileRef, path: Path) -> None:
+    if source.shared is None or item.folder != "output":
+        await source.api.download(item, path)
+    elif not link(path_there := find(source.shared, item), path):
+        await asyncio.to_thread(shutil.copyfile, path_there, path)
 
 
 def find(shared: Path, item: FileRef) -> Path:

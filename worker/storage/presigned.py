@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import ClientError, hdrs
 
+from worker.backoff import Backoff
 from worker.delivery_options import PutUrls
 from worker.errors import DeliveryFailed, DeliveryRefused
 from worker.fetch.guard import Guard
@@ -15,8 +16,7 @@ from worker.fetch.target import FetchTarget
 from worker.job import Job, Output
 from worker.storage.allowed import check_url
 
-TRIES = 4
-PAUSE_S = 0.5
+TRIES, BACKOFF = 4, Backoff(1.0, 4.0)
 AGAIN = frozenset({408, 425, 429})
 
 
@@ -25,20 +25,24 @@ class PresignedPut:
 
     outside = True
 
-    def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...]) -> None:
-        """`order`: the indices of the outputs that have a file. Raises DeliveryRefused where the URLs don't suffice."""
+    def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...], backoff: Backoff = BACKOFF) -> None:
+        """`order`: the indices of the outputs that have a file. `backoff`: the pauses between tries.
+
+        Raises DeliveryRefused where the URLs don't suffice.
+        """
         if len(urls.urls) < len(order):
             raise DeliveryRefused(f"{len(order)} files were made, for {len(urls.urls)} addresses in `put_urls`")
         self._guard = guard
+        self._backoff = backoff
         self._urls = dict(zip(order, urls.urls, strict=False))
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
         """The file's address without what was signed into it."""
         target = check_url(self._guard.policy, self._urls[output.index])
         headers = {"Content-Type": output.mime, "Content-Length": str(output.size)}
-        for again in range(TRIES):
-            if again:
-                await asyncio.sleep(PAUSE_S * 2**again)
+        for failures in range(TRIES):
+            if failures:
+                await asyncio.sleep(self._backoff.pause(failures))
             try:
                 status = await self._sent(target, headers, path)
             except (ClientError, TimeoutError):

@@ -1,4 +1,4 @@
-"""The gateway as its client sees it: events however they are cut, and a connection that breaks."""
+"""The gateway as its client sees it: a connection that breaks, and what is no worker."""
 
 from __future__ import annotations
 
@@ -12,23 +12,8 @@ import pytest
 
 from tests.conftest import Client
 from tests.workflows import picture, slow
-from worker.cli.client.worker_client import EventReader, WorkerClient
+from worker.cli.client.worker_client import WorkerClient
 from worker.cli.output.failure import Failure
-
-STREAM = (
-    b'id: 1\nevent: state\ndata: {"state":"waiting"}\n\n: keep-alive\n\nid: 2\nevent: node\ndata: {"title":"a: b"}\n\n'
-)
-
-
-@pytest.mark.parametrize("piece", [1, 2, 7, 1000])
-def test_events_are_read_however_they_are_cut(piece: int) -> None:
-    """Comments are left out, colons in data stay."""
-    reader = EventReader()
-    found = [event for start in range(0, len(STREAM), piece) for event in reader.feed(STREAM[start : start + piece])]
-    assert [(event.number, event.name, event.data) for event in found] == [
-        (1, "state", {"state": "waiting"}),
-        (2, "node", {"title": "a: b"}),
-    ]
 
 
 @asynccontextmanager
@@ -80,5 +65,5 @@ async def test_an_answer_that_is_not_a_workers_is_a_failure(engine: object, clie
     """A ComfyUI's URL given for a worker's: said, instead of a puzzle."""
     async with aiohttp.ClientSession() as http:
         with pytest.raises(Failure, match="not as a worker"):
-            async for _ in WorkerClient(http, client.app.engine.api.base_url).follow({"workflow": picture()}):
+            async for _ in WorkerClient(http, client.app.engines.first.api.base_url).follow({"workflow": picture()}):
                 pass

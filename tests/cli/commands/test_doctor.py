@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import cli
+from tests.cli.terminal import cli, command
 from tests.engines import EngineHandle
 from worker.check_finding import Level
 from worker.cli.checks.comfyui import packs, version
@@ -22,7 +22,7 @@ def findings(*arguments: object, cwd: Path, **env: str) -> tuple[int, dict[str, 
 
 def test_a_machine_that_is_fine(tmp_path: Path) -> None:
     """Nothing fails for the embedded engine, every row has a level, and looking leaves nothing behind."""
-    done = cli("doctor", cwd=tmp_path, WORKER_GATEWAY_PORT="0")
+    done = command("doctor", cwd=tmp_path, WORKER_GATEWAY_PORT="0")
     assert done.returncode == 0, done.stdout
     for name in ("python", "packages", "state", "disk", "port", "gpu", "comfyui", "outputs", "vast sdk"):
         assert name in done.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.cli.terminal import cli
+from tests.cli.terminal import cli, command
 from tests.engines import EngineHandle
 from worker.app import build
 from worker.engine.process.launch import free_port
@@ -14,9 +14,9 @@ from worker.settings import Settings
 
 async def test_a_worker_that_answers_is_alive(engine: EngineHandle, tmp_path: Path) -> None:
     """Found by the variable that it was started with, wherever it listens."""
-    async with build(Settings(comfyui=engine.url, state=tmp_path / "state", port=0)) as app:
+    async with build(Settings.of(comfyui=engine.url, state=tmp_path / "state", port=0)) as app:
         port = app.url.rpartition(":")[2]
-        done = await asyncio.to_thread(cli, "health", cwd=tmp_path, WORKER_GATEWAY_PORT=port)
+        done = await asyncio.to_thread(command, "health", cwd=tmp_path, WORKER_GATEWAY_PORT=port)
         assert (done.returncode, done.stdout) == (0, f"alive: {app.url}/health\n")
 
 

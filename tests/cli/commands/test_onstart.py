@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import cli
+from tests.cli.terminal import command
 from tests.engines import EngineHandle
 from worker.cli.hosting.container_environment import gathered, read_saved
 from worker.engine.process.launch import free_port
@@ -53,7 +53,7 @@ def started(engine: EngineHandle, tmp_path: Path) -> Iterator[dict[str, str]]:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "aiohttp.py").write_text("raise SystemExit('imported from the current folder')")
     began = time.monotonic()
-    done = cli("onstart", "--user", ME, cwd=tmp_path, **env)
+    done = command("onstart", "--user", ME, cwd=tmp_path, **env)
     assert (done.returncode, time.monotonic() - began < 5) == (0, True), done.stderr
     yield env
     pid = holder(tmp_path / "state")
@@ -68,7 +68,7 @@ def test_it_returns_and_the_worker_stays(started: dict[str, str], tmp_path: Path
     log = state / "worker.log"
     until(lambda: f"listening on http://127.0.0.1:{port}" in log.read_text())
     before = holder(state)
-    done = cli("onstart", "--user", ME, cwd=tmp_path, **started)
+    done = command("onstart", "--user", ME, cwd=tmp_path, **started)
     assert (done.returncode, "runs already" in done.stdout, holder(state)) == (0, True, before)
     [parent] = children(before)
     [worker] = children(parent)
@@ -82,7 +82,7 @@ def test_who_the_worker_should_be_is_named_where_nobody_is(tmp_path: Path) -> No
     """Instead of running as root."""
     if os.getuid() != 0:
         pytest.skip("only root changes who it is")
-    done = cli("onstart", "--user", "no-such-user", cwd=tmp_path, WORKER_STATE=str(tmp_path / "state"))
+    done = command("onstart", "--user", "no-such-user", cwd=tmp_path, WORKER_STATE=str(tmp_path / "state"))
     assert (done.returncode, "there is no user 'no-such-user'" in done.stderr) == (1, True)
     assert not (tmp_path / "state").exists()
 

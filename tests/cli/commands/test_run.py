@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli.terminal import WORKFLOWS, cli, environment
+from tests.cli.terminal import WORKFLOWS, cli, command, environment
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflows import failing, picture, slow
@@ -35,7 +35,7 @@ def sizes(folder: Path) -> list[tuple[int, int]]:
 
 def test_a_worker_is_started_for_one_job(tmp_path: Path) -> None:
     """With nothing given: an embedded engine, the model-free workflow, its picture on disk, and no state left."""
-    done = cli("run", WORKFLOWS / "smoke-resize.json", cwd=tmp_path)
+    done = command("run", WORKFLOWS / "smoke-resize.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sizes(tmp_path / "out") == [(768, 512)]
     assert "out/smoke-resize_00001_.png" in done.stdout

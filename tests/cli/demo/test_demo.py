@@ -8,14 +8,14 @@ import pytest
 
 from tests.cli.commands.test_run import sizes
 from tests.cli.commands.test_serve import processes_with
-from tests.cli.terminal import cli
+from tests.cli.terminal import cli, command
 
 
 @pytest.mark.timeout(90)
 def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
     """Two workers, both workflows in both shapes: the pictures asked for, times, what was told, no remains."""
     (tmp_path / "tmp").mkdir()
-    done = cli("demo", cwd=tmp_path, timeout=80, TMPDIR=str(tmp_path / "tmp"))
+    done = command("demo", cwd=tmp_path, timeout=80, TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert sizes(tmp_path / "out") == [(512, 512), (512, 512), (768, 512), (768, 512)]
     for text in ("2 workers behind Vast's router", "round trip", "by worker 1", "by worker 2", "cur_load peak"):
@@ -25,6 +25,17 @@ def test_the_whole_way_through_vasts_own_client(tmp_path: Path) -> None:
     assert all(path.name in done.stdout for path in (tmp_path / "out").iterdir())
     assert not processes_with(str(tmp_path))
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.timeout(90)
+def test_no_job_is_lost_with_one_of_two_engines(tmp_path: Path) -> None:
+    """An engine is killed while it runs a job, and every workflow comes back as a picture."""
+    done = cli("demo", "--workers", 1, "--gpus", 2, "--kill-one", cwd=tmp_path, timeout=80)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(sizes(tmp_path / "out")) == [(512, 512)] * 4 + [(768, 512)] * 4
+    assert "1 worker with 2 engines each" in done.stdout
+    assert "was killed while it ran a job" in done.stdout
+    assert not processes_with(str(tmp_path))
 
 
 def test_what_keeps_it_from_playing_is_one_sentence(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.cli.commands.test_serve import processes_with, serving
-from tests.cli.terminal import cli
+from tests.cli.terminal import command
 from tests.engines import EngineHandle
 from worker.engine.process.launch import free_port
 
@@ -62,7 +62,7 @@ async def test_a_worker_does_not_outlive_its_parent(engine: EngineHandle, tmp_pa
 def test_a_worker_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:
     """With its own words and exit code."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = cli("serve", "--restarts", "1", "--port", taken.getsockname()[1], cwd=tmp_path)
+        done = command("serve", "--restarts", "1", "--port", taken.getsockname()[1], cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.count("can't listen on 127.0.0.1") == 2
     assert "died 2 times in a row" in done.stderr

@@ -53,7 +53,7 @@ async def test_all_that_it_writes_is_in_the_state_folder(tree: Path, tmp_path: P
 
 async def test_baked_and_fetched_models_are_both_found(tree: Path, tmp_path: Path) -> None:
     """By ComfyUI, which is given both places of every folder, and by the worker, which writes into its own only."""
-    settings = Settings(comfyui=str(tree), state=tmp_path / "state")
+    settings = Settings.of(comfyui=str(tree), state=tmp_path / "state")
     async with supervised(settings.state, comfyui=str(tree)):
         paths = json.loads((settings.state / "comfyui" / "models.yaml").read_text())["comfy-worker"]
     places = [tree / "models", settings.state / "models"]
@@ -71,7 +71,7 @@ async def test_baked_and_fetched_models_are_both_found(tree: Path, tmp_path: Pat
 
 def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
     """Caches go along with it; a variable that somebody set stays, and so does a home that can be written."""
-    folders = engine_folders(Settings(comfyui=str(tmp_path), state=tmp_path / "state"))
+    folders = engine_folders(Settings.of(comfyui=str(tmp_path), state=tmp_path / "state"))
     assert folders is not None
     read_only = str(tmp_path / "not there")  # root may write what is read-only
     moved = engine_home(folders, {"HOME": read_only, "TMPDIR": read_only, "HF_HOME": "/models/hf"})
@@ -92,6 +92,6 @@ def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
 def test_folders_that_are_named_stay_where_they_are(tmp_path: Path) -> None:
     """WORKER_COMFYUI_OUTPUT, _INPUT and WORKER_MODELS_FOLDER win over the state folder."""
     named = {"comfyui_output": tmp_path / "o", "comfyui_input": tmp_path / "i", "models_folder": tmp_path / "m"}
-    found = engine_folders(Settings(comfyui=str(tmp_path), **named))  # type: ignore[arg-type]
+    found = engine_folders(Settings.of(comfyui=str(tmp_path), **named))
     assert found is not None
     assert (found.output, found.input, found.models) == (tmp_path / "o", tmp_path / "i", tmp_path / "m")

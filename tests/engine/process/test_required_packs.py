@@ -33,7 +33,7 @@ async def test_a_worker_says_at_its_start_what_is_missing(tmp_path: Path, caplog
     """As an error, before it is ready; it goes on, as other workflows run."""
     folder = comfyui_folder.write(tmp_path / "ComfyUI", ["One"], "", classes={"ImageInvert": None})
     (folder / RECORD).write_text(json.dumps({"One": {"needs": ["ImageInvert", "ImageScale"]}}))
-    settings = Settings(
+    settings = Settings.of(
         comfyui=str(folder),
         comfyui_args=f"--cpu --output-directory {tmp_path / 'output'}",
         state=tmp_path / "state",

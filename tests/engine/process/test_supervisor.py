@@ -34,7 +34,7 @@ async def test_a_kill_is_answered_by_a_restart(tmp_path: Path) -> None:
 
 async def test_a_stopped_process_is_killed_and_started_again(tmp_path: Path) -> None:
     """SIGSTOP: connections stay open and nothing answers; the job that ran and the one behind it end well."""
-    async with supervised(tmp_path) as worker:
+    async with supervised(tmp_path, engine_silence_s=1.2) as worker:
         jobs = [await worker.job(slow(0.3)) for _ in range(2)]
         await worker.state(jobs[0], "generating")
         worker.signal(signal.SIGSTOP)
@@ -78,7 +78,7 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
     logs = tmp_path / "engine.log"
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "answer")):
         command = Command([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
-        supervisor = Supervisor(command, Settings(engine_tries=2, engine_start_s=0.5))
+        supervisor = Supervisor(command, Settings.of(engine_tries=2, engine_start_s=0.5))
         with pytest.raises(WorkerEnds, match=said):
             await supervisor.keep()
 
@@ -185,9 +185,9 @@ def test_silence_and_standstill_are_told_apart_from_a_start() -> None:
 
 def test_a_deadline_that_is_none_is_named() -> None:
     """The setting is read at the start."""
-    assert SilenceLimits.of(Settings(node_deadlines="A=5, B=1e3")).declared == {"A": 5.0, "B": 1000.0}
+    assert SilenceLimits.of(Settings.of(node_deadlines="A=5, B=1e3")).declared == {"A": 5.0, "B": 1000.0}
     with pytest.raises(StartupError, match="B=soon"):
-        SilenceLimits.of(Settings(node_deadlines="A=5, B=soon"))
+        SilenceLimits.of(Settings.of(node_deadlines="A=5, B=soon"))
 
 
 @pytest.mark.parametrize(

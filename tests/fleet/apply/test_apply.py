@@ -8,6 +8,7 @@ from itertools import repeat
 
 import pytest
 
+from tests.fleet.fleet import quick
 from tests.fleet.wishes import IMAGE, NEXT, VALUES, RecordedApply, carry_out, fleet, state
 from worker.fleet.apply.execution import MissingValues, values_for
 from worker.fleet.apply.smoke import Smoked, SmokeFailed
@@ -31,14 +32,10 @@ def failed() -> Smoked:
     raise SmokeFailed("no picture")
 
 
-def patient(local: LocalAccount) -> Account:
-    return Account(local.api_key, local.url, timeout_s=0.2, limit_s=8)
-
-
 @pytest.fixture(scope="module")
 def wanted_state() -> dict[str, object]:
     """Of an account in which nothing went wrong, after the first version and after the second."""
-    with running() as local, patient(local) as account:
+    with running() as local, quick(local) as account:
         carry_out(account, fleet())
         first = state(local)
         carry_out(account, fleet(NEXT))
@@ -63,7 +60,7 @@ def test_applied_twice_the_second_plan_is_empty(local: LocalAccount, account: Ac
 @pytest.mark.parametrize("number", range(1, FIRST_CALLS + 2))
 def test_a_first_apply_survives_any_call(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
     """Whichever call goes wrong once, in whichever way, the account ends as it should, with nothing doubled."""
-    with running(AccountFaultConfig(faults={number: fault}, hang_s=0.5)) as local, patient(local) as account:
+    with running(AccountFaultConfig(faults={number: fault}, hang_s=0.5)) as local, quick(local) as account:
         assert carry_out(account, fleet()).ok
         assert state(local) == wanted_state["first"]
 
@@ -72,7 +69,7 @@ def test_a_first_apply_survives_any_call(number: int, fault: CallFault, wanted_s
 @pytest.mark.parametrize("number", range(1, NEXT_CALLS + 2))
 def test_an_update_survives_any_call(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
     """The same for a new image: all workers get it."""
-    with running() as local, patient(local) as account:
+    with running() as local, quick(local) as account:
         carry_out(account, fleet())
         local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
         assert carry_out(account, fleet(NEXT)).ok
@@ -86,18 +83,15 @@ def test_an_apply_that_was_cut_off_is_run_again(number: int, fault: CallFault, w
     first = number <= FIRST_CALLS
     with running() as local:
         if not first:
-            with patient(local) as account:
+            with quick(local) as account:
                 carry_out(account, fleet())
         start = number if first else number - FIRST_CALLS
         local.behave(AccountFaultConfig(faults=dict(zip(range(start, start + 500), repeat(fault), strict=False))))
         wanted = fleet(IMAGE if first else NEXT)
-        with (
-            Account(local.api_key, local.url, timeout_s=0.2, limit_s=0.3) as account,
-            pytest.raises(Unreachable),
-        ):
+        with quick(local, 0.1) as account, pytest.raises(Unreachable):
             carry_out(account, wanted)
         local.behave(AccountFaultConfig())
-        with patient(local) as account:
+        with quick(local) as account:
             assert carry_out(account, wanted).ok
         assert state(local) == wanted_state["first" if first else "next"]
 

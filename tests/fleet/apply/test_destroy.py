@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fleet.fleet import quick
 from tests.fleet.wishes import carry_out, fleet
 from worker.fleet.apply.destroy import destroy, find
 from worker.fleet.vast.account import Account
@@ -32,7 +33,7 @@ def left(local: LocalAccount) -> list[object]:
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
 def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault) -> None:
     """Once, in whichever way: the rest is taken away all the same."""
-    with running() as local, Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+    with running() as local, quick(local) as account:
         carry_out(account, fleet())
         local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
         take_away(account)
@@ -43,13 +44,13 @@ def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault
 def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
     """From some call on answers are lost; the next one finds what is left, leftover instances too."""
     with running() as local:
-        with Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+        with quick(local) as account:
             carry_out(account, fleet())
         local.behave(AccountFaultConfig(faults=dict.fromkeys(range(number, number + 500), CallFault.ERROR_504)))
-        with Account(local.api_key, local.url, timeout_s=0.2, limit_s=0.3) as account, pytest.raises(Unreachable):
+        with quick(local, 0.1) as account, pytest.raises(Unreachable):
             take_away(account)
         local.behave(AccountFaultConfig())
-        with Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+        with quick(local) as account:
             take_away(account)
         assert left(local) == []
 

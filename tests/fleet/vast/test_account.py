@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group
+from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group, quick
 from worker.fleet.vast.account import Account, EndpointRow, GroupRow, TemplateRow
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
 
@@ -124,7 +124,7 @@ def expected(change: Change) -> dict[str, Any]:
 
 def after(change: Change, faults: dict[int, CallFault]) -> dict[str, Any]:
     """What an account holds after the change, if these calls of it go wrong."""
-    with running() as local, Account(local.api_key, local.url, timeout_s=0.2, limit_s=8) as account:
+    with running() as local, quick(local) as account:
         ground = fill(account)
         local.behave(AccountFaultConfig(faults=faults, hang_s=0.3))
         change(account, ground)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group
+from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group, quick
 from worker.fleet.vast.account import Account, CallRateLimited, KeyRefused, Refused, Unreachable
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, Fate, LocalAccount
 
@@ -108,7 +108,7 @@ def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Excepti
     """A server that never answers well is given up in the time allowed, with the reason."""
     local.behave(AccountFaultConfig(faults=dict.fromkeys(range(1, 99), fault), hang_s=0.3))
     began = time.monotonic()
-    with Account(local.api_key, local.url, timeout_s=0.2, limit_s=1) as account, pytest.raises(kind) as caught:
+    with quick(local, 1) as account, pytest.raises(kind) as caught:
         account.set_environment("A", "b")
     assert time.monotonic() - began < 3
     assert "POST /api/v0/secrets/" in str(caught.value)

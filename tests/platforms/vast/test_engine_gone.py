@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.engine.supervised import engine_pids
 from tests.engines import start_engine
 from tests.platforms.conftest import Spawn, loaded, start_worker
 from tests.workflows import picture
@@ -28,12 +31,12 @@ async def test_requests_wait_while_comfyui_starts_again(vast: LocalVast, spawn: 
     """They are load and not refusals, and run once it is back: the router must not take this worker for an idle one."""
     with start_engine(tmp_path / "engine") as own:
         await start_worker(spawn, vast, own, 1, tmp_path / "state")
-        await vast.record.until(loaded(1), 8)
+        await vast.record.until(loaded(1))
         own.kill()
         async with vast.client() as client:
             endpoint = await client.get_endpoint("comfy")
-            asked = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": picture()}, timeout=9))
-            await vast.record.until(lambda record: record.of(1)[-1].cur_load > 0, 4)
+            asked = asyncio.ensure_future(endpoint.request("/generate/sync", {"workflow": picture()}, timeout=25))
+            await vast.record.until(lambda record: record.of(1)[-1].cur_load > 0)
             own.restart()
             answer = await asked
         assert answer["response"]["status"] == "success"
@@ -47,6 +50,27 @@ async def test_what_comfyui_said_last_reaches_the_autoscaler(vast: LocalVast, sp
     (comfyui / "main.py").write_text("raise SystemExit('no CUDA device')")
     env = {"WORKER_COMFYUI": str(comfyui), "WORKER_ENGINE_TRIES": "2", "WORKER_STATE": str(tmp_path / "state")}
     process = await spawn("comfy_worker.py", {**await vast.worker_env(1), "WORKER_VAST_HOST": "127.0.0.1", **env})
-    async with asyncio.timeout(9):
+    async with asyncio.timeout(25):
         assert await process.wait() != 0
         await vast.record.until(lambda record: any("no CUDA device" in row.error_msg for row in record.statuses))
+
+
+async def test_one_of_two_engines_takes_its_half_of_the_speed_away(
+    vast: LocalVast, spawn: Spawn, tmp_path: Path
+) -> None:
+    """The benchmark adds the speeds of both; when one is gone the autoscaler soon reads half, and jobs still run."""
+    state = tmp_path / "state"
+    env = {"WORKER_COMFYUI": "embedded", "WORKER_GPUS": "2", "WORKER_STATE": str(state), "WORKER_BENCHMARK_RUNS": "1"}
+    await spawn("comfy_worker.py", {**await vast.worker_env(1), "WORKER_VAST_HOST": "127.0.0.1", **env})
+    await vast.record.until(loaded(1), 15)
+    both = vast.record.of(1)[-1].max_perf
+    (state / "engine-1.log").unlink()
+    (state / "engine-1.log").mkdir()  # it can't be started again
+    [pid] = engine_pids(state, "engine-1")
+    os.kill(pid, signal.SIGKILL)
+    await vast.record.until(lambda record: record.of(1)[-1].max_perf < 0.8 * both, 8)
+    assert vast.record.of(1)[-1].max_perf == pytest.approx(both / 2)
+    async with vast.client() as client:
+        endpoint = await client.get_endpoint("comfy")
+        answer = await endpoint.request("/generate/sync", {"workflow": picture()}, timeout=9)
+    assert answer["response"]["status"] == "success"

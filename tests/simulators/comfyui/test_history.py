@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.simulators.comfyui.client import Client, is_event, order, picture, slow
 from worker.simulators.comfyui.execution.history import MAX_ENTRIES, History, PromptOutcome
-from worker.simulators.comfyui.execution.queue import QueueItem
+from worker.simulators.comfyui.execution.queue import QueuedPrompt
 
 
 async def test_windows_of_the_history(client: Client) -> None:
@@ -111,7 +111,7 @@ def test_history_is_bounded() -> None:
     """Beyond the limit the oldest entry goes."""
     history = History()
     for number in range(MAX_ENTRIES + 5):
-        history.store(QueueItem(number, str(number), {}, {}, [], {}), PromptOutcome())
+        history.store(QueuedPrompt(number, str(number), {}, {}, [], {}), PromptOutcome())
     assert len(history.window()) == MAX_ENTRIES + 1
     assert history.get("0") is None
 

@@ -114,13 +114,14 @@ async def test_interrupt_without_owner_is_told_to_everybody(client: Client) -> N
 async def test_same_id_and_number_kills_the_worker(client: Client) -> None:
     """The second submission is a 500 but stays queued; from then on prompts are accepted and never run."""
     socket = await client.listen("A")
-    running = await client.submit(slow(0.8))
+    running = await client.submit(slow(30, steps=300))
     await socket.until(lambda frame: is_event(frame, "executing") and frame["data"]["node"] == "s")
     same = {"prompt_id": str(uuid.uuid4()), "number": 7}
     posted = [await client.status("POST", "/prompt", json={"prompt": picture(n)} | same) for n in range(3)]
     assert posted == [200, 500, 500]
+    assert await client.status("POST", "/interrupt") == 200
     await socket.until_over(running)
-    late = await client.submit(picture(9))
+    late = (await client.post("/prompt", json={"prompt": picture(9), "number": 99}))[1]["prompt_id"]
     await asyncio.sleep(0.3)
     listed = await client.get("/queue")
     assert listed["queue_running"] == []

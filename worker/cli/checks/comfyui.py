@@ -22,11 +22,11 @@ VERSION = re.compile(r"__version__\s*=\s*[\"']([^\"']+)")
 
 
 async def engine(settings: Settings) -> list[CheckFinding]:
-    if settings.comfyui == EMBEDDED:
+    if settings.engine.comfyui == EMBEDDED:
         return [ok("comfyui", "the embedded engine: image nodes are real, sampling is simulated and marked as such")]
-    if settings.comfyui.startswith(("http://", "https://")):
-        return await _running(settings.comfyui)
-    return _folder(Path(settings.comfyui))
+    if settings.engine.comfyui.startswith(("http://", "https://")):
+        return await _running(settings.engine.comfyui)
+    return _folder(Path(settings.engine.comfyui))
 
 
 async def _running(url: str) -> list[CheckFinding]:

@@ -63,15 +63,15 @@ def hard_links(settings: Settings) -> CheckFinding:
 def output_folder(settings: Settings) -> Path | None:
     """Where the worker will look for ComfyUI's files; None where it has to ask for them over HTTP."""
     folders = engine_folders(settings)
-    return folders.output if folders else settings.comfyui_output
+    return folders.output if folders else settings.engine.output_folder
 
 
 def port(settings: Settings) -> CheckFinding:
-    address = f"{settings.host}:{settings.port}"
-    if settings.port == 0:
-        return ok("port", f"a free one of {settings.host}")
+    address = f"{settings.server.host}:{settings.server.port}"
+    if settings.server.port == 0:
+        return ok("port", f"a free one of {settings.server.host}")
     try:
-        with socket.create_server((settings.host, settings.port)):
+        with socket.create_server((settings.server.host, settings.server.port)):
             return ok("port", f"{address} is free")
     except OSError as error:
         cure = "end what listens there, or set WORKER_GATEWAY_PORT (0: a free one)"

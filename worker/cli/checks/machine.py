@@ -80,7 +80,7 @@ def _cards(rows: list[str]) -> Iterator[CheckFinding]:
 
 
 def _no_gpu(settings: Settings, says: str) -> CheckFinding:
-    if settings.comfyui == EMBEDDED or settings.comfyui.startswith("http"):
+    if settings.engine.comfyui == EMBEDDED or settings.engine.comfyui.startswith("http"):
         return ok("gpu", f"{says}; none is needed here")
     return warn("gpu", says, "start the container with its GPU, or give ComfyUI --cpu in WORKER_COMFYUI_ARGS")
 

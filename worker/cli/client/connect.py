@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -74,8 +73,8 @@ async def _worker() -> AsyncIterator[str]:
 
     with tempfile.TemporaryDirectory(prefix="comfy-worker-") as folder:
         settings = Settings.from_env(host="127.0.0.1", port=0, platform="none", state=Path(folder), public_url="")
-        limits = [limit for start, limit in START_S.items() if settings.comfyui.startswith(start)]
-        settings = dataclasses.replace(settings, engine_start_s=min([settings.engine_start_s, *limits]))
+        limits = [limit for start, limit in START_S.items() if settings.engine.comfyui.startswith(start)]
+        settings = settings.replaced(engine_start_s=min([settings.engine.start_s, *limits]))
         async with build(settings) as app:
             await app.ready()
             yield app.url

@@ -12,14 +12,16 @@ from typing import Any
 import aiohttp
 import orjson
 
+from worker.backoff import Backoff
 from worker.cli.output.failure import Failure
 from worker.errors import UrlNeedsStorage
+from worker.sse import EventParser
 
 CHUNK = 256 * 1024
 JSON = {"Content-Type": "application/json"}
 PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 """A stream says something every 15 s, if only that it lives."""
-RECONNECT_S = (0.0, 0.2, 0.5, 1.0, 2.0)
+RECONNECTS, RECONNECT = 5, Backoff(0.2, 2.0)
 """Together shorter than the grace in which a job outlives its last listener."""
 
 
@@ -30,30 +32,6 @@ class Event:
     number: int
     name: str
     data: dict[str, Any]
-
-
-class EventReader:
-    """Server-Sent Events out of bytes, however they are cut. Lines may be longer than any buffer: previews are."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-
-    def feed(self, chunk: bytes) -> list[Event]:
-        searched = max(len(self._rest) - 1, 0)
-        self._rest += chunk
-        end = self._rest.rfind(b"\n\n", searched)
-        if end < 0:
-            return []
-        whole, self._rest = bytes(self._rest[:end]), self._rest[end + 2 :]
-        return [event for block in whole.split(b"\n\n") if (event := _event(block))]
-
-
-def _event(block: bytes) -> Event | None:
-    """None for a comment, which only keeps the connection alive."""
-    fields = dict(line.partition(b": ")[::2] for line in block.split(b"\n"))
-    if b"data" not in fields:
-        return None
-    return Event(int(fields[b"id"]), fields[b"event"].decode(), orjson.loads(fields[b"data"]))
 
 
 class WorkerClient:
@@ -82,11 +60,11 @@ class WorkerClient:
     async def _follow(self, body: Mapping[str, Any]) -> AsyncIterator[Event]:
         accepted: Event | None = None
         last = tries = 0
-        while tries < len(RECONNECT_S):
+        while tries < RECONNECTS:
             if accepted is None:
                 events = self._events("POST", "/generate/stream", self._asking, orjson.dumps(body))
             else:
-                await asyncio.sleep(RECONNECT_S[tries])
+                await asyncio.sleep(RECONNECT.pause(tries) if tries else 0)
                 headers = {**_bearer(accepted.data), "Last-Event-ID": str(last)}
                 events = self._events("GET", f"/jobs/{accepted.data['id']}/events", headers)
             tries += 1
@@ -117,12 +95,12 @@ class WorkerClient:
     async def _events(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> AsyncIterator[Event]:
-        reader = EventReader()
+        parser = EventParser()
         async with self._session.request(method, self.url + path, headers=headers, data=body) as answer:
             await _check(answer)
             async for chunk in answer.content.iter_any():
-                for event in reader.feed(chunk):
-                    yield event
+                for event in parser.feed(chunk):
+                    yield Event(int(event.id), event.name, orjson.loads(event.data))
 
     @asynccontextmanager
     async def _asked(

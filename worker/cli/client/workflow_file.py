@@ -66,7 +66,7 @@ def catalog_of(paths: Sequence[Path]) -> Catalog:
     Raises typer.BadParameter, StartupError.
     """
     if not paths:
-        kept = Settings.from_env().catalog
+        kept = Settings.from_env().engine.catalog
         return read_catalog(kept) if kept else bundled_catalog()
     merged: dict[str, Any] = {}
     for path in paths:

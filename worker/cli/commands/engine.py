@@ -8,10 +8,14 @@ from typing import Annotated
 import typer
 
 
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
     port: Annotated[int, typer.Option(help="0 takes a free one")] = 8188,
     host: str = "127.0.0.1",
     base: Annotated[Path, typer.Option(help="folder that holds input, output and temp")] = Path(".state/engine"),
+    input_directory: Annotated[Path | None, typer.Option(help="input folder, where it is not below base")] = None,
+    output_directory: Annotated[Path | None, typer.Option(help="output folder, where it is not below base")] = None,
+    models_directory: Annotated[Path | None, typer.Option(help="models folder, where it is not below base")] = None,
     fault: Annotated[str, typer.Option(help="what goes wrong, to rehearse: oom@KSampler;times=2")] = "",
     speed: Annotated[float, typer.Option(help="0: no waiting; 1: about the time of a mid-range GPU")] = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="refuse models that are not in its models folder")] = False,
@@ -28,4 +32,10 @@ def command(
         faults = parse_faults(fault)
     except BadFault as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from error
-    run(EngineSettings(base=base, host=host, port=port, speed=speed, faults=faults, strict_files=strict))
+    given = {"input": input_directory, "output": output_directory, "models": models_directory}
+    folders = {name: path for name, path in given.items() if path is not None}
+    run(
+        EngineSettings(
+            base=base, host=host, port=port, speed=speed, faults=faults, strict_files=strict, folders=folders
+        )
+    )

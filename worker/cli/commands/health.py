@@ -9,7 +9,7 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - what is liste
 
 
 def command() -> None:
-    """Ask the worker on this machine whether it works, or recovers by itself.
+    """Ask the worker on this machine whether it works or recovers.
 
     Its port is WORKER_GATEWAY_PORT's. Exit code 0 where `GET /health` answers 200, else 1.
     """
@@ -19,7 +19,7 @@ def command() -> None:
     from worker.settings import Settings
 
     settings = Settings.from_env()
-    url = f"http://{ANYWHERE.get(settings.host, settings.host)}:{settings.port}/health"
+    url = f"http://{ANYWHERE.get(settings.server.host, settings.server.host)}:{settings.server.port}/health"
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             typer.echo(f"alive: {url}")

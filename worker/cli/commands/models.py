@@ -107,7 +107,7 @@ async def _fetch(settings: Settings, place: ModelsFolder, before: ModelPlan, *, 
     from worker.cli.output.progress_bars import bars
     from worker.models.fetcher import ModelFetcher
 
-    async with ModelFetcher(settings, place) as fetcher:
+    async with ModelFetcher(settings.fetch, place) as fetcher:
         with bars(before.to_fetch, quiet=quiet) as heard:
             return await fetcher.fetch_all(before.to_fetch, heard)
 

@@ -17,9 +17,6 @@ from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, UnknownPlatform, choose, chosen
 from worker.settings import Settings, environment
 
-RESTART_CODE = 75
-"""The process has drained and wants to be started again (EX_TEMPFAIL of sysexits.h)."""
-
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 log = logging.getLogger("worker")
@@ -85,6 +82,7 @@ def _run(settings: Settings, place: Platform) -> None:
     import uvloop
 
     from worker.cli.hosting.allocator import keep_memory_flat
+    from worker.cli.hosting.parent_process import RESTART_CODE
 
     keep_memory_flat()
     try:

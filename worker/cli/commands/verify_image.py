@@ -56,9 +56,9 @@ def command(
 def _folder(settings: Settings) -> Path:
     from worker.errors import StartupError
 
-    if settings.comfyui == "embedded" or "://" in settings.comfyui:
+    if settings.engine.comfyui == "embedded" or "://" in settings.engine.comfyui:
         raise StartupError("say which ComfyUI: --comfyui FOLDER, or WORKER_COMFYUI")
-    return Path(settings.comfyui)
+    return Path(settings.engine.comfyui)
 
 
 def _record(folder: Path) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,12 +44,17 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class DemoCast:
-    """How many workers, each on an engine of its own or all on the ComfyUI at `url`, and the workflows they get."""
+    """How many workers, each on engines of its own or all on the ComfyUI at `url`, and the workflows they get.
+
+    `gpus` is how many engines each has; `kill_one` has one of them killed when half of the answers are there.
+    """
 
     workers: int
     engine: EngineFacts
     prompts: Mapping[str, Prompt]
     url: str | None = None
+    gpus: int = 1
+    kill_one: bool = False
 
     @property
     def benchmark(self) -> Prompt | None:
@@ -57,7 +63,8 @@ class DemoCast:
 
     @property
     def counted(self) -> str:
-        return "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        return workers if self.gpus == 1 else f"{workers} with {self.gpus} engines each"
 
     def commands(self, folder: Path) -> list[list[str]]:
         """Arguments of `comfy-worker`, one worker a row, each with a state folder of its own."""
@@ -80,7 +87,7 @@ async def raised(cast: DemoCast, folder: Path) -> AsyncIterator[LocalFleet]:
     """The fleet, once the autoscaler counts every worker as loaded. Raises Failure with a worker's last words."""
     env = {**without_settings(environment()), "WORKER_BENCHMARK_RUNS": "1"}
     if cast.url is None:
-        env["WORKER_COMFYUI_ARGS"] = "--speed 1"
+        env |= {"WORKER_COMFYUI_ARGS": "--speed 1", "WORKER_GPUS": str(cast.gpus)}
     if (benchmark := cast.benchmark) is not None:
         await asyncio.to_thread((folder / BENCHMARK).write_bytes, orjson.dumps(fresh(benchmark)))
         env["WORKER_BENCHMARK"] = str(folder / BENCHMARK)
@@ -92,12 +99,24 @@ async def raised(cast: DemoCast, folder: Path) -> AsyncIterator[LocalFleet]:
         yield found
 
 
-async def play(found: LocalFleet, requests: Sequence[DemoRequest], out: Path) -> list[Played]:
-    """Send all at once through Vast's own client, and save their outputs in `out`. Raises the first Failure."""
-    vast = found.vast
+async def play(
+    found: LocalFleet, requests: Sequence[DemoRequest], out: Path, halfway: asyncio.Event | None = None
+) -> list[Played]:
+    """Send all at once through Vast's own client, and save their outputs in `out`. Raises the first Failure.
+
+    `halfway` is set when half of the answers are there.
+    """
+    vast, answered = found.vast, itertools.count(1)
+
+    async def counted(playing: Awaitable[Played]) -> Played:
+        played = await playing
+        if halfway is not None and next(answered) >= len(requests) / 2:
+            halfway.set()
+        return played
+
     async with vast.client() as client:
         endpoint = VastEndpoint(client, await client.get_endpoint(vast.endpoint))
-        playing = (_play(endpoint, vast.record, request, out) for request in requests)
+        playing = (counted(_play(endpoint, vast.record, request, out)) for request in requests)
         results = await asyncio.gather(*playing, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

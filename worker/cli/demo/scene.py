@@ -76,9 +76,9 @@ def read_workflows(chosen: Path | None) -> dict[str, Prompt]:
     return found
 
 
-def requests(workflows: Mapping[str, Prompt]) -> Iterator[DemoRequest]:
-    """Each workflow in our shape and in that of Vast's stock template."""
-    for name, prompt in workflows.items():
+def requests(workflows: Mapping[str, Prompt], times: int = 1) -> Iterator[DemoRequest]:
+    """Each workflow in our shape and in that of Vast's stock template, so many times."""
+    for name, prompt in [*workflows.items()] * times:
         work = workload(prompt)
         yield DemoRequest(name, "native", {"workflow": fresh(prompt)}, work)
         stock = {"workflow_json": fresh(prompt), "return_outputs_as_base64": True}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from worker.cli.commands.serve import RESTART_CODE
+from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
 from worker.errors import StartupError
 from worker.settings import Settings, environment
@@ -18,7 +18,9 @@ from worker.subcommand import own_command
 
 log = logging.getLogger("worker.parent")
 
-PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+RESTART = Backoff(0.5, 30.0)
+RESTART_CODE = 75
+"""A worker that exits with it has drained and asks to be started again (EX_TEMPFAIL of sysexits.h)."""
 STEADY_S = 60.0
 """A worker that lived this long starts the count of its deaths anew."""
 
@@ -48,8 +50,8 @@ class Parent:
             if deaths > self._tries:
                 log.critical("the worker died %d times in a row, the last time %s", deaths, _how(code))
                 return code
-            pause_s = PAUSES_S[min(deaths, len(PAUSES_S)) - 1] if deaths else 0.0
-            log.error("the worker ended %s; starting it again in %g s", _how(code), pause_s)
+            pause_s = RESTART.pause(deaths) if deaths else 0.0
+            log.error("the worker ended %s; starting it again in %.1f s", _how(code), pause_s)
             self._wait(pause_s)
 
     def _live(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 
+from worker.engine.process.names import FIRST, own
 from worker.errors import StartupError
 from worker.settings import Settings
 from worker.workflow.catalog.folders import all_folders
@@ -30,7 +31,10 @@ CACHES = {
 
 @dataclass(frozen=True, slots=True)
 class EngineFolders:
-    """`root` holds what is the engine's alone. New models go to `models`; `baked` has others, and is only read."""
+    """`root` holds what is the engine's alone; `input` and the models are shared by all engines of a worker.
+
+    New models go to `models`; `baked` has others, and is only read.
+    """
 
     root: Path
     input: Path
@@ -39,20 +43,30 @@ class EngineFolders:
     baked: Path | None = None
 
 
-def engine_folders(settings: Settings) -> EngineFolders | None:
-    """Of the embedded engine or the ComfyUI that this worker starts; None for one that is only a URL."""
-    if settings.comfyui.startswith(("http://", "https://")):
+def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | None:
+    """Return the folders of the embedded engine or ComfyUI that this worker starts; None for one that is only a URL.
+
+    `name` is the engine's. WORKER_COMFYUI_OUTPUT is the folder of the first.
+    """
+    if is_url(settings.engine.comfyui):
         return None
     state = settings.state.absolute()
-    embedded = settings.comfyui == EMBEDDED
-    root = state / ("engine" if embedded else "comfyui")
+    embedded = settings.engine.comfyui == EMBEDDED
+    first = state / ("engine" if embedded else "comfyui")
+    root = first.with_name(own(first.name, name))
+    output = settings.engine.output_folder if name == FIRST else None
     return EngineFolders(
         root,
-        (settings.comfyui_input or root / "input").absolute(),
-        (settings.comfyui_output or root / "output").absolute(),
-        (settings.models_folder or (root if embedded else state) / "models").absolute(),
-        None if embedded else Path(settings.comfyui).absolute() / "models",
+        (settings.engine.input_folder or first / "input").absolute(),
+        (output or root / "output").absolute(),
+        (settings.models.folder or (first if embedded else state) / "models").absolute(),
+        None if embedded else Path(settings.engine.comfyui).absolute() / "models",
     )
+
+
+def is_url(comfyui: str) -> bool:
+    """True for a ComfyUI that somebody else runs."""
+    return comfyui.startswith(("http://", "https://"))
 
 
 def make_state(folder: Path) -> None:

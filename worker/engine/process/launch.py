@@ -1,77 +1,46 @@
-"""The engine's process, where the worker starts it: a ComfyUI folder or the embedded engine; a URL is left alone."""
+"""The commands of the engines that a worker starts: a ComfyUI folder or the embedded engine."""
 
 from __future__ import annotations
 
 import shlex
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from worker.engine.process.folders import (
-    EMBEDDED,
-    EngineFolders,
-    comfyui_arguments,
-    engine_folders,
-    engine_home,
-    make_state,
-)
-from worker.engine.process.gpu import PROBE
-from worker.engine.process.supervisor import Command, Supervisor
+from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_home
+from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
+from worker.engine.process.names import FIRST, own
+from worker.engine.process.supervisor import Command
 from worker.errors import StartupError
-from worker.events import Notify, unobserved
 from worker.settings import Settings, engine_environment
 from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
 from worker.subcommand import own_command
-from worker.supervision import OnFailure, Tasks, stop
 
 HOST = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineProcess:
-    """Where an engine is, its folders where this process can reach them, and who can restart it, if anybody here."""
-
-    url: str
-    input_folder: Path | None
-    output_folder: Path | None
-    supervisor: Supervisor | None = None
-
-
-@asynccontextmanager
-async def engine(settings: Settings, tasks: Tasks, notify: Notify = unobserved) -> AsyncIterator[EngineProcess]:
-    """The engine that `settings.comfyui` names; started, kept running and stopped here unless it is a URL.
-
-    Raises StartupError. Does not wait until it answers: `Link` does.
-    """
-    make_state(settings.state)
-    folders = engine_folders(settings)
-    if folders is None:
-        yield EngineProcess(settings.comfyui.rstrip("/"), settings.comfyui_input, settings.comfyui_output)
-        return
-    supervisor = Supervisor(command(settings, folders), settings, notify)
-    keeping = tasks.start("engine", supervisor.keep, OnFailure.END)
-    try:
-        yield EngineProcess(supervisor.url, folders.input, folders.output, supervisor)
-    finally:
-        await stop(keeping)
-
-
-def command(settings: Settings, folders: EngineFolders) -> Command:
-    """Raises StartupError."""
+def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> Command:
+    """Return how an engine is started; `gpu` is the only one that it sees. Raises StartupError."""
     port = free_port()
-    logs = settings.state / "engine.log"
-    more = shlex.split(settings.comfyui_args)
+    logs = settings.state / f"{own('engine', name)}.log"
+    more = shlex.split(settings.engine.args)
     url = f"http://{HOST}:{port}"
-    if settings.comfyui == EMBEDDED:
-        return Command([*embedded_command(folders.root, port), *_faults(settings.fault), *more], url, logs)
-    if settings.fault:
+    environ = engine_environment()
+    env = gpu_environment(gpu, environ)
+    if settings.engine.comfyui == EMBEDDED:
+        arguments = [
+            *embedded_command(folders.root, port),
+            *_embedded_folders(folders),
+            *_faults(settings.engine.fault),
+        ]
+        return Command([*arguments, *more], url, logs, env=env, name=name)
+    if settings.engine.fault:
         raise StartupError("faults can be asked of the embedded engine only")
-    python, *arguments = comfyui_command(Path(settings.comfyui), port)
+    python, *arguments = comfyui_command(Path(settings.engine.comfyui), port)
     arguments += [*comfyui_arguments(folders), *more]
-    home = engine_home(folders, engine_environment())
-    return Command([python, *arguments], url, logs, probe=[python, "-c", PROBE], env=home)
+    env |= engine_home(folders, environ)
+    probe = [python, "-c", PROBE]
+    return Command([python, *arguments], url, logs, probe, env, driver_command(gpu), name)
 
 
 def _faults(text: str) -> list[str]:
@@ -80,6 +49,14 @@ def _faults(text: str) -> list[str]:
         return ["--fault", text] if parse_faults(text) else []
     except BadFault as error:
         raise StartupError(f"the fault {text!r} can't be read: {error}") from error
+
+
+def _embedded_folders(folders: EngineFolders) -> Iterator[str]:
+    """Yield the options for those folders that are not below the engine's own."""
+    places = {"input": folders.input, "output": folders.output, "models": folders.models}
+    for name, place in places.items():
+        if place != folders.root / name:
+            yield from (f"--{name}-directory", str(place))
 
 
 def embedded_command(base: Path, port: int) -> list[str]:

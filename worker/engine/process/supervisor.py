@@ -15,15 +15,17 @@ from pathlib import Path
 
 import aiohttp
 
+from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
-from worker.engine.process.gpu import gpu_is_gone
+from worker.engine.process.gpu import DRIVER, gpu_is_gone
+from worker.engine.process.names import FIRST
 from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
 from worker.settings import Settings, engine_environment
 from worker.supervision import WorkerEnds
 
 log = logging.getLogger(__name__)
 
-RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+RESTART = Backoff(0.5, 10.0)
 STEADY_S = 60.0
 """An engine that lived this long starts its back-off anew."""
 STOP_S = 5.0
@@ -39,8 +41,9 @@ TAIL = 2000
 class Command:
     """How one engine is started, where it answers then, and how its GPU is probed (empty: it has none).
 
-    `env` comes on top of what an engine may see of the worker's own environment.
-    One GPU has one engine: more of them are more of these, each with a port, folders and a log of its own.
+    `env` comes on top of what an engine may see of the worker's own environment. `driver` asks NVIDIA's driver for
+    its GPU. One GPU has one engine: more of them are more of these, each with a name, a port, folders and a log of
+    its own.
     """
 
     arguments: Sequence[str]
@@ -48,7 +51,13 @@ class Command:
     logs: Path
     probe: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    name: str = "engine-0"
+    driver: Sequence[str] = DRIVER
+    name: str = FIRST
+
+    @property
+    def label(self) -> str:
+        """The engine in a sentence of the log."""
+        return "the engine" if self.name == FIRST else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class Supervisor:
     def restart(self, why: str, *, check_gpu: bool = False) -> None:
         """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting."""
         if self._process is not None:
-            log.error("restarting the engine: %s", why)
+            log.error("restarting %s: %s", self._command.label, why)
             self._why, self._check_gpu = why, check_gpu
             _signal(self._process, signal.SIGKILL)
             self._process = None
@@ -93,15 +102,18 @@ class Supervisor:
             unanswered = 0 if life.answered else unanswered + 1
             quick = 0 if life.seconds > STEADY_S else quick + 1
             why = self._why or f"it ended with code {life.code}"
-            if unanswered >= self._settings.engine_tries:
+            if unanswered >= self._settings.engine.tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
                 raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
-            if self._check_gpu and await gpu_is_gone(self._command.probe):
+            if self._check_gpu and await self._gpu_is_gone():
                 raise WorkerEnds(f"the GPU is gone: {why}")
             self._why, self._check_gpu = "", False
-            pause = RESTART_S[min(max(quick, 1), len(RESTART_S)) - 1]
-            log.error("the engine has to start again in %g s: %s (its log: %s)", pause, why, self._command.logs)
+            pause, where = RESTART.pause(quick), self._command.logs
+            log.error("%s has to start again in %.1f s: %s (its log: %s)", self._command.label, pause, why, where)
             await asyncio.sleep(pause)
+
+    async def _gpu_is_gone(self) -> bool:
+        return await gpu_is_gone(self._command.probe, self._command.driver, self._command.env)
 
     def _cause(self, life: Life) -> LossCause:
         if not life.answered:
@@ -125,10 +137,10 @@ class Supervisor:
             answered = await self._answers(ended)
             if answered:
                 self._process = process
-                log.info("the engine answers on %s", self._command.url)
+                log.info("%s answers on %s", self._command.label, self._command.url)
                 self._notify(EngineStarted(self._command.name, loop.time() - began))
             elif not ended.done():
-                self._why = f"it did not answer within {self._settings.engine_start_s:g} s"
+                self._why = f"it did not answer within {self._settings.engine.start_s:g} s"
                 _signal(process, signal.SIGKILL)
             while not (await asyncio.wait({ended}, timeout=LOOK_AT_LOG_S))[0]:
                 await asyncio.to_thread(bound, self._command.logs)
@@ -141,7 +153,7 @@ class Supervisor:
     async def _answers(self, ended: asyncio.Task[int]) -> bool:
         """False when the time is over, or the process."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.engine_start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
+            async with asyncio.timeout(self._settings.engine.start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
                 while not ended.done():
                     with suppress(aiohttp.ClientError, TimeoutError):
                         async with session.get(self._command.url + "/prompt") as answer:

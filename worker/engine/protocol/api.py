@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -93,6 +93,12 @@ class PromptRefusedError(Exception):
         super().__init__(error.get("message", "refused"))
         self.error = error
         self.node_errors = node_errors
+
+
+def read_object_info(data: bytes) -> Catalog:
+    """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
+    classes = mapping(orjson.loads(data))
+    return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()})
 
 
 class ComfyApi:
@@ -201,10 +207,11 @@ class ComfyApi:
         embedded = "embedded engine" in stats.device
         return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT not in stats.argv)
 
-    async def catalog(self) -> Catalog:
+    async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
+        """Every node class. `read` parses the answer; it raises UnexpectedShape and JSONDecodeError."""
         with expected("GET /object_info"):
-            classes = mapping(await self._get("/object_info", SLOW))
-            return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()})
+            catalog: Catalog = await self._get("/object_info", SLOW, read)
+            return catalog
 
     async def node_class(self, name: str) -> JsonObject | None:
         """One class of the catalog; None where there is none of this name."""
@@ -212,11 +219,13 @@ class ComfyApi:
             info = mapping(await self._get(f"/object_info/{quote(name, safe='')}")).get(name)
         return info if isinstance(info, dict) else None
 
-    async def _get(self, path: str, timeout: aiohttp.ClientTimeout = QUICK) -> Any:  # noqa: ANN401 - JSON
+    async def _get(
+        self, path: str, timeout: aiohttp.ClientTimeout = QUICK, read: Callable[[bytes], Any] = orjson.loads
+    ) -> Any:  # noqa: ANN401 - JSON
         try:
             async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()
-                return orjson.loads(await answer.read())
+                return read(await answer.read())
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
 

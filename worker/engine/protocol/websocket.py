@@ -16,6 +16,8 @@ from typing import Self
 import aiohttp
 import orjson
 
+from worker.backoff import Backoff
+from worker.engine.process.names import own
 from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
 from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
 from worker.supervision import Tasks, stop
@@ -25,7 +27,7 @@ log = logging.getLogger(__name__)
 FLAGS = orjson.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}).decode()
 HEARTBEAT_S = 30.0
 """A half-dead TCP connection shows by a missing pong; ComfyUI itself never pings."""
-RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+RECONNECT = Backoff(0.05, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,9 @@ class EngineSocket:
     def __init__(
         self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
     ) -> None:
+        """`name` is the engine's."""
         self._session = session
-        self._name = name
+        self.name = name
         self._notify = notify
         self._tasks = tasks
         self._url = base_url + "/ws"
@@ -83,13 +86,15 @@ class EngineSocket:
         """When nobody listened there: whatever ComfyUI knew before is lost."""
         self.overheard: Callable[[RunMessage], None] = lambda _: None
         """Hears the frames of every prompt, also of those without a subscription."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a socket was opened or lost."""
         self.connections = 0
         """How many sockets were opened: behind each there may be another life of ComfyUI."""
         self.heard_at = 0.0
         """When the last frame of any kind came, on the monotonic clock."""
 
     async def __aenter__(self) -> Self:
-        self._task = self._tasks.start("comfyui-websocket", self._keep_open)
+        self._task = self._tasks.start(own("comfyui-websocket", self.name), self._keep_open)
         return self
 
     async def __aexit__(
@@ -147,8 +152,8 @@ class EngineSocket:
                     self.refused_at = time.monotonic()
                 log.debug("no WebSocket to ComfyUI: %s", error)
             self._lose()
-            await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
             failures += 1
+            await asyncio.sleep(RECONNECT.pause(failures))
 
     async def _listen(self) -> None:
         """One connection, from its handshake to its end. Raises what aiohttp raises when there is none to be had."""
@@ -164,7 +169,8 @@ class EngineSocket:
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
                     self._open.set()
-                    self._notify(EngineConnected(self._name))
+                    self.changed()
+                    self._notify(EngineConnected(self.name))
                 if message is not None:
                     self._deliver(message)
 
@@ -186,13 +192,16 @@ class EngineSocket:
             subscription.messages.put_nowait(note)
 
     def _lose(self) -> None:
-        if self.connected:
+        changed = self.connected
+        if changed:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
-            self._notify(EngineLost(self._name, LossCause.DISCONNECTED))
+            self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
+            self.tell_all(SocketLost())  # once: a note with each failed try would put off the clock of those that wait
         self._open.clear()
         self._socket = None
-        self.tell_all(SocketLost())
+        if changed:
+            self.changed()
 
 
 def _read(frame: aiohttp.WSMessage) -> Message | None:

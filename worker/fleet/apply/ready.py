@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from worker.backoff import Backoff
 from worker.fleet.definition.fleet import ReadinessRules
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import EndpointRow, WorkerRow
 
-FIRST_S = 1.0
-LONGEST_S = 5.0
+LOOK_AGAIN = Backoff(1.5, 6.0, factor=1.5)
 TICK_S = 0.5
 """The longest sleep, so that a display goes on meanwhile."""
 STOPPED = "stopped"
@@ -95,15 +95,15 @@ def wait_until_ready(
 
     Without a `version` any will do: there was none before.
     """
-    watch, began, pause = ReadinessWatch(readiness.workers, stopped_counts), time.monotonic(), FIRST_S
+    watch, began = ReadinessWatch(readiness.workers, stopped_counts), time.monotonic()
+    pauses = LOOK_AGAIN.pauses()
     while True:
         progress = _look(account, endpoint, version, watch, time.monotonic() - began)
         tell(progress)
         left = readiness.limit_s - (time.monotonic() - began)
         if progress.done or left <= 0:
             return progress
-        _sleep(min(pause, left))
-        pause = min(LONGEST_S, pause * 1.5)
+        _sleep(min(next(pauses), left))
 
 
 def _look(

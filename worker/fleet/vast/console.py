@@ -8,8 +8,8 @@ from typing import Any, Self, TypeVar
 
 from vastai.api import auth, billing, endpoints, instances, offers
 
-from worker.fleet.vast.backoff import Backoff
 from worker.fleet.vast.errors import CallRateLimited, Refused, Unreachable
+from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
 
@@ -22,7 +22,8 @@ Answer = TypeVar("Answer")
 
 
 class Console:
-    """`timeout_s` is for one request, `limit_s` for one step of a method with all its waiting.
+    """`timeout_s` is for one request, `limit_s` for one step of a method with all its waiting, `pause_s` for the first
+    pause before a request is sent again.
 
     Every method raises DeployError.
     """
@@ -35,12 +36,14 @@ class Console:
         *,
         timeout_s: float = 30.0,
         limit_s: float = 90.0,
+        pause_s: float = FIRST_S,
     ) -> None:
         """Without `autoscaler_url` it is Vast's own for Vast's console, else the given server."""
         server = server_url.rstrip("/")
         autoscaler = autoscaler_url or (AUTOSCALER if server == CONSOLE else server)
         self._session = Session(api_key, server, autoscaler.rstrip("/"), timeout_s)
         self._limit_s = limit_s
+        self._pause_s = pause_s
         self._user_id: int | None = None
         self._seen_groups: set[int] | None = None
         """Ids of the groups that were there when we last looked, and of those made since."""
@@ -134,7 +137,7 @@ class Console:
 
     def _settle(self, send: Callable[[], Answer], found: Callable[[], Answer | None] | None = None) -> Answer:
         """Send until there is an answer. After a failure that leaves open what happened, `found` looks first (T45)."""
-        backoff = Backoff(self._limit_s)
+        window = RetryWindow(self._limit_s, self._pause_s)
         unsure = False
         while True:
             try:
@@ -145,7 +148,7 @@ class Console:
                 return send()
             except (Unreachable, CallRateLimited) as trouble:
                 unsure = unsure or isinstance(trouble, Unreachable)
-                if not backoff.pause():
+                if not window.pause():
                     raise
 
     def _remove(self, send: Callable[[], object], there: Callable[[], bool]) -> None:

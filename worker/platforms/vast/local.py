@@ -29,10 +29,25 @@ class VastLocal(Platform):
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
         from worker.simulators.vast_router.local_fleet import fleet
 
-        command = ["serve", "--platform", Vast.name, "--comfyui", settings.comfyui, "--state", str(settings.state)]
-        command += ["--host", settings.host, "--port", str(settings.port), "--fault", settings.fault]
+        command = [
+            "serve",
+            "--platform",
+            Vast.name,
+            "--comfyui",
+            settings.engine.comfyui,
+            "--state",
+            str(settings.state),
+        ]
+        command += [
+            "--host",
+            settings.server.host,
+            "--port",
+            str(settings.server.port),
+            "--fault",
+            settings.engine.fault,
+        ]
         async with fleet([command], environ, logs=None) as local:
-            await local.ready(settings.engine_start_s)
+            await local.ready(settings.engine.start_s)
             vast = local.vast
             sys.stderr.write(HOW_TO_CALL.format(url=vast.url, endpoint=vast.endpoint, key=vast.api_key))
             sys.stderr.flush()

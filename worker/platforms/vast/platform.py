@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,7 +47,7 @@ class Vast(Platform):
         from worker.platforms.vast.serve import serve
 
         vast = VastSettings.from_env(environ)
-        settings = dataclasses.replace(settings, public_url=settings.public_url or vast.public_url)
+        settings = settings.replaced(public_url=settings.server.public_url or vast.public_url)
         async with build(settings, traits=self.traits) as app:
             log.info("listening on %s", app.url)
             await serve(app, vast)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
 
 from worker.app import App
 from worker.errors import RestartAsked, StartupError
-from worker.events import LoadReported
+from worker.events import EngineConnected, EngineLost, Event, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -64,6 +65,17 @@ def check_ports(settings: VastSettings) -> None:
             raise StartupError(f"port {port} of {settings.host} can't be used: {error.strerror}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class EngineChanges:
+    """An observer: the autoscaler is told soon when the share of the engines that are alive may have changed."""
+
+    report_soon: Callable[[], None]
+
+    def notify(self, event: Event) -> None:
+        if isinstance(event, EngineConnected | EngineLost):
+            self.report_soon()
+
+
 class VastWorker:
     """The SDK's worker with our door before it."""
 
@@ -92,7 +104,10 @@ class VastWorker:
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
         self._responder = Responder(app, self._ledger)
-        metrics.model_metrics = ModelMetrics(self._ledger.report_soon, self._give_up, self._reported)
+        metrics.model_metrics = ModelMetrics(
+            self._ledger.report_soon, self._give_up, self._reported, share=lambda: app.engines.share
+        )
+        app.observers.add(EngineChanges(self._ledger.report_soon))
         signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)
         self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
@@ -171,11 +186,15 @@ class VastWorker:
         return self._app.intake.workload_of(payload) if context is None else context.workload
 
     async def _measure(self) -> float:
+        """The speed of all engines together, as if those that did not start were as fast as the others."""
         await self._app.ready()
-        engine = await self._app.engine.info()
-        scores = ScoreFile(self._state, self._benchmark.key(self._settings.image, engine.device, engine.version))
+        engines = self._app.engines
+        await engines.settled()
+        engine, count = await engines.info(), len(engines.engines)
+        conditions = (self._settings.image, engine.device, engine.version, *([f"{count} engines"] if count > 1 else ()))
+        scores = ScoreFile(self._state, self._benchmark.key(*conditions))
         workload = self._app.intake.workload_of(self._benchmark.payload)
-        score = await self._benchmark.score(self._app.url, workload, scores.known)
+        score = await self._benchmark.score(self._app.url, workload, scores.known, len(engines.alive), engines.share)
         scores.keep(score)
         return score
 

@@ -6,17 +6,17 @@ import asyncio
 import datetime
 import logging
 from collections.abc import Callable
-from itertools import chain, repeat
 
 import aiohttp
 
+from worker.backoff import Backoff
 from worker.errors import StartupError
 from worker.platforms.vast.certificate import Certificate, CertificatePair, Unusable, examine, new_request
 from worker.platforms.vast.settings import VastSettings
 
 log = logging.getLogger(__name__)
 
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+ASK_AGAIN = Backoff(1.0, 15.0)
 TRY_S = 15.0
 LARGEST = 256 * 1024
 AGAIN_S = 3600.0
@@ -54,13 +54,13 @@ async def _new(pair: CertificatePair, settings: VastSettings, session: aiohttp.C
     why = f"no answer from {url}"
     try:
         async with asyncio.timeout(settings.sign_timeout_s):
-            for pause in chain(PAUSES_S, repeat(PAUSES_S[-1])):
+            for pause in ASK_AGAIN.pauses():
                 try:
                     signed = await _ask(session, url, request)
                     made = examine(signed, key, settings.public_ip, now())
                 except (Unusable, aiohttp.ClientError, TimeoutError) as error:
                     why = f"{url}: {error or type(error).__name__}"
-                    log.warning("no certificate from %s; asking again in %g s", why, pause)
+                    log.warning("no certificate from %s; asking again in %.1f s", why, pause)
                     await asyncio.sleep(pause)
                     continue
                 await asyncio.to_thread(pair.write, signed, key)

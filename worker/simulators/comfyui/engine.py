@@ -54,13 +54,13 @@ class EngineFiles:
 
     def models(self, folder: str) -> list[str]:
         """The names in one folder of models, with slashes, as of this moment."""
-        root = self._folders.base / "models" / folder
+        root = self._folders.models / folder
         there = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
         return list(dict.fromkeys([*self._settings.models.get(folder, ()), *there]))
 
     def all_models(self) -> dict[str, list[str]]:
         """By folder; those without a file are left out."""
-        root = self._folders.base / "models"
+        root = self._folders.models
         folders = {path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
         found = {folder: self.models(folder) for folder in {*folders, *self._settings.models}}
         return {folder: names for folder, names in found.items() if names}

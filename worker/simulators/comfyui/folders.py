@@ -8,6 +8,7 @@ import secrets
 import shutil
 import string
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +53,14 @@ class SavedFile:
 
 
 class ComfyFolders:
-    """`input`, `output` and `temp` below one base folder; made when missing, temp emptied."""
+    """`input`, `output` and `temp` below one base folder, and `models`; made when missing, temp emptied.
 
-    def __init__(self, base: Path) -> None:
+    `elsewhere` has those that lie in another place, by name: several engines may share their input and models.
+    """
+
+    def __init__(self, base: Path, elsewhere: Mapping[str, Path] | None = None) -> None:
         self.base = base.absolute()
+        self._elsewhere = {name: path.absolute() for name, path in (elsewhere or {}).items()}
         self.remove_temp()
         for folder_type in FOLDER_TYPES:
             self.path(folder_type).mkdir(parents=True, exist_ok=True)
@@ -63,7 +68,12 @@ class ComfyFolders:
     def path(self, folder_type: str) -> Path:
         if folder_type not in FOLDER_TYPES:
             raise KeyError(folder_type)
-        return self.base / folder_type
+        return self._elsewhere.get(folder_type) or self.base / folder_type
+
+    @property
+    def models(self) -> Path:
+        """Holds a folder for each kind of model."""
+        return self._elsewhere.get("models") or self.base / "models"
 
     def remove_temp(self) -> None:
         shutil.rmtree(self.base / "temp", ignore_errors=True)

@@ -22,6 +22,8 @@ class CachePolicy(StrEnum):
 class EngineSettings:
     """`base` holds the folders input, output and temp; temp is emptied at the start, as ComfyUI does.
 
+    `folders` has the places of those of input, output and models that lie elsewhere.
+
     `port` 0 takes a free one. `catalog` None is the bundled one. `speed` 0 does simulated work at once, 1 takes
     about the time of a mid-range GPU, 2 half of it. `models` lists file names by model folder; with `strict_files` a
     prompt may name only those and the files that are there, otherwise every name is taken for present. `faults`
@@ -37,3 +39,4 @@ class EngineSettings:
     strict_files: bool = False
     models: Mapping[str, Sequence[str]] = field(default_factory=dict)
     faults: Sequence[EngineFault] = ()
+    folders: Mapping[str, Path] = field(default_factory=dict)

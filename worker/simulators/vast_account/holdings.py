@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.fleet.vast.search import DEFAULTS, parse
-from worker.simulators.vast_account.refusal import Refusal
+from worker.simulators.vast_account.refusal import CallRefused
 from worker.simulators.vast_account.templates import Templates
 
 Body = Mapping[str, Any]
@@ -45,17 +45,17 @@ class Holdings:
     def set_variable(self, body: Body, *, new: bool, plain: bool) -> Row:
         name = str(body["key"]).upper()
         if plain and not PLAIN.fullmatch(str(body["value"])):
-            raise Refusal(400, "invalid_args", f"value {body['value']} doesn't match {PLAIN.pattern}")
+            raise CallRefused(400, "invalid_args", f"value {body['value']} doesn't match {PLAIN.pattern}")
         if new and name in self.environment:
-            raise Refusal(400, "existing_key", f"{name} exists already")
+            raise CallRefused(400, "existing_key", f"{name} exists already")
         if not new and name not in self.environment:
-            raise Refusal(404, "no_such_key", f"{name} doesn't exist")
+            raise CallRefused(404, "no_such_key", f"{name} doesn't exist")
         self.environment[name] = str(body["value"])
         return {"success": True, "msg": "saved"}
 
     def remove_variable(self, body: Body) -> Row:
         if self.environment.pop(str(body["key"]).upper(), None) is None:
-            raise Refusal(404, "no_such_key", "no such key")
+            raise CallRefused(404, "no_such_key", "no such key")
         return {"success": True, "msg": "removed"}
 
     def create_endpoint(self, body: Body) -> Row:
@@ -94,7 +94,7 @@ class Holdings:
     def create_group(self, body: Body) -> Row:
         endpoint_id = body.get("endpoint_id")
         if endpoint_id not in self.endpoints:
-            raise Refusal(400, "invalid_args", "no such endpoint")
+            raise CallRefused(400, "invalid_args", "no such endpoint")
         number = next(self._ids)
         own = {"id": number, "endpoint_id": endpoint_id, "api_key": f"group-{secrets.token_hex(24)}"}
         self.groups[number] = self._group({**GROUP_DEFAULTS, "template_hash": None, **own}, body)
@@ -115,7 +115,7 @@ class Holdings:
         """The search always replaces the former one, and gets what it doesn't mention."""
         row = _over(base, body)
         if row["template_hash"] not in self.templates.versions:
-            raise Refusal(400, "invalid_args", "no such template")
+            raise CallRefused(400, "invalid_args", "no such template")
         row["search_params"] = str(body.get("search_params") or "")
         row["search_query"] = {**DEFAULTS, **parse(row["search_params"])}
         return row
@@ -128,5 +128,5 @@ def _over(base: Body, body: Body) -> Row:
 
 def _there(rows: Mapping[int, Row], number: int) -> Row:
     if number not in rows:
-        raise Refusal(404, "no_such_object", f"no object {number}")
+        raise CallRefused(404, "no_such_object", f"no object {number}")
     return rows[number]

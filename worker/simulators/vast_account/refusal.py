@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):
+class CallRefused(Exception):
     """`status` is HTTP's; `error` is Vast's word for it, or one like Vast's."""
 
     def __init__(self, status: int, error: str, message: str) -> None:

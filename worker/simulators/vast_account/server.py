@@ -18,7 +18,7 @@ from worker.simulators.vast_account.endpoint_router import Joint
 from worker.simulators.vast_account.fault_config import AccountFaultConfig, CallFault
 from worker.simulators.vast_account.holdings import Holdings
 from worker.simulators.vast_account.rate_limits import RateLimits
-from worker.simulators.vast_account.refusal import Refusal
+from worker.simulators.vast_account.refusal import CallRefused
 from worker.simulators.vast_router import LocalVast
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class LocalAccount:
         try:
             result = await self._call(request, body)
             self.crew.follow(self.holdings.groups, self.holdings.endpoints, time.monotonic())
-        except Refusal as no:
+        except CallRefused as no:
             said = {"success": False, "error": no.error, "msg": no.message}
             return web.json_response(said, status=no.status)
         return web.json_response(result)
@@ -161,7 +161,7 @@ class LocalAccount:
             rows = templates.listed(filters if self._fault_config.filters_heeded else {})
             return {"success": True, "templates_found": len(rows), "templates": rows}
         if request.method == "PUT" and not request.path.startswith("/api/v1/"):
-            raise Refusal(405, "not_played", "only PUT /api/v1/template/ is played")
+            raise CallRefused(405, "not_played", "only PUT /api/v1/template/ is played")
         calls = {"POST": templates.create, "PUT": templates.change, "DELETE": templates.remove}
         return calls[request.method](body)
 
@@ -191,7 +191,7 @@ class LocalAccount:
     def _instances(self, request: web.Request, _: Body, number: int | None) -> object:
         if request.method == "DELETE":
             if number is None or self.crew.members.pop(number, None) is None:
-                raise Refusal(404, "no_such_instance", "no such instance")
+                raise CallRefused(404, "no_such_instance", "no such instance")
             return {"success": True}
         after, limit = int(request.query.get("after_token") or 0), int(request.query.get("limit") or 25)
         rows = [row for row in self.crew.instances() if row["id"] > after]
@@ -214,7 +214,7 @@ class LocalAccount:
             lines = [f"{kind} {body['id']}: {len(self.crew.members)} workers", "autoscaler: nothing to do"]
             text = "\n".join(lines[-int(body.get("tail") or len(lines)) :])
             return dict.fromkeys(("info0", "info1", "trace", "debug"), f"{text}\n")
-        raise Refusal(404, "not_found", f"no route {kind}")
+        raise CallRefused(404, "not_found", f"no route {kind}")
 
 
 @asynccontextmanager

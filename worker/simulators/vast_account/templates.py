@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from worker.simulators.vast_account.refusal import Refusal
+from worker.simulators.vast_account.refusal import CallRefused
 
 Row = dict[str, Any]
 
@@ -45,7 +45,7 @@ class Templates:
         """A new version: the id stays (unknown of the real one), the former hash stays good for whoever uses it."""
         row = self._own(body.get("id"))
         if row["hash_id"] != body.get("hash_id"):
-            raise Refusal(404, "no_such_template", "there is no template with this id and hash")
+            raise CallRefused(404, "no_such_template", "there is no template with this id and hash")
         return {"success": True, "template": _shown(self._keep(row["id"], _content(body), self._user_id))}
 
     def remove(self, body: Mapping[str, Any]) -> Row:
@@ -55,14 +55,14 @@ class Templates:
         return {"success": True}
 
     def listed(self, filters: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-        """Own ones and others' public ones. Raises Refusal for an operator that it doesn't know."""
+        """Own ones and others' public ones. Raises CallRefused for an operator that it doesn't know."""
         seen = [row for row in self.rows.values() if row["creator_id"] == self._user_id or not row["private"]]
         return [_shown(row) for row in seen if all(_fits(row.get(name), bounds) for name, bounds in filters.items())]
 
     def _own(self, number: object) -> Row:
         row = self.rows.get(number) if isinstance(number, int) else None
         if row is None or row["creator_id"] != self._user_id:
-            raise Refusal(404, "no_such_template", "no such template of yours")
+            raise CallRefused(404, "no_such_template", "no such template of yours")
         return row
 
     def _keep(self, number: int, content: Row, owner: int) -> Row:
@@ -87,5 +87,5 @@ def _shown(row: Row) -> Row:
 
 def _fits(value: object, bounds: Mapping[str, Any]) -> bool:
     if unknown := bounds.keys() - COMPARISONS:
-        raise Refusal(400, "invalid_args", f"unknown operators {sorted(unknown)}")
+        raise CallRefused(400, "invalid_args", f"unknown operators {sorted(unknown)}")
     return all(COMPARISONS[op](value, bound) for op, bound in bounds.items())

@@ -94,7 +94,7 @@ class ReportLog:
         for facts in (self.statuses, self.deletions, self.routed):
             facts.clear()
 
-    async def until(self, true: Callable[[ReportLog], bool], timeout_s: float = 10.0) -> None:
+    async def until(self, true: Callable[[ReportLog], bool], timeout_s: float = 25.0) -> None:
         """Return once `true(record)`. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while not true(self):

@@ -17,7 +17,7 @@ class ReplacementError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Replacement:
+class NodeReplacement:
     """`carried` maps new input names to old ones; inputs in neither mapping are dropped, as the server does."""
 
     new_class: str
@@ -26,22 +26,22 @@ class Replacement:
 
 
 REPLACEMENTS = {
-    "ConditioningAverage ": Replacement("ConditioningAverage"),
-    "ImageBatch": Replacement("BatchImagesNode", (("images.image0", "image1"), ("images.image1", "image2"))),
-    "ImageScaleBy": Replacement(
+    "ConditioningAverage ": NodeReplacement("ConditioningAverage"),
+    "ImageBatch": NodeReplacement("BatchImagesNode", (("images.image0", "image1"), ("images.image1", "image2"))),
+    "ImageScaleBy": NodeReplacement(
         "ResizeImageMaskNode",
         (("input", "image"), ("resize_type.multiplier", "scale_by"), ("scale_method", "upscale_method")),
         (("resize_type", "scale by multiplier"),),
     ),
-    "Load3DAnimation": Replacement("Load3D"),
-    "Preview3DAnimation": Replacement("Preview3D"),
-    "ResizeImagesByLongerEdge": Replacement(
+    "Load3DAnimation": NodeReplacement("Load3D"),
+    "Preview3DAnimation": NodeReplacement("Preview3D"),
+    "ResizeImagesByLongerEdge": NodeReplacement(
         "ImageScaleToMaxDimension",
         (("image", "images"), ("largest_size", "longer_edge")),
         (("upscale_method", "lanczos"),),
     ),
-    "SDV_img2vid_Conditioning": Replacement("SVD_img2vid_Conditioning"),
-    "T2IAdapterLoader": Replacement("ControlNetLoader", (("control_net_name", "t2i_adapter_name"),)),
+    "SDV_img2vid_Conditioning": NodeReplacement("SVD_img2vid_Conditioning"),
+    "T2IAdapterLoader": NodeReplacement("ControlNetLoader", (("control_net_name", "t2i_adapter_name"),)),
 }
 OLD_CLASSES = tuple(REPLACEMENTS)
 """For a search by equality, because the class of a node may be anything in a prompt that is not checked yet."""
@@ -59,7 +59,7 @@ def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:
             nodes[node_id] = _rewrite(node, replacement)
 
 
-def _rewrite(node: Node, replacement: Replacement) -> Node:
+def _rewrite(node: Node, replacement: NodeReplacement) -> Node:
     if not isinstance(node.get("_meta"), dict):
         raise ReplacementError
     missing = [old for _, old in replacement.carried if old not in node["inputs"]]

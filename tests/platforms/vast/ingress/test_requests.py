@@ -20,6 +20,7 @@ from tests import workflows
 from tests.engines import EngineHandle
 from tests.inputs.files import loading, noise
 from tests.platforms.conftest import deleted, loaded, processes, start_worker
+from worker.engine.process.launch import free_port
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast
 from worker.simulators.vast_router.signer import Signer
@@ -27,17 +28,24 @@ from worker.simulators.vast_router.signer import Signer
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Answer = dict[str, Any]
-SETTINGS = {"WORKER_SYNC_LIMIT": "1.0", "WORKER_MAX_BODY_MIB": "1", "WORKER_LOG_LEVEL": "debug"}
+METRICS_TOKEN = "the-metrics-own-token"
+SETTINGS = {
+    "WORKER_SYNC_LIMIT": "1.0",
+    "WORKER_MAX_BODY_MIB": "1",
+    "WORKER_LOG_LEVEL": "debug",
+    "WORKER_METRICS_TOKEN": METRICS_TOKEN,
+}
 
 
 class Vast:
-    """The stand-in, its client's endpoint, and the log of the one worker behind it."""
+    """The stand-in, its client's endpoint, and the log and the own address of the one worker behind it."""
 
-    def __init__(self, local: LocalVast, endpoint: Any, log: Path) -> None:
+    def __init__(self, local: LocalVast, endpoint: Any, log: Path, gateway: str) -> None:
         self.local, self.record, self.endpoint, self.log = local, local.record, endpoint, log
+        self.gateway = gateway
 
     async def ask(self, payload: object, route: str = "/generate/sync", **options: Any) -> Answer:
-        answer: Answer = await self.endpoint.request(route, payload, **{"timeout": 8, **options})
+        answer: Answer = await self.endpoint.request(route, payload, **{"timeout": 25, **options})
         return answer
 
     async def signed(self) -> Answer:
@@ -64,10 +72,11 @@ async def vast(engine: EngineHandle, tmp_path_factory: pytest.TempPathFactory) -
     async with AsyncExitStack() as stack:
         local = await stack.enter_async_context(vast_router.serve(tls=True))
         spawn = await stack.enter_async_context(processes(folder))
-        await start_worker(spawn, local, engine, 1, folder / "state", **SETTINGS)
+        port = str(free_port())
+        await start_worker(spawn, local, engine, 1, folder / "state", WORKER_GATEWAY_PORT=port, **SETTINGS)
         await local.record.until(loaded(1))
         client = await stack.enter_async_context(local.client())
-        yield Vast(local, await client.get_endpoint("comfy"), folder / "comfy_worker-0.log")
+        yield Vast(local, await client.get_endpoint("comfy"), folder / "comfy_worker-0.log", f"http://127.0.0.1:{port}")
 
 
 async def test_both_dialects_bring_the_same_picture(vast: Vast) -> None:
@@ -143,7 +152,7 @@ async def test_a_long_job_is_answered_before_the_client_gives_up_and_runs_once(v
     before = vast.log.read_text().count(" accepted")
     workflow = workflows.slow(2.0, steps=4)
     request = vast.endpoint.client.queue_endpoint_request(
-        vast.endpoint, "/generate/sync", {"workflow": workflow}, worker_timeout=1.5, timeout=8
+        vast.endpoint, "/generate/sync", {"workflow": workflow}, worker_timeout=1.5, timeout=25
     )
     answer = await request
     job = answer["response"]
@@ -276,6 +285,33 @@ async def test_unknown_routes_answer_in_json(vast: Vast) -> None:
     """404 with our error body."""
     answer = await vast.ask({}, "/nothing/here")
     assert (answer["status"], answer["response"]["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_metrics_are_not_served_on_vasts_port(vast: Vast, method: str) -> None:
+    """The page is about all callers; the port that the world reaches has none, with no token."""
+    url = vast.local.record.statuses[-1].url.replace("http://", "https://")
+    context = await vast.endpoint.client.get_ssl_context()
+    for token in (METRICS_TOKEN, vast.local.master_token, ""):
+        sent = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"{url}/metrics", ssl=context, headers=sent) as response,
+        ):
+            assert response.status == 404
+            assert "comfy_worker_" not in await response.text()
+
+
+async def test_the_metrics_count_what_comes_through_vast(vast: Vast) -> None:
+    """On the worker's own port: requests that the ingress refuses, and the reports to the autoscaler."""
+    await vast.post("/generate/sync", json={"payload": {}})
+    sent = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+    async with aiohttp.ClientSession() as http, http.get(f"{vast.gateway}/metrics", headers=sent) as answer:
+        page = await answer.text()
+    assert answer.status == 200
+    assert 'requests_refused_total{code="bad_signature",dialect="native",route="/generate/sync"}' in page
+    assert 'comfy_worker_autoscaler_reports_total{result="taken"}' in page
+    assert "comfy_worker_max_perf_units" in page
 
 
 async def test_no_key_is_in_the_log(vast: Vast) -> None:

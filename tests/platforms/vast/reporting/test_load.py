@@ -45,7 +45,7 @@ async def vast(running: LocalVast) -> AsyncIterator[LocalVast]:
 async def ask(vast: LocalVast, workflow: object, route: str = "/generate/sync", **options: Any) -> dict[str, Any]:
     async with vast.client() as client:
         endpoint = await client.get_endpoint("comfy")
-        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=8, **options)
+        answer: dict[str, Any] = await endpoint.request(route, {"workflow": workflow}, timeout=25, **options)
         return answer
 
 
@@ -159,8 +159,8 @@ async def test_a_client_that_leaves_is_no_load(vast: LocalVast) -> None:
     await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    await vast.record.until(load_is(0.0), 4)
-    await vast.record.until(lambda record: [gone.status for gone in record.deletions] == ["Cancelled"], 4)
+    await vast.record.until(load_is(0.0), 9)
+    await vast.record.until(lambda record: [gone.status for gone in record.deletions] == ["Cancelled"])
     assert served(vast.record) == 0
 
 
@@ -173,7 +173,7 @@ async def test_nothing_is_lost_to_a_slow_status_endpoint(vast: LocalVast) -> Non
         done += sum(answer["response"]["metadata"]["workload"] for answer in answers)
         await asyncio.sleep(0.3)
     vast.behave(RouterFaultConfig())
-    await vast.record.until(lambda record: served(record) >= done, 6)
+    await vast.record.until(lambda record: served(record) >= done)
     assert served(vast.record) == done
 
 
@@ -183,5 +183,5 @@ async def test_reports_go_on_after_an_outage(vast: LocalVast) -> None:
     answer = await ask(vast, workflows.picture())
     await asyncio.sleep(1.2)
     vast.behave(RouterFaultConfig())
-    await vast.record.until(deleted(answer["request_idx"]), 6)
-    await vast.record.until(lambda record: served(record) > 0, 6)
+    await vast.record.until(deleted(answer["request_idx"]))
+    await vast.record.until(lambda record: served(record) > 0)

@@ -16,6 +16,7 @@ from worker.api.errors import DIALECT
 from worker.api.generate import WAYS, Way
 from worker.app import App
 from worker.bodies import BodyReader, ScannedBody, SpoolFolder
+from worker.dialects import NATIVE, detect
 from worker.errors import (
     BadSignature,
     ClientError,
@@ -107,13 +108,13 @@ class Ingress:
                     envelope = await self.read(request, folder)
                     grant = self._signature_check.check(envelope.grant)
                 except WorkerError as error:
-                    self._note(request, error)
+                    self._note_refusal(request, error)
                     return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
                 context = await self._context(request, WAYS[path], grant, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
                 except WorkerError as error:
-                    self._note(request, error)
+                    self._note_refusal(request, error, envelope.payload.value if envelope.payload else None)
                     self._turn_away(context, error)
                     return refusal(error, envelope.payload)
                 return await self._let_in(handler, context, envelope.auth_data)
@@ -126,7 +127,7 @@ class Ingress:
         """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
         if payload is None:
             return RequestContext(request, grant, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
-        intake, base_url = self._app.intake, self._app.settings.public_url.rstrip("/")
+        intake, base_url = self._app.intake, self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(grant, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable)
         request[DIALECT] = dialect_of(payload.value)
@@ -143,8 +144,10 @@ class Ingress:
             raise Forbidden("this worker serves no sessions")
         self._app.admit(workload)
 
-    def _note(self, request: web.Request, error: WorkerError) -> None:
-        self._app.observers.notify(RequestRefused(request.path, "vast", error.code, error.status))
+    def _note_refusal(self, request: web.Request, error: WorkerError, payload: Mapping[str, Any] | None = None) -> None:
+        """Report a refusal to the observers. `payload` tells the dialect."""
+        dialect = NATIVE if payload is None else detect(payload)
+        self._app.observers.notify(RequestRefused(request.path, dialect.name, error.code, error.status))
 
     def _turn_away(self, context: RequestContext, error: WorkerError) -> None:
         log.debug("request %d: turned away, %s", context.grant.request_idx, error.code)

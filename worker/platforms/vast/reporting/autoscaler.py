@@ -10,12 +10,13 @@ import aiohttp
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from worker.backoff import Backoff
 from worker.errors import StartupError
 from worker.platforms.vast.settings import VastSettings
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_S = 15.0
+ASK_AGAIN = Backoff(1.0, 15.0)
 
 
 def public_key_pem(text: str) -> str:
@@ -40,7 +41,7 @@ class Autoscaler:
         The SDK asks by itself five times in 15 s and then takes requests for ever that it can only refuse.
         """
         url = f"{self._settings.autoscaler}/pubkey/"
-        pause, why = 1.0, "no answer"
+        pauses, why = ASK_AGAIN.pauses(), "no answer"
         try:
             async with asyncio.timeout(self._settings.pubkey_timeout_s):
                 while True:
@@ -51,9 +52,9 @@ class Autoscaler:
                             why = f"HTTP {response.status}"
                     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                         why = str(error) or type(error).__name__
-                    log.warning("no public key from %s (%s); asking again in %g s", url, why, pause)
+                    pause = next(pauses)
+                    log.warning("no public key from %s (%s); asking again in %.1f s", url, why, pause)
                     await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE_S)
         except TimeoutError:
             waited = self._settings.pubkey_timeout_s
             raise StartupError(f"no public key from {url} within {waited:g} s: {why}") from None

@@ -61,17 +61,27 @@ class Benchmark:
         parts = [orjson.dumps(self.workflow, option=orjson.OPT_SORT_KEYS), *(text.encode() for text in conditions)]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
-    async def score(self, url: str, workload: float, known: Callable[[], float | None]) -> float:
-        """Run once to load the models, then measure unless the score is `known`. Raises StartupError."""
+    async def score(
+        self, url: str, workload: float, known: Callable[[], float | None], engines: int = 1, share: float = 1.0
+    ) -> float:
+        """Run once to load the models, then measure unless the score is `known`.
+
+        One request for each of so many `engines` runs at a time, and their speeds add up; these are a `share` of all.
+        Raises StartupError.
+        """
         async with aiohttp.ClientSession() as session:
-            await self._run(session, url)
+            await self._runs(session, url, engines)
             if (score := known()) is not None:
                 log.info("benchmark: %.1f units/s, measured by an earlier start", score)
                 return score
-            times = [await self._run(session, url) for _ in range(self.runs)]
-        score = workload / statistics.median(times)
-        log.info("benchmark: %.1f units/s (%s s)", score, ", ".join(f"{seconds:.2f}" for seconds in times))
+            runs = [await self._runs(session, url, engines) for _ in range(self.runs)]
+        score = statistics.median(sum(workload / seconds for seconds in times) for times in runs) / share
+        seconds = ", ".join(f"{seconds:.2f}" for times in runs for seconds in times)
+        log.info("benchmark: %.1f units/s (%s s)", score, seconds)
         return score
+
+    async def _runs(self, session: aiohttp.ClientSession, url: str, count: int) -> list[float]:
+        return await asyncio.gather(*(self._run(session, url) for _ in range(count)))
 
     async def _run(self, session: aiohttp.ClientSession, url: str) -> float:
         """Seconds until the whole answer was there."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from worker.backoff import Backoff
 from worker.platforms.vast.settings import AUTOSCALER, PORT
 
 log = logging.getLogger(__name__)
 
-TRIES = 3
-PAUSE_S = 2.0
+TRIES, BACKOFF = 3, Backoff(2.0, 4.0)
 LONGEST = 2000
 
 
@@ -48,7 +48,7 @@ def report(environ: Mapping[str, str], message: str) -> dict[str, object] | None
 
 async def _send(addresses: Sequence[str], body: Mapping[str, object]) -> None:
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
-        for left in reversed(range(TRIES)):
+        for failures in range(1, TRIES + 1):
             for address in addresses:
                 try:
                     async with session.post(f"{address}/worker_status/", json=body) as response:
@@ -56,4 +56,4 @@ async def _send(addresses: Sequence[str], body: Mapping[str, object]) -> None:
                         return
                 except (ClientError, TimeoutError, ValueError) as error:
                     log.warning("%s did not take the report: %s", address, error)
-            await asyncio.sleep(PAUSE_S if left else 0)
+            await asyncio.sleep(BACKOFF.pause(failures) if failures < TRIES else 0)

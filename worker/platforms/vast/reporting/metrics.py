@@ -59,7 +59,10 @@ class ModelMetrics:
     workload_rejected: float = 0.0
     workload_pending: float = 0.0
     error_msg: str | None = None
-    max_throughput: float = 0.0
+    share: Callable[[], float] = lambda: 1.0
+    """The part of the worker's engines that is alive, from 0 to 1."""
+    measured: float = 0.0
+    """Speed of all its engines together."""
     requests_recieved: Tally = field(default_factory=Tally)
     requests_working: dict[int, MetricsEntry] = field(default_factory=dict)
     requests_deleting: list[MetricsEntry] = field(default_factory=list)
@@ -80,6 +83,15 @@ class ModelMetrics:
     @property
     def cur_load(self) -> float:
         return sum(entry.workload for entry in self.requests_working.values())
+
+    @property
+    def max_throughput(self) -> float:
+        """Speed of the engines that are alive: what the autoscaler is told as `max_perf`."""
+        return self.measured * self.share()
+
+    @max_throughput.setter
+    def max_throughput(self, measured: float) -> None:
+        self.measured = measured
 
     @property
     def wait_time(self) -> float:

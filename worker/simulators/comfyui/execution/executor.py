@@ -15,7 +15,7 @@ from worker.simulators.comfyui.execution.cache import Made, OutputCache, Shown, 
 from worker.simulators.comfyui.execution.calling import Clock, Interrupted, NodeCall, NodeError, Site, call_over_lists
 from worker.simulators.comfyui.execution.history import PromptOutcome
 from worker.simulators.comfyui.execution.progress import NodeProgress
-from worker.simulators.comfyui.execution.queue import QueueItem
+from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.execution.schedule import DependencyCycle, Schedule
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.server.hub import Hub
@@ -30,7 +30,7 @@ from worker.workflow.prompt import is_link
 class PromptRun:
     """One prompt on its way."""
 
-    item: QueueItem
+    item: QueuedPrompt
     site: Site
     outcome: PromptOutcome = field(default_factory=PromptOutcome)
     executed: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Executor:
         """Drop all kept results."""
         self._cache.clear()
 
-    def run(self, item: QueueItem) -> PromptOutcome:
+    def run(self, item: QueuedPrompt) -> PromptOutcome:
         """Run a validated prompt to its end, whichever that is."""
         self.interrupt.clear()
         self.client_id = _owner(item)
@@ -86,7 +86,7 @@ class Executor:
         self.current_node = None
         return run.outcome
 
-    def _site(self, item: QueueItem) -> Site:
+    def _site(self, item: QueuedPrompt) -> Site:
         progress = NodeProgress(self._hub, item.prompt_id, self.client_id)
         extra_data = item.extra_data | item.secrets
         return Site(
@@ -211,7 +211,7 @@ class Executor:
             self._hub.send(event, marked, run.site.client_id)
 
 
-def _owner(item: QueueItem) -> str | None:
+def _owner(item: QueuedPrompt) -> str | None:
     client = item.extra_data.get("client_id")
     if client is None or isinstance(client, str):
         return client

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from worker.simulators.comfyui.execution.queue import QueueItem
+from worker.simulators.comfyui.execution.queue import QueuedPrompt
 
 MAX_ENTRIES = 10_000
 
@@ -26,10 +26,10 @@ class PromptOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class FinishedPrompt:
     """A prompt and its outcome."""
 
-    item: QueueItem
+    item: QueuedPrompt
     outcome: PromptOutcome
 
     def listed(self) -> dict[str, object]:
@@ -51,19 +51,19 @@ class History:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[str, HistoryEntry] = {}
+        self._entries: dict[str, FinishedPrompt] = {}
 
-    def store(self, item: QueueItem, outcome: PromptOutcome) -> None:
+    def store(self, item: QueuedPrompt, outcome: PromptOutcome) -> None:
         with self._lock:
             if len(self._entries) > MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))
-            self._entries[item.prompt_id] = HistoryEntry(item, outcome)
+            self._entries[item.prompt_id] = FinishedPrompt(item, outcome)
 
-    def get(self, prompt_id: str) -> HistoryEntry | None:
+    def get(self, prompt_id: str) -> FinishedPrompt | None:
         with self._lock:
             return self._entries.get(prompt_id)
 
-    def window(self, max_items: int | None = None, offset: int = -1) -> dict[str, HistoryEntry]:
+    def window(self, max_items: int | None = None, offset: int = -1) -> dict[str, FinishedPrompt]:
         """`max_items` alone takes the last ones; with an offset >= 0 a window from the oldest; <= 0 items is none."""
         with self._lock:
             if offset < 0 and max_items is not None:

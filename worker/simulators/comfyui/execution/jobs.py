@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.simulators.comfyui.execution.history import HistoryEntry, PromptOutcome
-from worker.simulators.comfyui.execution.queue import QueueItem
+from worker.simulators.comfyui.execution.history import FinishedPrompt, PromptOutcome
+from worker.simulators.comfyui.execution.queue import QueuedPrompt
 
 LONGEST_TEXT = 1024
 NOT_MEDIA = frozenset({"animated"})
@@ -29,7 +29,7 @@ class NoWorkflowId(Exception):
 class EmbeddedJob:
     """One prompt; `outcome` is there once it is over."""
 
-    item: QueueItem
+    item: QueuedPrompt
     status: JobStatus
     outcome: PromptOutcome | None = None
 
@@ -56,7 +56,7 @@ class EmbeddedJob:
         return {
             **self.summary(),
             "outputs": self.outcome.outputs,
-            "execution_status": HistoryEntry(self.item, self.outcome).listed()["status"],
+            "execution_status": FinishedPrompt(self.item, self.outcome).listed()["status"],
             "workflow": {"prompt": self.item.prompt, "extra_data": self.item.extra_data},
         }
 
@@ -89,7 +89,7 @@ class EmbeddedJob:
         return next((data for name, data in messages if name == event), None)
 
 
-def finished(entry: HistoryEntry) -> EmbeddedJob:
+def finished(entry: FinishedPrompt) -> EmbeddedJob:
     """The job of a history entry: an interrupted one counts as cancelled."""
     events = {event for event, _ in entry.outcome.messages}
     if entry.outcome.completed:

@@ -7,7 +7,7 @@ import threading
 import time
 
 from worker.simulators.comfyui.engine import EmbeddedEngine
-from worker.simulators.comfyui.execution.queue import QueueItem
+from worker.simulators.comfyui.execution.queue import QueuedPrompt
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class PromptWorker:
             if free.free_memory:
                 engine.executor.forget()
 
-    def _run(self, item: QueueItem) -> None:
+    def _run(self, item: QueuedPrompt) -> None:
         engine = self._engine
         began = time.perf_counter()
         outcome = engine.executor.run(item)

@@ -12,7 +12,7 @@ from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
 
 
-class QueueItem(NamedTuple):
+class QueuedPrompt(NamedTuple):
     """One submission. The order of the fields is the order of the queue: number, then id.
 
     Two items with the same number and id are compared by their prompts, which can't be: `push` or a later `pop`
@@ -45,19 +45,19 @@ class PromptQueue:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
-        self._pending: list[QueueItem] = []
-        self._running: QueueItem | None = None
+        self._pending: list[QueuedPrompt] = []
+        self._running: QueuedPrompt | None = None
         self._free = FreeRequest()
         self._closed = False
         self._on_change = on_change
 
-    def push(self, item: QueueItem) -> None:
+    def push(self, item: QueuedPrompt) -> None:
         with self._lock:
             heapq.heappush(self._pending, item)
             self._on_change()
             self._wake.notify()
 
-    def pop(self) -> QueueItem | None:
+    def pop(self) -> QueuedPrompt | None:
         """Wait for the next prompt and make it the running one; None when there is only a `FreeRequest` or the end."""
         with self._lock:
             self._wake.wait_for(lambda: self._pending or self._closed or self._free != FreeRequest())
@@ -80,7 +80,7 @@ class PromptQueue:
         with self._lock:
             return len(self._pending) + (self._running is not None)
 
-    def snapshot(self) -> tuple[list[QueueItem], list[QueueItem]]:
+    def snapshot(self) -> tuple[list[QueuedPrompt], list[QueuedPrompt]]:
         """(running, pending); pending is the heap's array, which is not sorted."""
         with self._lock:
             return ([] if self._running is None else [self._running]), list(self._pending)

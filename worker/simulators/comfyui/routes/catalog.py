@@ -8,7 +8,7 @@ from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, engine_file
 from worker.simulators.comfyui.server.mime import mime_of
 from worker.simulators.comfyui.server.responses import empty, json_answer
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.replacements import REPLACEMENTS, Replacement
+from worker.workflow.catalog.replacements import REPLACEMENTS, NodeReplacement
 
 MODEL_FOLDERS = (
     "checkpoints",
@@ -116,7 +116,7 @@ async def view_metadata(request: web.Request) -> web.Response:
     return empty(404)
 
 
-def _replacement(old_class: str, replacement: Replacement) -> dict[str, object]:
+def _replacement(old_class: str, replacement: NodeReplacement) -> dict[str, object]:
     mapping: list[dict[str, object]] = [{"new_id": new, "old_id": old} for new, old in replacement.carried]
     for new, value in replacement.fixed:
         # A choice stands before the inputs that it brings along (`resize_type` before `resize_type.multiplier`).

@@ -10,7 +10,7 @@ from typing import cast
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, EngineFiles
-from worker.simulators.comfyui.execution.queue import QueueItem
+from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
 from worker.simulators.comfyui.faults.fault_injector import FAULT_KEY
 from worker.simulators.comfyui.server.responses import json_answer, json_body, trouble
@@ -112,7 +112,7 @@ def _extra_data(body: dict[str, object], request: web.Request) -> JsonObject:
 def _push(engine: EmbeddedEngine, number: float, prompt_id: str, verdict: Verdict, extra_data: JsonObject) -> None:
     secrets = {key: extra_data.pop(key) for key in SECRET_KEYS if key in extra_data}
     extra_data["create_time"] = int(time.time() * 1000)
-    item = QueueItem(number, prompt_id, verdict.prompt, extra_data, list(verdict.outputs), secrets)
+    item = QueuedPrompt(number, prompt_id, verdict.prompt, extra_data, list(verdict.outputs), secrets)
     try:
         engine.queue.push(item)
     except TypeError:

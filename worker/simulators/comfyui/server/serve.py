@@ -93,7 +93,7 @@ async def _run(settings: EngineSettings) -> None:
         print(f"embedded engine on {engine.url}", flush=True)  # noqa: T201 - the line that a starter waits for
         number = await told
     if number is signal.SIGINT:
-        ComfyFolders(settings.base).remove_temp()
+        ComfyFolders(settings.base, settings.folders).remove_temp()
 
 
 def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
@@ -103,7 +103,7 @@ def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> Non
 
 def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
     catalog = with_own_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
-    folders = ComfyFolders(settings.base)
+    folders = ComfyFolders(settings.base, settings.folders)
     hub = Hub(asyncio.get_running_loop())
     queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
     fault_injector = FaultInjector(settings.faults, settings.base / "faults.json", hub)

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import time
 
-FIRST_S = 0.25
+from worker.backoff import Backoff
+
 SLEEP_S = 1.0
 """The longest single sleep."""
-LONGEST_S = 6.0
+FIRST_S = 0.3
+BRIEF_PAUSES = 7
+"""The first pauses are brief: where refused calls don't count, they lose the least."""
+PATIENT = Backoff(10.5, 10.5)
 """Vast's limits are intervals of 2 to 5 s between calls. Whether a refused call begins a new one is unknown: so in the
-end there is a pause that is longer than any of them."""
-PATIENT_AFTER = 7
-"""So many pauses of at most `SLEEP_S` come first: where refused calls don't count, they lose the least."""
+end each pause is longer than any of them, also where chance shortens it."""
 
 
-class Backoff:
+class RetryWindow:
     """The pauses of one method, which share a limit in seconds."""
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, first_s: float = FIRST_S) -> None:
+        self._brief = Backoff(first_s, SLEEP_S)
         self._until = time.monotonic() + limit_s
-        self._pauses = 0
+        self._failures = 0
 
     def pause(self) -> bool:
         """Sleep a little, more each time; False, and no sleep, once the limit is reached."""
-        length = FIRST_S * 2**self._pauses
-        if self._pauses < PATIENT_AFTER:
-            length = min(length, SLEEP_S)
-        self._pauses += 1
-        left = min(length, LONGEST_S, self._until - time.monotonic())
+        self._failures += 1
+        backoff = self._brief if self._failures <= BRIEF_PAUSES else PATIENT
+        left = min(backoff.pause(self._failures), self._until - time.monotonic())
         if left <= 0:
             return False
         end = time.monotonic() + left

@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.terminal import environment
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 UV = Path(sysconfig.get_path("scripts"), "uv")
 BUILT_FROM = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "worker", "workflows")
 NEIGHBOURS = ("bench", "ci", "image", "locks", "tests")

@@ -17,7 +17,7 @@ from tests.engines import EngineHandle
 from worker.job import JobState
 from worker.jobs.journal import Journal
 
-STATE = Path(__file__).parent / "data" / "state-b2bf08c"
+STATE = Path(__file__).parent.parent / "data" / "state-b2bf08c"
 """Left by a worker of commit b2bf08c that was killed with jobs in every state."""
 AGES_S = 1e10
 """Results of the fixture are as old as the fixture."""

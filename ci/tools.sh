@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# tools.sh: installs what `make test-tools` needs and is not Python's, from Debian's packages.
+# Ends with 3 where this machine can't be given it.
+set -euo pipefail
+# The names that tests are marked with, and the package that has each.
+declare -A packages=([faketime]=faketime [promtool]=prometheus)
+
+missing=()
+for program in "${!packages[@]}"; do
+  command -v "$program" > /dev/null || missing+=("${packages[$program]}")
+done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+  echo "test-tools CANNOT RUN HERE: ${missing[*]} missing, and only root on a Debian can install them here" >&2
+  exit 3
+fi
+export DEBIAN_FRONTEND=noninteractive
+if ! { apt-get --quiet update && apt-get --quiet install --yes --no-install-recommends "${missing[@]}"; } > /dev/null; then
+  echo "test-tools CANNOT RUN HERE: apt-get can't install ${missing[*]}" >&2
+  exit 3
+fi

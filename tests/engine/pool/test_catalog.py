@@ -1,0 +1,72 @@
+"""One catalog for several engines."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.engine.supervised import supervised
+from tests.engines import start_engine
+from worker.engine.catalogs import SharedCatalogs
+from worker.engine.config import EngineConfig
+from worker.engine.pool import EnginePool
+from worker.errors import EngineUnavailable
+from worker.settings import Settings
+from worker.supervision import Tasks
+
+
+def test_the_same_bytes_are_the_same_object() -> None:
+    """Only for as long as anybody has it; other bytes are another catalog."""
+    shared = SharedCatalogs()
+    data = orjson.dumps({"A": {"input": {}, "output": []}})
+    first = shared(data)
+    assert shared(bytes(bytearray(data))) is first
+    assert shared(orjson.dumps({"B": {"input": {}, "output": []}})) is not first
+
+
+async def test_equal_engines_have_one_catalog(tmp_path: Path) -> None:
+    """It is read from each and kept once, and stays while one of them is away."""
+    async with supervised(tmp_path, gpus="2") as worker:
+        engines = worker.app.engines
+        await engines.settled()
+        catalog = await engines.catalog()
+        assert [engine.client.known_catalog is catalog for engine in engines.engines] == [True, True]
+        worker.signal(signal.SIGKILL, "engine-1")
+        async with asyncio.timeout(5):
+            while engines.engines[1].connected:
+                await asyncio.sleep(0.01)
+        assert await engines.catalog() is catalog
+
+
+async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
+    """A model that one engine lacks is no choice, until it comes there; then it is found by asking for its class."""
+    for name, files in (("a", ("both", "only-a")), ("b", ("both",))):
+        folder = tmp_path / name / "models" / "checkpoints"
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / f"{file}.safetensors").write_bytes(b"1")
+    with start_engine(tmp_path / "a", "--strict") as a, start_engine(tmp_path / "b", "--strict") as b:
+        configs = [EngineConfig("engine-0", a.url, None, None), EngineConfig("engine-1", b.url, None, None)]
+        async with Tasks() as tasks, EnginePool(configs, Settings.of(state=tmp_path), tasks) as pool:
+            await pool.settled()
+            assert choices(await pool.catalogs.fresh()) == ("both.safetensors",)
+            assert await pool.catalogs.fresh() is await pool.catalog()
+            (tmp_path / "b" / "models" / "checkpoints" / "only-a.safetensors").write_bytes(b"1")
+            renewed = await pool.catalogs.renewed({"CheckpointLoaderSimple"})
+            assert choices(renewed) == ("both.safetensors", "only-a.safetensors")
+
+
+async def test_without_an_engine_there_is_none(tmp_path: Path) -> None:
+    """As with one engine that does not answer."""
+    nowhere = [EngineConfig(f"engine-{number}", "http://127.0.0.1:9", None, None) for number in range(2)]
+    async with Tasks() as tasks, EnginePool(nowhere, Settings.of(state=tmp_path), tasks) as pool:
+        with pytest.raises(EngineUnavailable):
+            await pool.catalog()
+
+
+def choices(catalog: object) -> object:
+    return catalog["CheckpointLoaderSimple"].by_name["ckpt_name"].options  # type: ignore[index]

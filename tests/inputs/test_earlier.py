@@ -1,0 +1,70 @@
+"""An input that names an earlier output, where several engines have output folders of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from tests.conftest import bearer
+from tests.engine.supervised import Supervised, supervised
+from tests.inputs.files import loading, png
+from tests.workflows import Workflow, slow
+
+NAME = "shared/mine_00001_.png [output]"
+TOKENS = {"ann": "a" * 32, "bob": "b" * 32}
+OPENED = {"gpus": "2", "input_folders": "output/shared, temp"}
+
+
+def sized(width: int) -> Workflow:
+    """A picture of this width that takes a while, so that two run on two engines."""
+    workflow = slow(0.4)
+    workflow["1"]["inputs"]["width"] = width
+    workflow["2"]["inputs"]["filename_prefix"] = "shared/mine"
+    return workflow
+
+
+async def made(worker: Supervised, workflow: Workflow, who: str) -> tuple[int, object]:
+    """Status and width of the first picture, or the error's code."""
+    status, body = await worker.post("/generate/sync", {"workflow": workflow}, **bearer(TOKENS[who]))
+    return status, body["outputs"][0]["width"] if status == 200 else body["error"]["code"]
+
+
+async def test_it_is_the_callers_own_file_wherever_the_job_runs(tmp_path: Path) -> None:
+    """Two engines have given two callers' files one name; each gets its own, on either engine."""
+    tokens = SecretStr(",".join(f"{name}={token}" for name, token in TOKENS.items()))
+    async with supervised(tmp_path, tokens=tokens, **OPENED) as worker:
+        await worker.app.engines.settled()
+        both = await asyncio.gather(made(worker, sized(72), "ann"), made(worker, sized(88), "bob"))
+        assert both == [(200, 72), (200, 88)]
+        folders = [engine.config.output for engine in worker.app.engines.engines]
+        assert all((folder / "shared" / "mine_00001_.png").is_file() for folder in folders if folder)
+        for _ in range(2):
+            asked = [made(worker, loading(NAME), who) for who in ("ann", "bob", "ann", "bob")]
+            assert await asyncio.gather(*asked) == [(200, 72), (200, 88)] * 2
+    assert not list((tmp_path / "engine" / "input").iterdir())
+
+
+async def test_what_the_operator_opened_is_found_in_every_engines_folder(tmp_path: Path) -> None:
+    """Of two the newer one; a name that leads elsewhere, or to nothing, is refused as with one engine."""
+    async with supervised(tmp_path, **OPENED) as worker:
+        await worker.app.engines.settled()
+        folders = [engine.config.output for engine in worker.app.engines.engines]
+        for width, folder in zip((30, 50), folders, strict=True):
+            assert folder is not None
+            (folder / "shared").mkdir(parents=True)
+            (folder / "shared" / f"{width}.png").write_bytes(png(width, 20))
+            (folder / "shared" / "both.png").write_bytes(png(width, 20))
+            (folder / "closed.png").write_bytes(png(width, 20))
+        (tmp_path / "secret.png").write_bytes(png())
+        (folders[1] / "shared" / "link.png").symlink_to(tmp_path / "secret.png")  # type: ignore[operator]
+        for name, width in (("shared/30.png", 30), ("shared/50.png", 50), ("shared/both.png", 50)):
+            status, body = await worker.post("/generate/sync", {"workflow": loading(f"{name} [output]")})
+            assert (status, body["outputs"][0]["width"]) == (200, width)
+        for name in ("closed.png", "shared/../closed.png"):
+            status, body = await worker.post("/generate/sync", {"workflow": loading(f"{name} [output]")})
+            assert (status, body["error"]["code"]) == (422, "file_not_allowed")
+        for name in ("shared/link.png", "shared/nothing.png"):
+            status, body = await worker.post("/generate/sync", {"workflow": loading(f"{name} [output]")})
+            assert (status, body["error"]["code"]) == (422, "invalid_workflow")

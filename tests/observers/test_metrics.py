@@ -1,0 +1,207 @@
+"""Events become metrics: each counted once, under labels that no client can make up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from worker.events import (
+    Event,
+    JobFinished,
+    JobSubmitted,
+    LoadReported,
+    NodeStarted,
+    RequestRefused,
+    RunEnded,
+    StateChanged,
+)
+from worker.job import JobRef, JobState
+from worker.observers.metric_specs import JOB_BUCKETS, LIVE, RECORDED, MetricType
+from worker.observers.metrics import MOST_VALUES, Metrics
+from worker.observers.run_times import RunTimes
+from worker.observers.snapshot import Snapshot
+
+NOW = Snapshot(
+    running=1,
+    waiting=2,
+    delivering=3,
+    load_units=4.5,
+    queue_work_s=6.0,
+    engines_connected=1,
+    engines_away=0,
+    disk_free=7,
+    set_aside=8,
+    ready=True,
+)
+STAGES = ((JobState.QUEUED, 0.5), (JobState.WAITING, 1.5), (JobState.GENERATING, 3.0), (JobState.DELIVERING, 1.0))
+
+
+def ref(name: str) -> JobRef:
+    return JobRef(name, "alice", f"job-{name}")
+
+
+def finished(state: JobState = JobState.COMPLETED, stages: object = STAGES, **more: object) -> JobFinished:
+    return JobFinished(ref("a"), state, 6.0, stages, **more)  # type: ignore[arg-type]
+
+
+def page(events: Iterable[Event] = (), accept: str = "") -> str:
+    metrics = Metrics(["flux-schnell"])
+    for event in events:
+        metrics.notify(event)
+    return metrics.render(NOW, accept)[0].decode()
+
+
+def test_the_times_of_a_job() -> None:
+    """Duration, stages and queue time are histograms, with the template as a label."""
+    text = page([finished(template="flux-schnell")])
+    assert 'comfy_worker_jobs_total{code="",state="completed"} 1.0' in text
+    assert 'comfy_worker_job_duration_seconds_sum{template="flux-schnell"} 6.0' in text
+    assert 'comfy_worker_job_stage_seconds_sum{stage="generating",template="flux-schnell"} 3.0' in text
+    assert "comfy_worker_job_queue_seconds_sum 2.0" in text
+
+
+def test_a_second_delivery_is_not_a_second_job() -> None:
+    """Its end is counted under its state, and its times are not observed again."""
+    waits = (*STAGES, (JobState.DELIVERY_PENDING, 100.0))
+    text = page([finished(JobState.DELIVERY_PENDING, code="delivery_failed"), finished(stages=waits)])
+    assert 'comfy_worker_jobs_total{code="delivery_failed",state="delivery_pending"} 1.0' in text
+    assert 'comfy_worker_jobs_total{code="",state="completed"} 1.0' in text
+    assert 'comfy_worker_job_duration_seconds_count{template="other"} 1.0' in text
+
+
+def test_labels_are_bounded() -> None:
+    """A label has few values: unknown templates, and the hundred-and-first class or route, are `other`."""
+    events: list[Event] = [finished(template=f"mine-{number}") for number in range(300)]
+    events += [NodeStarted(ref("a"), "1", f"Class{number}", "title") for number in range(300)]
+    events += [RequestRefused(f"/{number}", "native", "not_found", 404) for number in range(300)]
+    text = page(events)
+    assert set(re.findall(r'template="([^"]*)"', text)) == {"other"}
+    for label in ("class", "route"):
+        values = set(re.findall(rf'{label}="([^"]*)"', text))
+        assert len(values) == MOST_VALUES + 1
+        assert "other" in values
+
+
+def test_nothing_of_a_caller_is_in_the_page() -> None:
+    """No job's id, no folder, no principal, no title of a node."""
+    job = JobRef("secret-id", "alice", "job-secret")
+    text = page(
+        [
+            NodeStarted(job, "17", "KSampler", "my private title"),
+            RunEnded(job),
+            JobFinished(job, JobState.COMPLETED, 1.0),
+        ]
+    )
+    assert 'class="KSampler"' in text
+    assert not [word for word in ("secret", "alice", "private", '"17"') if word in text]
+
+
+def test_the_live_numbers() -> None:
+    """Gauges are the numbers of the moment of the scrape."""
+    text = page()
+    assert "comfy_worker_jobs_running 1.0" in text
+    assert "comfy_worker_jobs_waiting 2.0" in text
+    assert "comfy_worker_queue_work_seconds 6.0" in text
+    assert 'comfy_worker_engines{state="connected"} 1.0' in text
+    assert "comfy_worker_ready 1.0" in text
+
+
+def test_the_autoscalers_numbers_come_with_its_first_report() -> None:
+    """A worker without an autoscaler shows no load of 0."""
+    assert "reported_load" not in page()
+    text = page([LoadReported(True, 120.0, 40.0), LoadReported(False, 80.0, 40.0)])
+    assert 'comfy_worker_autoscaler_reports_total{result="taken"} 1.0' in text
+    assert "comfy_worker_reported_load_units 80.0" in text
+    assert "comfy_worker_max_perf_units 40.0" in text
+
+
+def test_both_formats() -> None:
+    """OpenMetrics where it is accepted, in whatever version, else Prometheus' text."""
+    metrics = Metrics([])
+    for accept, kind in {
+        "application/openmetrics-text; version=1.0.0": "application/openmetrics-text",
+        "application/openmetrics-text; version=x": "application/openmetrics-text",
+        "text/html": "text/plain",
+        "": "text/plain",
+    }.items():
+        body, content_type = metrics.render(NOW, accept)
+        assert content_type.startswith(kind)
+        assert body.endswith(b"# EOF\n") == (kind != "text/plain")
+
+
+def test_two_workers_of_a_process_count_apart() -> None:
+    """Each has a registry of its own."""
+    first, second = Metrics([]), Metrics([])
+    first.notify(finished())
+    assert b"comfy_worker_jobs_total{" in first.render(NOW, "")[0]
+    assert b"comfy_worker_jobs_total{" not in second.render(NOW, "")[0]
+
+
+def test_names_and_buckets_follow_the_conventions() -> None:
+    """Base units, counters end with `_total`, and the histograms of jobs reach an hour."""
+    for spec in (*RECORDED, *LIVE):
+        assert spec.help.endswith(".")
+        assert spec.name.endswith("_total") == (spec.type is MetricType.COUNTER)
+        assert bool(spec.buckets) == (spec.type is MetricType.HISTOGRAM)
+        if spec.type is MetricType.HISTOGRAM:
+            assert spec.name.endswith("_seconds")
+    assert JOB_BUCKETS == (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+def submitted(name: str) -> JobSubmitted:
+    return JobSubmitted(ref(name), "engine-0", f"prompt-{name}")
+
+
+def test_the_gap_between_two_runs() -> None:
+    """The GPU's idle time counts only while another job waits inside the same ComfyUI."""
+    runs = RunTimes()
+    runs.submitted(submitted("a"))
+    assert runs.started(ref("a"), 10.0) is None
+    runs.submitted(submitted("b"))
+    runs.ended(ref("a"), 20.0)
+    assert runs.started(ref("b"), 20.5) == 0.5
+    runs.ended(ref("b"), 30.0)
+    runs.submitted(submitted("c"))
+    assert runs.started(ref("c"), 90.0) is None
+
+
+def test_a_start_that_is_seen_before_the_end_is_no_gap() -> None:
+    """Two jobs hear of ComfyUI by different tasks; the order of the two events says nothing."""
+    runs = RunTimes()
+    for name in "abc":
+        runs.submitted(submitted(name))
+    runs.started(ref("a"), 10.0)
+    assert runs.started(ref("b"), 20.0) == 0.0
+    runs.ended(ref("a"), 20.1)
+    runs.ended(ref("b"), 30.0)
+    assert runs.started(ref("c"), 30.25) == 0.25
+
+
+def test_a_job_that_leaves_while_it_waits_ends_the_gap() -> None:
+    """Where nobody waits any more, the GPU is idle for a good reason."""
+    runs = RunTimes()
+    for name in "ab":
+        runs.submitted(submitted(name))
+    runs.started(ref("a"), 10.0)
+    runs.ended(ref("a"), 20.0)
+    runs.submitted(JobSubmitted(ref("b"), "engine-0", None))
+    runs.submitted(submitted("c"))
+    assert runs.started(ref("c"), 50.0) is None
+
+
+def test_the_times_of_nodes() -> None:
+    """A node lasts until the next one starts or the run ends; a run that was lost counts for nothing."""
+    runs = RunTimes()
+    runs.submitted(submitted("a"))
+    assert runs.node_started(NodeStarted(ref("a"), "1", "Load", ""), 1.0) is None
+    assert runs.node_started(NodeStarted(ref("a"), "2", "Sample", ""), 3.0) == ("Load", 2.0)
+    runs.submitted(submitted("a"))
+    assert runs.node_started(NodeStarted(ref("a"), "1", "Load", ""), 9.0) is None
+    assert runs.ended(ref("a"), 10.0) == ("Load", 1.0)
+
+
+def test_a_gap_is_observed() -> None:
+    """The start of a run brings the gap before it into the histogram."""
+    started = [StateChanged(ref(name), JobState.GENERATING, JobState.WAITING, 1.0) for name in "ab"]
+    text = page([submitted("a"), submitted("b"), started[0], RunEnded(ref("a")), started[1]])
+    assert "comfy_worker_gpu_gap_seconds_count 1.0" in text

@@ -1,0 +1,70 @@
+"""Which platform a worker is on: by name, or by what its environment shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from worker.platforms.base import Detection, Platform, Traits
+from worker.platforms.registry import AUTO, PLATFORMS, UnknownPlatform, choose
+from worker.settings import Settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "platforms.md"
+
+
+class Other(Platform):
+    """A platform with a variable of its own."""
+
+    name = "other"
+
+    def detect(self, environ: Mapping[str, str]) -> Detection:
+        return Detection("OTHER_ID" in environ, "OTHER_ID decides")
+
+    async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("name", ["none", "vast", "vast-local"])
+def test_each_platform_has_its_name(name: str) -> None:
+    """A platform that is named is taken, whatever the environment shows."""
+    assert choose(name, {"CONTAINER_ID": "1", "PUBLIC_IPADDR": "192.0.2.1"}).platform.name == name
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    """The message is what the operator reads."""
+    with pytest.raises(UnknownPlatform, match="one of auto, none, vast, vast-local, other, not 'vest'"):
+        choose("vest", {}, (*PLATFORMS, Other()))
+
+
+def test_a_new_platform_is_found_by_its_environment() -> None:
+    """One more entry in the registry is all; the evidence of the others is named where none is found."""
+    platforms = (*PLATFORMS, Other())
+    assert choose(AUTO, {"OTHER_ID": "1"}, platforms).platform.name == "other"
+    nothing = choose(AUTO, {}, platforms)
+    assert nothing.platform.name == "none"
+    assert nothing.why == "CONTAINER_ID and PUBLIC_IPADDR not set, which Vast sets; OTHER_ID decides"
+
+
+def test_what_a_platform_need_not_have() -> None:
+    """A platform with a name and `serve` has no checks, variables or links, and reports nothing."""
+    platform = Other()
+    platform.report_failure("why", {})
+    assert (list(platform.check({})), list(platform.variables()), platform.sdk) == ([], [], None)
+
+
+def test_a_simulated_platform_has_the_traits_of_the_real_one() -> None:
+    """What works with `vast-local` works on Vast; it is never detected, and nobody listens to its failures."""
+    real, local = choose("vast", {}).platform, choose("vast-local", {}).platform
+    assert local.traits is real.traits
+    assert not local.detect({"CONTAINER_ID": "1", "PUBLIC_IPADDR": "192.0.2.1"}).found
+
+
+def test_every_trait_and_method_has_its_row() -> None:
+    """The page about platforms lists what there is, and nothing else."""
+    rows = re.findall(r"^\| `(\w+)(?:\([a-z, ]*\))?` \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    methods = [name for name, member in vars(Platform).items() if callable(member) and not name.startswith("_")]
+    assert sorted(rows) == sorted([field.name for field in dataclasses.fields(Traits)] + methods)

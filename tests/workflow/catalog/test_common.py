@@ -1,0 +1,36 @@
+"""What several catalogs have in common."""
+
+from __future__ import annotations
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.common import common
+
+
+def catalog(checkpoints: list[str], *more: str) -> Catalog:
+    loader = {
+        "input": {"required": {"ckpt_name": [checkpoints, {"tooltip": "t"}], "mode": ["INT", {"default": 1}]}},
+        "output": ["MODEL"],
+    }
+    newer = {"input": {"required": {"file": ["COMBO", {"options": [*checkpoints], "multiselect": True}]}}, "output": []}
+    info: dict[str, object] = {"CheckpointLoaderSimple": loader, "Newer": newer}
+    return Catalog.from_object_info(info | {name: {"input": {}, "output": []} for name in more})
+
+
+def test_classes_and_choices_that_all_have() -> None:
+    """A class that one lacks is gone, and so is a file, in either way to write choices; the order is the first's."""
+    both = common([catalog(["b", "a", "c"], "X", "Y"), catalog(["a", "b", "d"], "Y", "Z"), catalog(["a", "b"], "Y")])
+    assert set(both) == {"CheckpointLoaderSimple", "Newer", "Y"}
+    assert both["CheckpointLoaderSimple"].by_name["ckpt_name"].options == ("b", "a")
+    assert both["Newer"].by_name["file"].options == ("b", "a")
+    assert both["CheckpointLoaderSimple"].by_name["mode"].default == 1
+    assert both.object_info("Newer")["input"] == {
+        "required": {"file": ["COMBO", {"options": ["b", "a"], "multiselect": True}]}
+    }
+
+
+def test_equal_catalogs_are_left_alone() -> None:
+    """Nothing is copied for classes that are the same everywhere."""
+    first = catalog(["a"], "X")
+    both = common([first, catalog(["a"], "X")])
+    assert both.to_object_info() == first.to_object_info()
+    assert both["X"] is not None

@@ -1,0 +1,141 @@
+"""One ComfyUI of this worker: its client, and where the worker starts it, its supervisor; its watchdog either way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+from worker.engine.case import Case, Submitted
+from worker.engine.client import ComfyClient
+from worker.engine.config import EngineConfig
+from worker.engine.exclusive_lock import ExclusiveLock
+from worker.engine.process.names import own
+from worker.engine.process.supervisor import Supervisor
+from worker.engine.protocol.api import ComfyApi
+from worker.engine.protocol.websocket import EngineSocket
+from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
+from worker.engine.watchdog import Watchdog
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory
+from worker.events import Notify, unobserved
+from worker.settings import Settings
+from worker.supervision import OnFailure, Tasks, WorkerEnds, stop
+from worker.workflow.prompt import Prompt
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One ComfyUI and the parts that use and watch it.
+
+    Entering the context starts its process, unless somebody else runs it, and does not wait until it answers.
+    """
+
+    def __init__(self, config: EngineConfig, settings: Settings, tasks: Tasks, notify: Notify = unobserved) -> None:
+        self.config = config
+        self.changed: Callable[[], None] = lambda: None
+        """Called when ComfyUI was reached, lost or given up; set before it is opened."""
+        self.dispensable: Callable[[], bool] = lambda: False
+        """Whether the worker goes on where this engine can't be started any more."""
+        self.given_up: str | None = None
+        """Why it will not be started again in this life of the worker."""
+        self._tasks = tasks
+        self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
+        self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, own("engine-watch", self.name))
+        self._exclusive_lock = ExclusiveLock()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        if self._supervisor is not None:
+            keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
+            self._stack.push_async_callback(stop, keeping)
+        self.socket.changed = self.changed
+        async with AsyncExitStack() as opening:
+            opening.push_async_callback(self._stack.aclose)
+            await self._stack.enter_async_context(self.client)
+            await self._stack.enter_async_context(self._watchdog.watching(self._tasks))
+            opening.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def kept(self) -> bool:
+        """True where this worker starts it: its prompts end with its process, and its process with the worker."""
+        return self._supervisor is not None
+
+    @property
+    def api(self) -> ComfyApi:
+        return self.client.api
+
+    @property
+    def socket(self) -> EngineSocket:
+        return self.client.socket
+
+    @property
+    def connected(self) -> bool:
+        return self.client.connected and self.given_up is None
+
+    @property
+    def hopeless(self) -> str | None:
+        """Why ComfyUI has to be restarted, where nobody here can."""
+        return self._watchdog.hopeless
+
+    async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+        """Run a prompt to its end, a second time where ComfyUI ran out of memory.
+
+        Raises what `ComfyClient.follow` raises, GpuFailed, and EngineForgotError for a prompt that was lost.
+        """
+        while True:
+            try:
+                async with self._exclusive_lock.inside(alone=case.alone):
+                    return await self._attempt(case, prompt, hear, submitted)
+            except OutOfMemory:
+                if case.freed:
+                    raise
+                log.warning("ComfyUI ran out of memory; trying once more with nothing else in it")
+                case.freed, case.known_as = True, None
+                with suppress(EngineUnavailable):  # then it forgets everything by itself
+                    await self.api.free()
+
+    async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+        known, prompt_id = case.known_as is not None, case.begin()
+        try:
+            return await self.client.follow(prompt, hear, prompt_id, submitted=submitted, known=known)
+        except (NodeFailed, OutOfMemory) as error:
+            if await self._gpu_answers():
+                raise
+            if self._supervisor is None:
+                raise GpuFailed("ComfyUI's GPU does not answer any more") from error
+            self._supervisor.restart("its GPU does not answer any more", check_gpu=True)
+            raise EngineForgotError(Loss.RUNNING) from error
+
+    async def _gpu_answers(self) -> bool:
+        """A failure while ComfyUI itself is going down says nothing of the job: that one runs again."""
+        try:
+            return await self.api.gpu_answers()
+        except EngineUnavailable:
+            raise EngineForgotError(Loss.UNTAKEN) from None
+
+    async def _keep(self) -> None:
+        """Keep ComfyUI running. Raises WorkerEnds where it can't be started any more and no other engine is left."""
+        if self._supervisor is None:
+            return
+        try:
+            await self._supervisor.keep()
+        except WorkerEnds as end:
+            self.given_up = str(end)
+            if not self.dispensable():
+                raise
+            log.critical("%s is given up, and the worker goes on without it: %s", self.name, end)
+            self.changed()

@@ -1,0 +1,103 @@
+"""The metrics of a worker: name, type, labels, buckets and meaning of each. docs/metrics.md has the same table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PREFIX = "comfy_worker_"
+JOB_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""From a picture in a moment to a video of an hour."""
+GAP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+class MetricType(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric. `name` is without the prefix; a counter's ends with `_total`, as Prometheus shows it."""
+
+    type: MetricType
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        return PREFIX + self.name
+
+
+def _counter(name: str, text: str, *labels: str) -> MetricSpec:
+    return MetricSpec(MetricType.COUNTER, name, text, labels)
+
+
+def _gauge(name: str, text: str, *labels: str) -> MetricSpec:
+    return MetricSpec(MetricType.GAUGE, name, text, labels)
+
+
+def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_BUCKETS) -> MetricSpec:
+    return MetricSpec(MetricType.HISTOGRAM, name, text, labels, buckets)
+
+
+JOBS = _counter("jobs_total", "Jobs that ended, or whose result waits for another delivery.", "state", "code")
+JOB_DURATION = _histogram(
+    "job_duration_seconds", "Time from a job's acceptance until it ended or its first delivery failed.", "template"
+)
+JOB_STAGE = _histogram("job_stage_seconds", "Time that a job spent in one stage.", "stage", "template")
+JOB_QUEUE = _histogram("job_queue_seconds", "Time from a job's acceptance until ComfyUI began to run it.")
+NODE = _histogram("node_seconds", "Time that ComfyUI spent in a node.", "class")
+GPU_GAP = _histogram(
+    "gpu_gap_seconds",
+    "Time between the end of one run and the start of the next that was waiting inside the same ComfyUI.",
+    buckets=GAP_BUCKETS,
+)
+REFUSED = _counter("requests_refused_total", "Requests that were answered with an error.", "route", "dialect", "code")
+CACHE_HITS = _counter("cache_hits_total", "Files that did not have to be fetched, nodes that did not run.", "cache")
+INPUT_FETCHES = _counter("input_fetches_total", "Input files downloaded from URLs.", "code")
+INPUT_BYTES = _counter("input_fetched_bytes_total", "Bytes of the input files that were downloaded.")
+INPUT_FETCH = _histogram("input_fetch_seconds", "Time to download an input file.")
+MODEL_FETCHES = _counter("model_fetches_total", "Model files fetched.", "code")
+MODEL_BYTES = _counter("model_fetched_bytes_total", "Bytes of the model files that were fetched.")
+MODEL_FETCH = _histogram("model_fetch_seconds", "Time to fetch a model file.")
+DELIVERIES = _counter("deliveries_total", "Deliveries of a job's files.", "way", "code")
+DELIVERED_BYTES = _counter("delivered_bytes_total", "Bytes of the files that were delivered.", "way")
+DELIVERY = _histogram("delivery_seconds", "Time to deliver a job's files.", "way")
+WEBHOOKS = _counter("webhook_tries_total", "Webhooks sent, each try of one counted.", "outcome")
+ENGINE_STARTS = _counter("engine_starts_total", "Starts of a ComfyUI process after which it answered.", "engine")
+ENGINE_START = _histogram("engine_start_seconds", "Time from the start of a ComfyUI process to its answer.", "engine")
+ENGINE_LOSSES = _counter("engine_losses_total", "Losses of ComfyUI or of the connection to it.", "engine", "cause")
+REPORTS = _counter("autoscaler_reports_total", "Reports to the platform's autoscaler.", "result")
+TASK_FAILURES = _counter("task_failures_total", "Failures of background tasks.", "task")
+LOOP_LAG = _histogram("event_loop_lag_seconds", "How late the event loop runs what is due.", buckets=LAG_BUCKETS)
+
+RUNNING = _gauge("jobs_running", "Jobs that ComfyUI runs.")
+WAITING = _gauge("jobs_waiting", "Jobs that are accepted and do not run yet.")
+DELIVERING = _gauge("jobs_delivering", "Jobs whose files are being delivered.")
+LOAD = _gauge("load_units", "Workload of all jobs that have not ended.")
+QUEUE_WORK = _gauge("queue_work_seconds", "Time until the jobs that are here will have run, by the measured pace.")
+ENGINES = _gauge("engines", "ComfyUI processes that this worker uses.", "state")
+DISK_FREE = _gauge("disk_free_bytes", "Bytes that are free on the disk of the state folder.")
+SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the journal could not read.")
+READY = _gauge("ready", "1 while a job that is sent now would run.")
+INFO = _gauge("info", "Always 1; the version is a label.", "version")
+REPORTED_LOAD = _gauge("reported_load_units", "Load in the last report to the platform's autoscaler.")
+MAX_PERF = _gauge("max_perf_units", "Speed in the last report to the platform's autoscaler, in units a second.")
+
+RECORDED = (
+    *(JOBS, JOB_DURATION, JOB_STAGE, JOB_QUEUE, NODE, GPU_GAP, REFUSED, CACHE_HITS),
+    *(INPUT_FETCHES, INPUT_BYTES, INPUT_FETCH, MODEL_FETCHES, MODEL_BYTES, MODEL_FETCH),
+    *(DELIVERIES, DELIVERED_BYTES, DELIVERY, WEBHOOKS, ENGINE_STARTS, ENGINE_START, ENGINE_LOSSES),
+    *(REPORTS, TASK_FAILURES, LOOP_LAG),
+)
+"""Metrics that events and the clock add to."""
+LIVE = (
+    *(RUNNING, WAITING, DELIVERING, LOAD, QUEUE_WORK, ENGINES, DISK_FREE, SET_ASIDE, READY, INFO),
+    *(REPORTED_LOAD, MAX_PERF),
+)
+"""Metrics that are read at the moment of the scrape."""

@@ -1,0 +1,199 @@
+"""Counts events for Prometheus: each worker has a registry of its own, and no label can take any value."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client.exposition import choose_encoder
+
+from worker.events import (
+    CacheHit,
+    DeliveryEnded,
+    EngineLost,
+    EngineStarted,
+    Event,
+    InputFetched,
+    JobFinished,
+    JobSubmitted,
+    LoadReported,
+    ModelFetched,
+    NodesCached,
+    NodeStarted,
+    RequestRefused,
+    RunEnded,
+    StateChanged,
+    TaskFailed,
+    WebhookTried,
+)
+from worker.job import JobState
+from worker.observers import metric_specs as specs
+from worker.observers.metric_specs import MetricSpec, MetricType
+from worker.observers.run_times import RunTimes
+from worker.observers.snapshot import Snapshot, gauges
+
+OTHER = "other"
+MOST_VALUES = 100
+"""Values of one label; a catalog has more than a thousand classes, and each would be 16 series."""
+TICK_S = 0.25
+OPENMETRICS = "application/openmetrics-text"
+BEFORE_THE_RUN = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.WAITING})
+
+
+class Metrics:
+    """An observer. `templates` are the names that may be a label; any other one is counted as `other`."""
+
+    def __init__(self, templates: Collection[str]) -> None:
+        self._templates = frozenset(templates)
+        self._registry = CollectorRegistry()
+        self._counters = {spec: _counter(spec, self._registry) for spec in _of(MetricType.COUNTER)}
+        self._histograms = {spec: _histogram(spec, self._registry) for spec in _of(MetricType.HISTOGRAM)}
+        self._values: dict[str, set[str]] = {}
+        self._runs = RunTimes()
+        self._report: LoadReported | None = None
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            JobFinished: self._job_finished,
+            JobSubmitted: self._job_submitted,
+            StateChanged: self._state_changed,
+            NodeStarted: self._node_started,
+            NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
+            RunEnded: self._run_ended,
+            DeliveryEnded: self._delivery_ended,
+            WebhookTried: lambda event: self._count(specs.WEBHOOKS, event.outcome),
+            RequestRefused: self._request_refused,
+            EngineStarted: self._engine_started,
+            EngineLost: self._engine_lost,
+            CacheHit: lambda event: self._count(specs.CACHE_HITS, event.cache, by=event.count),
+            InputFetched: self._input_fetched,
+            ModelFetched: self._model_fetched,
+            LoadReported: self._load_reported,
+            TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self._bounded("task", event.task)),
+        }
+
+    def notify(self, event: Event) -> None:
+        if handler := self._handlers.get(type(event)):
+            handler(event)
+
+    async def watch_loop(self) -> None:
+        """Observe how late the event loop is, for as long as the worker lives."""
+        while True:
+            due = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self._observe(specs.LOOP_LAG, max(0.0, time.monotonic() - due))
+
+    def render(self, now: Snapshot, accept: str) -> tuple[bytes, str]:
+        """The page and its content type, as the `Accept` header wants it. May take some milliseconds: for a thread."""
+        # Not the header itself: prometheus-client fails on a version that is no number.
+        encode, content_type = choose_encoder(f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept else "")
+        return encode(_Page(self._registry, now, self._report)), content_type
+
+    def _job_finished(self, event: JobFinished) -> None:
+        self._count(specs.JOBS, event.state, event.code or "")
+        self._runs.forget(event.job)
+        stages = dict(event.stages)
+        if JobState.DELIVERY_PENDING in stages:
+            return  # a second delivery: the job's times were observed when it came to rest for the first time
+        template = event.template if event.template in self._templates else OTHER
+        self._observe(specs.JOB_DURATION, event.elapsed_s, template)
+        for stage, seconds in stages.items():
+            self._observe(specs.JOB_STAGE, seconds, stage, template)
+        if JobState.GENERATING in stages:
+            self._observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
+
+    def _job_submitted(self, event: JobSubmitted) -> None:
+        self._runs.submitted(event)
+
+    def _state_changed(self, event: StateChanged) -> None:
+        if event.state is JobState.GENERATING:
+            gap_s = self._runs.started(event.job, time.monotonic())
+            if gap_s is not None:
+                self._observe(specs.GPU_GAP, gap_s)
+
+    def _node_started(self, event: NodeStarted) -> None:
+        self._node_ended(self._runs.node_started(event, time.monotonic()))
+
+    def _run_ended(self, event: RunEnded) -> None:
+        self._node_ended(self._runs.ended(event.job, time.monotonic()))
+
+    def _node_ended(self, node: tuple[str, float] | None) -> None:
+        if node is not None:
+            class_type, seconds = node
+            self._observe(specs.NODE, seconds, self._bounded("class", class_type))
+
+    def _delivery_ended(self, event: DeliveryEnded) -> None:
+        self._count(specs.DELIVERIES, event.way, event.code or "")
+        self._observe(specs.DELIVERY, event.seconds, event.way)
+        if event.code is None:
+            self._count(specs.DELIVERED_BYTES, event.way, by=event.size)
+
+    def _request_refused(self, event: RequestRefused) -> None:
+        self._count(specs.REFUSED, self._bounded("route", event.route), event.dialect, event.code)
+
+    def _engine_started(self, event: EngineStarted) -> None:
+        engine = self._bounded("engine", event.engine)
+        self._count(specs.ENGINE_STARTS, engine)
+        self._observe(specs.ENGINE_START, event.seconds, engine)
+
+    def _engine_lost(self, event: EngineLost) -> None:
+        self._count(specs.ENGINE_LOSSES, self._bounded("engine", event.engine), event.cause)
+
+    def _input_fetched(self, event: InputFetched) -> None:
+        self._count(specs.INPUT_FETCHES, event.code or "")
+        self._count(specs.INPUT_BYTES, by=event.size)
+        self._observe(specs.INPUT_FETCH, event.seconds)
+
+    def _model_fetched(self, event: ModelFetched) -> None:
+        self._count(specs.MODEL_FETCHES, event.code or "")
+        self._count(specs.MODEL_BYTES, by=event.size)
+        self._observe(specs.MODEL_FETCH, event.seconds)
+
+    def _load_reported(self, event: LoadReported) -> None:
+        self._count(specs.REPORTS, "taken" if event.taken else "failed")
+        self._report = event
+
+    def _bounded(self, label: str, value: str) -> str:
+        """The value, or `other` where it is empty or one too many."""
+        values = self._values.setdefault(label, set())
+        if value and (value in values or len(values) < MOST_VALUES):
+            values.add(value)
+            return value
+        return OTHER
+
+    def _count(self, spec: MetricSpec, *labels: str, by: float = 1) -> None:
+        counter = self._counters[spec]
+        (counter.labels(*labels) if labels else counter).inc(by)
+
+    def _observe(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
+        histogram = self._histograms[spec]
+        (histogram.labels(*labels) if labels else histogram).observe(seconds)
+
+
+class _Page:
+    """A registry with the live gauges of one moment, in the form that prometheus-client encodes."""
+
+    def __init__(self, registry: CollectorRegistry, now: Snapshot, report: LoadReported | None) -> None:
+        self._registry = registry
+        self._now = now
+        self._report = report
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            # One more series for each counter and histogram, which Prometheus does not need.
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+        yield from gauges(self._now, self._report)
+
+
+def _of(kind: MetricType) -> Iterator[MetricSpec]:
+    return (spec for spec in specs.RECORDED if spec.type is kind)
+
+
+def _counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
+    return Counter(spec.full_name, spec.help, spec.labels, registry=registry)
+
+
+def _histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
+    return Histogram(spec.full_name, spec.help, spec.labels, registry=registry, buckets=spec.buckets)

@@ -1,0 +1,78 @@
+"""When runs and their nodes began and ended, by the events: how long a node took, and how long a GPU had nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from worker.events import JobSubmitted, NodeStarted
+from worker.job import JobRef
+
+
+@dataclass(slots=True)
+class EngineQueue:
+    """The jobs inside one ComfyUI, by their folders' names, and since when it runs none although some wait."""
+
+    waiting: set[str] = field(default_factory=set)
+    running: set[str] = field(default_factory=set)
+    idle_since: float | None = None
+
+    def remove(self, job: str) -> None:
+        self.waiting.discard(job)
+        self.running.discard(job)
+        if not self.waiting:
+            self.idle_since = None
+
+
+class RunTimes:
+    """All times are of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, EngineQueue] = {}
+        self._inside: dict[str, EngineQueue] = {}
+        """The engine that has the job."""
+        self._nodes: dict[str, tuple[str, float]] = {}
+        """Class and start of the node that a job runs."""
+
+    def submitted(self, event: JobSubmitted) -> None:
+        self.forget(event.job)
+        if event.prompt_id is not None:
+            engine = self._engines.setdefault(event.engine, EngineQueue())
+            engine.waiting.add(event.job.folder)
+            self._inside[event.job.folder] = engine
+
+    def started(self, job: JobRef, now: float) -> float | None:
+        """Seconds that the engine ran nothing although this job waited inside it; None where it had no work before.
+
+        The start of a run may be seen before the end of the one before it: then there was no gap.
+        """
+        engine = self._inside.get(job.folder)
+        if engine is None:
+            return None
+        gap_s = 0.0 if engine.running else None if engine.idle_since is None else now - engine.idle_since
+        engine.waiting.discard(job.folder)
+        engine.running.add(job.folder)
+        engine.idle_since = None
+        return gap_s
+
+    def node_started(self, event: NodeStarted, now: float) -> tuple[str, float] | None:
+        """Class and seconds of the job's node before this one."""
+        ended = self._node_ended(event.job, now)
+        self._nodes[event.job.folder] = event.class_type, now
+        return ended
+
+    def ended(self, job: JobRef, now: float) -> tuple[str, float] | None:
+        """Class and seconds of the run's last node."""
+        node, engine = self._node_ended(job, now), self._inside.get(job.folder)
+        self.forget(job)
+        if engine is not None and engine.waiting and not engine.running:
+            engine.idle_since = now
+        return node
+
+    def forget(self, job: JobRef) -> None:
+        self._nodes.pop(job.folder, None)
+        if engine := self._inside.pop(job.folder, None):
+            engine.remove(job.folder)
+
+    def _node_ended(self, job: JobRef, now: float) -> tuple[str, float] | None:
+        node = self._nodes.pop(job.folder, None)
+        return None if node is None else (node[0], now - node[1])

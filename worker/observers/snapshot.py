@@ -1,0 +1,57 @@
+"""A worker's numbers at one moment, and their form as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client.core import GaugeMetricFamily
+
+from worker import __version__
+from worker.events import LoadReported
+from worker.observers import metric_specs as specs
+from worker.observers.metric_specs import MetricSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Read on the event loop, in one step. `queue_work_s` is 0 before the pace is known."""
+
+    running: int
+    waiting: int
+    delivering: int
+    load_units: float
+    queue_work_s: float
+    engines_connected: int
+    engines_away: int
+    disk_free: int
+    set_aside: int
+    ready: bool
+
+
+def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
+    """The live metrics; those of the autoscaler only after the first report."""
+    plain: dict[MetricSpec, float] = {
+        specs.RUNNING: now.running,
+        specs.WAITING: now.waiting,
+        specs.DELIVERING: now.delivering,
+        specs.LOAD: now.load_units,
+        specs.QUEUE_WORK: now.queue_work_s,
+        specs.DISK_FREE: now.disk_free,
+        specs.SET_ASIDE: now.set_aside,
+        specs.READY: now.ready,
+    }
+    if report is not None:
+        plain |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
+    for spec, value in plain.items():
+        yield GaugeMetricFamily(spec.full_name, spec.help, value=value)
+    yield _labelled(specs.ENGINES, connected=now.engines_connected, away=now.engines_away)
+    yield _labelled(specs.INFO, **{__version__: 1})
+
+
+def _labelled(spec: MetricSpec, **values: float) -> GaugeMetricFamily:
+    """A gauge with one label; `values` by the label's value."""
+    family = GaugeMetricFamily(spec.full_name, spec.help, labels=spec.labels)
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family

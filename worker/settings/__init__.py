@@ -1,0 +1,33 @@
+"""Settings: read once from the environment, in frozen groups, of which each part of the worker takes its own."""
+
+from worker.settings.engine import ComfySettings
+from worker.settings.engine_environment import engine_environment
+from worker.settings.environment import complete_environment, environment
+from worker.settings.fetch import FetchSettings
+from worker.settings.inputs import InputSettings
+from worker.settings.limits import LimitSettings
+from worker.settings.models import ModelSettings
+from worker.settings.outputs import OutputSettings
+from worker.settings.s3 import S3Settings
+from worker.settings.server import ServerSettings
+from worker.settings.setting import parse, setting
+from worker.settings.settings import Settings
+from worker.settings.webhooks import WebhookSettings
+
+__all__ = [
+    "ComfySettings",
+    "FetchSettings",
+    "InputSettings",
+    "LimitSettings",
+    "ModelSettings",
+    "OutputSettings",
+    "S3Settings",
+    "ServerSettings",
+    "Settings",
+    "WebhookSettings",
+    "complete_environment",
+    "engine_environment",
+    "environment",
+    "parse",
+    "setting",
+]

@@ -1,0 +1,35 @@
+"""One setting: its environment variable, its default and the sentence that documents it."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Any
+
+from worker.errors import StartupError
+
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+def setting(env: str, default: Any, help_text: str, *also: str, flat: str = "") -> Any:  # noqa: ANN401 - as dataclasses.field is typed
+    """A field of a group of settings.
+
+    `also`: names that others give to the same thing, read in this order where `env` is not set. `flat`: its name among
+    all settings, where the group's name alone does not say it.
+    """
+    return dataclasses.field(default=default, metadata={"env": env, "help": help_text, "also": also, "flat": flat})
+
+
+def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
+    """The text of a variable as a field's type. Raises StartupError naming both."""
+    if isinstance(kind, types.UnionType):
+        kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
+    if kind is bool:
+        if text.lower() in TRUE | FALSE:
+            return text.lower() in TRUE
+        raise StartupError(f"{env}={text!r} is not a bool: use true or false")
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise StartupError(f"{env}={text!r} is not a valid {kind.__name__}") from error
