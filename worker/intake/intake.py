@@ -33,6 +33,8 @@ from worker.workflow.prompt import draw_random_integers
 from worker.workflow.templates.template import Library
 
 MIB = 1024 * 1024
+SPOOL = "bodies"
+"""Folder in the state folder for the long strings of bodies that are being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Intake:
     @property
     def spool(self) -> Path:
         """Where the long strings of bodies lie until their request is over."""
-        return self.settings.state / "bodies"
+        return self.settings.state / SPOOL
 
     @property
     def limits(self) -> BodyLimits:
@@ -142,7 +144,8 @@ class Intake:
 
         Raises UrlNeedsStorage, TargetNotAllowed, UrlRefused.
         """
-        self.delivery.check(job)
+        if job.target is not None or job.webhook is not None:
+            self.delivery.check(job)
         outside = self.delivery.storage.outside
         if job.output_mode is OutputMode.NONE and outside:
             return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
