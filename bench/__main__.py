@@ -43,7 +43,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
     started, load = datetime.now(UTC), machine.load()
     plan = QUICK if options.quick else BenchPlan()
     if options.rounds:
-        plan = dataclasses.replace(plan, rounds=options.rounds)
+        plan = dataclasses.replace(plan, rounds=options.rounds, close_rounds=options.rounds)
     async with AsyncExitStack() as stack:
         engine = BenchEngine(options.comfyui, options.comfyui_folder)
         if not options.comfyui:

@@ -10,9 +10,11 @@ class BenchPlan:
     """`jobs` of one round by the size of their picture; sides of noise in pixels (3 bytes each, incompressible)."""
 
     rounds: int = 9
+    close_rounds: int = 31
+    """Of what is close to its target: large pictures, bursts."""
     flat_jobs: int = 20
     noise_jobs: int = 8
-    large_jobs: int = 3
+    large_jobs: int = 1
     burst: int = 25
     queued: int = 12
     peer_jobs: int = 8
@@ -26,5 +28,12 @@ class BenchPlan:
 
 
 QUICK = BenchPlan(
-    rounds=3, flat_jobs=10, noise_jobs=4, large_jobs=1, engine_jobs=6, bucket_file_mib=256, bucket_rounds=1
+    rounds=3,
+    close_rounds=3,
+    flat_jobs=10,
+    noise_jobs=4,
+    large_jobs=1,
+    engine_jobs=6,
+    bucket_file_mib=256,
+    bucket_rounds=1,
 )

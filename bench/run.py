@@ -15,7 +15,9 @@ from bench.measurements.engines import engines, workers
 from bench.measurements.gap import gap
 from bench.measurements.latency import LatencyPair, latency
 from bench.measurements.memory import MemoryKind, memory
+from bench.measurements.pauses import pauses
 from bench.measurements.peers import Standing, peers
+from bench.measurements.processor import processor_time
 from bench.measurements.startup import startup
 from bench.plan import BenchPlan
 from bench.prompts import Workload, big_file, big_latent, flat_picture, flat_picture_on_top, noise, upload_noise
@@ -31,8 +33,10 @@ FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
 NEW, KEPT = "worker, new connection", "worker, kept connection"
 VAST = "worker through Vast's client, router and SDK"
 AT_THE_GATEWAY = (LatencyPair(NEW, FRESH, targets.OVER_FRESH), LatencyPair(KEPT, WARM, targets.OVER_WARM))
+LARGE = (LatencyPair(NEW, FRESH, targets.LARGE_OVER_FRESH), LatencyPair(KEPT, WARM, None))
 SERVED, TO_S3 = MemoryKind("served as a file", targets.MEMORY_MIB), MemoryKind("to S3", targets.S3_MEMORY_MIB)
 ON_VAST = (LatencyPair(VAST, FRESH, targets.THROUGH_VAST),)
+LARGE_ON_VAST = (LatencyPair(VAST, FRESH, None),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +53,25 @@ class Bench:
 
     async def findings(self) -> AsyncIterator[Measurement]:
         """Each as soon as it is known."""
-        workloads = await self._workloads()
-        async with self._at_the_gateway() as asks:
-            for finding in await latency(asks, AT_THE_GATEWAY, workloads, self.plan.rounds):
+        *workloads, large = await self._workloads()
+        rounds, close = self.plan.rounds, self.plan.close_rounds
+        async with self._at_the_gateway() as (asks, pid):
+            for finding in await latency(asks, AT_THE_GATEWAY, workloads, rounds):
+                yield finding
+            for finding in await latency(asks, LARGE, [large], close):
                 yield finding
             yield await self._burst({name: asks[name] for name in (FRESH, KEPT)}, targets.BURST)
             yield await self._burst({name: asks[name] for name in (WARM, KEPT)})
-        async with through_vast(self.engine, self.folder / "vast") as ask:
+            yield await processor_time(KEPT, asks[KEPT], pid, flat_picture, rounds)
+        async with through_vast(self.engine, self.folder / "vast") as (ask, pid):
             asks = {FRESH: direct.fresh(self.engine.url), VAST: ask}
-            for finding in await latency(asks, ON_VAST, workloads, self.plan.rounds):
+            for finding in await latency(asks, ON_VAST, workloads, rounds):
                 yield finding
-            yield await self._burst(asks)
+            for finding in await latency(asks, LARGE_ON_VAST, [large], close):
+                yield finding
+            yield await self._burst(asks, self._vast_burst)
+            yield await processor_time(VAST, ask, pid, flat_picture, rounds)
+        yield await pauses(self.engine, self.folder / "pauses", rounds, targets.PAUSE_S)
         yield await self._memory()
         yield await self._memory_to_s3()
         yield await self._gap()
@@ -78,23 +90,28 @@ class Bench:
             return await peers(direct.fresh(self.engine.url), servers, session, workload, self.plan.rounds)
 
     @asynccontextmanager
-    async def _at_the_gateway(self) -> AsyncIterator[dict[str, Ask]]:
+    async def _at_the_gateway(self) -> AsyncIterator[tuple[dict[str, Ask], int]]:
         async with (
             worker(self.engine, self.folder / "worker") as running,
             direct.Direct(self.engine.url) as client,
             served.open_session() as session,
         ):
             itself = _itself(running)
-            yield {
+            asks = {
                 FRESH: direct.fresh(self.engine.url),
                 WARM: direct.warm(client),
                 NEW: served.fresh(itself),
                 KEPT: served.kept(itself, session),
             }
+            yield asks, running.pid
 
     async def _burst(self, asks: Mapping[str, Ask], at_least: float | None = None) -> Measurement:
         """The second of two over the first."""
-        return await burst_ratio(asks, flat_picture, self.plan.burst, self.plan.rounds, at_least)
+        return await burst_ratio(asks, flat_picture, self.plan.burst, self.plan.close_rounds, at_least)
+
+    @property
+    def _vast_burst(self) -> float:
+        return targets.VAST_BURST_EMBEDDED if self.info.embedded else targets.VAST_BURST
 
     async def _memory(self) -> Measurement:
         mebibytes = self.plan.big_file_mib

@@ -19,10 +19,10 @@ from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
-from worker.events import Observer, Observers, TaskFailed
+from worker.events import JobAccepted, JobFinished, JobForgotten, Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import Inputs
-from worker.intake import Answers, Intake
+from worker.intake import SPOOL, Answers, Intake
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
@@ -130,6 +130,7 @@ async def build(
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
     async with supervised, AsyncExitStack() as stack:
+        await remove_leftovers(settings.state / SPOOL)
         yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
 
 
@@ -154,8 +155,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     models = await enter(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
     sources = {one.name: OutputSource(one.api, one.config.output) for one in engines.engines}
     outputs = Outputs(sources, state / "outputs")
-    configs = [engine.config for engine in engines.engines]
-    earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
+    earlier = EarlierOutputs(jobs, outputs, engines.configs).find if len(engines.configs) > 1 else None
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=notify))
     places = await enter(delivery(settings, outputs, options.storage, traits))
     pipeline = Pipeline(
@@ -175,9 +175,10 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
-    observers.add(models, await enter(webhooks(settings, jobs, answers.webhook, tasks, notify)))
+    observers.add(models, only=(JobAccepted,))
+    hooks = webhooks(settings, jobs, answers.webhook, tasks, notify)
+    observers.add(await enter(hooks), only=(JobFinished, JobForgotten))
     stack.push_async_callback(manager.close)
-    await remove_leftovers(intake.spool)
     manager.restore()
     url = await enter(listen(parts))
     timing.mark("gateway")

@@ -17,7 +17,7 @@ class LatencyPair:
 
     ours: str
     theirs: str
-    at_most: float
+    at_most: float | None
 
 
 async def latency(

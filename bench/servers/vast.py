@@ -20,8 +20,8 @@ WORKER_ID = 1
 
 
 @asynccontextmanager
-async def through_vast(engine: BenchEngine, folder: Path) -> AsyncIterator[Ask]:
-    """Vast's own client, kept open; the router is played in this process, the worker has one of its own."""
+async def through_vast(engine: BenchEngine, folder: Path) -> AsyncIterator[tuple[Ask, int]]:
+    """Vast's own client, kept open, and the worker's process; the router is played in this one."""
     async with serve() as vast:
         port = free_port()
         env = worker_env(engine, folder, port) | await vast.worker_env(WORKER_ID)
@@ -33,11 +33,11 @@ async def through_vast(engine: BenchEngine, folder: Path) -> AsyncIterator[Ask]:
                 endpoint = await client.get_endpoint(vast.endpoint)
 
                 async def ask(prompt: Prompt) -> float:
-                    started = time.perf_counter()
+                    began = time.perf_counter()
                     answer = await endpoint.request("/generate/sync", DIALECTS["vast"].body(prompt))
                     if not answer["ok"]:
                         raise JobFailedError(str(answer)[:300])
                     DIALECTS["vast"].decode(answer["response"])
-                    return time.perf_counter() - started
+                    return time.perf_counter() - began
 
-                yield ask
+                yield ask, started.process.pid

@@ -13,7 +13,9 @@ from bench.measurements.burst import burst
 from bench.measurements.engines import engines, workers
 from bench.measurements.gap import gap
 from bench.measurements.memory import MemoryKind, memory
+from bench.measurements.pauses import pauses
 from bench.measurements.peers import peers
+from bench.measurements.processor import processor_time
 from bench.measurements.startup import startup
 from bench.prompts import Workload, big_file, flat_picture, noise, upload_noise
 from bench.rounds import medians
@@ -123,5 +125,14 @@ async def test_a_start_is_counted_in_imports(tmp_path: Path) -> None:
 
 async def test_vasts_own_client_is_timed(asked: BenchEngine, tmp_path: Path) -> None:
     """Through the local router and the SDK's worker, to the same engine."""
-    async with through_vast(asked, tmp_path) as ask:
+    async with through_vast(asked, tmp_path) as (ask, pid):
         assert 0 < await ask(flat_picture()) < 10
+        finding = await processor_time("through Vast", ask, pid, flat_picture, rounds=1, jobs=2)
+        assert 0 < finding.measured.median < 1000
+
+
+async def test_pauses_of_a_worker_in_this_process(asked: BenchEngine, tmp_path: Path) -> None:
+    """The client is a process of its own, and its job is done."""
+    finding = await pauses(asked, tmp_path, rounds=1, at_most_s=10, mebibytes=1)
+    assert 0 < finding.measured.median < 10_000
+    assert not finding.missed

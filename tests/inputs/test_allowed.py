@@ -11,9 +11,9 @@ import pytest
 from tests.inputs.files import loading
 from tests.workflows import picture
 from worker.errors import FileNotAllowed, StartupError
-from worker.inputs.allowed import OpenFolders
+from worker.inputs.allowed import OpenFolders, check_names
 from worker.inputs.file_inputs import FileKind, file_inputs
-from worker.inputs.sources import check_names, find_sources
+from worker.inputs.sources import find_sources
 from worker.job import InputFile, JobRequest
 from worker.workflow.catalog.catalog import Catalog
 
@@ -23,7 +23,7 @@ NOTHING_OPEN = OpenFolders.read("", None)
 
 def check(workflow: dict[str, Any], opened: OpenFolders = NOTHING_OPEN) -> None:
     places = list(file_inputs(workflow, Catalog.bundled()))  # type: ignore[arg-type]
-    check_names(workflow, places, find_sources(JobRequest(workflow), places), opened)  # type: ignore[arg-type]
+    check_names(workflow, places, find_sources(JobRequest(workflow), places).by_text, opened)  # type: ignore[arg-type]
 
 
 TRAVERSAL = [
@@ -122,7 +122,7 @@ def test_a_file_of_the_same_name_opens_nobody_elses() -> None:
     places = list(file_inputs(workflow, Catalog.bundled()))  # type: ignore[arg-type]
     request = JobRequest(workflow, inputs=(InputFile("photo.png", Path("photo.png"), 1, ""),))
     with pytest.raises(FileNotAllowed) as refused:
-        check_names(workflow, places, find_sources(request, places), NOTHING_OPEN)  # type: ignore[arg-type]
+        check_names(workflow, places, find_sources(request, places).by_text, NOTHING_OPEN)  # type: ignore[arg-type]
     assert [detail.node_id for detail in refused.value.details] == ["1", "9"]
 
 

@@ -29,7 +29,6 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
     The dialect is remembered, so that errors are told in it. Raises ClientError and its children.
     """
     intake = services(request).intake
-    intake.limits.check_total(request.content_length or 0)
     async with SpoolFolder(intake.spool) as folder:
         try:
             if request.content_type == "multipart/form-data":

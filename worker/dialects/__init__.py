@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from worker.bodies import Where
 from worker.dialects import native, runpod, vast
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest
 
@@ -19,8 +20,17 @@ BY_NAME: dict[str, Dialect] = {dialect.name: dialect for dialect in DIALECTS}
 
 
 def detect(body: Mapping[str, Any]) -> Dialect:
-    """The first that recognises the body; native takes everything, because its errors explain best."""
-    return next(dialect for dialect in BY_NAME.values() if dialect.matches(body))
+    """The first whose marks the body has; native takes everything, because its errors explain best."""
+    return next(dialect for dialect in DIALECTS if _has(body, dialect.marks))
+
+
+def _has(body: object, marks: Where) -> bool:
+    """Whether the keys are there, the values of all but the last one being objects; of a single one its own value."""
+    for key in marks:
+        if not isinstance(body, Mapping) or key not in body:
+            return False
+        body = body[key]
+    return len(marks) != 1 or isinstance(body, Mapping)
 
 
 __all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Answer", "Body", "Dialect", "ParsedRequest", "detect"]

@@ -80,7 +80,8 @@ class Dialect:
     """
 
     name: str
-    matches: Callable[[Mapping[str, Any]], bool]
+    marks: Where
+    """Keys, one inside the other, that a body of this dialect has; none: any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[Answer], Body]
     pending: Callable[[Job, str], Body]

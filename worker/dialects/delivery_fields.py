@@ -8,10 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from worker.delivery_options import (
     NO_SECRET,
-    DeliveryTarget,
     ImageFormat,
     ImageType,
-    PutUrls,
     S3Target,
     Webhook,
     signing_key,
@@ -85,35 +83,6 @@ class WebhookFields(BaseModel):
 
     def webhook(self) -> Webhook:
         return Webhook(self.url, self.secret or NO_SECRET)
-
-
-class Destination(BaseModel):
-    """Body of `POST /jobs/{id}/deliver`, and part of a native request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    output_format: OutputFormat | None = Field(
-        None, description="Outputs in the answer, or by URL: where `s3` or `put_urls` is given url, else base64."
-    )
-    s3: S3Fields | None = None
-    put_urls: list[str] | None = Field(
-        None, min_length=1, max_length=1000, description="Presigned PUT URLs, one for each file, in the answer's order."
-    )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if self.s3 and self.put_urls:
-            raise ValueError("'s3' and 'put_urls' exclude each other")
-        return self
-
-    def target(self) -> DeliveryTarget | None:
-        if self.put_urls:
-            return PutUrls(tuple(self.put_urls))
-        return self.s3.target() if self.s3 else None
-
-    @property
-    def way(self) -> OutputFormat:
-        return self.output_format or ("url" if self.s3 or self.put_urls else "base64")
 
 
 class StockS3(BaseModel):

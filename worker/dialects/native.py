@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from worker.bodies import Content
+from worker.delivery_options import DeliveryTarget, PutUrls
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, typed, workflow_of
-from worker.dialects.delivery_fields import Destination, ImageFields, WebhookFields
+from worker.dialects.delivery_fields import ImageFields, OutputFormat, S3Fields, WebhookFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 from worker.workflow.templates.template import Library
+
+
+class Destination(BaseModel):
+    """Body of `POST /jobs/{id}/deliver`, and part of a native request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    output_format: OutputFormat | None = Field(
+        None, description="Outputs in the answer, or by URL: where `s3` or `put_urls` is given url, else base64."
+    )
+    s3: S3Fields | None = None
+    put_urls: list[str] | None = Field(
+        None, min_length=1, max_length=1000, description="Presigned PUT URLs, one for each file, in the answer's order."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.s3 and self.put_urls:
+            raise ValueError("'s3' and 'put_urls' exclude each other")
+        return self
+
+    def target(self) -> DeliveryTarget | None:
+        if self.put_urls:
+            return PutUrls(tuple(self.put_urls))
+        return self.s3.target() if self.s3 else None
+
+    @property
+    def way(self) -> OutputFormat:
+        return self.output_format or ("url" if self.s3 or self.put_urls else "base64")
 
 
 class NativeRequest(Destination):
@@ -81,7 +111,7 @@ class NativeResult(BaseModel):
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(NativeRequest, body)
-    files, urls = read_inputs(request.inputs)
+    files, urls = read_inputs(request.inputs) if request.inputs else ((), {})
     prompt, params = _wanted(request, library)
     job = JobRequest(
         prompt=prompt,
@@ -173,7 +203,7 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
 
 DIALECT = Dialect(
     name="native",
-    matches=lambda _: True,
+    marks=(),
     read=read,
     completed=completed,
     pending=pending,

@@ -37,11 +37,6 @@ class RunpodRequest(BaseModel):
     input: RunpodInput
 
 
-def matches(body: Mapping[str, Any]) -> bool:
-    inner = body.get("input")
-    return isinstance(inner, Mapping) and "workflow" in inner
-
-
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(RunpodRequest, body).input
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
@@ -74,7 +69,7 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
 
 DIALECT = Dialect(
     name="runpod",
-    matches=matches,
+    marks=("input", "workflow"),
     read=read,
     completed=completed,
     pending=pending,

@@ -39,11 +39,6 @@ class VastRequest(BaseModel):
     input: VastInput
 
 
-def matches(body: Mapping[str, Any]) -> bool:
-    inner = body.get("input")
-    return isinstance(inner, Mapping) and "workflow" not in inner
-
-
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(VastRequest, body).input
     prompt = _prompt(request, library)
@@ -139,7 +134,7 @@ def event(job: Job, webhook: Webhook, answered: Body) -> Body:
 
 DIALECT = Dialect(
     name="vast",
-    matches=matches,
+    marks=("input",),
     read=read,
     completed=completed,
     pending=pending,

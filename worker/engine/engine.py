@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from worker.engine.case import Case, Submitted
 from worker.engine.client import ComfyClient
 from worker.engine.config import EngineConfig
-from worker.engine.exclusive_lock import ExclusiveLock
+from worker.engine.crash_history import Case, Submitted
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi
@@ -25,6 +25,35 @@ from worker.supervision import OnFailure, Tasks, WorkerEnds, stop
 from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
+
+
+class ExclusiveLock:
+    """Who may be inside ComfyUI at the same time: all jobs, or one alone.
+
+    A job that goes in alone waits until the others have left; those that come later wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Condition()
+        self._inside = 0
+        self._alone = 0
+        """Those who want to be, or are, inside alone."""
+
+    @asynccontextmanager
+    async def inside(self, *, alone: bool = False) -> AsyncIterator[None]:
+        self._alone += alone
+        try:
+            async with self._changed:
+                await self._changed.wait_for(lambda: not self._inside if alone else not self._alone)
+                self._inside += 1
+            try:
+                yield
+            finally:
+                self._inside -= 1
+        finally:
+            self._alone -= alone
+            async with self._changed:
+                self._changed.notify_all()
 
 
 class Engine:

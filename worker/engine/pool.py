@@ -47,7 +47,8 @@ class EnginePool:
         for engine in self.engines:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
-        self.catalogs = CommonCatalogs(self.engines)
+        one = len(self.engines) == 1
+        self.catalogs = self.first.client.catalogs if one else CommonCatalogs(self.engines)
         kept = any(engine.kept for engine in self.engines)
         lost_s = max(settings.engine.lost_s, settings.engine.start_s if kept else 0.0)
         self._sizes_of = sizes_of
@@ -71,6 +72,10 @@ class EnginePool:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    @property
+    def configs(self) -> list[EngineConfig]:
+        return [engine.config for engine in self.engines]
 
     @property
     def first(self) -> Engine:

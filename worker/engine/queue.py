@@ -100,9 +100,15 @@ class JobQueue:
             self._hand(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
         free = [one for one in self._waiting if one.only is None]
         loads = [jobs.load(self._places) for jobs in connected]
-        for queued, name in next_jobs(free, loads, self._seconds, self._load_seconds):
+        for queued, name in self._next(free, loads):
             self._hand(queued, self._engines[name])
         self._set_timers([jobs.load(self._places) for jobs in connected])
+
+    def _next(self, free: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
+        """The jobs that start now; of one engine there is nothing to choose, and nothing is estimated."""
+        if len(self._engines) == 1:
+            return [(queued, load.name) for load in loads for queued in free[: max(0, load.places)]]
+        return next_jobs(free, loads, self._seconds, self._load_seconds)
 
     def _seconds(self, queued: QueuedJob, load: EngineLoad) -> float:
         return self._estimates.seconds(queued.job, load)
@@ -111,8 +117,9 @@ class JobQueue:
         return self._estimates.load_seconds(queued.models, load)
 
     def _hand(self, queued: QueuedJob, jobs: EngineJobs) -> None:
-        load = jobs.load(self._places)
-        queued.expected_s = self._seconds(queued, load) + self._load_seconds(queued, load)
+        if len(self._engines) > 1:
+            load = jobs.load(self._places)
+            queued.expected_s = self._seconds(queued, load) + self._load_seconds(queued, load)
         self._waiting.remove(queued)
         jobs.placed.append(queued)
         jobs.used = (*(name for name in jobs.used if name not in queued.models), *queued.models)

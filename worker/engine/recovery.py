@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from worker.engine.case import Case, Submitted
-from worker.engine.crash_history import CrashHistory
+from worker.engine.crash_history import Case, CrashHistory, Submitted
 from worker.engine.pool import EnginePool
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.errors import JobCrashesEngine

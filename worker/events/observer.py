@@ -30,12 +30,18 @@ class Observers:
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
         self._observers = list(observers)
+        self._only: dict[int, tuple[type[Event], ...]] = {}
 
-    def add(self, *observers: Observer) -> None:
+    def add(self, *observers: Observer, only: tuple[type[Event], ...] = ()) -> None:
+        """Add observers. With `only` they get events of these classes and no others."""
         self._observers.extend(observers)
+        self._only.update(dict.fromkeys(map(id, observers), only))
 
     def notify(self, event: Event) -> None:
         for observer in self._observers:
+            only = self._only.get(id(observer))
+            if only and not isinstance(event, only):
+                continue
             try:
                 observer.notify(event)
             except Exception:  # an observer's bug must not reach the job

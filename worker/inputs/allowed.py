@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from worker.errors import StartupError
+from worker.errors import Detail, FileNotAllowed, StartupError
 from worker.inputs.decode import DATA_URI
 from worker.inputs.file_inputs import FileInput, texts
-from worker.workflow.prompt import Prompt
+from worker.workflow.prompt import Prompt, is_link, title
 
 ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOTALL)
 """ComfyUI's way to say which folder: it takes one character before the bracket for a blank, whatever it is."""
 DRIVE = re.compile(r"[A-Za-z]:")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
+CURE = "send the file in `inputs`, or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
 NOTHING = frozenset({"", "none", "None"})
 """What loaders take for no file at all."""
 
@@ -80,3 +81,39 @@ def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
         for name, value in node["inputs"].items():
             if any(JOB_FOLDER.search(text) for text in texts(value) if not DATA_URI.match(text)):
                 yield node_id, name
+
+
+def check_names(prompt: Prompt, places: Sequence[FileInput], own: Container[str], opened: OpenFolders) -> None:
+    """Raise FileNotAllowed with everything that a prompt names and may not have. `own` names the job's own files."""
+    details = [
+        _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
+        for place in places
+        for problem, cure in _problems(place, own, opened)
+    ]
+    details += [
+        _detail(prompt, node_id, name, f"{name!r} of node {node_id} names the folder of a job", CURE)
+        for node_id, name in foreign(prompt)
+    ]
+    if details:
+        raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
+
+
+def _problems(place: FileInput, own: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
+    if is_link(place.value):
+        if place.uploads:
+            yield "is linked, so that its file is known only when it runs", "write the file's name into the node itself"
+        return
+    for text in texts(place.value):
+        if text in own:
+            if place.path and opened.shared is None:
+                yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
+        elif problem := complaint(place, text, opened):
+            yield f"names {_short(text)!r}, which {problem}", CURE
+
+
+def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
+    return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -65,7 +65,8 @@ def file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
         class_type, inputs = node["class_type"], node["inputs"]
         if class_type not in catalog:
             continue
-        for spec in expand(catalog[class_type], inputs).values():
+        node_class = catalog[class_type]
+        for spec in (node_class.shown or expand(node_class, inputs)).values():
             if spec.name in inputs and (spec.folders or _uploads(spec)):
                 value, uploads, path = inputs[spec.name], _uploads(spec), PATHS in spec.config[1]
                 yield FileInput(node_id, class_type, spec.name, value, _kind(spec), uploads, path)

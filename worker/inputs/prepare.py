@@ -15,10 +15,10 @@ from worker.engine.protocol.api import ComfyApi
 from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
-from worker.inputs.allowed import OpenFolders
+from worker.inputs.allowed import OpenFolders, check_names
 from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, file_inputs
-from worker.inputs.sources import Source, Sources, check_names, find_sources, with_earlier
+from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
 from worker.inputs.store import InputStore
 from worker.job import InputFile, Job
 from worker.settings import Settings
@@ -65,12 +65,13 @@ class Inputs:
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
         """
         places = list(file_inputs(prompt, await self._engines_catalog()))
-        sources = find_sources(job.request, places)
-        check_names(prompt, places, sources, self._opened)
-        if self._earlier is not None:
+        some = places or job.request.inputs or job.request.urls
+        sources = find_sources(job.request, places) if some else NO_SOURCES
+        check_names(prompt, places, sources.by_text, self._opened)
+        if self._earlier is not None and places:
             find = partial(self._earlier, job.principal)
             sources = await asyncio.to_thread(with_earlier, sources, places, find)
-        if not sources.all:
+        if sources is NO_SOURCES or not sources.all:
             return prompt
         stored = await self._store_all(job, sources.all)
         return self._pointed(prompt, places, sources, stored)

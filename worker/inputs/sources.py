@@ -8,16 +8,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from worker.errors import Detail, FileNotAllowed, InvalidInputFile
-from worker.inputs.allowed import ANNOTATED, OpenFolders, complaint, foreign
+from worker.errors import InvalidInputFile
+from worker.inputs.allowed import ANNOTATED
 from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
 from worker.inputs.file_inputs import FileInput, FileKind, texts
 from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
-from worker.workflow.prompt import Prompt, is_link, title
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
-CURE = "send the file in `inputs`, or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
 
 
 FindEarlier = Callable[[str, str], Path | None]
@@ -45,6 +43,9 @@ class Sources:
     @property
     def all(self) -> list[Source]:
         return list({source.name: source for source in (*self.named.values(), *self.by_text.values())}.values())
+
+
+NO_SOURCES = Sources({}, {})
 
 
 def find_sources(request: JobRequest, places: Sequence[FileInput]) -> Sources:
@@ -81,38 +82,6 @@ def with_earlier(sources: Sources, places: Sequence[FileInput], find: FindEarlie
     return Sources(by_text, sources.named)
 
 
-def check_names(prompt: Prompt, places: Sequence[FileInput], sources: Sources, opened: OpenFolders) -> None:
-    """Raises FileNotAllowed with everything that a prompt names and may not have."""
-    details = [
-        _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
-        for place in places
-        for problem, cure in _problems(place, sources, opened)
-    ]
-    details += [
-        _detail(prompt, node_id, name, f"{name!r} of node {node_id} names the folder of a job", CURE)
-        for node_id, name in foreign(prompt)
-    ]
-    if details:
-        raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
-
-
-def _problems(place: FileInput, sources: Sources, opened: OpenFolders) -> Iterator[tuple[str, str]]:
-    if is_link(place.value):
-        if place.uploads:
-            yield "is linked, so that its file is known only when it runs", "write the file's name into the node itself"
-        return
-    for text in texts(place.value):
-        if text in sources.by_text:
-            if place.path and opened.shared is None:
-                yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
-        elif problem := complaint(place, text, opened):
-            yield f"names {_short(text)!r}, which {problem}", CURE
-
-
-def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
-    return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
-
-
 def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: Iterator[str]) -> Source | None:
     """A file whose content, or URL, stands in the workflow itself."""
     if (given := named.get(stand_in_name(text) or "")) is not None:
@@ -133,7 +102,3 @@ def _last_part(text: str) -> str:
     """The plain name in `folder/name [input]` or in a path of the machine where the workflow was made."""
     match = ANNOTATED.fullmatch(text)
     return PurePosixPath((match["name"] if match else text).replace("\\", "/")).name
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."

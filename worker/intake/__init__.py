@@ -11,6 +11,6 @@ The pattern for a platform or a route:
 
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers, status_of
-from worker.intake.intake import Caller, Intake, Submission
+from worker.intake.intake import SPOOL, Caller, Intake, Submission
 
-__all__ = ["AnswerBody", "Answers", "Caller", "Intake", "Submission", "status_of"]
+__all__ = ["SPOOL", "AnswerBody", "Answers", "Caller", "Intake", "Submission", "status_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
@@ -16,7 +16,7 @@ from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
-from worker.inputs import InputStore, SentFile
+from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.workflow_files import put_stand_ins, with_files
@@ -33,6 +33,8 @@ from worker.workflow.prompt import draw_random_integers
 from worker.workflow.templates.template import Library
 
 MIB = 1024 * 1024
+SPOOL = "bodies"
+"""Folder in the state folder for the long strings of bodies that are being read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Intake:
     @property
     def spool(self) -> Path:
         """Where the long strings of bodies lie until their request is over."""
-        return self.settings.state / "bodies"
+        return self.settings.state / SPOOL
 
     @property
     def limits(self) -> BodyLimits:
@@ -98,8 +100,9 @@ class Intake:
     async def read(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Submission:
         """Read a request without starting anything. Raises ClientError and its children."""
         dialect = dialect_of(body.value)
-        fingerprint = _fingerprint(body, files)
-        long_texts = await put_stand_ins(body, dialect)
+        # Long strings are hashed where they stand, before anything takes their place.
+        fingerprint = _fingerprint(body, files) if body.spooled else ""
+        long_texts = await put_stand_ins(body, dialect) if body.spooled else None
         parsed = dialect.read(body.value, self.library)
         job = self.reachable(await self._converted(parsed.job))
         in_place: tuple[SentFile, ...] = ()
@@ -112,7 +115,7 @@ class Intake:
             dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
-            fingerprint=fingerprint if key else "",
+            fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
             base_url=caller.base_url,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
@@ -128,7 +131,7 @@ class Intake:
         self.manager.admit()
         # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
         request = replace(request, prompt=draw_random_integers(request.prompt, SystemRandom()))
-        async with self.preflight.admitted(request.prompt) as units, self.files.arriving(submission.files) as arrived:
+        async with self.preflight.admitted(request.prompt) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -142,7 +145,8 @@ class Intake:
 
         Raises UrlNeedsStorage, TargetNotAllowed, UrlRefused.
         """
-        self.delivery.check(job)
+        if job.target is not None or job.webhook is not None:
+            self.delivery.check(job)
         outside = self.delivery.storage.outside
         if job.output_mode is OutputMode.NONE and outside:
             return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
@@ -173,6 +177,9 @@ class Intake:
             return self.workload(request)
         except WorkerError:
             return FLOOR
+
+    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
+        return self.files.arriving(files) if files else nullcontext()
 
     async def _converted(self, job: JobRequest) -> JobRequest:
         """Return the job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""

@@ -73,7 +73,7 @@ class Admission:
 
         What has run already is no wait.
         """
-        pace = self.pace.units_per_s
+        pace = self.pace.units_per_s if self._under_way else 0.0
         return sum(self._units_left(job) for job in self._under_way.values()) / pace if pace else 0.0
 
     def _one_job_s(self) -> float:

@@ -109,7 +109,7 @@ def pack_request(request: JobRequest) -> bytes:
             "base_url": request.base_url,
             "template": request.template,
             "params": dict(request.params),
-            "image_format": asdict(request.image_format) if request.image_format else None,
+            "image_format": request.image_format,
             "own_target": request.own_target,
             "webhook": _webhook(request.webhook),
         }
@@ -122,7 +122,7 @@ def pack_result(job: Job) -> bytes:
         {
             "state": job.state,
             "stages": {state.value: seconds for state, seconds in job.stages.items()},
-            "outputs": [asdict(output) for output in job.outputs],
+            "outputs": job.outputs,
             "error": job.error.as_dict() if job.error else None,
         }
     )

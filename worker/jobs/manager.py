@@ -98,7 +98,7 @@ class JobManager:
             arrived = arrived or ArrivedFiles()
             job = Job(
                 request.job_id or secrets.token_hex(16),
-                replace(request, inputs=arrived.files),
+                replace(request, inputs=arrived.files) if arrived.files else request,
                 principal,
                 workload,
                 self._replaced(entry) if entry else secrets.token_urlsafe(24),
@@ -264,9 +264,9 @@ class JobManager:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
         if job.request.inputs:
             self._later(self._pipeline.inputs.store.remove(job.folder))
-        job.request = replace(job.request, prompt={}, inputs=())
-        if job.state in ENDS:
-            job.request = replace(job.request, target=None, webhook=None)
+        request = job.request
+        target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
+        job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook)
         self._later(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:

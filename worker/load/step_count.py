@@ -10,6 +10,7 @@ from worker.workflow.prompt import Node, Prompt
 
 DEEPEST = 100  # nodes between a sampler and the scheduler that made its sigmas
 
+STEPS = frozenset({"steps", "num_steps", "sampling_steps", "num_inference_steps"})
 _STEPS = ("steps", "num_steps", "sampling_steps", "num_inference_steps")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.load.content_size import UPLOADED_IMAGE, ContentSizes
 from worker.load.families import Families
-from worker.load.step_count import StepCounts
+from worker.load.step_count import STEPS, StepCounts
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Node, Prompt, ancestors, links
 
@@ -56,18 +56,20 @@ def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
     an uploaded image's too; an unknown model is taken for the benchmark's.
     """
     running = set(prompt) if catalog is None else _running(prompt, catalog)
+    candidates = [node_id for node_id in _samplers(prompt, running) if _may_sample(prompt[node_id])]
+    upscales = list(_upscales(prompt, running))
+    if not candidates and not upscales:
+        return []
     sizes, steps, families = ContentSizes(prompt), StepCounts(prompt), Families(prompt)
     found = []
-    for node_id in _samplers(prompt, running):
-        node = prompt[node_id]
-        taken = steps.taken_by(node)
-        if taken is None:
-            taken = UNSAID_STEPS if _looks_like_a_sampler(node) else 0.0
-        if taken:
-            family = families.of(node_id)
-            pixels = (sizes.at(node_id) or UPLOADED_IMAGE).pixels
-            found.append(Pass(node_id, taken, pixels, family.name, family.cost))
-    for node_id, source in _upscales(prompt, running):
+    for node_id in candidates:
+        taken = _steps(prompt[node_id], steps)
+        if not taken:
+            continue
+        family = families.of(node_id)
+        pixels = (sizes.at(node_id) or UPLOADED_IMAGE).pixels
+        found.append(Pass(node_id, taken, pixels, family.name, family.cost))
+    for node_id, source in upscales:
         found.append(Pass(node_id, UPSCALE_STEPS, (sizes.at(source) or UPLOADED_IMAGE).pixels, "upscale", 1.0))
     return found
 
@@ -78,6 +80,18 @@ def _upscales(prompt: Prompt, running: Container[str]) -> Iterator[tuple[str, st
         linked = {name: source for name, source, _ in links(node)}
         if node_id in running and "upscale_model" in linked and "image" in linked:
             yield node_id, linked["image"]
+
+
+def _may_sample(node: Node) -> bool:
+    return "sigmas" in node["inputs"] or not STEPS.isdisjoint(node["inputs"]) or _looks_like_a_sampler(node)
+
+
+def _steps(node: Node, counts: StepCounts) -> float:
+    """The steps of a node, 0 of one that is no sampler."""
+    taken = counts.taken_by(node)
+    if taken is None:
+        return UNSAID_STEPS if _looks_like_a_sampler(node) else 0.0
+    return taken
 
 
 def _looks_like_a_sampler(node: Node) -> bool:

@@ -99,7 +99,7 @@ def _choices(prompt: Prompt, catalog: Catalog) -> Iterator[tuple[str, InputSpec,
     for node_id in _running(prompt, catalog):
         node = prompt[node_id]
         node_class = catalog[node["class_type"]]
-        for name, spec in expand(node_class, node["inputs"]).items():
+        for name, spec in (node_class.shown or expand(node_class, node["inputs"])).items():
             if not spec.folders or NOT_FILES & set(spec.folders):
                 continue
             for value in _texts(node["inputs"].get(name)):

@@ -40,6 +40,11 @@ class UiFormatError(PromptError):
     """The workflow is what the editor saves (`nodes` and `links`), which has to be converted first."""
 
 
+def is_ui(workflow: object) -> bool:
+    """True for what the editor saves: a list of nodes, in an object that is no API-format prompt."""
+    return isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list) and "links" in workflow
+
+
 def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
     """The workflow inside an export: `{"prompt": {...}}`, or `{"workflow": {...}}` where that has no prompt."""
     if isinstance(value, dict) and not isinstance(value.get("nodes"), list):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from worker.workflow.prompt import Prompt
-from worker.workflow.validation.soundness import DEEPEST, unsound
+from worker.workflow.validation.check import DEEPEST, unsound
 
 
 def chain(length: int) -> Prompt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
             worker = Worker(config)
     except (KeyError, ValueError) as error:
         raise StartupError(f"Vast's SDK refuses the environment: {error!r}") from error
+    # Per request the SDK inspects the class of `auth_data` once for each field; Python keeps what it finds here.
+    data_types.AuthData.__signature__ = inspect.signature(data_types.AuthData)
     silence([module.log for module in (backend, data_types, metrics, server)] + [log])
     return cast(SdkWorker, worker)
 

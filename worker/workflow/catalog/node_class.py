@@ -71,6 +71,8 @@ class NodeClass:
     is_input_list: bool
     is_v3: bool
     by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
+    shown: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
+    """The inputs that count, where no value changes which they are; else `expand` says."""
 
 
 def read_node_class(name: str, info: JsonObject) -> NodeClass:
@@ -87,7 +89,14 @@ def read_node_class(name: str, info: JsonObject) -> NodeClass:
         is_input_list=info.get("is_input_list") is True,
         is_v3="api_node" in info,
         by_name={spec.name: spec for spec in inputs},
+        shown=_shown(inputs),
     )
+
+
+def _shown(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
+    if any(spec.type in (DYNAMIC_COMBO, AUTOGROW) for spec in inputs):
+        return None
+    return {spec.name: spec for spec in inputs if spec.presence is not Presence.HIDDEN}
 
 
 def read_input(name: str, presence: Presence, written: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:

@@ -43,6 +43,8 @@ REPLACEMENTS = {
     "SDV_img2vid_Conditioning": NodeReplacement("SVD_img2vid_Conditioning"),
     "T2IAdapterLoader": NodeReplacement("ControlNetLoader", (("control_net_name", "t2i_adapter_name"),)),
 }
+OLD_CLASSES = tuple(REPLACEMENTS)
+"""For a search by equality, because the class of a node may be anything in a prompt that is not checked yet."""
 
 
 def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:

@@ -2,6 +2,6 @@
 
 from worker.workflow.editor.conversion import Conversion, Surroundings, convert
 from worker.workflow.editor.javascript import stringify
-from worker.workflow.editor.saved import is_ui
+from worker.workflow.prompt import is_ui
 
 __all__ = ["Conversion", "Surroundings", "convert", "is_ui", "stringify"]

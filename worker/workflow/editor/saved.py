@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from worker.errors import CannotConvert
 from worker.workflow.editor.live import Link, Port, Slot
 from worker.workflow.json_value import Json, JsonObject
+from worker.workflow.prompt import is_ui
 
 MOST_NODES = 5_000
 MOST_SLOTS = 2_000
@@ -50,11 +51,6 @@ class SavedWorkflow:
     subgraphs: list[SavedGraph]
     group_nodes: JsonObject
     last_node_id: int
-
-
-def is_ui(workflow: object) -> bool:
-    """True for what the editor saves: a list of nodes, in an object that is no API-format prompt."""
-    return isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list) and "links" in workflow
 
 
 def read_workflow(workflow: object) -> SavedWorkflow:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from random import Random
 
 from worker.errors import Detail, WorkerError
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt, PromptError, draw_random_integers, parse_prompt, title
 from worker.workflow.validation.explain import Problem, explain, missing_class
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
 from worker.workflow.validation.repair import repair
-from worker.workflow.validation.soundness import unsound
 from worker.workflow.validation.suggestion import LOST
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
 
 OURS = "unsound"
 """The kind of the problems that ComfyUI has no word for."""
+DEEPEST = 500
+"""Nodes in a row. Python's limit of 1000 frames ends ComfyUI at about 970."""
+MOST_SUGGESTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) ->
         verdict = validate(workflow, catalog, files)
         return Check({}, verdict, (replace(of_error(error, {}), comfyui_type=_type(error, verdict)),))
     verdict = validate(prompt, catalog, files)
-    told = list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog))
+    whole = verdict.accepted and not verdict.node_errors
+    told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog))
     lost = {problem.node_id for problem in told if problem.kind in LOST}
     ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
@@ -163,3 +168,55 @@ def _mismatched(problem: Problem, prompt: Prompt) -> Iterator[object]:
 
 def _key(problem: Problem) -> tuple[str | None, str | None, str]:
     return problem.node_id, problem.input, problem.message
+
+
+def unsound(prompt: Prompt) -> Iterator[PromptError]:
+    """Yield every link to nowhere, the first few with the id that was probably meant; else a chain that is too long.
+
+    ComfyUI takes such a graph and then dies of it. Its validation follows only the inputs that a class has, its
+    execution every link there is: under an input that no class knows the graph is accepted with 200 and then raises
+    outside of everything that catches, the thread that runs prompts ends, and nothing runs any more (seen on 0.33.0).
+    """
+    lost = 0
+    for node_id, name, source in _links(prompt):
+        if source not in prompt:
+            lost += 1
+            yield PromptError(
+                f"Input {name!r} of node {node_id} is linked to node {source!r}, which is not there.",
+                node_id,
+                name,
+                did_you_mean(source, prompt) if lost <= MOST_SUGGESTIONS else None,
+            )
+    if len(prompt) > DEEPEST and not lost:
+        try:
+            _check_depth(prompt)
+        except PromptError as error:
+            yield error
+
+
+def _check_depth(prompt: Prompt) -> None:
+    sources: dict[str, set[str]] = {node_id: set() for node_id in prompt}
+    for node_id, _, source in _links(prompt):
+        sources[node_id].add(source)
+    depths: dict[str, int] = {}
+    try:
+        for node_id in TopologicalSorter(sources).static_order():
+            depths[node_id] = 1 + max((depths[source] for source in sources[node_id]), default=0)
+    except CycleError as error:
+        raise PromptError("The workflow has a cycle.", str(error.args[1][0])) from None
+    deepest = max(depths, key=depths.__getitem__)
+    if depths[deepest] > DEEPEST:
+        raise PromptError(f"Node {deepest} stands behind a chain of more than {DEEPEST} nodes.", deepest)
+
+
+def _links(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
+    """(node id, input, source): whatever ComfyUI follows, a slot of 1.5 included.
+
+    A list that is wrapped so as to be no link becomes one all the same: validation unwraps it, and execution then
+    follows it.
+    """
+    for node_id, node in prompt.items():
+        for name, value in node["inputs"].items():
+            match value:
+                case [str(source), int() | float()] | {"__value__": [str(source), int() | float()]}:
+                    yield node_id, name, source

@@ -14,7 +14,7 @@ from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Prompt, is_link
 from worker.workflow.validation.file_check import AssumeFiles, FileCheck
 from worker.workflow.validation.input_value import problem, value_error
-from worker.workflow.validation.node_validators import NodeValidator, node_validator
+from worker.workflow.validation.node_validators import NODE_VALIDATORS, NodeValidator
 
 # What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
 ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
@@ -74,8 +74,8 @@ class Inspection:
             return self._report_cycle(node_id)
         node = self._nodes[node_id]
         node_class = self._catalog[node["class_type"]]
-        visit = _Visit(node_id, node_class, node["inputs"], node_validator(node_class.name))
-        for spec in expand(node_class, visit.inputs).values():
+        visit = _Visit(node_id, node_class, node["inputs"], NODE_VALIDATORS.get(node_class.name))
+        for spec in (node_class.shown or expand(node_class, visit.inputs)).values():
             value = visit.inputs.get(spec.name)
             if spec.name not in visit.inputs:
                 visit.errors += _missing(spec, node_class)
@@ -98,7 +98,7 @@ class Inspection:
         visit.received[spec.name] = received
         if visit.check and visit.check.takes_types:
             return None
-        if fits(source.name, received, visit.node_class.name, spec):
+        if received == spec.config[0] or fits(source.name, received, visit.node_class.name, spec):
             return None
         details = f"{spec.name}, received_type({received}) mismatch input_type({spec.config[0]})"
         extra = _about(spec, received_type=received, linked_node=link)

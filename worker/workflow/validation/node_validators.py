@@ -40,11 +40,6 @@ class NodeValidator:
         return self.decide(arguments, files)
 
 
-def node_validator(class_type: str) -> NodeValidator | None:
-    """Return the check of a class, if it has one."""
-    return _CHECKS.get(class_type)
-
-
 def uploaded(name: str, files: FileCheck) -> bool:
     """Tell whether a name as loaders take it (`a/b.png`, `b.png [temp]`) is there.
 
@@ -141,4 +136,4 @@ def _video_helper_checks() -> Iterator[tuple[str, NodeValidator]]:
     yield "VHS_Unbatch", NodeValidator("Unbatch.VALIDATE_INPUTS", ("input_types",), takes_types=True)
 
 
-_CHECKS = dict(_all_checks())
+NODE_VALIDATORS = dict(_all_checks())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.replacements import ReplacementError, replace_classes
+from worker.workflow.catalog.replacements import OLD_CLASSES, ReplacementError, replace_classes
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Node, Prompt
 from worker.workflow.validation.file_check import FileCheck
@@ -54,7 +54,8 @@ def validate(
     """
     try:
         nodes = _copy(prompt)
-        replace_classes(nodes, catalog)
+        if any(node.get("class_type") in OLD_CLASSES for node in nodes.values()):
+            replace_classes(nodes, catalog)
         error = _missing_class(nodes, catalog)
         targets = () if error else _targets(nodes, catalog, partial_targets)
     except (_ServerFailure, ReplacementError):

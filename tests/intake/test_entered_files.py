@@ -14,7 +14,8 @@ from tests.conftest import Client
 from tests.workflows import picture
 
 ROOT = Path(worker.__file__).parent
-MOST = 77
+MOST = 47
+"""Reached so far; issue 10 asks for 40."""
 BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol/api.py")
 
 
@@ -23,19 +24,28 @@ class Entered:
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
+        self._outside: set[FrameType] = set()
+        """What was under way before the handler: a coroutine that goes on is a call, too."""
         self._listening = False
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        if event != "call" or not frame.f_code.co_filename.startswith(str(ROOT)):
+        if event != "call" or not frame.f_code.co_filename.startswith(str(ROOT)) or frame in self._outside:
             return
         path = str(Path(frame.f_code.co_filename).relative_to(ROOT))
         place = (frame.f_code.co_name, path)
         if place == BEGINS and not self.files:
-            self._listening = True
+            self._listening, self._outside = True, set(callers(frame))
         if self._listening and not path.startswith("simulators/"):
             self.files.setdefault(path, frame.f_code.co_name)
         if place == ENDS:
             self._listening = False
+
+
+def callers(frame: FrameType) -> Iterator[FrameType]:
+    caller = frame.f_back
+    while caller is not None:
+        yield caller
+        caller = caller.f_back
 
 
 @contextmanager

@@ -1,0 +1,71 @@
+"""How long the worker's event loop stands still while a job with a large file in its body is submitted and run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from bench.finding import Measurement
+from bench.servers.direct import JobFailedError
+from bench.servers.processes import BenchEngine
+from bench.spread import Spread
+from worker.app import build
+from worker.settings import Settings
+
+TICK_S = 0.001
+
+
+async def pauses(engine: BenchEngine, folder: Path, rounds: int, at_most_s: float, mebibytes: int = 60) -> Measurement:
+    """The longest pause of each round, of a worker in this process; the client is a process of its own."""
+    shared = {} if engine.folder is None else {"comfyui_input": engine.folder / "input"}
+    settings = Settings.of(comfyui=engine.url, port=0, state=folder, **shared)
+    longest = []
+    async with build(settings) as app:
+        await app.ready()
+        await _sent(app.url, mebibytes, 1)
+        for _ in range(rounds):
+            async with ticking() as gaps:
+                await _sent(app.url, mebibytes, 1)
+            longest.append((max(gaps) - TICK_S) * 1000)
+    found = Spread.of(longest)
+    return Measurement(
+        what=f"longest pause of the event loop while a job with {mebibytes} MiB of base64 is submitted",
+        here=f"{found.median:.1f} ms",
+        against="-",
+        measured=found,
+        unit="ms",
+        at_most=at_most_s * 1000,
+    )
+
+
+async def _sent(url: str, mebibytes: int, times: int) -> None:
+    command = ("-m", "bench.servers.sender", url, str(mebibytes), str(times))
+    process = await asyncio.create_subprocess_exec(sys.executable, *command)
+    if await process.wait():
+        raise JobFailedError(f"a job with {mebibytes} MiB of base64 failed")
+
+
+@asynccontextmanager
+async def ticking() -> AsyncIterator[list[float]]:
+    """Collect the seconds between two turns of a task that wants one every millisecond."""
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+
+    task = asyncio.create_task(tick())
+    try:
+        yield gaps
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
