@@ -14,10 +14,10 @@ import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
 from worker.engine.process.names import FIRST
-from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
+from worker.engine.protocol.api import ComfyApi, EngineInfo
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
-from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
+from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, PromptRefusedError
 from worker.events import Notify, unobserved
 from worker.settings import ComfySettings
 from worker.supervision import Tasks

@@ -18,10 +18,10 @@ from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import Notify, unobserved
 from worker.settings import ComfySettings, LimitSettings
-from worker.supervision import OnFailure, Tasks, WorkerEnds, stop
+from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import aiohttp
 
 from worker.engine.process.launch import HOST, comfyui_command, free_port
 from worker.engine.process.supervisor import Command, Supervisor
-from worker.engine.protocol.api import ComfyApi, PromptRefusedError
-from worker.errors import EngineUnavailable
+from worker.engine.protocol.api import ComfyApi
+from worker.errors import EngineUnavailable, PromptRefusedError
 from worker.node_packs import standins
 from worker.settings import Settings
 from worker.supervision import stop

@@ -16,9 +16,8 @@ from worker.engine.process.supervisor import LOG_LIMIT, Command, Supervisor, bou
 from worker.engine.protocol.api import QueueLook
 from worker.engine.protocol.messages import Executing, Progress
 from worker.engine.watchdog import EngineProblem, Observation, SilenceLimits, trouble
-from worker.errors import StartupError
+from worker.errors import StartupError, WorkerEnds
 from worker.settings import ComfySettings, LimitSettings
-from worker.supervision import WorkerEnds
 
 CLASSES = {"3": "KSampler", "9": "SaveImage"}
 

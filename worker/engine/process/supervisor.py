@@ -19,9 +19,9 @@ from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
+from worker.errors import WorkerEnds
 from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
 from worker.settings import ComfySettings, engine_environment
-from worker.supervision import WorkerEnds
 
 log = logging.getLogger(__name__)
 

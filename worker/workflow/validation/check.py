@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
-from worker.errors import Detail, WorkerError
+from worker.errors import Detail, PromptError, WorkerError
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.prompt import Prompt, PromptError, draw_random_integers, parse_prompt, title
+from worker.workflow.prompt import Prompt, draw_random_integers, parse_prompt, title
 from worker.workflow.validation.explain import Problem, explain, missing_class
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
+from worker.errors import PromptError
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, PromptError
+from worker.workflow.prompt import Prompt
 
 DEEPEST = 500
 """Nodes in a row. Python's limit of 1000 frames ends ComfyUI at about 970."""
