@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import errno
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import worker.errors
 from worker.errors import ClientError, Detail, DiskFull, Fault, InternalError, JobError, WorkerError, WorkerUnavailable
 
 
@@ -58,3 +62,52 @@ def test_a_full_disk_is_told_from_other_failures() -> None:
     assert (full.code, full.retryable, full.retryable_elsewhere) == ("disk_full", True, True)
     assert DiskFull.of(OSError(errno.EIO, "No space left on device")) is None
     assert DiskFull.of(ValueError("No space left on device")) is None
+
+
+WORKER = Path(worker.errors.__file__).parent.parent
+STAND_ALONE = {"PacksError", "SourceError"}
+"""The image's build runs worker/node_packs/pins.py and sources.py without the rest of the package."""
+
+
+def outside() -> list[tuple[str, ast.Module]]:
+    """Every module outside worker/errors, parsed, with the folder of worker/ that it is in."""
+    paths = (path for path in sorted(WORKER.rglob("*.py")) if path.parent != WORKER / "errors")
+    return [(path.relative_to(WORKER).parts[0], ast.parse(path.read_text("utf-8"))) for path in paths]
+
+
+def names(scope: object) -> set[str]:
+    """The exceptions of a module, by name."""
+    return {name for name, kind in vars(scope).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+
+
+SHARED = names(worker.errors)
+
+
+def exceptions(modules: list[tuple[str, ast.Module]]) -> dict[str, str]:
+    """The folder of each exception that is defined outside worker/errors."""
+    classes = [(home, node) for home, tree in modules for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    known, homes = names(builtins) | SHARED, dict[str, str]()
+    while more := {node.name: home for home, node in classes if node.name not in homes and known & bases(node)}:
+        homes |= more
+        known |= more.keys()
+    return homes
+
+
+def bases(node: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+
+
+def test_an_exception_that_leaves_its_folder_is_in_worker_errors() -> None:
+    """Elsewhere an exception is imported by its own folder alone, and extends none that others handle."""
+    modules = outside()
+    homes = exceptions(modules)
+    assert {"UnexpectedShape", "TemplateError"} <= homes.keys()
+    for folder, module in modules:
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef):
+                assert not bases(node) & SHARED, f"{node.name} belongs in worker/errors"
+            if isinstance(node, ast.ImportFrom):
+                for name in {alias.name for alias in node.names} & homes.keys() - STAND_ALONE:
+                    home = homes[name]
+                    taken = (node.module or "").startswith(f"worker.{home}") and folder != home
+                    assert not taken, f"worker/{folder} handles {name} of worker/{home}: move it to worker/errors"

@@ -23,9 +23,9 @@ from tests.engine.supervised import engine_pids
 from tests.engines import EngineHandle, start_engine
 from tests.workflows import faulty, picture, slow
 from worker.app import build
-from worker.errors import EngineUnavailable, StartupError
+from worker.errors import EngineUnavailable, StartupError, WorkerEnds
 from worker.settings import Settings
-from worker.supervision import HOPELESS, OnFailure, Run, Tasks, WorkerEnds, joined
+from worker.supervision import HOPELESS, OnFailure, Run, Tasks, joined
 
 
 class Broken(RuntimeError):

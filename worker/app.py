@@ -12,7 +12,7 @@ from pathlib import Path
 from worker.api.auth import Auth
 from worker.api.server import listen
 from worker.api.services import Services
-from worker.bodies import remove_leftovers
+from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
 from worker.engine.crash_history import CrashHistory
 from worker.engine.pool import EnginePool
@@ -21,12 +21,14 @@ from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import JobAccepted, JobFinished, JobForgotten, Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
-from worker.inputs import Inputs
+from worker.inputs import InputEngine, Inputs, InputStore
 from worker.intake import SPOOL, Answers, Intake
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
-from worker.models.service import Models
+from worker.models.fetcher import ModelFetcher
+from worker.models.folder import worker_models
+from worker.models.service import Models, TemplateModels
 from worker.models.sizes import ModelSizes
 from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
@@ -45,6 +47,8 @@ from worker.supervision import Tasks
 from worker.workflow.templates.library import read_library
 
 log = logging.getLogger(__name__)
+
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,43 +150,58 @@ class BuildOptions:
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
     timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
-    jobs, replay, state = JobIndex(), Replay(), settings.state
-    access, library = Auth.from_settings(settings, traits), read_library(settings.templates)
+    jobs, replay, limits = JobIndex(), Replay(), settings.limits
+    access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
     observers.add(replay, metrics)
     tasks.start("event-loop-lag", metrics.watch_loop)
-    engines = await enter(EnginePool(await engine_configs(settings), settings, tasks, notify, ModelSizes(settings).of))
-    models = await enter(Models(settings, library, jobs, engines.catalogs.forget, tasks, notify))
-    sources = {one.name: OutputSource(one.api, one.config.output) for one in engines.engines}
-    outputs = Outputs(sources, state / "outputs")
-    earlier = EarlierOutputs(jobs, outputs, engines.configs).find if len(engines.configs) > 1 else None
-    fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=notify))
-    places = await enter(delivery(settings, outputs, options.storage, traits))
-    pipeline = Pipeline(
-        engines=engines,
-        recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.engine.crash_memory_s)),
-        inputs=Inputs(engines.first.api, engines.catalog, fetcher, settings, engines.first.config.input, earlier),
-        outputs=outputs,
-        delivery=places,
-        journal=stack.enter_context(Journal(state / "journal.sqlite")),
-        observers=observers,
-    )
-    manager = JobManager(pipeline, jobs, settings, tasks)
-    answers, preflight = Answers(traits, outputs, engines, places), Preflight(engines, models)
-    intake = Intake(settings, traits, manager, engines, places, library, preflight, pipeline.inputs.store, answers)
+    folder, configs = worker_models(settings), await engine_configs(settings)
+    engines = await enter(EnginePool(configs, settings.engine, limits, tasks, notify, ModelSizes(folder).of))
+    fetcher = ModelFetcher(settings.fetch, folder) if folder else None
+    templates = TemplateModels.of(settings.models, library)
+    models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
+    pipeline = await _pipeline(settings, options, engines, jobs, stack)
+    outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
+    manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
+    answers = Answers(traits, outputs, engines, places)
+    preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
+    spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
+    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, answers)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
     observers.add(models, only=(JobAccepted,))
-    hooks = webhooks(settings, jobs, answers.webhook, tasks, notify)
-    observers.add(await enter(hooks), only=(JobFinished, JobForgotten))
+    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
+    observers.add(hooks, only=(JobFinished, JobForgotten))
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await enter(listen(parts))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
+
+
+async def _pipeline(
+    settings: Settings, options: BuildOptions, engines: EnginePool, jobs: JobIndex, stack: AsyncExitStack
+) -> Pipeline:
+    """Open the parts that a job passes after the engines."""
+    state, observers, enter = settings.state, options.observers, stack.enter_async_context
+    configs = [engine.config for engine in engines.engines]
+    sources = {one.name: OutputSource(one.api, one.config.output) for one in engines.engines}
+    outputs = Outputs(sources, state / "outputs")
+    earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
+    engine = InputEngine(engines.first.api, engines.catalog, engines.first.config.input)
+    fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
+    return Pipeline(
+        engines=engines,
+        recovery=Recovery(engines, CrashHistory(state / "suspects.json", settings.engine.crash_memory_s)),
+        inputs=Inputs(engine, fetcher, InputStore(state / "inputs"), settings.inputs, earlier),
+        outputs=outputs,
+        delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
+        journal=stack.enter_context(Journal(state / "journal.sqlite")),
+        observers=observers,
+    )
 
 
 __all__ = ["App", "build"]

@@ -32,11 +32,15 @@ MANY_NODES = 300
 
 
 class Preflight:
-    """Refuses what ComfyUI would certainly refuse; where the catalog can't be had, the engine decides."""
+    """Refuses what ComfyUI would certainly refuse; where the catalog can't be had, the engine decides.
 
-    def __init__(self, engines: EnginePool, models: Models) -> None:
+    A request waits at most `patience_s` for its models; None: as long as they take.
+    """
+
+    def __init__(self, engines: EnginePool, models: Models, patience_s: float | None = None) -> None:
         self._engines = engines
         self._models = models
+        self._patience_s = patience_s
 
     @asynccontextmanager
     async def admitted(self, prompt: Prompt) -> AsyncIterator[float]:
@@ -92,7 +96,7 @@ class Preflight:
             raise ModelsComing(message, retry_after_s=COME_BACK_S)
         if not missing or not self._models.on_demand or any(need.source is None for need in missing):
             return found
-        await self._models.bring(missing)
+        await self._models.bring(missing, self._patience_s)
         return await self.report(prompt) or found
 
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from worker.backoff import Backoff
-from worker.errors import StartupError, WorkerError
+from worker.errors import StartupError, WorkerEnds, WorkerError
 
 T = TypeVar("T")
 Run = Callable[[], Awaitable[None]]
@@ -32,10 +32,6 @@ class OnFailure(Enum):
     RESTART = auto()
     END = auto()
     DROP = auto()
-
-
-class WorkerEnds(Exception):
-    """A task failed without which the worker is of no use; the message is the sentence for the platform."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from tests.engines import EngineHandle
 from tests.workflows import picture
 from worker.api.auth import Auth
 from worker.errors import StartupError
-from worker.settings import Settings
+from worker.settings import ServerSettings
 
 TOKEN = "the-metrics-own-token"
 CALLERS = "the-token-of-a-caller"
@@ -98,6 +98,6 @@ async def test_openmetrics(client: Client) -> None:
 @pytest.mark.parametrize(("token", "why"), [("short", "fewer than"), (CALLERS, "has to differ")])
 def test_a_weak_token_is_refused_at_the_start(token: str, why: str) -> None:
     """And so is one that a caller has."""
-    settings = Settings.of(tokens=SecretStr(f"alice={CALLERS}"), metrics_token=SecretStr(token))
+    settings = ServerSettings(tokens=SecretStr(f"alice={CALLERS}"), metrics_token=SecretStr(token))
     with pytest.raises(StartupError, match=f"WORKER_METRICS_TOKEN .*{why}"):
         Auth.from_settings(settings)

@@ -12,7 +12,7 @@ from tests.workflows import picture, slow
 from worker.api.auth import Auth
 from worker.errors import StartupError
 from worker.platforms.base import Authenticator, Traits
-from worker.settings import Settings
+from worker.settings import ServerSettings
 
 
 async def test_a_long_job_is_answered_in_time(engine: EngineHandle, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ async def test_an_answer_that_is_too_large_can_be_had_by_url(engine: EngineHandl
 
 def test_a_platform_that_authenticates_needs_no_tokens() -> None:
     """Elsewhere a worker without tokens listens on its own machine only."""
-    public = Settings.of(host="0.0.0.0")  # noqa: S104
+    public = ServerSettings(host="0.0.0.0")  # noqa: S104
     with pytest.raises(StartupError, match="WORKER_TOKENS"):
         Auth.from_settings(public, Traits())
     assert Auth.from_settings(public, Traits(authenticates=Authenticator.PLATFORM)).tokens == {}

@@ -22,6 +22,7 @@ from tests.workflow.prompts import link, sampled
 from tests.workflows import picture
 from worker.app import build
 from worker.errors import StartupError
+from worker.platforms.base import Traits
 from worker.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -107,7 +108,7 @@ async def test_a_repeated_id_finds_its_job(client: Client) -> None:
 
 
 @asynccontextmanager
-async def strict(folder: Path, **given: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
+async def strict(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
     """A worker on an engine of its own that refuses models it does not have."""
     with start_engine(folder / "engine", "--strict") as handle:
         async with worker(handle, folder / "state", models_folder=handle.base / "models", **given) as client:
@@ -178,6 +179,26 @@ async def test_missing_models_are_fetched_for_a_job(tmp_path: Path) -> None:
             workflow = sampled()
             workflow["4"]["inputs"]["ckpt_name"] = "unknown.safetensors"
             assert (await client.post("/generate/sync", {"workflow": workflow}))[1]["error"]["code"] == "models_missing"
+        assert len(origin.requests) == 1
+
+
+async def test_a_job_does_not_wait_for_its_models_longer_than_the_platform_allows(tmp_path: Path) -> None:
+    """A platform whose client gives up after some time gets 503 before that, and the download goes on."""
+    gate = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return web.Response(body=DATA)
+
+    async with serving(m=answer) as origin:
+        allowed = {"templates": template(tmp_path / "templates", origin.url("/m")), "fetch_allow": opened(origin)}
+        async with strict(tmp_path, traits=Traits(sync_limit_s=0.3), models_on_demand=True, **allowed) as (_, client):
+            status, body = await client.post("/generate/sync", {"workflow": sampled()})
+            assert (status, body["error"]["code"]) == (503, "models_coming")
+            gate.set()
+            async with asyncio.timeout(8):
+                while (await client.post("/generate/sync", {"workflow": sampled()}))[0] == 503:
+                    await asyncio.sleep(0.1)
         assert len(origin.requests) == 1
 
 

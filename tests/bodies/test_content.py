@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from tests.bodies.chunks import LARGE, SMALL, cut, files, scanned
-from worker.bodies import BodyLimits, Content, NotBase64, ScannedBody, SpooledText, SpoolFolder
+from worker.bodies import BodyLimits, Content, ScannedBody, SpooledText, SpoolFolder
 from worker.bodies.base64_file import decode_base64_file
-from worker.errors import BodyTooLarge
+from worker.errors import BodyTooLarge, NotBase64
 
 LONG = "abcdefghijklmnop"
 QUICK = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

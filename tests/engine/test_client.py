@@ -16,14 +16,14 @@ from tests.workflows import slow
 from worker.engine.client import ComfyClient
 from worker.engine.protocol.messages import Executing, RunMessage
 from worker.errors import EngineUnavailable
-from worker.settings import Settings
+from worker.settings import ComfySettings
 from worker.supervision import Tasks
 
 
 @pytest.fixture
 async def comfy(engine: EngineHandle, tmp_path: Path):  # noqa: ANN201 - an async generator fixture
     """A connected client."""
-    async with Tasks() as tasks, ComfyClient(engine.url, Settings.of(state=tmp_path), tasks) as client:
+    async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(), tasks) as client:
         await client.socket.opened(5)
         yield client
 
@@ -54,7 +54,7 @@ async def test_cancel_while_the_post_is_on_its_way(engine: EngineHandle, tmp_pat
     async with (
         Proxy(engine, slow=b"POST /prompt", delay_s=0.3) as proxy,
         Tasks() as tasks,
-        ComfyClient(proxy.url, Settings.of(state=tmp_path), tasks) as client,
+        ComfyClient(proxy.url, ComfySettings(), tasks) as client,
     ):
         await client.socket.opened(5)
         task = asyncio.create_task(client.follow(slow(30, steps=600), lambda _: None, str(uuid.uuid4())))
@@ -83,7 +83,7 @@ async def test_nobody_there(tmp_path: Path) -> None:
     """Without a ComfyUI a run ends after the set time with an error that another worker can cure."""
     async with (
         Tasks() as tasks,
-        ComfyClient("http://127.0.0.1:9", Settings.of(state=tmp_path, engine_lost_s=0.2), tasks) as client,
+        ComfyClient("http://127.0.0.1:9", ComfySettings(lost_s=0.2), tasks) as client,
     ):
         with pytest.raises(EngineUnavailable):
             await client.follow(slow(0), lambda _: None, str(uuid.uuid4()))

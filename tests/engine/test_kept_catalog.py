@@ -12,7 +12,7 @@ from tests.engines import EngineHandle
 from worker.engine.catalogs import read_catalog
 from worker.engine.client import ComfyClient
 from worker.errors import StartupError
-from worker.settings import Settings
+from worker.settings import ComfySettings
 from worker.supervision import Tasks
 
 INFO = {"OnlyKept": {"input": {"required": {}}, "output": ["IMAGE"]}}
@@ -27,14 +27,14 @@ def kept(tmp_path: Path) -> Path:
 
 async def test_it_serves_while_comfyui_does_not_answer(kept: Path) -> None:
     """A worker whose ComfyUI is still starting knows its classes."""
-    async with Tasks() as tasks, ComfyClient("http://127.0.0.1:9", Settings.of(catalog=kept), tasks) as client:
+    async with Tasks() as tasks, ComfyClient("http://127.0.0.1:9", ComfySettings(catalog=kept), tasks) as client:
         assert client.known_catalog is not None
         assert list(await client.catalog()) == ["OnlyKept"]
 
 
 async def test_the_engines_own_takes_its_place(kept: Path, engine: EngineHandle) -> None:
     """As soon as it can be had."""
-    async with Tasks() as tasks, ComfyClient(engine.url, Settings.of(catalog=kept), tasks) as client:
+    async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(catalog=kept), tasks) as client:
         await client.socket.opened(10)
         assert "OnlyKept" not in await client.catalog()
         assert client.known_catalog is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,11 +13,12 @@ import pytest
 from tests.fetch.origin import Origin, content, opened, serving
 from tests.workflow.prompts import sampled
 from worker.errors import ModelsMissing
-from worker.events import JobAccepted
+from worker.events import JobAccepted, Notify, unobserved
 from worker.job import Job, JobRequest, JobState
 from worker.jobs.job_index import JobIndex
-from worker.models.folder import OWN, ModelsFolder
-from worker.models.service import Models
+from worker.models.fetcher import ModelFetcher
+from worker.models.folder import OWN, ModelsFolder, worker_models
+from worker.models.service import Models, TemplateModels
 from worker.settings import Settings
 from worker.supervision import Tasks
 from worker.workflow.model_needs import ModelNeed
@@ -52,6 +53,19 @@ def settings(root: Path, origin: Origin, **given: object) -> Settings:
     )
 
 
+def models_of(
+    given: Settings,
+    library: Library,
+    jobs: JobIndex,
+    arrived: Callable[[], None],
+    tasks: Tasks,
+    notify: Notify = unobserved,
+) -> Models:
+    folder = worker_models(given)
+    fetcher = ModelFetcher(given.fetch, folder) if folder else None
+    return Models(TemplateModels.of(given.models, library), fetcher, jobs, arrived, tasks, notify)
+
+
 @asynccontextmanager
 async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models, JobIndex]]:
     """An origin that has the three files, and the models of a worker without templates."""
@@ -59,7 +73,7 @@ async def serving_models(root: Path) -> AsyncIterator[tuple[Origin, Models, JobI
     async with (
         serving(**{name: content(data) for name, data in DATA.items()}) as origin,
         Tasks() as tasks,
-        Models(settings(root, origin), {}, jobs, lambda: None, tasks) as models,
+        models_of(settings(root, origin), {}, jobs, lambda: None, tasks) as models,
     ):
         yield origin, models, jobs
 
@@ -107,7 +121,7 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
         given = settings(tmp_path, origin, models="mine")
         async with (
             Tasks() as tasks,
-            Models(given, library, JobIndex(), lambda: arrivals.append(None), tasks) as models,
+            models_of(given, library, JobIndex(), lambda: arrivals.append(None), tasks) as models,
         ):
             await models.ready()
             waited = needs(origin, "b")

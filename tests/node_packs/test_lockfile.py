@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests.cli.terminal import ROOT
-from worker.node_packs.lockfile import LINUX, LockError, entries, files, head, stale
+from worker.errors import LockError
+from worker.node_packs.lockfile import LINUX, entries, files, head, stale
 from worker.node_packs.pins import read_pins
 
 HASH = f"--hash=sha256:{'0' * 64}"

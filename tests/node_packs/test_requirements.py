@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.node_packs.repository import Repository
+from worker.errors import RequirementsError
 from worker.node_packs.pins import PinnedPack
-from worker.node_packs.requirements import RequirementsError, read_requirements, requirements
+from worker.node_packs.requirements import read_requirements, requirements
 
 CUT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -12,7 +12,7 @@ from tests.conftest import Client, worker
 from tests.engine.supervised import supervised
 from tests.engines import EngineHandle
 from tests.fetch.origin import content, opened, serving
-from tests.models.test_service import DATA, SIZE, needs, settings
+from tests.models.test_service import DATA, SIZE, models_of, needs, settings
 from tests.observers.receiver import receiver
 from tests.observers.recorder import Recorder
 from tests.workflows import failing, picture
@@ -43,7 +43,6 @@ from worker.events import (
 from worker.fetch.fetcher import Fetcher
 from worker.job import JobState
 from worker.jobs.job_index import JobIndex
-from worker.models.service import Models
 from worker.settings import FetchSettings
 from worker.supervision import Tasks
 
@@ -150,7 +149,7 @@ async def test_model_fetches(tmp_path: Path) -> None:
     async with (
         serving(a=content(DATA["a"])) as origin,
         Tasks() as tasks,
-        Models(settings(tmp_path, origin), {}, JobIndex(), lambda: None, tasks, recorder.notify) as models,
+        models_of(settings(tmp_path, origin), {}, JobIndex(), lambda: None, tasks, recorder.notify) as models,
     ):
         await models.bring(needs(origin, "a"))
         await models.bring(needs(origin, "a"))

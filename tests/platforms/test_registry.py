@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.errors import UnknownPlatform
 from worker.platforms.base import Detection, Platform, Traits
-from worker.platforms.registry import AUTO, PLATFORMS, UnknownPlatform, choose
+from worker.platforms.registry import AUTO, PLATFORMS, choose
 from worker.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "platforms.md"

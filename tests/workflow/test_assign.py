@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from worker.errors import PromptError
 from worker.workflow.assign import set_input
-from worker.workflow.prompt import Prompt, PromptError
+from worker.workflow.prompt import Prompt
 
 PROMPT: Prompt = {
     "3": {"class_type": "KSampler", "inputs": {"steps": 20, "seed": 1}, "_meta": {"title": "Sampler v1.5"}},

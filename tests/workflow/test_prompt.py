@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.errors import PromptError, UiFormatError
 from worker.workflow.prompt import (
     RANDOM_INTEGER_MAX,
     Prompt,
-    PromptError,
-    UiFormatError,
     ancestors,
     draw_random_integers,
     links,

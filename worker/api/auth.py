@@ -11,7 +11,7 @@ from time import monotonic
 
 from worker.errors import NotFound, RateLimited, StartupError, Unauthorized
 from worker.platforms.base import REACHED_DIRECTLY, Authenticator, Traits
-from worker.settings import Settings
+from worker.settings import ServerSettings
 
 LOCAL = "local"
 NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -29,18 +29,16 @@ class Auth:
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: Settings, traits: Traits = REACHED_DIRECTLY) -> Auth:
+    def from_settings(cls, settings: ServerSettings, traits: Traits = REACHED_DIRECTLY) -> Auth:
         """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
-        tokens = read_tokens(settings.server.tokens.get_secret_value())
-        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.server.host)
+        tokens = read_tokens(settings.tokens.get_secret_value())
+        strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
         if strangers and not tokens:
-            raise StartupError(
-                f"refusing to listen on {settings.server.host} without WORKER_TOKENS: anybody could post jobs"
-            )
+            raise StartupError(f"refusing to listen on {settings.host} without WORKER_TOKENS: anybody could post jobs")
         return cls(
             tokens,
-            settings.server.rate_limit,
-            read_metrics_token(settings.server.metrics_token.get_secret_value(), tokens),
+            settings.rate_limit,
+            read_metrics_token(settings.metrics_token.get_secret_value(), tokens),
         )
 
     def principal(self, authorization: str) -> str | None:

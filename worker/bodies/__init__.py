@@ -15,7 +15,7 @@ The pattern for the code that receives a request:
 What is not taken is removed at the end, whatever happened.
 """
 
-from worker.bodies.base64_file import DATA_URI, NotBase64
+from worker.bodies.base64_file import DATA_URI
 from worker.bodies.body import ScannedBody
 from worker.bodies.content import Content
 from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
@@ -30,7 +30,6 @@ __all__ = [
     "BodyReader",
     "BodyScanner",
     "Content",
-    "NotBase64",
     "ScannedBody",
     "SpoolFolder",
     "SpooledFile",

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.bodies.limits import KIB, PIECE
+from worker.errors import NotBase64
 
 LONGEST_HEAD = 64 * KIB
 DATA_URI = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?(;[\w.+=-]+)*;base64,")
-
-
-class NotBase64(ValueError):
-    """The text is neither base64 nor a data URI with base64. The message is the decoder's."""
 
 
 def decode_base64_file(source: Path, target: Path) -> tuple[int, str]:

@@ -19,6 +19,8 @@ from worker.errors import (
     InvalidField,
     InvalidParams,
     InvalidWorkflow,
+    ParamsError,
+    PromptError,
     UnknownField,
     UnknownTemplate,
     WorkerError,
@@ -27,8 +29,8 @@ from worker.inputs import SentFile
 from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, PromptError, parse_prompt, unwrap
-from worker.workflow.templates.fill import Filled, ParamsError, fill
+from worker.workflow.prompt import Prompt, parse_prompt, unwrap
+from worker.workflow.templates.fill import Filled, fill
 from worker.workflow.templates.template import Library, Params, Template
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -14,12 +14,12 @@ import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
 from worker.engine.process.names import FIRST
-from worker.engine.protocol.api import ComfyApi, EngineInfo, PromptRefusedError
+from worker.engine.protocol.api import ComfyApi, EngineInfo
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
-from worker.errors import Detail, EngineUnavailable, InvalidWorkflow
+from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, PromptRefusedError
 from worker.events import Notify, unobserved
-from worker.settings import Settings
+from worker.settings import ComfySettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
@@ -42,20 +42,20 @@ class ComfyClient:
     def __init__(
         self,
         base_url: str,
-        settings: Settings,
+        settings: ComfySettings,
         tasks: Tasks,
         *,
         kept: bool = False,
         name: str = FIRST,
         notify: Notify = unobserved,
     ) -> None:
-        self._lost_s = max(settings.engine.lost_s, settings.engine.start_s if kept else 0.0)
+        self._lost_s = max(settings.lost_s, settings.start_s if kept else 0.0)
         self._kept = kept
-        self._silence_s = settings.engine.event_silence_s
+        self._silence_s = settings.event_silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.socket = EngineSocket(self._session, self.api.base_url, tasks, name, notify)
-        known = read_catalog(settings.engine.catalog) if settings.engine.catalog else None
+        known = read_catalog(settings.catalog) if settings.catalog else None
         self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None

@@ -18,10 +18,10 @@ from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import Notify, unobserved
-from worker.settings import Settings
-from worker.supervision import OnFailure, Tasks, WorkerEnds, stop
+from worker.settings import ComfySettings, LimitSettings
+from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,14 @@ class Engine:
     Entering the context starts its process, unless somebody else runs it, and does not wait until it answers.
     """
 
-    def __init__(self, config: EngineConfig, settings: Settings, tasks: Tasks, notify: Notify = unobserved) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        settings: ComfySettings,
+        limits: LimitSettings,
+        tasks: Tasks,
+        notify: Notify = unobserved,
+    ) -> None:
         self.config = config
         self.changed: Callable[[], None] = lambda: None
         """Called when ComfyUI was reached, lost or given up; set before it is opened."""
@@ -73,7 +80,8 @@ class Engine:
         self._tasks = tasks
         self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
-        self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, own("engine-watch", self.name))
+        watch = own("engine-watch", self.name)
+        self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, limits, watch)
         self._exclusive_lock = ExclusiveLock()
         self._stack = AsyncExitStack()
 

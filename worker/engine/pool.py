@@ -18,7 +18,7 @@ from worker.engine.queue import JobQueue
 from worker.events import Notify, unobserved
 from worker.job import Job
 from worker.load.pace import Pace, Paces
-from worker.settings import Settings
+from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
@@ -37,24 +37,23 @@ class EnginePool:
     def __init__(
         self,
         configs: Sequence[EngineConfig],
-        settings: Settings,
+        settings: ComfySettings,
+        limits: LimitSettings,
         tasks: Tasks,
         notify: Notify = unobserved,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
         shared = SharedCatalogs()
-        self.engines = tuple(Engine(config, settings, tasks, notify) for config in configs)
+        self.engines = tuple(Engine(config, settings, limits, tasks, notify) for config in configs)
         for engine in self.engines:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
         one = len(self.engines) == 1
         self.catalogs = self.first.client.catalogs if one else CommonCatalogs(self.engines)
         kept = any(engine.kept for engine in self.engines)
-        lost_s = max(settings.engine.lost_s, settings.engine.start_s if kept else 0.0)
+        lost_s = max(settings.lost_s, settings.start_s if kept else 0.0)
         self._sizes_of = sizes_of
-        self._queue = JobQueue(
-            self.engines, Estimates(self.paces, self._sizes), 1 + settings.limits.queue_ahead, lost_s
-        )
+        self._queue = JobQueue(self.engines, Estimates(self.paces, self._sizes), 1 + limits.queue_ahead, lost_s)
         self._stack = AsyncExitStack()
         self._changed = asyncio.Event()
 

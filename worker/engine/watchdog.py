@@ -15,7 +15,7 @@ from worker.engine.protocol.api import ComfyApi, QueueLook
 from worker.engine.protocol.messages import Executing, RunMessage
 from worker.engine.protocol.websocket import EngineSick, EngineSocket, Hung
 from worker.errors import EngineUnavailable, StartupError
-from worker.settings import Settings
+from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
@@ -50,19 +50,19 @@ class SilenceLimits:
     seen: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings) -> SilenceLimits:
+    def of(cls, settings: ComfySettings, limits: LimitSettings) -> SilenceLimits:
         """Raises StartupError for a deadline that is none."""
         declared = {}
-        for part in filter(None, map(str.strip, settings.engine.node_deadlines.split(","))):
+        for part in filter(None, map(str.strip, settings.node_deadlines.split(","))):
             name, _, seconds = part.partition("=")
             try:
                 declared[name.strip()] = float(seconds)
             except ValueError:
                 raise StartupError(f"WORKER_NODE_DEADLINES: {part!r} is not Class=seconds") from None
         return cls(
-            settings.engine.node_silence_s,
-            min(STOP_S, settings.engine.node_silence_s),
-            settings.limits.job_timeout_s,
+            settings.node_silence_s,
+            min(STOP_S, settings.node_silence_s),
+            limits.job_timeout_s,
             declared,
         )
 
@@ -153,7 +153,8 @@ class Watchdog:
         api: ComfyApi,
         socket: EngineSocket,
         supervisor: Supervisor | None,
-        settings: Settings,
+        settings: ComfySettings,
+        limits: LimitSettings,
         task: str = "engine-watch",
     ) -> None:
         """`task` is the name of its task."""
@@ -163,11 +164,9 @@ class Watchdog:
         self._api = api
         self._socket = socket
         self._supervisor = supervisor
-        self._silence_s = settings.engine.silence_s
-        self._silence_limits = SilenceLimits.of(settings)
-        self._period_s = min(
-            settings.engine.event_silence_s, settings.engine.silence_s / 3, settings.engine.node_silence_s / 3
-        )
+        self._silence_s = settings.silence_s
+        self._silence_limits = SilenceLimits.of(settings, limits)
+        self._period_s = min(settings.event_silence_s, settings.silence_s / 3, settings.node_silence_s / 3)
         self._sight = Observation(time.monotonic())
 
     @asynccontextmanager

@@ -1,4 +1,7 @@
-"""The one tree of errors: each class carries its code, its HTTP status and who can do something about it."""
+"""Every error that leaves the folder that raises it; the tree of WorkerError is what clients see.
+
+Each class of that tree carries its code, its HTTP status, and whether the client, the worker or the job is at fault.
+"""
 
 from worker.errors.client import (
     BadSignature,
@@ -22,6 +25,23 @@ from worker.errors.client import (
     UnknownTemplate,
     UrlNeedsStorage,
 )
+from worker.errors.deploy import (
+    Ambiguous,
+    CallRateLimited,
+    DeployError,
+    FleetError,
+    FleetProblem,
+    KeyRefused,
+    MissingValues,
+    NothingFormer,
+    PlanFileError,
+    Refused,
+    SmokeFailed,
+    SnapshotError,
+    StalePlan,
+    Unreachable,
+)
+from worker.errors.engine import BadFault, PromptRefusedError
 from worker.errors.files import (
     CacheFull,
     FetchFailed,
@@ -30,6 +50,7 @@ from worker.errors.files import (
     ModelMismatch,
     ModelsComing,
     ModelsMissing,
+    NotBase64,
     UrlRefused,
 )
 from worker.errors.job import (
@@ -42,15 +63,9 @@ from worker.errors.job import (
     OutOfMemory,
     OutputTooLargeForInline,
 )
-from worker.errors.tree import (
-    Detail,
-    Fault,
-    InternalError,
-    RestartAsked,
-    StartupError,
-    WorkerError,
-    error_class,
-)
+from worker.errors.node_packs import LockError, RequirementsError
+from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
+from worker.errors.tree import Detail, Fault, InternalError, WorkerError, error_class
 from worker.errors.unavailable import (
     DeliveryFailed,
     DiskFull,
@@ -64,16 +79,21 @@ from worker.errors.unavailable import (
     WorkerBusy,
     WorkerUnavailable,
 )
+from worker.errors.workflow import ParamsError, PromptError, UiFormatError, ValueProblem
 
 __all__ = [
+    "Ambiguous",
+    "BadFault",
     "BadSignature",
     "BodyTooLarge",
     "CacheFull",
+    "CallRateLimited",
     "CannotConvert",
     "ClientError",
     "ConversionFailed",
     "DeliveryFailed",
     "DeliveryRefused",
+    "DeployError",
     "Detail",
     "DiskFull",
     "Draining",
@@ -81,6 +101,8 @@ __all__ = [
     "Fault",
     "FetchFailed",
     "FileNotAllowed",
+    "FleetError",
+    "FleetProblem",
     "Forbidden",
     "GpuFailed",
     "IdTaken",
@@ -96,27 +118,46 @@ __all__ = [
     "JobError",
     "JobTimeout",
     "JournalUnavailable",
+    "KeyRefused",
+    "LockError",
     "MethodNotAllowed",
+    "MissingValues",
     "ModelMismatch",
     "ModelsComing",
     "ModelsMissing",
     "NodeFailed",
+    "NotBase64",
     "NotFound",
+    "NothingFormer",
     "NothingToDeliver",
     "OutOfMemory",
     "OutputMissing",
     "OutputTooLargeForInline",
+    "ParamsError",
+    "PlanFileError",
+    "PromptError",
+    "PromptRefusedError",
     "RateLimited",
+    "Refused",
     "RemovedByOperator",
+    "RequirementsError",
     "RestartAsked",
+    "SmokeFailed",
+    "SnapshotError",
+    "StalePlan",
     "StartupError",
     "TargetNotAllowed",
+    "UiFormatError",
     "Unauthorized",
     "UnknownField",
+    "UnknownPlatform",
     "UnknownTemplate",
+    "Unreachable",
     "UrlNeedsStorage",
     "UrlRefused",
+    "ValueProblem",
     "WorkerBusy",
+    "WorkerEnds",
     "WorkerError",
     "WorkerUnavailable",
     "error_class",

@@ -1,4 +1,4 @@
-"""The client's to mend: another request would do."""
+"""Requests that the client has to change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InvalidInputFile(ClientError):
 
 
 class Unauthorized(ClientError):
-    """No token of the operator's came with the request."""
+    """The request carries none of the operator's tokens."""
 
     code = "unauthorized"
     status = 401
@@ -49,7 +49,7 @@ class Forbidden(ClientError):
 
 
 class NotFound(ClientError):
-    """No such thing, or not the caller's: the two must look the same."""
+    """The thing does not exist, or belongs to another caller: the two must look the same."""
 
     code = "not_found"
     status = 404
@@ -78,14 +78,14 @@ class InvalidWorkflow(ClientError):
 
 
 class CannotConvert(ClientError):
-    """A workflow as the editor saves it, that can't be turned into a prompt without the editor, or at all."""
+    """A workflow in the editor's format that can't be converted to a prompt without the editor, or at all."""
 
     code = "cannot_convert"
     status = 422
 
 
 class InvalidParams(ClientError):
-    """The values for a template don't fit it: each detail names a parameter and what would do."""
+    """The values do not fit the template. Each detail names a parameter and a value that fits."""
 
     code = "invalid_params"
     status = 422
@@ -99,28 +99,28 @@ class UnknownTemplate(ClientError):
 
 
 class UrlNeedsStorage(ClientError):
-    """`output_format: url` where nobody outside could open the address."""
+    """`output_format: url` where clients can't open the worker's URLs."""
 
     code = "url_needs_storage"
     status = 422
 
 
 class TargetNotAllowed(ClientError):
-    """The request names a place for its outputs, or an address to call, that the operator has not opened."""
+    """The request names a place for its outputs, or a webhook URL, that the operator does not allow."""
 
     code = "target_not_allowed"
     status = 422
 
 
 class NothingToDeliver(ClientError):
-    """The job is not one whose result waits to be delivered again."""
+    """The job has no result that waits to be delivered again."""
 
     code = "nothing_to_deliver"
     status = 409
 
 
 class DeliveryRefused(ClientError):
-    """The place that the request named doesn't take the files: wrong keys, no such bucket. The result is kept."""
+    """The place that the request named rejects the files: wrong keys, no such bucket. The result is kept."""
 
     code = "delivery_refused"
     status = 422

@@ -1,4 +1,4 @@
-"""Files that a request names: behind a URL, among ComfyUI's own, or models that its workflow needs."""
+"""Files that a request names: behind a URL, in ComfyUI's folders, or models."""
 
 from __future__ import annotations
 
@@ -6,28 +6,32 @@ from worker.errors.client import ClientError
 from worker.errors.unavailable import WorkerUnavailable
 
 
+class NotBase64(ValueError):
+    """The text is neither base64 nor a data URI with base64. The message is the decoder's."""
+
+
 class UrlRefused(ClientError):
-    """Not a URL that this worker fetches from, or sends anything to."""
+    """The worker does not fetch from this URL, nor send to it."""
 
     code = "url_refused"
 
 
 class InputTooLarge(ClientError):
-    """A file behind a URL, above the operator's limit."""
+    """A file behind a URL exceeds the operator's limit."""
 
     code = "input_too_large"
     status = 413
 
 
 class FileNotAllowed(ClientError):
-    """A node's file input names something that is neither the job's own nor opened by the operator."""
+    """A node's file input names a file that is neither the job's own nor allowed by the operator."""
 
     code = "file_not_allowed"
     status = 422
 
 
 class FetchFailed(ClientError):
-    """The server behind a URL did not send the file; another machine may get it."""
+    """The server behind a URL did not send the file. Another machine may get it."""
 
     code = "fetch_failed"
     status = 422
@@ -35,13 +39,13 @@ class FetchFailed(ClientError):
 
 
 class CacheFull(WorkerUnavailable):
-    """No room for a fetched file: running jobs hold what is there, or the disk is full."""
+    """No room for a fetched file: running jobs use the cached ones, or the disk is full."""
 
     code = "cache_full"
 
 
 class ModelsMissing(ClientError):
-    """All that keeps a workflow from running here is files that this worker does not have; another may."""
+    """The workflow is valid, but this worker lacks models that it needs. Another worker may have them."""
 
     code = "models_missing"
     status = 422
@@ -49,12 +53,12 @@ class ModelsMissing(ClientError):
 
 
 class ModelMismatch(FetchFailed):
-    """A server sent another file than the one that was asked for: its size or its sha256 is wrong."""
+    """A server sent a file with another size or sha256 than expected."""
 
     code = "model_mismatch"
 
 
 class ModelsComing(WorkerUnavailable):
-    """The files are on their way to this worker; the same request will do when they are there."""
+    """The models are being downloaded. The same request succeeds once they are complete."""
 
     code = "models_coming"

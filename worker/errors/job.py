@@ -1,4 +1,4 @@
-"""What happened to a job: the same request must not be sent again blindly."""
+"""Failures of a job. The same request would fail again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class NodeFailed(JobError):
 
 
 class OutOfMemory(JobError):
-    """The job needs more VRAM than this machine has; a bigger one would do."""
+    """The job needs more VRAM than this machine has."""
 
     code = "out_of_memory"
     retryable_elsewhere = True
 
 
 class JobCrashesEngine(JobError):
-    """ComfyUI crashed or hung twice while this job ran: it is the job, and it would take down others too."""
+    """ComfyUI crashed or hung twice while this job ran, so the job is refused: it would end others' jobs too."""
 
     code = "job_crashes_engine"
 
@@ -38,19 +38,19 @@ class JobTimeout(JobError):
 
 
 class OutputTooLargeForInline(JobError):
-    """The result is kept and served; only its way into a JSON answer is closed."""
+    """The result is too large for a JSON answer. It is kept, and can be fetched file by file."""
 
     code = "output_too_large_for_inline"
 
 
 class ConversionFailed(JobError):
-    """A picture can't be had in the format that was asked for. It is kept as it is."""
+    """A picture can't be converted to the requested format. It is kept as it is."""
 
     code = "conversion_failed"
 
 
 class JobCancelled(JobError):
-    """Its owner cancelled it, or left (499 is what Vast's stock template answers)."""
+    """The client cancelled the job or disconnected. 499 is what Vast's stock template answers."""
 
     code = "cancelled"
     status = 499

@@ -1,4 +1,4 @@
-"""The one tree of errors: each class carries its code, its HTTP status and who can do something about it."""
+"""The root of the errors that clients see."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong, at the place where it is wrong, with what was expected there, and its cure.
+    """One thing that is wrong: its place, what was expected there, and what to do.
 
-    `comfyui_type` is ComfyUI's own name for it, where it has one.
+    `comfyui_type` is ComfyUI's own name for the problem, where it has one.
     """
 
     message: str
@@ -36,7 +36,7 @@ class Detail:
 class WorkerError(Exception):
     """Root of the tree.
 
-    `status` is HTTP's, and never 5xx for a deterministic failure: Vast's client would send it again without end.
+    `status` is HTTP's. A deterministic failure is never 5xx: Vast's client would send the request again without end.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -52,7 +52,7 @@ class WorkerError(Exception):
         self.retry_after_s = retry_after_s
 
     def as_dict(self) -> dict[str, object]:
-        """The body under the key `error` (design, section 5), the same in every dialect."""
+        """Return the object under the key `error`, the same in every dialect."""
         return {
             "code": self.code,
             "message": self.message,
@@ -64,19 +64,11 @@ class WorkerError(Exception):
 
 
 class InternalError(WorkerError):
-    """A bug of ours: an exception that nobody expected."""
-
-
-class StartupError(Exception):
-    """The process can't start: the message says what to change."""
-
-
-class RestartAsked(Exception):
-    """The process has drained and is to be started again, because its platform wants it to."""
+    """An unexpected exception: a bug in the worker."""
 
 
 def error_class(code: str) -> type[WorkerError]:
-    """The class that has this code; the root for a code of another version."""
+    """Return the class that has this code; WorkerError for a code of another version."""
     kinds: list[type[WorkerError]] = [WorkerError]
     for kind in kinds:
         if kind.code == code and kind is not WorkerError:

@@ -1,4 +1,4 @@
-"""This worker can't now; another may."""
+"""Requests that this worker can't serve now. Another worker may."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from worker.errors.tree import Fault, WorkerError
 
 
 class WorkerBusy(WorkerError):
-    """The queue is full; `retry_after_s` says when it is worth coming back."""
+    """The queue is full. `retry_after_s` is the time until a retry is worthwhile."""
 
     code = "queue_full"
     status = 429
@@ -17,7 +17,7 @@ class WorkerBusy(WorkerError):
 
 
 class RateLimited(WorkerError):
-    """This client asks too often; the worker itself has room."""
+    """This client sends too many requests. The worker itself has room."""
 
     code = "rate_limited"
     status = 429
@@ -39,50 +39,50 @@ class EngineUnavailable(WorkerUnavailable):
 
 
 class GpuFailed(WorkerUnavailable):
-    """The GPU does not answer any more, or not this ComfyUI."""
+    """The GPU stopped answering, or does not answer this ComfyUI."""
 
     code = "gpu_failed"
 
 
 class RemovedByOperator(WorkerUnavailable):
-    """Somebody else deleted or interrupted the job inside ComfyUI."""
+    """The job was deleted or interrupted inside ComfyUI, not through this worker."""
 
     code = "removed_by_operator"
 
 
 class OutputMissing(WorkerUnavailable):
-    """ComfyUI named an output file that isn't there, and making it again didn't help."""
+    """ComfyUI named an output file that does not exist, also after a second run."""
 
     code = "output_missing"
 
 
 class DeliveryFailed(WorkerUnavailable):
-    """The result is there and kept, but did not reach its place: only the delivery has to be done again, here."""
+    """The result is kept, but did not reach its place. Only the delivery has to be repeated, on this worker."""
 
     code = "delivery_failed"
     retryable_elsewhere = False
 
 
 class Draining(WorkerUnavailable):
-    """This worker is shutting down. A job that somebody can come back for goes on when it starts again."""
+    """This worker is shutting down. A job that can be collected later continues after the next start."""
 
     code = "draining"
 
 
 class DiskFull(WorkerUnavailable):
-    """The disk has no room for what a job needs or makes."""
+    """The disk has no room for a job's inputs or outputs."""
 
     code = "disk_full"
 
     @classmethod
     def of(cls, error: BaseException) -> DiskFull | None:
-        """What a failed write means; None where it was not for want of room."""
+        """Return the error for a failed write; None where the cause was not a full disk."""
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return cls(f"no room left on the worker's disk: {error.strerror}")
         return None
 
 
 class JournalUnavailable(WorkerUnavailable):
-    """The job can't be written down, so it is not accepted: the disk is full, or failing."""
+    """The job is not accepted because the journal can't be written: the disk is full or failing."""
 
     code = "journal_unavailable"

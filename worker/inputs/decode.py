@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.bodies import Content, NotBase64, SpooledFile, SpooledText
-from worker.errors import Detail, InvalidInputFile, UrlRefused
+from worker.bodies import Content, SpooledFile, SpooledText
+from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
 
 NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")

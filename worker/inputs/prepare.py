@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from worker.inputs.file_inputs import FileInput, file_inputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
 from worker.inputs.store import InputStore
 from worker.job import InputFile, Job
-from worker.settings import Settings
+from worker.settings import InputSettings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, is_link
@@ -32,27 +32,35 @@ AT_ONCE = 8
 """Files of one job: a request may name thousands."""
 
 
+@dataclass(frozen=True, slots=True)
+class InputEngine:
+    """Where the files go: ComfyUI's API, its catalog, and its input folder where this process can reach it."""
+
+    api: ComfyApi
+    catalog: Callable[[], Awaitable[Catalog]]
+    folder: Path | None
+
+
 class Inputs:
-    """Puts a job's files into a folder of the job's own. `catalog` is the engine's; `shared` its input folder."""
+    """Puts a job's files into a folder of the job's own."""
 
     def __init__(
         self,
-        api: ComfyApi,
-        catalog: Callable[[], Awaitable[Catalog]],
+        engine: InputEngine,
         fetcher: Fetcher,
-        settings: Settings,
-        shared: Path | None,
+        store: InputStore,
+        settings: InputSettings,
         earlier: Earlier | None = None,
     ) -> None:
         """`earlier` finds earlier outputs, where the engine may not have them. Raises StartupError."""
-        self.store = InputStore(settings.state / "inputs")
-        self._api = api
-        self._catalog = catalog
+        self.store = store
+        self._api = engine.api
+        self._catalog = engine.catalog
         self._reading = asyncio.Lock()
         self._fetcher = fetcher
-        self._opened = OpenFolders.read(settings.inputs.input_folders, shared)
-        self._max_megapixels = settings.inputs.max_megapixels
-        self._shared = shared
+        self._opened = OpenFolders.read(settings.input_folders, engine.folder)
+        self._max_megapixels = settings.max_megapixels
+        self._shared = engine.folder
         self._earlier = earlier
         self._stored: set[str] = set()
         """Folders that were made in the shared one."""

@@ -26,13 +26,11 @@ from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
 from worker.platforms.base import Traits
 from worker.preflight import Preflight
-from worker.settings import Settings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.prompt import draw_random_integers
 from worker.workflow.templates.template import Library
 
-MIB = 1024 * 1024
 SPOOL = "bodies"
 """Folder in the state folder for the long strings of bodies that are being read."""
 
@@ -65,7 +63,9 @@ class Submission:
 class Intake:
     """Takes requests from any platform and answers them."""
 
-    settings: Settings
+    spool: Path
+    """Folder of the long strings of bodies until their request is over."""
+    limits: BodyLimits
     traits: Traits
     manager: JobManager
     engines: EnginePool
@@ -74,15 +74,6 @@ class Intake:
     preflight: Preflight
     files: InputStore
     answers: Answers
-
-    @property
-    def spool(self) -> Path:
-        """Where the long strings of bodies lie until their request is over."""
-        return self.settings.state / SPOOL
-
-    @property
-    def limits(self) -> BodyLimits:
-        return BodyLimits(self.settings.server.max_body * MIB)
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[ScannedBody]:

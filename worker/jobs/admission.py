@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from worker.errors import DiskFull, WorkerBusy
 from worker.job import Job, JobState
 from worker.load.pace import Paces
+from worker.settings import LimitSettings
 
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
 DISK_RETRY_S = 10.0
@@ -29,6 +30,10 @@ class AdmissionLimits:
     jobs: int
     wait_s: float = 0.0
     free: int = 0
+
+    @classmethod
+    def of(cls, settings: LimitSettings) -> AdmissionLimits:
+        return cls(settings.max_queue, settings.max_wait_s, settings.min_free * MIB)
 
 
 @dataclass(slots=True)

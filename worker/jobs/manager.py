@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
@@ -19,7 +20,7 @@ from worker.jobs.admission import Admission, AdmissionLimits
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
 from worker.jobs.retention import Retention
 from worker.pipeline import Pipeline
-from worker.settings import Settings
+from worker.settings import LimitSettings, OutputSettings
 from worker.supervision import Tasks, stop
 
 MIB = 1024 * 1024
@@ -30,17 +31,26 @@ MAX_RESULTS = 10_000
 class JobManager:
     """Accepts jobs, finds them again, ends them, and forgets them when their time is over."""
 
-    def __init__(self, pipeline: Pipeline, job_index: JobIndex, settings: Settings, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        job_index: JobIndex,
+        limits: LimitSettings,
+        outputs: OutputSettings,
+        state: Path,
+        tasks: Tasks,
+    ) -> None:
         self._pipeline = pipeline
         self._journal = pipeline.journal
-        self._settings = settings
+        self._limits = limits
+        self._outputs = outputs
+        self._state = state
         self._tasks = tasks
         self._job_index = job_index
-        self._retention = Retention(self._forget, most=MAX_RESULTS, room=settings.outputs.quota * MIB)
+        self._retention = Retention(self._forget, most=MAX_RESULTS, room=outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
-        limits = AdmissionLimits(settings.limits.max_queue, settings.limits.max_wait_s, settings.limits.min_free * MIB)
-        self.admission = Admission(limits, pipeline.engines.paces)
+        self.admission = Admission(AdmissionLimits.of(limits), pipeline.engines.paces)
         self.draining = False
 
     def restore(self) -> None:
@@ -55,7 +65,7 @@ class JobManager:
                 entry = self._job_index.add(job)
                 entry.recorded.set()
                 entry.ended.set()
-                self._keep(job, kept.ended_at + self._settings.outputs.result_ttl_s - now)
+                self._keep(job, kept.ended_at + self._outputs.result_ttl_s - now)
             elif job.collectable:
                 job.detached = True  # who waited is gone, and comes back or doesn't
                 self._start(job)
@@ -71,7 +81,7 @@ class JobManager:
         """Raises WorkerBusy, DiskFull or Draining where another job would not be accepted now."""
         if self.draining:
             raise Draining("this worker is shutting down")
-        self.admission.admit(shutil.disk_usage(self._settings.state).free)
+        self.admission.admit(shutil.disk_usage(self._state).free)
 
     def begins(self, request: JobRequest, principal: str) -> bool:
         """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""
@@ -157,7 +167,7 @@ class JobManager:
             job.waiters -= 1
             if not (job.waiters or job.detached or job.request.key or job.state.ended):
                 loop = asyncio.get_running_loop()
-                entry.hangup = loop.call_later(self._settings.limits.hangup_grace_s, self._hang_up, entry)
+                entry.hangup = loop.call_later(self._limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
         """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
@@ -232,7 +242,7 @@ class JobManager:
         await self._pipeline.run(job, self._timeout_s(job))
 
     def _timeout_s(self, job: Job) -> float:
-        return job.request.timeout_s or self._settings.limits.job_timeout_s
+        return job.request.timeout_s or self._limits.job_timeout_s
 
     def _end(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
         job = entry.job
@@ -252,7 +262,7 @@ class JobManager:
         try:
             if not entry.job.handed_back:
                 self._clean(entry.job)
-            self._keep(entry.job, self._settings.outputs.result_ttl_s)
+            self._keep(entry.job, self._outputs.result_ttl_s)
         finally:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 

@@ -46,7 +46,7 @@ class ModelFetcher:
 
     def __init__(self, settings: FetchSettings, folder: ModelsFolder, backoff: Backoff = BACKOFF) -> None:
         """Raises StartupError for settings that can't be read."""
-        self._folder = folder
+        self.folder = folder
         self._credentials = Credentials.read(settings.auth.get_secret_value())
         self._guard = Guard(Policy.read(settings.allow, settings.ports), idle_s=settings.idle_s)
         self._idle_s = settings.idle_s
@@ -55,7 +55,7 @@ class ModelFetcher:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self._folder.open)
+        await asyncio.to_thread(self.folder.open)
         await self._stack.enter_async_context(self._guard)
         return self
 
@@ -75,7 +75,7 @@ class ModelFetcher:
         """
         async with self._places:
             for tries_left in reversed(range(TRIES)):
-                if self._folder.has(file):
+                if self.folder.has(file):
                     return
                 try:
                     await self._bring(file, heard)
@@ -92,30 +92,30 @@ class ModelFetcher:
 
     async def _bring(self, file: ModelFile, heard: Heard) -> None:
         target, path = self._places_of(file)
-        partial_path = self._folder.partial / key_of(file.folder, f"{file.file}\n{file.url}\n{file.sha256}")
-        with await KeptPartial.open(partial_path, self._folder, lambda size: heard(file, size)) as partial:
+        partial_path = self.folder.partial / key_of(file.folder, f"{file.file}\n{file.url}\n{file.sha256}")
+        with await KeptPartial.open(partial_path, self.folder, lambda size: heard(file, size)) as partial:
             try:
-                if self._folder.has(file):  # another process has brought it meanwhile
+                if self.folder.has(file):  # another process has brought it meanwhile
                     partial.discard()
                     return
                 await self._complete(file, target, partial)
                 _verify(file, target, partial)
                 partial.move(path)
-                self._folder.keep(file, partial.sha256)
+                self.folder.keep(file, partial.sha256)
             except ModelMismatch:
                 partial.discard()
                 raise
             except OSError as error:
                 raise CacheFull(f"models/{file.folder}/{file.file} can't be written: {error.strerror}") from error
             finally:
-                self._folder.give_back(partial.reserved)
+                self.folder.give_back(partial.reserved)
 
     def _places_of(self, file: ModelFile) -> tuple[FetchTarget, Path]:
         try:
-            path = self._folder.path(file.folder, file.file)
+            path = self.folder.path(file.folder, file.file)
         except ValueError as error:
             raise FetchFailed(str(error)) from error
-        if self._folder.is_others(file):
+        if self.folder.is_others(file):
             message = f"there is another file models/{file.folder}/{file.file}, which was not fetched by this worker"
             raise FetchFailed(message, [Detail(message, suggestion="move it away, or correct the size of the model")])
         if not file.url:
@@ -131,7 +131,7 @@ class ModelFetcher:
             if partial.size == file.size:
                 return
             partial.reserve(file.size)
-        most = file.size or partial.size + self._folder.free
+        most = file.size or partial.size + self.folder.free
         limits = DownloadLimits(most, LONGEST_S, self._idle_s, FAILURES, self._backoff)
         download = Download(self._guard, self._credentials, target, partial, limits)
         download.version = version

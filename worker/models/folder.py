@@ -19,6 +19,7 @@ from worker.inputs.allowed import escapes
 from worker.settings import Settings
 from worker.workflow.templates.template import ModelFile
 
+GIB = 1024**3
 OWN = ".comfy-worker"
 """Beside the folders of models, so that ComfyUI lists nothing of it."""
 FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -54,6 +55,12 @@ def baked_models(settings: Settings) -> Path | None:
     return folders.baked if folders else None
 
 
+def worker_models(settings: Settings) -> ModelsFolder | None:
+    """Return the folder of models of a worker with these settings; None where it is not known."""
+    root = models_folder(settings)
+    return ModelsFolder(root, int(settings.models.quota * GIB), baked=baked_models(settings)) if root else None
+
+
 def key_of(folder: str, file: str) -> str:
     return sha256(f"{folder}/{file}".encode()).hexdigest()[:32]
 
@@ -71,7 +78,7 @@ class ModelFiles:
 
 
 class ModelsFolder:
-    """`quota` in bytes is the most that the files we brought may take, 0 for no limit. `needed` must stay.
+    """`quota` in bytes is the most that the files we brought may take, 0 for no limit. A file that is `needed` stays.
 
     What is in `baked` is there as well, first of all, and never touched.
     """
@@ -88,7 +95,7 @@ class ModelsFolder:
         self.partial = root / OWN / "partial"
         self._records = root / OWN / "records"
         self._quota = quota
-        self._needed = needed
+        self.needed = needed
         self._reserved = 0
         """Bytes promised to downloads that are under way."""
 
@@ -172,7 +179,7 @@ class ModelsFolder:
     def _shrink(self, size: int) -> None:
         brought = self.brought()
         used = sum(record.size for record in brought) + self._reserved
-        loose = [record for record in brought if not self._needed(record)]
+        loose = [record for record in brought if not self.needed(record)]
         if used + size - sum(record.size for record in loose) > self._quota:
             raise CacheFull("the models that are needed fill the space for models (WORKER_MODELS_QUOTA_GIB)")
         for record in loose:

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -16,8 +17,8 @@ from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, Wor
 from worker.events import Cache, CacheHit, Event, JobAccepted, ModelFetched, Notify, unobserved
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
-from worker.models.folder import ModelRecord, ModelsFolder, baked_models, models_folder
-from worker.settings import Settings
+from worker.models.folder import ModelRecord
+from worker.settings import ModelSettings
 from worker.supervision import Tasks
 from worker.workflow.json_value import Json
 from worker.workflow.model_needs import Downloads, ModelNeed, downloads
@@ -26,7 +27,6 @@ from worker.workflow.templates.template import Library, ModelFile
 
 log = logging.getLogger(__name__)
 
-GIB = 1024**3
 AGAIN = Backoff(30.0, 30.0)
 """After this long what could not be fetched at the start is tried again."""
 COME_BACK_S = 20.0
@@ -34,6 +34,27 @@ COME_BACK_S = 20.0
 
 Flight = asyncio.Task[BaseException | None]
 """The download of one file, however many wait for it. It returns the error that it failed with."""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateModels:
+    """Model files of the templates, by folder and name."""
+
+    pinned: Mapping[tuple[str, str], ModelFile]
+    """Fetched before the worker is ready, and never deleted."""
+    known: Downloads
+    """Those that can be fetched for a job."""
+    on_demand: bool
+    """Whether they are."""
+
+    @classmethod
+    def of(cls, settings: ModelSettings, library: Library) -> TemplateModels:
+        """Raises StartupError for a template of the settings that isn't there."""
+        return cls(
+            {(file.folder, file.file): file for file in pinned(settings, library)},
+            downloads(file for template in library.values() for file in template.models),
+            settings.on_demand,
+        )
 
 
 class Models:
@@ -44,8 +65,8 @@ class Models:
 
     def __init__(
         self,
-        settings: Settings,
-        library: Library,
+        templates: TemplateModels,
+        fetcher: ModelFetcher | None,
         jobs: JobIndex,
         arrived: Callable[[], None],
         tasks: Tasks,
@@ -54,10 +75,9 @@ class Models:
         """Raises StartupError for settings that can't be read."""
         self._observed = observed
         self._tasks = tasks
-        self._pinned = {(file.folder, file.file): file for file in pinned(settings, library)}
-        self.known: Downloads = downloads(file for template in library.values() for file in template.models)
-        self.on_demand = settings.models.on_demand
-        self._patience_s = settings.limits.sync_limit_s or None
+        self._pinned = templates.pinned
+        self.known = templates.known
+        self.on_demand = templates.on_demand
         self._arrived = arrived
         self._jobs = jobs
         self._brought: dict[str, ModelRecord] = {}
@@ -68,13 +88,12 @@ class Models:
         self._ready = asyncio.Event()
         self.trouble: str | None = None
         """Why the templates' models could not be fetched, the last time it was tried."""
-        root = models_folder(settings)
-        self._folder = (
-            ModelsFolder(root, int(settings.models.quota * GIB), self._needed, baked_models(settings)) if root else None
-        )
+        self._fetcher = fetcher
+        self._folder = fetcher.folder if fetcher else None
+        if self._folder is not None:
+            self._folder.needed = self._needed
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
-        self._fetcher = ModelFetcher(settings.fetch, self._folder) if self._folder else None
         self._preparing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -138,8 +157,8 @@ class Models:
         if count:
             self._observed(CacheHit(Cache.MODELS, count))
 
-    async def bring(self, needs: Sequence[ModelNeed]) -> None:
-        """Fetch what has a source. Goes on in the background when the caller leaves, or has waited long enough.
+    async def bring(self, needs: Sequence[ModelNeed], patience_s: float | None = None) -> None:
+        """Fetch what has a source. Goes on in the background when the caller leaves, or has waited for `patience_s`.
 
         Raises ModelsComing, ModelsMissing.
         """
@@ -147,7 +166,7 @@ class Models:
         tasks = [self._flight(file) for file in files]
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=self._patience_s)
+        _, late = await asyncio.wait(tasks, timeout=patience_s)
         if late:
             message = f"{len(late)} model files are on their way to this worker"
             raise ModelsComing(message, retry_after_s=COME_BACK_S)
@@ -223,9 +242,9 @@ class Models:
             await asyncio.sleep(AGAIN.pause(1))
 
 
-def pinned(settings: Settings, library: Library) -> Iterator[ModelFile]:
+def pinned(settings: ModelSettings, library: Library) -> Iterator[ModelFile]:
     """The models of the templates that WORKER_MODELS names. Raises StartupError for a template that isn't there."""
-    for name in filter(None, map(str.strip, settings.models.templates.split(","))):
+    for name in filter(None, map(str.strip, settings.templates.split(","))):
         if name not in library:
             raise StartupError(
                 f"WORKER_MODELS: there is no template {name!r}; there are {', '.join(library) or 'none'}"

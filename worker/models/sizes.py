@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from worker.models.folder import ModelsFolder, baked_models, models_folder
-from worker.settings import Settings
+from worker.models.folder import ModelsFolder
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.model_needs import needed_models
 from worker.workflow.prompt import Prompt
 
 
 class ModelSizes:
-    """Looks into the folders of models."""
+    """Reads sizes from the folder of models; None where that folder is not known."""
 
-    def __init__(self, settings: Settings) -> None:
-        root = models_folder(settings)
-        self._folder = ModelsFolder(root, baked=baked_models(settings)) if root else None
+    def __init__(self, folder: ModelsFolder | None) -> None:
+        self._folder = folder
 
     def of(self, prompt: Prompt, catalog: Catalog) -> dict[str, int | None]:
         """Return the bytes of each model file that a prompt names, None for one that can't be seen."""

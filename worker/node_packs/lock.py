@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from worker.node_packs.lockfile import CONSTRAINTS, LockEntry, LockError, entries, files, head
+from worker.errors import LockError
+from worker.node_packs.lockfile import CONSTRAINTS, LockEntry, entries, files, head
 from worker.node_packs.pins import BASE, PinnedPack, Pins
 from worker.node_packs.requirements import read_requirements
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from worker.errors import LockError
 from worker.node_packs.pins import Pins
 
 COMFYUI_LOCK = "comfyui.lock"
@@ -19,10 +20,6 @@ LINUX = "platform_machine == 'x86_64' and sys_platform == 'linux'"
 TORCH = re.compile(r"(torch|torchvision|torchaudio|triton)$|(nvidia|cuda)-")
 ENTRY = re.compile(r"(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>\S+)(?: ; (?P<marker>.*))?")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
-
-
-class LockError(ValueError):
-    """There is no lock of these pins, or none that every machine can use; says why."""
 
 
 @dataclass(frozen=True, slots=True)

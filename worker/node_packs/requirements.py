@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from worker.errors import RequirementsError
 from worker.node_packs.pins import PinnedPack
 from worker.node_packs.sources import git
 
@@ -22,10 +23,6 @@ UNPINNABLE = re.compile(r"^\.|^/|://|^git\+")
 
 # The same module without its windows, which nobody sees on a server, and without the 400 MB of X and Mesa behind them.
 HEADLESS = re.compile(r"^opencv(?P<contrib>-contrib)?-python(?=$|[\s<>=!~;\[])", re.IGNORECASE)
-
-
-class RequirementsError(ValueError):
-    """A pack asks for what no lock can hold."""
 
 
 def read_requirements(pack: PinnedPack, sources: Path | None) -> tuple[str, ...]:

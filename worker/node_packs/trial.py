@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import tempfile
 import uuid
@@ -15,8 +16,8 @@ import aiohttp
 
 from worker.engine.process.launch import HOST, comfyui_command, free_port
 from worker.engine.process.supervisor import Command, Supervisor
-from worker.engine.protocol.api import ComfyApi, PromptRefusedError
-from worker.errors import EngineUnavailable
+from worker.engine.protocol.api import ComfyApi
+from worker.errors import EngineUnavailable, PromptRefusedError
 from worker.node_packs import standins
 from worker.settings import Settings
 from worker.supervision import stop
@@ -62,7 +63,7 @@ async def try_out(folder: Path, templates: Sequence[Template], settings: Setting
 @asynccontextmanager
 async def _kept(command: Command, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The task that starts it once; it raises WorkerEnds where ComfyUI does not answer. Stopped in the end."""
-    supervisor = Supervisor(command, settings.replaced(engine_tries=1))
+    supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
     keeping = asyncio.create_task(supervisor.keep(), name="trial")
     try:
         yield keeping

@@ -27,7 +27,7 @@ from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
 from worker.job import Job, JobRef
 from worker.jobs.job_index import JobIndex
-from worker.settings import Settings
+from worker.settings import FetchSettings, WebhookSettings
 from worker.supervision import Tasks
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Webhooks:
     """An observer. One message for a job's end, and another one if its result is delivered later."""
 
     def __init__(
-        self, settings: Settings, guard: Guard, jobs: JobIndex, told: Told, tasks: Tasks, notify: Notify
+        self, settings: WebhookSettings, guard: Guard, jobs: JobIndex, told: Told, tasks: Tasks, notify: Notify
     ) -> None:
         self._settings = settings
         self._notify = notify
@@ -94,24 +94,24 @@ class Webhooks:
             del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
-        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.webhooks.pause_s)
-        for number in range(1, self._settings.webhooks.tries + 1):
+        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.pause_s)
+        for number in range(1, self._settings.tries + 1):
             began = time.monotonic()
             outcome, words = await self._tried(job, webhook, message_id)
             log.info("webhook of job %s: %s at try %d", job.id, words, number)
             self._notify(WebhookTried(job.ref, number, outcome, time.monotonic() - began))
             if outcome in FINAL:
                 return
-            if number < self._settings.webhooks.tries:
+            if number < self._settings.tries:
                 await asyncio.sleep(backoff.pause(number))
-        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.webhooks.tries)
+        log.warning("webhook of job %s: given up after %d tries", job.id, self._settings.tries)
 
     async def _tried(self, job: Job, webhook: Webhook, message_id: str) -> tuple[WebhookOutcome, str]:
         """The outcome, and words for the log without the address, which may carry a secret."""
         async with self._slots:
             try:
                 body = await self._told(job, webhook)
-                async with asyncio.timeout(webhook.timeout_s or self._settings.webhooks.timeout_s):
+                async with asyncio.timeout(webhook.timeout_s or self._settings.timeout_s):
                     status = await self._posted(webhook, message_id, body)
             except UrlRefused:
                 return WebhookOutcome.REFUSED, "refused"
@@ -124,7 +124,7 @@ class Webhooks:
         return WebhookOutcome.ACCEPTED if status < 300 else rejected, str(status)
 
     async def _posted(self, webhook: Webhook, message_id: str, body: bytes) -> int:
-        signed = await asyncio.to_thread(signatures, webhook, self._settings.webhooks.secret, message_id, body)
+        signed = await asyncio.to_thread(signatures, webhook, self._settings.secret, message_id, body)
         headers = {
             hdrs.CONTENT_TYPE: "application/json",
             hdrs.USER_AGENT: f"comfy-worker/{__version__}",
@@ -137,15 +137,15 @@ class Webhooks:
 
 @asynccontextmanager
 async def webhooks(
-    settings: Settings, jobs: JobIndex, told: Told, tasks: Tasks, notify: Notify
+    settings: WebhookSettings, fetch: FetchSettings, jobs: JobIndex, told: Told, tasks: Tasks, notify: Notify
 ) -> AsyncIterator[Webhooks]:
     """With a guard of their own; an operator's secret that can't sign is told at the start. Raises StartupError."""
     try:
-        if secret := settings.webhooks.secret.get_secret_value():
+        if secret := settings.secret.get_secret_value():
             signing_key(secret)
     except ValueError as error:
         raise StartupError(f"WORKER_WEBHOOK_SECRET {error}") from None
-    async with Guard(Policy.read(settings.fetch.allow, settings.fetch.ports)) as guard:
+    async with Guard(Policy.read(fetch.allow, fetch.ports)) as guard:
         found = Webhooks(settings, guard, jobs, told, tasks, notify)
         try:
             yield found

@@ -15,7 +15,7 @@ from worker.fetch.target import read_target
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
-from worker.settings import Settings
+from worker.settings import S3Settings, Settings
 from worker.storage.allowed import check_destination, storage_policy
 from worker.storage.base import Storage
 from worker.storage.keys import KeyTemplate
@@ -124,19 +124,19 @@ async def delivery(
         guard = await stack.enter_async_context(Guard(storage_policy(settings.s3.allowed_hosts)))
         s3 = S3(KeyTemplate(settings.s3.key), Links(settings.s3.url_life_s, settings.s3.public_url))
         stack.callback(s3.close)
-        bucket = s3.operators(_operators(settings)) if settings.s3.bucket else None
+        bucket = s3.operators(_operators(settings.s3)) if settings.s3.bucket else None
         webhooks = Policy.read(settings.fetch.allow, settings.fetch.ports)
         place = storage or bucket or LocalStorage()
         yield Delivery(outputs, place, s3, guard, webhooks, settings.outputs.inline_max * MIB, traits)
 
 
-def _operators(settings: Settings) -> S3Target:
+def _operators(settings: S3Settings) -> S3Target:
     return S3Target(
-        settings.s3.bucket,
-        settings.s3.access_key_id,
-        settings.s3.secret_access_key,
-        settings.s3.session_token,
-        settings.s3.endpoint,
-        settings.s3.region,
-        settings.s3.prefix,
+        settings.bucket,
+        settings.access_key_id,
+        settings.secret_access_key,
+        settings.session_token,
+        settings.endpoint,
+        settings.region,
+        settings.prefix,
     )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.errors import StartupError
+from worker.errors import UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.direct import Direct
 from worker.platforms.vast.local import VastLocal
@@ -21,10 +21,6 @@ PLATFORMS: Sequence[Platform] = (
     Vast(),
     VastLocal(),
 )
-
-
-class UnknownPlatform(StartupError):
-    """No platform has this name."""
 
 
 @dataclass(frozen=True, slots=True)

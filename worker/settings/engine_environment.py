@@ -1,4 +1,4 @@
-"""What a ComfyUI that the worker starts may see of its environment."""
+"""The environment of a ComfyUI that the worker starts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ PLATFORM_SECRETS = frozenset({"MASTER_TOKEN", "CONTAINER_API_KEY", "VAST_API_KEY
 
 
 def engine_environment() -> dict[str, str]:
-    """What ComfyUI and its node packs may read: everything but the secrets that are the worker's own.
+    """Return the process's environment without the secrets of the worker and the platform.
 
-    And without PYTHONSAFEPATH, with which `python main.py` does not find the modules beside main.py.
+    Node packs are other people's code. PYTHONSAFEPATH is removed too: with it `python main.py` does not find the
+    modules beside main.py.
     """
     secret = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
     for name, (_, field, _) in Settings.places().items():

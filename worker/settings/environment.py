@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 
 def environment() -> Mapping[str, str]:
-    """The process's environment, for who has to hand it on; nobody else looks at it."""
+    """Return the process's environment, to pass it to another process or to a platform."""
     return os.environ
 
 
 def complete_environment(defaults: Mapping[str, str]) -> None:
-    """Set what is missing there: for a library that reads the environment itself, and must see what we see."""
+    """Set the variables that are missing, for a library that reads the environment by itself."""
     os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})

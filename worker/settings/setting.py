@@ -13,16 +13,16 @@ TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "n
 
 
 def setting(env: str, default: Any, help_text: str, *also: str, flat: str = "") -> Any:  # noqa: ANN401 - as dataclasses.field is typed
-    """A field of a group of settings.
+    """Return a field of a group of settings, with its environment variable and the sentence that documents it.
 
-    `also`: names that others give to the same thing, read in this order where `env` is not set. `flat`: its name among
-    all settings, where the group's name alone does not say it.
+    `also`: other names of the variable, read in this order where `env` is not set. `flat`: the setting's name among all
+    settings, where it differs from its name in the group.
     """
     return dataclasses.field(default=default, metadata={"env": env, "help": help_text, "also": also, "flat": flat})
 
 
 def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a field's annotation
-    """The text of a variable as a field's type. Raises StartupError naming both."""
+    """Return the text of a variable as a field's type. Raises StartupError naming both."""
     if isinstance(kind, types.UnionType):
         kind = next(member for member in typing.get_args(kind) if member is not types.NoneType)
     if kind is bool:

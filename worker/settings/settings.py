@@ -32,7 +32,7 @@ class SettingPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations are seconds, sizes MiB. Nothing in here changes after start.
+    """Durations are seconds, sizes MiB. Nothing in here changes after the start.
 
     A part of the worker takes its own group. The command line and tests name settings without their groups: `of`,
     `replaced` and `from_env` take those flat names.
@@ -71,7 +71,7 @@ class Settings:
         return cls().replaced(**flat)
 
     def replaced(self, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
-        """Return a copy with these settings, by their flat names. Raises TypeError for a name that is none."""
+        """Return a copy with these settings, by their flat names. Raises TypeError for an unknown name."""
         places = self.places()
         if unknown := flat.keys() - places.keys():
             raise TypeError(f"no setting has the name {', '.join(sorted(unknown))}")
@@ -84,7 +84,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
-        """Read every setting; `flat` (from the command line) wins. Raises StartupError naming the variable."""
+        """Read every setting. A value in `flat` (from the command line) wins unless it is None.
+
+        Raises StartupError naming the variable.
+        """
         environ = environment() if environ is None else environ
         values = {name: value for name, value in flat.items() if value is not None}
         for name, place in cls.places().items():
@@ -101,7 +104,7 @@ class Settings:
 
     @classmethod
     def table(cls) -> Iterator[tuple[str, str, str]]:
-        """Rows of (environment variable, default, help)."""
+        """Yield rows of (environment variable, default, help)."""
         for _, field, _ in _places(cls):
             default = "" if field.default is None else str(field.default)
             yield field.metadata["env"], default, field.metadata["help"]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import orjson
 
+from worker.errors import PromptError
 from worker.workflow.json_value import Json
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, PromptError, title
+from worker.workflow.prompt import Prompt, title
 
 
 def set_input(prompt: Prompt, target: str, text: str) -> Prompt:

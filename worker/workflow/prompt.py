@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any, NotRequired, TypedDict
 
+from worker.errors import PromptError, UiFormatError
 from worker.workflow.json_value import Json, JsonObject
 
 RANDOM_INTEGER = "__RANDOM_INT__"
@@ -21,23 +22,6 @@ class Node(TypedDict):
 
 
 Prompt = dict[str, Node]
-
-
-class PromptError(ValueError):
-    """The workflow is not a prompt, or what was asked of it does not exist in it."""
-
-    def __init__(
-        self, message: str, node_id: str | None = None, input_name: str | None = None, suggestion: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.node_id = node_id
-        self.input_name = input_name
-        self.suggestion = suggestion
-
-
-class UiFormatError(PromptError):
-    """The workflow is what the editor saves (`nodes` and `links`), which has to be converted first."""
 
 
 def is_ui(workflow: object) -> bool:

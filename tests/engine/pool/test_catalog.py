@@ -15,7 +15,7 @@ from worker.engine.catalogs import SharedCatalogs
 from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable
-from worker.settings import Settings
+from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 
 
@@ -51,7 +51,7 @@ async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
             (folder / f"{file}.safetensors").write_bytes(b"1")
     with start_engine(tmp_path / "a", "--strict") as a, start_engine(tmp_path / "b", "--strict") as b:
         configs = [EngineConfig("engine-0", a.url, None, None), EngineConfig("engine-1", b.url, None, None)]
-        async with Tasks() as tasks, EnginePool(configs, Settings.of(state=tmp_path), tasks) as pool:
+        async with Tasks() as tasks, EnginePool(configs, ComfySettings(), LimitSettings(), tasks) as pool:
             await pool.settled()
             assert choices(await pool.catalogs.fresh()) == ("both.safetensors",)
             assert await pool.catalogs.fresh() is await pool.catalog()
@@ -63,7 +63,7 @@ async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
 async def test_without_an_engine_there_is_none(tmp_path: Path) -> None:
     """As with one engine that does not answer."""
     nowhere = [EngineConfig(f"engine-{number}", "http://127.0.0.1:9", None, None) for number in range(2)]
-    async with Tasks() as tasks, EnginePool(nowhere, Settings.of(state=tmp_path), tasks) as pool:
+    async with Tasks() as tasks, EnginePool(nowhere, ComfySettings(), LimitSettings(), tasks) as pool:
         with pytest.raises(EngineUnavailable):
             await pool.catalog()
 

@@ -17,7 +17,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable
 from worker.job import Job, JobRequest
 from worker.jobs.journal import Journal
-from worker.settings import Settings
+from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 
 
@@ -66,7 +66,7 @@ async def test_the_journal_has_the_engine_of_a_running_job(tmp_path: Path) -> No
 async def test_jobs_that_no_engine_takes_end_with_a_reason(tmp_path: Path) -> None:
     """When none is reached for as long as jobs wait, another worker may have one; later jobs wait as long again."""
     configs = [EngineConfig(f"engine-{number}", "http://127.0.0.1:9", None, None) for number in range(2)]
-    async with Tasks() as tasks, EnginePool(configs, Settings.of(state=tmp_path, engine_lost_s=0.2), tasks) as pool:
+    async with Tasks() as tasks, EnginePool(configs, ComfySettings(lost_s=0.2), LimitSettings(), tasks) as pool:
         for _ in range(2):
             began = time.monotonic()
             with pytest.raises(EngineUnavailable):

@@ -16,9 +16,8 @@ from worker.engine.process.supervisor import LOG_LIMIT, Command, Supervisor, bou
 from worker.engine.protocol.api import QueueLook
 from worker.engine.protocol.messages import Executing, Progress
 from worker.engine.watchdog import EngineProblem, Observation, SilenceLimits, trouble
-from worker.errors import StartupError
-from worker.settings import Settings
-from worker.supervision import WorkerEnds
+from worker.errors import StartupError, WorkerEnds
+from worker.settings import ComfySettings, LimitSettings
 
 CLASSES = {"3": "KSampler", "9": "SaveImage"}
 
@@ -78,7 +77,7 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
     logs = tmp_path / "engine.log"
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "answer")):
         command = Command([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
-        supervisor = Supervisor(command, Settings.of(engine_tries=2, engine_start_s=0.5))
+        supervisor = Supervisor(command, ComfySettings(tries=2, start_s=0.5))
         with pytest.raises(WorkerEnds, match=said):
             await supervisor.keep()
 
@@ -185,9 +184,12 @@ def test_silence_and_standstill_are_told_apart_from_a_start() -> None:
 
 def test_a_deadline_that_is_none_is_named() -> None:
     """The setting is read at the start."""
-    assert SilenceLimits.of(Settings.of(node_deadlines="A=5, B=1e3")).declared == {"A": 5.0, "B": 1000.0}
+    assert SilenceLimits.of(ComfySettings(node_deadlines="A=5, B=1e3"), LimitSettings()).declared == {
+        "A": 5.0,
+        "B": 1000.0,
+    }
     with pytest.raises(StartupError, match="B=soon"):
-        SilenceLimits.of(Settings.of(node_deadlines="A=5, B=soon"))
+        SilenceLimits.of(ComfySettings(node_deadlines="A=5, B=soon"), LimitSettings())
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from tests.engines import EngineHandle
 from tests.workflows import picture, slow
-from worker.engine.protocol.api import ComfyApi, FileRef, PromptPlace, PromptRefusedError
-from worker.errors import EngineUnavailable, OutputMissing
+from worker.engine.protocol.api import ComfyApi, FileRef, PromptPlace
+from worker.errors import EngineUnavailable, OutputMissing, PromptRefusedError
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import IMAGE, NEXT, VALUES, RecordedApply, carry_out, fleet, state
-from worker.fleet.apply.execution import MissingValues, values_for
-from worker.fleet.apply.smoke import Smoked, SmokeFailed
+from worker.errors import DeployError, MissingValues, SmokeFailed, Unreachable
+from worker.fleet.apply.execution import values_for
+from worker.fleet.apply.smoke import Smoked
 from worker.fleet.plan.plan import Action, make_plan
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import DeployError, Unreachable
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, Fate, LocalAccount, running
 
 FIRST_CALLS = 10

@@ -6,9 +6,9 @@ import pytest
 
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import carry_out, fleet
+from worker.errors import Unreachable
 from worker.fleet.apply.destroy import destroy, find
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import Unreachable
 from worker.fleet.vast.rows import Actual
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
 

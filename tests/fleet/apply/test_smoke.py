@@ -9,9 +9,9 @@ import pytest
 
 from tests.cli.terminal import environment
 from tests.fleet.wishes import FLEET, IMAGE, VALUES
+from worker.errors import DeployError
 from worker.fleet.apply.smoke import job_of
 from worker.fleet.definition.fleet import Smoke
-from worker.fleet.vast.errors import DeployError
 from worker.simulators import vast_account
 from worker.simulators.vast_router.local_fleet import fleet as vast_fleet
 from worker.workflow.templates.library import SHIPPED, read_library

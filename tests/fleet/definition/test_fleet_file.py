@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.wishes import FLEET, IMAGE, fleet
-from worker.fleet.definition.fleet_file import FleetError, read_fleet
+from worker.errors import FleetError
+from worker.fleet.definition.fleet_file import read_fleet
 from worker.fleet.vast.offer import query_text, search_text
 from worker.fleet.vast.search import parse
 

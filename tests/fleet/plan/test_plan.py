@@ -9,13 +9,14 @@ import pytest
 from pydantic import SecretStr
 
 from tests.fleet.wishes import IMAGE, NEXT, fleet
+from worker.errors import Ambiguous, PlanFileError, SnapshotError, StalePlan
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.diff import lines, markdown
 from worker.fleet.plan.facts import group_facts
 from worker.fleet.plan.matching import pair
-from worker.fleet.plan.plan import Action, Ambiguous, Change, make_plan
-from worker.fleet.plan.plan_file import PlanFileError, StalePlan, as_dict, check_fresh, load
-from worker.fleet.plan.snapshot import SnapshotError, dump
+from worker.fleet.plan.plan import Action, Change, make_plan
+from worker.fleet.plan.plan_file import as_dict, check_fresh, load
+from worker.fleet.plan.snapshot import dump
 from worker.fleet.plan.snapshot import load as load_snapshot
 from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow

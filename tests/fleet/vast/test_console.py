@@ -11,7 +11,8 @@ import time
 import pytest
 
 from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group, quick
-from worker.fleet.vast.account import Account, CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.fleet.vast.account import Account
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, Fate, LocalAccount
 
 

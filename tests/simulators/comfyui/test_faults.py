@@ -15,7 +15,8 @@ import pytest
 from tests.cli.terminal import cli
 from tests.engines import EngineHandle, start_engine
 from tests.workflows import faulty, picture, slow
-from worker.simulators.comfyui.faults.fault import BadFault, FaultKind, parse_faults
+from worker.errors import BadFault
+from worker.simulators.comfyui.faults.fault import FaultKind, parse_faults
 
 
 def test_a_fault_is_read() -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.errors import ParamsError
 from worker.workflow.prompt import Prompt
-from worker.workflow.templates.fill import Filled, ParamsError, fill
+from worker.workflow.templates.fill import Filled, fill
 from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import ParameterKind, Template, TemplateError

@@ -14,10 +14,9 @@ import aiohttp
 from worker.cli.client.worker_client import PATIENCE, WorkerClient
 from worker.cli.client.workflow_file import prompt_in
 from worker.cli.output.failure import Failure
-from worker.errors import CannotConvert
+from worker.errors import CannotConvert, PromptError
 from worker.load.workload import FLOOR, workload
 from worker.settings import Settings
-from worker.workflow.prompt import PromptError
 
 if TYPE_CHECKING:
     from worker.platforms.vast.client import VastEndpoint

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from worker.engine.catalogs import read_catalog
-from worker.errors import CannotConvert, StartupError
+from worker.errors import CannotConvert, ParamsError, PromptError, StartupError
 from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import convert, is_ui
 from worker.workflow.embedded_metadata import workflow_in
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import Prompt, PromptError, parse_prompt, unwrap
+from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
@@ -35,7 +35,7 @@ def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[s
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
     """The prompt that a template's options make, and the values that were used. Raises typer.BadParameter."""
     from worker.cli.client.template_options import read_values
-    from worker.workflow.templates.fill import ParamsError, fill
+    from worker.workflow.templates.fill import fill
 
     try:
         filled = fill(template, read_values(template, given), secrets.randbelow)

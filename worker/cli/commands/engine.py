@@ -24,7 +24,8 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     Image nodes are real; everything else is simulated and marked as such.
     """
-    from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
+    from worker.errors import BadFault
+    from worker.simulators.comfyui.faults.fault import parse_faults
     from worker.simulators.comfyui.server.serve import run
     from worker.simulators.comfyui.settings import EngineSettings
 

@@ -79,11 +79,11 @@ def _needed(names: Iterable[str], library: Library, catalog: Catalog) -> Iterato
 def _needed_by(path: Path, catalog: Catalog, known: Downloads, library: Library) -> Iterator[ModelFile]:
     """A file's models: by its nodes; by what the editor saved of them where no prompt can be made of it."""
     from worker.cli.client.workflow_file import read_workflow
-    from worker.errors import CannotConvert
+    from worker.errors import CannotConvert, PromptError
     from worker.workflow.editor import convert, is_ui
     from worker.workflow.model_needs import downloads, needed_models, saved_models
     from worker.workflow.nearest import did_you_mean
-    from worker.workflow.prompt import PromptError, parse_prompt, unwrap
+    from worker.workflow.prompt import parse_prompt, unwrap
     from worker.workflow.templates.template import ModelFile
 
     if not path.exists():

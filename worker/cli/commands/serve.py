@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.errors import RestartAsked, StartupError
+from worker.errors import RestartAsked, StartupError, UnknownPlatform
 from worker.platforms.base import Platform
-from worker.platforms.registry import AUTO, UnknownPlatform, choose, chosen
+from worker.platforms.registry import AUTO, choose, chosen
 from worker.settings import Settings, environment
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"

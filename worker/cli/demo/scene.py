@@ -13,10 +13,10 @@ import orjson
 
 from worker.cli.output.failure import Failure
 from worker.engine.protocol.api import ComfyApi
-from worker.errors import EngineUnavailable
+from worker.errors import EngineUnavailable, PromptError
 from worker.load.workload import workload
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import RANDOM_INTEGER, Node, Prompt, PromptError, parse_prompt
+from worker.workflow.prompt import RANDOM_INTEGER, Node, Prompt, parse_prompt
 from worker.workflow.templates.library import SHIPPED_FOLDER
 
 LOADER, CHECKPOINT = "CheckpointLoaderSimple", "ckpt_name"

@@ -11,9 +11,9 @@ from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_argum
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
 from worker.engine.process.names import FIRST, own
 from worker.engine.process.supervisor import Command
-from worker.errors import StartupError
+from worker.errors import BadFault, StartupError
 from worker.settings import Settings, engine_environment
-from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
+from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.subcommand import own_command
 
 HOST = "127.0.0.1"

@@ -19,9 +19,9 @@ from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
+from worker.errors import WorkerEnds
 from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
-from worker.settings import Settings, engine_environment
-from worker.supervision import WorkerEnds
+from worker.settings import ComfySettings, engine_environment
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Life:
 class Supervisor:
     """Starts the engine of one command, and again each time that it has ended."""
 
-    def __init__(self, command: Command, settings: Settings, notify: Notify = unobserved) -> None:
+    def __init__(self, command: Command, settings: ComfySettings, notify: Notify = unobserved) -> None:
         self._command = command
         self._notify = notify
         self._settings = settings
@@ -102,7 +102,7 @@ class Supervisor:
             unanswered = 0 if life.answered else unanswered + 1
             quick = 0 if life.seconds > STEADY_S else quick + 1
             why = self._why or f"it ended with code {life.code}"
-            if unanswered >= self._settings.engine.tries:
+            if unanswered >= self._settings.tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
                 raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
             if self._check_gpu and await self._gpu_is_gone():
@@ -140,7 +140,7 @@ class Supervisor:
                 log.info("%s answers on %s", self._command.label, self._command.url)
                 self._notify(EngineStarted(self._command.name, loop.time() - began))
             elif not ended.done():
-                self._why = f"it did not answer within {self._settings.engine.start_s:g} s"
+                self._why = f"it did not answer within {self._settings.start_s:g} s"
                 _signal(process, signal.SIGKILL)
             while not (await asyncio.wait({ended}, timeout=LOOK_AT_LOG_S))[0]:
                 await asyncio.to_thread(bound, self._command.logs)
@@ -153,7 +153,7 @@ class Supervisor:
     async def _answers(self, ended: asyncio.Task[int]) -> bool:
         """False when the time is over, or the process."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.engine.start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
+            async with asyncio.timeout(self._settings.start_s), aiohttp.ClientSession(timeout=ANSWER) as session:
                 while not ended.done():
                     with suppress(aiohttp.ClientError, TimeoutError):
                         async with session.get(self._command.url + "/prompt") as answer:

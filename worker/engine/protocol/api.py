@@ -24,7 +24,7 @@ from worker.engine.protocol.answers import (
     upload_answer,
 )
 from worker.engine.protocol.messages import UnexpectedShape, mapping
-from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing
+from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing, PromptRefusedError
 from worker.simulators.comfyui import STRICT
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
@@ -84,15 +84,6 @@ class FileRef:
     filename: str
     subfolder: str = ""
     folder: str = "output"
-
-
-class PromptRefusedError(Exception):
-    """ComfyUI's own words on why it won't run a prompt, or won't run all of it."""
-
-    def __init__(self, error: Mapping[str, Any], node_errors: Mapping[str, Any]) -> None:
-        super().__init__(error.get("message", "refused"))
-        self.error = error
-        self.node_errors = node_errors
 
 
 def read_object_info(data: bytes) -> Catalog:

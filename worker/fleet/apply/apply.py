@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.errors import DeployError
 from worker.fleet.apply.execution import Execution
 from worker.fleet.apply.ready import ReadinessProgress, TemplateVersion, wait_until_ready
 from worker.fleet.apply.rollback import roll_back
@@ -15,7 +16,6 @@ from worker.fleet.apply.smoke import Smoked
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import Action, Plan, Step
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import DeployError
 
 
 class ApplyListener(Protocol):

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from worker.errors import DeployError, MissingValues
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import Action, Plan, Present, Step
 from worker.fleet.plan.wanted import endpoint_body, former_of, group_body, template_body
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import DeployError
 from worker.fleet.vast.rows import EndpointRow, GroupRow, TemplateRow
-
-
-class MissingValues(DeployError):
-    """The local environment has to have what the account is to get."""
-
-    code = "values_missing"
 
 
 def values_for(fleet: Fleet, plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:

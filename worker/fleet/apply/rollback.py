@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from worker.errors import NothingFormer
 from worker.fleet.plan.plan import Present
 from worker.fleet.plan.wanted import former_of
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import DeployError
 from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import GroupRow
-
-
-class NothingFormer(DeployError):
-    """It isn't known what to go back to."""
-
-    code = "no_former_version"
 
 
 def target_of(there: Present, to: str | None) -> str:

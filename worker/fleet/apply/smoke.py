@@ -10,23 +10,16 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from worker.errors import StartupError
+from worker.errors import DeployError, ParamsError, SmokeFailed, StartupError
 from worker.fleet.definition.fleet import Smoke
-from worker.fleet.vast.errors import DeployError
 from worker.load.workload import workload
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt
-from worker.workflow.templates.fill import ParamsError, fill
+from worker.workflow.templates.fill import fill
 from worker.workflow.templates.template import Library
 
 if TYPE_CHECKING:
     from worker.platforms.vast.client import EndpointAnswer
-
-
-class SmokeFailed(DeployError):
-    """The job did not come back as it should."""
-
-    code = "smoke_failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from worker.errors import FleetError, FleetProblem
 from worker.fleet.definition.fleet import Fleet, TemplateSpec, table_at
 from worker.fleet.definition.image import ImageError, read_image
 from worker.fleet.definition.secret import secret_name, secret_value
-from worker.fleet.vast.errors import DeployError
 from worker.workflow.nearest import did_you_mean
 
 FORBIDDEN = frozenset({"VAST_API_KEY"})
 UNSENDABLE = frozenset(" \t\r\n'\"\\")
 """Vast splits the options of a container at blanks and takes quotes off: such values don't arrive as they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class FleetProblem:
-    """One thing to change. `table` is `template`, `groups.big`, or empty for the file itself."""
-
-    table: str
-    key: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"[{self.table}] {self.key}" if self.table else self.key
-        return f"{place.rstrip()}: {self.message}"
-
-
-class FleetError(DeployError):
-    """The file can't be used as it is; `problems` has every reason that was found."""
-
-    code = "fleet_invalid"
-
-    def __init__(self, problems: Sequence[FleetProblem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = tuple(problems)
 
 
 def read_fleet(text: str, image: str | None = None) -> Fleet:

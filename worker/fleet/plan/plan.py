@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from worker.errors import Ambiguous, DeployError
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
 from worker.fleet.plan.facts import OF_GROUPS, Facts, endpoint_facts, group_facts, template_facts
 from worker.fleet.plan.matching import Pairs, pair
 from worker.fleet.plan.snapshot import fingerprint
 from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
-from worker.fleet.vast.errors import DeployError
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
 
@@ -71,12 +71,6 @@ class Plan:
 
     def has(self, *actions: Action) -> bool:
         return any(step.action in actions for step in self.steps)
-
-
-class Ambiguous(DeployError):
-    """More than one thing in the account has the name."""
-
-    code = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,10 @@ import dataclasses
 import json
 from typing import Any
 
+from worker.errors import PlanFileError, StalePlan
 from worker.fleet.plan.plan import Action, Change, Plan, Step
-from worker.fleet.vast.errors import DeployError
 
 VERSION = 1
-
-
-class PlanFileError(DeployError):
-    """The file is no plan of ours."""
-
-    code = "plan_invalid"
-
-
-class StalePlan(DeployError):
-    """What was planned is not what would be done now."""
-
-    code = "plan_stale"
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:

@@ -10,19 +10,13 @@ from typing import Any
 from pydantic import SecretStr
 from vastai.utils import parse_env
 
+from worker.errors import SnapshotError
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import MASK, masked
-from worker.fleet.vast.errors import DeployError
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 
 VERSION = 1
 UNSHOWN = frozenset({"docker_login_user", "docker_login_pass"})
-
-
-class SnapshotError(DeployError):
-    """The file is no snapshot of ours."""
-
-    code = "snapshot_invalid"
 
 
 def dump(fleet: Fleet, actual: Actual) -> dict[str, Any]:

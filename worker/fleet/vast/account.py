@@ -8,8 +8,8 @@ from typing import Any
 
 from vastai.api import auth, endpoints, instances, offers
 
+from worker.errors import CallRateLimited, DeployError, KeyRefused, Refused, Unreachable
 from worker.fleet.vast.console import Console
-from worker.fleet.vast.errors import CallRateLimited, DeployError, KeyRefused, Refused, Unreachable
 from worker.fleet.vast.rows import (
     ENDPOINT_FIELDS,
     GROUP_FIELDS,

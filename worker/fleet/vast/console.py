@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from vastai.api import auth, billing, endpoints, instances, offers
 
-from worker.fleet.vast.errors import CallRateLimited, Refused, Unreachable
+from worker.errors import CallRateLimited, Refused, Unreachable
 from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session

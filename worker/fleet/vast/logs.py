@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import present
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import DeployError
 from worker.fleet.vast.rows import Actual
 from worker.workflow.nearest import did_you_mean
 

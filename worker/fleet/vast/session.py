@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from vastai.api.client import VastClient, VastSession
 
-from worker.fleet.vast.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
 
 SECRET_FIELDS = frozenset({"value", "docker_login_pass", "api_key"})
 """Fields of a request that no message may repeat, not even where Vast does."""

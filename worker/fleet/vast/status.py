@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import present
 from worker.fleet.vast.account import Account
-from worker.fleet.vast.errors import DeployError
 from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow, WorkerRow
 

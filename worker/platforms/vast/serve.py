@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientTimeout, web
 
 from worker.app import App
-from worker.errors import RestartAsked, StartupError
+from worker.errors import RestartAsked, StartupError, WorkerEnds
 from worker.events import EngineConnected, EngineLost, Event, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
@@ -31,7 +31,7 @@ from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_en
 from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.signing import sign, worn
 from worker.settings import complete_environment
-from worker.supervision import OnFailure, WorkerEnds
+from worker.supervision import OnFailure
 
 log = logging.getLogger(__name__)
 

@@ -6,26 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from worker.errors import ParamsError, ValueProblem
 from worker.workflow.json_value import Json
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import RANDOM_INTEGER_MAX, Node, Prompt, is_link
 from worker.workflow.templates.reader import field_of
 from worker.workflow.templates.template import Chain, Parameter, ParameterKind, ParameterTarget, Params, Template
-from worker.workflow.templates.value import SOURCE, ValueProblem, cure, value_problems
+from worker.workflow.templates.value import SOURCE, cure, value_problems
 
 Draw = Callable[[int], int]
 """Draws an integer from 0 to below its argument, as `secrets.randbelow` does."""
 RANDOM_SEED = -1
 """What many clients write for a seed that they leave to chance; so does `null`."""
-
-
-class ParamsError(ValueError):
-    """The values don't fit the template; each problem has the path of the parameter and the cure."""
-
-    def __init__(self, template: str, problems: list[ValueProblem]) -> None:
-        self.template = template
-        self.problems = tuple(problems)
-        super().__init__("; ".join(f"parameter {found.path!r} {found.message}" for found in problems[:3]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
+from worker.errors import PromptError
 from worker.workflow.assign import find_input, find_node
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import Prompt, PromptError, is_link, parse_prompt
+from worker.workflow.prompt import Prompt, is_link, parse_prompt
 from worker.workflow.templates.template import (
     ChainLink,
     Parameter,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from worker.errors import ValueProblem
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.templates.template import Parameter, ParameterKind
 
@@ -17,15 +17,6 @@ LARGEST = 2**64
 SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|data:[^,]{0,100};base64,", re.ASCII | re.IGNORECASE)
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,195}\.[A-Za-z0-9]{1,5}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class ValueProblem:
-    """`message` continues a sentence that names the parameter; `path` leads into a list (`loras.0.strength`)."""
-
-    message: str
-    cure: str
-    path: str
 
 
 def value_problem(parameter: Parameter, value: Any) -> ValueProblem | None:  # noqa: ANN401 - JSON

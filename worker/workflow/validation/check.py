@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from random import Random
 
-from worker.errors import Detail, WorkerError
+from worker.errors import Detail, PromptError, WorkerError
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, PromptError, draw_random_integers, parse_prompt, title
+from worker.workflow.prompt import Prompt, draw_random_integers, parse_prompt, title
 from worker.workflow.validation.explain import Problem, explain, missing_class
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection

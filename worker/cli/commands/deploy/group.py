@@ -59,9 +59,7 @@ def account(server: str | None) -> Iterator[Account]:
 @contextmanager
 def told() -> Iterator[None]:
     """What goes wrong with the file or the account is a sentence and exit code 1."""
-    from worker.errors import StartupError
-    from worker.fleet.definition.fleet_file import FleetError
-    from worker.fleet.vast.errors import DeployError
+    from worker.errors import DeployError, FleetError, StartupError
 
     try:
         yield

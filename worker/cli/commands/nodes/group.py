@@ -67,10 +67,8 @@ def pins_in(file: Path) -> Pins:
 @contextmanager
 def told() -> Iterator[None]:
     """What goes wrong with pins, sources and locks is a sentence and exit code 1."""
-    from worker.errors import StartupError
-    from worker.node_packs.lockfile import LockError
+    from worker.errors import LockError, RequirementsError, StartupError
     from worker.node_packs.pins import PacksError
-    from worker.node_packs.requirements import RequirementsError
     from worker.node_packs.sources import SourceError
 
     try:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class BadFault(ValueError):
-    """A fault can't be read; the message says what would be."""
+from worker.errors import BadFault
 
 
 class FaultKind(StrEnum):

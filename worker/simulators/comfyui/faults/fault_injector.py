@@ -12,9 +12,10 @@ from pathlib import Path
 
 import orjson
 
+from worker.errors import BadFault
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.execution.calling import Clock, Node, NodeCall, NodeError, Result
-from worker.simulators.comfyui.faults.fault import BadFault, EngineFault, FaultKind, parse_faults
+from worker.simulators.comfyui.faults.fault import EngineFault, FaultKind, parse_faults
 from worker.simulators.comfyui.server.hub import Hub
 
 FAULT_KEY = "embedded_fault"

@@ -9,9 +9,10 @@ from typing import cast
 
 from aiohttp import web
 
+from worker.errors import BadFault
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, EngineFiles
 from worker.simulators.comfyui.execution.queue import QueuedPrompt
-from worker.simulators.comfyui.faults.fault import BadFault, parse_faults
+from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.simulators.comfyui.faults.fault_injector import FAULT_KEY
 from worker.simulators.comfyui.server.responses import json_answer, json_body, trouble
 from worker.workflow.json_value import JsonObject
