@@ -45,8 +45,14 @@ class Supervised(Client):
         return await self.get(f"/jobs/{job['id']}", job["token"])
 
     async def engine_says(self, path: str) -> dict:
-        async with self.http.get(self.app.engines.first.api.base_url + path) as answer:
-            return await answer.json()
+        """What the engine answers; one that is being started again is waited for."""
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    async with self.http.get(self.app.engines.first.api.base_url + path) as answer:
+                        return await answer.json()
+                except aiohttp.ClientConnectorError:
+                    await asyncio.sleep(0.05)
 
     async def successes(self) -> int:
         """How many runs the engine has in its history that went well; it forgets them with its life."""
