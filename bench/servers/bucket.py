@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.servers.processes import answering, running
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 
 NAME, KEY_ID, SECRET = "bench", "bench", "bench-secret"
 

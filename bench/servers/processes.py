@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from worker.engine.process.launch import embedded_command, free_port
+from worker.engine.process.free_port import free_port
+from worker.engine.process.launch import embedded_command
 
 START_S = 60.0
 KNOCK_S = 0.05

@@ -12,7 +12,7 @@ from bench.rounds import Ask
 from bench.servers.direct import JobFailedError
 from bench.servers.processes import BenchEngine, answering, running, worker_env
 from bench.servers.served import DIALECTS
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 from worker.simulators.vast_router import serve
 from worker.workflow.prompt import Prompt
 

@@ -13,7 +13,7 @@ import aiohttp
 
 from chaos.testbed.child import Child
 from chaos.testbed.relay import Relay
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 
 TOKEN = "chaos-operator-token-4b1d"  # noqa: S105 - it opens nothing but the run's own worker
 START_S, KNOCK_S = 200.0, 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +54,23 @@ class Supervised(Client):
                 except aiohttp.ClientConnectorError:
                     await asyncio.sleep(0.05)
 
+    async def runs(self) -> list[dict]:
+        return await runs(self.engine_says)
+
     async def successes(self) -> int:
-        """How many runs the engine has in its history that went well; it forgets them with its life."""
-        runs = (await self.engine_says("/history")).values()
-        return sum(run["status"]["completed"] for run in runs)
+        """How many runs of the engine's life went well."""
+        return sum(run["status"]["completed"] for run in await self.runs())
+
+
+async def runs(engine_says: Callable[[str], Awaitable[dict]]) -> list[dict]:
+    """The engine's history of its present life, once all that it was sent has ended.
+
+    A run's last message comes before its history, so that the job may have its result first.
+    """
+    async with asyncio.timeout(15):
+        while (await engine_says("/prompt"))["exec_info"]["queue_remaining"]:
+            await asyncio.sleep(0.02)
+    return list((await engine_says("/history")).values())
 
 
 def engine_pids(state: Path, engine: str = FIRST) -> list[int]:

@@ -23,7 +23,7 @@ async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
     """ComfyUI is told to let go of what it holds, and the job runs once more."""
     async with supervised(tmp_path) as worker:
         assert (await worker.result(await worker.job(faulty("oom"))))[0] == 200
-        runs = list((await worker.engine_says("/history")).values())
+        runs = await worker.runs()
         kept = [data["nodes"] for run in runs for name, data in run["status"]["messages"] if name == "execution_cached"]
         assert kept == [[], []]
 
@@ -34,8 +34,8 @@ async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
         jobs = [await worker.job(workflow) for workflow in (faulty("oom;times=0"), picture())]
         status, body = await worker.result(jobs[0])
         assert (status, body["error"]["code"], body["error"]["retryable_elsewhere"]) == (422, "out_of_memory", True)
-        assert len(await worker.engine_says("/history")) == 3
         assert (await worker.result(jobs[1]))[0] == 200
+        assert len(await worker.runs()) == 3
 
 
 async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
     async with supervised(tmp_path) as worker:
         status, body = await worker.result(await worker.job(failing()))
         assert (status, body["error"]["code"]) == (422, "node_failed")
-        assert len(await worker.engine_says("/history")) == 1
+        assert len(await worker.runs()) == 1
 
 
 async def test_a_crash_costs_no_job(tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ async def test_a_job_that_crashes_comfyui_is_told_so(tmp_path: Path, pause_s: fl
         status, body = await worker.result(jobs[0])
         assert (status, body["error"]["code"], body["error"]["fault"]) == (422, "job_crashes_engine", "job")
         assert [(await worker.result(job))[0] for job in jobs[1:]] == [200, 200]
-        before = len(await worker.engine_says("/history"))
+        before = len(await worker.runs())
         status, body = await worker.post("/generate/sync", {"workflow": crashing})
         assert (status, body["error"]["code"]) == (422, "job_crashes_engine")
-        assert len(await worker.engine_says("/history")) == before
+        assert len(await worker.runs()) == before
         assert (await worker.post("/generate/sync", {"workflow": faulty("slow", pause_s)}))[0] == 200
 
 

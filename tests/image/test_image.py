@@ -17,7 +17,7 @@ from image.standin import build
 from image.toolbox import Toolbox
 from tests import workflows
 from tests.platforms.conftest import loaded
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import bearer
+from tests.engine.supervised import runs
 from tests.engines import EngineHandle, start_engine
 from tests.workflows import picture, slow
 
@@ -116,7 +117,7 @@ async def test_a_running_job_is_taken_up_not_sent_again(worker: Served) -> None:
     await worker.start()
     status, body = await worker.result(job)
     assert (status, body["status"]) == (200, "success")
-    assert len(await worker.engine_says("/history")) == 1
+    assert len(await runs(worker.engine_says)) == 1
 
 
 async def test_waiting_jobs_run_after_the_restart_of_both(worker: Served) -> None:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle
 from tests.workflows import failing, picture
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 
 TOKEN = "the-metrics-own-token"
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")

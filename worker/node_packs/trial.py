@@ -14,7 +14,8 @@ from pathlib import Path
 
 import aiohttp
 
-from worker.engine.process.launch import HOST, comfyui_command, free_port
+from worker.engine.process.free_port import HOST, free_port
+from worker.engine.process.launch import comfyui_command
 from worker.engine.process.supervisor import Command, Supervisor
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import EngineUnavailable, PromptRefusedError

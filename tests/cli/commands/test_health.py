@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.cli.terminal import cli, command
 from tests.engines import EngineHandle
 from worker.app import build
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 from worker.settings import Settings
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.cli.terminal import command
 from tests.engines import EngineHandle
 from worker.cli.hosting.container_environment import gathered, read_saved
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 
 ME = str(os.getuid())
 

@@ -14,7 +14,7 @@ import aiohttp
 from tests.cli.commands.test_serve import processes_with, serving
 from tests.cli.terminal import command
 from tests.engines import EngineHandle
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 
 
 def children(pid: int) -> list[int]:

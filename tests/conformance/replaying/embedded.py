@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.simulators.comfyui.server.serve import run
 from worker.simulators.comfyui.settings import CachePolicy, EngineSettings
 
@@ -12,6 +13,14 @@ MODELS = {
     "checkpoints": ["random_sd15.safetensors"],
     "diffusion_models": ["random_zimage_2l.safetensors"],
 }
+SPEED = 5.0
+SLOW = (
+    "slow@ImageScale;seconds=0.1",
+    "slow@KSampler;factor=200",
+    "slow@ClownsharKSampler_Beta;factor=200",
+)
+"""The recorded server took 0.2 to 0.6 s for its large pictures and 1 s for a step of its sampler. At the embedded
+engine's own speed such a job may end before the recorded interrupt arrives. Here a step takes 20 ms."""
 
 
 def main() -> None:
@@ -22,7 +31,17 @@ def main() -> None:
     parser.add_argument("--enable-assets", action="store_true")
     options = parser.parse_args()
     cache = CachePolicy.EVERY_PROMPT if options.cache_ram else CachePolicy.LAST_PROMPT
-    run(EngineSettings(base=options.base, port=options.port, cache=cache, strict_files=True, models=MODELS))
+    run(
+        EngineSettings(
+            base=options.base,
+            port=options.port,
+            cache=cache,
+            strict_files=True,
+            models=MODELS,
+            speed=SPEED,
+            faults=parse_faults(",".join(SLOW)),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +13,12 @@ from typing import Self
 
 import aiohttp
 
+from worker.engine.process.free_port import free_port
+
 EMBEDDED = f"{shlex.quote(sys.executable)} -m tests.conformance.replaying.embedded --port {{port}} --base {{base}}"
 START_S = 300.0
 POLL_S = 0.02
 """Between two looks at a process that is starting: it has no other way to say that it answers."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_home
+from worker.engine.process.free_port import HOST, free_port
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
 from worker.engine.process.names import FIRST, own
 from worker.engine.process.supervisor import Command
@@ -15,8 +15,6 @@ from worker.errors import BadFault, StartupError
 from worker.settings import Settings, engine_environment
 from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.subcommand import own_command
-
-HOST = "127.0.0.1"
 
 
 def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> Command:
@@ -70,10 +68,3 @@ def comfyui_command(folder: Path, port: int) -> list[str]:
     environments = (folder / name / "bin" / "python" for name in (".venv", "venv"))
     python = next((str(path) for path in environments if path.exists()), "python3")
     return [python, str(folder / "main.py"), "--listen", HOST, "--port", str(port)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from worker.engine.process.free_port import free_ports
 from worker.simulators.vast_router.authority import Authority
 from worker.simulators.vast_router.fault_config import RouterFaultConfig
 from worker.simulators.vast_router.report_log import Deletion, ReportLog, StatusReport
@@ -68,7 +68,7 @@ class LocalVast:
 
         With TLS the public port is another than the worker's, and ends the TLS: the SDK would want /etc/instance.crt.
         """
-        port, http_port = _free_ports(2)
+        port, http_port = free_ports(2)
         public = port
         if self._tls:
             public = await self._fronts.enter_async_context(front(port, self._authority.server_context()))
@@ -223,15 +223,3 @@ async def serve(
 
 def _refusal(status: int) -> web.Response:
     return web.json_response({"success": False, "error": "refused", "msg": f"stand-in answers {status}"}, status=status)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different free ports; another process may still take one before the worker does."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

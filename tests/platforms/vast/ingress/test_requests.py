@@ -20,7 +20,7 @@ from tests import workflows
 from tests.engines import EngineHandle
 from tests.inputs.files import loading, noise
 from tests.platforms.conftest import deleted, loaded, processes, start_worker
-from worker.engine.process.launch import free_port
+from worker.engine.process.free_port import free_port
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast
 from worker.simulators.vast_router.signer import Signer

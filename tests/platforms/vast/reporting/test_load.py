@@ -101,10 +101,12 @@ async def test_an_overload_is_refused_and_told(vast: LocalVast, full: bool) -> N
 
     At once, the door still saw room and the gateway refuses; later, the door refuses before the SDK counts.
     """
-    jobs = [asyncio.create_task(ask(vast, workflows.slow(1.5, steps=5), retry=False)) for _ in range(PLACES)]
+    # The first keeps its place until the refusals are certain: reports come once a second.
+    held_s = (5.0, *[2.0] * (PLACES - 1))
+    jobs = [asyncio.create_task(ask(vast, workflows.slow(seconds, steps=5), retry=False)) for seconds in held_s]
     if full:
         await vast.record.until(lambda record: len(working(record)) == PLACES)
-    jobs += [asyncio.create_task(ask(vast, workflows.slow(1.5, steps=5), retry=False)) for _ in range(4)]
+    jobs += [asyncio.create_task(ask(vast, workflows.slow(2.0, steps=5), retry=False)) for _ in range(4)]
     answers = await asyncio.gather(*jobs)
     refused = [answer for answer in answers if answer["status"] == 429]
     assert len(refused) == 4
