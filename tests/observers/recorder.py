@@ -25,7 +25,7 @@ class Recorder:
 
     async def until(self, kind: type[Kind], count: int = 1) -> list[Kind]:
         """Wait for so many events of a kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while len(found := self.of(kind)) < count:
                 await asyncio.sleep(0.02)
         return found

@@ -32,7 +32,7 @@ async def test_each_engine_has_its_share(tmp_path: Path) -> None:
     """Equal jobs spread evenly, each engine has state of its own, and one input folder serves all."""
     async with supervised(tmp_path, gpus="2") as worker:
         await all_reached(worker, 2)
-        jobs = [await worker.job(slow(0.3)) for _ in range(6)]
+        jobs = [await worker.job(slow(0.8)) for _ in range(6)]
         assert await used(worker, jobs) == {"engine-0": 3, "engine-1": 3}
         for name in ("engine.log", "engine-1.log", "engine/output", "engine-1/output", "engine/input"):
             assert (tmp_path / name).exists()
