@@ -43,27 +43,10 @@ class ImageFormat:
     """Whether the workflow, the prompt and EXIF stay inside the picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class S3Target:
-    """A bucket with the keys that open it; the two never come from different hands. Empty endpoint: AWS."""
+class DeliveryTarget:
+    """A client's own place for outputs. Each kind of storage has a frozen subclass with no secret in its repr."""
 
-    bucket: str
-    access_key_id: str = field(default="", repr=False)
-    secret_access_key: SecretStr = field(default=NO_SECRET, repr=False)
-    session_token: SecretStr = field(default=NO_SECRET, repr=False)
-    endpoint_url: str = ""
-    region: str = ""
-    prefix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PutUrls:
-    """Presigned addresses, one for each file, in the order of the answer's outputs; whoever has one may write."""
-
-    urls: tuple[str, ...] = field(repr=False)
-
-
-DeliveryTarget = S3Target | PutUrls
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

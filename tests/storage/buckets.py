@@ -13,7 +13,7 @@ from aiohttp import web
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
-from worker.delivery_options import S3Target
+from worker.storage.bucket import S3Target
 
 KEY_ID, SECRET = "AKIDEXAMPLE0000", "wJalr-very-secret-EXAMPLEKEY"
 

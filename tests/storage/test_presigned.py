@@ -10,12 +10,11 @@ import pytest
 
 from tests.storage.buckets import WholeBucket, scripted
 from worker.backoff import Backoff
-from worker.delivery_options import PutUrls
 from worker.errors import DeliveryFailed, DeliveryRefused, TargetNotAllowed
 from worker.fetch.guard import Guard
 from worker.job import Job, JobRequest, Output
 from worker.storage.allowed import storage_policy
-from worker.storage.presigned import PresignedPut
+from worker.storage.presigned import PresignedPut, PutUrls
 
 
 @asynccontextmanager

@@ -12,20 +12,19 @@ import pytest
 from pydantic import SecretStr
 
 from tests.storage.buckets import KEY_ID, SECRET, WholeBucket, scripted
-from worker.delivery_options import S3Target
 from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, TargetNotAllowed, WorkerError
 from worker.fetch.policy import Policy
 from worker.job import Job, JobRequest, Output
 from worker.storage.allowed import storage_policy
+from worker.storage.bucket import PART, Buckets, Links, S3Target
 from worker.storage.keys import KeyTemplate
-from worker.storage.s3 import PART, S3, Links
 
 TEMPLATE = KeyTemplate("{prefix}/{date}/{id}/{filename}")
 
 
 @pytest.fixture
-def s3() -> Iterator[S3]:
-    found = S3(TEMPLATE, Links(600))
+def buckets() -> Iterator[Buckets]:
+    found = Buckets(TEMPLATE, Links(600))
     yield found
     found.close()
 
@@ -42,10 +41,10 @@ def made(path: Path, size: int = 1000, name: str = "a.png") -> tuple[Job, Output
     return Job("job-1", JobRequest(prompt={}), outputs=(output,), created_at=0.0), output, file
 
 
-async def test_the_presigned_url_opens_the_very_file(s3: S3, bucket: WholeBucket, tmp_path: Path) -> None:
+async def test_the_presigned_url_opens_the_very_file(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
     """What is downloaded from the URL is the file, with its type; the URL carries an end of its life."""
     job, output, path = made(tmp_path)
-    url = await s3.operators(bucket.target).put(job, output, path)
+    url = await buckets.operators(bucket.target).put(job, output, path)
     assert "X-Amz-Expires=600" in url
     assert SECRET not in url
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
@@ -54,10 +53,10 @@ async def test_the_presigned_url_opens_the_very_file(s3: S3, bucket: WholeBucket
     assert "1970-01-01/job-1/a.png" in bucket.names()
 
 
-async def test_a_large_file_goes_in_parts(s3: S3, bucket: WholeBucket, tmp_path: Path) -> None:
+async def test_a_large_file_goes_in_parts(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
     """A file above the threshold is a multipart upload, and arrives whole."""
     job, output, path = made(tmp_path, 3 * PART, "large.bin")
-    url = await s3.operators(bucket.target).put(job, output, path)
+    url = await buckets.operators(bucket.target).put(job, output, path)
     assert bucket.head("1970-01-01/job-1/large.bin")["ETag"].endswith('-3"')
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         digest = hashlib.sha256(await answer.read()).digest()
@@ -67,48 +66,48 @@ async def test_a_large_file_goes_in_parts(s3: S3, bucket: WholeBucket, tmp_path:
 async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path: Path) -> None:
     """With a public base the URL is that and the key, escaped."""
     job, output, path = made(tmp_path, name="é b.png")
-    s3 = S3(TEMPLATE, Links(600, "https://cdn.example.com/pictures/"))
-    url = await s3.operators(bucket.target).put(job, output, path)
-    s3.close()
+    buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/pictures/"))
+    url = await buckets.operators(bucket.target).put(job, output, path)
+    buckets.close()
     assert url == "https://cdn.example.com/pictures/1970-01-01/job-1/__b.png"
 
 
 async def test_a_clients_bucket_never_gets_the_operators_public_url(bucket: WholeBucket, tmp_path: Path) -> None:
     """The public base is the operator's bucket's."""
     job, output, path = made(tmp_path, name="own.png")
-    s3 = S3(TEMPLATE, Links(600, "https://cdn.example.com/"))
-    url = await s3.clients(bucket.target, opened(bucket.url)).put(job, output, path)
-    s3.close()
+    buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/"))
+    url = await buckets.clients(bucket.target, opened(bucket.url)).put(job, output, path)
+    buckets.close()
     assert url.startswith(bucket.url)
 
 
-async def test_server_errors_are_tried_again(s3: S3, tmp_path: Path) -> None:
+async def test_server_errors_are_tried_again(buckets: Buckets, tmp_path: Path) -> None:
     """Two 500s are no failed delivery."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[500, 503]) as server:
-        await s3.operators(server.target).put(job, output, path)
+        await buckets.operators(server.target).put(job, output, path)
         assert [method for method, _ in server.asked] == ["PUT"] * 3
         assert server.bodies[-1] == path.read_bytes()
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["operator", "client"])
-async def test_lasting_server_errors_fail_the_delivery(s3: S3, tmp_path: Path, own: bool) -> None:
+async def test_lasting_server_errors_fail_the_delivery(buckets: Buckets, tmp_path: Path, own: bool) -> None:
     """After a few tries it is a delivery that may be repeated."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[500] * 9) as server:
-        place = s3.clients(server.target, opened(server.url)) if own else s3.operators(server.target)
+        place = buckets.clients(server.target, opened(server.url)) if own else buckets.operators(server.target)
         with pytest.raises(DeliveryFailed, match="500"):
             await place.put(job, output, path)
 
 
-async def test_wrong_keys_are_the_fault_of_who_gave_them(s3: S3, tmp_path: Path) -> None:
+async def test_wrong_keys_are_the_fault_of_who_gave_them(buckets: Buckets, tmp_path: Path) -> None:
     """A client's wrong keys are a client's error; the operator's are this worker's."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[403, 403]) as server:
         with pytest.raises(DeliveryRefused, match="403 InvalidAccessKeyId") as refused:
-            await s3.clients(server.target, opened(server.url)).put(job, output, path)
+            await buckets.clients(server.target, opened(server.url)).put(job, output, path)
         with pytest.raises(DeliveryFailed, match="403") as failed:
-            await s3.operators(server.target).put(job, output, path)
+            await buckets.operators(server.target).put(job, output, path)
         assert len(server.asked) == 2
     for error in (refused.value, failed.value):
         assert_nothing_secret(error, path)
@@ -121,21 +120,21 @@ def assert_nothing_secret(error: WorkerError, path: Path) -> None:
         assert str(path) not in text
 
 
-async def test_an_unreachable_bucket_fails_the_delivery(s3: S3, tmp_path: Path) -> None:
+async def test_an_unreachable_bucket_fails_the_delivery(buckets: Buckets, tmp_path: Path) -> None:
     """Nobody listens there."""
     job, output, path = made(tmp_path)
     nowhere = S3Target("pictures", KEY_ID, SecretStr(SECRET), endpoint_url="http://127.0.0.1:9")
-    for place in (s3.operators(nowhere), s3.clients(nowhere, opened("http://127.0.0.1:9"))):
+    for place in (buckets.operators(nowhere), buckets.clients(nowhere, opened("http://127.0.0.1:9"))):
         with pytest.raises(DeliveryFailed, match="can't be reached") as failed:
             await place.put(job, output, path)
         assert_nothing_secret(failed.value, path)
 
 
-async def test_a_cancelled_upload_stops(s3: S3, tmp_path: Path) -> None:
+async def test_a_cancelled_upload_stops(buckets: Buckets, tmp_path: Path) -> None:
     """Who gives up a job does not wait for a bucket that hangs, and its threads end."""
     job, output, path = made(tmp_path)
     async with scripted(hangs=True) as server:
-        uploading = asyncio.create_task(s3.operators(server.target).put(job, output, path))
+        uploading = asyncio.create_task(buckets.operators(server.target).put(job, output, path))
         async with asyncio.timeout(5):
             while not server.asked:
                 await asyncio.sleep(0.01)
@@ -144,44 +143,46 @@ async def test_a_cancelled_upload_stops(s3: S3, tmp_path: Path) -> None:
             await uploading
 
 
-async def test_a_clients_bucket_is_reached_at_opened_hosts_only(s3: S3, bucket: WholeBucket, tmp_path: Path) -> None:
+async def test_a_clients_bucket_is_reached_at_opened_hosts_only(
+    buckets: Buckets, bucket: WholeBucket, tmp_path: Path
+) -> None:
     """Another host, another port, or an address behind an opened name: nothing is sent."""
     job, output, path = made(tmp_path, name="never.png")
     other = storage_policy("s3.example.com, 127.0.0.1:1")
     with pytest.raises(TargetNotAllowed):
-        await s3.clients(bucket.target, other).put(job, output, path)
+        await buckets.clients(bucket.target, other).put(job, output, path)
     assert "1970-01-01/job-1/never.png" not in bucket.names()
 
 
-async def test_the_pinned_sender_signs_for_the_name(s3: S3, tmp_path: Path) -> None:
+async def test_the_pinned_sender_signs_for_the_name(buckets: Buckets, tmp_path: Path) -> None:
     """The connection goes to a checked address, the Host header and so the signature to the name."""
     job, output, path = made(tmp_path)
     async with scripted() as server:
         port = server.url.rsplit(":", 1)[1]
         target = S3Target("pictures", KEY_ID, SecretStr(SECRET), endpoint_url=f"http://localhost:{port}")
-        await s3.clients(target, storage_policy(f"localhost:{port}")).put(job, output, path)
+        await buckets.clients(target, storage_policy(f"localhost:{port}")).put(job, output, path)
         assert server.seen[0]["Host"] == f"localhost:{port}"
         assert server.asked[0] == ("PUT", "/pictures/1970-01-01/job-1/a.png")
         assert server.bodies[0] == path.read_bytes()
 
 
-async def test_redirects_are_not_followed(s3: S3, tmp_path: Path) -> None:
+async def test_redirects_are_not_followed(buckets: Buckets, tmp_path: Path) -> None:
     """A bucket that points elsewhere gets nothing sent there."""
     job, output, path = made(tmp_path)
     async with scripted() as elsewhere, scripted(statuses=[307] * 9) as server:
         server.headers = {"Location": elsewhere.url}
         with pytest.raises(WorkerError):
-            await s3.clients(server.target, opened(server.url)).put(job, output, path)
+            await buckets.clients(server.target, opened(server.url)).put(job, output, path)
         assert elsewhere.asked == []
 
 
-async def test_a_client_without_keys_gets_none(s3: S3, tmp_path: Path) -> None:
+async def test_a_client_without_keys_gets_none(buckets: Buckets, tmp_path: Path) -> None:
     """A bucket named without its keys is not opened with those that this machine has."""
     job, output, path = made(tmp_path)
     async with scripted() as server:
         target = S3Target("pictures", endpoint_url=server.url)
         with pytest.raises(DeliveryRefused):
-            await s3.clients(target, opened(server.url)).put(job, output, path)
+            await buckets.clients(target, opened(server.url)).put(job, output, path)
         assert server.asked == []
 
 

@@ -10,46 +10,16 @@ from worker.delivery_options import (
     NO_SECRET,
     ImageFormat,
     ImageType,
-    S3Target,
     Webhook,
     signing_key,
 )
 
 OutputFormat = Literal["base64", "url"]
-BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$"
-REGION = r"^[A-Za-z0-9-]{0,40}$"
-
-
-def _visible(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if not (text.isascii() and text.isprintable()):
-        raise ValueError("has characters that no key has")
-    return secret
 
 
 def _signs(secret: SecretStr) -> SecretStr:
     signing_key(secret.get_secret_value())
     return secret
-
-
-Key = Annotated[SecretStr, AfterValidator(_visible)]
-
-
-class S3Fields(BaseModel):
-    """A bucket of the client's own. Its keys belong to it: the worker's are never used for it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    bucket: str = Field(pattern=BUCKET)
-    access_key_id: str = Field(pattern=r"^[\x21-\x7e]{1,256}$")
-    secret_access_key: Key = Field(min_length=1)
-    session_token: Key = NO_SECRET
-    endpoint_url: str = Field("", max_length=512, description="An S3-compatible server; empty: AWS.")
-    region: str = Field("", pattern=REGION)
-    prefix: str = Field("", max_length=512, description="First part of every key.")
-
-    def target(self) -> S3Target:
-        return S3Target(**dict(self))
 
 
 class ImageFields(BaseModel):

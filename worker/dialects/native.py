@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from worker.bodies import Content
-from worker.delivery_options import DeliveryTarget, PutUrls
+from worker.delivery_options import DeliveryTarget
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, typed, workflow_of
-from worker.dialects.delivery_fields import ImageFields, OutputFormat, S3Fields, WebhookFields
+from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.storage.kind import StorageKind
+from worker.storage.registry import KINDS
 from worker.workflow.templates.template import Library
+
+Destinations = TypeVar("Destinations", bound="Destination")
 
 
 class Destination(BaseModel):
-    """Body of `POST /jobs/{id}/deliver`, and part of a native request."""
+    """Body of `POST /jobs/{id}/deliver`, and part of a native request.
+
+    `with_places` adds a field for each kind of storage.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     output_format: OutputFormat | None = Field(
-        None, description="Outputs in the answer, or by URL: where `s3` or `put_urls` is given url, else base64."
-    )
-    s3: S3Fields | None = None
-    put_urls: list[str] | None = Field(
-        None, min_length=1, max_length=1000, description="Presigned PUT URLs, one for each file, in the answer's order."
+        None,
+        description="Outputs in the answer, or by URL: where a place of your own is given url, else base64.",
     )
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if self.s3 and self.put_urls:
-            raise ValueError("'s3' and 'put_urls' exclude each other")
+        if len(found := self._places()) > 1:
+            raise ValueError(f"{' and '.join(repr(kind.name) for kind, _ in found)} exclude each other")
         return self
 
     def target(self) -> DeliveryTarget | None:
-        if self.put_urls:
-            return PutUrls(tuple(self.put_urls))
-        return self.s3.target() if self.s3 else None
+        return next((kind.target(value) for kind, value in self._places()), None)
 
     @property
     def way(self) -> OutputFormat:
-        return self.output_format or ("url" if self.s3 or self.put_urls else "base64")
+        return self.output_format or ("url" if self._places() else "base64")
+
+    def _places(self) -> list[tuple[StorageKind, Any]]:
+        return [(kind, value) for kind in KINDS if (value := getattr(self, kind.name, None)) is not None]
+
+
+def with_places(model: type[Destinations]) -> type[Destinations]:
+    """Return the model with the fields that name a place in a storage."""
+    fields: dict[str, Any] = {}
+    for kind in KINDS:
+        type_, info = kind.field
+        fields[kind.name] = (Annotated[type_, info] | None, None)
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **fields)
 
 
 class NativeRequest(Destination):
@@ -62,6 +76,9 @@ class NativeRequest(Destination):
     webhook: WebhookFields | None = None
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
+
+
+DELIVER_REQUEST, NATIVE_REQUEST = with_places(Destination), with_places(NativeRequest)
 
 
 class NativeOutput(BaseModel):
@@ -110,7 +127,7 @@ class NativeResult(BaseModel):
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    request = typed(NativeRequest, body)
+    request = typed(NATIVE_REQUEST, body)
     files, urls = read_inputs(request.inputs) if request.inputs else ((), {})
     prompt, params = _wanted(request, library)
     job = JobRequest(
@@ -145,7 +162,7 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
 
 def read_wish(body: Mapping[str, Any]) -> JobRequest | None:
     """What `POST /jobs/{id}/deliver` says of place and way; None where it says nothing."""
-    wish = typed(Destination, body)
+    wish = typed(DELIVER_REQUEST, body)
     if not wish.model_fields_set:
         return None
     target = wish.target()
@@ -208,7 +225,7 @@ DIALECT = Dialect(
     completed=completed,
     pending=pending,
     failed=failed,
-    request_model=NativeRequest,
+    request_model=NATIVE_REQUEST,
     result_model=NativeResult,
     files=("inputs",),
     params=("params",),

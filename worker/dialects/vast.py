@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
-from worker.dialects.delivery_fields import ImageFields, S3Fields, StockS3, StockWebhook
+from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import InvalidField, JobCancelled, WorkerError
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from worker.delivery_options import PutUrls, S3Target
-from worker.errors import DeliveryFailed, OutputTooLargeForInline, TargetNotAllowed
+from worker.delivery_options import DeliveryTarget
+from worker.errors import DeliveryFailed, OutputTooLargeForInline
 from worker.events import DeliveryWay
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
@@ -15,25 +15,24 @@ from worker.fetch.target import read_target
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
-from worker.settings import S3Settings, Settings
-from worker.storage.allowed import check_destination, storage_policy
+from worker.settings import Settings
+from worker.storage.allowed import storage_policy
 from worker.storage.base import Storage
-from worker.storage.keys import KeyTemplate
+from worker.storage.kind import StorageProvider
 from worker.storage.local import LocalStorage
-from worker.storage.presigned import PresignedPut
-from worker.storage.s3 import S3, Links
+from worker.storage.registry import KINDS
 
 MIB = 1024 * 1024
+WAYS: Mapping[type[DeliveryTarget], DeliveryWay] = {kind.target_type: kind.way for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """`storage` is the operator's place for what is asked for by URL; `s3` and `guard` reach the clients' own."""
+    """`storage` is the operator's place for what is asked for by URL; `providers` open the clients' own."""
 
     outputs: Outputs
     storage: Storage
-    s3: S3
-    guard: Guard
+    providers: Mapping[type[DeliveryTarget], StorageProvider]
     webhooks: Policy
     """Where webhooks may go."""
     inline_max: int
@@ -43,16 +42,14 @@ class Delivery:
     def check(self, request: JobRequest) -> None:
         """Before anything is queued, by what the URLs alone say. Raises TargetNotAllowed, UrlRefused."""
         if request.target is not None:
-            check_destination(self.guard.policy, request.target)
-            if isinstance(request.target, S3Target) and not self.s3.installed:
-                raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
+            self.providers[type(request.target)].check(request.target)
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
 
     def way(self, request: JobRequest) -> DeliveryWay:
         """How the files of such a request are delivered."""
-        if isinstance(request.target, PutUrls):
-            return DeliveryWay.PRESIGNED
+        if request.target is not None:
+            return WAYS[type(request.target)]
         if request.own_target:
             return DeliveryWay.CLIENT_BUCKET
         if request.output_mode is OutputMode.URL:
@@ -78,12 +75,9 @@ class Delivery:
 
     def _storage(self, job: Job) -> Storage | None:
         request = job.request
-        match request.target:
-            case S3Target() as target:
-                return self.s3.clients(target, self.guard.policy)
-            case PutUrls() as urls:
-                files = tuple(output.index for output in in_order(job.outputs) if output.text is None)
-                return PresignedPut(self.guard, urls, files)
+        if request.target is not None:
+            files = [output for output in in_order(job.outputs) if output.text is None]
+            return self.providers[type(request.target)].open(request.target, files)
         if request.own_target:
             raise DeliveryFailed("the credentials for your own storage are gone; send them to POST /jobs/{id}/deliver")
         return self.storage if request.output_mode is OutputMode.URL else None
@@ -122,21 +116,10 @@ async def delivery(
     """With the places that the settings name; `storage` goes before the operator's bucket. Raises StartupError."""
     async with AsyncExitStack() as stack:
         guard = await stack.enter_async_context(Guard(storage_policy(settings.s3.allowed_hosts)))
-        s3 = S3(KeyTemplate(settings.s3.key), Links(settings.s3.url_life_s, settings.s3.public_url))
-        stack.callback(s3.close)
-        bucket = s3.operators(_operators(settings.s3)) if settings.s3.bucket else None
+        providers = {
+            kind.target_type: await stack.enter_async_context(kind.provider(settings, guard)) for kind in KINDS
+        }
+        configured = (place for provider in providers.values() if (place := provider.operators()) is not None)
+        place = storage or next(configured, None) or LocalStorage()
         webhooks = Policy.read(settings.fetch.allow, settings.fetch.ports)
-        place = storage or bucket or LocalStorage()
-        yield Delivery(outputs, place, s3, guard, webhooks, settings.outputs.inline_max * MIB, traits)
-
-
-def _operators(settings: S3Settings) -> S3Target:
-    return S3Target(
-        settings.bucket,
-        settings.access_key_id,
-        settings.secret_access_key,
-        settings.session_token,
-        settings.endpoint,
-        settings.region,
-        settings.prefix,
-    )
+        yield Delivery(outputs, place, providers, webhooks, settings.outputs.inline_max * MIB, traits)

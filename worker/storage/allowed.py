@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from worker.delivery_options import DeliveryTarget as Destination
-from worker.delivery_options import PutUrls, S3Target
 from worker.errors import StartupError, TargetNotAllowed
 from worker.fetch.policy import HostPattern, Policy
 from worker.fetch.target import FetchTarget, read_target
@@ -30,18 +28,3 @@ def check_url(policy: Policy, url: str) -> FetchTarget:
         )
     policy.check(target)
     return target
-
-
-def check_destination(policy: Policy, destination: Destination) -> None:
-    """Before anything is queued. Raises UrlRefused or TargetNotAllowed."""
-    match destination:
-        case S3Target():
-            check_url(policy, address_of(destination))
-        case PutUrls(urls):
-            for url in urls:
-                check_url(policy, url)
-
-
-def address_of(target: S3Target) -> str:
-    """Where the bucket is; AWS has a host for each."""
-    return target.endpoint_url or f"https://{target.bucket}.s3.{target.region or 'us-east-1'}.amazonaws.com"

@@ -1,208 +1,105 @@
-"""Outputs in a bucket: streamed from disk in parts, by threads that nobody else waits for."""
+"""S3 and what speaks like it: the operator's bucket, and buckets that requests name with keys of their own."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Annotated
 
-from worker.delivery_options import S3Target
-from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, WorkerError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from worker.delivery_options import NO_SECRET
+from worker.errors import TargetNotAllowed
+from worker.events import DeliveryWay
+from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
-from worker.job import Job, Output
+from worker.job import Output
+from worker.settings import S3Settings, Settings
+from worker.storage.allowed import check_url
+from worker.storage.bucket import Bucket, Buckets, Links, S3Target
 from worker.storage.keys import KeyTemplate
+from worker.storage.kind import StorageKind
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
+BUCKET = r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$"
+REGION = r"^[A-Za-z0-9-]{0,40}$"
 
-MIB = 1024 * 1024
-PART = 8 * MIB
-JOBS_AT_ONCE, PARTS_AT_ONCE = 3, 2
-TRIES = 4
-WEEK_S = 7 * 24 * 3600
-TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
-"""At debug level they log signatures, session tokens and whatever a server answers."""
-AGAIN = frozenset({408, 425, 429})
-"""Statuses below 500 that pass."""
+
+def _visible(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("has characters that no key has")
+    return secret
+
+
+Key = Annotated[SecretStr, AfterValidator(_visible)]
+
+
+class S3Fields(BaseModel):
+    """A bucket of the client's own. Its keys belong to it: the worker's are never used for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bucket: str = Field(pattern=BUCKET)
+    access_key_id: str = Field(pattern=r"^[\x21-\x7e]{1,256}$")
+    secret_access_key: Key = Field(min_length=1)
+    session_token: Key = NO_SECRET
+    endpoint_url: str = Field("", max_length=512, description="An S3-compatible server; empty: AWS.")
+    region: str = Field("", pattern=REGION)
+    prefix: str = Field("", max_length=512, description="First part of every key.")
+
+    def target(self) -> S3Target:
+        return S3Target(**dict(self))
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
-    """How a file in a bucket is opened: a presigned URL of so many seconds, or a public base and its key."""
-
-    life_s: int
-    public_url: str = ""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.life_s <= WEEK_S:
-            raise StartupError(f"WORKER_S3_URL_LIFE={self.life_s}: a presigned URL opens for 1 second to a week")
-
-
 class S3:
-    """boto3, imported with the first upload; its threads live as long as this."""
+    """A StorageProvider. `policy` admits the hosts of clients' buckets; `bucket` is the operator's."""
 
-    def __init__(self, keys: KeyTemplate, links: Links) -> None:
-        self.installed = find_spec("boto3") is not None
-        for name in TALKATIVE:
-            logging.getLogger(name).setLevel(logging.INFO)
-        self._keys = keys
-        self._links = links
-        self._threads = ThreadPoolExecutor(JOBS_AT_ONCE, thread_name_prefix="s3")
+    buckets: Buckets
+    policy: Policy
+    bucket: S3Target | None
 
-    def operators(self, target: S3Target) -> Bucket:
-        """Raises StartupError where boto3 isn't installed."""
-        if not self.installed:
-            raise StartupError("WORKER_S3_BUCKET needs boto3: `pip install 'comfy-worker[s3]'` installs it")
-        return Bucket(target, self._keys, self._links, self._threads)
+    def check(self, target: S3Target) -> None:
+        check_url(self.policy, target.address)
+        if not self.buckets.installed:
+            raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
 
-    def clients(self, target: S3Target, policy: Policy) -> Bucket:
-        """A bucket that a request names: never opened with the operator's keys. Raises DeliveryRefused."""
-        if not target.access_key_id:
-            raise DeliveryRefused("a bucket of your own needs keys of your own")
-        return Bucket(target, self._keys, Links(self._links.life_s), self._threads, policy)
+    def open(self, target: S3Target, _: Sequence[Output]) -> Bucket:
+        return self.buckets.clients(target, self.policy)
 
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def operators(self) -> Bucket | None:
+        return self.buckets.operators(self.bucket) if self.bucket else None
 
 
-class Bucket:
-    """A Storage. With a `policy` the bucket is a client's: it is reached only where that admits."""
-
-    outside = True
-
-    def __init__(
-        self,
-        target: S3Target,
-        keys: KeyTemplate,
-        links: Links,
-        threads: ThreadPoolExecutor,
-        policy: Policy | None = None,
-    ) -> None:
-        self._target = target
-        self._keys = keys
-        self._links = links
-        self._threads = threads
-        self._policy = policy
-        self._making = threading.Lock()
-        self._client: S3Client | None = None
-
-    async def put(self, job: Job, output: Output, path: Path) -> str:
-        key = self._keys.key(job, output, self._target.prefix)
-        stop = threading.Event()
-        uploading = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._upload, path, key, output.mime, stop
-        )
-        try:
-            return await uploading
-        except asyncio.CancelledError:
-            stop.set()
-            raise
-
-    def _upload(self, path: Path, key: str, mime: str, stop: threading.Event) -> str:
-        from boto3.exceptions import S3UploadFailedError
-        from boto3.s3.transfer import TransferConfig
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        config = TransferConfig(
-            multipart_threshold=2 * PART,
-            multipart_chunksize=PART,
-            max_concurrency=PARTS_AT_ONCE,
-            preferred_transfer_client="classic",
-        )
-        try:
-            client = self._connected()
-            bucket, given = self._target.bucket, {"ContentType": mime}
-            client.upload_file(str(path), bucket, key, ExtraArgs=given, Config=config, Callback=_until(stop))
-            return self._url(client, key)
-        except S3UploadFailedError as error:
-            # boto3 puts the path and the server's words into its message; the cause has a code.
-            raise self._said_no(error.__context__) from None
-        except ClientError as error:
-            raise self._said_no(error) from None
-        except BotoCoreError as error:
-            raise DeliveryFailed(f"the bucket can't be reached: {type(error).__name__}") from None
-
-    def _connected(self) -> S3Client:
-        with self._making:
-            if self._client is None:
-                self._client = connect(self._target, self._policy)
-            return self._client
-
-    def _url(self, client: S3Client, key: str) -> str:
-        if self._links.public_url:
-            return f"{self._links.public_url.rstrip('/')}/{quote(key)}"
-        place = {"Bucket": self._target.bucket, "Key": key}
-        return client.generate_presigned_url("get_object", Params=place, ExpiresIn=self._links.life_s)
-
-    def _said_no(self, error: BaseException | None) -> WorkerError:
-        from botocore.exceptions import ClientError
-
-        if not isinstance(error, ClientError):
-            return DeliveryFailed("the upload broke off")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = "".join(letter for letter in error.response.get("Error", {}).get("Code", "") if letter.isalnum())[:60]
-        final = 400 <= status < 500 and status not in AGAIN
-        kind = DeliveryRefused if final and self._policy is not None else DeliveryFailed
-        return kind(f"the bucket did not take the file: {status} {code}")
+@asynccontextmanager
+async def _provider(settings: Settings, guard: Guard) -> AsyncIterator[S3]:
+    buckets = Buckets(KeyTemplate(settings.s3.key), Links(settings.s3.url_life_s, settings.s3.public_url))
+    try:
+        yield S3(buckets, guard.policy, _operators(settings.s3))
+    finally:
+        buckets.close()
 
 
-def connect(target: S3Target, policy: Policy | None) -> S3Client:
-    """A client of its own for each bucket: credentials never meet."""
-    import boto3
-    from botocore.config import Config
-
-    options: dict[str, Any] = {
-        "signature_version": "s3v4",
-        # Newer checksums are refused by R2, GCS and older MinIO; the body's hash is in the signature anyway.
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-        "retries": {"mode": "standard", "total_max_attempts": TRIES},
-        "connect_timeout": 10,
-        "read_timeout": 60,
-        "max_pool_connections": JOBS_AT_ONCE * PARTS_AT_ONCE,
-        "ignore_configured_endpoint_urls": True,
-        # With an endpoint of its own the host stays the one that was named, and was checked.
-        "s3": {"addressing_style": "path" if target.endpoint_url else "auto"},
-    }
-    client: S3Client = boto3.session.Session().client(
-        "s3", config=Config(**options), region_name=target.region or "us-east-1", **_given(target)
+def _operators(settings: S3Settings) -> S3Target | None:
+    if not settings.bucket:
+        return None
+    return S3Target(
+        settings.bucket,
+        settings.access_key_id,
+        settings.secret_access_key,
+        settings.session_token,
+        settings.endpoint,
+        settings.region,
+        settings.prefix,
     )
-    if policy is not None:
-        from worker.storage.pinned_transport import PinnedSender
-
-        sender: Callable[..., Any] = PinnedSender(policy)
-        client.meta.events.register("before-send.s3", sender)
-    return client
 
 
-def _given(target: S3Target) -> dict[str, Any]:
-    """Keys as they are; without any, the operator's bucket is opened with what boto3 finds on the machine."""
-    given: dict[str, Any] = {"endpoint_url": target.endpoint_url or None}
-    if target.access_key_id:
-        given |= {
-            "aws_access_key_id": target.access_key_id,
-            "aws_secret_access_key": target.secret_access_key.get_secret_value(),
-            "aws_session_token": target.session_token.get_secret_value() or None,
-        }
-    return given
-
-
-class StoppedError(Exception):
-    """Nobody wants the upload any more."""
-
-
-def _until(stop: threading.Event) -> Callable[[int], None]:
-    """boto3 calls this with each piece; what it raises ends the upload and removes its parts."""
-
-    def check(_: int) -> None:
-        if stop.is_set():
-            raise StoppedError
-
-    return check
+KIND = StorageKind(
+    name="s3",
+    field=(S3Fields, Field()),
+    target=S3Fields.target,
+    target_type=S3Target,
+    way=DeliveryWay.CLIENT_BUCKET,
+    provider=_provider,
+)

@@ -1,0 +1,92 @@
+"""One more kind of storage in one file: a folder on a disk that the worker and its clients share.
+
+Run as a program it serves a request that names a place of this kind, and prints what came of it as JSON. The folder is
+the first argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from pydantic import Field
+
+from worker.delivery_options import DeliveryTarget
+from worker.errors import TargetNotAllowed
+from worker.events import DeliveryWay
+from worker.fetch.guard import Guard
+from worker.job import Job, Output
+from worker.settings import Settings
+from worker.storage import registry
+from worker.storage.kind import StorageKind
+
+SHARE = Path(sys.argv[1]) if __name__ == "__main__" else Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Folder(DeliveryTarget):
+    """A Storage, too."""
+
+    name: str
+    outside = True
+
+    async def put(self, job: Job, output: Output, path: Path) -> str:
+        target = SHARE / self.name / output.filename
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+        return target.as_uri()
+
+
+class Folders:
+    """A StorageProvider."""
+
+    def check(self, target: Folder) -> None:
+        if not target.name.isalnum():
+            raise TargetNotAllowed(f"{target.name!r} is no name of a folder")
+
+    def open(self, target: Folder, _: Sequence[Output]) -> Folder:
+        return target
+
+    def operators(self) -> None:
+        """Return None."""
+
+
+@asynccontextmanager
+async def provider(_: Settings, __: Guard) -> AsyncIterator[Folders]:
+    yield Folders()
+
+
+registry.KINDS += (
+    StorageKind(
+        "folder", (str, Field(description="In the share.")), Folder, Folder, DeliveryWay.CLIENT_BUCKET, provider
+    ),
+)
+
+
+async def main() -> None:
+    from tests.workflows import picture  # these read the registry
+    from worker.app import build
+
+    settings = Settings.of(comfyui="embedded", port=0, state=SHARE / "state")
+    async with build(settings) as app, aiohttp.ClientSession() as http:
+        await app.ready()
+
+        async def asked(**more: str) -> dict:
+            async with http.post(f"{app.url}/generate/sync", json={"workflow": picture(), **more}) as answer:
+                return await answer.json()
+
+        async with http.get(f"{app.url}/openapi.json") as answer:
+            schema = (await answer.json())["components"]["schemas"]["NativeRequest"]["properties"]["folder"]
+        found = {"stored": await asked(folder="mine"), "refused": await asked(folder="../x"), "schema": schema}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

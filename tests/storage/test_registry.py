@@ -1,0 +1,32 @@
+"""A kind of storage is one file and one line of the registry."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from worker.storage.kind import StorageKind
+from worker.storage.registry import KINDS
+
+
+def test_one_more_kind_needs_nothing_else(tmp_path: Path) -> None:
+    """Requests name a place of it, the description of the API has its field, and outputs arrive there."""
+    command = [sys.executable, "-m", "tests.storage.one_more_kind", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    [output] = found["stored"]["outputs"]
+    assert output["url"] == (tmp_path / "mine" / output["filename"]).as_uri()
+    assert (tmp_path / "mine" / output["filename"]).stat().st_size == output["bytes"]
+    assert found["refused"]["error"]["code"] == "target_not_allowed"
+    assert "In the share." in json.dumps(found["schema"])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_a_kind_has_a_target_of_its_own(kind: StorageKind) -> None:
+    """Targets tell the kinds apart."""
+    assert [other.name for other in KINDS if other.target_type is kind.target_type] == [kind.name]
