@@ -13,7 +13,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 Made by `make bench`; do not edit. Two things are measured in turns, job by job, and divided round by round: the figure
-is the median of the rounds, with the lowest and the highest round behind it. Engine, worker and client are processes of
+is the median of the rounds, with the lower and the upper quartile behind it. Engine, worker and client are processes of
 their own, on one machine. Every job ends with the picture's bytes in the client's hands: a client that speaks to
 ComfyUI itself posts the prompt, hears the end on its WebSocket, reads the history and gets the file; a client of the
 worker sends one request and decodes base64.
@@ -54,7 +54,7 @@ def with_section(document: str, run: BenchRun) -> str:
 
 def _findings(findings: Iterable[Measurement]) -> Iterator[str]:
     return _table(
-        ("what", "here", "against", "measured (lowest .. highest round)", "target", "met"),
+        ("what", "here", "against", "measured (lower .. upper quartile)", "target", "met"),
         ((one.what, one.here, one.against, one.measured.show(one.unit), one.target, one.verdict) for one in findings),
     )
 

@@ -18,18 +18,24 @@ class Measurement:
     unit: str = "x"
     at_most: float | None = None
     at_least: float | None = None
+    quartile_at_least: float | None = None
+    """For the lower quartile, so that one round in four may be worse."""
 
     @property
     def missed(self) -> bool:
         too_high = self.at_most is not None and self.measured.median > self.at_most
         too_low = self.at_least is not None and self.measured.median < self.at_least
-        return too_high or too_low
+        quartile = self.quartile_at_least is not None and self.measured.low < self.quartile_at_least
+        return too_high or too_low or quartile
 
     @property
     def target(self) -> str:
         if self.at_most is not None:
             return f"<= {self.at_most:.2f} {self.unit}"
-        return f">= {self.at_least:.2f} {self.unit}" if self.at_least is not None else "-"
+        if self.at_least is None:
+            return "-"
+        quartile = "" if self.quartile_at_least is None else f", lower quartile >= {self.quartile_at_least:.2f}"
+        return f">= {self.at_least:.2f} {self.unit}{quartile}"
 
     @property
     def verdict(self) -> str:

@@ -9,6 +9,7 @@ LARGE_OVER_FRESH = 1.20
 """An 8 MB PNG in base64; its client has to parse 22 MB of JSON, which a direct client has not."""
 BURST = 1.0
 VAST_BURST, VAST_BURST_EMBEDDED = 0.95, 0.85
+VAST_BURST_QUARTILE = 0.85
 """Through Vast's client, router and SDK: in front of a real ComfyUI, and of the embedded engine."""
 PAUSE_S = 0.025
 FOUR_ENGINES = 3.9

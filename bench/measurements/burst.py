@@ -25,7 +25,12 @@ async def burst(asks: Mapping[str, Ask], make: Make, jobs: int, rounds: int) -> 
 
 
 async def burst_ratio(
-    asks: Mapping[str, Ask], make: Make, jobs: int, rounds: int, at_least: float | None
+    asks: Mapping[str, Ask],
+    make: Make,
+    jobs: int,
+    rounds: int,
+    at_least: float | None,
+    quartile_at_least: float | None = None,
 ) -> Measurement:
     """The second of two servers over the first."""
     rates = await burst(asks, make, jobs, rounds)
@@ -36,4 +41,5 @@ async def burst_ratio(
         against=f"{Spread.of(rates[theirs]).median:.0f} jobs/s ({theirs})",
         measured=Spread.ratio(rates[ours], rates[theirs]),
         at_least=at_least,
+        quartile_at_least=quartile_at_least,
     )

@@ -15,7 +15,7 @@ ONE = Spread.of([1.0])
 
 def test_a_ratio_is_taken_round_by_round() -> None:
     """A slow round is slow for both: the median of the ratios, not the ratio of the medians."""
-    assert Spread.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == Spread(2.0, 2.0, 3.0)
+    assert Spread.ratio([2.0, 20.0, 3.0], [1.0, 10.0, 1.0]) == Spread(2.0, 2.0, 2.5)
 
 
 def test_a_target_is_missed_by_the_median() -> None:
@@ -25,6 +25,14 @@ def test_a_target_is_missed_by_the_median() -> None:
     assert not Measurement("", "", "", above, at_most=1.2).missed
     assert Measurement("", "", "", above, at_least=1.3).missed
     assert not Measurement("", "", "", above).missed
+
+
+def test_a_target_for_the_lower_quartile() -> None:
+    """A quarter of the rounds may be worse than it, and no more."""
+    spread = Spread.of([0.5, 0.9, 1.0, 1.1, 1.2])
+    assert (spread.low, spread.median, spread.high) == (0.9, 1.0, 1.1)
+    assert not Measurement("", "", "", spread, at_least=1.0, quartile_at_least=0.9).missed
+    assert Measurement("", "", "", spread, at_least=1.0, quartile_at_least=0.95).missed
 
 
 def run_of(engine: str, what: str) -> BenchRun:
