@@ -13,8 +13,8 @@ from tests.engine.supervised import supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import served
 from tests.workflows import failing, faulty, picture, slow
-from worker.engine.crash_history import Case, CrashHistory
-from worker.engine.engine import ExclusiveLock
+from worker.engine.engine import Case, ExclusiveLock
+from worker.engine.recovery import CrashHistory
 from worker.engine.run import Loss
 from worker.job import InputFile, JobRequest
 
