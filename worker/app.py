@@ -171,7 +171,8 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
-    observers.add(models, only=(JobAccepted,))
+    if models.fetches:
+        observers.add(models, only=(JobAccepted,))
     hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
     observers.add(hooks, only=(JobFinished, JobForgotten))
     stack.push_async_callback(manager.close)
