@@ -158,7 +158,7 @@ class Engine:
 
     @property
     def connected(self) -> bool:
-        return self.client.connected and self.given_up is None
+        return self.socket.connected and self.given_up is None
 
     @property
     def hopeless(self) -> str | None:
