@@ -181,6 +181,21 @@ async def test_a_body_brings_its_own_folder_where_it_needs_one(tmp_path: Path, l
     assert not files(tmp_path)
 
 
+@pytest.mark.parametrize(("size", "short"), [(64, True), (65, False), (101, False)])
+async def test_a_short_body_ends_where_a_string_could_be_long(tmp_path: Path, size: int, short: bool) -> None:
+    """A longer body than a string that stays in memory is not read as a short one, and nothing of it is lost."""
+    limits, text = BodyLimits(total=100, text=64), "a" * (size - 4)
+    reader = BodyReader(stream([orjson.dumps([text])]))
+    body = await reader.read_short(limits)
+    assert (body is not None) is short
+    async with SpoolFolder(tmp_path) as folder:
+        if size > limits.total:
+            with pytest.raises(BodyTooLarge):
+                await reader.read(folder, limits)
+        else:
+            assert (await reader.read(folder, limits)).value == [text]
+
+
 async def test_a_thread_has_ended_before_its_caller_goes_on() -> None:
     """A cancelled caller goes on only when the thread does not touch its files any more."""
     ended: list[bool] = []
