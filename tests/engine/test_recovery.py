@@ -34,8 +34,8 @@ async def test_out_of_memory_twice_is_said(tmp_path: Path) -> None:
         jobs = [await worker.job(workflow) for workflow in (faulty("oom;times=0"), picture())]
         status, body = await worker.result(jobs[0])
         assert (status, body["error"]["code"], body["error"]["retryable_elsewhere"]) == (422, "out_of_memory", True)
-        assert len(await worker.engine_says("/history")) == 3
         assert (await worker.result(jobs[1]))[0] == 200
+        assert len(await worker.engine_says("/history")) == 3
 
 
 async def test_a_node_that_raises_is_not_tried_again(tmp_path: Path) -> None:
