@@ -14,10 +14,9 @@ from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
-from worker.engine.crash_history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
-from worker.engine.recovery import Recovery
+from worker.engine.recovery import CrashHistory, Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import JobAccepted, JobFinished, JobForgotten, Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
@@ -172,7 +171,8 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
-    observers.add(models, only=(JobAccepted,))
+    if models.fetches:
+        observers.add(models, only=(JobAccepted,))
     hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
     observers.add(hooks, only=(JobFinished, JobForgotten))
     stack.push_async_callback(manager.close)

@@ -53,6 +53,10 @@ class Preflight:
             _refuse(problems_of(prompt))
             yield workload(prompt)
             return
+        if not found.models:
+            _refuse(found.problems)
+            yield found.workload
+            return
         with self._models.wanting(found.models):
             here = len(found.here)
             if found.valid or found.only_models_missing:

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.bodies.chunks import SMALL, cut, files, scanned, stream
-from worker.bodies import BodyLimits, BodyReader, ScannedBody, SpooledText, SpoolFolder, read_json
+from worker.bodies import BodyLimits, BodyReader, ScannedBody, SpooledText, SpoolFolder, opened_json, read_json
 from worker.bodies.folder import in_thread
 from worker.errors import BodyTooLarge, DiskFull, InvalidJson
 
@@ -166,6 +166,34 @@ async def test_a_cancelled_request_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not files(tmp_path)
+
+
+@pytest.mark.parametrize(("length", "spooled"), [(1000, 0), (100_000, 1)])
+async def test_a_body_brings_its_own_folder_where_it_needs_one(tmp_path: Path, length: int, spooled: int) -> None:
+    """A short body is read without a folder; the files of a long one are there until the context ends."""
+    text = b"a" * length
+    parent = tmp_path / "bodies"
+    async with opened_json(stream([b'["' + text + b'"]']), parent, BodyLimits(total=MIB)) as body:
+        assert len(files(tmp_path)) == len(body.spooled) == spooled
+        assert parent.exists() == bool(spooled)
+        await body.restore_texts()
+        assert body.value == [text.decode()]
+    assert not files(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "short"), [(64, True), (65, False), (101, False)])
+async def test_a_short_body_ends_where_a_string_could_be_long(tmp_path: Path, size: int, short: bool) -> None:
+    """A longer body than a string that stays in memory is not read as a short one, and nothing of it is lost."""
+    limits, text = BodyLimits(total=100, text=64), "a" * (size - 4)
+    reader = BodyReader(stream([orjson.dumps([text])]))
+    body = await reader.read_short(limits)
+    assert (body is not None) is short
+    async with SpoolFolder(tmp_path) as folder:
+        if size > limits.total:
+            with pytest.raises(BodyTooLarge):
+                await reader.read(folder, limits)
+        else:
+            assert (await reader.read(folder, limits)).value == [text]
 
 
 async def test_a_thread_has_ended_before_its_caller_goes_on() -> None:

@@ -132,3 +132,15 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
             await models.bring(needs(origin, "c"))
             assert there(tmp_path) == {"a", "c"}
         assert len(arrivals) == 3
+
+
+@pytest.mark.parametrize(
+    ("with_folder", "on_demand", "fetches"), [(False, False, False), (True, False, False), (True, True, True)]
+)
+async def test_only_a_worker_that_fetches_models_follows_their_use(
+    tmp_path: Path, with_folder: bool, on_demand: bool, fetches: bool
+) -> None:
+    """A worker that is to fetch no models, with or without a folder of them, needs no events of jobs."""
+    given = Settings.of(models_folder=tmp_path if with_folder else None, models_on_demand=on_demand)
+    async with Tasks() as tasks, models_of(given, {}, JobIndex(), lambda: None, tasks) as models:
+        assert models.fetches is fetches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import orjson
@@ -29,12 +29,14 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
     The dialect is remembered, so that errors are told in it. Raises ClientError and its children.
     """
     intake = services(request).intake
-    async with SpoolFolder(intake.spool) as folder:
+    files: tuple[SentFile, ...] = ()
+    async with AsyncExitStack() as stack:
         try:
             if request.content_type == "multipart/form-data":
+                folder = await stack.enter_async_context(SpoolFolder(intake.spool))
                 body, files = await _multipart(request, folder, intake.limits)
             else:
-                body, files = await read_json(request.content.iter_any(), folder, intake.limits), ()
+                body = await stack.enter_async_context(intake.body(request.content.iter_any()))
         except web.RequestPayloadError as error:
             raise _not_encoded() from error
         request[DIALECT] = dialect_of(body.value)

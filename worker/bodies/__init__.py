@@ -20,7 +20,7 @@ from worker.bodies.body import ScannedBody
 from worker.bodies.content import Content
 from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
 from worker.bodies.limits import BodyLimits
-from worker.bodies.reader import BodyReader, read_json
+from worker.bodies.reader import BodyReader, opened_json, read_json
 from worker.bodies.scanner import BodyScanner
 from worker.bodies.spooled import SpooledFile, SpooledText, Where, spool_file
 
@@ -36,6 +36,7 @@ __all__ = [
     "SpooledText",
     "Where",
     "in_thread",
+    "opened_json",
     "read_json",
     "remove_leftovers",
     "spool_file",

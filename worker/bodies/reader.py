@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -39,11 +41,20 @@ class BodyReader:
             length += len(chunk)
         return b"".join(self._head)
 
+    async def read_short(self, limits: BodyLimits) -> ScannedBody | None:
+        """Read and parse a body in which no string can be long. Return None for a longer one, which `read` reads.
+
+        Raises InvalidJson.
+        """
+        longest = min(limits.text, limits.total)
+        head = await self.head(longest + 1)
+        return ScannedBody(_parsed_at_once(head), [], limits) if len(head) <= longest else None
+
     async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
         """Read to the end and parse. The folder removes the files. Raises InvalidJson, BodyTooLarge, DiskFull."""
-        short = min(limits.text, limits.total)
-        if len(head := await self.head(short + 1)) <= short:  # no string in it can be long
-            return ScannedBody(_parsed_at_once(head), [], limits)
+        body = await self.read_short(limits)
+        if body is not None:
+            return body
         scanner = BodyScanner(folder, limits)
         try:
             async for piece in self._pieces(limits.piece):
@@ -69,6 +80,21 @@ class BodyReader:
 async def read_json(chunks: AsyncIterator[bytes], folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
     """Read a JSON body. Raises InvalidJson, BodyTooLarge, DiskFull."""
     return await BodyReader(chunks).read(folder, limits)
+
+
+@asynccontextmanager
+async def opened_json(chunks: AsyncIterator[bytes], parent: Path, limits: BodyLimits) -> AsyncIterator[ScannedBody]:
+    """Read a JSON body; its files lie in a folder inside `parent` until the context ends. A short body has none.
+
+    Raises InvalidJson, BodyTooLarge, DiskFull.
+    """
+    reader = BodyReader(chunks)
+    body = await reader.read_short(limits)
+    if body is not None:
+        yield body
+        return
+    async with SpoolFolder(parent) as folder:
+        yield await reader.read(folder, limits)
 
 
 def _parsed_at_once(json: bytes) -> Any:  # noqa: ANN401 - JSON

@@ -75,10 +75,6 @@ class ComfyClient:
         await self._session.close()
 
     @property
-    def connected(self) -> bool:
-        return self.socket.connected
-
-    @property
     def back_soon(self) -> bool:
         """It is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
         return self.socket.away_s < BRIEFLY_S
@@ -140,7 +136,7 @@ class ComfyClient:
                 raise
 
     async def _reachable(self) -> None:
-        if self._kept and not self.connected:
+        if self._kept and not self.socket.connected:
             raise EngineForgotError(Loss.UNTAKEN)
         try:
             await self.socket.opened(self._lost_s)

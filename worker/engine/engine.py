@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from worker.engine.client import ComfyClient
+from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
-from worker.engine.crash_history import Case, Submitted
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi
@@ -20,11 +21,47 @@ from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import Notify, unobserved
+from worker.job import JobRequest
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
+
+UNSURE = 2
+"""Losses of a job that seemed to wait, after which it runs alone: ComfyUI may have crashed before its first frame."""
+
+
+@dataclass(slots=True)
+class Case:
+    """What is known of a job on its way through engines that may crash.
+
+    `alone` where the job may be the one that crashes ComfyUI. `freed` once ComfyUI ran out of memory under it.
+    """
+
+    request: JobRequest
+    alone: bool = False
+    waiting_losses: int = 0
+    freed: bool = False
+    prompt_id: str = ""
+    """Of the last submission."""
+    known_as: str | None = None
+    """Of a submission by an earlier life of this worker, which ComfyUI may still have."""
+
+    def begin(self) -> str:
+        """Return the id of the next submission.
+
+        Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
+        """
+        self.prompt_id = self.known_as or str(uuid.uuid4())
+        return self.prompt_id
+
+    def lost(self, loss: Loss) -> bool:
+        """Whether the loss counts against the job; nobody else was inside where it ran alone."""
+        counts = loss is Loss.RUNNING or (loss is Loss.WAITING and self.alone)
+        self.waiting_losses += loss is Loss.WAITING
+        self.alone |= counts or self.waiting_losses >= UNSURE
+        return counts
 
 
 class ExclusiveLock:
@@ -121,7 +158,7 @@ class Engine:
 
     @property
     def connected(self) -> bool:
-        return self.client.connected and self.given_up is None
+        return self.socket.connected and self.given_up is None
 
     @property
     def hopeless(self) -> str | None:

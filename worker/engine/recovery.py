@@ -1,17 +1,95 @@
-"""The ladder of recovery: what is tried, in which order, before a job is told that it failed."""
+"""How a job that ComfyUI lost runs again, and the history of the jobs that ComfyUI crashed or hung under.
+
+A job is known by what it runs and not by its id, also after a restart of the worker.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from worker.engine.crash_history import Case, CrashHistory, Submitted
+import orjson
+
+from worker.engine.client import Submitted
+from worker.engine.engine import Case
 from worker.engine.pool import EnginePool
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.errors import JobCrashesEngine
-from worker.job import Job
+from worker.job import Job, JobRequest
 from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
+
+SEEN = 2
+"""Crashes of ComfyUI after which a job is not run again, where this worker saw each of them."""
+IN_ALL = 3
+"""The same, counting also those in which the worker died too: the cause may have been the machine."""
+
+
+@dataclass(slots=True)
+class CrashRecord:
+    """The crashes of one job by prompt id, true where this worker saw it; `at` is the last one, in epoch seconds."""
+
+    crashes: dict[str, bool] = field(default_factory=dict)
+    at: float = 0.0
+
+    @property
+    def convicted(self) -> bool:
+        return sum(self.crashes.values()) >= SEEN or len(self.crashes) >= IN_ALL
+
+
+def fingerprint(request: JobRequest) -> str:
+    """Of what runs: the graph without its titles, and the files that came with it."""
+    graph = {
+        node_id: {key: value for key, value in node.items() if key != "_meta"}
+        for node_id, node in request.prompt.items()
+    }
+    digest = hashlib.sha256(orjson.dumps(graph, option=orjson.OPT_SORT_KEYS))
+    for file in request.inputs:
+        digest.update(file.name.encode() + b"\0" + bytes.fromhex(file.sha256))
+    return digest.hexdigest()
+
+
+class CrashHistory:
+    """A small file, written at each crash, so that a job can't take down one life of this worker after the other."""
+
+    def __init__(self, path: Path, memory_s: float) -> None:
+        self._path = path
+        self._memory_s = memory_s
+        self._records = _read(path)
+
+    def find(self, request: JobRequest) -> CrashRecord | None:
+        """The crashes of this job, if any are remembered. Costs nothing as long as there are none at all."""
+        oldest = time.time() - self._memory_s
+        self._records = {name: record for name, record in self._records.items() if record.at > oldest}
+        return self._records.get(fingerprint(request)) if self._records else None
+
+    def add(self, request: JobRequest, prompt_id: str, *, seen: bool) -> CrashRecord:
+        """Remember a crash; the same one is not counted twice."""
+        record = self._records.setdefault(fingerprint(request), CrashRecord())
+        record.crashes[prompt_id] = seen or record.crashes.get(prompt_id, False)
+        record.at = time.time()
+        self._write()
+        return record
+
+    def clear(self, request: JobRequest) -> None:
+        """It ran through: it was not the job."""
+        name = fingerprint(request) if self._records else ""
+        if name in self._records:
+            del self._records[name]
+            self._write()
+
+    def _write(self) -> None:
+        new = self._path.with_suffix(".new")
+        try:
+            new.write_bytes(orjson.dumps(self._records))
+            new.replace(self._path)
+        except OSError as error:
+            log.warning("crashes can't be remembered in %s: %s", self._path, error)
 
 
 class Recovery:
@@ -68,3 +146,14 @@ class Recovery:
             case.alone = True
             if self._crash_history.add(case.request, case.prompt_id, seen=seen).convicted:
                 raise JobCrashesEngine("ComfyUI crashed or hung each time this job ran")
+
+
+def _read(path: Path) -> dict[str, CrashRecord]:
+    try:
+        found: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
+        return {name: CrashRecord(record["crashes"], record["at"]) for name, record in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("crashes of earlier lives are forgotten: %s can't be read (%s)", path, error)
+        return {}

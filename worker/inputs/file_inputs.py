@@ -1,16 +1,23 @@
-"""Where a prompt names files: what the catalog says of each node's inputs."""
+"""The files that a prompt names: in which inputs, by the catalog, and whether it may have them.
+
+Besides its own files a workflow may name those in folders that the operator opened.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path, PurePosixPath
 
+from worker.errors import Detail, FileNotAllowed, StartupError
+from worker.inputs.decode import DATA_URI
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import Prompt
+from worker.workflow.prompt import Prompt, is_link, title
 
 
 class FileKind(StrEnum):
@@ -32,6 +39,14 @@ UPLOADS = {
 }
 PATHS = "vhs_path_extensions"
 """VideoHelperSuite's mark of a path anywhere on ComfyUI's machine, or of a URL that the node itself would open."""
+ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOTALL)
+"""ComfyUI's way to say which folder: it takes one character before the bracket for a blank, whatever it is."""
+DRIVE = re.compile(r"[A-Za-z]:")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
+CURE = "send the file in `inputs`, or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
+NOTHING = frozenset({"", "none", "None"})
+"""What loaders take for no file at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,39 @@ class FileInput:
         return self.node_id, self.input
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFolders:
+    """`folders` begin with input, output or temp; `shared` is where the input folder is, if this process sees it."""
+
+    folders: tuple[PurePosixPath, ...]
+    shared: Path | None
+
+    @classmethod
+    def read(cls, text: str, shared: Path | None) -> OpenFolders:
+        """From WORKER_INPUT_FOLDERS. Raises StartupError naming the entry."""
+        entries = [entry.strip().rstrip("/") for entry in text.split(",") if entry.strip()]
+        for entry in entries:
+            if escapes(entry) or PurePosixPath(entry).parts[0] not in {"input", "output", "temp"}:
+                raise StartupError(
+                    f"WORKER_INPUT_FOLDERS: {entry!r} is not input, output, temp or a folder in one of them"
+                )
+        return cls(tuple(PurePosixPath(entry) for entry in entries), shared)
+
+    def have(self, value: str) -> bool:
+        """True for the name of a file in an open folder, as loaders write it (`a/b.png`, `b.png [output]`)."""
+        match = ANNOTATED.fullmatch(value)
+        place = PurePosixPath(match["folder"] if match else "input", match["name"] if match else value)
+        opened = [folder for folder in self.folders if place.is_relative_to(folder)]
+        if not opened or self.shared is None or place.parts[0] != "input":
+            return bool(opened)
+        # A link in an open folder may lead out of it.
+        found = self._here(place).resolve()
+        return any(found.is_relative_to(self._here(folder).resolve()) for folder in opened)
+
+    def _here(self, place: PurePosixPath) -> Path:
+        return (self.shared or Path()).joinpath(*place.parts[1:])
+
+
 def file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
     """Every input that the catalog marks as a file; classes that it doesn't know have none."""
     for node_id, node in prompt.items():
@@ -81,9 +129,73 @@ def texts(value: Json) -> Iterator[str]:
             yield from texts(item)
 
 
+def escapes(name: str) -> bool:
+    """True for what could mean a place outside of the folder that it is a name in, on any system."""
+    path = name.replace("\\", "/")
+    return path.startswith(("/", "~")) or ".." in path.split("/") or bool(DRIVE.match(path) or CONTROL.search(path))
+
+
+def complaint(place: FileInput, value: str, opened: OpenFolders) -> str | None:
+    """What is wrong with a name that is none of the job's own files."""
+    if value in NOTHING:
+        return None
+    if escapes(value):
+        return "leads out of its folder"
+    if place.uploads and (place.path or not opened.have(value)):
+        return "is none of this request's files"
+    return None
+
+
+def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
+    """Yield (node id, input) of each text with the folder of a job in it: no client knows its own, so it is another's.
+
+    Data URIs are left out: they are no paths, and may be very long.
+    """
+    for node_id, node in prompt.items():
+        for name, value in node["inputs"].items():
+            if any(JOB_FOLDER.search(text) for text in texts(value) if not DATA_URI.match(text)):
+                yield node_id, name
+
+
+def check_names(prompt: Prompt, places: Sequence[FileInput], own: Container[str], opened: OpenFolders) -> None:
+    """Raise FileNotAllowed with everything that a prompt names and may not have. `own` names the job's own files."""
+    details = [
+        _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
+        for place in places
+        for problem, cure in _problems(place, own, opened)
+    ]
+    details += [
+        _detail(prompt, node_id, name, f"{name!r} of node {node_id} names the folder of a job", CURE)
+        for node_id, name in foreign(prompt)
+    ]
+    if details:
+        raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
+
+
 def _uploads(spec: InputSpec) -> bool:
     return "input" in spec.folders or PATHS in spec.config[1] or any(spec.config[1].get(mark) for mark in UPLOADS)
 
 
 def _kind(spec: InputSpec) -> FileKind | None:
     return next((kind for mark, kind in UPLOADS.items() if spec.config[1].get(mark)), None)
+
+
+def _problems(place: FileInput, own: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
+    if is_link(place.value):
+        if place.uploads:
+            yield "is linked, so that its file is known only when it runs", "write the file's name into the node itself"
+        return
+    for text in texts(place.value):
+        if text in own:
+            if place.path and opened.shared is None:
+                yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
+        elif problem := complaint(place, text, opened):
+            yield f"names {_short(text)!r}, which {problem}", CURE
+
+
+def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
+    return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -15,9 +15,8 @@ from worker.engine.protocol.api import ComfyApi
 from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
-from worker.inputs.allowed import OpenFolders, check_names
 from worker.inputs.content import check_content
-from worker.inputs.file_inputs import FileInput, file_inputs
+from worker.inputs.file_inputs import FileInput, OpenFolders, check_names, file_inputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
 from worker.inputs.store import InputStore
 from worker.job import InputFile, Job

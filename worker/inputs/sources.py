@@ -9,9 +9,8 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from worker.errors import InvalidInputFile
-from worker.inputs.allowed import ANNOTATED
 from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
-from worker.inputs.file_inputs import FileInput, FileKind, texts
+from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
 from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, SpoolFolder, read_json
+from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, opened_json
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
@@ -75,11 +75,9 @@ class Intake:
     files: InputStore
     answers: Answers
 
-    @asynccontextmanager
-    async def body(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[ScannedBody]:
+    def body(self, chunks: AsyncIterator[bytes]) -> AbstractAsyncContextManager[ScannedBody]:
         """Read a JSON body; its files are there until the context ends. Raises InvalidJson, BodyTooLarge, DiskFull."""
-        async with SpoolFolder(self.spool) as folder:
-            yield await read_json(chunks, folder, self.limits)
+        return opened_json(chunks, self.spool, self.limits)
 
     async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
         """Start the job that a body asks for, or find the one that it started before. `files` came beside the body.

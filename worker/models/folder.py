@@ -15,7 +15,7 @@ import orjson
 
 from worker.engine.process.folders import engine_folders
 from worker.errors import CacheFull, StartupError
-from worker.inputs.allowed import escapes
+from worker.inputs.file_inputs import escapes
 from worker.settings import Settings
 from worker.workflow.templates.template import ModelFile
 

@@ -96,8 +96,13 @@ class Models:
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
         self._preparing: asyncio.Task[None] | None = None
 
+    @property
+    def fetches(self) -> bool:
+        """True where this worker fetches models. Only then it needs to know when each of them was used."""
+        return self._fetcher is not None and bool(self._pinned or self.on_demand)
+
     async def __aenter__(self) -> Self:
-        if self._fetcher and (self._pinned or self.on_demand):
+        if self._fetcher and self.fetches:
             await self._fetcher.__aenter__()
             self._look()
             self._preparing = self._tasks.start("models", self._prepare)

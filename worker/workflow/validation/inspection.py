@@ -1,23 +1,29 @@
-"""Walking a prompt from an output to everything it needs, checking each node once, in the order ComfyUI does."""
+"""Check a prompt from an output to all that it needs: each node and its values once, in the order ComfyUI does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.linking import fits
-from worker.workflow.catalog.node_class import InputSpec, NodeClass, Presence
+from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass, Presence
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Prompt, is_link
 from worker.workflow.validation.file_check import AssumeFiles, FileCheck
-from worker.workflow.validation.input_value import problem, value_error
 from worker.workflow.validation.node_validators import NODE_VALIDATORS, NodeValidator
 
 # What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
 ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+LONGEST_LIST = 20  # longer lists of choices are only counted in an error
+COERCIONS: dict[str, Callable[[object], Json]] = {
+    "INT": lambda value: int(cast(str, value)),
+    "FLOAT": lambda value: float(cast(str, value)),
+    "STRING": str,
+    "BOOLEAN": bool,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Inspection:
             return self._visit(output)
         except ODDITIES as oddity:
             extra: JsonObject = {"exception_type": type(oddity).__name__, "traceback": []}
-            reason = problem("exception_during_validation", "Exception when validating node", str(oddity), extra)
+            reason = _problem("exception_during_validation", "Exception when validating node", str(oddity), extra)
             self._findings[output] = InspectionFinding(False, [reason])
             return self._findings[output]
 
@@ -81,7 +87,7 @@ class Inspection:
                 visit.errors += _missing(spec, node_class)
             elif not isinstance(value, list):
                 takes = visit.check is not None and visit.check.takes(spec.name)
-                visit.errors += value_error(spec, visit.inputs, not takes, self._files)
+                visit.errors += _value_error(spec, visit.inputs, not takes, self._files)
             elif error := self._link_error(visit, spec, value):
                 visit.errors.append(error)
             else:
@@ -92,7 +98,7 @@ class Inspection:
     def _link_error(self, visit: _Visit, spec: InputSpec, link: list[Json]) -> JsonObject | None:
         if len(link) != 2:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
-            return problem("bad_linked_input", message, spec.name, _about(spec, received_value=link))
+            return _problem("bad_linked_input", message, spec.name, _about(spec, received_value=link))
         source = self._catalog[self._nodes[cast(str, link[0])]["class_type"]]
         received = _output_types(source)[cast(int, link[1])]
         visit.received[spec.name] = received
@@ -102,7 +108,7 @@ class Inspection:
             return None
         details = f"{spec.name}, received_type({received}) mismatch input_type({spec.config[0]})"
         extra = _about(spec, received_type=received, linked_node=link)
-        return problem("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)
+        return _problem("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)
 
     def _follow(self, visit: _Visit, spec: InputSpec, link: list[Json]) -> None:
         source = cast(str, link[0])
@@ -119,7 +125,7 @@ class Inspection:
                 linked_node=link,
             )
             message = "Exception when validating inner node"
-            reason = problem("exception_during_inner_validation", message, str(oddity), extra)
+            reason = _problem("exception_during_inner_validation", message, str(oddity), extra)
             self._findings[source] = InspectionFinding(False, [reason])
         finally:
             del self._path[visit.node_id]
@@ -144,7 +150,7 @@ class Inspection:
             return []
         message = "Custom validation failed for node"
         return [
-            problem("custom_validation_failed", message, f"{name} - {validation_error}", {"input_name": name})
+            _problem("custom_validation_failed", message, f"{name} - {validation_error}", {"input_name": name})
             for name in arguments
         ]
 
@@ -162,16 +168,72 @@ class Inspection:
         details = " -> ".join(f"{step} ({self._nodes[step]['class_type']})" for step in [*cycle, node_id])
         for step in cycle:
             extra: JsonObject = {"node_id": step, "cycle_nodes": [*cycle]}
-            reason = problem("dependency_cycle", "Dependency cycle detected", details, extra)
+            reason = _problem("dependency_cycle", "Dependency cycle detected", details, extra)
             self._findings[step] = InspectionFinding(False, [reason])
         return self._findings[node_id]
+
+
+def _problem(kind: str, message: str, details: str, extra_info: JsonObject) -> JsonObject:
+    """Return one entry of a node's `errors`, in ComfyUI's shape."""
+    return {"type": kind, "message": message, "details": details, "extra_info": extra_info}
+
+
+def _value_error(
+    spec: InputSpec, inputs: dict[str, Json], check_limits: bool, files: FileCheck | None
+) -> list[JsonObject]:
+    """Coerce `inputs[spec.name]` in place and return what is wrong with it: nothing or one error.
+
+    A value wrapped as `{"__value__": ...}` is unwrapped, which is how a prompt writes a list that is no link.
+    Values of no JSON type of their own may raise TypeError when compared, as they do in ComfyUI.
+    """
+    value = inputs[spec.name]
+    try:
+        if isinstance(value, dict) and "__value__" in value:
+            value = inputs[spec.name] = value["__value__"]
+        if coerce := COERCIONS.get(spec.type):
+            value = inputs[spec.name] = coerce(value)
+    except (TypeError, ValueError, OverflowError) as failure:
+        message = f"Failed to convert an input value to a {spec.type} value"
+        extra = _about(spec, received_value=value, exception_message=str(failure))
+        return [_problem("invalid_input_type", message, f"{spec.name}, {value}, {failure}", extra)]
+    error = _limit_error(spec, value, files) if check_limits else None
+    return [error] if error else []
+
+
+def _limit_error(spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+    if spec.min is not None and cast(float, value) < spec.min:
+        message = f"Value {value} smaller than min of {spec.min}"
+        return _problem("value_smaller_than_min", message, spec.name, _about(spec, received_value=value))
+    if spec.max is not None and cast(float, value) > spec.max:
+        message = f"Value {value} bigger than max of {spec.max}"
+        return _problem("value_bigger_than_max", message, spec.name, _about(spec, received_value=value))
+    return _choice_error(spec, value, files) if spec.type == COMBO else None
+
+
+def _choice_error(spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+    chosen = value if spec.multiselect and isinstance(value, list) else [value]
+    options = list(spec.options or ())
+    wrong = [one for one in chosen if one not in options and not _is_file(spec, one, files)]
+    if not wrong:
+        return None
+    long = len(options) > LONGEST_LIST
+    listed = f"(list of length {len(options)})" if long else str(options)
+    details = f"{spec.name}: {', '.join(repr(one) for one in wrong)} not in {listed}"
+    extra = _about(spec, received_value=value)
+    if long:
+        extra["input_config"] = None
+    return _problem("value_not_in_list", "Value not in list", details, extra)
+
+
+def _is_file(spec: InputSpec, name: Json, files: FileCheck | None) -> bool:
+    return files is not None and isinstance(name, str) and any(files.exists(folder, name) for folder in spec.folders)
 
 
 def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
     if spec.presence is not Presence.REQUIRED:
         return []
     details = spec.name.rpartition(".")[2] if node_class.is_v3 else spec.name
-    return [problem("required_input_missing", "Required input is missing", details, {"input_name": spec.name})]
+    return [_problem("required_input_missing", "Required input is missing", details, {"input_name": spec.name})]
 
 
 def _about(spec: InputSpec, **extra: Json) -> JsonObject:

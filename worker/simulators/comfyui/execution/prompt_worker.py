@@ -27,7 +27,8 @@ class PromptWorker:
         self._thread.start()
 
     def join(self, timeout_s: float) -> None:
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:  # else the server could not listen
+            self._thread.join(timeout_s)
 
     def _work(self) -> None:
         engine = self._engine
