@@ -13,8 +13,8 @@ from tests.engine.supervised import supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import served
 from tests.workflows import failing, faulty, picture, slow
-from worker.engine.crash_history import Case, CrashHistory
-from worker.engine.engine import ExclusiveLock
+from worker.engine.engine import Case, ExclusiveLock
+from worker.engine.recovery import CrashHistory, CrashRecord
 from worker.engine.run import Loss
 from worker.job import InputFile, JobRequest
 
@@ -197,6 +197,25 @@ async def test_one_goes_in_alone() -> None:
 def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
     graph = {"1": {"class_type": "EmptyImage", "inputs": {"color": color}, "_meta": {"title": title}}}
     return JobRequest(graph, inputs=(InputFile("a.png", Path("a.png"), len(data), hashlib.sha256(data).hexdigest()),))
+
+
+@pytest.mark.parametrize(
+    ("crashes", "convicted"),
+    [
+        ([], False),
+        ([True], False),
+        ([False], False),
+        ([True, False], False),
+        ([False, False], False),
+        ([True, True], True),
+        ([True, False, False], True),
+        ([False, False, False], True),
+    ],
+)
+def test_crashes_that_convict_a_job(crashes: list[bool], convicted: bool) -> None:
+    """Two crashes that this worker saw are enough, or three in all with those in which the worker died too."""
+    record = CrashRecord({f"prompt-{number}": seen for number, seen in enumerate(crashes)})
+    assert record.convicted is convicted
 
 
 def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:

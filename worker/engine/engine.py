@@ -28,6 +28,8 @@ from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
 
+FREEING_S = 0.3
+"""ComfyUI's thread empties the memory when it wakes up, but first runs a prompt that has come by then."""
 UNSURE = 2
 """Losses of a job that seemed to wait, after which it runs alone: ComfyUI may have crashed before its first frame."""
 
@@ -181,6 +183,7 @@ class Engine:
                 case.freed, case.known_as = True, None
                 with suppress(EngineUnavailable):  # then it forgets everything by itself
                     await self.api.free()
+                    await asyncio.sleep(FREEING_S)
 
     async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         known, prompt_id = case.known_as is not None, case.begin()
