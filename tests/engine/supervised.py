@@ -15,6 +15,7 @@ import aiohttp
 from tests.conftest import Client
 from worker.app import build
 from worker.engine.process.names import FIRST, own
+from worker.events import Observer
 from worker.settings import Settings
 
 
@@ -85,11 +86,11 @@ def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
 
 
 @asynccontextmanager
-async def supervised(state: Path, **given: object) -> AsyncIterator[Supervised]:
+async def supervised(state: Path, *observers: Observer, **given: object) -> AsyncIterator[Supervised]:
     """Deadlines short enough to wait for; a test of an engine that answers nothing sets `engine_silence_s`, which an
     engine on a busy machine would miss otherwise."""
     short = {"silence_s": 0.3}
     settings = Settings.of(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})
-    async with build(settings) as app, aiohttp.ClientSession() as http:
+    async with build(settings, observers) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Supervised(app, http, state)

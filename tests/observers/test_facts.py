@@ -165,11 +165,12 @@ async def test_model_fetches(tmp_path: Path) -> None:
 
 async def test_engine_starts_and_losses(tmp_path: Path) -> None:
     """An engine that dies and comes back: its loss with the cause, its start with the seconds, its connection."""
-    async with supervised(tmp_path, engine_silence_s=10.0) as found:
-        recorder = recorded(found)
+    recorder = Recorder()
+    async with supervised(tmp_path, recorder, engine_silence_s=10.0) as found:
+        await recorder.until(EngineStarted)
         found.signal(signal.SIGKILL)
-        [started] = await recorder.until(EngineStarted)
-        await recorder.until(EngineConnected)
+        _, started = await recorder.until(EngineStarted, 2)
+        await recorder.until(EngineConnected, 2)
     assert 0 < started.seconds < 20
     assert {event.cause for event in recorder.of(EngineLost)} >= {LossCause.ENDED, LossCause.DISCONNECTED}
 
