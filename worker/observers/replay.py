@@ -6,8 +6,9 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import get_args
 
-from worker.events import Event, Followed, JobFinished, JobForgotten, PreviewReady
+from worker.events import Followed, Handlers, JobFinished, JobForgotten, PreviewReady
 from worker.job import Job
 
 KEPT = 2000
@@ -38,11 +39,14 @@ class Replay:
     def __init__(self) -> None:
         self._tracks: defaultdict[str, Track] = defaultdict(Track)
 
-    def notify(self, event: Event) -> None:
-        if isinstance(event, JobForgotten):
-            self._tracks.pop(event.job.folder, None)
-        if not isinstance(event, Followed):
-            return
+    @property
+    def handlers(self) -> Handlers:
+        return {**dict.fromkeys(get_args(Followed), self._record), JobForgotten: self._forget}
+
+    def _forget(self, event: JobForgotten) -> None:
+        self._tracks.pop(event.job.folder, None)
+
+    def _record(self, event: Followed) -> None:
         track = self._tracks[event.job.folder]
         track.count += 1
         if isinstance(event, PreviewReady):
