@@ -142,6 +142,8 @@ class ComfyClient:
     async def _reachable(self) -> None:
         if self._kept and not self.connected:
             raise EngineForgotError(Loss.UNTAKEN)
+        if self.connected:
+            return
         try:
             await self.socket.opened(self._lost_s)
         except TimeoutError:

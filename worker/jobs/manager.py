@@ -277,7 +277,8 @@ class JobManager:
         request = job.request
         target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
         job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook)
-        self._later(self._pipeline.inputs.remove(job))
+        if self._pipeline.inputs.holds(job):
+            self._later(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:
         if entry.task and not entry.job.waiters:
