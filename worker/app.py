@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -109,6 +110,17 @@ class App:
         self.timing.mark("engine")
         await self.models.ready()
         self.timing.mark("models")
+
+    async def settled(self) -> None:
+        """Leave what the start has loaded, the catalog above all, out of garbage collections from here on.
+
+        A full collection of it stops the event loop for some 100 ms and frees nothing. This applies to the whole
+        process: call it once the worker is ready, in a process that runs nothing else.
+        """
+        with suppress(EngineUnavailable):
+            await self.engines.catalog()
+        gc.collect()
+        gc.freeze()
 
     async def _look_at_packs(self) -> None:
         """What needs a GPU to be imported could not be proven when the image was built."""

@@ -150,6 +150,7 @@ class VastWorker:
             raise StartupError("Vast's SDK gave up: no open port") from None
         self._app.timing.mark("port")
         await self._readiness.loaded
+        await self._app.settled()
         self._ledger.report_soon()
         self._app.timing.mark("benchmark")
         log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.timing)
