@@ -53,8 +53,8 @@ class Replay:
             track.preview = (track.count, event)
         else:
             track.events.append((track.count, event))
-        track.changed.set()
-        track.changed = asyncio.Event()
+        track.changed.set()  # wakes those that wait now, and nobody later
+        track.changed.clear()
 
     async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, Followed]]:
         """Every event numbered above `after`, then the new ones as they come, up to and including JobFinished.
@@ -64,7 +64,7 @@ class Replay:
         track = self._tracks[job.folder]
         after = after if after <= track.count else 0
         while True:
-            changed = track.changed
+            seen = track.count
             for number, event in track.since(after):
                 after = number
                 yield number, event
@@ -73,4 +73,5 @@ class Replay:
             if job.state.ended and not track.since(after):
                 yield after + 1, JobFinished.of(job)
                 return
-            await changed.wait()
+            if track.count == seen:
+                await track.changed.wait()
