@@ -1,4 +1,4 @@
-"""Events are plain facts; observers get all of them and can harm nothing."""
+"""Events are plain facts; observers get those that they take and can harm nothing."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ from typing import Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from worker.events import Event, JobAccepted, JobFinished, Observers
+from tests.observers.recorder import Recorder
+from worker.events import Event, Handlers, JobAccepted, JobFinished, JobForgotten, Observers
 from worker.job import Job, JobRequest
 
 PLAIN = (str, bytes, int, float, bool, types.NoneType)
 EVENTS = get_args(Event)
 
 
-class Recorder:
+class Broken:
+    @property
+    def handlers(self) -> Handlers:
+        return {JobAccepted: self._fail}
+
+    def _fail(self, event: JobAccepted) -> None:
+        raise RuntimeError("an observer's bug")
+
+
+class Ends:
+    """Takes one class of events."""
+
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def notify(self, event: Event) -> None:
-        self.events.append(event)
-
-
-class Broken:
-    def notify(self, event: Event) -> None:
-        raise RuntimeError("an observer's bug")
+    @property
+    def handlers(self) -> Handlers:
+        return {JobFinished: self.events.append}
 
 
 def live_parts(kind: object) -> Iterator[object]:
@@ -61,7 +69,7 @@ def test_live_objects_in_an_event_would_be_found() -> None:
 def test_a_failing_observer_is_logged_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
     """An observer that raises neither stops the others nor reaches the job."""
     recorder = Recorder()
-    event = JobAccepted.of(Job("a", JobRequest(prompt={})))
+    event = JobAccepted(Job("a", JobRequest(prompt={})).ref, 1.0, "native", None)
     with caplog.at_level(logging.ERROR):
         Observers([Broken(), recorder]).notify(event)
     assert recorder.events == [event]
@@ -75,3 +83,13 @@ def test_observers_can_be_added_later() -> None:
     observers.add(recorder)
     observers.notify(JobFinished.of(Job("a", JobRequest(prompt={}))))
     assert len(recorder.events) == 1
+
+
+def test_an_observer_gets_the_events_that_it_takes() -> None:
+    """An event of a class that an observer has no handler for does not reach it."""
+    ends, recorder, job = Ends(), Recorder(), Job("a", JobRequest(prompt={}))
+    observers = Observers([ends, recorder])
+    events: list[Event] = [JobAccepted(job.ref, 1.0, "native", None), JobFinished.of(job), JobForgotten(job.ref)]
+    for event in events:
+        observers.notify(event)
+    assert (ends.events, recorder.events) == ([events[1]], events)

@@ -21,6 +21,8 @@ from tests.engine.odd_engine import odd_engine
 from tests.engine.process.test_supervisor import serve
 from tests.engine.supervised import engine_pids
 from tests.engines import EngineHandle, start_engine
+from tests.inputs.files import png
+from tests.inputs.test_inputs import base64_of
 from tests.workflows import faulty, picture, slow
 from worker.app import build
 from worker.errors import EngineUnavailable, StartupError, WorkerEnds
@@ -96,7 +98,8 @@ async def test_work_of_one_job_that_fails_is_logged(
     webhook = {"url": "http://127.0.0.1:9/hook"}
     with caplog.at_level(logging.ERROR):
         async with sabotaged(tmp_path, name, comfyui=engine.url, fetch_allow="127.0.0.1:9") as (client, tasks):
-            _, job = await client.post("/generate", {"workflow": slow(5, 50), "webhook": webhook})
+            request = {"workflow": slow(5, 50), "webhook": webhook, "inputs": {"a.png": base64_of(png())}}
+            _, job = await client.post("/generate", request)
             await client.state(job, "generating")
             assert (await client.delete(f"/jobs/{job['id']}", job["token"]))[1]["cancelled"] is True
             assert (await client.post("/generate/sync", {"workflow": picture()}))[0] == 200

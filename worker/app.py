@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,7 +19,7 @@ from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
 from worker.engine.recovery import CrashHistory, Recovery
 from worker.errors import EngineUnavailable, StartupError
-from worker.events import JobAccepted, JobFinished, JobForgotten, Observer, Observers, TaskFailed
+from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import InputEngine, Inputs, InputStore
 from worker.intake import SPOOL, Answers, Intake
@@ -32,6 +33,7 @@ from worker.models.sizes import ModelSizes
 from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
+from worker.observers.run_times import RunMetrics
 from worker.observers.webhook import webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
@@ -108,6 +110,17 @@ class App:
         await self.models.ready()
         self.timing.mark("models")
 
+    async def settled(self) -> None:
+        """Leave what the start has loaded, the catalog above all, out of garbage collections from here on.
+
+        A full collection of it stops the event loop for some 100 ms and frees nothing. This applies to the whole
+        process: call it once the worker is ready, in a process that runs nothing else.
+        """
+        with suppress(EngineUnavailable):
+            await self.engines.catalog()
+        gc.collect()
+        gc.freeze()
+
     async def _look_at_packs(self) -> None:
         """What needs a GPU to be imported could not be proven when the image was built."""
         if needed := needed_classes(Path(self.settings.engine.comfyui)):
@@ -152,7 +165,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
-    observers.add(replay, metrics)
+    observers.add(replay, metrics, RunMetrics(metrics))
     tasks.start("event-loop-lag", metrics.watch_loop)
     folder, configs = worker_models(settings), await engine_configs(settings)
     engines = await enter(EnginePool(configs, settings.engine, limits, tasks, notify, ModelSizes(folder).of))
@@ -172,9 +185,9 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         trouble=lambda: tasks.trouble or engines.hopeless,
     )
     if models.fetches:
-        observers.add(models, only=(JobAccepted,))
+        observers.add(models)
     hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
-    observers.add(hooks, only=(JobFinished, JobForgotten))
+    observers.add(hooks)
     stack.push_async_callback(manager.close)
     manager.restore()
     url = await enter(listen(parts))

@@ -178,7 +178,12 @@ class Job:
     """Under which ComfyUI has the job, once it was submitted."""
     engine: str | None = None
     """Name of the engine that has it, or had it last; None for a job that was never submitted."""
+    ref: JobRef = field(init=False)
+    """Its name in events."""
     _entered: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.ref = JobRef(self.id, self.principal, self.folder)
 
     def advance(self, state: JobState) -> None:
         """Enter `state`, adding the time spent in the one before. Raises ValueError on a step not in NEXT."""
@@ -187,10 +192,6 @@ class Job:
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
         self.state, self._entered = state, now
-
-    @property
-    def ref(self) -> JobRef:
-        return JobRef(self.id, self.principal, self.folder)
 
     @property
     def in_state_s(self) -> float:

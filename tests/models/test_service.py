@@ -13,7 +13,7 @@ import pytest
 from tests.fetch.origin import Origin, content, opened, serving
 from tests.workflow.prompts import sampled
 from worker.errors import ModelsMissing
-from worker.events import JobAccepted, Notify, unobserved
+from worker.events import JobAccepted, Notify, Observers, unobserved
 from worker.job import Job, JobRequest, JobState
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
@@ -85,7 +85,7 @@ async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None
             await models.bring(needs(origin, name))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
         jobs.add(job)
-        models.notify(JobAccepted.of(job))
+        Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         folder = ModelsFolder(tmp_path)
         for record in folder.brought():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
@@ -105,7 +105,7 @@ async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
         jobs.add(job)
-        models.notify(JobAccepted.of(job))
+        Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         job.advance(JobState.FAILED)
         await models.bring(needs(origin, "c"))
         assert there(tmp_path) == {"a", "c"}

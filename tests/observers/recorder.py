@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, get_args
 
-from worker.events import Event
+from worker.events import Event, Handlers
 
 Kind = TypeVar("Kind")
 
@@ -16,6 +16,10 @@ class Recorder:
     """Every event, in order."""
 
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def handlers(self) -> Handlers:
+        return dict.fromkeys(get_args(Event), self.notify)
 
     def notify(self, event: Event) -> None:
         self.events.append(event)

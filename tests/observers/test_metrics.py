@@ -11,6 +11,7 @@ from worker.events import (
     JobSubmitted,
     LoadReported,
     NodeStarted,
+    Observers,
     RequestRefused,
     RunEnded,
     StateChanged,
@@ -18,7 +19,7 @@ from worker.events import (
 from worker.job import JobRef, JobState
 from worker.observers.metric_specs import JOB_BUCKETS, LIVE, RECORDED, MetricType
 from worker.observers.metrics import MOST_VALUES, Metrics
-from worker.observers.run_times import RunTimes
+from worker.observers.run_times import RunMetrics, RunTimes
 from worker.observers.snapshot import Snapshot
 
 NOW = Snapshot(
@@ -46,8 +47,9 @@ def finished(state: JobState = JobState.COMPLETED, stages: object = STAGES, **mo
 
 def page(events: Iterable[Event] = (), accept: str = "") -> str:
     metrics = Metrics(["flux-schnell"])
+    observers = Observers([metrics, RunMetrics(metrics)])
     for event in events:
-        metrics.notify(event)
+        observers.notify(event)
     return metrics.render(NOW, accept)[0].decode()
 
 
@@ -132,7 +134,7 @@ def test_both_formats() -> None:
 def test_two_workers_of_a_process_count_apart() -> None:
     """Each has a registry of its own."""
     first, second = Metrics([]), Metrics([])
-    first.notify(finished())
+    Observers([first]).notify(finished())
     assert b"comfy_worker_jobs_total{" in first.render(NOW, "")[0]
     assert b"comfy_worker_jobs_total{" not in second.render(NOW, "")[0]
 

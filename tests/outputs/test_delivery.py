@@ -21,7 +21,7 @@ from tests.engines import EngineHandle
 from tests.observers.receiver import receiver
 from tests.storage.buckets import KEY_ID, SECRET, Scripted, WholeBucket, scripted, whole_bucket
 from tests.workflows import picture, slow
-from worker.events import Event, JobFinished
+from worker.events import Handlers, JobFinished
 from worker.platforms.base import Traits
 from worker.platforms.registry import choose
 from worker.platforms.vast.platform import Vast
@@ -459,8 +459,12 @@ class DeliversAtOnce:
         self._client = client
         self.asked = 0
 
-    def notify(self, event: Event) -> None:
-        if isinstance(event, JobFinished) and not self.asked:
+    @property
+    def handlers(self) -> Handlers:
+        return {JobFinished: self._finished}
+
+    def _finished(self, event: JobFinished) -> None:
+        if not self.asked:
             self.asked += 1
             self._client.app.manager.deliver(self._client.app.manager.owned(event.job.id, event.job.principal))
 

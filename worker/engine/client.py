@@ -138,6 +138,8 @@ class ComfyClient:
     async def _reachable(self) -> None:
         if self._kept and not self.socket.connected:
             raise EngineForgotError(Loss.UNTAKEN)
+        if self.socket.connected:
+            return
         try:
             await self.socket.opened(self._lost_s)
         except TimeoutError:

@@ -126,9 +126,12 @@ class Run:
 
     async def _next(self) -> RunMessage | Status | Note | None:
         """The next thing heard, or None after a silence."""
+        messages = self.subscription.messages
+        if not messages.empty():  # most come in one packet with others, and a clock takes longer than they do
+            return messages.get_nowait()
         try:
             async with asyncio.timeout(DEAF_POLL_S if self.deaf else self.silence_s):
-                return await self.subscription.messages.get()
+                return await messages.get()
         except TimeoutError:
             return None
 

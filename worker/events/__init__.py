@@ -24,6 +24,7 @@ from worker.events.job import (
 )
 from worker.events.observer import (
     Event,
+    Handlers,
     Notify,
     Observer,
     Observers,
@@ -56,6 +57,7 @@ __all__ = [
     "EngineStarted",
     "Event",
     "Followed",
+    "Handlers",
     "InputFetched",
     "JobAccepted",
     "JobEvent",

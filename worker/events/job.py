@@ -16,10 +16,6 @@ class JobAccepted:
     template: str | None
     """Name of the template that the prompt was made of."""
 
-    @classmethod
-    def of(cls, job: Job) -> JobAccepted:
-        return cls(job.ref, job.workload, job.request.dialect, job.request.template)
-
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:

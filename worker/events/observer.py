@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from worker.events.job import JobEvent
 from worker.events.worker import WorkerEvent
@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 Event = JobEvent | WorkerEvent
 Notify = Callable[[Event], None]
+Handlers = Mapping[type[Any], Callable[[Any], None]]
+"""What is called for an event, by the class of the event."""
 
 
 def unobserved(event: Event) -> None:
@@ -20,29 +22,28 @@ def unobserved(event: Event) -> None:
 
 
 class Observer(Protocol):
-    """Gets every event, in order, on the event loop; must not block."""
+    """Gets the events of the classes that it has handlers for, in order, on the event loop; must not block."""
 
-    def notify(self, event: Event) -> None: ...
+    @property
+    def handlers(self) -> Handlers: ...
 
 
 class Observers:
-    """Passes events on. An observer that fails is logged and never fails a job."""
+    """Passes each event to the handlers of its class. A handler that fails is logged and never fails a job."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
-        self._observers = list(observers)
-        self._only: dict[int, tuple[type[Event], ...]] = {}
+        self._handlers: dict[type[Any], list[Callable[[Any], None]]] = {}
+        self.add(*observers)
 
-    def add(self, *observers: Observer, only: tuple[type[Event], ...] = ()) -> None:
-        """Add observers. With `only` they get events of these classes and no others."""
-        self._observers.extend(observers)
-        self._only.update(dict.fromkeys(map(id, observers), only))
+    def add(self, *observers: Observer) -> None:
+        """Add observers. They get an event after those that were added before them."""
+        for observer in observers:
+            for event_class, handler in observer.handlers.items():
+                self._handlers.setdefault(event_class, []).append(handler)
 
     def notify(self, event: Event) -> None:
-        for observer in self._observers:
-            only = self._only.get(id(observer))
-            if only and not isinstance(event, only):
-                continue
+        for handler in self._handlers.get(type(event), ()):
             try:
-                observer.notify(event)
+                handler(event)
             except Exception:  # an observer's bug must not reach the job
-                log.exception("observer %r failed on %s", observer, type(event).__name__)
+                log.exception("observer %r failed on %s", handler, type(event).__name__)

@@ -55,7 +55,6 @@ class Inputs:
         self.store = store
         self._api = engine.api
         self._catalog = engine.catalog
-        self._reading = asyncio.Lock()
         self._fetcher = fetcher
         self._opened = OpenFolders.read(settings.input_folders, engine.folder)
         self._max_megapixels = settings.max_megapixels
@@ -83,6 +82,10 @@ class Inputs:
         stored = await self._store_all(job, sources.all)
         return self._pointed(prompt, places, sources, stored)
 
+    def holds(self, job: Job) -> bool:
+        """Whether there is anything to remove of a job."""
+        return job.folder in self._held or job.folder in self._stored
+
     async def remove(self, job: Job) -> None:
         """Forget a job's files, where they can be reached: ComfyUI has no route that deletes an upload."""
         for held in self._held.pop(job.folder, ()):
@@ -93,8 +96,7 @@ class Inputs:
 
     async def _engines_catalog(self) -> Catalog:
         try:
-            async with self._reading:  # read once, however many jobs come first
-                return await self._catalog()
+            return await self._catalog()
         except EngineUnavailable:
             return bundled_catalog()
 

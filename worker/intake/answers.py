@@ -48,11 +48,11 @@ class Answers:
 
         Raises NotFound for a file that is gone.
         """
-        files = {output: self.outputs.path(job, output) for output in outputs if output.text is None}
+        files = [(output, self.outputs.path(job, output)) for output in outputs if output.text is None]
         large, data = LargeFiles(), {}
         if job.request.output_mode is OutputMode.BASE64:
             try:
-                for output, path in files.items():
+                for output, path in files:
                     small = output.size <= SMALL
                     data[output.index] = encoded(path.read_bytes()).decode() if small else large.add(path, output.size)
             except FileNotFoundError:
@@ -61,7 +61,7 @@ class Answers:
             engine = await self.engines.info(job.engine)
         except EngineUnavailable:
             engine = None
-        local_paths = {output.index: str(path) for output, path in files.items()}
+        local_paths = {output.index: str(path) for output, path in files}
         return Answer(job, data, base_url, engine, local_paths), large
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:

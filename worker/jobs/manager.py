@@ -223,7 +223,7 @@ class JobManager:
     def _start(self, job: Job) -> JobEntry:
         self.admission.begin(job)
         entry = self._job_index.add(job)
-        self._pipeline.observers.notify(JobAccepted.of(job))
+        self._pipeline.observers.notify(JobAccepted(job.ref, job.workload, job.request.dialect, job.request.template))
         if not _kept(job):
             entry.recorded.set()
         entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
@@ -267,8 +267,7 @@ class JobManager:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 
     def _keep(self, job: Job, life_s: float) -> None:
-        size = self._pipeline.outputs.size(job) if job.outputs else 0
-        self._retention.put((job.principal, job.id), life_s, size)
+        self._retention.put((job.principal, job.id), life_s, self._pipeline.outputs.size(job) if job.outputs else 0)
 
     def _clean(self, job: Job) -> None:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
@@ -277,7 +276,8 @@ class JobManager:
         request = job.request
         target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
         job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook)
-        self._later(self._pipeline.inputs.remove(job))
+        if self._pipeline.inputs.holds(job):
+            self._later(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:
         if entry.task and not entry.job.waiters:

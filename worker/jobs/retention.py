@@ -34,7 +34,8 @@ class Retention:
     def put(self, key: Key, life_s: float, size: int) -> None:
         self._places[key] = KeptResult(time.monotonic() + life_s, size)
         self._size += size
-        self._changed.set()
+        if len(self._places) == 1 or self._too_full():  # else the oldest is still the next that has to go
+            self._changed.set()
 
     def take(self, key: Key) -> None:
         """Back into work; a job that has only just come to rest is not kept yet."""

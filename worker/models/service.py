@@ -14,7 +14,7 @@ from typing import Self
 
 from worker.backoff import Backoff
 from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
-from worker.events import Cache, CacheHit, Event, JobAccepted, ModelFetched, Notify, unobserved
+from worker.events import Cache, CacheHit, Handlers, JobAccepted, ModelFetched, Notify, unobserved
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord
@@ -180,9 +180,13 @@ class Models:
         if details:
             raise ModelsMissing("; ".join(detail.message for detail in details), details)
 
-    def notify(self, event: Event) -> None:
+    @property
+    def handlers(self) -> Handlers:
+        return {JobAccepted: self._job_accepted}
+
+    def _job_accepted(self, event: JobAccepted) -> None:
         """Mark the models of a new job as used."""
-        if isinstance(event, JobAccepted) and (job := self._jobs.get(event.job)) is not None:
+        if self._brought and (job := self._jobs.get(event.job)) is not None:
             for name in self._brought.keys() & set(texts_of(job.request.prompt)):
                 self._touch(self._brought[name])
 

@@ -18,7 +18,7 @@ class MetricType(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # looked up for each observation: by identity, which is cheap
 class MetricSpec:
     """One metric. `name` is without the prefix; a counter's ends with `_total`, as Prometheus shows it."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.exposition import choose_encoder
@@ -15,25 +15,24 @@ from worker.events import (
     DeliveryEnded,
     EngineLost,
     EngineStarted,
-    Event,
+    Handlers,
     InputFetched,
     JobFinished,
-    JobSubmitted,
     LoadReported,
     ModelFetched,
     NodesCached,
-    NodeStarted,
     RequestRefused,
-    RunEnded,
-    StateChanged,
     TaskFailed,
     WebhookTried,
 )
 from worker.job import JobState
 from worker.observers import metric_specs as specs
 from worker.observers.metric_specs import MetricSpec, MetricType
-from worker.observers.run_times import RunTimes
 from worker.observers.snapshot import Snapshot, gauges
+
+M = TypeVar("M", Counter, Histogram)
+Series = tuple[MetricSpec, tuple[str, ...]]
+"""A metric and the values of its labels."""
 
 OTHER = "other"
 MOST_VALUES = 100
@@ -51,16 +50,16 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._counters = {spec: _counter(spec, self._registry) for spec in _of(MetricType.COUNTER)}
         self._histograms = {spec: _histogram(spec, self._registry) for spec in _of(MetricType.HISTOGRAM)}
+        self._counter_series: dict[Series, Counter] = {}
+        self._histogram_series: dict[Series, Histogram] = {}
         self._values: dict[str, set[str]] = {}
-        self._runs = RunTimes()
         self._report: LoadReported | None = None
-        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+
+    @property
+    def handlers(self) -> Handlers:
+        return {
             JobFinished: self._job_finished,
-            JobSubmitted: self._job_submitted,
-            StateChanged: self._state_changed,
-            NodeStarted: self._node_started,
             NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
-            RunEnded: self._run_ended,
             DeliveryEnded: self._delivery_ended,
             WebhookTried: lambda event: self._count(specs.WEBHOOKS, event.outcome),
             RequestRefused: self._request_refused,
@@ -70,19 +69,15 @@ class Metrics:
             InputFetched: self._input_fetched,
             ModelFetched: self._model_fetched,
             LoadReported: self._load_reported,
-            TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self._bounded("task", event.task)),
+            TaskFailed: lambda event: self._count(specs.TASK_FAILURES, self.bounded("task", event.task)),
         }
-
-    def notify(self, event: Event) -> None:
-        if handler := self._handlers.get(type(event)):
-            handler(event)
 
     async def watch_loop(self) -> None:
         """Observe how late the event loop is, for as long as the worker lives."""
         while True:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
-            self._observe(specs.LOOP_LAG, max(0.0, time.monotonic() - due))
+            self.observe(specs.LOOP_LAG, max(0.0, time.monotonic() - due))
 
     def render(self, now: Snapshot, accept: str) -> tuple[bytes, str]:
         """The page and its content type, as the `Accept` header wants it. May take some milliseconds: for a thread."""
@@ -92,70 +87,49 @@ class Metrics:
 
     def _job_finished(self, event: JobFinished) -> None:
         self._count(specs.JOBS, event.state, event.code or "")
-        self._runs.forget(event.job)
         stages = dict(event.stages)
         if JobState.DELIVERY_PENDING in stages:
             return  # a second delivery: the job's times were observed when it came to rest for the first time
         template = event.template if event.template in self._templates else OTHER
-        self._observe(specs.JOB_DURATION, event.elapsed_s, template)
+        self.observe(specs.JOB_DURATION, event.elapsed_s, template)
         for stage, seconds in stages.items():
-            self._observe(specs.JOB_STAGE, seconds, stage, template)
+            self.observe(specs.JOB_STAGE, seconds, stage, template)
         if JobState.GENERATING in stages:
-            self._observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
-
-    def _job_submitted(self, event: JobSubmitted) -> None:
-        self._runs.submitted(event)
-
-    def _state_changed(self, event: StateChanged) -> None:
-        if event.state is JobState.GENERATING:
-            gap_s = self._runs.started(event.job, time.monotonic())
-            if gap_s is not None:
-                self._observe(specs.GPU_GAP, gap_s)
-
-    def _node_started(self, event: NodeStarted) -> None:
-        self._node_ended(self._runs.node_started(event, time.monotonic()))
-
-    def _run_ended(self, event: RunEnded) -> None:
-        self._node_ended(self._runs.ended(event.job, time.monotonic()))
-
-    def _node_ended(self, node: tuple[str, float] | None) -> None:
-        if node is not None:
-            class_type, seconds = node
-            self._observe(specs.NODE, seconds, self._bounded("class", class_type))
+            self.observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
         self._count(specs.DELIVERIES, event.way, event.code or "")
-        self._observe(specs.DELIVERY, event.seconds, event.way)
+        self.observe(specs.DELIVERY, event.seconds, event.way)
         if event.code is None:
             self._count(specs.DELIVERED_BYTES, event.way, by=event.size)
 
     def _request_refused(self, event: RequestRefused) -> None:
-        self._count(specs.REFUSED, self._bounded("route", event.route), event.dialect, event.code)
+        self._count(specs.REFUSED, self.bounded("route", event.route), event.dialect, event.code)
 
     def _engine_started(self, event: EngineStarted) -> None:
-        engine = self._bounded("engine", event.engine)
+        engine = self.bounded("engine", event.engine)
         self._count(specs.ENGINE_STARTS, engine)
-        self._observe(specs.ENGINE_START, event.seconds, engine)
+        self.observe(specs.ENGINE_START, event.seconds, engine)
 
     def _engine_lost(self, event: EngineLost) -> None:
-        self._count(specs.ENGINE_LOSSES, self._bounded("engine", event.engine), event.cause)
+        self._count(specs.ENGINE_LOSSES, self.bounded("engine", event.engine), event.cause)
 
     def _input_fetched(self, event: InputFetched) -> None:
         self._count(specs.INPUT_FETCHES, event.code or "")
         self._count(specs.INPUT_BYTES, by=event.size)
-        self._observe(specs.INPUT_FETCH, event.seconds)
+        self.observe(specs.INPUT_FETCH, event.seconds)
 
     def _model_fetched(self, event: ModelFetched) -> None:
         self._count(specs.MODEL_FETCHES, event.code or "")
         self._count(specs.MODEL_BYTES, by=event.size)
-        self._observe(specs.MODEL_FETCH, event.seconds)
+        self.observe(specs.MODEL_FETCH, event.seconds)
 
     def _load_reported(self, event: LoadReported) -> None:
         self._count(specs.REPORTS, "taken" if event.taken else "failed")
         self._report = event
 
-    def _bounded(self, label: str, value: str) -> str:
-        """The value, or `other` where it is empty or one too many."""
+    def bounded(self, label: str, value: str) -> str:
+        """Return the value, or `other` where it is empty or one too many."""
         values = self._values.setdefault(label, set())
         if value and (value in values or len(values) < MOST_VALUES):
             values.add(value)
@@ -163,12 +137,17 @@ class Metrics:
         return OTHER
 
     def _count(self, spec: MetricSpec, *labels: str, by: float = 1) -> None:
-        counter = self._counters[spec]
-        (counter.labels(*labels) if labels else counter).inc(by)
+        series = self._counter_series.get((spec, labels))
+        if series is None:  # prometheus-client takes longer to find it than to add to it
+            series = self._counter_series[spec, labels] = _series(self._counters[spec], labels)
+        series.inc(by)
 
-    def _observe(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
-        histogram = self._histograms[spec]
-        (histogram.labels(*labels) if labels else histogram).observe(seconds)
+    def observe(self, spec: MetricSpec, seconds: float, *labels: str) -> None:
+        """Add to a histogram."""
+        series = self._histogram_series.get((spec, labels))
+        if series is None:
+            series = self._histogram_series[spec, labels] = _series(self._histograms[spec], labels)
+        series.observe(seconds)
 
 
 class _Page:
@@ -185,6 +164,10 @@ class _Page:
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
         yield from gauges(self._now, self._report)
+
+
+def _series(metric: M, labels: tuple[str, ...]) -> M:
+    return metric.labels(*labels) if labels else metric
 
 
 def _of(kind: MetricType) -> Iterator[MetricSpec]:

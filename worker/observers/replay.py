@@ -6,8 +6,9 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import get_args
 
-from worker.events import Event, Followed, JobFinished, JobForgotten, PreviewReady
+from worker.events import Followed, Handlers, JobFinished, JobForgotten, PreviewReady
 from worker.job import Job
 
 KEPT = 2000
@@ -38,19 +39,22 @@ class Replay:
     def __init__(self) -> None:
         self._tracks: defaultdict[str, Track] = defaultdict(Track)
 
-    def notify(self, event: Event) -> None:
-        if isinstance(event, JobForgotten):
-            self._tracks.pop(event.job.folder, None)
-        if not isinstance(event, Followed):
-            return
+    @property
+    def handlers(self) -> Handlers:
+        return {**dict.fromkeys(get_args(Followed), self._record), JobForgotten: self._forget}
+
+    def _forget(self, event: JobForgotten) -> None:
+        self._tracks.pop(event.job.folder, None)
+
+    def _record(self, event: Followed) -> None:
         track = self._tracks[event.job.folder]
         track.count += 1
         if isinstance(event, PreviewReady):
             track.preview = (track.count, event)
         else:
             track.events.append((track.count, event))
-        track.changed.set()
-        track.changed = asyncio.Event()
+        track.changed.set()  # wakes those that wait now, and nobody later
+        track.changed.clear()
 
     async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, Followed]]:
         """Every event numbered above `after`, then the new ones as they come, up to and including JobFinished.
@@ -60,7 +64,7 @@ class Replay:
         track = self._tracks[job.folder]
         after = after if after <= track.count else 0
         while True:
-            changed = track.changed
+            seen = track.count
             for number, event in track.since(after):
                 after = number
                 yield number, event
@@ -69,4 +73,5 @@ class Replay:
             if job.state.ended and not track.since(after):
                 yield after + 1, JobFinished.of(job)
                 return
-            await changed.wait()
+            if track.count == seen:
+                await track.changed.wait()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
-from worker.events import JobSubmitted, NodeStarted
-from worker.job import JobRef
+from worker.events import Handlers, JobFinished, JobSubmitted, NodeStarted, RunEnded, StateChanged
+from worker.job import JobRef, JobState
+from worker.observers import metric_specs as specs
+from worker.observers.metrics import Metrics
 
 
 @dataclass(slots=True)
@@ -76,3 +79,32 @@ class RunTimes:
     def _node_ended(self, job: JobRef, now: float) -> tuple[str, float] | None:
         node = self._nodes.pop(job.folder, None)
         return None if node is None else (node[0], now - node[1])
+
+
+class RunMetrics:
+    """An observer: the metrics of nodes, and of the time between two runs."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._runs = RunTimes()
+
+    @property
+    def handlers(self) -> Handlers:
+        return {
+            JobSubmitted: self._runs.submitted,
+            StateChanged: self._state_changed,
+            NodeStarted: lambda event: self._node_ended(self._runs.node_started(event, time.monotonic())),
+            RunEnded: lambda event: self._node_ended(self._runs.ended(event.job, time.monotonic())),
+            JobFinished: lambda event: self._runs.forget(event.job),
+        }
+
+    def _state_changed(self, event: StateChanged) -> None:
+        if event.state is JobState.GENERATING:
+            gap_s = self._runs.started(event.job, time.monotonic())
+            if gap_s is not None:
+                self._metrics.observe(specs.GPU_GAP, gap_s)
+
+    def _node_ended(self, node: tuple[str, float] | None) -> None:
+        if node is not None:
+            class_type, seconds = node
+            self._metrics.observe(specs.NODE, seconds, self._metrics.bounded("class", class_type))

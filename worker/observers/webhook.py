@@ -21,7 +21,7 @@ from worker import __version__
 from worker.backoff import Backoff
 from worker.delivery_options import Webhook, signing_key
 from worker.errors import StartupError, UrlRefused
-from worker.events import Event, JobFinished, JobForgotten, Notify, WebhookOutcome, WebhookTried
+from worker.events import Handlers, JobFinished, JobForgotten, Notify, WebhookOutcome, WebhookTried
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
@@ -61,14 +61,14 @@ class Webhooks:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._sending: dict[str, asyncio.Task[None]] = {}
 
-    def notify(self, event: Event) -> None:
-        match event:
-            case JobFinished(job=ref, handed_back=False):
-                job = self._jobs.get(ref)
-                if job is not None and job.request.webhook is not None:
-                    self._begin(job, job.request.webhook)
-            case JobForgotten(job=ref):
-                self._stop(ref)
+    @property
+    def handlers(self) -> Handlers:
+        return {JobFinished: self._job_finished, JobForgotten: lambda event: self._stop(event.job)}
+
+    def _job_finished(self, event: JobFinished) -> None:
+        job = None if event.handed_back else self._jobs.get(event.job)
+        if job is not None and job.request.webhook is not None:
+            self._begin(job, job.request.webhook)
 
     async def close(self) -> None:
         """What can be told at once still is; the rest is given up."""

@@ -107,7 +107,9 @@ class Outputs:
 
     def make_folder(self, job: Job) -> None:
         """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
-        self.folder(job).mkdir(parents=True, exist_ok=True)
+        folder = self.folder(job)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
 
     def folder(self, job: Job) -> Path:
         """Where the job's files are kept, each as its number and its name."""
@@ -181,7 +183,7 @@ async def _fetch(source: OutputSource, item: FileRef, path: Path) -> None:
 
 def find(shared: Path, item: FileRef) -> Path:
     """The file that ComfyUI reports, inside the shared folder. Raises OutputMissing."""
-    source = (shared / item.subfolder / item.filename).resolve()
+    source = shared.joinpath(item.subfolder, item.filename).resolve()
     if not source.is_relative_to(shared) or not source.is_file():
         raise OutputMissing(f"ComfyUI reported {item.filename!r} but the file is not there")
     return source
@@ -225,19 +227,21 @@ def _write(path: Path, data: bytes, output: Output) -> Output:
 def measured(path: Path, output: Output) -> Output:
     """With size, hash and, for pictures, dimensions; reads the file in pieces."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    width, height = dimensions(path)
-    return replace(output, size=path.stat().st_size, sha256=digest, width=width, height=height)
+        head = file.read(HASHED_AT_ONCE)
+        digest, size = hashlib.sha256(head), len(head)
+        while piece := file.read(HASHED_AT_ONCE):
+            digest.update(piece)
+            size += len(piece)
+    width, height = dimensions(path, head)
+    return replace(output, size=size, sha256=digest.hexdigest(), width=width, height=height)
 
 
-def dimensions(path: Path) -> tuple[int | None, int | None]:
-    """Width and height in pixels from a picture's header; (None, None) for anything else."""
+def dimensions(path: Path, head: bytes) -> tuple[int | None, int | None]:
+    """Width and height in pixels from a picture's header; (None, None) for anything else. `head` begins the file."""
     if path.suffix.lower() not in SIZED:
         return None, None
-    with path.open("rb") as file:
-        head = file.read(PNG_HEADER.size)
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) == PNG_HEADER.size:
-        _, width, height = PNG_HEADER.unpack(head)
+    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= PNG_HEADER.size:
+        _, width, height = PNG_HEADER.unpack_from(head)
         return width, height
     from PIL import Image
 

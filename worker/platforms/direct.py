@@ -37,5 +37,6 @@ async def _announce(app: App) -> None:
     try:
         await app.ready()
         log.info("ready %s", app.timing)
+        await app.settled()
     except StartupError as error:
         log.error("not ready yet: %s", error)

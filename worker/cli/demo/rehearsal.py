@@ -174,7 +174,7 @@ def stages(body: Mapping[str, Any]) -> dict[str, float]:
 
 def measured(file: Saved) -> Saved:
     """As the file itself says, whatever the answer said."""
-    width, height = dimensions(file.path)
+    width, height = dimensions(file.path, file.path.read_bytes())
     return replace(file, width=width, height=height)
 
 

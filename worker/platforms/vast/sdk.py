@@ -13,6 +13,7 @@ from aiohttp import web
 from yarl import URL
 
 from worker.errors import StartupError
+from worker.platforms.vast.openssl import check_in_openssl
 from worker.platforms.vast.quiet import root_logger_kept, silence
 from worker.platforms.vast.reporting.ledger import BackendMetrics
 from worker.platforms.vast.reporting.metrics import MetricsEntry
@@ -86,6 +87,7 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
             worker = Worker(config)
     except (KeyError, ValueError) as error:
         raise StartupError(f"Vast's SDK refuses the environment: {error!r}") from error
+    check_in_openssl(backend)
     # Per request the SDK inspects the class of `auth_data` once for each field; Python keeps what it finds here.
     data_types.AuthData.__signature__ = inspect.signature(data_types.AuthData)
     silence([module.log for module in (backend, data_types, metrics, server)] + [log])

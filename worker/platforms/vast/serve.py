@@ -14,7 +14,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from worker.app import App
 from worker.errors import RestartAsked, StartupError, WorkerEnds
-from worker.events import EngineConnected, EngineLost, Event, LoadReported
+from worker.events import EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -71,9 +71,12 @@ class EngineChanges:
 
     report_soon: Callable[[], None]
 
-    def notify(self, event: Event) -> None:
-        if isinstance(event, EngineConnected | EngineLost):
-            self.report_soon()
+    @property
+    def handlers(self) -> Handlers:
+        return {EngineConnected: self._changed, EngineLost: self._changed}
+
+    def _changed(self, _: EngineEvent) -> None:
+        self.report_soon()
 
 
 class VastWorker:
@@ -147,6 +150,7 @@ class VastWorker:
             raise StartupError("Vast's SDK gave up: no open port") from None
         self._app.timing.mark("port")
         await self._readiness.loaded
+        await self._app.settled()
         self._ledger.report_soon()
         self._app.timing.mark("benchmark")
         log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.timing)
