@@ -35,7 +35,7 @@ serve: $(READY) ## one worker on its own, with the embedded engine
 	$(BIN)/comfy-worker serve
 
 test: $(READY) ## needs Python only: a test that needs another tool is skipped where that is not installed
-	$(BIN)/pytest -n 4 --dist worksteal -q
+	$(BIN)/pytest -n 5 --dist worksteal -q
 
 test-tools: $(READY) ## the tests that need tools which are not Python's; fails where one is missing (ci/tools.sh has them)
 	$(BIN)/pytest -n 2 -q -m "tools and not image" --require-tools

@@ -20,4 +20,4 @@ The ladder: a module imports from lower rungs or, within a rung, from names to i
     7  cli
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -66,7 +66,7 @@ def test_it_returns_and_the_worker_stays(started: dict[str, str], tmp_path: Path
     port, state = int(started["WORKER_GATEWAY_PORT"]), tmp_path / "state"
     until(lambda: alive(port))
     log = state / "worker.log"
-    until(lambda: f"listening on http://127.0.0.1:{port}" in log.read_text())
+    until(lambda: log.exists() and f"listening on http://127.0.0.1:{port}" in log.read_text())  # it is written late
     before = holder(state)
     done = command("onstart", "--user", ME, cwd=tmp_path, **started)
     assert (done.returncode, "runs already" in done.stdout, holder(state)) == (0, True, before)
