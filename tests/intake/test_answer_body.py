@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.intake.answer_body import PIECE, SENT, AnswerBody, LargeFiles
+from worker.intake.answer_body import KEPT, PIECE, AnswerBody, LargeFiles
 
 
 def value_with(large: LargeFiles, *files: Path) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def value_with(large: LargeFiles, *files: Path) -> dict[str, Any]:
     return {"image": data[0], "outputs": [{"data": text} for text in data], "é": "ü"}
 
 
-@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [SENT + 1, 5], [PIECE + 1], [PIECE]])
+@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [PIECE + 1, 5], [KEPT + 1], [KEPT], [PIECE]])
 async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: list[int]) -> None:
     """Each file stands wherever its string stood, twice too, and the length is known before anything is read."""
     files = [tmp_path / str(number) for number in range(len(sizes))]
@@ -31,7 +31,7 @@ async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: lis
     assert body.size == len(expected)
     for _ in range(2):
         assert await body.json() == expected
-    assert max([len(piece) async for piece in body.pieces()]) <= max(SENT, 100)
+    assert max([len(piece) async for piece in body.pieces()]) <= max(PIECE // 3 * 4, 100)
 
 
 async def test_an_answer_without_files_is_json(tmp_path: Path) -> None:

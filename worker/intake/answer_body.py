@@ -17,37 +17,38 @@ from worker.bodies import in_thread
 
 SMALL = 256 * 1024
 """Up to this many bytes, reading and encoding here takes less time than handing it to a thread."""
-PIECE = 12 * 1024 * 1024
-"""Bytes of a file that are encoded at a time: a multiple of 3, so that only the end has padding."""
-SENT = 2 * 1024 * 1024
-"""Bytes of base64 that are sent at a time."""
+PIECE = 1536 * 1024
+"""Bytes of a file that are encoded and sent at a time: a multiple of 3, so that only the end has padding."""
+KEPT = 12 * 1024 * 1024
+"""Bytes up to which the base64 of a file is kept, because the native dialect has the first picture twice."""
 
 
 @dataclass(slots=True)
 class EncodedFile:
-    """A file that goes into the answer as base64. `size` is the file's, in bytes.
-
-    The base64 of a file of one piece is kept, because the native dialect has the first picture twice.
-    """
+    """A file that goes into the answer as base64. `size` is the file's, in bytes."""
 
     path: Path
     size: int
-    _kept: bytes | None = None
+    _kept: list[bytes] = field(default_factory=list)
 
     @property
     def length(self) -> int:
         """Characters of the base64."""
         return (self.size + 2) // 3 * 4
 
-    async def pieces(self) -> AsyncIterator[bytes | memoryview]:
+    async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the base64. Raises OSError where the file is gone or is not what it was."""
+        for piece in self._kept:
+            yield piece
+        if self._kept:
+            return
+        pieces = []
         for offset in range(0, self.size, PIECE):
-            text = self._kept if self._kept is not None else await in_thread(partial(self._encoded, offset))
-            if self.size <= PIECE:
-                self._kept = text
-            view = memoryview(text)
-            for start in range(0, len(text), SENT):
-                yield view[start : start + SENT]
+            piece = await in_thread(partial(self._encoded, offset))
+            if self.size <= KEPT:
+                pieces.append(piece)
+            yield piece
+        self._kept = pieces
 
     def _encoded(self, offset: int) -> bytes:
         with self.path.open("rb") as file, mmap(file.fileno(), 0, prot=PROT_READ) as data:
@@ -94,7 +95,7 @@ class AnswerBody:
         """Bytes of the JSON, files included."""
         return sum(part.length if isinstance(part, EncodedFile) else len(part) for part in self._parts)
 
-    async def pieces(self) -> AsyncIterator[bytes | memoryview]:
+    async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the JSON bit by bit."""
         for part in self._parts:
             if isinstance(part, EncodedFile):
