@@ -22,6 +22,9 @@ A *fresh* client opens its connections for each job and is compared with a clien
 *warm* one keeps its session and its WebSocket and is compared with a kept connection to the worker."""
 
 
+ORDER = ("## In front of the embedded engine", "## In front of", "## Public peers")
+
+
 @dataclass(frozen=True, slots=True)
 class BenchRun:
     """What one run has to tell. `facts` are pairs of (what, value)."""
@@ -35,21 +38,26 @@ class BenchRun:
     def title(self) -> str:
         return f"## In front of {self.engine}"
 
-
-def section(run: BenchRun) -> str:
-    """The run as Markdown."""
-    parts = [run.title, "\n".join(_findings(run.findings))]
-    if run.standings:
-        parts += ["### Beside public peers", "\n".join(_standings(run.standings))]
-    parts.append("\n".join(_table(("", ""), run.facts)))
-    return "\n\n".join(parts) + "\n"
+    def sections(self) -> dict[str, str]:
+        """Markdown by heading. Peers have a section of their own: most runs have none, and must not remove it."""
+        facts = "\n".join(_table(("", ""), self.facts))
+        tables = {self.title: _findings(self.findings)}
+        if self.standings:
+            tables[f"## Public peers in front of {self.engine}"] = _standings(self.standings)
+        return {title: "\n\n".join([title, "\n".join(table), facts]) + "\n" for title, table in tables.items()}
 
 
 def with_section(document: str, run: BenchRun) -> str:
     """The document with this run in the place of an earlier one before the same engine; the others stay."""
-    sections = re.split(r"^(?=## )", document, flags=re.MULTILINE)[1:]
-    others = [text.rstrip() + "\n" for text in sections if not text.startswith(f"{run.title}\n")]
-    return "\n".join([f"{INTRODUCTION}\n", *sorted([section(run), *others], reverse=True)])
+    sections = run.sections()
+    before = re.split(r"^(?=## )", document, flags=re.MULTILINE)[1:]
+    others = [text.rstrip() + "\n" for text in before if text.partition("\n")[0] not in sections]
+    return "\n".join([f"{INTRODUCTION}\n", *sorted([*sections.values(), *others], key=_place)])
+
+
+def _place(section: str) -> int:
+    """Sections that others make stand at the end."""
+    return ([place for place, words in enumerate(ORDER) if section.startswith(words)] or [len(ORDER)])[0]
 
 
 def _findings(findings: Iterable[Measurement]) -> Iterator[str]:

@@ -50,6 +50,7 @@ def test_a_run_replaces_only_the_section_of_its_engine() -> None:
     assert "second" in document
     assert "first" not in document
     assert document.count("## In front of") == 2
+    assert document.count("## Public peers in front of") == 2
     assert with_section(document, run_of("the embedded engine", "second")) == document
 
 
