@@ -212,6 +212,33 @@ async def test_a_preview_counts_where_nothing_is_saved(client: Client) -> None:
     assert (status, size_of(body["image"])) == (200, (64, 64))
 
 
+async def test_a_preview_counts_beside_a_text(client: Client) -> None:
+    """A text is no saved file: both are delivered."""
+    workflow = picture()
+    workflow["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    workflow["3"] = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
+    workflow["4"] = {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}}
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert status == 200, body
+    assert [(output["node_id"], output["kind"]) for output in body["outputs"]] == [("2", "image"), ("4", "text")]
+
+
+@pytest.mark.parametrize("saver", ["SaveImage", "SaveImageWebsocket"])
+async def test_a_preview_before_a_saved_picture_is_none(client: Client, saver: str) -> None:
+    """Neither an output nor `image`, although its node comes first."""
+    workflow = picture()
+    workflow["7"] = workflow.pop("2")
+    workflow["7"]["class_type"] = saver
+    if saver == "SaveImageWebsocket":
+        workflow["7"]["inputs"].pop("filename_prefix")
+    workflow["2"] = {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}}
+    workflow["3"] = {"class_type": "PreviewImage", "inputs": {"images": ["2", 0]}}
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert status == 200, body
+    [output] = body["outputs"]
+    assert (output["node_id"], output["data"]) == ("7", body["image"])
+
+
 async def test_a_picture_sent_over_the_websocket_is_an_output(client: Client) -> None:
     """SaveImageWebsocket writes no file; its frame becomes the output."""
     workflow = picture()

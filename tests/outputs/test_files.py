@@ -11,6 +11,7 @@ from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.errors import OutputMissing
 from worker.job import Job, JobRequest
 from worker.outputs.files import NodeOutput, Outputs, OutputSource, Text, kind_of, node_outputs
+from worker.outputs.output_collector import OutputCollector
 
 
 def test_files_are_found_under_any_key() -> None:
@@ -26,6 +27,24 @@ def test_files_are_found_under_any_key() -> None:
         NodeOutput("5", "gifs", FileRef("a.mp4", "s", "output")),
         NodeOutput("5", "text", Text("hello")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("reported", "texts"),
+    [
+        (["b", "a long one", "b"], ["b", "a long one", "b"]),
+        (list("a text\n"), ["a text\n"]),
+        (["a"], ["a"]),
+        (["", "a"], ["", "a"]),
+        ([], []),
+        ("text", []),
+    ],
+)
+def test_texts_are_as_the_node_said_them(reported: object, texts: list[str]) -> None:
+    """Order and duplicates stay. A list of letters is one text, which ComfyUI took apart."""
+    found = list(node_outputs("5", {"text": reported}))
+    assert [report.item.text for report in found if isinstance(report.item, Text)] == texts
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +94,18 @@ async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
         output = await outputs.take(job, 0, NodeOutput("1", "files", FileRef("a.bin", "sub", "output")))
         assert outputs.path(job, output).samefile(shared / "sub" / "a.bin")
     assert (output.size, output.sha256[:8]) == (3, "ba7816bf")
+
+
+async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
+    """Some packs report a picture under `images` and again under a key of their own."""
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output" / "a.bin").write_bytes(b"data")
+    file = {"filename": "a.bin", "subfolder": "", "type": "output"}
+    reported = {"images": [file], "a_images": [file]}
+    async with aiohttp.ClientSession() as session:
+        source = OutputSource(ComfyApi(session, "http://127.0.0.1:9"), tmp_path / "output")
+        outputs = Outputs({"engine-0": source}, tmp_path / "jobs")
+        collector = OutputCollector(outputs, Job("job-1", JobRequest(prompt={})), lambda output: None)
+        collector.node_finished("5", reported)
+        [output] = await collector.finish({"5": reported})
+    assert (output.filename, output.size) == ("a.bin", 4)

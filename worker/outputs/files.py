@@ -9,7 +9,7 @@ import mimetypes
 import os
 import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -44,9 +44,10 @@ PNG_HEADER = struct.Struct(">8s8xII")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a node says in words (PreviewAny, SaveText)."""
+    """What a node says in words (PreviewAny, SaveText). `place` is its number among the node's, which may be equal."""
 
     text: str
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +59,33 @@ class NodeOutput:
     item: FileRef | Text
 
     @property
-    def lasting(self) -> bool:
-        """False for previews, which ComfyUI puts into its temp folder."""
-        return isinstance(self.item, Text) or self.item.folder == "output"
+    def saved(self) -> bool:
+        """Whether it is a file outside of ComfyUI's temp folder, where previews are."""
+        return isinstance(self.item, FileRef) and self.item.folder == "output"
+
+    @property
+    def preview(self) -> bool:
+        return isinstance(self.item, FileRef) and not self.saved
 
 
 def node_outputs(node_id: str, node_output: Mapping[str, Any]) -> Iterator[NodeOutput]:
     """Everything one node reports, under whatever key: packs invent their own, but a file always has a `filename`."""
     for key, items in node_output.items():
-        for item in items if isinstance(items, list | tuple) else ():
+        for place, item in enumerate(_listed(key, items)):
             if isinstance(item, Mapping) and isinstance(item.get("filename"), str) and item["filename"]:
                 folder = str(item.get("type") or "output")
                 yield NodeOutput(node_id, key, FileRef(item["filename"], str(item.get("subfolder") or ""), folder))
             elif isinstance(item, str) and key == "text":
-                yield NodeOutput(node_id, key, Text(item))
+                yield NodeOutput(node_id, key, Text(item, place))
+
+
+def _listed(key: str, items: object) -> Sequence[object]:
+    """What a key holds. ComfyUI makes letters of a text that a node reports without a list around it."""
+    if not isinstance(items, list | tuple):
+        return ()
+    if key == "text" and items and all(isinstance(item, str) and len(item) == 1 for item in items):
+        return ["".join(items)]
+    return items
 
 
 def kind_of(filename: str) -> str:

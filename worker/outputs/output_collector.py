@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 
+from worker.engine.protocol.api import FileRef
 from worker.engine.protocol.messages import Preview
 from worker.engine.run import Outputs as NodeOutputs
 from worker.errors import DiskFull
 from worker.job import Job, Output
-from worker.outputs.files import NodeOutput, Outputs, node_outputs
+from worker.outputs.files import NodeOutput, Outputs, Text, node_outputs
 
 Ready = Callable[[Output], None]
 ROOM_S, ROOM_RETRY_S = 30.0, 0.5
@@ -24,17 +25,20 @@ class OutputCollector:
         self._outputs = outputs
         self._job = job
         self._ready = ready
-        self._seen: set[NodeOutput] = set()
+        self._seen: set[tuple[str, FileRef | Text]] = set()
+        """By node: what stands under two keys is one output."""
+        self._saved = False
         self._tasks: list[asyncio.Task[Output]] = []
         self._abandoned: list[asyncio.Task[Output]] = []
 
     def node_finished(self, node_id: str, output: dict[str, object]) -> None:
         """Take what the node reports; previews wait for `finish`."""
         for report in node_outputs(node_id, output):
-            if report.lasting:
+            if not report.preview:
                 self._take(report)
 
     def picture_sent(self, picture: Preview) -> None:
+        self._saved = True
         self._start(self._outputs.keep(self._job, len(self._tasks), picture))
 
     def begin_again(self) -> None:
@@ -45,15 +49,16 @@ class OutputCollector:
         self._abandoned += self._tasks
         self._tasks = []
         self._seen.clear()
+        self._saved = False
 
     async def finish(self, reported: NodeOutputs) -> tuple[Output, ...]:
-        """Take what was not heard of, and wait for all. Previews count only where nothing lasting was made.
+        """Take what was not heard of, and wait for all. Previews count only where no file was saved or sent.
 
         Raises OutputMissing, EngineUnavailable.
         """
         for node_id, output in reported.items():
             self.node_finished(node_id, output)
-        if not self._tasks:
+        if not self._saved:
             for node_id, output in reported.items():
                 for report in node_outputs(node_id, output):
                     self._take(report)
@@ -66,8 +71,9 @@ class OutputCollector:
         await asyncio.gather(*self._tasks, *self._abandoned, return_exceptions=True)
 
     def _take(self, report: NodeOutput) -> None:
-        if report not in self._seen:
-            self._seen.add(report)
+        if (report.node_id, report.item) not in self._seen:
+            self._seen.add((report.node_id, report.item))
+            self._saved = self._saved or report.saved
             self._start(self._taken(len(self._tasks), report))
 
     async def _taken(self, index: int, report: NodeOutput) -> Output:
