@@ -260,7 +260,7 @@ async def test_a_frame_of_another_shape_costs_nothing(data: object, engine: Engi
 async def test_health_fails_where_only_a_restart_of_comfyui_helps(tmp_path: Path) -> None:
     """A ComfyUI that somebody else runs, and that runs nothing any more: 503 with the reason, until it is restarted."""
     with start_engine(tmp_path / "engine") as engine:
-        async with worker(engine, tmp_path / "state", silence_s=0.1) as client:
+        async with worker(engine, tmp_path / "state", silence_s=0.4) as client:
             for workflow in (faulty("thread", 0.1), picture()):
                 await client.post("/generate", {"workflow": workflow})
             async with asyncio.timeout(15):

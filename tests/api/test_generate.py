@@ -212,6 +212,18 @@ async def test_a_preview_counts_where_nothing_is_saved(client: Client) -> None:
     assert (status, size_of(body["image"])) == (200, (64, 64))
 
 
+async def test_files_in_a_subfolder_and_texts_in_each_dialect(client: Client) -> None:
+    """The place that the node gave a file is in the answer; a text has a key of its own in RunPod's."""
+    workflow = picture(prefix="people/a")
+    workflow["3"] = {"class_type": "PrimitiveString", "inputs": {"value": "x"}}
+    workflow["4"] = {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}}
+    _, native = await client.post("/generate/sync", {"workflow": workflow})
+    _, runpod = await client.post("/generate/sync", {"input": {"workflow": workflow}})
+    assert [output.get("subfolder") for output in native["outputs"]] == ["people", None]
+    assert [image["subfolder"] for image in runpod["images"]] == ["people"]
+    assert runpod["texts"] == [{"node_id": "4", "text": "x"}]
+
+
 async def test_a_preview_counts_beside_a_text(client: Client) -> None:
     """A text is no saved file: both are delivered."""
     workflow = picture()

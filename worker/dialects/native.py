@@ -91,6 +91,8 @@ class NativeOutput(BaseModel):
     node_id: str
     kind: str
     filename: str
+    subfolder: str | None = None
+    """Where the node put the file, below ComfyUI's folder."""
     mime: str
     bytes: int
     sha256: str
@@ -175,6 +177,7 @@ def output(answer: Answer, item: Output) -> NativeOutput:
         node_id=item.node_id,
         kind=item.kind,
         filename=item.filename,
+        subfolder=item.subfolder or None,
         mime=item.mime,
         bytes=item.size,
         sha256=item.sha256,

@@ -45,16 +45,23 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
 
 
 def completed(answer: Answer) -> Body:
-    """Everything is under `images`, videos and sounds too: the rival drops them, its users ask for them."""
-    images = [_image(answer, output) for output in in_order(answer.job.outputs) if output.text is None]
-    return {"images": images} if images else {"images": [], "status": "success_no_images"}
+    """Every file is under `images`, videos and sounds too: the rival drops them, its users ask for them.
+
+    Texts have a key of their own, because clients decode whatever is under `images`.
+    """
+    outputs = in_order(answer.job.outputs)
+    images = [_image(answer, output) for output in outputs if output.text is None]
+    texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
+    found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
+    return {**found, "texts": texts} if texts else found
 
 
 def _image(answer: Answer, output: Output) -> Body:
     """`s3_url` is what the rival calls it where the operator has a bucket."""
     data = answer.data.get(output.index)
     found = {"type": "s3_url", "data": answer.url(output)} if data is None else {"type": "base64", "data": data}
-    return {"filename": output.filename, **found}
+    place = {"subfolder": output.subfolder} if output.subfolder else {}
+    return {"filename": output.filename, **place, **found}
 
 
 def pending(job: Job, url: str) -> Body:
