@@ -36,7 +36,7 @@ UNSURE = 2
 
 @dataclass(slots=True)
 class Case:
-    """What is known of a job on its way through engines that may crash.
+    """What the worker knows of a job while engines may crash under it.
 
     `alone` where the job may be the one that crashes ComfyUI. `freed` once ComfyUI ran out of memory under it.
     """

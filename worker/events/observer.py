@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 Event = JobEvent | WorkerEvent
 Notify = Callable[[Event], None]
 Handlers = Mapping[type[Any], Callable[[Any], None]]
-"""What is called for an event, by the class of the event."""
+"""Handlers of events, by the class of the event."""
 
 
 def unobserved(event: Event) -> None:

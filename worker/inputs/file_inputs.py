@@ -136,7 +136,7 @@ def escapes(name: str) -> bool:
 
 
 def complaint(place: FileInput, value: str, opened: OpenFolders) -> str | None:
-    """What is wrong with a name that is none of the job's own files."""
+    """Return why a file name is refused that is not one of the job's own files; None where it may stay."""
     if value in NOTHING:
         return None
     if escapes(value):

@@ -254,7 +254,7 @@ class JobManager:
         self._rest(entry, task)
 
     def _rest(self, entry: JobEntry, task: asyncio.Task[None]) -> None:
-        """Nothing more happens to the job by itself, unless it is delivered again since this task ended."""
+        """Finish a job whose task has ended, unless it is being delivered again already."""
         if entry.task is not task:
             return
         if entry.hangup:

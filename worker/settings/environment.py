@@ -12,5 +12,5 @@ def environment() -> Mapping[str, str]:
 
 
 def complete_environment(defaults: Mapping[str, str]) -> None:
-    """Set the variables that are missing, for a library that reads the environment by itself."""
+    """Set the variables that are missing, for a library that reads the environment directly."""
     os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})

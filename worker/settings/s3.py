@@ -23,7 +23,7 @@ class S3Settings:
     access_key_id: str = setting(
         "AWS_ACCESS_KEY_ID",
         "",
-        "key to the bucket; empty: what boto3 finds by itself",
+        "key to the bucket; empty: boto3's default credentials",
         "S3_ACCESS_KEY_ID",
         flat="s3_access_key_id",
     )

@@ -1,4 +1,4 @@
-"""How a client's server is told of a job's end."""
+"""How webhooks are sent and signed."""
 
 from __future__ import annotations
 
