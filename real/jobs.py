@@ -44,6 +44,8 @@ class RealJob:
     problem: bool = False
     """True where the answer has to name a problem."""
     deliver_models: bool = False
+    uncached: Sequence[str] = ()
+    """Nodes that ComfyUI runs for every prompt, as their classes ask for; `note` gives the reason."""
     fails: str = ""
     """Part of the message with which ComfyUI itself fails this job; empty where it runs."""
     note: str = ""
@@ -67,9 +69,11 @@ class RealJob:
         values = (value for node in nodes for value in node["inputs"].values() if isinstance(value, str))
         return frozenset(value for value in values if value.endswith(".safetensors"))
 
-    def body(self, files: Mapping[str, str], *, output: Path, by_url: bool = False) -> dict[str, Any]:
-        """A native request. `files` are base64; `{output}` in the workflow becomes the engine's output folder."""
-        text = orjson.dumps(self.workflow).replace(b"{output}", orjson.dumps(str(output))[1:-1])
+    def body(self, files: Mapping[str, str], folders: Mapping[str, Path], *, by_url: bool = False) -> dict[str, Any]:
+        """A native request. `files` are base64; `{name}` in the workflow becomes the path of that one of `folders`."""
+        text = orjson.dumps(self.workflow)
+        for name, folder in folders.items():
+            text = text.replace(f"{{{name}}}".encode(), orjson.dumps(str(folder))[1:-1])
         body: dict[str, Any] = {"workflow": orjson.loads(text), "output_format": "url" if by_url else "base64"}
         if files:
             body["inputs"] = dict(files)
@@ -116,6 +120,7 @@ def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
         companions=row.get("companions", ()),
         problem=row.get("problem", False),
         deliver_models=row.get("deliver_models", False),
+        uncached=row.get("uncached", ()),
         fails=row.get("fails", ""),
         note=row.get("note", ""),
     )

@@ -102,7 +102,7 @@ async def play(job: RealJob, way: Way, place: Place) -> JobResult:
         return JobResult(job, way, skipped=reason)
     log.take()
     started = time.monotonic()
-    body = job.body(repertoire.files(job), output=place.stage.output, by_url=way is Way.URL)
+    body = job.body(repertoire.files(job), place.stage.folders, by_url=way is Way.URL)
     answer = await place.sender(body)
     seconds = time.monotonic() - started
     repertoire.keep(job, answer)
@@ -119,5 +119,6 @@ def ran_again(before: JobResult, now: JobResult, repertoire: Repertoire) -> list
         return []
     ran = {node for run in before.log.runs for node in (*run.executed, *run.cached)}
     savers = {node for run in now.log.runs for node in repertoire.savers(run)}
-    again = sorted({node for run in now.log.runs for node in run.executed if node in ran} - savers)
+    executed = {node for run in now.log.runs for node in run.executed if node in ran}
+    again = sorted(executed - savers - set(now.job.uncached))
     return [f"executed again for a repeated request: {', '.join(again)}"] if again else []

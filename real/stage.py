@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from real.engine_log import RecorderLog
+from real.media import MEDIA
 from real.recorder import Recorder
 from real.tap import Tap
 from worker.cli.hosting.environment import without_settings
@@ -26,6 +27,8 @@ PACKS = Path(__file__).parent / "custom_nodes"
 START_S, KNOCK_S, STOP_S = 300.0, 0.1, 40.0
 RESULT_LIFE_S = 2.0
 """Short, so that a repeated request finds the results of the one before expired."""
+SHARED_FILES = {"picture.png": "picture", "words.txt": "words"}
+OPEN = {"WORKER_INPUT_FOLDERS": "input/shared"}
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -51,12 +54,14 @@ class RealComfyUI:
     def env(self, state: Path) -> dict[str, str]:
         """Settings of a worker that starts it with the recorder inside, below `state`."""
         state.mkdir(parents=True, exist_ok=True)
+        fill(state / "comfyui")
         paths = state / "recorder.yaml"
         paths.write_bytes(orjson.dumps({"recorder": {"custom_nodes": str(PACKS)}}))  # JSON is YAML
         env = {
             "WORKER_COMFYUI": str(self.folder),
             "WORKER_COMFYUI_ARGS": f"{self.arguments} --extra-model-paths-config {paths}",
             "WORKER_ENGINE_START": f"{START_S:g}",
+            **OPEN,
             **OFFLINE,
         }
         return env | ({"WORKER_MODELS_FOLDER": str(self.models)} if self.models else {})
@@ -75,12 +80,30 @@ class Stage:
     temp: Path
     engine: str = ""
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Those that a workflow may name: where savers write, and where the operator keeps files for all."""
+        return {"output": self.output, "shared": shared(self.output.parent)}
+
     def left(self) -> list[str]:
         """Files that lie in the engine's folders."""
         folders = (self.output, self.temp)
         return [
             path.relative_to(folder).as_posix() for folder in folders for path in folder.rglob("*") if path.is_file()
         ]
+
+
+def shared(root: Path) -> Path:
+    """The folder that WORKER_INPUT_FOLDERS opens, below an engine's own."""
+    return root / "input" / "shared"
+
+
+def fill(root: Path) -> None:
+    """Put files into the shared folder."""
+    folder = shared(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in SHARED_FILES.items():
+        (folder / name).write_bytes(MEDIA[source]())
 
 
 @asynccontextmanager
@@ -98,6 +121,7 @@ async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[Stage]:
     state, base = folder / "embedded", folder / "engine"
     for name in ("output", "temp", "input"):
         (base / name).mkdir(parents=True, exist_ok=True)
+    fill(base)
     recorded = folder / "recorder.jsonl"
     port = free_port()
     options = ["--port", str(port), "--base", str(base), *(("--catalog", str(catalog)) if catalog else ())]
@@ -112,6 +136,7 @@ async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[Stage]:
             "WORKER_COMFYUI_OUTPUT": str(base / "output"),
             "WORKER_COMFYUI_INPUT": str(base / "input"),
             "WORKER_RESULT_TTL": f"{RESULT_LIFE_S:g}",
+            **OPEN,
         }
         url = await stack.enter_async_context(_worker(state, env))
         yield Stage(url, RecorderLog(recorded), base / "output", base / "temp", f"http://127.0.0.1:{port}")
