@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
-from worker.errors import WorkerError
+from worker.errors import OutputProblem, WorkerError
 
 
 class JobState(StrEnum):
@@ -97,6 +97,8 @@ class JobRequest:
     """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
     own_target: bool = False
     """True where the files belong to the client's own place, even when its credentials are not known any more."""
+    deliver_models: bool = False
+    """Whether models that nodes save are outputs, too."""
     webhook: Webhook | None = None
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -135,6 +137,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFile:
+    """A file that a job wrote into a folder of its engine: an output, a preview, or what a node left beside one.
+
+    `folder` is ComfyUI's word, `path` is relative to it. `inode` and `mtime_ns` tell another file of the same name.
+    """
+
+    folder: str
+    path: str
+    inode: int
+    mtime_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobRef:
     """Names one job, in events and wherever a live job would be too much."""
 
@@ -165,6 +181,10 @@ class Job:
     stages: dict[JobState, float] = field(default_factory=dict)
     """Seconds spent in each state, of the monotonic clock."""
     outputs: tuple[Output, ...] = ()
+    problems: tuple[OutputProblem, ...] = ()
+    """What could not be delivered of a job that has ended well."""
+    files: tuple[EngineFile, ...] = ()
+    """What it left in the folders of its engine, removed with the outputs."""
     error: WorkerError | None = None
     waiters: int = 0
     """Requests that wait for the result right now."""

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from worker import __version__
 from worker.dialects import BY_NAME
+from worker.dialects.base import ProblemFields
 
 REF = "#/components/schemas/{model}"
 REQUESTS = [dialect.request_model for dialect in BY_NAME.values()]
@@ -52,16 +53,7 @@ PENDING = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
 }
-PROBLEM = {
-    "type": "object",
-    "properties": {
-        name: {"type": ["string", "null"]}
-        for name in (
-            *("node_id", "node_title", "class_type", "input", "message", "expected", "suggestion"),
-            *("comfyui_type", "kind"),
-        )
-    },
-}
+PROBLEM = ProblemFields.model_json_schema()
 REPORT = {
     "type": "object",
     "properties": {

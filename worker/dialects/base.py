@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -67,6 +67,30 @@ def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
     """The body of a webhook as Standard Webhooks suggests it: what happened, when, and the answer as data."""
     when = datetime.fromtimestamp(job.created_at + job.elapsed_s, UTC)
     return {"type": f"job.{job.state}", "timestamp": when.isoformat(), "data": answered}
+
+
+class ProblemFields(BaseModel):
+    """What is wrong with a workflow, or could not be delivered: the same object in every answer.
+
+    `code` is a word for programs, `output` the name that a node gave to the file; the others are those of an error's
+    `details`.
+    """
+
+    message: str
+    node_id: str | None
+    node_title: str | None
+    class_type: str | None
+    input: str | None
+    suggestion: str | None
+    expected: str | None
+    comfyui_type: str | None
+    code: str
+    output: str | None
+
+
+def problems_of(job: Job) -> Body:
+    """The part of an answer that tells what could not be delivered; empty where there is nothing to tell."""
+    return {"problems": [asdict(problem) for problem in job.problems]} if job.problems else {}
 
 
 @dataclass(frozen=True, slots=True)

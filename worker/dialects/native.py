@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from worker.bodies import Content
 from worker.delivery_options import DeliveryTarget
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    ProblemFields,
+    filled,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
@@ -74,6 +85,7 @@ class NativeRequest(Destination):
     )
     output: ImageFields | None = None
     webhook: WebhookFields | None = None
+    deliver_models: bool = Field(False, description="Deliver the models that nodes save, too.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
 
@@ -102,6 +114,8 @@ class NativeOutput(BaseModel):
     data: str | None = None
     url: str | None = None
     text: str | None = None
+    """What the node says; of kind `json`, the JSON of its `value`."""
+    value: Any = None
 
 
 class NativeMetadata(BaseModel):
@@ -125,6 +139,8 @@ class NativeResult(BaseModel):
     id: str
     image: str | None = None
     outputs: list[NativeOutput]
+    problems: list[ProblemFields] | None = None
+    """What could not be delivered, where there is anything."""
     metadata: NativeMetadata
 
 
@@ -141,6 +157,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         key=request.id,
         timeout_s=request.timeout_s,
         image_format=request.output.wanted() if request.output else None,
+        deliver_models=request.deliver_models,
         target=request.target(),
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
@@ -194,7 +211,11 @@ def completed(answer: Answer) -> Body:
     outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
     image = next((found.data or found.url for found in outputs if found.kind == "image"), None)
     result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
-    return result.model_dump(exclude_none=True)
+    body = result.model_dump(exclude_none=True)
+    for found in body["outputs"]:
+        if found["kind"] == "json":
+            found["value"] = orjson.loads(found["text"])
+    return body | problems_of(answer.job)
 
 
 def _metadata(answer: Answer) -> NativeMetadata:

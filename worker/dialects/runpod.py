@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.bodies import Content
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, problems_of, typed, workflow_of
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
@@ -27,6 +27,7 @@ class RunpodInput(BaseModel):
 
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
+    deliver_models: bool = Field(False, description="Not in worker-comfyui: the models that nodes save, too.")
 
 
 class RunpodRequest(BaseModel):
@@ -40,7 +41,12 @@ class RunpodRequest(BaseModel):
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request = typed(RunpodRequest, body).input
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
-    job = JobRequest(prompt=workflow_of(request.workflow), urls=urls, output_mode=OutputMode.AUTO)
+    job = JobRequest(
+        prompt=workflow_of(request.workflow),
+        urls=urls,
+        output_mode=OutputMode.AUTO,
+        deliver_models=request.deliver_models,
+    )
     return ParsedRequest(job, files)
 
 
@@ -53,7 +59,7 @@ def completed(answer: Answer) -> Body:
     images = [_image(answer, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    return {**found, "texts": texts} if texts else found
+    return found | ({"texts": texts} if texts else {}) | problems_of(answer.job)
 
 
 def _image(answer: Answer, output: Output) -> Body:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, problems_of, typed, workflow_of
 from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import InvalidField, JobCancelled, WorkerError
@@ -30,6 +30,7 @@ class VastInput(BaseModel):
     webhook: StockWebhook | None = None
     output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
+    deliver_models: bool = Field(False, description="Not in the stock template: the models that nodes save, too.")
 
 
 class VastRequest(BaseModel):
@@ -54,6 +55,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         own_target=target is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
         key=request.request_id or None,
+        deliver_models=request.deliver_models,
     )
     return ParsedRequest(job)
 
@@ -73,7 +75,7 @@ def _prompt(request: VastInput, library: Library) -> Body:
 def completed(answer: Answer) -> Body:
     outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    return {**body, "timings": _timings(answer)}
+    return {**body, "timings": _timings(answer), **problems_of(answer.job)}
 
 
 def _output(answer: Answer, output: Output) -> Body:
@@ -83,7 +85,7 @@ def _output(answer: Answer, output: Output) -> Body:
         "type": output.folder,
         "subfolder": output.subfolder,
         "node_id": output.node_id,
-        "output_type": output.reported_as if output.text is None else "text",
+        "output_type": output.reported_as if output.text is None else output.kind,
     }
     if output.index in answer.data:
         body |= {"data": answer.data[output.index], "mimetype": output.mime}
@@ -129,7 +131,7 @@ def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Bo
 
 def event(job: Job, webhook: Webhook, answered: Body) -> Body:
     """What the stock template posts to a webhook; where the job failed, our error beside it."""
-    names = ("id", "status", "message", "output", "timings", "error", "token", "url")
+    names = ("id", "status", "message", "output", "timings", "problems", "error", "token", "url")
     return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
 
 

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from worker.engine.protocol.answers import HistoryEntry
 from worker.engine.protocol.api import ComfyApi, PromptPlace, Whereabouts
 from worker.engine.protocol.messages import (
     Executed,
     Executing,
+    ExecutionCached,
     ExecutionError,
     ExecutionInterrupted,
+    ExecutionStart,
+    ExecutionSuccess,
     RunMessage,
     Status,
 )
@@ -100,8 +104,10 @@ class Run:
     def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
         match message:
             case ExecutionError():
+                self.hear(message)
                 raise failure(message, self.prompt)
             case ExecutionInterrupted():
+                self.hear(message)
                 raise self._interrupted()
             case SocketLost():
                 self.deaf = True
@@ -177,11 +183,19 @@ class Run:
         history = there.history
         if history is None:
             return {}
+        self._hear_again(history)
         if history.error is not None:
             raise failure(history.error, self.prompt)
         if history.interrupted:
             raise self._interrupted()
         return history.outputs
+
+    def _hear_again(self, history: HistoryEntry) -> None:
+        """Tell what was not heard of when the run began and ended, and of what ComfyUI did not run."""
+        self.hear(ExecutionStart(self.prompt_id, history.started_at))
+        if history.cached:
+            self.hear(ExecutionCached(self.prompt_id, history.cached))
+        self.hear(ExecutionSuccess(self.prompt_id, history.ended_at))
 
     async def _locate(self) -> Whereabouts:
         """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""

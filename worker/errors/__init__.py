@@ -61,11 +61,14 @@ from worker.errors.job import (
     JobTimeout,
     NodeFailed,
     OutOfMemory,
+    OutputMissing,
+    OutputNotAllowed,
     OutputTooLargeForInline,
+    OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
-from worker.errors.tree import Detail, Fault, InternalError, WorkerError, error_class
+from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     DeliveryFailed,
     DiskFull,
@@ -73,7 +76,6 @@ from worker.errors.unavailable import (
     EngineUnavailable,
     GpuFailed,
     JournalUnavailable,
-    OutputMissing,
     RateLimited,
     RemovedByOperator,
     WorkerBusy,
@@ -132,7 +134,10 @@ __all__ = [
     "NothingToDeliver",
     "OutOfMemory",
     "OutputMissing",
+    "OutputNotAllowed",
+    "OutputProblem",
     "OutputTooLargeForInline",
+    "OutputUnreadable",
     "ParamsError",
     "PlanFileError",
     "PromptError",

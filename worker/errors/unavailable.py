@@ -50,12 +50,6 @@ class RemovedByOperator(WorkerUnavailable):
     code = "removed_by_operator"
 
 
-class OutputMissing(WorkerUnavailable):
-    """ComfyUI named an output file that does not exist, also after a second run."""
-
-    code = "output_missing"
-
-
 class DeliveryFailed(WorkerUnavailable):
     """The result is kept, but did not reach its place. Only the delivery has to be repeated, on this worker."""
 

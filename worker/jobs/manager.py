@@ -267,7 +267,7 @@ class JobManager:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 
     def _keep(self, job: Job, life_s: float) -> None:
-        self._retention.put((job.principal, job.id), life_s, self._pipeline.outputs.size(job) if job.outputs else 0)
+        self._retention.put((job.principal, job.id), life_s, self._pipeline.outputs.size(job))
 
     def _clean(self, job: Job) -> None:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""

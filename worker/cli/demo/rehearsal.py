@@ -20,7 +20,8 @@ from worker.cli.output.failure import Failure
 from worker.cli.output.saving import Saved, save
 from worker.errors import StartupError
 from worker.load.workload import workload
-from worker.outputs.files import dimensions, kind_of, mime_of
+from worker.outputs.files import dimensions
+from worker.outputs.kinds import kind_of, mime_of
 from worker.platforms.vast.client import EndpointAnswer, VastEndpoint
 from worker.settings import environment
 from worker.simulators.vast_router import ReportLog

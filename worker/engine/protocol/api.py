@@ -24,7 +24,14 @@ from worker.engine.protocol.answers import (
     upload_answer,
 )
 from worker.engine.protocol.messages import UnexpectedShape, mapping
-from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing, PromptRefusedError
+from worker.errors import (
+    EngineUnavailable,
+    InvalidInputFile,
+    OutputMissing,
+    OutputNotAllowed,
+    OutputUnreadable,
+    PromptRefusedError,
+)
 from worker.simulators.comfyui import STRICT
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
@@ -35,6 +42,10 @@ QUICK = aiohttp.ClientTimeout(total=10)
 SLOW = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 CHUNK = 256 * 1024
 LARGE = 1024 * 1024
+
+
+REFUSED_FILES = {404: OutputMissing, 400: OutputNotAllowed, 403: OutputNotAllowed}
+"""What the statuses of `GET /view` mean for a file that a node has reported."""
 
 
 class PromptPlace(StrEnum):
@@ -180,12 +191,16 @@ class ComfyApi:
             return upload_answer(stored)
 
     async def download(self, file: FileRef, target: Path) -> None:
-        """Stream a file of ComfyUI's to `target`, never whole in memory. Raises OutputMissing."""
+        """Stream a file of ComfyUI's to `target`, never whole in memory.
+
+        Raises OutputMissing, OutputNotAllowed and OutputUnreadable.
+        """
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.folder}
         try:
             async with self._session.get(self.base_url + "/view", params=params, timeout=SLOW) as answer:
                 if answer.status != 200:
-                    raise OutputMissing(f"ComfyUI reported {file.filename!r} but does not have it")
+                    kind = REFUSED_FILES.get(answer.status, OutputUnreadable)
+                    raise kind(f"ComfyUI reported {file.filename!r} and answers GET /view with HTTP {answer.status}")
                 with target.open("wb") as sink:
                     async for chunk in answer.content.iter_chunked(CHUNK):
                         sink.write(chunk)
