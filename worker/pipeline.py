@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.messages import (
@@ -67,6 +69,8 @@ class Pipeline:
     delivery: Delivery
     journal: Journal
     observers: Observers
+    api_key: SecretStr = field(default=SecretStr(""), repr=False)
+    """The operator's comfy.org key."""
 
     async def run(self, job: Job, timeout_s: float) -> None:
         """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
@@ -148,6 +152,7 @@ class Pipeline:
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
                     lambda prompt_id: self._submitted(job, collector, prompt_id),
+                    job.request.extra.sent(self.api_key),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))

@@ -67,6 +67,7 @@ from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, WorkerError, error_class
 from worker.errors.unavailable import (
+    ApiKeyLost,
     DeliveryFailed,
     DiskFull,
     Draining,
@@ -83,6 +84,7 @@ from worker.errors.workflow import ParamsError, PromptError, UiFormatError, Valu
 
 __all__ = [
     "Ambiguous",
+    "ApiKeyLost",
     "BadFault",
     "BadSignature",
     "BodyTooLarge",

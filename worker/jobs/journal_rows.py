@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, WorkerError, error_class
-from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.job import ExtraData, InputFile, Job, JobRequest, JobState, Output, OutputMode
 
 VERSION = 2
 """Version of the rows that this worker writes."""
@@ -61,11 +61,14 @@ class StoredRequest(BaseModel):
     image_format: ImageFormat | None
     own_target: bool
     webhook: StoredWebhook | None
+    pnginfo: dict[str, Any] | None = None
+    own_api_key: bool = False
 
     def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
         fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
         fields["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
-        return JobRequest(**fields, inputs=inputs)
+        extra = ExtraData(fields.pop("pnginfo"), own_api_key=fields.pop("own_api_key"))
+        return JobRequest(**fields, inputs=inputs, extra=extra)
 
 
 class StoredError(BaseModel):
@@ -112,6 +115,7 @@ def pack_request(request: JobRequest) -> bytes:
             "image_format": request.image_format,
             "own_target": request.own_target,
             "webhook": _webhook(request.webhook),
+            **_extra(request.extra),
         }
     )
 
@@ -126,6 +130,12 @@ def pack_result(job: Job) -> bytes:
             "error": job.error.as_dict() if job.error else None,
         }
     )
+
+
+def _extra(extra: ExtraData) -> dict[str, Any]:
+    """Return what goes beside the prompt, without the key. Only what is there: the former worker reads other rows."""
+    pnginfo = {} if extra.pnginfo is None else {"pnginfo": extra.pnginfo}
+    return {**pnginfo, "own_api_key": True} if extra.own_api_key else pnginfo
 
 
 def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
