@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import orjson
 
 from worker.workflow.catalog.catalog import Catalog
@@ -35,6 +37,10 @@ def _own() -> dict[str, JsonObject]:
         "EmbeddedFail": _written(
             {"image": ["IMAGE", {}], "message": ["STRING", {"default": "asked to fail"}]}, ["IMAGE"]
         ),
+        # Shows as text what the server filled in, of the key its SHA-256; with `raises` it fails with the key.
+        "EmbeddedHidden": _with_hidden(
+            _written({"image": ["IMAGE", {}], "raises": ["BOOLEAN", {"default": False}]}, [], output_node=True)
+        ),
         # Writes an output file of `mebibytes` MiB that isn't in fact stored (a hole), shown under `images`.
         "EmbeddedBigFile": _written(
             {
@@ -45,6 +51,11 @@ def _own() -> dict[str, JsonObject]:
             output_node=True,
         ),
     }
+
+
+def _with_hidden(info: JsonObject) -> JsonObject:
+    hidden: JsonObject = {"extra_pnginfo": ["EXTRA_PNGINFO"], "api_key_comfy_org": ["API_KEY_COMFY_ORG"]}
+    return {**info, "input": {**cast("JsonObject", info["input"]), "hidden": hidden}}
 
 
 def _written(required: JsonObject, output: list[str], *, output_node: bool = False) -> JsonObject:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
@@ -21,6 +23,15 @@ def fail(call: NodeCall) -> Result:
     raise RuntimeError(call.text("message"))
 
 
+def hidden(call: NodeCall) -> Result:
+    """Show what the server filled in, as ComfyUI fills in hidden inputs: None where there is nothing."""
+    extra, key = call.site.extra_data.get("extra_pnginfo"), call.site.extra_data.get("api_key_comfy_org")
+    if call.flag("raises"):
+        raise RuntimeError(f"Unauthorized: {key}")
+    shown = {"extra_pnginfo": extra, "key": hashlib.sha256(key.encode()).hexdigest() if isinstance(key, str) else None}
+    return Result(shown={"text": [json.dumps(shown)]})
+
+
 def big_file(call: NodeCall) -> Result:
     path, saved = call.site.folders.place(call.text("filename_prefix")).next("bin")
     with path.open("wb") as file:
@@ -28,4 +39,9 @@ def big_file(call: NodeCall) -> Result:
     return Result(shown={"images": [saved.listed()]})
 
 
-NODES: Mapping[str, Node] = {"EmbeddedSleep": sleep, "EmbeddedFail": fail, "EmbeddedBigFile": big_file}
+NODES: Mapping[str, Node] = {
+    "EmbeddedSleep": sleep,
+    "EmbeddedFail": fail,
+    "EmbeddedHidden": hidden,
+    "EmbeddedBigFile": big_file,
+}
