@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,15 @@ class ExtraData:
     def lost_api_key(self) -> bool:
         """The client sent a key, and it was lost with the process that had it."""
         return self.own_api_key and self.api_key is None
+
+    @property
+    def has_workflow(self) -> bool:
+        """Whether the client sent what the editor saves."""
+        return self.pnginfo is not None and "workflow" in self.pnginfo
+
+    def with_workflow(self, workflow: Mapping[str, Any]) -> ExtraData:
+        """Return a copy with this as the editor's file."""
+        return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})
 
     def sent(self, operators_key: SecretStr) -> dict[str, Any]:
         """Return the `extra_data` of a submission, in which the key is still a secret.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -56,6 +57,8 @@ log = logging.getLogger(__name__)
 
 SENDS_ITS_PICTURE = "SaveImageWebsocket"
 """The one class whose result comes as a preview frame instead of a file."""
+READS_WORKFLOW = "EXTRA_PNGINFO"
+"""Type of the hidden input in which a node gets the editor's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +155,28 @@ class Pipeline:
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
                     lambda prompt_id: self._submitted(job, collector, prompt_id),
-                    job.request.extra.sent(self.api_key),
+                    self._beside(job, prompt),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))
             return await collector.finish(reported)
         finally:
             await collector.abandon()
+
+    def _beside(self, job: Job, prompt: Prompt) -> dict[str, Any]:
+        """Return what goes to ComfyUI beside the prompt.
+
+        Where a node reads the editor's file and there is none, it gets what the editor would have made of the prompt.
+        Savers do not count: they only write it into their files.
+        """
+        extra, catalog = job.request.extra, self.engines.known_catalog
+        if catalog is not None and not extra.has_workflow:
+            readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
+            if any(not node_class.output_node for node_class in readers):
+                from worker.workflow.editor.opened import opened  # and the editor with it, which most jobs don't need
+
+                extra = extra.with_workflow(opened(prompt, catalog))
+        return extra.sent(self.api_key)
 
     def _ready(self, job: Job, output: Output) -> None:
         self.observers.notify(OutputReady(job.ref, output))

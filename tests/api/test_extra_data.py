@@ -63,6 +63,19 @@ async def test_extra_pnginfo_of_the_client_is_sent(client: Client) -> None:
     assert (found["workflow"], found["shot"]) == ({"nodes": [], "id": "mine"}, [1, 2])
 
 
+async def test_a_node_that_reads_the_file_runs_without_one(client: Client) -> None:
+    """Of an API prompt it gets what the editor would have made of it; other prompts are sent as they are."""
+    workflow = picture(24, 48)
+    workflow["3"] = {"class_type": "EmbeddedReader", "inputs": {"image": ["1", 0]}}
+    workflow["2"]["inputs"]["images"] = ["3", 0]
+    status, body = await client.post("/generate/sync", {"workflow": workflow})
+    assert status == 200, body
+    nodes = {node["id"]: node for node in chunks(body["image"])["workflow"]["nodes"]}
+    assert nodes[1]["widgets_values"][:2] == [24, 48]
+    _, body = await client.post("/generate/sync", {"workflow": picture()})
+    assert "workflow" not in chunks(body["image"])
+
+
 async def test_stripped_pictures_carry_nothing(client: Client) -> None:
     """`output.metadata: strip` takes the editor's file out as it does the prompt."""
     request = {"workflow": drawn(), "output": {"metadata": "strip"}}

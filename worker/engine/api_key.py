@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from worker.errors import ApiKeyLost
 from worker.job import API_KEY, ExtraData
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.node_class import Presence
 from worker.workflow.prompt import Prompt
 
 KEY_TYPE = "API_KEY_COMFY_ORG"
@@ -20,8 +19,7 @@ HIDDEN = "***"
 
 def takes_api_key(prompt: Prompt, catalog: Catalog) -> bool:
     """Whether a node of the prompt gets the key."""
-    classes = (catalog[node["class_type"]] for node in prompt.values() if node["class_type"] in catalog)
-    return any(spec.presence is Presence.HIDDEN and spec.type == KEY_TYPE for one in classes for spec in one.inputs)
+    return any(catalog.asking((node["class_type"] for node in prompt.values()), KEY_TYPE))
 
 
 def check_api_key(extra: ExtraData, prompt: Prompt, catalog: Catalog) -> None:

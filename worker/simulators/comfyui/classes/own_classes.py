@@ -37,6 +37,8 @@ def _own() -> dict[str, JsonObject]:
         "EmbeddedFail": _written(
             {"image": ["IMAGE", {}], "message": ["STRING", {"default": "asked to fail"}]}, ["IMAGE"]
         ),
+        # Hands the picture on, and breaks without the editor's file, as nodes of packs do that read it.
+        "EmbeddedReader": _with_hidden(_written({"image": ["IMAGE", {}]}, ["IMAGE"])),
         # Shows as text what the server filled in, of the key its SHA-256; with `raises` it fails with the key.
         "EmbeddedHidden": _with_hidden(
             _written({"image": ["IMAGE", {}], "raises": ["BOOLEAN", {"default": False}]}, [], output_node=True)
