@@ -215,6 +215,7 @@ async def _pipeline(
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
         journal=stack.enter_context(Journal(state / "journal.sqlite")),
         observers=observers,
+        api_key=settings.engine.api_key,
     )
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.messages import (
@@ -57,6 +60,8 @@ log = logging.getLogger(__name__)
 
 SENDS_ITS_PICTURE = "SaveImageWebsocket"
 """The one class whose result comes as a preview frame instead of a file."""
+READS_WORKFLOW = "EXTRA_PNGINFO"
+"""Type of the hidden input in which a node gets the editor's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Pipeline:
     delivery: Delivery
     journal: Journal
     observers: Observers
+    api_key: SecretStr = field(default=SecretStr(""), repr=False)
+    """The operator's comfy.org key."""
 
     async def run(self, job: Job, timeout_s: float) -> None:
         """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
@@ -178,6 +185,7 @@ class Pipeline:
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
                     lambda prompt_id: self._submitted(job, collector, prompt_id),
+                    self._beside(job, prompt),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))
@@ -186,6 +194,21 @@ class Pipeline:
             await collector.abandon()
         job.files += made.files
         return made
+
+    def _beside(self, job: Job, prompt: Prompt) -> dict[str, Any]:
+        """Return what goes to ComfyUI beside the prompt.
+
+        Where a node reads the editor's file and there is none, it gets what the editor would have made of the prompt.
+        Savers do not count: they only write it into their files.
+        """
+        extra, catalog = job.request.extra, self.engines.known_catalog
+        if catalog is not None and not extra.has_workflow:
+            readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
+            if any(not node_class.output_node for node_class in readers):
+                from worker.workflow.editor.opened import opened  # and the editor with it, which most jobs don't need
+
+                extra = extra.with_workflow(opened(prompt, catalog))
+        return extra.sent(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None

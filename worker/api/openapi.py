@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from worker import __version__
+from worker.api.request_body import API_KEY_HEADER
 from worker.dialects import BY_NAME
 from worker.dialects.base import ProblemFields
 
@@ -84,6 +85,12 @@ CONVERTED = {
         "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
     },
 }
+API_KEY = {
+    "name": API_KEY_HEADER,
+    "in": "header",
+    "description": "Your comfy.org key, for partner nodes, where the body has none.",
+    "schema": {"type": "string"},
+}
 METRICS = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/openmetrics-text")}
 ERRORS = {
     "400": "not understood",
@@ -139,6 +146,7 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
         }
     if path.startswith("/generate"):
         operation["requestBody"] = _request(_one_of(REQUESTS))
+        operation["parameters"] = [API_KEY]
     elif path == "/validate":
         operation["requestBody"] = _request(VALIDATE)
     return operation

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from worker.bodies import Where
 from worker.delivery_options import Webhook
+from worker.dialects.extra_fields import ExtraDataFields
 from worker.engine.protocol.api import EngineInfo
 from worker.errors import (
     Detail,
@@ -26,10 +27,10 @@ from worker.errors import (
     WorkerError,
 )
 from worker.inputs import SentFile
-from worker.job import Job, JobRequest, JobState, Output
+from worker.job import ExtraData, Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, parse_prompt, unwrap
+from worker.workflow.prompt import Prompt, editors_file, parse_prompt, unwrap
 from worker.workflow.templates.fill import Filled, fill
 from worker.workflow.templates.template import Library, Params, Template
 
@@ -148,6 +149,20 @@ def workflow_of(workflow: object) -> Body:
     """
     found = unwrap(workflow)
     return dict(found) if isinstance(found, dict) and is_ui(found) else dict(prompt_of(found))
+
+
+def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretStr | None = None) -> ExtraData:
+    """Return what goes to ComfyUI beside the prompt that `workflow` becomes.
+
+    What the editor saved is in it, unless the client gave another one. `api_key` is the key's other place.
+    """
+    saved = editors_file(workflow)
+    pnginfo = {} if saved is None else {"workflow": saved}
+    if fields is not None:
+        pnginfo |= fields.extra_pnginfo or {}
+        api_key = fields.api_key_comfy_org or api_key
+    key = api_key or None
+    return ExtraData(pnginfo or None, key, own_api_key=key is not None)
 
 
 def prompt_of(workflow: object) -> Prompt:

@@ -16,17 +16,20 @@ from worker.dialects.base import (
     Dialect,
     ParsedRequest,
     ProblemFields,
+    extra_of,
     filled,
     problems_of,
     typed,
     workflow_of,
 )
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
+from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
+from worker.workflow.prompt import editors_file
 from worker.workflow.templates.template import Library
 
 Destinations = TypeVar("Destinations", bound="Destination")
@@ -78,6 +81,10 @@ class NativeRequest(Destination):
         None,
         description="The workflow in ComfyUI's API format (node id -> class_type, inputs), or as its editor saves it.",
     )
+    prompt: dict[str, Any] | None = Field(
+        None, description="In API format: it is run, and `workflow`, what the editor saves, goes along for its readers."
+    )
+    extra_data: ExtraDataFields | None = None
     template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
     inputs: dict[str, Content] = Field(
@@ -88,6 +95,10 @@ class NativeRequest(Destination):
     deliver_models: bool = Field(False, description="Deliver the models that nodes save, too.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
+
+    def sent(self) -> dict[str, Any] | None:
+        """The workflow; with a prompt of its own both, in one export."""
+        return self.workflow if self.prompt is None else {"prompt": self.prompt, "workflow": self.workflow}
 
 
 DELIVER_REQUEST, NATIVE_REQUEST = with_places(Destination), with_places(NativeRequest)
@@ -161,22 +172,28 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         target=request.target(),
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
+        extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job, files)
 
 
 def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
     """The workflow, and the values of the template that it was made of."""
-    if request.template is not None and request.workflow is None:
+    sent = request.sent()
+    if request.template is not None and sent is None:
         made = filled(library, request.template, request.params, request.inputs)
         return dict(made.prompt), made.values
     if request.template is not None:
-        raise InvalidField("'workflow' and 'template' exclude each other")
+        raise InvalidField(
+            f"'{'workflow' if request.workflow is not None else 'prompt'}' and 'template' exclude each other"
+        )
     if request.params:
         raise InvalidField("'params' are for a 'template', and there is none")
-    if request.workflow is None:
+    if sent is None:
         raise InvalidField("either 'workflow' or 'template' is needed")
-    return workflow_of(request.workflow), {}
+    if request.prompt is not None and request.workflow is not None and editors_file(request.workflow) is None:
+        raise InvalidField("'workflow' beside a 'prompt' has to be what ComfyUI's editor saves")
+    return workflow_of(sent), {}
 
 
 def read_wish(body: Mapping[str, Any]) -> JobRequest | None:

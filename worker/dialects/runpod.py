@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from worker.bodies import Content
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, problems_of, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
+from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
@@ -28,6 +29,8 @@ class RunpodInput(BaseModel):
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
     deliver_models: bool = Field(False, description="Not in worker-comfyui: the models that nodes save, too.")
+    comfy_org_api_key: SecretStr | None = Field(None, description=KEY_DESCRIPTION)
+    extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
 
 class RunpodRequest(BaseModel):
@@ -46,6 +49,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         urls=urls,
         output_mode=OutputMode.AUTO,
         deliver_models=request.deliver_models,
+        extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
     return ParsedRequest(job, files)
 

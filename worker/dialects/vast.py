@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, problems_of, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
 from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
+from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import InvalidField, JobCancelled, WorkerError
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
@@ -31,6 +32,12 @@ class VastInput(BaseModel):
     output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
     deliver_models: bool = Field(False, description="Not in the stock template: the models that nodes save, too.")
+    extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
+
+    def sent(self) -> object:
+        """The workflow that the request brings, None where a modifier makes one."""
+        raw = raw_workflow(self.modifier, self.modifications, self.workflow_json)
+        return raw or (self.workflow_json if not self.modifier else None)
 
 
 class VastRequest(BaseModel):
@@ -56,6 +63,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         webhook=request.webhook.webhook() if request.webhook else None,
         key=request.request_id or None,
         deliver_models=request.deliver_models,
+        extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job)
 

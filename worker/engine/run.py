@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.engine.api_key import without_key
 from worker.engine.protocol.answers import HistoryEntry
 from worker.engine.protocol.api import ComfyApi, PromptPlace, Whereabouts
 from worker.engine.protocol.messages import (
@@ -76,6 +77,8 @@ class Run:
     hear: Hear
     submitted_at: float
     """On the monotonic clock; 0 where it was in an earlier life of this worker."""
+    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What was sent beside the prompt."""
     deaf: bool = False
     kept: bool = False
     """True where this worker starts ComfyUI: once nobody listens there, its process and all its prompts are gone."""
@@ -105,7 +108,7 @@ class Run:
         match message:
             case ExecutionError():
                 self.hear(message)
-                raise failure(message, self.prompt)
+                raise failure(message, self.prompt, self.extra_data)
             case ExecutionInterrupted():
                 self.hear(message)
                 raise self._interrupted()
@@ -185,7 +188,7 @@ class Run:
             return {}
         self._hear_again(history)
         if history.error is not None:
-            raise failure(history.error, self.prompt)
+            raise failure(history.error, self.prompt, self.extra_data)
         if history.interrupted:
             raise self._interrupted()
         return history.outputs
@@ -211,10 +214,10 @@ class Run:
             await asyncio.sleep(UNREACHABLE_RETRY_S)
 
 
-def failure(error: ExecutionError, prompt: Prompt) -> WorkerError:
+def failure(error: ExecutionError, prompt: Prompt, extra_data: Mapping[str, Any]) -> WorkerError:
     """What a node's exception means, by its type alone: its message may be text that a client wrote."""
     kind = error.exception_type.rsplit(".", 1)[-1]
-    text = f"{kind}: {error.exception_message[:1000]}"
+    text = f"{kind}: {without_key(error.exception_message, extra_data)[:1000]}"
     name = title(prompt, error.node_id) if error.node_id in prompt else None
     detail = Detail(text, error.node_id, name, error.node_type)
     failed = OutOfMemory if kind in MEMORY_ERRORS else NodeFailed

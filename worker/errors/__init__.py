@@ -70,6 +70,7 @@ from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
+    ApiKeyLost,
     DeliveryFailed,
     DiskFull,
     Draining,
@@ -85,6 +86,7 @@ from worker.errors.workflow import ParamsError, PromptError, UiFormatError, Valu
 
 __all__ = [
     "Ambiguous",
+    "ApiKeyLost",
     "BadFault",
     "BadSignature",
     "BodyTooLarge",

@@ -50,6 +50,12 @@ class RemovedByOperator(WorkerUnavailable):
     code = "removed_by_operator"
 
 
+class ApiKeyLost(WorkerUnavailable):
+    """The worker was restarted and no longer has the comfy.org key that the client sent with the job."""
+
+    code = "api_key_lost"
+
+
 class DeliveryFailed(WorkerUnavailable):
     """The result is kept, but did not reach its place. Only the delivery has to be repeated, on this worker."""
 

@@ -6,10 +6,12 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
+
+from pydantic import SecretStr
 
 from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, opened_json
 from worker.dialects import Dialect, detect
@@ -20,7 +22,7 @@ from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.workflow_files import put_stand_ins, with_files
-from worker.job import Job, JobRequest, OutputMode
+from worker.job import ExtraData, Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
@@ -41,6 +43,7 @@ class Caller:
 
     `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
+    `api_key` is its comfy.org key, where that came beside the body.
     """
 
     principal: str
@@ -48,6 +51,7 @@ class Caller:
     idempotency_key: str | None = None
     repeat_key: str | None = None
     collectable: bool = False
+    api_key: SecretStr | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class Intake:
             repeat_key=None if key else caller.repeat_key,
             fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
             base_url=caller.base_url,
+            extra=_with_key(job.extra, caller.api_key),
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
 
@@ -182,6 +187,11 @@ class Intake:
             return await self.engines.catalog()
         except EngineUnavailable:
             return bundled_catalog()
+
+
+def _with_key(extra: ExtraData, api_key: SecretStr | None) -> ExtraData:
+    """Add the key that came beside the body, unless the body has one."""
+    return replace(extra, api_key=api_key, own_api_key=True) if api_key and not extra.own_api_key else extra
 
 
 def dialect_of(body: object) -> Dialect:

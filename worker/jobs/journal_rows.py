@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, OutputProblem, WorkerError, error_class
-from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.job import EngineFile, ExtraData, InputFile, Job, JobRequest, JobState, Output, OutputMode
 
 VERSION = 3
 """Version of the rows that this worker writes."""
@@ -63,11 +63,14 @@ class StoredRequest(BaseModel):
     own_target: bool
     deliver_models: bool = False
     webhook: StoredWebhook | None
+    pnginfo: dict[str, Any] | None = None
+    own_api_key: bool = False
 
     def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
         fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
         fields["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
-        return JobRequest(**fields, inputs=inputs)
+        extra = ExtraData(fields.pop("pnginfo"), own_api_key=fields.pop("own_api_key"))
+        return JobRequest(**fields, inputs=inputs, extra=extra)
 
 
 class StoredError(BaseModel):
@@ -117,6 +120,7 @@ def pack_request(request: JobRequest) -> bytes:
             "own_target": request.own_target,
             "deliver_models": request.deliver_models,
             "webhook": _webhook(request.webhook),
+            **_extra(request.extra),
         }
     )
 
@@ -133,6 +137,12 @@ def pack_result(job: Job) -> bytes:
             "error": job.error.as_dict() if job.error else None,
         }
     )
+
+
+def _extra(extra: ExtraData) -> dict[str, Any]:
+    """Return what goes beside the prompt, without the key. Only what is there: the former worker reads other rows."""
+    pnginfo = {} if extra.pnginfo is None else {"pnginfo": extra.pnginfo}
+    return {**pnginfo, "own_api_key": True} if extra.own_api_key else pnginfo
 
 
 def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
 from worker.inputs import ArrivedFiles
-from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
+from worker.job import ENDS, ExtraData, Job, JobRequest, JobState, OutputMode
 from worker.jobs.admission import Admission, AdmissionLimits
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
 from worker.jobs.retention import Retention
@@ -275,7 +275,7 @@ class JobManager:
             self._later(self._pipeline.inputs.store.remove(job.folder))
         request = job.request
         target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
-        job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook)
+        job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
         if self._pipeline.inputs.holds(job):
             self._later(self._pipeline.inputs.remove(job))
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import aiohttp
 import orjson
+from pydantic import SecretStr
 from yarl import URL
 
 from worker.engine.protocol.answers import (
@@ -110,9 +112,16 @@ class ComfyApi:
         self._session = session
         self.base_url = base_url.rstrip("/")
 
-    async def submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
-        """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped."""
-        body = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
+    async def submit(
+        self, prompt: Prompt, prompt_id: str, client_id: str, extra_data: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped.
+
+        `extra_data` is what goes beside the prompt; its secrets are revealed here, and nowhere before.
+        """
+        body: dict[str, Any] = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
+        if extra_data:
+            body["extra_data"] = {name: _revealed(value) for name, value in extra_data.items()}
         status, answer = await self._post("/prompt", body)
         if status == 500:
             # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
@@ -255,6 +264,10 @@ def expected(route: str) -> Iterator[None]:
         yield
     except UnexpectedShape as error:
         raise EngineUnavailable(f"the answer to {route} is not ComfyUI's: {error}") from error
+
+
+def _revealed(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _payload(body: object) -> bytes | BytesIO:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import orjson
 
 from worker.workflow.catalog.catalog import Catalog
@@ -39,6 +41,12 @@ def _faulty() -> dict[str, JsonObject]:
         "EmbeddedFail": _written(
             {"image": ["IMAGE", {}], "message": ["STRING", {"default": "asked to fail"}]}, ["IMAGE"]
         ),
+        # Hands the picture on, and breaks without the editor's file, as nodes of packs do that read it.
+        "EmbeddedReader": _with_hidden(_written({"image": ["IMAGE", {}]}, ["IMAGE"])),
+        # Shows as text what the server filled in, of the key its SHA-256; with `raises` it fails with the key.
+        "EmbeddedHidden": _with_hidden(
+            _written({"image": ["IMAGE", {}], "raises": ["BOOLEAN", {"default": False}]}, [], output_node=True)
+        ),
         # Writes an output file of `mebibytes` MiB that isn't in fact stored (a hole), shown under `images`.
         "EmbeddedBigFile": _written(
             {
@@ -69,6 +77,11 @@ def _unusual_savers() -> dict[str, JsonObject]:
         # Writes output/checkpoints/PREFIX_N_.safetensors and reports nothing.
         "EmbeddedSaveModel": _written(prefix, [], output_node=True),
     }
+
+
+def _with_hidden(info: JsonObject) -> JsonObject:
+    hidden: JsonObject = {"extra_pnginfo": ["EXTRA_PNGINFO"], "api_key_comfy_org": ["API_KEY_COMFY_ORG"]}
+    return {**info, "input": {**cast("JsonObject", info["input"]), "hidden": hidden}}
 
 
 def _written(required: JsonObject, output: list[str], *, output_node: bool = False) -> JsonObject:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
 from worker.simulators.comfyui.media.models import write_safetensors
@@ -24,6 +26,22 @@ def sleep(call: NodeCall) -> Result:
 
 def fail(call: NodeCall) -> Result:
     raise RuntimeError(call.text("message"))
+
+
+def reader(call: NodeCall) -> Result:
+    """Look for itself in the editor's file; what is not there is Python's own error."""
+    extra: Any = call.site.extra_data.get("extra_pnginfo")
+    next(node for node in extra["workflow"]["nodes"] if str(node["id"]) == call.node_id)
+    return Result((call.pictures("image"),))
+
+
+def hidden(call: NodeCall) -> Result:
+    """Show what the server filled in, as ComfyUI fills in hidden inputs: None where there is nothing."""
+    extra, key = call.site.extra_data.get("extra_pnginfo"), call.site.extra_data.get("api_key_comfy_org")
+    if call.flag("raises"):
+        raise RuntimeError(f"Unauthorized: {key}")
+    shown = {"extra_pnginfo": extra, "key": hashlib.sha256(key.encode()).hexdigest() if isinstance(key, str) else None}
+    return Result(shown={"text": [json.dumps(shown)]})
 
 
 def big_file(call: NodeCall) -> Result:
@@ -73,6 +91,8 @@ def _free_path(call: NodeCall) -> Path:
 NODES: Mapping[str, Node] = {
     "EmbeddedSleep": sleep,
     "EmbeddedFail": fail,
+    "EmbeddedHidden": hidden,
+    "EmbeddedReader": reader,
     "EmbeddedBigFile": big_file,
     "EmbeddedSaveSilently": save_silently,
     "EmbeddedLateFile": late_file,
