@@ -6,7 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,8 @@ class JobRequest:
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
+    raw: bool = False
+    """The client takes one file as the body of the answer: no limit of a JSON answer applies. The intake sets it."""
     image_format: ImageFormat | None = None
     target: DeliveryTarget | None = None
     """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
@@ -108,6 +110,16 @@ class JobRequest:
     def job_id(self) -> str | None:
         """What the job is called; None where that is left to the worker."""
         return self.key or self.repeat_key
+
+    def redirected(self, other: JobRequest) -> JobRequest:
+        """Return the request with the place and the way of delivery of another one."""
+        return replace(
+            self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
+        )
+
+    def joined(self, other: JobRequest) -> JobRequest:
+        """Return the request with what a second client that waits for the same job needs."""
+        return replace(self, raw=self.raw or other.raw)
 
 
 @dataclass(frozen=True, slots=True)

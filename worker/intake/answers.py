@@ -29,11 +29,15 @@ class Answers:
         dialect = dialect or BY_NAME[job.request.dialect]
         if not job.state.ended:
             return 202, AnswerBody(self.pending(job, base_url, dialect))
+        if job.state is JobState.DELIVERY_PENDING and job.error is not None:
+            return self.withheld(job, job.error, base_url, dialect)
         if job.error is not None:
-            body = dialect.failed(job.id, job.error)
-            if job.state is JobState.DELIVERY_PENDING:  # the result is kept, and this opens it
-                body |= {"token": job.token, "url": self.job_url(job, base_url)}
-            return status_of(job.error, self.traits), AnswerBody(body)
+            return status_of(job.error, self.traits), AnswerBody(dialect.failed(job.id, job.error))
+        try:
+            self.delivery.check_inline(job)  # not done yet for a job that was asked for as a file
+        except OutputTooLargeForInline as too_large:
+            return self.withheld(job, too_large, base_url, dialect)
+        job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         answer, large = await self.facts(job, base_url, job.outputs)
         answered, most = AnswerBody(dialect.completed(answer), large.files), self.traits.largest_answer
         if most is not None and answered.size > most:
@@ -42,6 +46,14 @@ class Answers:
             )
             return error.status, AnswerBody(dialect.failed(job.id, error))
         return 200, answered
+
+    def withheld(
+        self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
+    ) -> tuple[int, AnswerBody]:
+        """Return status and body for a job whose result is kept but not in this answer; its token opens it."""
+        body = (dialect or BY_NAME[job.request.dialect]).failed(job.id, error)
+        body |= {"token": job.token, "url": self.job_url(job, base_url)}
+        return status_of(error, self.traits), AnswerBody(body)
 
     async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[Answer, LargeFiles]:
         """Return what an answer is made of; files that go into it are there as base64, the large ones to be read later.

@@ -41,6 +41,7 @@ class Caller:
 
     `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
+    `raw`: it takes a file as the body of the answer.
     """
 
     principal: str
@@ -48,6 +49,7 @@ class Caller:
     idempotency_key: str | None = None
     repeat_key: str | None = None
     collectable: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Intake:
             repeat_key=None if key else caller.repeat_key,
             fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
             base_url=caller.base_url,
+            raw=caller.raw,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
 
@@ -116,7 +119,9 @@ class Intake:
         """
         request, caller = submission.request, submission.caller
         if not self.manager.begins(request, caller.principal):
-            return await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job.request = job.request.joined(request)
+            return job
         self.manager.admit()
         # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
         request = replace(request, prompt=draw_random_integers(request.prompt, SystemRandom()))

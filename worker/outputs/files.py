@@ -17,7 +17,7 @@ from typing import Any
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
-from worker.errors import OutputMissing
+from worker.errors import NotFound, OutputMissing
 from worker.job import Job, Output
 
 HASHED_AT_ONCE = 256 * 1024
@@ -152,9 +152,23 @@ class Outputs:
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
+        if job.request.raw:
+            return unhashed(path, output)
         if path.stat().st_size > HASHED_AT_ONCE:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
+
+    async def hashed(self, job: Job, output: Output) -> Output:
+        """Return the output with its hash, which a job that is answered with a file does not wait for.
+
+        Raises NotFound for a file that is gone.
+        """
+        if output.sha256 or output.text is not None:
+            return output
+        try:
+            return await asyncio.to_thread(measured, self.path(job, output), output)
+        except FileNotFoundError:
+            raise NotFound(f"outputs of job {job.id!r} are gone") from None
 
     def _source(self, job: Job) -> OutputSource:
         """Those of the engine that ran the job; a job of a worker that had one engine only names none."""
@@ -248,6 +262,13 @@ def measured(path: Path, output: Output) -> Output:
             size += len(piece)
     width, height = dimensions(path, head)
     return replace(output, size=size, sha256=digest.hexdigest(), width=width, height=height)
+
+
+def unhashed(path: Path, output: Output) -> Output:
+    """With size and, for pictures, dimensions; reads the header only."""
+    with path.open("rb") as file:
+        width, height = dimensions(path, file.read(PNG_HEADER.size))
+        return replace(output, size=os.fstat(file.fileno()).st_size, width=width, height=height)
 
 
 def dimensions(path: Path, head: bytes) -> tuple[int | None, int | None]:
