@@ -156,6 +156,17 @@ class JobRef:
     """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """The node that runs, and how many of its steps are done, where it counts them."""
+
+    node_id: str
+    class_type: str
+    title: str
+    value: float | None = None
+    maximum: float | None = None
+
+
 def new_folder() -> str:
     """Return the name of a folder that no job has yet."""
     return f"job-{uuid.uuid4().hex}"
@@ -190,6 +201,8 @@ class Job:
     """Under which ComfyUI has the job, once it was submitted."""
     engine: str | None = None
     """Name of the engine that has it, or had it last; None for a job that was never submitted."""
+    progress: JobProgress | None = None
+    """Where its run is; None before its first node, and once the run has ended."""
     ref: JobRef = field(init=False)
     """Its name in events."""
     _entered: float = field(default_factory=time.monotonic)
@@ -203,7 +216,7 @@ class Job:
             raise ValueError(f"job {self.id}: {self.state} can't become {state}")
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
-        self.state, self._entered = state, now
+        self.state, self._entered, self.progress = state, now, None
 
     @property
     def in_state_s(self) -> float:

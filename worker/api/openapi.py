@@ -50,7 +50,20 @@ ERROR = {
 }
 PENDING = {
     "type": "object",
-    "properties": {name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
+    "properties": {
+        **{name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
+        "position": {"type": "integer", "description": "how many jobs run before this one"},
+        "node": {
+            "type": ["object", "null"],
+            "description": "the node that runs",
+            "properties": {name: {"type": "string"} for name in ("node_id", "class_type", "title")},
+        },
+        "step": {
+            "type": ["object", "null"],
+            "description": "steps of this node that are done, and how many it has",
+            "properties": {name: {"type": "number"} for name in ("value", "max")},
+        },
+    },
 }
 PROBLEM = {
     "type": "object",

@@ -14,6 +14,9 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 
+RUN = frozenset({JobState.GENERATING, JobState.DELIVERING})
+"""States in which no other job runs before this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -77,8 +80,9 @@ class Answers:
         return Answer(job, data, base_url, engine, local_paths), large
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
-        """Return what says that the job goes on, and where its result will be."""
-        return (dialect or BY_NAME[job.request.dialect]).pending(job, self.job_url(job, base_url))
+        """Return what says how far the job is, and where its result will be."""
+        position = 0 if job.state in RUN else self.engines.position(job)
+        return (dialect or BY_NAME[job.request.dialect]).pending(job, self.job_url(job, base_url), position)
 
     async def webhook(self, job: Job, webhook: Webhook) -> bytes:
         """Return what the sync route would have answered, in the envelope of the dialect's webhooks."""
