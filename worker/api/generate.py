@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
@@ -49,8 +49,8 @@ async def accept(request: web.Request, way: Way) -> Job:
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     async with received(request) as (body, files):
         raw = way.raw and file_wish(request, found.traits) is not None
-        caller = caller_of(request, principal, collectable=way.collectable, raw=raw)
-        return await found.intake.submit(body, caller, files)
+        caller = caller_of(request, principal, collectable=way.collectable)
+        return await found.intake.submit(body, replace(caller, raw=raw), files)
 
 
 async def result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:

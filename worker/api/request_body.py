@@ -43,10 +43,10 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
         yield body, files
 
 
-def caller_of(request: web.Request, principal: str, *, collectable: bool = False, raw: bool = False) -> Caller:
+def caller_of(request: web.Request, principal: str, *, collectable: bool = False) -> Caller:
     """Return what the headers say about a caller that was let in."""
     key = request.headers.get("Idempotency-Key")
-    return Caller(principal, base_url(request, services(request)), key, collectable=collectable, raw=raw)
+    return Caller(principal, base_url(request, services(request)), key, collectable=collectable)
 
 
 async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:
