@@ -63,15 +63,6 @@ class Answer:
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
 
 
-def progress(job: Job, position: int) -> Body:
-    """Where a job is that has not ended, the same in every dialect. `position`: how many jobs run before it."""
-    node, step, now = None, None, job.progress
-    if now is not None:
-        node = {"node_id": now.node_id, "class_type": now.class_type, "title": now.title}
-        step = None if now.value is None else {"value": now.value, "max": now.maximum}
-    return {"state": job.state.value, "position": position, "node": node, "step": step}
-
-
 def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
     """The body of a webhook as Standard Webhooks suggests it: what happened, when, and the answer as data."""
     when = datetime.fromtimestamp(job.created_at + job.elapsed_s, UTC)
@@ -82,7 +73,7 @@ def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
 class Dialect:
     """`read` gets the worker's templates, for requests that name one.
 
-    `pending` takes the job's URL and its position in the queue.
+    `pending` takes the job's URL, and the keys that say how far it is: the same in every dialect.
 
     `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
 
@@ -97,7 +88,7 @@ class Dialect:
     """Keys, one inside the other, that a body of this dialect has; none: any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[Answer], Body]
-    pending: Callable[[Job, str, int], Body]
+    pending: Callable[[Job, str, Body], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None

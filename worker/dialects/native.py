@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from worker.bodies import Content
 from worker.delivery_options import DeliveryTarget
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, progress, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, typed, workflow_of
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
@@ -213,8 +213,8 @@ def _metadata(answer: Answer) -> NativeMetadata:
     )
 
 
-def pending(job: Job, url: str, position: int) -> Body:
-    return {"status": "pending", **progress(job, position), "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

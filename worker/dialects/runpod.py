@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.bodies import Content
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, progress, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
@@ -64,8 +64,8 @@ def _image(answer: Answer, output: Output) -> Body:
     return {"filename": output.filename, **place, **found}
 
 
-def pending(job: Job, url: str, position: int) -> Body:
-    return {"status": "pending", **progress(job, position), "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

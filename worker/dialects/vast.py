@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, progress, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, typed, workflow_of
 from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import InvalidField, JobCancelled, WorkerError
@@ -106,9 +106,9 @@ def _timings(answer: Answer) -> Body:
     }
 
 
-def pending(job: Job, url: str, position: int) -> Body:
+def pending(job: Job, url: str, progress: Body) -> Body:
     body = _envelope(job.id, "pending", "Request accepted", [])
-    return {**body, **progress(job, position), "token": job.token, "url": url}
+    return {**body, **progress, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

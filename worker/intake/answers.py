@@ -82,7 +82,8 @@ class Answers:
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
         """Return what says how far the job is, and where its result will be."""
         position = 0 if job.state in RUN else self.engines.position(job)
-        return (dialect or BY_NAME[job.request.dialect]).pending(job, self.job_url(job, base_url), position)
+        dialect = dialect or BY_NAME[job.request.dialect]
+        return dialect.pending(job, self.job_url(job, base_url), progress(job, position))
 
     async def webhook(self, job: Job, webhook: Webhook) -> bytes:
         """Return what the sync route would have answered, in the envelope of the dialect's webhooks."""
@@ -103,3 +104,12 @@ def status_of(error: WorkerError, traits: Traits) -> int:
     """
     again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
     return 422 if again else error.status
+
+
+def progress(job: Job, position: int) -> Body:
+    """Return how far a job is that has not ended. `position`: how many jobs run before it."""
+    node, step, now = None, None, job.progress
+    if now is not None:
+        node = {"node_id": now.node_id, "class_type": now.class_type, "title": now.title}
+        step = None if now.value is None else {"value": now.value, "max": now.maximum}
+    return {"state": job.state.value, "position": position, "node": node, "step": step}
