@@ -133,6 +133,8 @@ class JobRequest:
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
+    raw: bool = False
+    """The client takes one file as the body of the answer: no limit of a JSON answer applies. The intake sets it."""
     image_format: ImageFormat | None = None
     target: DeliveryTarget | None = None
     """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
@@ -152,6 +154,16 @@ class JobRequest:
     def job_id(self) -> str | None:
         """What the job is called; None where that is left to the worker."""
         return self.key or self.repeat_key
+
+    def redirected(self, other: JobRequest) -> JobRequest:
+        """Return the request with the place and the way of delivery of another one."""
+        return replace(
+            self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
+        )
+
+    def joined(self, other: JobRequest) -> JobRequest:
+        """Return the request with what a second client that waits for the same job needs."""
+        return replace(self, raw=self.raw or other.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +214,17 @@ class JobRef:
     """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """The node that runs, and how many of its steps are done, where it counts them."""
+
+    node_id: str
+    class_type: str
+    title: str
+    value: float | None = None
+    maximum: float | None = None
+
+
 def new_folder() -> str:
     """Return the name of a folder that no job has yet."""
     return f"job-{uuid.uuid4().hex}"
@@ -240,6 +263,8 @@ class Job:
     """Under which ComfyUI has the job, once it was submitted."""
     engine: str | None = None
     """Name of the engine that has it, or had it last; None for a job that was never submitted."""
+    progress: JobProgress | None = None
+    """Where its run is; None before its first node, and once the run has ended."""
     ref: JobRef = field(init=False)
     """Its name in events."""
     _entered: float = field(default_factory=time.monotonic)
@@ -253,7 +278,7 @@ class Job:
             raise ValueError(f"job {self.id}: {self.state} can't become {state}")
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
-        self.state, self._entered = state, now
+        self.state, self._entered, self.progress = state, now, None
 
     @property
     def in_state_s(self) -> float:

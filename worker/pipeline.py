@@ -46,7 +46,7 @@ from worker.events import (
     StepDone,
 )
 from worker.inputs import Inputs
-from worker.job import Job, JobState, Output
+from worker.job import Job, JobProgress, JobState, Output
 from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
@@ -232,8 +232,10 @@ class Pipeline:
             case ExecutionCached(nodes=nodes) if nodes:
                 self.observers.notify(NodesCached(job.ref, nodes))
             case Executing(node=str(node)):
-                self.observers.notify(NodeStarted(job.ref, node, _class(prompt, node), _title(prompt, node)))
+                job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node))
+                self.observers.notify(NodeStarted(job.ref, node, job.progress.class_type, job.progress.title))
             case Progress(node=str(node), value=value, maximum=maximum):
+                job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
             case Preview() if _class(prompt, message.node) == SENDS_ITS_PICTURE:
                 collector.picture_sent(message)

@@ -98,6 +98,8 @@ def problems_of(job: Job) -> Body:
 class Dialect:
     """`read` gets the worker's templates, for requests that name one.
 
+    `pending` takes the job's URL, and the keys that say how far it is: the same in every dialect.
+
     `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
 
     `event` makes a webhook's body of what the sync route would have answered.
@@ -111,7 +113,7 @@ class Dialect:
     """Keys, one inside the other, that a body of this dialect has; none: any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[Answer], Body]
-    pending: Callable[[Job, str], Body]
+    pending: Callable[[Job, str, Body], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None

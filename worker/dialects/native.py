@@ -251,8 +251,8 @@ def _metadata(answer: Answer) -> NativeMetadata:
     )
 
 
-def pending(job: Job, url: str) -> Body:
-    return {"status": "pending", "state": job.state.value, "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

@@ -74,8 +74,8 @@ def _image(answer: Answer, output: Output) -> Body:
     return {"filename": output.filename, **place, **found}
 
 
-def pending(job: Job, url: str) -> Body:
-    return {"status": "pending", "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

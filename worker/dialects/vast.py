@@ -116,9 +116,9 @@ def _timings(answer: Answer) -> Body:
     }
 
 
-def pending(job: Job, url: str) -> Body:
+def pending(job: Job, url: str, progress: Body) -> Body:
     body = _envelope(job.id, "pending", "Request accepted", [])
-    return {**body, "token": job.token, "url": url}
+    return {**body, **progress, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

@@ -44,6 +44,7 @@ class Caller:
     `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
     `api_key` is its comfy.org key, where that came beside the body.
+    `raw`: it takes a file as the body of the answer.
     """
 
     principal: str
@@ -52,6 +53,7 @@ class Caller:
     repeat_key: str | None = None
     collectable: bool = False
     api_key: SecretStr | None = field(default=None, repr=False)
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Intake:
             fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
+            raw=caller.raw,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
 
@@ -121,7 +124,9 @@ class Intake:
         """
         request, caller = submission.request, submission.caller
         if not self.manager.begins(request, caller.principal):
-            return await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job.request = job.request.joined(request)
+            return job
         self.manager.admit()
         # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
         request = replace(request, prompt=draw_random_integers(request.prompt, SystemRandom()))

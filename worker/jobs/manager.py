@@ -188,9 +188,7 @@ class JobManager:
         if self.draining:
             raise Draining("this worker is shutting down")
         if wish is not None:
-            job.request = replace(
-                job.request, output_mode=wish.output_mode, target=wish.target, own_target=wish.own_target
-            )
+            job.request = job.request.redirected(wish)
         entry = self._job_index.of(job)
         entry.ended.clear()
         self._retention.take((job.principal, job.id))

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
-from worker.errors import OutputMissing, OutputNotAllowed, OutputUnreadable
+from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnreadable
 from worker.job import Job, Output
 from worker.outputs.engine_files import EngineFiles
 from worker.outputs.kinds import kind_of, mime_of
@@ -103,6 +103,8 @@ class Outputs:
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
+        if job.request.raw:
+            return unhashed(path, output)
         if path.stat().st_size > HASHED_AT_ONCE:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
@@ -117,6 +119,18 @@ class Outputs:
         files.report(item)  # before it is linked, which changes its time
         if not link(there, path):
             await asyncio.to_thread(shutil.copyfile, there, path)
+
+    async def hashed(self, job: Job, output: Output) -> Output:
+        """Return the output with its hash, which a job that is answered with a file does not wait for.
+
+        Raises NotFound for a file that is gone.
+        """
+        if output.sha256 or output.text is not None:
+            return output
+        try:
+            return await asyncio.to_thread(measured, self.path(job, output), output)
+        except FileNotFoundError:
+            raise NotFound(f"outputs of job {job.id!r} are gone") from None
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
         """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
@@ -197,6 +211,13 @@ def measured(path: Path, output: Output) -> Output:
             size += len(piece)
     width, height = dimensions(path, head)
     return replace(output, size=size, sha256=digest.hexdigest(), width=width, height=height)
+
+
+def unhashed(path: Path, output: Output) -> Output:
+    """With size and, for pictures, dimensions; reads the header only."""
+    with path.open("rb") as file:
+        width, height = dimensions(path, file.read(PNG_HEADER.size))
+        return replace(output, size=os.fstat(file.fileno()).st_size, width=width, height=height)
 
 
 def dimensions(path: Path, head: bytes) -> tuple[int | None, int | None]:
