@@ -74,6 +74,15 @@ class InputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RandomInteger:
+    """What a `__RANDOM_INT__` of a workflow became. `input` is a dotted path where it stood inside a list or object."""
+
+    node_id: str
+    input: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobRequest:
     """What a dialect makes of a request body; the same for all dialects."""
 
@@ -101,6 +110,8 @@ class JobRequest:
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     """The template that the prompt was made of, and the values of its parameters; files are left out."""
+    random_integers: tuple[RandomInteger, ...] = ()
+    """Those that were drawn for the prompt, in its order."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -58,6 +58,12 @@ class Answer:
     def url(self, output: Output) -> str | None:
         """Absolute, seen from the client that asks."""
         return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
+
+    @property
+    def random_integers(self) -> Body:
+        """What each `__RANDOM_INT__` became, for dialects that have no place of their own for it; empty without one."""
+        drawn = [asdict(integer) for integer in self.job.request.random_integers]
+        return {"random_integers": drawn} if drawn else {}
 
     def milliseconds(self, *states: JobState) -> float:
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)

@@ -53,7 +53,7 @@ def completed(answer: Answer) -> Body:
     images = [_image(answer, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    return {**found, "texts": texts} if texts else found
+    return {**found, **({"texts": texts} if texts else {}), **answer.random_integers}
 
 
 def _image(answer: Answer, output: Output) -> Body:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, WorkerError, error_class
-from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.job import InputFile, Job, JobRequest, JobState, Output, OutputMode, RandomInteger
 
 VERSION = 2
 """Version of the rows that this worker writes."""
@@ -61,6 +61,7 @@ class StoredRequest(BaseModel):
     image_format: ImageFormat | None
     own_target: bool
     webhook: StoredWebhook | None
+    random_integers: tuple[RandomInteger, ...] = ()
 
     def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
         fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
@@ -112,6 +113,7 @@ def pack_request(request: JobRequest) -> bytes:
             "image_format": request.image_format,
             "own_target": request.own_target,
             "webhook": _webhook(request.webhook),
+            "random_integers": request.random_integers,
         }
     )
 
