@@ -8,10 +8,9 @@ import hashlib
 import mimetypes
 import os
 import shutil
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,12 +18,14 @@ from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
 from worker.errors import OutputMissing
 from worker.job import Job, Output
+from worker.outputs.media_facts import media_facts
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
 KINDS = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
-    **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
+    ".apng": "image",
+    **dict.fromkeys((".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi"), "video"),
     **dict.fromkeys((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"), "audio"),
     **dict.fromkeys((".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".splat", ".spz", ".ksplat"), "3d"),
     **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "document"),
@@ -37,9 +38,6 @@ MIME = {
     ".opus": "audio/opus",
     ".glb": "model/gltf-binary",
 }
-SIZED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"})
-PNG_HEADER = struct.Struct(">8s8xII")
-"""Signature, the length and name of the first chunk, width, height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,28 +237,11 @@ def _write(path: Path, data: bytes, output: Output) -> Output:
 
 
 def measured(path: Path, output: Output) -> Output:
-    """With size, hash and, for pictures, dimensions; reads the file in pieces."""
+    """With size, hash and, where they apply, width, height and duration; reads the file in pieces."""
     with path.open("rb") as file:
         head = file.read(HASHED_AT_ONCE)
         digest, size = hashlib.sha256(head), len(head)
         while piece := file.read(HASHED_AT_ONCE):
             digest.update(piece)
             size += len(piece)
-    width, height = dimensions(path, head)
-    return replace(output, size=size, sha256=digest.hexdigest(), width=width, height=height)
-
-
-def dimensions(path: Path, head: bytes) -> tuple[int | None, int | None]:
-    """Width and height in pixels from a picture's header; (None, None) for anything else. `head` begins the file."""
-    if path.suffix.lower() not in SIZED:
-        return None, None
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= PNG_HEADER.size:
-        _, width, height = PNG_HEADER.unpack_from(head)
-        return width, height
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:  # reads the header only, whatever the picture's size
-            return picture.size
-    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None, None
+    return replace(output, size=size, sha256=digest.hexdigest(), **asdict(media_facts(path, head)))
