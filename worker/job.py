@@ -11,13 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
 from worker.errors import OutputProblem, WorkerError
-
-API_KEY = "api_key_comfy_org"
-"""What ComfyUI calls the comfy.org key in a submission."""
+from worker.extra_data import ExtraData
 
 
 class JobState(StrEnum):
@@ -79,39 +75,12 @@ class InputFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtraData:
-    """What ComfyUI gets beside the prompt, as its editor sends it."""
+class RandomInteger:
+    """What a `__RANDOM_INT__` of a workflow became. `input` is a dotted path where it stood inside a list or object."""
 
-    pnginfo: Mapping[str, Any] | None = field(default=None, repr=False)
-    """`extra_pnginfo`, as the editor's `workflow`: nodes read it, and savers write each key into their files."""
-    api_key: SecretStr | None = field(default=None, repr=False)
-    """The client's comfy.org key: never journaled, forgotten at the end."""
-    own_api_key: bool = False
-    """True where the client sent a key, even when it is not known any more."""
-
-    @property
-    def lost_api_key(self) -> bool:
-        """The client sent a key, and it was lost with the process that had it."""
-        return self.own_api_key and self.api_key is None
-
-    @property
-    def has_workflow(self) -> bool:
-        """Whether the client sent what the editor saves."""
-        return self.pnginfo is not None and "workflow" in self.pnginfo
-
-    def with_workflow(self, workflow: Mapping[str, Any]) -> ExtraData:
-        """Return a copy with this as the editor's file."""
-        return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})
-
-    def sent(self, operators_key: SecretStr) -> dict[str, Any]:
-        """Return the `extra_data` of a submission, in which the key is still a secret.
-
-        What there is not is left out: ComfyUI's /api/jobs breaks on a null. The operator's key is for jobs that came
-        without one.
-        """
-        data: dict[str, Any] = {} if self.pnginfo is None else {"extra_pnginfo": self.pnginfo}
-        key = operators_key if not self.own_api_key else self.api_key
-        return {**data, API_KEY: key} if key else data
+    node_id: str
+    input: str
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +115,8 @@ class JobRequest:
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     """The template that the prompt was made of, and the values of its parameters; files are left out."""
+    random_integers: tuple[RandomInteger, ...] = ()
+    """Those that were drawn for the prompt, in its order."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
     extra: ExtraData = ExtraData()

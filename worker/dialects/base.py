@@ -26,8 +26,9 @@ from worker.errors import (
     UnknownTemplate,
     WorkerError,
 )
+from worker.extra_data import ExtraData
 from worker.inputs import SentFile
-from worker.job import ExtraData, Job, JobRequest, JobState, Output
+from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt, editors_file, parse_prompt, unwrap
@@ -59,6 +60,12 @@ class Answer:
     def url(self, output: Output) -> str | None:
         """Absolute, seen from the client that asks."""
         return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
+
+    @property
+    def random_integers(self) -> Body:
+        """What each `__RANDOM_INT__` became, for dialects that have no place of their own for it; empty without one."""
+        drawn = [asdict(integer) for integer in self.job.request.random_integers]
+        return {"random_integers": drawn} if drawn else {}
 
     def milliseconds(self, *states: JobState) -> float:
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)

@@ -26,7 +26,7 @@ from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFi
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
 from worker.workflow.prompt import editors_file
@@ -141,6 +141,8 @@ class NativeMetadata(BaseModel):
     template: str | None = None
     params: dict[str, Any] | None = None
     """What the template's parameters were, defaults and drawn seeds included; files are left out."""
+    random_integers: list[RandomInteger] | None = None
+    """What each `__RANDOM_INT__` of the workflow became."""
 
 
 class NativeResult(BaseModel):
@@ -248,6 +250,7 @@ def _metadata(answer: Answer) -> NativeMetadata:
         timings={**timings, "total_ms": round(answer.job.elapsed_s * 1000, 2)},
         template=answer.job.request.template,
         params=dict(answer.job.request.params) if answer.job.request.template else None,
+        random_integers=list(answer.job.request.random_integers) or None,
     )
 
 

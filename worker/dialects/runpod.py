@@ -63,7 +63,8 @@ def completed(answer: Answer) -> Body:
     images = [_image(answer, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    return found | ({"texts": texts} if texts else {}) | problems_of(answer.job)
+    found |= {"texts": texts} if texts else {}
+    return {**found, **answer.random_integers, **problems_of(answer.job)}
 
 
 def _image(answer: Answer, output: Output) -> Body:

@@ -83,7 +83,7 @@ def _prompt(request: VastInput, library: Library) -> Body:
 def completed(answer: Answer) -> Body:
     outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    return {**body, "timings": _timings(answer), **problems_of(answer.job)}
+    return {**body, "timings": _timings(answer), **answer.random_integers, **problems_of(answer.job)}
 
 
 def _output(answer: Answer, output: Output) -> Body:

@@ -18,11 +18,12 @@ from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.workflow_files import put_stand_ins, with_files
-from worker.job import ExtraData, Job, JobRequest, OutputMode
+from worker.job import Job, JobRequest, OutputMode, RandomInteger
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
@@ -129,7 +130,9 @@ class Intake:
             return job
         self.manager.admit()
         # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
-        request = replace(request, prompt=draw_random_integers(request.prompt, SystemRandom()))
+        drawn: list[RandomInteger] = []
+        prompt = draw_random_integers(request.prompt, SystemRandom(), drawn)
+        request = replace(request, prompt=prompt, random_integers=tuple(drawn))
         async with self.preflight.admitted(request.prompt) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, OutputProblem, WorkerError, error_class
-from worker.job import EngineFile, ExtraData, InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.extra_data import ExtraData
+from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode, RandomInteger
 
 VERSION = 3
 """Version of the rows that this worker writes."""
@@ -65,6 +66,7 @@ class StoredRequest(BaseModel):
     webhook: StoredWebhook | None
     pnginfo: dict[str, Any] | None = None
     own_api_key: bool = False
+    random_integers: tuple[RandomInteger, ...] = ()
 
     def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
         fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
@@ -121,6 +123,7 @@ def pack_request(request: JobRequest) -> bytes:
             "deliver_models": request.deliver_models,
             "webhook": _webhook(request.webhook),
             **_extra(request.extra),
+            "random_integers": request.random_integers,
         }
     )
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
+from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles
-from worker.job import ENDS, ExtraData, Job, JobRequest, JobState, OutputMode
+from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
 from worker.jobs.admission import Admission, AdmissionLimits
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
 from worker.jobs.retention import Retention

@@ -8,9 +8,8 @@ import hashlib
 import mimetypes
 import os
 import shutil
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from worker.engine.protocol.api import ComfyApi, FileRef
@@ -19,16 +18,16 @@ from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnrea
 from worker.job import Job, Output
 from worker.outputs.engine_files import EngineFiles
 from worker.outputs.kinds import kind_of, mime_of
+from worker.outputs.media_facts import media_facts
 from worker.outputs.reports import NodeOutput, Text, Value
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
-SIZED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"})
 SWEEP_S = 30.0
 """How often files that no prompt wrote are looked for while nothing runs."""
 JSON = "application/json"
-PNG_HEADER = struct.Struct(">8s8xII")
-"""Signature, the length and name of the first chunk, width, height."""
+HEAD = 4096
+"""Bytes in which a picture says how large it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,35 +201,18 @@ def _write(path: Path, data: bytes, output: Output) -> Output:
 
 
 def measured(path: Path, output: Output) -> Output:
-    """With size, hash and, for pictures, dimensions; reads the file in pieces."""
+    """With size, hash and, where they apply, width, height and duration; reads the file in pieces."""
     with path.open("rb") as file:
         head = file.read(HASHED_AT_ONCE)
         digest, size = hashlib.sha256(head), len(head)
         while piece := file.read(HASHED_AT_ONCE):
             digest.update(piece)
             size += len(piece)
-    width, height = dimensions(path, head)
-    return replace(output, size=size, sha256=digest.hexdigest(), width=width, height=height)
+    return replace(output, size=size, sha256=digest.hexdigest(), **asdict(media_facts(path, head)))
 
 
 def unhashed(path: Path, output: Output) -> Output:
-    """With size and, for pictures, dimensions; reads the header only."""
+    """With size and, where they apply, width, height and duration; reads only as much of the file as says so."""
     with path.open("rb") as file:
-        width, height = dimensions(path, file.read(PNG_HEADER.size))
-        return replace(output, size=os.fstat(file.fileno()).st_size, width=width, height=height)
-
-
-def dimensions(path: Path, head: bytes) -> tuple[int | None, int | None]:
-    """Width and height in pixels from a picture's header; (None, None) for anything else. `head` begins the file."""
-    if path.suffix.lower() not in SIZED:
-        return None, None
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= PNG_HEADER.size:
-        _, width, height = PNG_HEADER.unpack_from(head)
-        return width, height
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:  # reads the header only, whatever the picture's size
-            return picture.size
-    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None, None
+        head = file.read(HEAD)
+        return replace(output, size=os.fstat(file.fileno()).st_size, **asdict(media_facts(path, head)))

@@ -9,7 +9,8 @@ from worker.workflow.catalog.folders import all_folders
 
 KINDS = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
-    **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
+    ".apng": "image",
+    **dict.fromkeys((".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi"), "video"),
     **dict.fromkeys((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"), "audio"),
     **dict.fromkeys((".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".splat", ".spz", ".ksplat"), "3d"),
     **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "document"),
