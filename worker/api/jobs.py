@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
 from worker.api.generate import result_of
 from worker.api.request_body import read_small_object
-from worker.api.responses import job_response
+from worker.api.responses import file_headers, job_response
 from worker.api.services import json_response, services
 from worker.api.sse import stream_events
 from worker.dialects import VAST
@@ -61,16 +60,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
     path = services(request).outputs.path(job, output)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound(f"output {index!r} of job {job.id!r} is gone")
-    return web.FileResponse(
-        path,
-        headers={
-            hdrs.CONTENT_TYPE: output.mime,
-            hdrs.CONTENT_DISPOSITION: f"inline; filename*=UTF-8''{quote(output.filename)}",
-            # A workflow may save anything: a browser must not run it as a page of this origin.
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "sandbox",
-        },
-    )
+    return web.FileResponse(path, headers=file_headers(output, output.mime))
 
 
 async def queue_info(request: web.Request) -> web.Response:

@@ -57,6 +57,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "output_formats": ["base64", "url"]
             if found.delivery.storage.outside or found.traits.output_urls
             else ["base64"],
+            "raw_answers": found.traits.raw_answers,
             "limits": {
                 "body_mib": settings.server.max_body,
                 "jobs": settings.limits.max_queue,

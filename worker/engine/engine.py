@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
 from worker.engine.process.names import own
@@ -42,6 +43,8 @@ class Case:
     """
 
     request: JobRequest
+    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What goes to ComfyUI beside the prompt."""
     alone: bool = False
     waiting_losses: int = 0
     freed: bool = False
@@ -186,9 +189,14 @@ class Engine:
                     await asyncio.sleep(FREEING_S)
 
     async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
-        known, prompt_id = case.known_as is not None, case.begin()
+        known = case.known_as is not None
+        if not known and case.request.extra.lost_api_key:
+            check_api_key(case.request.extra, prompt, await self.client.catalog())
+        prompt_id = case.begin()
         try:
-            return await self.client.follow(prompt, hear, prompt_id, submitted=submitted, known=known)
+            return await self.client.follow(
+                prompt, hear, prompt_id, submitted=submitted, known=known, extra_data=case.extra_data
+            )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
                 raise

@@ -131,6 +131,10 @@ class EnginePool:
         """How many jobs have a place in an engine."""
         return self._queue.count(engine)
 
+    def position(self, job: Job) -> int:
+        """How many jobs run before a job that has not run."""
+        return self._queue.position(job)
+
     def place(self, job: Job, only: Engine | None = None) -> AbstractAsyncContextManager[Engine]:
         """Wait for a place in the engine that is expected to finish the job first, or in `only`, and hold it.
 

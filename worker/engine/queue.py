@@ -86,6 +86,15 @@ class JobQueue:
         """How many jobs have a place in an engine."""
         return len(self._engines[engine.name].placed)
 
+    def position(self, job: Job) -> int:
+        """How many jobs run before this one: those ahead of it in its engine, or in all of them while it has none."""
+        for jobs in self._engines.values():
+            for place, queued in enumerate(jobs.placed):
+                if queued.job is job:
+                    return place
+        waiting = [one for one in self._waiting if one.job is not job and one.job.created_at <= job.created_at]
+        return len(waiting) + sum(len(jobs.placed) for jobs in self._engines.values())
+
     def forget_models(self, engine: Engine) -> None:
         """Its process has ended, and with it everything that was loaded."""
         self._engines[engine.name].used = ()

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -104,14 +106,23 @@ class Recovery:
         self._engines = engines
         self._crash_history = crash_history
 
-    async def run(self, job: Job, prompt: Prompt, hear: Hear, submitted: Submitted = lambda _: None) -> Outputs:
+    async def run(
+        self,
+        job: Job,
+        prompt: Prompt,
+        hear: Hear,
+        submitted: Submitted = lambda _: None,
+        extra_data: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Outputs:
         """Run a job's prepared prompt to its end and return what its nodes reported.
+
+        `extra_data` goes to ComfyUI beside it, each time that it is sent.
 
         Cancel the task to take it out of ComfyUI, wherever it stands. Each submission has an id of its own, which
         `submitted` is told. One that an earlier life of this worker has submitted (`job.prompt_id`) is looked for on
         its engine, and sent only if that has forgotten it. Raises what `Engine.run` raises, and JobCrashesEngine.
         """
-        case = self._opened(job)
+        case = self._opened(job, extra_data)
         while True:
             only = self._engines.named(job.engine) if case.known_as else None
             try:
@@ -124,12 +135,12 @@ class Recovery:
                 self._crash_history.clear(job.request)
                 return outputs
 
-    def _opened(self, job: Job) -> Case:
+    def _opened(self, job: Job, extra_data: Mapping[str, Any]) -> Case:
         """Raises JobCrashesEngine."""
         record = self._crash_history.find(job.request)
         if record and record.convicted:
             raise JobCrashesEngine("this job has crashed ComfyUI before; it is not run again for a while")
-        case = Case(job.request, alone=record is not None)
+        case = Case(job.request, extra_data, alone=record is not None)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
             case.known_as = case.prompt_id = job.prompt_id

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from worker.engine.api_key import without_key
+from worker.engine.protocol.answers import HistoryEntry
 from worker.engine.protocol.api import ComfyApi, PromptPlace, Whereabouts
 from worker.engine.protocol.messages import (
     Executed,
     Executing,
+    ExecutionCached,
     ExecutionError,
     ExecutionInterrupted,
+    ExecutionStart,
+    ExecutionSuccess,
     RunMessage,
     Status,
 )
@@ -72,6 +77,8 @@ class Run:
     hear: Hear
     submitted_at: float
     """On the monotonic clock; 0 where it was in an earlier life of this worker."""
+    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What was sent beside the prompt."""
     deaf: bool = False
     kept: bool = False
     """True where this worker starts ComfyUI: once nobody listens there, its process and all its prompts are gone."""
@@ -100,8 +107,10 @@ class Run:
     def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
         match message:
             case ExecutionError():
-                raise failure(message, self.prompt)
+                self.hear(message)
+                raise failure(message, self.prompt, self.extra_data)
             case ExecutionInterrupted():
+                self.hear(message)
                 raise self._interrupted()
             case SocketLost():
                 self.deaf = True
@@ -177,11 +186,19 @@ class Run:
         history = there.history
         if history is None:
             return {}
+        self._hear_again(history)
         if history.error is not None:
-            raise failure(history.error, self.prompt)
+            raise failure(history.error, self.prompt, self.extra_data)
         if history.interrupted:
             raise self._interrupted()
         return history.outputs
+
+    def _hear_again(self, history: HistoryEntry) -> None:
+        """Tell what was not heard of when the run began and ended, and of what ComfyUI did not run."""
+        self.hear(ExecutionStart(self.prompt_id, history.started_at))
+        if history.cached:
+            self.hear(ExecutionCached(self.prompt_id, history.cached))
+        self.hear(ExecutionSuccess(self.prompt_id, history.ended_at))
 
     async def _locate(self) -> Whereabouts:
         """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""
@@ -197,10 +214,10 @@ class Run:
             await asyncio.sleep(UNREACHABLE_RETRY_S)
 
 
-def failure(error: ExecutionError, prompt: Prompt) -> WorkerError:
+def failure(error: ExecutionError, prompt: Prompt, extra_data: Mapping[str, Any]) -> WorkerError:
     """What a node's exception means, by its type alone: its message may be text that a client wrote."""
     kind = error.exception_type.rsplit(".", 1)[-1]
-    text = f"{kind}: {error.exception_message[:1000]}"
+    text = f"{kind}: {without_key(error.exception_message, extra_data)[:1000]}"
     name = title(prompt, error.node_id) if error.node_id in prompt else None
     detail = Detail(text, error.node_id, name, error.node_type)
     failed = OutOfMemory if kind in MEMORY_ERRORS else NodeFailed

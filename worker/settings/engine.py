@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from worker.settings.setting import setting
 
 
@@ -37,6 +39,12 @@ class ComfySettings:
         "WORKER_CATALOG",
         None,
         "what this ComfyUI answers at `GET /object_info`, for as long as it can't be asked; .gz too",
+    )
+    api_key: SecretStr = setting(
+        "COMFY_ORG_API_KEY",
+        SecretStr(""),
+        "comfy.org key for partner nodes, for every job that brings none of its own",
+        flat="comfy_org_api_key",
     )
     start_s: float = setting(
         "WORKER_ENGINE_START", 600.0, "how long ComfyUI may take to answer after its start", flat="engine_start_s"
