@@ -17,6 +17,9 @@ from worker.dialects.native import read_wish
 from worker.errors import NotFound
 from worker.job import Job, JobState
 
+MOST_WAIT_S = 10.0
+"""How long a request to cancel waits for a node that goes on."""
+
 
 async def get_job(request: web.Request) -> web.StreamResponse:
     """`GET /jobs/{id}`: the result, the error, or 202 with the state."""
@@ -34,10 +37,18 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI has let go of the job."""
-    job = _job(request)
-    cancelled = await services(request).manager.cancel(job)
-    return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
+    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI is free of the job, or 202."""
+    job, found = _job(request), services(request)
+    ended, stopping = job.state.ended, False
+    try:
+        async with asyncio.timeout(min(MOST_WAIT_S, found.settings.engine.node_stop_s)):
+            await found.manager.cancel(job)
+            await found.engines.free_of(job.ref)
+    except TimeoutError:
+        stopping = True
+    cancelled = job.state is JobState.CANCELLED and not ended
+    answer: dict[str, object] = {"id": job.id, "cancelled": cancelled, "status": job.state.value}
+    return json_response(answer | {"stopping": True}, 202) if stopping else json_response(answer)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
 from worker.engine.process.names import FIRST
 from worker.engine.protocol.api import ComfyApi, EngineInfo
-from worker.engine.protocol.websocket import EngineSocket
+from worker.engine.protocol.websocket import EngineSocket, Subscription
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, PromptRefusedError
 from worker.events import Notify, unobserved
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 BRIEFLY_S = 60.0
 Submitted = Callable[[str | None], None]
 """Told the id of a prompt just before it is posted, and None once it was taken out again."""
+Stop = Callable[[str], Coroutine[Any, Any, None]]
+"""Takes a prompt out of ComfyUI, by its id, as far as ComfyUI lets it."""
 
 
 class ComfyClient:
@@ -96,29 +98,25 @@ class ComfyClient:
         return await self.catalogs.get()
 
     async def follow(
-        self, prompt: Prompt, hear: Hear, prompt_id: str, *, submitted: Submitted = lambda _: None, known: bool = False
+        self,
+        prompt: Prompt,
+        hear: Hear,
+        prompt_id: str,
+        *,
+        submitted: Submitted = lambda _: None,
+        known: bool = False,
+        stop: Stop | None = None,
     ) -> Outputs:
         """Send a prompt once, unless it is `known` to ComfyUI already, and follow it to its end.
 
-        Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
+        Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then. `stop`
+        does that, by default with one request.
         Raises what `Run.follow` raises, and InvalidWorkflow; EngineForgotError at once for an engine that this worker
         starts and that is not there.
         """
         await self._reachable()
         with self.socket.subscription(prompt_id) as subscription:
-            run = Run(
-                prompt_id=prompt_id,
-                prompt=prompt,
-                api=self.api,
-                socket=self.socket,
-                subscription=subscription,
-                silence_s=self._silence_s,
-                lost_s=self._lost_s,
-                hear=hear,
-                submitted_at=0.0 if known else time.monotonic(),
-                deaf=known,
-                kept=self._kept,
-            )
+            run = self._run(prompt, hear, prompt_id, subscription, known=known)
             try:
                 if not known:
                     submitted(prompt_id)
@@ -127,13 +125,28 @@ class ComfyClient:
                 return await run.follow()
             except PromptRefusedError as error:
                 # Accepted in part, maybe.
-                await self._cancel(prompt_id)
+                await self._cancel(prompt_id, stop)
                 raise await self._explained(error, prompt) from None
             except (asyncio.CancelledError, EngineUnavailable):
                 # A prompt that nobody will follow any more must not reach the GPU.
-                await self._cancel(prompt_id)
+                await self._cancel(prompt_id, stop)
                 submitted(None)
                 raise
+
+    def _run(self, prompt: Prompt, hear: Hear, prompt_id: str, subscription: Subscription, *, known: bool) -> Run:
+        return Run(
+            prompt_id=prompt_id,
+            prompt=prompt,
+            api=self.api,
+            socket=self.socket,
+            subscription=subscription,
+            silence_s=self._silence_s,
+            lost_s=self._lost_s,
+            hear=hear,
+            submitted_at=0.0 if known else time.monotonic(),
+            deaf=known,
+            kept=self._kept,
+        )
 
     async def _reachable(self) -> None:
         if self._kept and not self.socket.connected:
@@ -177,9 +190,9 @@ class ComfyClient:
             [detail(found) for found in explain(refused.error, refused.node_errors, prompt, catalog)],
         )
 
-    async def _cancel(self, prompt_id: str) -> None:
+    async def _cancel(self, prompt_id: str, stop: Stop | None) -> None:
         """Carried through even when the caller is cancelled again."""
-        task = self._tasks.spawn(f"cancel-{prompt_id}", self._cancel_quietly(prompt_id))
+        task = self._tasks.spawn(f"cancel-{prompt_id}", (stop or self._cancel_quietly)(prompt_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
         await asyncio.shield(task)

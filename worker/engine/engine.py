@@ -8,11 +8,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
+from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi
@@ -20,8 +22,8 @@ from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
-from worker.events import Notify, unobserved
-from worker.job import JobRequest
+from worker.events import EngineBlocked, Notify, unobserved
+from worker.job import JobRef, JobRequest
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.prompt import Prompt
@@ -42,6 +44,8 @@ class Case:
     """
 
     request: JobRequest
+    job: JobRef
+    workload: float = 0.0
     alone: bool = False
     waiting_losses: int = 0
     freed: bool = False
@@ -108,7 +112,9 @@ class Engine:
         limits: LimitSettings,
         tasks: Tasks,
         notify: Notify = unobserved,
+        kills: KillBudget | None = None,
     ) -> None:
+        """`kills` counts those of all engines together."""
         self.config = config
         self.changed: Callable[[], None] = lambda: None
         """Called when ComfyUI was reached, lost or given up; set before it is opened."""
@@ -117,10 +123,14 @@ class Engine:
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
+        self._notify = notify
         self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
         watch = own("engine-watch", self.name)
         self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, limits, watch)
+        self.leftovers = Leftovers(
+            self.api, self.socket, self._watchdog, kills or KillBudget(), tasks, restartable=self.kept
+        )
         self._exclusive_lock = ExclusiveLock()
         self._stack = AsyncExitStack()
 
@@ -128,11 +138,12 @@ class Engine:
         if self._supervisor is not None:
             keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
-        self.socket.changed = self.changed
+        self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
             await self._stack.enter_async_context(self.client)
             await self._stack.enter_async_context(self._watchdog.watching(self._tasks))
+            self._stack.push_async_callback(self.leftovers.close)
             opening.pop_all()
         return self
 
@@ -163,6 +174,11 @@ class Engine:
         return self.socket.connected and self.given_up is None
 
     @property
+    def free(self) -> bool:
+        """Whether a job that is sent now would run, after those that are there."""
+        return self.connected and self.leftovers.running is None
+
+    @property
     def hopeless(self) -> str | None:
         """Why ComfyUI has to be restarted, where nobody here can."""
         return self._watchdog.hopeless
@@ -186,9 +202,15 @@ class Engine:
                     await asyncio.sleep(FREEING_S)
 
     async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+        if case.alone:
+            await self.leftovers.gone()
         known, prompt_id = case.known_as is not None, case.begin()
+        stop_prompt = partial(self.leftovers.stop, job=case.job, workload=case.workload)
         try:
-            return await self.client.follow(prompt, hear, prompt_id, submitted=submitted, known=known)
+            with self._watchdog.following(prompt_id, prompt):
+                return await self.client.follow(
+                    prompt, hear, prompt_id, submitted=submitted, known=known, stop=stop_prompt
+                )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
                 raise
@@ -203,6 +225,10 @@ class Engine:
             return await self.api.gpu_answers()
         except EngineUnavailable:
             raise EngineForgotError(Loss.UNTAKEN) from None
+
+    def _leftovers_changed(self) -> None:
+        self._notify(EngineBlocked(self.name, self.leftovers.running is not None))
+        self.changed()
 
     async def _keep(self) -> None:
         """Keep ComfyUI running. Raises WorkerEnds where it can't be started any more and no other engine is left."""

@@ -129,7 +129,7 @@ class Recovery:
         record = self._crash_history.find(job.request)
         if record and record.convicted:
             raise JobCrashesEngine("this job has crashed ComfyUI before; it is not run again for a while")
-        case = Case(job.request, alone=record is not None)
+        case = Case(job.request, job.ref, job.workload, alone=record is not None)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
             case.known_as = case.prompt_id = job.prompt_id

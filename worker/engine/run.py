@@ -18,7 +18,7 @@ from worker.engine.protocol.messages import (
     RunMessage,
     Status,
 )
-from worker.engine.protocol.websocket import EngineSick, EngineSocket, Hung, Note, SocketLost, Subscription
+from worker.engine.protocol.websocket import EngineSick, EngineSocket, Evicted, Hung, Note, SocketLost, Subscription
 from worker.errors import Detail, EngineUnavailable, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
 from worker.workflow.prompt import Prompt, title
 
@@ -37,11 +37,15 @@ noticed: a history may be late."""
 
 
 class Loss(StrEnum):
-    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running."""
+    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running.
+
+    Evicted: it was killed because of another job, whose node was stuck.
+    """
 
     UNTAKEN = "untaken"
     WAITING = "waiting"
     RUNNING = "running"
+    EVICTED = "evicted"
 
 
 class EngineForgotError(Exception):
@@ -108,8 +112,8 @@ class Run:
                 self._check_process()
             case Hung():
                 self.hung = True
-            case EngineSick(why=why):
-                raise EngineUnavailable(why)
+            case EngineSick() | Evicted():
+                raise self._ended_by(message)
             case Status():
                 pass
             case Executed(node=node, output=output):
@@ -118,6 +122,11 @@ class Run:
             case _:
                 self.started = True
                 self.hear(message)
+
+    def _ended_by(self, note: EngineSick | Evicted) -> Exception:
+        if isinstance(note, EngineSick):
+            return EngineUnavailable(note.why)
+        return EngineForgotError(Loss.RUNNING if self.hung else Loss.EVICTED)
 
     def _interrupted(self) -> Exception:
         if self.hung:
