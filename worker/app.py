@@ -23,6 +23,8 @@ from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import InputEngine, Inputs, InputStore
 from worker.intake import SPOOL, Answers, Intake
+from worker.job import Job
+from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
@@ -80,6 +82,10 @@ class App:
         self.models.check_ready()
         if not self.engines.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
+
+    async def cancel(self, job: Job) -> Cancellation:
+        """Cancel a job and wait until ComfyUI is free of it, for a while."""
+        return await cancel(self.manager, self.engines, job, self.settings.engine.node_stop_s)
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""

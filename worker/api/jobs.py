@@ -16,9 +16,7 @@ from worker.dialects import VAST
 from worker.dialects.native import read_wish
 from worker.errors import NotFound
 from worker.job import Job, JobState
-
-MOST_WAIT_S = 10.0
-"""How long a request to cancel waits for a node that goes on."""
+from worker.jobs.cancellation import cancel
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
@@ -39,16 +37,9 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def cancel_job(request: web.Request) -> web.Response:
     """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI is free of the job, or 202."""
     job, found = _job(request), services(request)
-    ended, stopping = job.state.ended, False
-    try:
-        async with asyncio.timeout(min(MOST_WAIT_S, found.settings.engine.node_stop_s)):
-            await found.manager.cancel(job)
-            await found.engines.free_of(job.ref)
-    except TimeoutError:
-        stopping = True
-    cancelled = job.state is JobState.CANCELLED and not ended
-    answer: dict[str, object] = {"id": job.id, "cancelled": cancelled, "status": job.state.value}
-    return json_response(answer | {"stopping": True}, 202) if stopping else json_response(answer)
+    outcome = await cancel(found.manager, found.engines, job, found.settings.engine.node_stop_s)
+    answer: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
+    return json_response(answer | {"stopping": True}, 202) if outcome.stopping else json_response(answer)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:

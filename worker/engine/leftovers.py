@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 KILLS, KILLS_PER_S = 3, 3600.0
 """How often the stuck nodes of one principal may cost the others a restart of ComfyUI, on all engines together."""
+STILL_THERE = frozenset({PromptPlace.PENDING, PromptPlace.RUNNING})
 ANSWER_S = 3.0
 """How long ComfyUI may take to say whether it still has a prompt."""
 POLL_S = 1.0
@@ -148,15 +149,19 @@ class Leftovers:
         """Interrupt the prompt, or take it out of the queue, and return whether ComfyUI still has it."""
         if leftover.over.is_set():
             return False
+        again = leftover.known.is_set()
         try:
             async with asyncio.timeout(ANSWER_S):
-                await self._api.cancel(leftover.prompt_id)
+                if not again:
+                    await self._api.cancel(leftover.prompt_id)
                 place = (await self._api.locate(leftover.prompt_id)).place
+                if again and place in STILL_THERE:  # an older ComfyUI might interrupt another one instead
+                    await self._api.cancel(leftover.prompt_id)
         except (EngineUnavailable, TimeoutError):  # it is gone, or so busy that it can't answer
             leftover.running = self._watchdog.runs(leftover.prompt_id)
             return self._socket.connected or not self._restartable
         leftover.running = place is PromptPlace.RUNNING
-        return leftover.running or place is PromptPlace.PENDING
+        return place in STILL_THERE
 
     def _note(self, leftover: Leftover) -> None:
         if not leftover.known.is_set():
