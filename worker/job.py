@@ -119,7 +119,7 @@ class JobRequest:
     """Those that were drawn for the prompt, in its order."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
-    extra: ExtraData = ExtraData()
+    extra: ExtraData = ExtraData()  # noqa: RUF009 - frozen
 
     @property
     def job_id(self) -> str | None:

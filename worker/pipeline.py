@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
+from worker.engine.protocol.api import SubmitOptions
 from worker.engine.protocol.messages import (
     Executing,
     ExecutionCached,
@@ -161,7 +162,7 @@ class Pipeline:
         job.prompt_id = None
         collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
         try:
-            more = await self._collected(job, collector)
+            more = await self._collected(job, collector, tuple(second.nodes))
         except JobError as error:
             if not made.outputs:
                 raise
@@ -176,7 +177,10 @@ class Pipeline:
     def _announcer(self, job: Job) -> Callable[[Output], None]:
         return lambda output: self.observers.notify(OutputReady(job.ref, output))
 
-    async def _collected(self, job: Job, collector: OutputCollector) -> Collected:
+    async def _collected(
+        self, job: Job, collector: OutputCollector, targets: tuple[str, ...] | None = None
+    ) -> Collected:
+        """Run the collector's prompt; with `targets` only these nodes, at once, while ComfyUI still has the others."""
         prompt = collector.prompt
         try:
             try:
@@ -185,7 +189,7 @@ class Pipeline:
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
                     lambda prompt_id: self._submitted(job, collector, prompt_id),
-                    self._beside(job, prompt),
+                    SubmitOptions(self._beside(job, prompt), targets, first=targets is not None),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))

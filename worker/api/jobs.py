@@ -15,6 +15,7 @@ from worker.dialects import VAST
 from worker.dialects.native import read_wish
 from worker.errors import NotFound
 from worker.job import Job, JobState
+from worker.jobs.cancellation import cancel
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
@@ -33,10 +34,11 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI has let go of the job."""
-    job = _job(request)
-    cancelled = await services(request).manager.cancel(job)
-    return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
+    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI is free of the job, or 202."""
+    job, found = _job(request), services(request)
+    outcome = await cancel(found.manager, found.engines, job, found.settings.engine.node_stop_s)
+    answer: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
+    return json_response(answer | {"stopping": True}, 202) if outcome.stopping else json_response(answer)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:

@@ -171,7 +171,7 @@ class JobManager:
                 entry.hangup = loop.call_later(self._limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
+        """Cancel and wait for its end. False when it had ended already. A node of it may go on (`cancellation`)."""
         task = self._job_index.of(job).task
         if task is None or job.state.ended:
             return False

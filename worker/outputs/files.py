@@ -20,6 +20,9 @@ from worker.outputs.engine_files import EngineFiles
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
 from worker.outputs.reports import NodeOutput, Text, Value
+from worker.outputs.run_files import is_output_class
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
@@ -62,6 +65,13 @@ class Outputs:
     def files(self, job: Job) -> EngineFiles:
         """The folders of the engine that ran the job; a job of a worker that had one engine only names none."""
         return self._files[job.engine if job.engine in self._files else self._first]
+
+    def may_write_unseen(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
+        """Whether an output node of the prompt is not known to report all that it writes."""
+        files = self._files[engine]
+        classes = {node["class_type"] for node in prompt.values()}
+        unsure = (classes - files.talking) | (classes & files.silent)
+        return bool(files.roots) and any(is_output_class(name, catalog) for name in unsure)
 
     async def watch(self) -> None:
         """Remove, now and then, what no job has written in time."""

@@ -44,6 +44,11 @@ class RunLook:
     dangling: tuple[DanglingPath, ...] = ()
 
 
+def is_output_class(name: str, catalog: Catalog | None) -> bool:
+    """Whether nodes of a class are ends of workflows, as far as the catalog knows the class."""
+    return catalog is None or name not in catalog or catalog[name].output_node
+
+
 class RunFiles:
     """Follows a run by its messages, so that the time of a file tells whose it is."""
 
@@ -107,9 +112,7 @@ class RunFiles:
     def is_output(self, node_id: str) -> bool:
         """Whether the node is an end of the workflow. One that another node expanded into is none."""
         name = self.class_of(node_id)
-        if not name:
-            return not self._prompt
-        return self._catalog is None or name not in self._catalog or self._catalog[name].output_node
+        return is_output_class(name, self._catalog) if name else not self._prompt
 
     def class_of(self, node_id: str) -> str:
         """Return the class of a node; empty for one that another node expanded into."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -99,6 +98,22 @@ class FileRef:
     folder: str = "output"
 
 
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """How a prompt is submitted.
+
+    `extra_data` is what goes to ComfyUI beside it, with secrets as such. `targets` are the output nodes that run, with
+    what they need; None for all. `first`: before the prompts that wait.
+    """
+
+    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    targets: tuple[str, ...] | None = None
+    first: bool = False
+
+
+DEFAULT_OPTIONS = SubmitOptions()
+
+
 def read_object_info(data: bytes) -> Catalog:
     """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
     classes = mapping(orjson.loads(data))
@@ -113,15 +128,19 @@ class ComfyApi:
         self.base_url = base_url.rstrip("/")
 
     async def submit(
-        self, prompt: Prompt, prompt_id: str, client_id: str, extra_data: Mapping[str, Any] = MappingProxyType({})
+        self, prompt: Prompt, prompt_id: str, client_id: str, options: SubmitOptions = DEFAULT_OPTIONS
     ) -> None:
         """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped.
 
-        `extra_data` is what goes beside the prompt; its secrets are revealed here, and nowhere before.
+        The secrets in `options` are revealed here, and nowhere before.
         """
         body: dict[str, Any] = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
-        if extra_data:
-            body["extra_data"] = {name: _revealed(value) for name, value in extra_data.items()}
+        if options.extra_data:
+            body["extra_data"] = {name: _revealed(value) for name, value in options.extra_data.items()}
+        if options.targets is not None:
+            body["partial_execution_targets"] = options.targets
+        if options.first:
+            body["front"] = True
         status, answer = await self._post("/prompt", body)
         if status == 500:
             # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
