@@ -28,7 +28,8 @@ START_S, KNOCK_S, STOP_S = 300.0, 0.1, 40.0
 RESULT_LIFE_S = 2.0
 """Short, so that a repeated request finds the results of the one before expired."""
 SHARED_FILES = {"picture.png": "picture", "words.txt": "words"}
-OPEN = {"WORKER_INPUT_FOLDERS": "input/shared"}
+SETTINGS = {"WORKER_INPUT_FOLDERS": "input/shared", "WORKER_INLINE_MAX_MIB": "512"}
+"""A saved VAE has 320 MiB."""
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -61,7 +62,7 @@ class RealComfyUI:
             "WORKER_COMFYUI": str(self.folder),
             "WORKER_COMFYUI_ARGS": f"{self.arguments} --extra-model-paths-config {paths}",
             "WORKER_ENGINE_START": f"{START_S:g}",
-            **OPEN,
+            **SETTINGS,
             **OFFLINE,
         }
         return env | ({"WORKER_MODELS_FOLDER": str(self.models)} if self.models else {})
@@ -136,7 +137,7 @@ async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[Stage]:
             "WORKER_COMFYUI_OUTPUT": str(base / "output"),
             "WORKER_COMFYUI_INPUT": str(base / "input"),
             "WORKER_RESULT_TTL": f"{RESULT_LIFE_S:g}",
-            **OPEN,
+            **SETTINGS,
         }
         url = await stack.enter_async_context(_worker(state, env))
         yield Stage(url, RecorderLog(recorded), base / "output", base / "temp", f"http://127.0.0.1:{port}")

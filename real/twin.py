@@ -13,7 +13,7 @@ from real.passes import JobResult
 def divergences(real: JobResult, twin: JobResult) -> Iterator[str]:
     """What the embedded engine reported, delivered or ran otherwise, a sentence each.
 
-    The order of independent branches is left out: in ComfyUI it follows from a set of strings and changes with each start.
+    The order of independent branches is left out: in ComfyUI it follows from a set of strings, other at each start.
     """
     if Counter(real.outputs) != Counter(twin.outputs):
         yield f"delivers {_shown(twin.outputs)} instead of {_shown(real.outputs)}"
