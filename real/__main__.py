@@ -12,10 +12,11 @@ from pathlib import Path
 
 import uvloop
 
+from real import recordings
 from real.document import document, failures
 from real.jobs import Pack, read_packs
 from real.passes import JobResult
-from real.run import Suite
+from real.run import CATALOG, Suite
 from real.stage import NotStarted, RealComfyUI
 from worker.errors import StartupError
 
@@ -43,6 +44,8 @@ def main() -> None:
     page = document(packs, found, facts)
     if not options.only:
         options.out.write_text(page, "utf-8")
+    if options.record:
+        recordings.keep(found.results, (folder / CATALOG).read_bytes(), comfyui.folder, options.record)
     missed = failures(found)
     if missed:
         sys.exit(f"{len(missed)} differences (logs in {folder}):\n" + "\n".join(missed))
@@ -70,6 +73,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="jobs whose pack or name has this in it; writes no page")
     parser.add_argument("--no-vast", action="store_true", help="leave Vast's client out")
     parser.add_argument("--no-embedded", action="store_true", help="leave the embedded engine out")
+    parser.add_argument("--record", type=Path, help="a folder for what ComfyUI did, as tests/data has it")
     parser.add_argument("--keep", action="store_true", help="leave logs and folders where they are")
     parser.add_argument("--out", type=Path, default=Path("docs/compatibility.md"), help="what a full run writes")
     return parser

@@ -42,7 +42,8 @@ def failures(found: SuiteResult) -> list[str]:
     lines += [f"left in ComfyUI's folders: {name}" for name in found.left]
     if found.routed != found.sent:
         lines.append(f"{found.sent} requests through Vast's client reached the worker {found.routed} times")
-    return lines + [f"{job.title} (embedded engine): {sentence}" for job, sentence in found.diverging]
+    unknown = [(job, sentence) for job, sentence in found.diverging if not job.twin]
+    return lines + [f"{job.title} (beside the real ComfyUI): {sentence}" for job, sentence in unknown]
 
 
 def _counts(found: SuiteResult) -> Iterator[tuple[str, str]]:
@@ -53,7 +54,7 @@ def _counts(found: SuiteResult) -> Iterator[tuple[str, str]]:
     yield "runs in ComfyUI", f"{runs}, of which {more} were the savers of a request once more"
     yield "requests through Vast's client, and how often they reached the worker", f"{found.sent}, {found.routed}"
     yield "files left in ComfyUI's folders when all results had expired", str(len(found.left))
-    yield "differences", str(len(failures(found)) - len(found.diverging))
+    yield "differences", str(len(failures(found)))
 
 
 def _packs(packs: Iterable[Pack], found: SuiteResult) -> Iterator[Sequence[str]]:
@@ -96,10 +97,8 @@ def _outputs(result: JobResult) -> str:
 
 
 def _differences(found: SuiteResult) -> Iterator[str]:
-    lines = failures(found)[: len(failures(found)) - len(found.diverging)]
-    yield from (f"- {line}" for line in lines)
-    if not lines:
-        yield "None."
+    lines = [f"- {line}" for line in failures(found)]
+    yield from lines or ["None."]
 
 
 def _notes(packs: Iterable[Pack]) -> Iterator[str]:
@@ -109,9 +108,8 @@ def _notes(packs: Iterable[Pack]) -> Iterator[str]:
 
 def _twin(found: SuiteResult) -> Iterator[str]:
     yield "The same bodies on the embedded engine with the real ComfyUI's catalog: what differs from the real log.\n"
-    yield from (f"- {job.title}: {sentence}" for job, sentence in found.diverging)
-    if not found.diverging:
-        yield "Nothing."
+    rows = [(job.title, sentence, job.twin) for job, sentence in found.diverging]
+    yield _table(("job", "the embedded engine", "why"), rows) if rows else "Nothing."
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

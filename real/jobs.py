@@ -48,6 +48,8 @@ class RealJob:
     """Nodes that ComfyUI runs for every prompt, as their classes ask for; `note` gives the reason."""
     fails: str = ""
     """Part of the message with which ComfyUI itself fails this job; empty where it runs."""
+    twin: str = ""
+    """Why the embedded engine does not do the same; empty where it does."""
     note: str = ""
     """What a reader of docs/compatibility.md has to know of it."""
 
@@ -122,5 +124,6 @@ def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
         deliver_models=row.get("deliver_models", False),
         uncached=row.get("uncached", ()),
         fails=row.get("fails", ""),
+        twin=row.get("twin", ""),
         note=row.get("note", ""),
     )

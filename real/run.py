@@ -16,7 +16,7 @@ from real.jobs import Pack, RealJob
 from real.passes import JobResult, Place, Repertoire, Way, play, ran_again
 from real.sending import ANSWER_S, DirectSender, VastSender
 from real.stage import RESULT_LIFE_S, RealComfyUI, Stage
-from real.twin import divergences
+from real.twin import Recording, divergences
 
 Told = Callable[[JobResult], None]
 EXPIRED_S = RESULT_LIFE_S + 1.0
@@ -97,7 +97,8 @@ class Suite:
                 result = await self._ask(job, Way.EMBEDDED, place)
                 before = real[job.title]
                 if not (before.skipped or result.skipped):
-                    self.found.diverging += [(job, sentence) for sentence in divergences(before, result)]
+                    found = divergences(Recording.of(before), Recording.of(result))
+                    self.found.diverging += [(job, sentence) for sentence in found]
 
     async def _ask(self, job: RealJob, way: Way, place: Place, before: JobResult | None = None) -> JobResult:
         """`before` is of the same request, which ComfyUI ran last."""

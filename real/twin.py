@@ -4,44 +4,66 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
-from real.engine_log import EngineLog, Run
+from real.engine_log import Run
 from real.passes import JobResult
 
+Shapes = Mapping[str, Mapping[str, Sequence[str]]]
+"""Node -> key -> the kind of each thing reported under it."""
 
-def divergences(real: JobResult, twin: JobResult) -> Iterator[str]:
-    """What the embedded engine reported, delivered or ran otherwise, a sentence each.
 
-    The order of independent branches is left out: in ComfyUI it follows from a set of strings, other at each start.
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What came of one job. Names and texts are left out: they are each engine's own.
+
+    So is the order of independent branches: in ComfyUI it follows from a set of strings, other at each start.
     """
-    if Counter(real.outputs) != Counter(twin.outputs):
+
+    outputs: Sequence[Sequence[str]]
+    """Node and kind of each output that the worker delivered."""
+    executed: Sequence[str]
+    cached: Sequence[str]
+    reported: Shapes
+    end: str
+    """The event that ended it; empty where the worker refused the request."""
+
+    @classmethod
+    def of(cls, result: JobResult) -> Recording:
+        run = result.log.runs[0] if result.log.runs else Run({})
+        outputs = sorted([node, kind] for node, kind in result.outputs)
+        return cls(outputs, sorted(run.executed), sorted(run.cached), shapes(run), run.end)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def divergences(real: Recording, twin: Recording) -> Iterator[str]:
+    """What the embedded engine reported, delivered, ran or refused otherwise, a sentence each."""
+    if real.outputs != twin.outputs:
         yield f"delivers {_shown(twin.outputs)} instead of {_shown(real.outputs)}"
-    ours, theirs = _first(twin.log), _first(real.log)
-    if ours is None or theirs is None:
-        if ours is not theirs:
-            yield "refused by one engine only"
-        return
     pairs = (
-        ("executes", sorted(ours.executed), sorted(theirs.executed)),
-        ("answers from the cache", sorted(ours.cached), sorted(theirs.cached)),
-        ("reports", shapes(ours), shapes(theirs)),
-        ("ends with", ours.end, theirs.end),
+        ("executes", twin.executed, real.executed),
+        ("answers from the cache", twin.cached, real.cached),
+        ("reports", twin.reported, real.reported),
+        ("ends with", twin.end, real.end),
     )
     for what, mine, due in pairs:
         if mine != due:
-            yield f"{what} {mine} instead of {due}"
+            yield f"{what} {mine or 'nothing'} instead of {due or 'nothing'}"
 
 
-def shapes(run: Run) -> dict[str, dict[str, list[str]]]:
-    """Node -> key -> the kind of each thing reported under it: names and texts are each engine's own."""
+def shapes(run: Run) -> Shapes:
+    """The kinds of what each node of a run reported."""
     return {node: {key: _kinds(value) for key, value in sorted(output.items())} for node, output in run.reported}
 
 
 def _kinds(value: object) -> list[str]:
     if not isinstance(value, list):
         return [type(value).__name__]
-    if value and all(isinstance(item, str) and len(item) == 1 for item in value) and len(value) > 1:
+    if len(value) > 1 and all(isinstance(item, str) and len(item) == 1 for item in value):
         return ["letters"]
     return [_kind(item) for item in value]
 
@@ -52,10 +74,6 @@ def _kind(item: object) -> str:
     return type(item).__name__
 
 
-def _first(log: EngineLog) -> Run | None:
-    return log.runs[0] if log.runs else None
-
-
-def _shown(outputs: Sequence[tuple[str, str]]) -> str:
-    counted = Counter(outputs)
+def _shown(outputs: Sequence[Sequence[str]]) -> str:
+    counted = Counter((node, kind) for node, kind in outputs)
     return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counted.items())) or "nothing"

@@ -11,7 +11,7 @@ from real.comparison import DeliveredOutput, JobAnswer, differences, repeats
 from real.engine_log import EngineLog, Run, WrittenFile
 from real.jobs import Expected, RealJob
 from real.passes import JobResult, Way
-from real.twin import divergences
+from real.twin import Recording, divergences
 
 CONTENT = b"a picture"
 SUM = hashlib.sha256(CONTENT).hexdigest()
@@ -76,11 +76,11 @@ def test_only_savers_may_run_once_more() -> None:
 def test_the_embedded_engine_is_compared_by_what_it_reports_and_runs() -> None:
     """Names and texts may differ; keys, kinds, order and the end may not."""
     real = JobResult(JOB, Way.INLINE, [("2", "image")], log=LOG)
-    assert list(divergences(real, replace(real, way=Way.EMBEDDED))) == []
+    assert list(divergences(Recording.of(real), Recording.of(replace(real, way=Way.EMBEDDED)))) == []
     other = replace(RUN, executed=["2"], reported=[("2", {"text": ["a"]})])
     twin = replace(real, log=EngineLog([other], [], []), outputs=[("2", "text")])
-    assert list(divergences(real, twin)) == [
+    assert list(divergences(Recording.of(real), Recording.of(twin))) == [
         "delivers 1 text of node 2 instead of 1 image of node 2",
         "executes ['2'] instead of ['1', '2']",
-        "reports {'2': {'text': ['str']}} instead of {}",
+        "reports {'2': {'text': ['str']}} instead of nothing",
     ]

@@ -1,0 +1,34 @@
+"""What a real ComfyUI did with each job, kept in `tests/data`: the embedded engine is held to it without one."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from real.passes import JobResult, Way
+from real.twin import Recording
+
+LOG, CATALOG = "real-log.json", "real-catalog.json.gz"
+
+
+def keep(results: Sequence[JobResult], catalog: bytes, comfyui: Path, folder: Path) -> None:
+    """Write the recordings of the inline requests, and the part of the catalog that their classes are."""
+    sent = [result for result in results if result.way is Way.INLINE and not result.skipped]
+    rows = {result.job.title: Recording.of(result).as_dict() for result in sent}
+    lines = [f"{orjson.dumps(title).decode()}: {orjson.dumps(row).decode()}" for title, row in sorted(rows.items())]
+    (folder / LOG).write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    # Packs put the folder of their ComfyUI into defaults.
+    specs: dict[str, Any] = orjson.loads(catalog.replace(str(comfyui.resolve()).encode(), b"/comfyui"))
+    classes = {name for result in sent for name in result.job.classes}
+    part = orjson.dumps({name: specs[name] for name in sorted(classes)})
+    (folder / CATALOG).write_bytes(gzip.compress(part, mtime=0))
+
+
+def read(folder: Path) -> Mapping[str, Recording]:
+    """The recordings by the titles of their jobs."""
+    rows = orjson.loads((folder / LOG).read_bytes())
+    return {title: Recording(**row) for title, row in rows.items()}
