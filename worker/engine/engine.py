@@ -18,6 +18,7 @@ from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
+from worker.engine.protocol.messages import RunsApart
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
@@ -211,7 +212,7 @@ class Engine:
             apart = self.writes_unseen(prompt)
             try:
                 async with self._exclusive_lock.inside(alone=case.alone or apart), _apart() if apart else nullcontext():
-                    return await self._attempt(case, prompt, hear, submitted)
+                    return await self._attempt(case, prompt, hear, submitted, apart=apart)
             except OutOfMemory:
                 if case.freed:
                     raise
@@ -221,7 +222,7 @@ class Engine:
                     await self.api.free()
                     await asyncio.sleep(FREEING_S)
 
-    async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+    async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted, *, apart: bool) -> Outputs:
         if case.alone:
             await self.leftovers.gone()
         known = case.known_as is not None
@@ -229,10 +230,16 @@ class Engine:
             check_api_key(case.request.extra, prompt, await self.client.catalog())
         prompt_id = case.begin()
         self._cases[prompt_id] = case
+
+        def taken(submitted_as: str | None) -> None:
+            submitted(submitted_as)
+            if apart and submitted_as is not None:
+                hear(RunsApart(submitted_as))
+
         try:
             with self._watchdog.following(prompt_id, prompt):
                 return await self.client.follow(
-                    prompt, hear, prompt_id, submitted=submitted, known=known, options=case.options
+                    prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
                 )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():

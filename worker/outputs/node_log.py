@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.engine.protocol.api import FileRef
-from worker.outputs.engine_files import FoundFile
 from worker.outputs.reports import NodeOutput, bare, named_paths
+from worker.outputs.written_files import FoundFile
 
 FRAME_DELAY_MS = 50.0
 """How much later than its node started, in milliseconds, a frame is usually heard."""
