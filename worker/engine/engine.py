@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from worker.engine.client import ComfyClient, Submitted
+from worker.engine.client import ComfyClient, Submitted, detail
 from worker.engine.config import EngineConfig
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
+from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
+from worker.errors import EngineUnavailable, GpuFailed, ModelsMissing, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import Notify, unobserved
 from worker.job import JobRequest
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
+from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.prompt import Prompt
+from worker.workflow.validation.model_references import saved_model_problems
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +122,7 @@ class Engine:
         self._tasks = tasks
         self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         watch = own("engine-watch", self.name)
         self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, limits, watch)
         self._exclusive_lock = ExclusiveLock()
@@ -170,7 +174,8 @@ class Engine:
     async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, and EngineForgotError for a prompt that was lost.
+        Raises what `ComfyClient.follow` raises, GpuFailed, EngineForgotError for a prompt that was lost, and
+        ModelsMissing for one that names a model of another job.
         """
         while True:
             try:
@@ -187,6 +192,8 @@ class Engine:
 
     async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         known, prompt_id = case.known_as is not None, case.begin()
+        if not known:
+            await self._refuse_saved_models(prompt)
         try:
             return await self.client.follow(prompt, hear, prompt_id, submitted=submitted, known=known)
         except (NodeFailed, OutOfMemory) as error:
@@ -196,6 +203,15 @@ class Engine:
                 raise GpuFailed("ComfyUI's GPU does not answer any more") from error
             self._supervisor.restart("its GPU does not answer any more", check_gpu=True)
             raise EngineForgotError(Loss.RUNNING) from error
+
+    async def _refuse_saved_models(self, prompt: Prompt) -> None:
+        """A file may have been written since the prompt was checked. Raises ModelsMissing."""
+        saved = await self.client.catalogs.saved.look()
+        if saved:
+            catalog = self.client.known_catalog or bundled_catalog()
+            details = [detail(problem) for problem in saved_model_problems(prompt, catalog, saved)]
+            if details:
+                raise ModelsMissing(details[0].message, details)
 
     async def _gpu_answers(self) -> bool:
         """A failure while ComfyUI itself is going down says nothing of the job: that one runs again."""
