@@ -55,6 +55,15 @@ def slow(seconds: float, steps: int = 0) -> Workflow:
     return workflow
 
 
+def hidden(*, raises: bool = False) -> Workflow:
+    """A node that shows what the server fills in beside its inputs, or fails with the comfy.org key in its message."""
+    workflow = picture()
+    return {
+        "1": workflow["1"],
+        "2": {"class_type": "EmbeddedHidden", "inputs": {"image": ["1", 0], "raises": raises}},
+    }
+
+
 def failing() -> Workflow:
     """A node that raises while it runs."""
     workflow = picture()

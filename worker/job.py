@@ -6,13 +6,14 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
-from worker.errors import WorkerError
+from worker.errors import OutputProblem, WorkerError
+from worker.extra_data import ExtraData
 
 
 class JobState(StrEnum):
@@ -101,11 +102,15 @@ class JobRequest:
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
+    raw: bool = False
+    """The client takes one file as the body of the answer: no limit of a JSON answer applies. The intake sets it."""
     image_format: ImageFormat | None = None
     target: DeliveryTarget | None = None
     """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
     own_target: bool = False
     """True where the files belong to the client's own place, even when its credentials are not known any more."""
+    deliver_models: bool = False
+    """Whether models that nodes save are outputs, too."""
     webhook: Webhook | None = None
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -114,11 +119,22 @@ class JobRequest:
     """Those that were drawn for the prompt, in its order."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
+    extra: ExtraData = ExtraData()  # noqa: RUF009 - frozen
 
     @property
     def job_id(self) -> str | None:
         """What the job is called; None where that is left to the worker."""
         return self.key or self.repeat_key
+
+    def redirected(self, other: JobRequest) -> JobRequest:
+        """Return the request with the place and the way of delivery of another one."""
+        return replace(
+            self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
+        )
+
+    def joined(self, other: JobRequest) -> JobRequest:
+        """Return the request with what a second client that waits for the same job needs."""
+        return replace(self, raw=self.raw or other.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +162,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFile:
+    """A file that a job wrote into a folder of its engine: an output, a preview, or what a node left beside one.
+
+    `folder` is ComfyUI's word, `path` is relative to it. `inode` and `mtime_ns` tell another file of the same name.
+    """
+
+    folder: str
+    path: str
+    inode: int
+    mtime_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobRef:
     """Names one job, in events and wherever a live job would be too much."""
 
@@ -153,6 +183,17 @@ class JobRef:
     principal: str
     folder: str
     """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """The node that runs, and how many of its steps are done, where it counts them."""
+
+    node_id: str
+    class_type: str
+    title: str
+    value: float | None = None
+    maximum: float | None = None
 
 
 def new_folder() -> str:
@@ -176,6 +217,10 @@ class Job:
     stages: dict[JobState, float] = field(default_factory=dict)
     """Seconds spent in each state, of the monotonic clock."""
     outputs: tuple[Output, ...] = ()
+    problems: tuple[OutputProblem, ...] = ()
+    """What could not be delivered of a job that has ended well."""
+    files: tuple[EngineFile, ...] = ()
+    """What it left in the folders of its engine, removed with the outputs."""
     error: WorkerError | None = None
     waiters: int = 0
     """Requests that wait for the result right now."""
@@ -189,6 +234,8 @@ class Job:
     """Under which ComfyUI has the job, once it was submitted."""
     engine: str | None = None
     """Name of the engine that has it, or had it last; None for a job that was never submitted."""
+    progress: JobProgress | None = None
+    """Where its run is; None before its first node, and once the run has ended."""
     ref: JobRef = field(init=False)
     """Its name in events."""
     _entered: float = field(default_factory=time.monotonic)
@@ -202,7 +249,7 @@ class Job:
             raise ValueError(f"job {self.id}: {self.state} can't become {state}")
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
-        self.state, self._entered = state, now
+        self.state, self._entered, self.progress = state, now, None
 
     @property
     def in_state_s(self) -> float:

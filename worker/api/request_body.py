@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from aiohttp import BodyPartReader, web
+from pydantic import SecretStr
 
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
@@ -19,6 +20,7 @@ from worker.intake.intake import dialect_of
 
 MIB = 1024 * 1024
 REQUEST_PART = "request"
+API_KEY_HEADER = "X-Comfy-Org-Api-Key"
 Received = tuple[ScannedBody, tuple[SentFile, ...]]
 
 
@@ -46,7 +48,15 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
 def caller_of(request: web.Request, principal: str, *, collectable: bool = False) -> Caller:
     """Return what the headers say about a caller that was let in."""
     key = request.headers.get("Idempotency-Key")
-    return Caller(principal, base_url(request, services(request)), key, collectable=collectable)
+    return Caller(
+        principal, base_url(request, services(request)), key, collectable=collectable, api_key=api_key_of(request)
+    )
+
+
+def api_key_of(request: web.Request) -> SecretStr | None:
+    """Return the comfy.org key of the headers, None where there is none."""
+    key = request.headers.get(API_KEY_HEADER, "").strip()
+    return SecretStr(key) if key else None
 
 
 async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from worker.bodies import Where
 from worker.delivery_options import Webhook
+from worker.dialects.extra_fields import ExtraDataFields
 from worker.engine.protocol.api import EngineInfo
 from worker.errors import (
     Detail,
@@ -25,11 +26,12 @@ from worker.errors import (
     UnknownTemplate,
     WorkerError,
 )
+from worker.extra_data import ExtraData
 from worker.inputs import SentFile
 from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, parse_prompt, unwrap
+from worker.workflow.prompt import Prompt, editors_file, parse_prompt, unwrap
 from worker.workflow.templates.fill import Filled, fill
 from worker.workflow.templates.template import Library, Params, Template
 
@@ -75,9 +77,35 @@ def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
     return {"type": f"job.{job.state}", "timestamp": when.isoformat(), "data": answered}
 
 
+class ProblemFields(BaseModel):
+    """What is wrong with a workflow, or could not be delivered: the same object in every answer.
+
+    `code` is a word for programs, `output` the name that a node gave to the file; the others are those of an error's
+    `details`.
+    """
+
+    message: str
+    node_id: str | None
+    node_title: str | None
+    class_type: str | None
+    input: str | None
+    suggestion: str | None
+    expected: str | None
+    comfyui_type: str | None
+    code: str
+    output: str | None
+
+
+def problems_of(job: Job) -> Body:
+    """The part of an answer that tells what could not be delivered; empty where there is nothing to tell."""
+    return {"problems": [asdict(problem) for problem in job.problems]} if job.problems else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """`read` gets the worker's templates, for requests that name one.
+
+    `pending` takes the job's URL, and the keys that say how far it is: the same in every dialect.
 
     `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
 
@@ -92,7 +120,7 @@ class Dialect:
     """Keys, one inside the other, that a body of this dialect has; none: any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[Answer], Body]
-    pending: Callable[[Job, str], Body]
+    pending: Callable[[Job, str, Body], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None
@@ -130,6 +158,20 @@ def workflow_of(workflow: object) -> Body:
     """
     found = unwrap(workflow)
     return dict(found) if isinstance(found, dict) and is_ui(found) else dict(prompt_of(found))
+
+
+def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretStr | None = None) -> ExtraData:
+    """Return what goes to ComfyUI beside the prompt that `workflow` becomes.
+
+    What the editor saved is in it, unless the client gave another one. `api_key` is the key's other place.
+    """
+    saved = editors_file(workflow)
+    pnginfo = {} if saved is None else {"workflow": saved}
+    if fields is not None:
+        pnginfo |= fields.extra_pnginfo or {}
+        api_key = fields.api_key_comfy_org or api_key
+    key = api_key or None
+    return ExtraData(pnginfo or None, key, own_api_key=key is not None)
 
 
 def prompt_of(workflow: object) -> Prompt:

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from worker.bodies import Content
 from worker.delivery_options import DeliveryTarget
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, filled, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    ProblemFields,
+    extra_of,
+    filled,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
+from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
+from worker.workflow.prompt import editors_file
 from worker.workflow.templates.template import Library
 
 Destinations = TypeVar("Destinations", bound="Destination")
@@ -67,6 +81,10 @@ class NativeRequest(Destination):
         None,
         description="The workflow in ComfyUI's API format (node id -> class_type, inputs), or as its editor saves it.",
     )
+    prompt: dict[str, Any] | None = Field(
+        None, description="In API format: it is run, and `workflow`, what the editor saves, goes along for its readers."
+    )
+    extra_data: ExtraDataFields | None = None
     template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
     inputs: dict[str, Content] = Field(
@@ -74,8 +92,13 @@ class NativeRequest(Destination):
     )
     output: ImageFields | None = None
     webhook: WebhookFields | None = None
+    deliver_models: bool = Field(False, description="Deliver the models that nodes save, too.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
+
+    def sent(self) -> dict[str, Any] | None:
+        """The workflow; with a prompt of its own both, in one export."""
+        return self.workflow if self.prompt is None else {"prompt": self.prompt, "workflow": self.workflow}
 
 
 DELIVER_REQUEST, NATIVE_REQUEST = with_places(Destination), with_places(NativeRequest)
@@ -102,6 +125,8 @@ class NativeOutput(BaseModel):
     data: str | None = None
     url: str | None = None
     text: str | None = None
+    """What the node says; of kind `json`, the JSON of its `value`."""
+    value: Any = None
 
 
 class NativeMetadata(BaseModel):
@@ -127,6 +152,8 @@ class NativeResult(BaseModel):
     id: str
     image: str | None = None
     outputs: list[NativeOutput]
+    problems: list[ProblemFields] | None = None
+    """What could not be delivered, where there is anything."""
     metadata: NativeMetadata
 
 
@@ -143,25 +170,32 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         key=request.id,
         timeout_s=request.timeout_s,
         image_format=request.output.wanted() if request.output else None,
+        deliver_models=request.deliver_models,
         target=request.target(),
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
+        extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job, files)
 
 
 def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str, Any]]:
     """The workflow, and the values of the template that it was made of."""
-    if request.template is not None and request.workflow is None:
+    sent = request.sent()
+    if request.template is not None and sent is None:
         made = filled(library, request.template, request.params, request.inputs)
         return dict(made.prompt), made.values
     if request.template is not None:
-        raise InvalidField("'workflow' and 'template' exclude each other")
+        raise InvalidField(
+            f"'{'workflow' if request.workflow is not None else 'prompt'}' and 'template' exclude each other"
+        )
     if request.params:
         raise InvalidField("'params' are for a 'template', and there is none")
-    if request.workflow is None:
+    if sent is None:
         raise InvalidField("either 'workflow' or 'template' is needed")
-    return workflow_of(request.workflow), {}
+    if request.prompt is not None and request.workflow is not None and editors_file(request.workflow) is None:
+        raise InvalidField("'workflow' beside a 'prompt' has to be what ComfyUI's editor saves")
+    return workflow_of(sent), {}
 
 
 def read_wish(body: Mapping[str, Any]) -> JobRequest | None:
@@ -196,7 +230,11 @@ def completed(answer: Answer) -> Body:
     outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
     image = next((found.data or found.url for found in outputs if found.kind == "image"), None)
     result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
-    return result.model_dump(exclude_none=True)
+    body = result.model_dump(exclude_none=True)
+    for found in body["outputs"]:
+        if found["kind"] == "json":
+            found["value"] = orjson.loads(found["text"])
+    return body | problems_of(answer.job)
 
 
 def _metadata(answer: Answer) -> NativeMetadata:
@@ -216,8 +254,8 @@ def _metadata(answer: Answer) -> NativeMetadata:
     )
 
 
-def pending(job: Job, url: str) -> Body:
-    return {"status": "pending", "state": job.state.value, "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

@@ -15,10 +15,12 @@ import orjson
 from worker.engine.protocol.api import ComfyApi, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.saved_models import SavedModelFolders
-from worker.errors import EngineUnavailable, StartupError
+from worker.errors import Detail, EngineUnavailable, ModelsMissing, StartupError
 from worker.supervision import Tasks, joined, stop
-from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.saved_models import SavedModels
+from worker.workflow.prompt import Prompt
+from worker.workflow.validation.model_references import saved_model_problems
 
 MOST_CLASSES = 24
 """Asked for one by one; for more the whole catalog is read."""
@@ -111,6 +113,16 @@ class Catalogs:
     def forget(self) -> None:
         """There are files or classes now that it does not list."""
         self._life = -1
+
+    async def check_models(self, prompt: Prompt) -> None:
+        """A file may have been written since the prompt was looked at. Raises ModelsMissing for one of another job."""
+        problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), await self.saved.look())
+        details = [
+            Detail(one.message, one.node_id, one.node_title, one.class_type, one.input, expected=one.expected)
+            for one in problems
+        ]
+        if details:
+            raise ModelsMissing(details[0].message, details)
 
     async def close(self) -> None:
         if self._reading is not None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
 from worker.engine.process.names import FIRST
-from worker.engine.protocol.api import ComfyApi, EngineInfo
+from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, SubmitOptions
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, PromptRefusedError
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 BRIEFLY_S = 60.0
 Submitted = Callable[[str | None], None]
 """Told the id of a prompt just before it is posted, and None once it was taken out again."""
+Stop = Callable[[str], Coroutine[Any, Any, None]]
+"""Takes a prompt out of ComfyUI, by its id, as far as ComfyUI lets it."""
 
 
 class ComfyClient:
@@ -59,6 +61,7 @@ class ComfyClient:
         self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
+        self.stop: Stop = self._cancel_quietly
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -96,9 +99,16 @@ class ComfyClient:
         return await self.catalogs.get()
 
     async def follow(
-        self, prompt: Prompt, hear: Hear, prompt_id: str, *, submitted: Submitted = lambda _: None, known: bool = False
+        self,
+        prompt: Prompt,
+        hear: Hear,
+        prompt_id: str,
+        *,
+        submitted: Submitted = lambda _: None,
+        known: bool = False,
+        options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
-        """Send a prompt once, unless it is `known` to ComfyUI already, and follow it to its end.
+        """Send a prompt once, with `options`, unless it is `known` to ComfyUI already, and follow it to its end.
 
         Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
         Raises what `Run.follow` raises, and InvalidWorkflow; EngineForgotError at once for an engine that this worker
@@ -118,22 +128,26 @@ class ComfyClient:
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
                 kept=self._kept,
+                options=options,
             )
-            try:
-                if not known:
-                    submitted(prompt_id)
-                    run.taken = await self._taken(prompt, prompt_id, subscription.client_id)
-                    run.deaf = not run.taken
-                return await run.follow()
-            except PromptRefusedError as error:
-                # Accepted in part, maybe.
-                await self._cancel(prompt_id)
-                raise await self._explained(error, prompt) from None
-            except (asyncio.CancelledError, EngineUnavailable):
-                # A prompt that nobody will follow any more must not reach the GPU.
-                await self._cancel(prompt_id)
-                submitted(None)
-                raise
+            return await self._to_the_end(run, submitted, known=known)
+
+    async def _to_the_end(self, run: Run, submitted: Submitted, *, known: bool) -> Outputs:
+        try:
+            if not known:
+                submitted(run.prompt_id)
+                run.taken = await self._taken(run)
+                run.deaf = not run.taken
+            return await run.follow()
+        except PromptRefusedError as error:
+            # Accepted in part, maybe.
+            await self._cancel(run.prompt_id)
+            raise await self._explained(error, run.prompt) from None
+        except (asyncio.CancelledError, EngineUnavailable):
+            # A prompt that nobody will follow any more must not reach the GPU.
+            await self._cancel(run.prompt_id)
+            submitted(None)
+            raise
 
     async def _reachable(self) -> None:
         if self._kept and not self.socket.connected:
@@ -145,18 +159,20 @@ class ComfyClient:
         except TimeoutError:
             raise EngineUnavailable("ComfyUI can't be reached") from None
 
-    async def _taken(self, prompt: Prompt, prompt_id: str, client_id: str) -> bool:
+    async def _taken(self, run: Run) -> bool:
         """False where ComfyUI did not answer: whether it has the prompt all the same has to be asked."""
         try:
-            await self._submit(prompt, prompt_id, client_id)
+            await self._submit(run)
         except EngineUnavailable:
             log.warning("ComfyUI did not answer the submission of a prompt")
             return False
         return True
 
-    async def _submit(self, prompt: Prompt, prompt_id: str, client_id: str) -> None:
+    async def _submit(self, run: Run) -> None:
         """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""
-        posting = asyncio.ensure_future(self.api.submit(prompt, prompt_id, client_id))
+        posting = asyncio.ensure_future(
+            self.api.submit(run.prompt, run.prompt_id, run.subscription.client_id, run.options)
+        )
         try:
             await asyncio.shield(posting)
         except asyncio.CancelledError:
@@ -182,7 +198,7 @@ class ComfyClient:
 
     async def _cancel(self, prompt_id: str) -> None:
         """Carried through even when the caller is cancelled again."""
-        task = self._tasks.spawn(f"cancel-{prompt_id}", self._cancel_quietly(prompt_id))
+        task = self._tasks.spawn(f"cancel-{prompt_id}", self.stop(prompt_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
         await asyncio.shield(task)

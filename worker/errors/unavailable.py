@@ -50,10 +50,10 @@ class RemovedByOperator(WorkerUnavailable):
     code = "removed_by_operator"
 
 
-class OutputMissing(WorkerUnavailable):
-    """ComfyUI named an output file that does not exist, also after a second run."""
+class ApiKeyLost(WorkerUnavailable):
+    """The worker was restarted and no longer has the comfy.org key that the client sent with the job."""
 
-    code = "output_missing"
+    code = "api_key_lost"
 
 
 class DeliveryFailed(WorkerUnavailable):

@@ -6,16 +6,19 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import SystemRandom
 from typing import Any
+
+from pydantic import SecretStr
 
 from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, opened_json
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
@@ -41,6 +44,8 @@ class Caller:
 
     `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
+    `api_key` is its comfy.org key, where that came beside the body.
+    `raw`: it takes a file as the body of the answer.
     """
 
     principal: str
@@ -48,6 +53,8 @@ class Caller:
     idempotency_key: str | None = None
     repeat_key: str | None = None
     collectable: bool = False
+    api_key: SecretStr | None = field(default=None, repr=False)
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,8 @@ class Intake:
             repeat_key=None if key else caller.repeat_key,
             fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
             base_url=caller.base_url,
+            extra=_with_key(job.extra, caller.api_key),
+            raw=caller.raw,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
 
@@ -116,7 +125,9 @@ class Intake:
         """
         request, caller = submission.request, submission.caller
         if not self.manager.begins(request, caller.principal):
-            return await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job.request = job.request.joined(request)
+            return job
         self.manager.admit()
         # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
         drawn: list[RandomInteger] = []
@@ -184,6 +195,11 @@ class Intake:
             return await self.engines.catalog()
         except EngineUnavailable:
             return bundled_catalog()
+
+
+def _with_key(extra: ExtraData, api_key: SecretStr | None) -> ExtraData:
+    """Add the key that came beside the body, unless the body has one."""
+    return replace(extra, api_key=api_key, own_api_key=True) if api_key and not extra.own_api_key else extra
 
 
 def dialect_of(body: object) -> Dialect:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from worker.settings.setting import setting
 
 
@@ -38,6 +40,12 @@ class ComfySettings:
         None,
         "what this ComfyUI answers at `GET /object_info`, for as long as it can't be asked; .gz too",
     )
+    api_key: SecretStr = setting(
+        "COMFY_ORG_API_KEY",
+        SecretStr(""),
+        "comfy.org key for partner nodes, for every job that brings none of its own",
+        flat="comfy_org_api_key",
+    )
     start_s: float = setting(
         "WORKER_ENGINE_START", 600.0, "how long ComfyUI may take to answer after its start", flat="engine_start_s"
     )
@@ -58,6 +66,11 @@ class ComfySettings:
     )
     node_silence_s: float = setting(
         "WORKER_NODE_SILENCE", 900.0, "how long a node may run without progress before it is stopped"
+    )
+    node_stop_s: float = setting(
+        "WORKER_NODE_STOP",
+        10.0,
+        "how long a node may ignore its interrupt before ComfyUI is restarted; for slow classes up to 60",
     )
     fault: str = setting(
         "WORKER_FAULT", "", "what goes wrong in the embedded engine, to rehearse: see docs/embedded-engine.md"

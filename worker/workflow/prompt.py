@@ -40,6 +40,14 @@ def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
+def editors_file(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+    """Return what the editor saves, where `value` is that or an export that holds it, alone or beside its prompt."""
+    inside = unwrap(value)
+    if isinstance(value, dict) and inside is value.get("prompt") and is_ui(value.get("workflow")):
+        inside = value["workflow"]
+    return inside if is_ui(inside) else None
+
+
 def parse_prompt(value: object) -> Prompt:
     """Check that a decoded JSON value is an API-format prompt and return its nodes by id.
 

@@ -20,7 +20,7 @@ from worker.cli.output.failure import Failure
 from worker.cli.output.saving import Saved, save
 from worker.errors import StartupError
 from worker.load.workload import workload
-from worker.outputs.files import kind_of, mime_of
+from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
 from worker.platforms.vast.client import EndpointAnswer, VastEndpoint
 from worker.settings import environment

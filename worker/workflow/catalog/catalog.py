@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
 import orjson
 
 from worker.workflow.catalog.folders import folders_by_input
-from worker.workflow.catalog.node_class import NodeClass, read_node_class
+from worker.workflow.catalog.node_class import NodeClass, Presence, read_node_class
 from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
 from worker.workflow.json_value import Json, JsonObject
 
@@ -75,6 +75,12 @@ class Catalog(Mapping[str, NodeClass]):
     def from_object_info(cls, object_info: Mapping[str, object]) -> Catalog:
         """Read the decoded answer of `GET /object_info`; entries that are not objects are left out."""
         return cls({name: info for name, info in object_info.items() if isinstance(info, dict)}, {})
+
+    def asking(self, names: Iterable[str], hidden: str) -> Iterator[NodeClass]:
+        """Yield the classes of these names that the server gives what a hidden input of this type stands for."""
+        for node_class in (self[name] for name in set(names) if name in self):
+            if any(spec.type == hidden and spec.presence is Presence.HIDDEN for spec in node_class.inputs):
+                yield node_class
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
         """Return a catalog in which choices of files list these names by folder, before their fixed options."""

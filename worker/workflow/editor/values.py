@@ -11,7 +11,7 @@ from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.json_value import Json, JsonObject
 
-_BY_NAME = "VideoHelperSuite"
+BY_NAME = "VideoHelperSuite"
 """The node pack whose script saves values by the names of their fields, those of the chosen format included."""
 
 _CUSTOM_COMBO = "CustomCombo"
@@ -22,7 +22,7 @@ _BUTTON = "upload"
 def give_values(shape: Shape, saved: SavedNode) -> None:
     """Set the fields to what the file has; those that it has nothing for keep what their class says."""
     node, values = shape.node, saved.values
-    if isinstance(values, dict) and node.node_class and _BY_NAME in node.node_class.pack:
+    if isinstance(values, dict) and node.node_class and BY_NAME in node.node_class.pack:
         _give_by_name(shape, values)
     elif isinstance(values, dict):
         _give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])

@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from worker.api.auth import LOCAL
 from worker.api.errors import DIALECT
 from worker.api.generate import WAYS, Way
+from worker.api.request_body import api_key_of
 from worker.app import App
 from worker.bodies import BodyReader, ScannedBody, SpoolFolder
 from worker.dialects import NATIVE, detect
@@ -129,7 +130,7 @@ class Ingress:
             return RequestContext(request, grant, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         intake, base_url = self._app.intake, self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(grant, payload)
-        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable)
+        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
         request[DIALECT] = dialect_of(payload.value)
         try:
             asked = await intake.read(payload, caller)

@@ -1,0 +1,135 @@
+"""What goes beside a prompt lives as long as its job: through restarts of ComfyUI, and of the worker (not the key)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tests.engine.supervised import supervised
+from tests.engines import start_engine
+from tests.jobs.test_restart import Served, served
+from tests.workflows import drawn, hidden, slow
+from worker.extra_data import ExtraData
+from worker.job import Job, JobRequest
+from worker.jobs.journal import Journal
+from worker.jobs.manager import JobManager
+
+KEY = "comfyui-0123456789abcdef"
+BROUGHT = {"api_key_comfy_org": KEY}
+
+
+@pytest.fixture
+async def worker(tmp_path: Path) -> AsyncIterator[Served]:
+    """A worker's process on an engine of its own."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with served(engine, tmp_path / "state") as found:
+            yield found
+
+
+def after(seconds: float) -> dict:
+    """A node that shows what was sent beside the prompt, after a pause."""
+    workflow = {**slow(seconds), **hidden()}
+    workflow["3"]["inputs"]["image"] = ["1", 0]
+    workflow["2"]["inputs"]["image"] = ["3", 0]
+    return workflow
+
+
+def seen(body: dict) -> dict:
+    return dict(json.loads(body["outputs"][0]["text"]))
+
+
+def test_the_key_is_for_its_own_jobs() -> None:
+    """The operator's is sent with jobs that came without one, also where the one that came is lost."""
+    operators = SecretStr("operators")
+    assert ExtraData().sent(operators) == {"api_key_comfy_org": operators}
+    assert ExtraData(own_api_key=True).sent(operators) == {}
+    assert ExtraData({"a": 1}).sent(SecretStr("")) == {"extra_pnginfo": {"a": 1}}
+
+
+def test_a_row_has_the_file_and_not_the_key(tmp_path: Path) -> None:
+    """The journal knows that there was a key; nothing in its file can be compared with one."""
+    extra = ExtraData({"workflow": drawn()}, SecretStr(KEY), own_api_key=True)
+    with Journal(tmp_path / "journal.sqlite") as journal:
+        journal.accepted(Job("k", JobRequest(prompt={}, key="k", extra=extra), collectable=True))
+        [kept] = journal.jobs()
+    assert kept.job.request.extra == ExtraData(extra.pnginfo, own_api_key=True)
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert KEY.encode() not in written
+    assert hashlib.sha256(KEY.encode()).hexdigest().encode() not in written
+
+
+async def test_a_restart_of_comfyui_keeps_both(tmp_path: Path) -> None:
+    """A prompt that is sent again comes with the file and the key."""
+    async with supervised(tmp_path) as client:
+        job = await client.job(after(1.5), extra_data={"extra_pnginfo": {"workflow": drawn()}, **BROUGHT})
+        await client.state(job, "generating")
+        client.signal(9)
+        status, body = await client.result(job)
+        assert status == 200, body
+        assert len(await client.runs()) == 1
+        assert seen(body)["key"] == hashlib.sha256(KEY.encode()).hexdigest()
+        assert seen(body)["extra_pnginfo"]["workflow"]["version"] == 0.4
+
+
+async def test_an_ended_job_keeps_neither(tmp_path: Path) -> None:
+    """A result may be kept for hours; what went beside its prompt is forgotten with the prompt."""
+    async with supervised(tmp_path) as client:
+        job = await client.job(hidden(), extra_data={"extra_pnginfo": {"workflow": drawn()}, **BROUGHT})
+        await client.result(job)
+        manager: JobManager = client.app.manager
+        assert manager.find(job["id"], job["token"]).request.extra == ExtraData()
+
+
+async def test_a_job_that_lost_its_key_can_be_sent_again(worker: Served) -> None:
+    """After a restart of both, a job that needs its key fails as retryable; the same request then runs."""
+    first = {"workflow": slow(60, steps=600), "id": "first"}
+    request = {"workflow": hidden(), "id": "mine", "extra_data": BROUGHT}
+    without = {"workflow": drawn(), "id": "other", "extra_data": BROUGHT}
+    _, running = await worker.post("/generate", first)
+    jobs = [(await worker.post("/generate", body))[1] for body in (request, without)]
+    await restart_both(worker)
+    async with worker.http.delete(f"{worker.url}/jobs/first?token={running['token']}") as answer:
+        assert answer.status == 200
+    status, body = await worker.result(jobs[0])
+    assert (status, body["error"]["code"], body["error"]["retryable"]) == (503, "api_key_lost", True)
+    assert "send the request again" in body["error"]["message"]
+    status, body = await worker.result(jobs[1])
+    assert (status, body["status"]) == (200, "success"), "no node of it takes the key"
+    status, body = await worker.post("/generate/sync", request)
+    assert (status, seen(body)["key"]) == (200, hashlib.sha256(KEY.encode()).hexdigest())
+
+
+async def test_a_prompt_that_comfyui_still_has_needs_no_key(worker: Served) -> None:
+    """Only the worker was restarted: ComfyUI was sent the key, and the job goes on."""
+    _, job = await worker.post("/generate", {"workflow": after(1.5), "extra_data": BROUGHT})
+    await worker.running()
+    await worker.end()
+    await worker.start()
+    status, body = await worker.result(job)
+    assert (status, seen(body)["key"]) == (200, hashlib.sha256(KEY.encode()).hexdigest())
+
+
+async def test_a_restored_job_has_the_editors_file(worker: Served) -> None:
+    """It is written down with the prompt."""
+    _, running = await worker.post("/generate", {"workflow": slow(60, steps=600), "id": "first"})
+    extra = {"extra_pnginfo": {"workflow": {"nodes": [], "id": "mine"}}}
+    _, job = await worker.post("/generate", {"workflow": hidden(), "extra_data": extra})
+    await restart_both(worker)
+    async with worker.http.delete(f"{worker.url}/jobs/first?token={running['token']}") as answer:
+        assert answer.status == 200
+    _, body = await worker.result(job)
+    assert seen(body)["extra_pnginfo"] == extra["extra_pnginfo"]
+
+
+async def restart_both(worker: Served) -> None:
+    """End worker and engine at once, so that every prompt has to be sent again."""
+    await worker.running()
+    await worker.end()
+    worker.engine.kill()
+    worker.engine.restart()
+    await worker.start()
