@@ -187,6 +187,9 @@ class ComfyClient:
             catalog: Catalog | None = await self.catalog()
         except EngineUnavailable:
             catalog = None
+        saved = await self.catalogs.saved.look()
+        if saved:  # ComfyUI's own words list what there is
+            refused = PromptRefusedError(saved.out_of_answer(refused.error), saved.out_of_answer(refused.node_errors))
         partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
         return InvalidWorkflow(
             refused.error.get("message") or partly,

@@ -21,6 +21,7 @@ from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
 from worker.engine.protocol.messages import RunsApart
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
+from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
@@ -143,6 +144,7 @@ class Engine:
         self._notify = notify
         self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         self.client.stop = self._stop
         self._cases: dict[str, Case] = {}
         """Those whose prompts are in ComfyUI, by prompt id."""
@@ -206,7 +208,8 @@ class Engine:
     async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, and EngineForgotError for a prompt that was lost.
+        Raises what `ComfyClient.follow` raises, GpuFailed, EngineForgotError for a prompt that was lost, and
+        ModelsMissing for one that names a model of another job.
         """
         while True:
             apart = self.writes_unseen(prompt)
@@ -228,6 +231,8 @@ class Engine:
         known = case.known_as is not None
         if not known and case.request.extra.lost_api_key:
             check_api_key(case.request.extra, prompt, await self.client.catalog())
+        if not known:
+            await self.client.catalogs.check_models(prompt)
         prompt_id = case.begin()
         self._cases[prompt_id] = case
 

@@ -22,6 +22,7 @@ from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
 from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
@@ -132,6 +133,13 @@ class EnginePool:
     async def catalog(self) -> Catalog:
         """Return what every engine has. Raises EngineUnavailable."""
         return await self.catalogs.get()
+
+    async def saved_models(self) -> SavedModels:
+        """Return the model files that jobs wrote and ComfyUI would list, of all engines together."""
+        saved = NONE_SAVED
+        for engine in self.engines:
+            saved = saved.joined(await engine.client.catalogs.saved.look())
+        return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:
         """Return what one engine says of itself, by default the first that is reached. Raises EngineUnavailable."""

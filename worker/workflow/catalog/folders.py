@@ -68,6 +68,11 @@ def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
     return _by_input().get((class_name, input_name), ())
 
 
+def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:
+    """Return the folders of each input of a class that offers files."""
+    return {name: folders for (owner, name), folders in _by_input().items() if owner == class_name}
+
+
 def all_folders() -> list[str]:
     """The folders of models that some input offers, by name."""
     return sorted(_LISTED.keys() - {"input", "datasets"})
