@@ -50,6 +50,7 @@ from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import OutputCollector
+from worker.workflow.editor.opened import opened
 from worker.workflow.prefix import fresh_prefixes
 from worker.workflow.prompt import Prompt, title
 
@@ -173,8 +174,6 @@ class Pipeline:
         if catalog is not None and not extra.has_workflow:
             readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
             if any(not node_class.output_node for node_class in readers):
-                from worker.workflow.editor.opened import opened  # and the editor with it, which most jobs don't need
-
                 extra = extra.with_workflow(opened(prompt, catalog))
         return extra.sent(self.api_key)
 

@@ -173,7 +173,7 @@ class Engine:
     async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, and EngineForgotError for a prompt that was lost.
+        Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, and EngineForgotError for a prompt that is lost.
         """
         while True:
             try:
