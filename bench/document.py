@@ -16,7 +16,7 @@ Made by `make bench`; do not edit. Two things are measured in turns, job by job,
 is the median of the rounds, with the lower and the upper quartile behind it. Engine, worker and client are processes of
 their own, on one machine. Every job ends with the picture's bytes in the client's hands: a client that speaks to
 ComfyUI itself posts the prompt, hears the end on its WebSocket, reads the history and gets the file; a client of the
-worker sends one request and decodes base64.
+worker sends one request and decodes base64, or takes the file as it is where it is *answered raw* (`Accept: image/*`).
 
 A *fresh* client opens its connections for each job and is compared with a client of the worker that does the same; a
 *warm* one keeps its session and its WebSocket and is compared with a kept connection to the worker."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from worker.engine.protocol.api import EngineInfo
 
 FRESH, WARM = "ComfyUI, fresh client", "ComfyUI, warm client"
 NEW, KEPT = "worker, new connection", "worker, kept connection"
+RAW = "worker, answered raw, new connection"
 VAST = "worker through Vast's client, router and SDK"
 AT_THE_GATEWAY = (LatencyPair(NEW, FRESH, targets.OVER_FRESH), LatencyPair(KEPT, WARM, targets.OVER_WARM))
 LARGE = (LatencyPair(NEW, FRESH, targets.LARGE_OVER_FRESH), LatencyPair(KEPT, WARM, None))
@@ -59,6 +60,8 @@ class Bench:
             for finding in await latency(asks, AT_THE_GATEWAY, workloads, rounds):
                 yield finding
             for finding in await latency(asks, LARGE, [large], close):
+                yield finding
+            for finding in await self._raw(asks, workloads[-1], large):
                 yield finding
             yield await self._burst({name: asks[name] for name in (FRESH, KEPT)}, targets.BURST)
             yield await self._burst({name: asks[name] for name in (WARM, KEPT)})
@@ -102,8 +105,17 @@ class Bench:
                 WARM: direct.warm(client),
                 NEW: served.fresh(itself),
                 KEPT: served.kept(itself, session),
+                RAW: served.fresh(replace(itself, dialect="raw")),
             }
             yield asks, running.pid
+
+    async def _raw(self, asks: Mapping[str, Ask], middle: Workload, large: Workload) -> list[Measurement]:
+        """Pictures answered as a file, without base64."""
+        findings = []
+        for workload, at_most in ((middle, targets.RAW_OVER_FRESH), (large, targets.LARGE_RAW_OVER_FRESH)):
+            pair = LatencyPair(RAW, FRESH, at_most)
+            findings += await latency(asks, [pair], [workload], self.plan.close_rounds)
+        return findings
 
     async def _burst(
         self, asks: Mapping[str, Ask], at_least: float | None = None, quartile_at_least: float | None = None

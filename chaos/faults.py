@@ -26,7 +26,8 @@ async def nothing(_: Testbed) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FaultCase:
-    """`trigger` is a fault that the engine is asked for in a workflow, `ends` how that one's job may end.
+    """`trigger` is a fault that the engine is asked for in a workflow, `ends` how that one's job may end, and
+    `trigger_timeout_s` its `timeout_s`.
 
     `sign` is what the worker's log says when it has noticed, `within_s` how soon it has to. `apart`: see `testbed`.
     `outside`: somebody else mends it, at the end of `strike`; only then the worker can serve again.
@@ -35,6 +36,7 @@ class FaultCase:
     name: str
     strike: Strike = nothing
     trigger: str = ""
+    trigger_timeout_s: float | None = None
     ends: frozenset[str] = frozenset({"success"})
     sign: str = ""
     within_s: float = 0.0
@@ -135,6 +137,15 @@ CASES = (
     FaultCase("a job crashes ComfyUI twice", trigger="crash;times=0", ends=frozenset({"job_crashes_engine"})),
     FaultCase("worker thread dead", trigger="thread", sign="runs none", within_s=3 * LOOK_S + 4),
     FaultCase("a node hangs", trigger="hang", sign="makes no progress", within_s=NODE_S + 2),
+    FaultCase(
+        "a node goes on after its job",
+        trigger="hang",
+        trigger_timeout_s=3.0,
+        ends=frozenset({"timeout"}),
+        sign="a job that has ended goes on",
+        within_s=NODE_S + 4,
+        env={"WORKER_NODE_SILENCE": "60", "WORKER_NODE_STOP": str(NODE_S)},
+    ),
     FaultCase("socket dropped", drop_sockets, sign="lost the WebSocket", within_s=1.0, apart=True),
     FaultCase("socket deaf", deafen_sockets, sign="open but silent", within_s=5.0, apart=True),
     FaultCase("history late, socket dropped", drop_sockets, trigger="late;seconds=3", apart=True),

@@ -26,6 +26,7 @@ LADDER = (
         "supervision",
         "startup_timing",
         "delivery_options",
+        "extra_data",
         "job",
     ),
     ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),

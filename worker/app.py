@@ -23,6 +23,8 @@ from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import InputEngine, Inputs, InputStore
 from worker.intake import SPOOL, Answers, Intake
+from worker.job import Job
+from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
@@ -80,6 +82,10 @@ class App:
         self.models.check_ready()
         if not self.engines.back_soon:
             raise EngineUnavailable("ComfyUI is not connected")
+
+    async def cancel(self, job: Job) -> Cancellation:
+        """Cancel a job and wait until ComfyUI is free of it, for a while."""
+        return await cancel(self.manager, self.engines, job, self.settings.engine.node_stop_s)
 
     async def drain(self) -> None:
         """Accept no more jobs and give the running ones their time: WORKER_DRAIN, or less where the platform kills."""
@@ -172,7 +178,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
-    pipeline = await _pipeline(settings, options, engines, jobs, stack)
+    pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
     answers = Answers(traits, outputs, engines, places)
@@ -196,13 +202,16 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
 
 
 async def _pipeline(
-    settings: Settings, options: BuildOptions, engines: EnginePool, jobs: JobIndex, stack: AsyncExitStack
+    settings: Settings, options: BuildOptions, engines: EnginePool, jobs: JobIndex, tasks: Tasks, stack: AsyncExitStack
 ) -> Pipeline:
     """Open the parts that a job passes after the engines."""
     state, observers, enter = settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
-    sources = {one.name: OutputSource(one.api, one.config.output) for one in engines.engines}
+    sources = {one.name: OutputSource(one.api, one.config.output, one.config.temp, one.kept) for one in engines.engines}
     outputs = Outputs(sources, state / "outputs")
+    tasks.start("output-folders", outputs.watch)
+    for one in engines.engines:
+        one.writes_unseen = lambda prompt, name=one.name: outputs.may_write_unseen(name, prompt, engines.known_catalog)  # type: ignore[misc]
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     engine = InputEngine(engines.first.api, engines.catalog, engines.first.config.input)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))

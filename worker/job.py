@@ -11,13 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
-from worker.errors import WorkerError
-
-API_KEY = "api_key_comfy_org"
-"""What ComfyUI calls the comfy.org key in a submission."""
+from worker.errors import OutputProblem, WorkerError
+from worker.extra_data import ExtraData
 
 
 class JobState(StrEnum):
@@ -79,39 +75,12 @@ class InputFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtraData:
-    """What ComfyUI gets beside the prompt, as its editor sends it."""
+class RandomInteger:
+    """What a `__RANDOM_INT__` of a workflow became. `input` is a dotted path where it stood inside a list or object."""
 
-    pnginfo: Mapping[str, Any] | None = field(default=None, repr=False)
-    """`extra_pnginfo`, as the editor's `workflow`: nodes read it, and savers write each key into their files."""
-    api_key: SecretStr | None = field(default=None, repr=False)
-    """The client's comfy.org key: never journaled, forgotten at the end."""
-    own_api_key: bool = False
-    """True where the client sent a key, even when it is not known any more."""
-
-    @property
-    def lost_api_key(self) -> bool:
-        """The client sent a key, and it was lost with the process that had it."""
-        return self.own_api_key and self.api_key is None
-
-    @property
-    def has_workflow(self) -> bool:
-        """Whether the client sent what the editor saves."""
-        return self.pnginfo is not None and "workflow" in self.pnginfo
-
-    def with_workflow(self, workflow: Mapping[str, Any]) -> ExtraData:
-        """Return a copy with this as the editor's file."""
-        return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})
-
-    def sent(self, operators_key: SecretStr) -> dict[str, Any]:
-        """Return the `extra_data` of a submission, in which the key is still a secret.
-
-        What there is not is left out: ComfyUI's /api/jobs breaks on a null. The operator's key is for jobs that came
-        without one.
-        """
-        data: dict[str, Any] = {} if self.pnginfo is None else {"extra_pnginfo": self.pnginfo}
-        key = operators_key if not self.own_api_key else self.api_key
-        return {**data, API_KEY: key} if key else data
+    node_id: str
+    input: str
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +102,39 @@ class JobRequest:
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
+    raw: bool = False
+    """The client takes one file as the body of the answer: no limit of a JSON answer applies. The intake sets it."""
     image_format: ImageFormat | None = None
     target: DeliveryTarget | None = None
     """The client's own place for the files, with its credentials: never journaled, forgotten at the end."""
     own_target: bool = False
     """True where the files belong to the client's own place, even when its credentials are not known any more."""
+    deliver_models: bool = False
+    """Whether models that nodes save are outputs, too."""
     webhook: Webhook | None = None
     template: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     """The template that the prompt was made of, and the values of its parameters; files are left out."""
+    random_integers: tuple[RandomInteger, ...] = ()
+    """Those that were drawn for the prompt, in its order."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
-    extra: ExtraData = ExtraData()
+    extra: ExtraData = ExtraData()  # noqa: RUF009 - frozen
 
     @property
     def job_id(self) -> str | None:
         """What the job is called; None where that is left to the worker."""
         return self.key or self.repeat_key
+
+    def redirected(self, other: JobRequest) -> JobRequest:
+        """Return the request with the place and the way of delivery of another one."""
+        return replace(
+            self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
+        )
+
+    def joined(self, other: JobRequest) -> JobRequest:
+        """Return the request with what a second client that waits for the same job needs."""
+        return replace(self, raw=self.raw or other.raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +162,20 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFile:
+    """A file that a job wrote into a folder of its engine: an output, a preview, or what a node left beside one.
+
+    `folder` is ComfyUI's word, `path` is relative to it. `inode` and `mtime_ns` tell another file of the same name.
+    """
+
+    folder: str
+    path: str
+    inode: int
+    mtime_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class JobRef:
     """Names one job, in events and wherever a live job would be too much."""
 
@@ -184,6 +183,17 @@ class JobRef:
     principal: str
     folder: str
     """Unique, while an id is another job's in the hands of another principal, and may be used again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """The node that runs, and how many of its steps are done, where it counts them."""
+
+    node_id: str
+    class_type: str
+    title: str
+    value: float | None = None
+    maximum: float | None = None
 
 
 def new_folder() -> str:
@@ -207,6 +217,10 @@ class Job:
     stages: dict[JobState, float] = field(default_factory=dict)
     """Seconds spent in each state, of the monotonic clock."""
     outputs: tuple[Output, ...] = ()
+    problems: tuple[OutputProblem, ...] = ()
+    """What could not be delivered of a job that has ended well."""
+    files: tuple[EngineFile, ...] = ()
+    """What it left in the folders of its engine, removed with the outputs."""
     error: WorkerError | None = None
     waiters: int = 0
     """Requests that wait for the result right now."""
@@ -220,6 +234,8 @@ class Job:
     """Under which ComfyUI has the job, once it was submitted."""
     engine: str | None = None
     """Name of the engine that has it, or had it last; None for a job that was never submitted."""
+    progress: JobProgress | None = None
+    """Where its run is; None before its first node, and once the run has ended."""
     ref: JobRef = field(init=False)
     """Its name in events."""
     _entered: float = field(default_factory=time.monotonic)
@@ -233,7 +249,7 @@ class Job:
             raise ValueError(f"job {self.id}: {self.state} can't become {state}")
         now = time.monotonic()
         self.stages[self.state] = self.stages.get(self.state, 0.0) + now - self._entered
-        self.state, self._entered = state, now
+        self.state, self._entered, self.progress = state, now, None
 
     @property
     def in_state_s(self) -> float:

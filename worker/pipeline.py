@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
 
 from worker.engine.pool import EnginePool
+from worker.engine.protocol.api import SubmitOptions
 from worker.engine.protocol.messages import (
-    Executed,
     Executing,
     ExecutionCached,
     ExecutionStart,
@@ -27,8 +27,10 @@ from worker.errors import (
     Draining,
     InternalError,
     JobCancelled,
+    JobError,
     JobTimeout,
     OutputMissing,
+    OutputProblem,
     WorkerError,
 )
 from worker.events import (
@@ -45,14 +47,16 @@ from worker.events import (
     StepDone,
 )
 from worker.inputs import Inputs
-from worker.job import Job, JobState, Output
+from worker.job import Job, JobProgress, JobState, Output
 from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
-from worker.outputs.output_collector import OutputCollector
+from worker.outputs.output_collector import Collected, OutputCollector, Part
+from worker.outputs.problems import nothing, of_node, promised
+from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.opened import opened
-from worker.workflow.prefix import fresh_prefixes
 from worker.workflow.prompt import Prompt, title
+from worker.workflow.write_again import write_again
 
 log = logging.getLogger(__name__)
 
@@ -137,18 +141,48 @@ class Pipeline:
         return prompt
 
     async def _generate(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
-        """A reported file that is gone came out of ComfyUI's cache: it is made again under another name."""
-        try:
-            return await self._collector(job, prompt)
-        except OutputMissing:
-            again = fresh_prefixes(prompt)
-            if again is None:
-                raise
-            job.prompt_id = None
-            return await self._collector(job, again)
+        """What came out of ComfyUI's cache without its files is written again, once, and nothing else runs for it.
 
-    async def _collector(self, job: Job, prompt: Prompt) -> tuple[Output, ...]:
-        collector = OutputCollector(self.outputs, job, lambda output: self._ready(job, output))
+        Raises OutputMissing where nodes named files and none of them can be had.
+        """
+        made = await self._collected(job, OutputCollector(self.outputs, job, self._announcer(job), *self._of(prompt)))
+        outputs, problems = made.outputs, made.problems
+        if made.again:
+            outputs, problems = await self._write_again(job, prompt, made)
+        if not outputs and (missing := promised(problems)):
+            raise OutputMissing(f"the workflow ran, and nothing of it can be delivered: {missing[0].message}", problems)
+        job.problems = problems if outputs or problems else (nothing(prompt),)
+        return outputs
+
+    async def _write_again(
+        self, job: Job, prompt: Prompt, made: Collected
+    ) -> tuple[tuple[Output, ...], tuple[OutputProblem, ...]]:
+        """Return the outputs and problems of a run and of those of its nodes that have to write once more."""
+        second = write_again(prompt, made.again)
+        part = Part(second.nodes, first=1 + max((output.index for output in made.outputs), default=-1))
+        job.prompt_id = None
+        collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
+        try:
+            more = await self._collected(job, collector, tuple(second.nodes))
+        except JobError as error:
+            if not made.outputs:
+                raise
+            why = f"the file is gone, and it could not be made again: {error}"
+            lost = [of_node(prompt, node, OutputMissing.code, why) for node in made.again]
+            return made.outputs, (*made.problems, *lost)
+        return made.outputs + more.outputs, made.problems + more.problems
+
+    def _of(self, prompt: Prompt) -> tuple[Prompt, Catalog | None]:
+        return prompt, self.engines.known_catalog
+
+    def _announcer(self, job: Job) -> Callable[[Output], None]:
+        return lambda output: self.observers.notify(OutputReady(job.ref, output))
+
+    async def _collected(
+        self, job: Job, collector: OutputCollector, targets: tuple[str, ...] | None = None
+    ) -> Collected:
+        """Run the collector's prompt; with `targets` only these nodes, at once, while ComfyUI still has the others."""
+        prompt = collector.prompt
         try:
             try:
                 reported = await self.recovery.run(
@@ -156,13 +190,15 @@ class Pipeline:
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
                     lambda prompt_id: self._submitted(job, collector, prompt_id),
-                    self._beside(job, prompt),
+                    SubmitOptions(self._beside(job, prompt), targets, first=targets is not None),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))
-            return await collector.finish(reported)
+            made = await collector.finish(reported)
         finally:
             await collector.abandon()
+        job.files += made.files
+        return made
 
     def _beside(self, job: Job, prompt: Prompt) -> dict[str, Any]:
         """Return what goes to ComfyUI beside the prompt.
@@ -176,9 +212,6 @@ class Pipeline:
             if any(not node_class.output_node for node_class in readers):
                 extra = extra.with_workflow(opened(prompt, catalog))
         return extra.sent(self.api_key)
-
-    def _ready(self, job: Job, output: Output) -> None:
-        self.observers.notify(OutputReady(job.ref, output))
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None
@@ -194,6 +227,7 @@ class Pipeline:
         self.observers.notify(JobSubmitted(job.ref, job.engine or "", prompt_id))
 
     def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
+        collector.hear(message)
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
                 self._enter(job, JobState.GENERATING)
@@ -201,15 +235,15 @@ class Pipeline:
             case ExecutionCached(nodes=nodes) if nodes:
                 self.observers.notify(NodesCached(job.ref, nodes))
             case Executing(node=str(node)):
-                self.observers.notify(NodeStarted(job.ref, node, _class(prompt, node), _title(prompt, node)))
+                job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node))
+                self.observers.notify(NodeStarted(job.ref, node, job.progress.class_type, job.progress.title))
             case Progress(node=str(node), value=value, maximum=maximum):
+                job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
             case Preview() if _class(prompt, message.node) == SENDS_ITS_PICTURE:
                 collector.picture_sent(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job.ref, node, mime, data))
-            case Executed(node=node, output=output):
-                collector.node_finished(node, dict(output))
 
     def _enter(self, job: Job, state: JobState) -> None:
         left, seconds = job.state, job.in_state_s

@@ -24,6 +24,7 @@ async def latency(
     asks: Mapping[str, Ask], pairs: Sequence[LatencyPair], workloads: Sequence[Workload], rounds: int
 ) -> list[Measurement]:
     """The medians of each round divided, for every workload and pair. Targets are set for the first workload."""
+    asks = {name: ask for name, ask in asks.items() if any(name in {pair.ours, pair.theirs} for pair in pairs)}
     findings = []
     for workload in workloads:
         times = await medians(asks, workload, rounds)

@@ -1,4 +1,4 @@
-"""Servers in front of a ComfyUI, asked for a picture in base64, each in the words it knows."""
+"""Servers in front of a ComfyUI, asked for a picture in base64 or as a file, each in the words it knows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,26 @@ from worker.workflow.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class PeerDialect:
-    """How to ask for a prompt, and where the answer has its pictures (base64)."""
+    """How to ask for a prompt, and where the answer has its pictures (base64); None: the answer is the picture."""
 
     body: Callable[[Prompt], object]
-    pictures: Callable[[Any], Iterable[str]]
+    pictures: Callable[[Any], Iterable[str]] | None
+
+    @property
+    def accept(self) -> str:
+        return "application/json" if self.pictures else "image/*"
+
+    def take(self, answer: bytes) -> None:
+        """Have the picture's bytes in hand. Raises JobFailedError."""
+        if self.pictures:
+            self.decode(orjson.loads(answer))
+        elif not answer:
+            raise JobFailedError("the answer is empty")
 
     def decode(self, answer: Any) -> None:  # noqa: ANN401 - JSON
         """Take the bytes out, as whoever wants a picture has to. Raises JobFailedError."""
         try:
-            files = [base64.b64decode(text) for text in self.pictures(answer)]
+            files = [base64.b64decode(text) for text in (self.pictures or list)(answer)]
         except (KeyError, TypeError) as error:
             raise JobFailedError(str(answer)[:300]) from error
         if not files or not all(files):
@@ -39,6 +50,7 @@ DIALECTS = {
         lambda prompt: {"workflow": prompt},
         lambda answer: [output["data"] for output in answer["outputs"]],
     ),
+    "raw": PeerDialect(lambda prompt: {"workflow": prompt}, None),
     "vast": PeerDialect(
         lambda prompt: {
             "input": {
@@ -76,12 +88,12 @@ class Peer:
     async def ask(self, session: aiohttp.ClientSession, prompt: Prompt) -> None:
         dialect = DIALECTS[self.dialect]
         body = orjson.dumps(dialect.body(prompt))
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept": dialect.accept}
         async with session.post(self.url, data=body, headers=headers) as answer:
             text = await answer.read()
             if answer.status != 200:
                 raise JobFailedError(f"{self.name} answers {answer.status}: {text[:300]!r}")
-            dialect.decode(orjson.loads(text))
+            dialect.take(text)
 
 
 def kept(peer: Peer, session: aiohttp.ClientSession) -> Ask:

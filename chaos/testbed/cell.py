@@ -87,7 +87,9 @@ class CellCast:
         self._customers = {way: vast if way is Way.VAST else gateway for way in Way}
         self.playing: list[asyncio.Task[None]] = []
 
-    def ask(self, way: Way, nodes: Prompt | None = None, *, counted: bool = True) -> int:
+    def ask(
+        self, way: Way, nodes: Prompt | None = None, *, counted: bool = True, timeout_s: float | None = None
+    ) -> int:
         """Send a job; its number."""
         number = next(self._numbers)
         if counted:
@@ -95,6 +97,7 @@ class CellCast:
         key = f"chaos-{number}"
         body = {"workflow": nodes or self._work(number), "id": key}
         body |= {"output_format": "url" if self._case.by_url else "base64"}
+        body |= {"timeout_s": timeout_s} if timeout_s else {}
         manner = Manner.LEAVES if self._case.gone else Manner.REPEATS
         scenario = ClientScenario(number, Work.SLOW, ROUTES[way], manner, orjson.dumps(body), key, LEAVE_S)
         self.playing.append(asyncio.create_task(self._customers[way].run(scenario)))
@@ -161,7 +164,8 @@ async def _triggered(cast: CellCast, scene: Testbed, http: aiohttp.ClientSession
     """A job that holds the engine until all others are in, and behind it the one that brings the fault about."""
     blocker = cast.ask(Way.ASYNC, pause(0, BLOCKER_S), counted=False)
     await _all_in(scene, http, cast)
-    cast.ask(Way.ASYNC, fault(cast._case.trigger), counted=False)
+    case = cast._case
+    cast.ask(Way.ASYNC, fault(case.trigger), counted=False, timeout_s=case.trigger_timeout_s)
     await _all_in(scene, http, cast)
     return blocker
 

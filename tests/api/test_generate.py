@@ -138,7 +138,22 @@ async def test_random_integers_are_drawn_anew(client: Client) -> None:
         _, body = await client.post("/generate/sync", {"workflow": workflow})
         [text] = [output["text"] for output in body["outputs"] if output["kind"] == "text"]
         numbers.add(int(text))
+        assert body["metadata"]["random_integers"] == [{"node_id": "3", "input": "value", "value": int(text)}]
     assert len(numbers) == 2
+
+
+@pytest.mark.parametrize("field", ["workflow", "workflow_json"])
+async def test_the_other_dialects_name_the_integers_too(client: Client, field: str) -> None:
+    """Beside RunPod's `images` and Vast's `output`; without a placeholder their answers are as they were."""
+    workflow = picture()
+    _, plain = await client.post("/generate/sync", {"input": {field: workflow}})
+    workflow["2"]["inputs"]["filename_prefix"] = "run-__RANDOM_INT__"
+    _, body = await client.post("/generate/sync", {"input": {field: workflow}})
+    [drawn] = body["random_integers"]
+    [file] = body.get("images") or body["output"]
+    assert (drawn["node_id"], drawn["input"]) == ("2", "filename_prefix")
+    assert file["filename"].startswith(f"run-{drawn['value']}_")
+    assert body.keys() - plain.keys() == {"random_integers"}
 
 
 async def test_async_job_is_fetched_with_its_token(client: Client) -> None:

@@ -140,3 +140,45 @@ async def test_queue_info_counts_by_stage(client: Client) -> None:
     await client.state(job, "generating")
     _, body = await client.get("/queue-info")
     assert body == {"preprocess_queue_size": 0, "generation_queue_size": 1, "postprocess_queue_size": 0}
+
+
+async def running(client: Client, job: dict) -> dict:
+    """What `GET /jobs/{id}` says once the job's node has done a step."""
+    async with asyncio.timeout(10):
+        while True:
+            status, body = await client.get(f"/jobs/{job['id']}", job["token"])
+            assert (status, body["status"]) == (202, "pending")
+            if body["step"] is not None:
+                return body
+            await asyncio.sleep(0.02)
+
+
+async def test_a_running_job_says_how_far_it_is(client: Client) -> None:
+    """Its state, the node with class and title, and the steps of this node, in each dialect."""
+    _, job = await client.post("/generate", {"workflow": slow(30, steps=300)})
+    body = await running(client, job)
+    assert (body["state"], body["position"]) == ("generating", 0)
+    assert body["node"] == {"node_id": "3", "class_type": "EmbeddedSleep", "title": "Pause"}
+    assert 1 <= body["step"]["value"] < body["step"]["max"] == 300
+    _, stock = await client.get(f"/result/{job['id']}", job["token"])
+    assert (stock["state"], stock["node"], stock["step"]["max"]) == ("generating", body["node"], 300)
+    await client.delete(f"/jobs/{job['id']}", job["token"])
+    _, runpod = await client.post("/generate", {"input": {"workflow": slow(30, steps=300)}})
+    assert (await running(client, runpod))["node"] == body["node"]
+    await client.delete(f"/jobs/{runpod['id']}", runpod["token"])
+
+
+async def test_a_waiting_job_says_how_many_run_before_it(engine: EngineHandle, tmp_path: Path) -> None:
+    """Both those inside ComfyUI and those that wait for a place there; less once one has gone."""
+    async with worker(engine, tmp_path, queue_ahead=1) as client:
+        jobs = [(await client.post("/generate", {"workflow": slow(30, steps=300)}))[1] for _ in range(4)]
+        await running(client, jobs[0])
+        found = [(await client.get(f"/jobs/{job['id']}", job["token"]))[1] for job in jobs]
+        assert [body["position"] for body in found] == [0, 1, 2, 3]
+        assert [body["state"] for body in found] == ["generating", "waiting", "waiting", "waiting"]
+        assert [body["node"] for body in found[1:]] == [None, None, None]
+        await client.delete(f"/jobs/{jobs[1]['id']}", jobs[1]["token"])
+        _, last = await client.get(f"/jobs/{jobs[3]['id']}", jobs[3]["token"])
+        assert last["position"] == 2
+        for job in jobs:
+            await client.delete(f"/jobs/{job['id']}", job["token"])

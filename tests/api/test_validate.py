@@ -229,7 +229,7 @@ async def test_what_cannot_be_converted_is_a_problem(client: Client) -> None:
     workflow = {"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}
     status, body = await client.post("/validate", {"workflow": workflow})
     assert (status, body["valid"], body["comfyui"]) == (200, False, None)
-    assert [(problem["node_id"], problem["kind"]) for problem in body["problems"]] == [("7", "cannot_convert")]
+    assert [(problem["node_id"], problem["code"]) for problem in body["problems"]] == [("7", "cannot_convert")]
 
 
 async def test_a_model_that_cannot_be_had_says_why(tmp_path: Path) -> None:

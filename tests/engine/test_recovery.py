@@ -16,7 +16,7 @@ from tests.workflows import failing, faulty, picture, slow
 from worker.engine.engine import Case, ExclusiveLock
 from worker.engine.recovery import CrashHistory, CrashRecord
 from worker.engine.run import Loss
-from worker.job import InputFile, JobRequest
+from worker.job import InputFile, Job, JobRequest
 
 
 async def test_out_of_memory_once_is_survived(tmp_path: Path) -> None:
@@ -162,14 +162,16 @@ async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
 
 
 def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
-    """One that was never taken isn't, however often; alone inside, it counts even before it says a word."""
-    case = Case(request(1))
+    """One that was never taken or was evicted isn't, however often; alone inside, it counts before it says a word."""
+    case = Case(request(1), Job("a", request(1)).ref)
     assert [case.lost(Loss.UNTAKEN) for _ in range(5)] == [False] * 5
+    assert [case.lost(Loss.EVICTED) for _ in range(5)] == [False] * 5
     assert not case.alone
     assert [case.lost(Loss.WAITING), case.alone] == [False, False]
     assert [case.lost(Loss.WAITING), case.alone] == [False, True]
     assert case.lost(Loss.WAITING)
     assert not case.lost(Loss.UNTAKEN)
+    assert not case.lost(Loss.EVICTED)
 
 
 async def test_one_goes_in_alone() -> None:

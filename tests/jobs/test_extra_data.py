@@ -14,7 +14,8 @@ from tests.engine.supervised import supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import Served, served
 from tests.workflows import drawn, hidden, slow
-from worker.job import ExtraData, Job, JobRequest
+from worker.extra_data import ExtraData
+from worker.job import Job, JobRequest
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 

@@ -98,8 +98,11 @@ async def worker(tmp_path: Path) -> AsyncIterator[Served]:
 
 async def test_a_finished_result_outlives_a_kill(worker: Served) -> None:
     """Result, output file and cancelled state are there for the token after a kill -9, and for nobody else."""
-    _, job = await worker.post("/generate", {"workflow": picture(), "id": "mine"})
+    workflow = picture()
+    workflow["2"]["inputs"]["filename_prefix"] = "run-__RANDOM_INT__"
+    _, job = await worker.post("/generate", {"workflow": workflow, "id": "mine"})
     before = await worker.result(job)
+    assert before[1]["metadata"]["random_integers"]
     await worker.end()
     await worker.start()
     assert await worker.result(job) == before
@@ -126,6 +129,8 @@ async def test_waiting_jobs_run_after_the_restart_of_both(worker: Served) -> Non
     Image.new("RGB", (20, 10), "green").save(buffer, "PNG")
     workflow = slow(0.2)
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "in.png"}}
+    workflow["drawn"] = {"class_type": "PrimitiveInt", "inputs": {"value": "__RANDOM_INT__"}}
+    workflow["shown"] = {"class_type": "PreviewAny", "inputs": {"source": ["drawn", 0]}}
     inputs = {"in.png": base64.b64encode(buffer.getvalue()).decode()}
     _, first = await worker.post("/generate", {"workflow": slow(60, steps=600), "id": "long"})
     jobs = [(await worker.post("/generate", {"workflow": workflow, "inputs": inputs}))[1] for _ in range(5)]
@@ -138,7 +143,11 @@ async def test_waiting_jobs_run_after_the_restart_of_both(worker: Served) -> Non
         assert answer.status == 200
     for job in jobs:
         status, body = await worker.result(job)
-        assert (status, body["outputs"][0]["width"]) == (200, 20), body
+        [picture_made] = [output for output in body["outputs"] if output["kind"] == "image"]
+        [text] = [output["text"] for output in body["outputs"] if output["kind"] == "text"]
+        assert (status, picture_made["width"]) == (200, 20), body
+        drawn = {"node_id": "drawn", "input": "value", "value": int(text)}
+        assert body["metadata"]["random_integers"] == [drawn]
     async with asyncio.timeout(5):
         while any((worker.state / "inputs").iterdir()):
             await asyncio.sleep(0.02)

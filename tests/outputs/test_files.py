@@ -8,10 +8,12 @@ import aiohttp
 import pytest
 
 from worker.engine.protocol.api import ComfyApi, FileRef
-from worker.errors import OutputMissing
+from worker.errors import OutputNotAllowed
 from worker.job import Job, JobRequest
-from worker.outputs.files import NodeOutput, Outputs, OutputSource, Text, kind_of, node_outputs
+from worker.outputs.files import Outputs, OutputSource
+from worker.outputs.kinds import kind_of
 from worker.outputs.output_collector import OutputCollector
+from worker.outputs.reports import NodeOutput, Text, node_outputs
 
 
 def test_files_are_found_under_any_key() -> None:
@@ -77,7 +79,7 @@ async def test_nothing_outside_the_folder_is_taken(tmp_path: Path, filename: str
             {"engine-0": OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared)}, tmp_path / "jobs"
         )
         report = NodeOutput("1", "images", FileRef(filename, subfolder, "output"))
-        with pytest.raises(OutputMissing):
+        with pytest.raises(OutputNotAllowed):
             await outputs.take(Job("a", JobRequest(prompt={})), 0, report)
 
 
@@ -107,5 +109,5 @@ async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
         outputs = Outputs({"engine-0": source}, tmp_path / "jobs")
         collector = OutputCollector(outputs, Job("job-1", JobRequest(prompt={})), lambda output: None)
         collector.node_finished("5", reported)
-        [output] = await collector.finish({"5": reported})
+        [output] = (await collector.finish({"5": reported})).outputs
     assert (output.filename, output.size) == ("a.bin", 4)

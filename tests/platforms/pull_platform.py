@@ -107,7 +107,7 @@ class PullPlatform(Platform):
     async def _stop_jobs(self, app: App) -> None:
         while True:
             if job := self._jobs.get(await self._queue.stops.get()):
-                await app.manager.cancel(job)
+                await app.cancel(job)
 
 
 async def _chunks(body: Body) -> AsyncIterator[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from worker.errors import StartupError
@@ -38,6 +40,9 @@ def test_an_empty_prefix_leaves_no_empty_part() -> None:
         ("p", "a", "x\x00y"),
         ("p", "a", "\u202egnp.exe"),
         ("p", "a", "x?versionId=1#f"),
+        ("p", "a", "\uff0e\uff0e\uff0fy\u2025\u2215z"),
+        ("p", "a", "x\ud800y"),
+        (".git", "a", ".htaccess"),
     ],
 )
 def test_nothing_leads_out_of_its_place(prefix: str, id: str, name: str) -> None:
@@ -45,9 +50,32 @@ def test_nothing_leads_out_of_its_place(prefix: str, id: str, name: str) -> None
     found = key(DEFAULT, prefix=prefix, id=id, names=(name,))
     parts = found.split("/")
     assert all(part.strip(".") for part in parts)
-    assert all(letter.isalnum() or letter in "_.@+=-/" for letter in found)
-    assert found.isascii()
+    assert not set(found) & set('\\:%?#&"<>*|;`$ \u2044\u2215\u29f8')
+    assert found.isprintable()
+    assert not any(part.startswith(".") for part in parts)
+    assert all(unicodedata.normalize("NFKC", part) == part for part in parts)
     assert "1970-01-02" in parts
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("日本語 テスト_00001_.png", "日本語_テスト_00001_.png"),
+        ("Bo\u0308ll.png", "B\u00f6ll.png"),
+        ("фото№1.png", "фото№1.png"),
+        ("हिन्दी.png", "हिन्दी.png"),
+        ("🎉 done.png", "🎉_done.png"),
+        ("（仮）.png", "（仮）.png"),
+    ],
+)
+def test_names_stay_readable_in_any_script(name: str, kept: str) -> None:
+    """Letters, marks and symbols are kept in the composed form; a blank becomes an underscore."""
+    assert key("{filename}", names=(name,)) == kept
+
+
+def test_two_spellings_of_a_name_do_not_overwrite_each_other() -> None:
+    """A composed and a decomposed letter are one letter in a key, so the files carry their numbers."""
+    assert key("{filename}", names=("o\u0308.png", "\u00f6.png")) == "1-\u00f6.png"
 
 
 def test_files_of_one_name_do_not_overwrite_each_other() -> None:
@@ -61,6 +89,13 @@ def test_a_key_fits_into_what_s3_takes() -> None:
     long = key(DEFAULT, prefix="p" * 512, id="i" * 128, names=("é" * 300 + ".png",))
     assert len(long.encode()) <= 1024
     assert long.endswith(".png")
+    assert len(key(DEFAULT, prefix="日/" * 256, id="i" * 128, names=("日" * 200 + ".png",)).encode()) <= 1024
+
+
+def test_a_template_whose_keys_may_be_too_long_is_refused_at_the_start() -> None:
+    """S3 takes 1,024 bytes: a delivery would fail for the longest names only."""
+    with pytest.raises(StartupError, match="shorten"):
+        KeyTemplate("{prefix}/{prefix}/{filename}/{id}")
 
 
 def test_unique_names_of_a_job_and_its_parts() -> None:

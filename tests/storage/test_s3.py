@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 from pydantic import SecretStr
+from yarl import URL
 
 from tests.storage.buckets import KEY_ID, SECRET, WholeBucket, scripted
 from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, TargetNotAllowed, WorkerError
@@ -53,6 +55,30 @@ async def test_the_presigned_url_opens_the_very_file(buckets: Buckets, bucket: W
     assert "1970-01-01/job-1/a.png" in bucket.names()
 
 
+@pytest.mark.parametrize("clients", [False, True])
+async def test_a_name_in_any_script_is_uploaded_and_opens(
+    buckets: Buckets, bucket: WholeBucket, tmp_path: Path, clients: bool
+) -> None:
+    """The key has the name as it is, and its presigned URL opens, in the operator's bucket and in a client's."""
+    job, output, path = made(tmp_path, name="日本語 テスト_🎉_00001_.png")
+    place = buckets.clients(bucket.target, opened(bucket.url)) if clients else buckets.operators(bucket.target)
+    url = await place.put(job, output, path)
+    async with aiohttp.ClientSession() as http, http.get(URL(url, encoded=True)) as answer:
+        assert await answer.read() == path.read_bytes()
+    assert "1970-01-01/job-1/日本語_テスト_🎉_00001_.png" in bucket.names()
+
+
+@pytest.mark.parametrize("ending", ["/", "/pictures", "/pictures/"])
+async def test_a_bucket_in_the_endpoints_path_is_not_doubled(
+    buckets: Buckets, bucket: WholeBucket, tmp_path: Path, ending: str
+) -> None:
+    """`https://host/bucket` is the same place as `https://host` with that bucket."""
+    job, output, path = made(tmp_path, name=f"ending{len(ending)}.png")
+    url = await buckets.operators(replace(bucket.target, endpoint_url=bucket.url + ending)).put(job, output, path)
+    assert url.startswith(f"{bucket.url}/pictures/1970-01-01/")
+    assert f"1970-01-01/job-1/{output.filename}" in bucket.names()
+
+
 async def test_a_large_file_goes_in_parts(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
     """A file above the threshold is a multipart upload, and arrives whole."""
     job, output, path = made(tmp_path, 3 * PART, "large.bin")
@@ -69,7 +95,7 @@ async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path:
     buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/pictures/"))
     url = await buckets.operators(bucket.target).put(job, output, path)
     buckets.close()
-    assert url == "https://cdn.example.com/pictures/1970-01-01/job-1/__b.png"
+    assert url == "https://cdn.example.com/pictures/1970-01-01/job-1/%C3%A9_b.png"
 
 
 async def test_a_clients_bucket_never_gets_the_operators_public_url(bucket: WholeBucket, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import PromptError, UiFormatError
+from worker.job import RandomInteger
 from worker.workflow.prompt import (
     RANDOM_INTEGER_MAX,
     Prompt,
@@ -121,7 +122,8 @@ def test_random_integers_are_drawn_wherever_the_placeholder_stands() -> None:
     token = "__RANDOM_INT__"
     inputs: Any = {"seed": token, "deep": {"list": [token, "other"]}, "filename_prefix": f"run-{token}", "steps": 4}
     prompt: Prompt = {"1": {"class_type": "X", "inputs": inputs}, "2": {"class_type": "X", "inputs": {"seed": token}}}
-    drawn = draw_random_integers(prompt, dice())
+    record: list[RandomInteger] = []
+    drawn = draw_random_integers(prompt, dice(), record)
     first: Any = drawn["1"]["inputs"]
     numbers = [first["seed"], first["deep"]["list"][0], int(first["filename_prefix"][4:]), drawn["2"]["inputs"]["seed"]]
     assert len(set(numbers)) == 4
@@ -129,3 +131,5 @@ def test_random_integers_are_drawn_wherever_the_placeholder_stands() -> None:
     assert (first["deep"]["list"][1], first["steps"]) == ("other", 4)
     assert prompt["1"]["inputs"]["seed"] == token, "the given prompt stays as it is"
     assert draw_random_integers(prompt, dice()) == drawn
+    places = [("1", "seed"), ("1", "deep.list.0"), ("1", "filename_prefix"), ("2", "seed")]
+    assert record == [RandomInteger(*place, number) for place, number in zip(places, numbers, strict=True)]

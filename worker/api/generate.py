@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
+from worker.api.raw.response import file_response, file_wish
 from worker.api.request_body import caller_of, received
 from worker.api.responses import job_response, pending_response
 from worker.api.services import Services, services
@@ -17,14 +18,18 @@ from worker.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to ask. `collectable`: the client gets id and token, whatever becomes of the connection."""
+    """One way to ask. `collectable`: the client gets id and token, whatever becomes of the connection.
+
+    `raw`: the answer may be a file.
+    """
 
     collectable: bool
     answer: Callable[[web.Request, Services, Job], Awaitable[web.StreamResponse]]
+    raw: bool = False
 
 
 async def generate_sync(request: web.Request) -> web.StreamResponse:
-    """`POST /generate/sync`: the result, or 202 when it takes longer than WORKER_SYNC_LIMIT."""
+    """`POST /generate/sync`: the result, as a file where Accept prefers one; 202 after WORKER_SYNC_LIMIT."""
     return await SYNC.answer(request, services(request), await accept(request, SYNC))
 
 
@@ -43,18 +48,31 @@ async def accept(request: web.Request, way: Way) -> Job:
     found = services(request)
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     async with received(request) as (body, files):
-        return await found.intake.submit(body, caller_of(request, principal, collectable=way.collectable), files)
+        raw = way.raw and file_wish(request, found.traits) is not None
+        caller = caller_of(request, principal, collectable=way.collectable)
+        return await found.intake.submit(body, replace(caller, raw=raw), files)
 
 
 async def result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
-    """Wait for the job, but not longer than WORKER_SYNC_LIMIT."""
+    """Wait for the job, but not longer than WORKER_SYNC_LIMIT, and answer with JSON."""
+    await _ended_or_detached(found, job)
+    return await job_response(request, found, job)
+
+
+async def _file_or_result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
+    """Wait in the same way, and answer with a file where the client prefers one."""
+    await _ended_or_detached(found, job)
+    wish = file_wish(request, found.traits)
+    return await (file_response(request, found, job, wish) if wish else job_response(request, found, job))
+
+
+async def _ended_or_detached(found: Services, job: Job) -> None:
     async with found.manager.waiting(job):
         try:
             async with asyncio.timeout(found.sync_limit_s):
                 await found.manager.ended(job)
         except TimeoutError:
             await found.manager.detach(job)
-    return await job_response(request, found, job)
 
 
 async def _later(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
@@ -62,7 +80,7 @@ async def _later(request: web.Request, found: Services, job: Job) -> web.StreamR
     return pending_response(request, found, job)
 
 
-SYNC = Way(collectable=False, answer=result_of)
+SYNC = Way(collectable=False, answer=_file_or_result_of, raw=True)
 ASYNC = Way(collectable=True, answer=_later)
 STREAM = Way(collectable=True, answer=stream_events)
 WAYS = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}

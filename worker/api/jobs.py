@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
 from worker.api.generate import result_of
 from worker.api.request_body import read_small_object
-from worker.api.responses import job_response
+from worker.api.responses import file_headers, job_response
 from worker.api.services import json_response, services
 from worker.api.sse import stream_events
 from worker.dialects import VAST
 from worker.dialects.native import read_wish
 from worker.errors import NotFound
 from worker.job import Job, JobState
+from worker.jobs.cancellation import cancel
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
@@ -34,10 +34,11 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI has let go of the job."""
-    job = _job(request)
-    cancelled = await services(request).manager.cancel(job)
-    return json_response({"id": job.id, "cancelled": cancelled, "status": job.state.value})
+    """`DELETE /jobs/{id}` and `POST /cancel/{id}`: answers once ComfyUI is free of the job, or 202."""
+    job, found = _job(request), services(request)
+    outcome = await cancel(found.manager, found.engines, job, found.settings.engine.node_stop_s)
+    answer: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
+    return json_response(answer | {"stopping": True}, 202) if outcome.stopping else json_response(answer)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:
@@ -61,16 +62,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
     path = services(request).outputs.path(job, output)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound(f"output {index!r} of job {job.id!r} is gone")
-    return web.FileResponse(
-        path,
-        headers={
-            hdrs.CONTENT_TYPE: output.mime,
-            hdrs.CONTENT_DISPOSITION: f"inline; filename*=UTF-8''{quote(output.filename)}",
-            # A workflow may save anything: a browser must not run it as a page of this origin.
-            "X-Content-Type-Options": "nosniff",
-            "Content-Security-Policy": "sandbox",
-        },
-    )
+    return web.FileResponse(path, headers=file_headers(output, output.mime))
 
 
 async def queue_info(request: web.Request) -> web.Response:

@@ -36,6 +36,8 @@ async def ready(request: web.Request) -> web.Response:
     found.models.check_ready()
     if not found.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
+    if (why := found.engines.blocked) is not None:
+        raise EngineUnavailable(why)
     return json_response({"status": "ready"})
 
 
@@ -57,6 +59,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "output_formats": ["base64", "url"]
             if found.delivery.storage.outside or found.traits.output_urls
             else ["base64"],
+            "raw_answers": found.traits.raw_answers,
             "limits": {
                 "body_mib": settings.server.max_body,
                 "jobs": settings.limits.max_queue,
@@ -69,8 +72,15 @@ async def capabilities(request: web.Request) -> web.Response:
 
 
 def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
-    state = "given up" if engine.given_up else "ready" if engine.connected else "starting"
-    return {"name": engine.name, "gpu": engine.config.gpu, "state": state, "jobs": engines.jobs(engine)}
+    return {"name": engine.name, "gpu": engine.config.gpu, "state": _state(engine), "jobs": engines.jobs(engine)}
+
+
+def _state(engine: Engine) -> str:
+    if engine.given_up:
+        return "given up"
+    if not engine.connected:
+        return "starting"
+    return "ready" if engine.free else "stopping a node"
 
 
 async def openapi(request: web.Request) -> web.Response:

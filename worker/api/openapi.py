@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from worker import __version__
 from worker.api.request_body import API_KEY_HEADER
 from worker.dialects import BY_NAME
+from worker.dialects.base import ProblemFields
 
 REF = "#/components/schemas/{model}"
 REQUESTS = [dialect.request_model for dialect in BY_NAME.values()]
@@ -51,18 +52,22 @@ ERROR = {
 }
 PENDING = {
     "type": "object",
-    "properties": {name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
-}
-PROBLEM = {
-    "type": "object",
     "properties": {
-        name: {"type": ["string", "null"]}
-        for name in (
-            *("node_id", "node_title", "class_type", "input", "message", "expected", "suggestion"),
-            *("comfyui_type", "kind"),
-        )
+        **{name: {"type": "string"} for name in ("status", "state", "id", "token", "url")},
+        "position": {"type": "integer", "description": "how many jobs run before this one"},
+        "node": {
+            "type": ["object", "null"],
+            "description": "the node that runs",
+            "properties": {name: {"type": "string"} for name in ("node_id", "class_type", "title")},
+        },
+        "step": {
+            "type": ["object", "null"],
+            "description": "steps of this node that are done, and how many it has",
+            "properties": {name: {"type": "number"} for name in ("value", "max")},
+        },
     },
 }
+PROBLEM = ProblemFields.model_json_schema()
 REPORT = {
     "type": "object",
     "properties": {
@@ -100,6 +105,21 @@ API_KEY = {
     "schema": {"type": "string"},
 }
 METRICS = {kind: {"schema": {"type": "string"}} for kind in ("text/plain", "application/openmetrics-text")}
+FILE_TYPES = ("image/*", "video/*", "audio/*", "model/*", "application/octet-stream")
+FILES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES}
+FILE_HEADERS = {
+    "X-Job-Id": "the job, where the answer is a file",
+    "X-Job-Token": "opens the JSON answer and the other files",
+    "X-Job-Outputs": "number of outputs",
+    "X-Output-Index": "index of the output that was sent",
+    "Server-Timing": "milliseconds of each stage and the total",
+}
+FILE_INDEX = {
+    "name": "output",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "Index of the output that is sent where `Accept` prefers files; else the first that it accepts.",
+}
 ERRORS = {
     "400": "not understood",
     "404": "no such job, or not yours",
@@ -154,7 +174,7 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
         }
     if path.startswith("/generate"):
         operation["requestBody"] = _request(_one_of(REQUESTS))
-        operation["parameters"] = [API_KEY]
+        operation["parameters"] = [API_KEY, *([FILE_INDEX] if path == "/generate/sync" else [])]
     elif path == "/validate":
         operation["requestBody"] = _request(VALIDATE)
     return operation
@@ -175,8 +195,17 @@ def _responses(path: str) -> dict[str, Any]:
         return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
         return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
-    result = {"description": "the result", "content": {"application/json": {"schema": _one_of(RESULTS)}}}
+    result: dict[str, Any] = {
+        "description": "the result",
+        "content": {"application/json": {"schema": _one_of(RESULTS)}},
+    }
     good = {"200": result, "202": _body("accepted or still running", "Pending")}
+    if path == "/generate/sync":
+        result["content"] |= FILES
+        result["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in FILE_HEADERS.items()
+        }
+        good["406"] = _body("no output is of an accepted type", "Error")
     if path == "/generate":
         del good["200"]
     if path == "/generate/stream":

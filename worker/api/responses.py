@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from urllib.parse import quote
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from worker.api.errors import STREAMING
 from worker.api.services import Services, base_url, json_response
 from worker.dialects import Dialect
 from worker.intake import AnswerBody
-from worker.job import Job
+from worker.job import Job, Output
 
 WHOLE = 1024 * 1024
 """Bytes up to which an answer is sent in one piece."""
@@ -30,6 +31,24 @@ def pending_response(request: web.Request, found: Services, job: Job, dialect: D
     """202: the job goes on, and its token opens the result."""
     answers, base = found.intake.answers, base_url(request, found)
     return json_response(answers.pending(job, base, dialect), 202, {"Location": answers.job_url(job, base)})
+
+
+def file_headers(output: Output, content_type: str) -> dict[str, str]:
+    """Headers of a response whose body is the file of an output."""
+    return {
+        hdrs.CONTENT_TYPE: content_type,
+        hdrs.CONTENT_DISPOSITION: content_disposition(output.filename),
+        # A workflow may save anything: a browser must not run it as a page of this origin.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox",
+    }
+
+
+def content_disposition(filename: str) -> str:
+    """Name a file as RFC 6266 does: in ASCII for old clients, and in UTF-8 where that is not the same."""
+    plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in filename)
+    encoded = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'inline; filename="{plain}"{encoded}'
 
 
 async def send(request: web.Request, status: int, body: AnswerBody) -> web.StreamResponse:

@@ -60,6 +60,7 @@ class Teller:
                 url = answers.job_url(job, self.base_url)
                 return "accepted", AnswerBody({"id": job.id, "token": job.token, "url": url})
             case OutputReady(output=output):
+                output = await self.found.outputs.hashed(job, output)
                 answer, large = await answers.facts(job, self.base_url, (output,))
                 return "output", AnswerBody(native_output(answer, output).model_dump(exclude_none=True), large.files)
             case JobFinished():

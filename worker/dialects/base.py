@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -26,8 +26,9 @@ from worker.errors import (
     UnknownTemplate,
     WorkerError,
 )
+from worker.extra_data import ExtraData
 from worker.inputs import SentFile
-from worker.job import ExtraData, Job, JobRequest, JobState, Output
+from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt, editors_file, parse_prompt, unwrap
@@ -60,6 +61,12 @@ class Answer:
         """Absolute, seen from the client that asks."""
         return self.base_url + output.url if output.url and output.url.startswith("/") else output.url
 
+    @property
+    def random_integers(self) -> Body:
+        """What each `__RANDOM_INT__` became, for dialects that have no place of their own for it; empty without one."""
+        drawn = [asdict(integer) for integer in self.job.request.random_integers]
+        return {"random_integers": drawn} if drawn else {}
+
     def milliseconds(self, *states: JobState) -> float:
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
 
@@ -70,9 +77,35 @@ def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
     return {"type": f"job.{job.state}", "timestamp": when.isoformat(), "data": answered}
 
 
+class ProblemFields(BaseModel):
+    """What is wrong with a workflow, or could not be delivered: the same object in every answer.
+
+    `code` is a word for programs, `output` the name that a node gave to the file; the others are those of an error's
+    `details`.
+    """
+
+    message: str
+    node_id: str | None
+    node_title: str | None
+    class_type: str | None
+    input: str | None
+    suggestion: str | None
+    expected: str | None
+    comfyui_type: str | None
+    code: str
+    output: str | None
+
+
+def problems_of(job: Job) -> Body:
+    """The part of an answer that tells what could not be delivered; empty where there is nothing to tell."""
+    return {"problems": [asdict(problem) for problem in job.problems]} if job.problems else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """`read` gets the worker's templates, for requests that name one.
+
+    `pending` takes the job's URL, and the keys that say how far it is: the same in every dialect.
 
     `failed` takes the job's id where there is one already; it adds our error under the key `error` or beside it.
 
@@ -87,7 +120,7 @@ class Dialect:
     """Keys, one inside the other, that a body of this dialect has; none: any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
     completed: Callable[[Answer], Body]
-    pending: Callable[[Job, str], Body]
+    pending: Callable[[Job, str, Body], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from worker.bodies import Content
 from worker.delivery_options import DeliveryTarget
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, filled, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    ProblemFields,
+    extra_of,
+    filled,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
 from worker.workflow.prompt import editors_file
@@ -80,6 +92,7 @@ class NativeRequest(Destination):
     )
     output: ImageFields | None = None
     webhook: WebhookFields | None = None
+    deliver_models: bool = Field(False, description="Deliver the models that nodes save, too.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
 
@@ -112,6 +125,8 @@ class NativeOutput(BaseModel):
     data: str | None = None
     url: str | None = None
     text: str | None = None
+    """What the node says; of kind `json`, the JSON of its `value`."""
+    value: Any = None
 
 
 class NativeMetadata(BaseModel):
@@ -126,6 +141,8 @@ class NativeMetadata(BaseModel):
     template: str | None = None
     params: dict[str, Any] | None = None
     """What the template's parameters were, defaults and drawn seeds included; files are left out."""
+    random_integers: list[RandomInteger] | None = None
+    """What each `__RANDOM_INT__` of the workflow became."""
 
 
 class NativeResult(BaseModel):
@@ -135,6 +152,8 @@ class NativeResult(BaseModel):
     id: str
     image: str | None = None
     outputs: list[NativeOutput]
+    problems: list[ProblemFields] | None = None
+    """What could not be delivered, where there is anything."""
     metadata: NativeMetadata
 
 
@@ -151,6 +170,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         key=request.id,
         timeout_s=request.timeout_s,
         image_format=request.output.wanted() if request.output else None,
+        deliver_models=request.deliver_models,
         target=request.target(),
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
@@ -210,7 +230,11 @@ def completed(answer: Answer) -> Body:
     outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
     image = next((found.data or found.url for found in outputs if found.kind == "image"), None)
     result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
-    return result.model_dump(exclude_none=True)
+    body = result.model_dump(exclude_none=True)
+    for found in body["outputs"]:
+        if found["kind"] == "json":
+            found["value"] = orjson.loads(found["text"])
+    return body | problems_of(answer.job)
 
 
 def _metadata(answer: Answer) -> NativeMetadata:
@@ -226,11 +250,12 @@ def _metadata(answer: Answer) -> NativeMetadata:
         timings={**timings, "total_ms": round(answer.job.elapsed_s * 1000, 2)},
         template=answer.job.request.template,
         params=dict(answer.job.request.params) if answer.job.request.template else None,
+        random_integers=list(answer.job.request.random_integers) or None,
     )
 
 
-def pending(job: Job, url: str) -> Body:
-    return {"status": "pending", "state": job.state.value, "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

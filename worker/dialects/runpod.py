@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from worker.bodies import Content
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
@@ -28,6 +28,7 @@ class RunpodInput(BaseModel):
 
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
+    deliver_models: bool = Field(False, description="Not in worker-comfyui: the models that nodes save, too.")
     comfy_org_api_key: SecretStr | None = Field(None, description=KEY_DESCRIPTION)
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
@@ -47,6 +48,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         prompt=workflow_of(request.workflow),
         urls=urls,
         output_mode=OutputMode.AUTO,
+        deliver_models=request.deliver_models,
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
     return ParsedRequest(job, files)
@@ -61,7 +63,8 @@ def completed(answer: Answer) -> Body:
     images = [_image(answer, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    return {**found, "texts": texts} if texts else found
+    found |= {"texts": texts} if texts else {}
+    return {**found, **answer.random_integers, **problems_of(answer.job)}
 
 
 def _image(answer: Answer, output: Output) -> Body:
@@ -72,8 +75,8 @@ def _image(answer: Answer, output: Output) -> Body:
     return {"filename": output.filename, **place, **found}
 
 
-def pending(job: Job, url: str) -> Body:
-    return {"status": "pending", "id": job.id, "token": job.token, "url": url}
+def pending(job: Job, url: str, progress: Body) -> Body:
+    return {"status": "pending", **progress, "id": job.id, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, typed, workflow_of
+from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
 from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.modifiers import modified, raw_workflow
@@ -31,6 +31,7 @@ class VastInput(BaseModel):
     webhook: StockWebhook | None = None
     output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
+    deliver_models: bool = Field(False, description="Not in the stock template: the models that nodes save, too.")
     extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
 
     def sent(self) -> object:
@@ -61,6 +62,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         own_target=target is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
         key=request.request_id or None,
+        deliver_models=request.deliver_models,
         extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job)
@@ -81,7 +83,7 @@ def _prompt(request: VastInput, library: Library) -> Body:
 def completed(answer: Answer) -> Body:
     outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    return {**body, "timings": _timings(answer)}
+    return {**body, "timings": _timings(answer), **answer.random_integers, **problems_of(answer.job)}
 
 
 def _output(answer: Answer, output: Output) -> Body:
@@ -91,7 +93,7 @@ def _output(answer: Answer, output: Output) -> Body:
         "type": output.folder,
         "subfolder": output.subfolder,
         "node_id": output.node_id,
-        "output_type": output.reported_as if output.text is None else "text",
+        "output_type": output.reported_as if output.text is None else output.kind,
     }
     if output.index in answer.data:
         body |= {"data": answer.data[output.index], "mimetype": output.mime}
@@ -114,9 +116,9 @@ def _timings(answer: Answer) -> Body:
     }
 
 
-def pending(job: Job, url: str) -> Body:
+def pending(job: Job, url: str, progress: Body) -> Body:
     body = _envelope(job.id, "pending", "Request accepted", [])
-    return {**body, "token": job.token, "url": url}
+    return {**body, **progress, "token": job.token, "url": url}
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
@@ -137,7 +139,7 @@ def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Bo
 
 def event(job: Job, webhook: Webhook, answered: Body) -> Body:
     """What the stock template posts to a webhook; where the job failed, our error beside it."""
-    names = ("id", "status", "message", "output", "timings", "error", "token", "url")
+    names = ("id", "status", "message", "output", "timings", "problems", "error", "token", "url")
     return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from worker.errors import ApiKeyLost
-from worker.job import API_KEY, ExtraData
+from worker.extra_data import API_KEY, ExtraData
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 

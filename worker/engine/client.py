@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
 from worker.engine.catalogs import Catalogs, read_catalog
 from worker.engine.process.names import FIRST
-from worker.engine.protocol.api import ComfyApi, EngineInfo
+from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, SubmitOptions
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, PromptRefusedError
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 BRIEFLY_S = 60.0
 Submitted = Callable[[str | None], None]
 """Told the id of a prompt just before it is posted, and None once it was taken out again."""
+Stop = Callable[[str], Coroutine[Any, Any, None]]
+"""Takes a prompt out of ComfyUI, by its id, as far as ComfyUI lets it."""
 
 
 class ComfyClient:
@@ -59,6 +61,7 @@ class ComfyClient:
         self.catalogs = Catalogs(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
+        self.stop: Stop = self._cancel_quietly
         self._cancelling: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -103,9 +106,9 @@ class ComfyClient:
         *,
         submitted: Submitted = lambda _: None,
         known: bool = False,
-        extra_data: Mapping[str, Any] = MappingProxyType({}),
+        options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
-        """Send a prompt once, with `extra_data`, unless it is `known` to ComfyUI already, and follow it to its end.
+        """Send a prompt once, with `options`, unless it is `known` to ComfyUI already, and follow it to its end.
 
         Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
         Raises what `Run.follow` raises, and InvalidWorkflow; EngineForgotError at once for an engine that this worker
@@ -125,7 +128,7 @@ class ComfyClient:
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
                 kept=self._kept,
-                extra_data=extra_data,
+                options=options,
             )
             return await self._to_the_end(run, submitted, known=known)
 
@@ -168,7 +171,7 @@ class ComfyClient:
     async def _submit(self, run: Run) -> None:
         """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""
         posting = asyncio.ensure_future(
-            self.api.submit(run.prompt, run.prompt_id, run.subscription.client_id, run.extra_data)
+            self.api.submit(run.prompt, run.prompt_id, run.subscription.client_id, run.options)
         )
         try:
             await asyncio.shield(posting)
@@ -192,7 +195,7 @@ class ComfyClient:
 
     async def _cancel(self, prompt_id: str) -> None:
         """Carried through even when the caller is cancelled again."""
-        task = self._tasks.spawn(f"cancel-{prompt_id}", self._cancel_quietly(prompt_id))
+        task = self._tasks.spawn(f"cancel-{prompt_id}", self.stop(prompt_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
         await asyncio.shield(task)

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
+from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
-from worker.engine.protocol.api import ComfyApi
+from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
-from worker.events import Notify, unobserved
-from worker.job import JobRequest
+from worker.events import EngineBlocked, Notify, unobserved
+from worker.job import JobRef, JobRequest
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.prompt import Prompt
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 FREEING_S = 0.3
 """ComfyUI's thread empties the memory when it wakes up, but first runs a prompt that has come by then."""
+CLOCK_S = 0.006
+"""Longer than a step of a file system's clock, which is 4 ms on most kernels, and one of ComfyUI's, which is 1 ms."""
 UNSURE = 2
 """Losses of a job that seemed to wait, after which it runs alone: ComfyUI may have crashed before its first frame."""
 
@@ -43,7 +46,9 @@ class Case:
     """
 
     request: JobRequest
-    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    job: JobRef
+    workload: float = 0.0
+    options: SubmitOptions = DEFAULT_OPTIONS
     """What goes to ComfyUI beside the prompt."""
     alone: bool = False
     waiting_losses: int = 0
@@ -98,6 +103,16 @@ class ExclusiveLock:
                 self._changed.notify_all()
 
 
+@asynccontextmanager
+async def _apart() -> AsyncIterator[None]:
+    """Keep a distance to the prompts before and after, in which the clock of the file system moves on."""
+    await asyncio.sleep(CLOCK_S)
+    try:
+        yield
+    finally:
+        await asyncio.sleep(CLOCK_S)
+
+
 class Engine:
     """One ComfyUI and the parts that use and watch it.
 
@@ -111,19 +126,30 @@ class Engine:
         limits: LimitSettings,
         tasks: Tasks,
         notify: Notify = unobserved,
+        kills: KillBudget | None = None,
     ) -> None:
+        """`kills` counts those of all engines together."""
         self.config = config
         self.changed: Callable[[], None] = lambda: None
         """Called when ComfyUI was reached, lost or given up; set before it is opened."""
         self.dispensable: Callable[[], bool] = lambda: False
         """Whether the worker goes on where this engine can't be started any more."""
+        self.writes_unseen: Callable[[Prompt], bool] = lambda _: False
+        """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
+        self._notify = notify
         self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self.client.stop = self._stop
+        self._cases: dict[str, Case] = {}
+        """Those whose prompts are in ComfyUI, by prompt id."""
         watch = own("engine-watch", self.name)
         self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, limits, watch)
+        self.leftovers = Leftovers(
+            self.api, self.socket, self._watchdog, kills or KillBudget(), tasks, restartable=self.kept
+        )
         self._exclusive_lock = ExclusiveLock()
         self._stack = AsyncExitStack()
 
@@ -131,11 +157,12 @@ class Engine:
         if self._supervisor is not None:
             keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
-        self.socket.changed = self.changed
+        self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
             await self._stack.enter_async_context(self.client)
             await self._stack.enter_async_context(self._watchdog.watching(self._tasks))
+            self._stack.push_async_callback(self.leftovers.close)
             opening.pop_all()
         return self
 
@@ -166,6 +193,11 @@ class Engine:
         return self.socket.connected and self.given_up is None
 
     @property
+    def free(self) -> bool:
+        """Whether a job that is sent now would run, after those that are there."""
+        return self.connected and self.leftovers.running is None
+
+    @property
     def hopeless(self) -> str | None:
         """Why ComfyUI has to be restarted, where nobody here can."""
         return self._watchdog.hopeless
@@ -176,8 +208,9 @@ class Engine:
         Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, and EngineForgotError for a prompt that is lost.
         """
         while True:
+            apart = self.writes_unseen(prompt)
             try:
-                async with self._exclusive_lock.inside(alone=case.alone):
+                async with self._exclusive_lock.inside(alone=case.alone or apart), _apart() if apart else nullcontext():
                     return await self._attempt(case, prompt, hear, submitted)
             except OutOfMemory:
                 if case.freed:
@@ -189,14 +222,18 @@ class Engine:
                     await asyncio.sleep(FREEING_S)
 
     async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+        if case.alone:
+            await self.leftovers.gone()
         known = case.known_as is not None
         if not known and case.request.extra.lost_api_key:
             check_api_key(case.request.extra, prompt, await self.client.catalog())
         prompt_id = case.begin()
+        self._cases[prompt_id] = case
         try:
-            return await self.client.follow(
-                prompt, hear, prompt_id, submitted=submitted, known=known, extra_data=case.extra_data
-            )
+            with self._watchdog.following(prompt_id, prompt):
+                return await self.client.follow(
+                    prompt, hear, prompt_id, submitted=submitted, known=known, options=case.options
+                )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
                 raise
@@ -204,6 +241,12 @@ class Engine:
                 raise GpuFailed("ComfyUI's GPU does not answer any more") from error
             self._supervisor.restart("its GPU does not answer any more", check_gpu=True)
             raise EngineForgotError(Loss.RUNNING) from error
+        finally:
+            del self._cases[prompt_id]
+
+    async def _stop(self, prompt_id: str) -> None:
+        case = self._cases[prompt_id]
+        await self.leftovers.stop(prompt_id, case.job, case.workload)
 
     async def _gpu_answers(self) -> bool:
         """A failure while ComfyUI itself is going down says nothing of the job: that one runs again."""
@@ -211,6 +254,10 @@ class Engine:
             return await self.api.gpu_answers()
         except EngineUnavailable:
             raise EngineForgotError(Loss.UNTAKEN) from None
+
+    def _leftovers_changed(self) -> None:
+        self._notify(EngineBlocked(self.name, self.leftovers.running is not None))
+        self.changed()
 
     async def _keep(self) -> None:
         """Keep ComfyUI running. Raises WorkerEnds where it can't be started any more and no other engine is left."""

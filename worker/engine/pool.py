@@ -13,10 +13,11 @@ from worker.engine.common_catalog import CommonCatalogs
 from worker.engine.config import EngineConfig
 from worker.engine.engine import Engine
 from worker.engine.estimates import Estimates
+from worker.engine.leftovers import KillBudget
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
 from worker.events import Notify, unobserved
-from worker.job import Job
+from worker.job import Job, JobRef
 from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
@@ -43,8 +44,8 @@ class EnginePool:
         notify: Notify = unobserved,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
-        shared = SharedCatalogs()
-        self.engines = tuple(Engine(config, settings, limits, tasks, notify) for config in configs)
+        shared, kills = SharedCatalogs(), KillBudget()
+        self.engines = tuple(Engine(config, settings, limits, tasks, notify, kills) for config in configs)
         for engine in self.engines:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
@@ -97,6 +98,23 @@ class EnginePool:
         return any(engine.connected for engine in self.engines)
 
     @property
+    def blocked(self) -> str | None:
+        """Why every engine that is reached is busy with a job that has ended; None where one is free."""
+        reasons = [engine.leftovers.blocked for engine in self.engines if engine.connected]
+        return reasons[0] if reasons and all(reasons) else None
+
+    @property
+    def leftover_workload(self) -> float:
+        """Workload of the jobs that have ended and whose nodes go on, in units."""
+        leftovers = [engine.leftovers.running for engine in self.engines]
+        return sum(leftover.workload for leftover in leftovers if leftover is not None)
+
+    async def free_of(self, job: JobRef) -> None:
+        """Wait until no engine runs a job any more that has ended."""
+        for engine in self.engines:
+            await engine.leftovers.gone(job)
+
+    @property
     def back_soon(self) -> bool:
         """One is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
         return any(engine.client.back_soon for engine in self.engines if engine.given_up is None)
@@ -130,6 +148,10 @@ class EnginePool:
     def jobs(self, engine: Engine) -> int:
         """How many jobs have a place in an engine."""
         return self._queue.count(engine)
+
+    def position(self, job: Job) -> int:
+        """How many jobs run before a job that has not run."""
+        return self._queue.position(job)
 
     def place(self, job: Job, only: Engine | None = None) -> AbstractAsyncContextManager[Engine]:
         """Wait for a place in the engine that is expected to finish the job first, or in `only`, and hold it.

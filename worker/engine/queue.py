@@ -86,6 +86,15 @@ class JobQueue:
         """How many jobs have a place in an engine."""
         return len(self._engines[engine.name].placed)
 
+    def position(self, job: Job) -> int:
+        """How many jobs run before this one: those ahead of it in its engine, or in all of them while it has none."""
+        for jobs in self._engines.values():
+            for place, queued in enumerate(jobs.placed):
+                if queued.job is job:
+                    return place
+        waiting = [one for one in self._waiting if one.job is not job and one.job.created_at <= job.created_at]
+        return len(waiting) + sum(len(jobs.placed) for jobs in self._engines.values())
+
     def forget_models(self, engine: Engine) -> None:
         """Its process has ended, and with it everything that was loaded."""
         self._engines[engine.name].used = ()
@@ -95,14 +104,14 @@ class JobQueue:
         self._cancel_timers()
         if not self._waiting:
             return
-        connected = [jobs for jobs in self._engines.values() if jobs.engine.connected]
+        engines = [jobs for jobs in self._engines.values() if jobs.engine.free]
         for queued in [one for one in self._waiting if one.only is not None and one.only.connected]:
             self._hand(queued, self._engines[queued.only.name])  # type: ignore[union-attr]
         free = [one for one in self._waiting if one.only is None]
-        loads = [jobs.load(self._places) for jobs in connected]
+        loads = [jobs.load(self._places) for jobs in engines]
         for queued, name in self._next(free, loads):
             self._hand(queued, self._engines[name])
-        self._set_timers([jobs.load(self._places) for jobs in connected])
+        self._set_timers([jobs.load(self._places) for jobs in engines])
 
     def _next(self, free: Sequence[QueuedJob], loads: Sequence[EngineLoad]) -> Sequence[tuple[QueuedJob, str]]:
         """The jobs that start now; of one engine there is nothing to choose, and nothing is estimated."""
@@ -141,17 +150,20 @@ class JobQueue:
             too_much = [load.queued_s - AHEAD_S for load in loads if load.places > 0 and load.queued_s > AHEAD_S]
             if len(loads) > 1 and too_much:
                 self._again = later(max(AGAIN_S, min(too_much)), self.look)
-        elif self._given_up is None:
+        elif self._given_up is None and not self._reached:
             self._given_up = later(self._lost_s, self._give_up)
 
     def _cancel_timers(self) -> None:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        reached = any(jobs.engine.connected for jobs in self._engines.values())
-        if self._given_up is not None and (reached or not self._waiting):
+        if self._given_up is not None and (self._reached or not self._waiting):
             self._given_up.cancel()
             self._given_up = None
+
+    @property
+    def _reached(self) -> bool:
+        return any(jobs.engine.connected for jobs in self._engines.values())
 
     def _give_up(self) -> None:
         self._given_up = None

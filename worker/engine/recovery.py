@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -19,6 +17,7 @@ import orjson
 from worker.engine.client import Submitted
 from worker.engine.engine import Case
 from worker.engine.pool import EnginePool
+from worker.engine.protocol.api import DEFAULT_OPTIONS, SubmitOptions
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.errors import JobCrashesEngine
 from worker.job import Job, JobRequest
@@ -112,35 +111,37 @@ class Recovery:
         prompt: Prompt,
         hear: Hear,
         submitted: Submitted = lambda _: None,
-        extra_data: Mapping[str, Any] = MappingProxyType({}),
+        options: SubmitOptions = DEFAULT_OPTIONS,
     ) -> Outputs:
         """Run a job's prepared prompt to its end and return what its nodes reported.
 
-        `extra_data` goes to ComfyUI beside it, each time that it is sent.
+        `options` go to ComfyUI with it, each time that it is sent.
 
         Cancel the task to take it out of ComfyUI, wherever it stands. Each submission has an id of its own, which
         `submitted` is told. One that an earlier life of this worker has submitted (`job.prompt_id`) is looked for on
         its engine, and sent only if that has forgotten it. Raises what `Engine.run` raises, and JobCrashesEngine.
         """
-        case = self._opened(job, extra_data)
+        case = self._opened(job, options)
+        there = case.known_as is not None or options.targets is not None  # where ComfyUI has the rest of it
         while True:
-            only = self._engines.named(job.engine) if case.known_as else None
+            only = self._engines.named(job.engine) if there else None
             try:
                 async with self._engines.place(job, only) as engine:
                     outputs = await engine.run(case, prompt, hear, submitted)
             except EngineForgotError as lost:
                 submitted(None)
+                there = False
                 self._lost(case, lost.loss)
             else:
                 self._crash_history.clear(job.request)
                 return outputs
 
-    def _opened(self, job: Job, extra_data: Mapping[str, Any]) -> Case:
+    def _opened(self, job: Job, options: SubmitOptions) -> Case:
         """Raises JobCrashesEngine."""
         record = self._crash_history.find(job.request)
         if record and record.convicted:
             raise JobCrashesEngine("this job has crashed ComfyUI before; it is not run again for a while")
-        case = Case(job.request, extra_data, alone=record is not None)
+        case = Case(job.request, job.ref, job.workload, options, alone=record is not None)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
             case.known_as = case.prompt_id = job.prompt_id

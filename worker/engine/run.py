@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from worker.engine.api_key import without_key
-from worker.engine.protocol.api import ComfyApi, PromptPlace, Whereabouts
+from worker.engine.protocol.answers import HistoryEntry
+from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, PromptPlace, SubmitOptions, Whereabouts
 from worker.engine.protocol.messages import (
     Executed,
     Executing,
+    ExecutionCached,
     ExecutionError,
     ExecutionInterrupted,
+    ExecutionStart,
+    ExecutionSuccess,
     RunMessage,
     Status,
 )
-from worker.engine.protocol.websocket import EngineSick, EngineSocket, Hung, Note, SocketLost, Subscription
+from worker.engine.protocol.websocket import EngineSick, EngineSocket, Evicted, Hung, Note, SocketLost, Subscription
 from worker.errors import Detail, EngineUnavailable, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
 from worker.workflow.prompt import Prompt, title
 
@@ -38,11 +42,15 @@ noticed: a history may be late."""
 
 
 class Loss(StrEnum):
-    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running."""
+    """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running.
+
+    Evicted: it was killed because of another job, whose node was stuck.
+    """
 
     UNTAKEN = "untaken"
     WAITING = "waiting"
     RUNNING = "running"
+    EVICTED = "evicted"
 
 
 class EngineForgotError(Exception):
@@ -73,7 +81,7 @@ class Run:
     hear: Hear
     submitted_at: float
     """On the monotonic clock; 0 where it was in an earlier life of this worker."""
-    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    options: SubmitOptions = DEFAULT_OPTIONS
     """What was sent beside the prompt."""
     deaf: bool = False
     kept: bool = False
@@ -103,16 +111,18 @@ class Run:
     def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
         match message:
             case ExecutionError():
-                raise failure(message, self.prompt, self.extra_data)
+                self.hear(message)
+                raise failure(message, self.prompt, self.options.extra_data)
             case ExecutionInterrupted():
+                self.hear(message)
                 raise self._interrupted()
             case SocketLost():
                 self.deaf = True
                 self._check_process()
             case Hung():
                 self.hung = True
-            case EngineSick(why=why):
-                raise EngineUnavailable(why)
+            case EngineSick() | Evicted():
+                raise self._ended_by(message)
             case Status():
                 pass
             case Executed(node=node, output=output):
@@ -121,6 +131,11 @@ class Run:
             case _:
                 self.started = True
                 self.hear(message)
+
+    def _ended_by(self, note: EngineSick | Evicted) -> Exception:
+        if isinstance(note, EngineSick):
+            return EngineUnavailable(note.why)
+        return EngineForgotError(Loss.RUNNING if self.hung else Loss.EVICTED)
 
     def _interrupted(self) -> Exception:
         if self.hung:
@@ -180,11 +195,19 @@ class Run:
         history = there.history
         if history is None:
             return {}
+        self._hear_again(history)
         if history.error is not None:
-            raise failure(history.error, self.prompt, self.extra_data)
+            raise failure(history.error, self.prompt, self.options.extra_data)
         if history.interrupted:
             raise self._interrupted()
         return history.outputs
+
+    def _hear_again(self, history: HistoryEntry) -> None:
+        """Tell what was not heard of when the run began and ended, and of what ComfyUI did not run."""
+        self.hear(ExecutionStart(self.prompt_id, history.started_at))
+        if history.cached:
+            self.hear(ExecutionCached(self.prompt_id, history.cached))
+        self.hear(ExecutionSuccess(self.prompt_id, history.ended_at))
 
     async def _locate(self) -> Whereabouts:
         """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi, QueueLook
 from worker.engine.protocol.messages import Executing, RunMessage
-from worker.engine.protocol.websocket import EngineSick, EngineSocket, Hung
+from worker.engine.protocol.websocket import EngineSick, EngineSocket, Evicted, Hung
 from worker.errors import EngineUnavailable, StartupError
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks, stop
+from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,10 @@ STALLED_LOOKS = 3
 """Something waits while nothing runs, seen this often in a row: ComfyUI's worker thread is dead."""
 LEARNED_FACTOR = 3.0
 """A class of nodes may take so many times the longest silence that it was seen to end."""
-STOP_S = 10.0
-"""A node notices that it was asked to stop between two steps only."""
+STOP_MOST_S = 60.0
+"""A node notices that it was asked to stop between two steps only; a class with long steps may take this at most."""
+MOST_CLASSES = 256
+"""Classes whose longest silence is remembered; beyond them the shortest ones are forgotten."""
 
 
 class EngineProblem(StrEnum):
@@ -43,7 +46,7 @@ class SilenceLimits:
 
     default_s: float
     stop_s: float
-    """How long a node that was asked to stop may take before ComfyUI is restarted."""
+    """How long a node that was asked to stop may take before ComfyUI is restarted, if its class shows no long steps."""
     job_s: float
     """For a prompt whose frames this worker can't hear: nothing but its end tells that it lives."""
     declared: Mapping[str, float] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class SilenceLimits:
                 raise StartupError(f"WORKER_NODE_DEADLINES: {part!r} is not Class=seconds") from None
         return cls(
             settings.node_silence_s,
-            min(STOP_S, settings.node_silence_s),
+            min(settings.node_stop_s, settings.node_silence_s),
             limits.job_timeout_s,
             declared,
         )
@@ -71,8 +74,18 @@ class SilenceLimits:
             return self.declared[name]
         return max(self.default_s, LEARNED_FACTOR * self.seen.get(name, 0.0))
 
+    def after_interrupt(self, *names: str) -> float:
+        """How long a node of one of these classes may go on after it was asked to stop."""
+        longest_s = max((self.seen.get(name, 0.0) for name in names), default=0.0)
+        return max(self.stop_s, min(STOP_MOST_S, LEARNED_FACTOR * longest_s))
+
     def learn(self, name: str, silence_s: float) -> None:
+        """Remember a silence of a class that ended, where it is long enough to make any limit longer."""
+        if LEARNED_FACTOR * silence_s <= min(self.stop_s, self.default_s):
+            return
         self.seen[name] = max(silence_s, self.seen.get(name, 0.0))
+        if len(self.seen) > MOST_CLASSES:
+            del self.seen[min(self.seen, key=self.seen.__getitem__)]
 
 
 @dataclass(slots=True)
@@ -85,6 +98,11 @@ class Running:
     classes: Mapping[str, str] = field(default_factory=dict)
     audible: bool = True
     stop_asked_at: float | None = None
+
+    def stop_s(self, silence_limits: SilenceLimits) -> float:
+        """How long it may go on after an interrupt; where its node is not known, the most patient class counts."""
+        name = self.classes.get(self.node or "")
+        return silence_limits.after_interrupt(*(self.classes.values() if name is None else (name,)))
 
     def patience_s(self, silence_limits: SilenceLimits) -> float:
         """Between two nodes, and in one that another expanded into, the most patient class of the prompt counts."""
@@ -102,6 +120,8 @@ class Observation:
     answered_at: float
     running: Running | None = None
     stalled_looks: int = 0
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    """Those that this worker follows, by id."""
 
     def hear(self, message: RunMessage, silence_limits: SilenceLimits, now: float) -> None:
         """Any frame of a prompt is progress of it."""
@@ -110,7 +130,9 @@ class Observation:
             return
         running = self.running
         if running is None or running.prompt_id != message.prompt_id:
-            running = self.running = Running(message.prompt_id, now)
+            prompt = self.prompts.get(message.prompt_id, {})
+            classes = {node_id: node["class_type"] for node_id, node in prompt.items()}
+            running = self.running = Running(message.prompt_id, now, classes=classes)
         elif name := running.classes.get(running.node or ""):
             silence_limits.learn(name, now - running.heard_at)
         running.heard_at = self.answered_at = now
@@ -167,7 +189,10 @@ class Watchdog:
         self._silence_s = settings.silence_s
         self._silence_limits = SilenceLimits.of(settings, limits)
         self._period_s = min(settings.event_silence_s, settings.silence_s / 3, settings.node_silence_s / 3)
-        self._sight = Observation(time.monotonic())
+        self._prompts: dict[str, Prompt] = {}
+        self._sight = self._first_sight()
+        self.heard: Callable[[RunMessage], None] = lambda _: None
+        """Called with every frame, once it was noted."""
 
     @asynccontextmanager
     async def watching(self, tasks: Tasks) -> AsyncIterator[None]:
@@ -177,6 +202,33 @@ class Watchdog:
             yield
         finally:
             await stop(task)
+
+    @contextmanager
+    def following(self, prompt_id: str, prompt: Prompt) -> Iterator[None]:
+        """Know the classes of a prompt's nodes from its first frame on, so that none of their steps is missed."""
+        self._prompts[prompt_id] = prompt
+        try:
+            yield
+        finally:
+            del self._prompts[prompt_id]
+
+    def runs(self, prompt_id: str) -> bool:
+        """Whether this prompt is the one that was seen to run last."""
+        return self._sight.running is not None and self._sight.running.prompt_id == prompt_id
+
+    def stop_s(self, prompt_id: str) -> float:
+        """How long a prompt may go on after an interrupt, by the class of the node that runs."""
+        running = self._sight.running
+        if running is None or running.prompt_id != prompt_id:
+            return self._silence_limits.after_interrupt()
+        return running.stop_s(self._silence_limits)
+
+    def restart(self, why: str, *, healthy: bool = False) -> None:
+        """Kill ComfyUI because of the node that runs. The other prompts in it are lost and accused of nothing."""
+        if self._supervisor is not None:
+            self._socket.tell_all(Evicted())
+            self._supervisor.restart(why, healthy=healthy)
+            self._sight = self._first_sight()
 
     @property
     def hopeless(self) -> str | None:
@@ -188,6 +240,10 @@ class Watchdog:
     def _hear(self, message: RunMessage) -> None:
         self._condemned = None
         self._sight.hear(message, self._silence_limits, time.monotonic())
+        self.heard(message)
+
+    def _first_sight(self) -> Observation:
+        return Observation(time.monotonic(), prompts=self._prompts)
 
     async def _watch(self) -> None:
         while True:
@@ -208,26 +264,29 @@ class Watchdog:
         running = self._sight.running
         if found is EngineProblem.STUCK and running is not None:
             await self._stop(running)
+        elif found is EngineProblem.LOST and self._supervisor is not None:
+            self.restart(f"{found} ({self.where()})")
         elif self._supervisor is not None:
-            self._supervisor.restart(f"{found} ({self._where()})" if running else found)
-            self._sight = Observation(time.monotonic())
+            self._supervisor.restart(f"{found} ({self.where()})" if running else found)
+            self._sight = self._first_sight()
         else:
             log.error("ComfyUI has to be restarted: %s", found)
             if found is not EngineProblem.DEAF:  # that one may pass, and every job has its own patience with it
                 why = f"ComfyUI has to be restarted: {found}"
                 self._condemned = self._socket.connections, why
                 self._socket.tell_all(EngineSick(why))
-            self._sight = Observation(time.monotonic())
+            self._sight = self._first_sight()
 
     async def _stop(self, running: Running) -> None:
         """Tell its job first: this interruption is none that somebody asked for."""
-        log.error("stopping a prompt: %s (%s)", EngineProblem.STUCK, self._where())
+        log.error("stopping a prompt: %s (%s)", EngineProblem.STUCK, self.where())
         running.stop_asked_at = time.monotonic()
         self._socket.tell(running.prompt_id, Hung())
         with suppress(EngineUnavailable):
             await self._api.cancel(running.prompt_id)
 
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The node that runs, with its class."""
         running = self._sight.running
         if running is None or running.node is None:
             return "no node"

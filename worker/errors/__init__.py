@@ -17,6 +17,7 @@ from worker.errors.client import (
     InvalidParams,
     InvalidWorkflow,
     MethodNotAllowed,
+    NotAcceptable,
     NotFound,
     NothingToDeliver,
     TargetNotAllowed,
@@ -61,11 +62,14 @@ from worker.errors.job import (
     JobTimeout,
     NodeFailed,
     OutOfMemory,
+    OutputMissing,
+    OutputNotAllowed,
     OutputTooLargeForInline,
+    OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
 from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
-from worker.errors.tree import Detail, Fault, InternalError, WorkerError, error_class
+from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
     DeliveryFailed,
@@ -74,7 +78,6 @@ from worker.errors.unavailable import (
     EngineUnavailable,
     GpuFailed,
     JournalUnavailable,
-    OutputMissing,
     RateLimited,
     RemovedByOperator,
     WorkerBusy,
@@ -128,13 +131,17 @@ __all__ = [
     "ModelsComing",
     "ModelsMissing",
     "NodeFailed",
+    "NotAcceptable",
     "NotBase64",
     "NotFound",
     "NothingFormer",
     "NothingToDeliver",
     "OutOfMemory",
     "OutputMissing",
+    "OutputNotAllowed",
+    "OutputProblem",
     "OutputTooLargeForInline",
+    "OutputUnreadable",
     "ParamsError",
     "PlanFileError",
     "PromptError",

@@ -60,6 +60,13 @@ class MethodNotAllowed(ClientError):
     status = 405
 
 
+class NotAcceptable(ClientError):
+    """The job has no output of a type that the request accepts. Each detail names an output and its type."""
+
+    code = "not_acceptable"
+    status = 406
+
+
 class IdTaken(ClientError):
     code = "id_taken"
     status = 409

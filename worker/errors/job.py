@@ -43,6 +43,24 @@ class OutputTooLargeForInline(JobError):
     code = "output_too_large_for_inline"
 
 
+class OutputMissing(JobError):
+    """A node named an output file that is not there, and the job has no other output."""
+
+    code = "output_missing"
+
+
+class OutputNotAllowed(OutputMissing):
+    """A node named a file outside of ComfyUI's folders."""
+
+    code = "output_not_allowed"
+
+
+class OutputUnreadable(OutputMissing):
+    """A node named a file that the worker can't read."""
+
+    code = "output_unreadable"
+
+
 class ConversionFailed(JobError):
     """A picture can't be converted to the requested format. It is kept as it is."""
 

@@ -33,6 +33,14 @@ class Detail:
     comfyui_type: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OutputProblem(Detail):
+    """One thing that could not be delivered, and why. `output` is the name that its node gave it."""
+
+    code: str = ""
+    output: str | None = None
+
+
 class WorkerError(Exception):
     """Root of the tree.
 

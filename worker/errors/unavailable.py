@@ -56,12 +56,6 @@ class ApiKeyLost(WorkerUnavailable):
     code = "api_key_lost"
 
 
-class OutputMissing(WorkerUnavailable):
-    """ComfyUI named an output file that does not exist, also after a second run."""
-
-    code = "output_missing"
-
-
 class DeliveryFailed(WorkerUnavailable):
     """The result is kept, but did not reach its place. Only the delivery has to be repeated, on this worker."""
 

@@ -33,6 +33,7 @@ from worker.events.observer import (
 from worker.events.worker import (
     Cache,
     CacheHit,
+    EngineBlocked,
     EngineConnected,
     EngineEvent,
     EngineLost,
@@ -51,6 +52,7 @@ __all__ = [
     "CacheHit",
     "DeliveryEnded",
     "DeliveryWay",
+    "EngineBlocked",
     "EngineConnected",
     "EngineEvent",
     "EngineLost",

@@ -50,6 +50,14 @@ class EngineLost:
     cause: LossCause
 
 
+@dataclass(frozen=True, slots=True)
+class EngineBlocked:
+    """The engine runs a node of a job that has ended, or it does so no more."""
+
+    engine: str
+    blocked: bool
+
+
 class Cache(StrEnum):
     """What did not have to be fetched: input files, model files."""
 
@@ -99,5 +107,5 @@ class TaskFailed:
     task: str
 
 
-EngineEvent = EngineStarted | EngineConnected | EngineLost
+EngineEvent = EngineStarted | EngineConnected | EngineLost | EngineBlocked
 WorkerEvent = EngineEvent | RequestRefused | CacheHit | InputFetched | ModelFetched | LoadReported | TaskFailed

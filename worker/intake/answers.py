@@ -14,6 +14,9 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 
+RUN = frozenset({JobState.GENERATING, JobState.DELIVERING})
+"""States in which no other job runs before this one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -29,11 +32,15 @@ class Answers:
         dialect = dialect or BY_NAME[job.request.dialect]
         if not job.state.ended:
             return 202, AnswerBody(self.pending(job, base_url, dialect))
+        if job.state is JobState.DELIVERY_PENDING and job.error is not None:
+            return self.withheld(job, job.error, base_url, dialect)
         if job.error is not None:
-            body = dialect.failed(job.id, job.error)
-            if job.state is JobState.DELIVERY_PENDING:  # the result is kept, and this opens it
-                body |= {"token": job.token, "url": self.job_url(job, base_url)}
-            return status_of(job.error, self.traits), AnswerBody(body)
+            return status_of(job.error, self.traits), AnswerBody(dialect.failed(job.id, job.error))
+        try:
+            self.delivery.check_inline(job)  # not done yet for a job that was asked for as a file
+        except OutputTooLargeForInline as too_large:
+            return self.withheld(job, too_large, base_url, dialect)
+        job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         answer, large = await self.facts(job, base_url, job.outputs)
         answered, most = AnswerBody(dialect.completed(answer), large.files), self.traits.largest_answer
         if most is not None and answered.size > most:
@@ -42,6 +49,14 @@ class Answers:
             )
             return error.status, AnswerBody(dialect.failed(job.id, error))
         return 200, answered
+
+    def withheld(
+        self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
+    ) -> tuple[int, AnswerBody]:
+        """Return status and body for a job whose result is kept but not in this answer; its token opens it."""
+        body = (dialect or BY_NAME[job.request.dialect]).failed(job.id, error)
+        body |= {"token": job.token, "url": self.job_url(job, base_url)}
+        return status_of(error, self.traits), AnswerBody(body)
 
     async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[Answer, LargeFiles]:
         """Return what an answer is made of; files that go into it are there as base64, the large ones to be read later.
@@ -65,8 +80,10 @@ class Answers:
         return Answer(job, data, base_url, engine, local_paths), large
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
-        """Return what says that the job goes on, and where its result will be."""
-        return (dialect or BY_NAME[job.request.dialect]).pending(job, self.job_url(job, base_url))
+        """Return what says how far the job is, and where its result will be."""
+        position = 0 if job.state in RUN else self.engines.position(job)
+        dialect = dialect or BY_NAME[job.request.dialect]
+        return dialect.pending(job, self.job_url(job, base_url), progress(job, position))
 
     async def webhook(self, job: Job, webhook: Webhook) -> bytes:
         """Return what the sync route would have answered, in the envelope of the dialect's webhooks."""
@@ -87,3 +104,12 @@ def status_of(error: WorkerError, traits: Traits) -> int:
     """
     again = traits.retries_server_errors and (error.status == 500 or isinstance(error, DeliveryFailed))
     return 422 if again else error.status
+
+
+def progress(job: Job, position: int) -> Body:
+    """Return how far a job is that has not ended. `position`: how many jobs run before it."""
+    node, step, now = None, None, job.progress
+    if now is not None:
+        node = {"node_id": now.node_id, "class_type": now.class_type, "title": now.title}
+        step = None if now.value is None else {"value": now.value, "max": now.maximum}
+    return {"state": job.state.value, "position": position, "node": node, "step": step}

@@ -18,11 +18,12 @@ from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.workflow_files import put_stand_ins, with_files
-from worker.job import ExtraData, Job, JobRequest, OutputMode
+from worker.job import Job, JobRequest, OutputMode, RandomInteger
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
@@ -44,6 +45,7 @@ class Caller:
     `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
     `api_key` is its comfy.org key, where that came beside the body.
+    `raw`: it takes a file as the body of the answer.
     """
 
     principal: str
@@ -52,6 +54,7 @@ class Caller:
     repeat_key: str | None = None
     collectable: bool = False
     api_key: SecretStr | None = field(default=None, repr=False)
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Intake:
             fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
+            raw=caller.raw,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
 
@@ -121,10 +125,14 @@ class Intake:
         """
         request, caller = submission.request, submission.caller
         if not self.manager.begins(request, caller.principal):
-            return await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
+            job.request = job.request.joined(request)
+            return job
         self.manager.admit()
         # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
-        request = replace(request, prompt=draw_random_integers(request.prompt, SystemRandom()))
+        drawn: list[RandomInteger] = []
+        prompt = draw_random_integers(request.prompt, SystemRandom(), drawn)
+        request = replace(request, prompt=prompt, random_integers=tuple(drawn))
         async with self.preflight.admitted(request.prompt) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived

@@ -11,13 +11,15 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.delivery_options import ImageFormat, Webhook
-from worker.errors import Detail, WorkerError, error_class
-from worker.job import ExtraData, InputFile, Job, JobRequest, JobState, Output, OutputMode
+from worker.errors import Detail, OutputProblem, WorkerError, error_class
+from worker.extra_data import ExtraData
+from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode, RandomInteger
 
-VERSION = 2
+VERSION = 3
 """Version of the rows that this worker writes."""
-READ = frozenset({1, VERSION})
-"""Versions that it reads; a row of another one is set aside. Rows of version 1 name no engine: there was one only."""
+READ = frozenset({1, 2, VERSION})
+"""Versions that it reads; a row of another one is set aside. Rows of version 1 name no engine: there was one only.
+Those before version 3 name no problems and no files of the engine."""
 
 
 class UnreadableRow(Exception):
@@ -60,9 +62,11 @@ class StoredRequest(BaseModel):
     params: dict[str, Any]
     image_format: ImageFormat | None
     own_target: bool
+    deliver_models: bool = False
     webhook: StoredWebhook | None
     pnginfo: dict[str, Any] | None = None
     own_api_key: bool = False
+    random_integers: tuple[RandomInteger, ...] = ()
 
     def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
         fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
@@ -95,6 +99,8 @@ class StoredResult(BaseModel):
     state: JobState
     stages: dict[JobState, float]
     outputs: tuple[Output, ...]
+    problems: tuple[OutputProblem, ...] = ()
+    files: tuple[EngineFile, ...] = ()
     error: StoredError | None
 
 
@@ -114,8 +120,10 @@ def pack_request(request: JobRequest) -> bytes:
             "params": dict(request.params),
             "image_format": request.image_format,
             "own_target": request.own_target,
+            "deliver_models": request.deliver_models,
             "webhook": _webhook(request.webhook),
             **_extra(request.extra),
+            "random_integers": request.random_integers,
         }
     )
 
@@ -127,6 +135,8 @@ def pack_result(job: Job) -> bytes:
             "state": job.state,
             "stages": {state.value: seconds for state, seconds in job.stages.items()},
             "outputs": job.outputs,
+            "problems": job.problems,
+            "files": job.files,
             "error": job.error.as_dict() if job.error else None,
         }
     )
@@ -186,4 +196,5 @@ class _Columns(BaseModel):
 
 def _restore(job: Job, result: StoredResult) -> None:
     job.state, job.stages, job.outputs = result.state, result.stages, result.outputs
+    job.problems, job.files = result.problems, result.files
     job.error = result.error.error() if result.error else None

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
 from worker.events import JobAccepted, JobForgotten
+from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles
-from worker.job import ENDS, ExtraData, Job, JobRequest, JobState, OutputMode
+from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
 from worker.jobs.admission import Admission, AdmissionLimits
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
 from worker.jobs.retention import Retention
@@ -170,7 +171,7 @@ class JobManager:
                 entry.hangup = loop.call_later(self._limits.hangup_grace_s, self._hang_up, entry)
 
     async def cancel(self, job: Job) -> bool:
-        """Cancel and wait until ComfyUI has let go of it. False when it had ended already."""
+        """Cancel and wait for its end. False when it had ended already. A node of it may go on (`cancellation`)."""
         task = self._job_index.of(job).task
         if task is None or job.state.ended:
             return False
@@ -188,9 +189,7 @@ class JobManager:
         if self.draining:
             raise Draining("this worker is shutting down")
         if wish is not None:
-            job.request = replace(
-                job.request, output_mode=wish.output_mode, target=wish.target, own_target=wish.own_target
-            )
+            job.request = job.request.redirected(wish)
         entry = self._job_index.of(job)
         entry.ended.clear()
         self._retention.take((job.principal, job.id))
@@ -267,7 +266,7 @@ class JobManager:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 
     def _keep(self, job: Job, life_s: float) -> None:
-        self._retention.put((job.principal, job.id), life_s, self._pipeline.outputs.size(job) if job.outputs else 0)
+        self._retention.put((job.principal, job.id), life_s, self._pipeline.outputs.size(job))
 
     def _clean(self, job: Job) -> None:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""

@@ -67,8 +67,8 @@ class Delivery:
 
             job.outputs = tuple([await converted(self.outputs, job, output, wanted) for output in job.outputs])
             job.request = replace(job.request, image_format=None)  # else a second delivery would do it again
-        if job.request.output_mode is OutputMode.BASE64:
-            self._check_inline(sum(output.size for output in job.outputs))
+        if not job.request.raw:
+            self.check_inline(job)
         storage = self._storage(job)
         if storage is not None:
             job.outputs = tuple([await self._stored(job, output, storage) for output in job.outputs])
@@ -98,9 +98,14 @@ class Delivery:
             " or have the operator set a bucket (WORKER_S3_BUCKET)"
         )
 
-    def _check_inline(self, size: int) -> None:
-        """Refuse what the files alone make too large; the whole answer is measured once it is written."""
-        most = self.inline_max
+    def check_inline(self, job: Job) -> None:
+        """Refuse what the files alone make too large; the whole answer is measured once it is written.
+
+        Raises OutputTooLargeForInline.
+        """
+        if job.request.output_mode is not OutputMode.BASE64:
+            return
+        most, size = self.inline_max, sum(output.size for output in job.outputs)
         if self.traits.largest_answer is not None:
             most = min(most, self.traits.largest_answer * 3 // 4)  # base64 is 4/3 of a file
         if size > most:

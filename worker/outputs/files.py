@@ -1,4 +1,4 @@
-"""What ComfyUI reports as typed outputs, by kind: each file taken when its node has finished, into the job's folder."""
+"""The outputs of jobs: each file taken when its node has finished, into the job's own folder."""
 
 from __future__ import annotations
 
@@ -8,102 +8,46 @@ import hashlib
 import mimetypes
 import os
 import shutil
-import struct
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
-from worker.errors import OutputMissing
+from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnreadable
 from worker.job import Job, Output
+from worker.outputs.engine_files import EngineFiles
+from worker.outputs.kinds import kind_of, mime_of
+from worker.outputs.media_facts import media_facts
+from worker.outputs.reports import NodeOutput, Text, Value
+from worker.outputs.run_files import is_output_class
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
-KINDS = {
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
-    **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
-    **dict.fromkeys((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"), "audio"),
-    **dict.fromkeys((".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".splat", ".spz", ".ksplat"), "3d"),
-    **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "document"),
-    ".latent": "latent",
-}
-MIME = {
-    ".webp": "image/webp",
-    ".avif": "image/avif",
-    ".flac": "audio/flac",
-    ".opus": "audio/opus",
-    ".glb": "model/gltf-binary",
-}
-SIZED = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"})
-PNG_HEADER = struct.Struct(">8s8xII")
-"""Signature, the length and name of the first chunk, width, height."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What a node says in words (PreviewAny, SaveText). `place` is its number among the node's, which may be equal."""
-
-    text: str
-    place: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NodeOutput:
-    """One thing a node reports, and the key it was under."""
-
-    node_id: str
-    key: str
-    item: FileRef | Text
-
-    @property
-    def saved(self) -> bool:
-        """Whether it is a file outside of ComfyUI's temp folder, where previews are."""
-        return isinstance(self.item, FileRef) and self.item.folder == "output"
-
-    @property
-    def preview(self) -> bool:
-        return isinstance(self.item, FileRef) and not self.saved
-
-
-def node_outputs(node_id: str, node_output: Mapping[str, Any]) -> Iterator[NodeOutput]:
-    """Everything one node reports, under whatever key: packs invent their own, but a file always has a `filename`."""
-    for key, items in node_output.items():
-        for place, item in enumerate(_listed(key, items)):
-            if isinstance(item, Mapping) and isinstance(item.get("filename"), str) and item["filename"]:
-                folder = str(item.get("type") or "output")
-                yield NodeOutput(node_id, key, FileRef(item["filename"], str(item.get("subfolder") or ""), folder))
-            elif isinstance(item, str) and key == "text":
-                yield NodeOutput(node_id, key, Text(item, place))
-
-
-def _listed(key: str, items: object) -> Sequence[object]:
-    """What a key holds. ComfyUI makes letters of a text that a node reports without a list around it."""
-    if not isinstance(items, list | tuple):
-        return ()
-    if key == "text" and items and all(isinstance(item, str) and len(item) == 1 for item in items):
-        return ["".join(items)]
-    return items
-
-
-def kind_of(filename: str) -> str:
-    """image, video, audio, 3d, latent, document or file, by extension: ComfyUI reports videos under `images`."""
-    return KINDS.get(PurePosixPath(filename).suffix.lower(), "file")
-
-
-def mime_of(filename: str) -> str:
-    suffix = PurePosixPath(filename).suffix.lower()
-    return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"
+SWEEP_S = 30.0
+"""How often files that no prompt wrote are looked for while nothing runs."""
+JSON = "application/json"
+HEAD = 4096
+"""Bytes in which a picture says how large it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSource:
-    """Where the files of one engine are: behind its API, and in its output folder where that is shared."""
+    """Where the files of one engine are: behind its API, and in its folders where this process can reach them.
+
+    `ours`: this worker starts the engine, and nobody else writes there.
+    """
 
     api: ComfyApi
-    shared: Path | None = None
+    output: Path | None = None
+    temp: Path | None = None
+    ours: bool = False
+
+    def files(self) -> EngineFiles:
+        found = {"output": self.output, "temp": self.temp}
+        return EngineFiles({name: root for name, root in found.items() if root is not None}, ours=self.ours)
 
 
 class Outputs:
@@ -113,11 +57,28 @@ class Outputs:
     """
 
     def __init__(self, sources: Mapping[str, OutputSource], folder: Path) -> None:
-        self._sources = {
-            name: replace(source, shared=source.shared and source.shared.resolve()) for name, source in sources.items()
-        }
-        self._first = next(iter(self._sources.values()))
+        self._apis = {name: source.api for name, source in sources.items()}
+        self._files = {name: source.files() for name, source in sources.items()}
+        self._first = next(iter(sources))
         self._folder = folder
+
+    def files(self, job: Job) -> EngineFiles:
+        """The folders of the engine that ran the job; a job of a worker that had one engine only names none."""
+        return self._files[job.engine if job.engine in self._files else self._first]
+
+    def may_write_unseen(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
+        """Whether an output node of the prompt is not known to report all that it writes."""
+        files = self._files[engine]
+        classes = {node["class_type"] for node in prompt.values()}
+        unsure = (classes - files.talking) | (classes & files.silent)
+        return bool(files.roots) and any(is_output_class(name, catalog) for name in unsure)
+
+    async def watch(self) -> None:
+        """Remove, now and then, what no job has written in time."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for files in self._files.values():
+                files.sweep()
 
     def make_folder(self, job: Job) -> None:
         """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
@@ -135,12 +96,11 @@ class Outputs:
     async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
         """One reported item as an output.
 
-        Raises OutputMissing where ComfyUI does not have the file that it names, OSError where it can't be kept.
+        Raises OutputMissing, OutputNotAllowed and OutputUnreadable for a file, OSError where it can't be kept.
         """
         item = report.item
-        if isinstance(item, Text):
-            size = len(item.text.encode())
-            return Output(index, report.node_id, "text", "", mime="text/plain", size=size, text=item.text)
+        if isinstance(item, Text | Value):
+            return _words(index, report.node_id, item)
         name = PurePosixPath(item.filename.replace("\\", "/")).name
         output = Output(
             index, report.node_id, kind_of(name), name, item.subfolder, item.folder, report.key, mime_of(name)
@@ -148,17 +108,38 @@ class Outputs:
         path = self.path(job, output)
         self.make_folder(job)
         try:
-            await _fetch(self._source(job), item, path)
+            await self._fetch(job, item, path)
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
+        if job.request.raw:
+            return unhashed(path, output)
         if path.stat().st_size > HASHED_AT_ONCE:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
 
-    def _source(self, job: Job) -> OutputSource:
-        """Those of the engine that ran the job; a job of a worker that had one engine only names none."""
-        return self._sources.get(job.engine or "", self._first)
+    async def _fetch(self, job: Job, item: FileRef, path: Path) -> None:
+        files = self.files(job)
+        root = files.roots.get(item.folder)
+        if root is None:
+            await self._apis[job.engine if job.engine in self._apis else self._first].download(item, path)
+            return
+        there = find(root, item)
+        files.report(item)  # before it is linked, which changes its time
+        if not link(there, path):
+            await asyncio.to_thread(shutil.copyfile, there, path)
+
+    async def hashed(self, job: Job, output: Output) -> Output:
+        """Return the output with its hash, which a job that is answered with a file does not wait for.
+
+        Raises NotFound for a file that is gone.
+        """
+        if output.sha256 or output.text is not None:
+            return output
+        try:
+            return await asyncio.to_thread(measured, self.path(job, output), output)
+        except FileNotFoundError:
+            raise NotFound(f"outputs of job {job.id!r} are gone") from None
 
     async def keep(self, job: Job, index: int, preview: Preview) -> Output:
         """A picture that came over the WebSocket only (SaveImageWebsocket), kept like a file."""
@@ -167,39 +148,43 @@ class Outputs:
         return await asyncio.to_thread(_write, self.path(job, output), preview.data, output)
 
     def size(self, job: Job) -> int:
-        """Bytes that the job's files take, in whatever formats they are kept."""
+        """Bytes that the job takes, in whatever formats its files are kept, with what it left beside them."""
+        files = self.files(job)
+        left = sum(file.size for file in job.files if files.only_there(file))
         try:
-            with os.scandir(self._folder / job.folder) as files:
-                return sum(file.stat().st_size for file in files)
+            with os.scandir(self._folder / job.folder) as kept:
+                return left + sum(file.stat().st_size for file in kept)
         except FileNotFoundError:
-            return 0
+            return left
 
     async def remove(self, job: Job) -> None:
-        """Everything of the job's, ComfyUI's own file included where nobody else has it."""
+        """Everything of the job's, what it wrote into ComfyUI's folders included."""
         await asyncio.to_thread(self._remove, job)
 
     def _remove(self, job: Job) -> None:
-        folder = self._folder / job.folder
-        shared = self._source(job).shared
-        if shared is not None:
-            for output in job.outputs:
-                for path in folder.glob(f"{output.index}-*"):
-                    remove_source(path, shared / output.subfolder, job.created_at)
-        shutil.rmtree(folder, ignore_errors=True)
+        files = self.files(job)
+        for file in job.files:
+            files.remove(file)
+        shutil.rmtree(self._folder / job.folder, ignore_errors=True)
 
 
-async def _fetch(source: OutputSource, item: FileRef, path: Path) -> None:
-    if source.shared is None or item.folder != "output":
-        await source.api.download(item, path)
-    elif not link(path_there := find(source.shared, item), path):
-        await asyncio.to_thread(shutil.copyfile, path_there, path)
+def _words(index: int, node_id: str, item: Text | Value) -> Output:
+    text, kind, mime = (item.text, "text", "text/plain") if isinstance(item, Text) else (item.json, "json", JSON)
+    return Output(index, node_id, kind, "", mime=mime, size=len(text.encode()), text=text)
 
 
-def find(shared: Path, item: FileRef) -> Path:
-    """The file that ComfyUI reports, inside the shared folder. Raises OutputMissing."""
-    source = shared.joinpath(item.subfolder, item.filename).resolve()
-    if not source.is_relative_to(shared) or not source.is_file():
-        raise OutputMissing(f"ComfyUI reported {item.filename!r} but the file is not there")
+def find(root: Path, item: FileRef) -> Path:
+    """The file that ComfyUI reports, inside its folder. Raises OutputMissing, OutputNotAllowed, OutputUnreadable."""
+    try:
+        source = root.joinpath(item.subfolder, item.filename).resolve()
+        if not source.is_relative_to(root):
+            raise OutputNotAllowed(f"{item.filename!r} is not inside ComfyUI's {item.folder} folder")
+        if not source.exists():
+            raise OutputMissing(f"ComfyUI reported {item.filename!r}, and the file is not there")
+        if not source.is_file():
+            raise OutputUnreadable(f"{item.filename!r} is not a file")
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a null byte, a circle of links
+        raise OutputUnreadable(f"{item.filename[:100]!r} can't be read: {error}") from error
     return source
 
 
@@ -219,19 +204,6 @@ def link(source: Path, path: Path) -> bool:
     return True
 
 
-def remove_source(path: Path, folder: Path, since: float) -> None:
-    """Remove the file in ComfyUI's folder that `path` is the only other link to.
-
-    Not one that was there before the job (`since`, epoch seconds): ComfyUI answers from its cache, and an identical
-    prompt may have been somebody else's.
-    """
-    source = folder / path.name.partition("-")[2]
-    with suppress(OSError):
-        found = path.stat()
-        if found.st_nlink == 2 and found.st_mtime >= since and source.samefile(path):
-            source.unlink()
-
-
 def _write(path: Path, data: bytes, output: Output) -> Output:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -239,28 +211,18 @@ def _write(path: Path, data: bytes, output: Output) -> Output:
 
 
 def measured(path: Path, output: Output) -> Output:
-    """With size, hash and, for pictures, dimensions; reads the file in pieces."""
+    """With size, hash and, where they apply, width, height and duration; reads the file in pieces."""
     with path.open("rb") as file:
         head = file.read(HASHED_AT_ONCE)
         digest, size = hashlib.sha256(head), len(head)
         while piece := file.read(HASHED_AT_ONCE):
             digest.update(piece)
             size += len(piece)
-    width, height = dimensions(path, head)
-    return replace(output, size=size, sha256=digest.hexdigest(), width=width, height=height)
+    return replace(output, size=size, sha256=digest.hexdigest(), **asdict(media_facts(path, head)))
 
 
-def dimensions(path: Path, head: bytes) -> tuple[int | None, int | None]:
-    """Width and height in pixels from a picture's header; (None, None) for anything else. `head` begins the file."""
-    if path.suffix.lower() not in SIZED:
-        return None, None
-    if head.startswith(b"\x89PNG\r\n\x1a\n") and len(head) >= PNG_HEADER.size:
-        _, width, height = PNG_HEADER.unpack_from(head)
-        return width, height
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:  # reads the header only, whatever the picture's size
-            return picture.size
-    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None, None
+def unhashed(path: Path, output: Output) -> Output:
+    """With size and, where they apply, width, height and duration; reads only as much of the file as says so."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        return replace(output, size=os.fstat(file.fileno()).st_size, **asdict(media_facts(path, head)))

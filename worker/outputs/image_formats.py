@@ -14,7 +14,8 @@ from PIL import Image, PngImagePlugin
 from worker.delivery_options import ImageFormat, ImageType
 from worker.errors import ConversionFailed
 from worker.job import Job, Output
-from worker.outputs.files import Outputs, measured, mime_of
+from worker.outputs.files import Outputs, measured
+from worker.outputs.kinds import mime_of
 
 TYPES = {".png": ImageType.PNG, ".jpg": ImageType.JPEG, ".jpeg": ImageType.JPEG, ".webp": ImageType.WEBP}
 EXTENSIONS = {ImageType.PNG: ".png", ImageType.JPEG: ".jpg", ImageType.WEBP: ".webp"}

@@ -1,96 +1,215 @@
-"""The outputs of one run, taken one by one while it still runs."""
+"""The outputs of one run: reported ones are taken while it still runs, the others are looked for when it has ended."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Any
 
 from worker.engine.protocol.api import FileRef
-from worker.engine.protocol.messages import Preview
+from worker.engine.protocol.messages import Executed, Preview, RunMessage
 from worker.engine.run import Outputs as NodeOutputs
-from worker.errors import DiskFull
-from worker.job import Job, Output
-from worker.outputs.files import NodeOutput, Outputs, Text, node_outputs
+from worker.errors import DiskFull, EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable
+from worker.job import EngineFile, Job, Output
+from worker.outputs.files import Outputs
+from worker.outputs.problems import dangling, model_kept, undelivered, unseen
+from worker.outputs.reports import NodeOutput, Text, Value, node_outputs
+from worker.outputs.run_files import RunFiles
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
 
 Ready = Callable[[Output], None]
 ROOM_S, ROOM_RETRY_S = 30.0, 0.5
-"""How long a finished file waits for room on the disk, and how often it looks."""
+"""How long a finished file waits for room on the disk, or for the engine that has it, and how often it looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a run left.
+
+    `again` are nodes that ComfyUI answered from its cache although the files are gone that they wrote: they, and no
+    others, have to run again. `files` is everything that the run wrote into the engine's folders.
+    """
+
+    outputs: tuple[Output, ...]
+    problems: tuple[OutputProblem, ...] = ()
+    files: tuple[EngineFile, ...] = ()
+    again: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The nodes of a second run that count, all if None, by the names that they have in the workflow.
+
+    Its outputs are numbered from `first`.
+    """
+
+    nodes: Mapping[str, str] | None = None
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A file on its way into the job's folder; `report` is None for a picture that came over the WebSocket."""
+
+    task: asyncio.Task[Output]
+    report: NodeOutput | None = None
 
 
 class OutputCollector:
     """Each file is taken as soon as its node reports it, at the same time as the nodes after it run."""
 
-    def __init__(self, outputs: Outputs, job: Job, ready: Ready) -> None:
+    def __init__(
+        self,
+        outputs: Outputs,
+        job: Job,
+        ready: Ready,
+        prompt: Prompt | None = None,
+        catalog: Catalog | None = None,
+        part: Part = Part(),
+    ) -> None:
         self._outputs = outputs
         self._job = job
         self._ready = ready
-        self._seen: set[tuple[str, FileRef | Text]] = set()
+        self.prompt = prompt or {}
+        self._part = part
+        self._files = RunFiles(partial(outputs.files, job), self.prompt, catalog)
+        self._seen: set[tuple[str, FileRef | Text | Value]] = set()
         """By node: what stands under two keys is one output."""
         self._saved = False
-        self._tasks: list[asyncio.Task[Output]] = []
+        self._problems: list[OutputProblem] = []
+        self._taking: list[Taking] = []
         self._abandoned: list[asyncio.Task[Output]] = []
+        self._finished = False
 
-    def node_finished(self, node_id: str, output: dict[str, object]) -> None:
+    def hear(self, message: RunMessage) -> None:
+        """Follow the run. Pictures that are results are for `picture_sent`."""
+        self._files.hear(message)
+        if isinstance(message, Executed):
+            self.node_finished(message.node, message.output)
+
+    def node_finished(self, node_id: str, output: Mapping[str, Any]) -> None:
         """Take what the node reports; previews wait for `finish`."""
-        for report in node_outputs(node_id, output):
+        self._files.log.reported[node_id] = output
+        for report in self._reports(node_id, output):
             if not report.preview:
                 self._take(report)
 
     def picture_sent(self, picture: Preview) -> None:
         self._saved = True
-        self._start(self._outputs.keep(self._job, len(self._tasks), picture))
+        self._files.log.with_files.add(picture.node)
+        self._start(self._outputs.keep(self._job, self._next, picture), None)
 
     def begin_again(self) -> None:
         """The run was lost and comes again from its beginning: what was taken of it is in the way."""
-        for task in self._tasks:
+        for taking in self._taking:
+            task = taking.task
             if not task.cancel() and not task.cancelled() and task.exception() is None:
                 self._outputs.path(self._job, task.result()).unlink(missing_ok=True)
-        self._abandoned += self._tasks
-        self._tasks = []
+        self._abandoned += [taking.task for taking in self._taking]
+        self._taking, self._problems = [], []
         self._seen.clear()
         self._saved = False
+        self._files.give_up()
 
-    async def finish(self, reported: NodeOutputs) -> tuple[Output, ...]:
-        """Take what was not heard of, and wait for all. Previews count only where no file was saved or sent.
+    async def finish(self, reported: NodeOutputs) -> Collected:
+        """Take what was not heard of, look for what was not reported, and wait for all.
 
-        Raises OutputMissing, EngineUnavailable.
+        Previews count only where no file was saved or sent. Raises DiskFull.
         """
         for node_id, output in reported.items():
             self.node_finished(node_id, output)
+        look = self._files.look()
+        found = [self._named(report) for report in look.unreported]
+        for report in found:
+            if not report.preview:
+                self._take(report)
         if not self._saved:
-            for node_id, output in reported.items():
-                for report in node_outputs(node_id, output):
-                    self._take(report)
-        return tuple(await asyncio.gather(*self._tasks))
+            for report in [*chain(*(self._reports(*item) for item in reported.items())), *found]:
+                self._take(report)
+        outputs, again = await self._arrived()
+        self._finished = True
+        self._problems += [dangling(self.prompt, path) for path in look.dangling]
+        self._problems += [unseen(self.prompt, node) for node in self._files.unseen]
+        if self._part.nodes is None:
+            again |= self._files.lost_from_cache()
+        return Collected(tuple(outputs), tuple(self._problems), look.files, frozenset(again))
 
     async def abandon(self) -> None:
         """Stop what is still being taken."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, *self._abandoned, return_exceptions=True)
+        if not self._finished:
+            self._files.give_up()
+        for taking in self._taking:
+            taking.task.cancel()
+        await asyncio.gather(*(taking.task for taking in self._taking), *self._abandoned, return_exceptions=True)
+
+    @property
+    def _next(self) -> int:
+        return self._part.first + len(self._taking)
+
+    def _reports(self, node_id: str, output: Mapping[str, Any]) -> list[NodeOutput]:
+        nodes = self._part.nodes
+        if nodes is not None and node_id not in nodes:
+            return []
+        reports = list(node_outputs(node_id, output, is_output=self._files.is_output(node_id)))
+        for report in reports:
+            self._files.log.heard(report)
+        return [self._named(report) for report in reports]
+
+    def _named(self, report: NodeOutput) -> NodeOutput:
+        """By the node's name in the workflow."""
+        nodes = self._part.nodes
+        return replace(report, node_id=nodes.get(report.node_id, report.node_id)) if nodes else report
+
+    async def _arrived(self) -> tuple[list[Output], set[str]]:
+        """Wait for all. What can't be had is a problem, or has to be written again where it came from the cache."""
+        outputs: list[Output] = []
+        again: set[str] = set()
+        for taking in self._taking:
+            try:
+                outputs.append(await taking.task)
+            except (OutputMissing, EngineUnavailable, OSError) as error:
+                report = taking.report
+                if report is None or DiskFull.of(error) is not None:
+                    raise
+                cached = self._part.nodes is None and report.node_id in self._files.log.cached
+                if cached and isinstance(error, OutputMissing):
+                    again.add(report.node_id)
+                    continue
+                told = error if isinstance(error, OutputMissing) else OutputUnreadable(f"it can't be read: {error}")
+                self._problems.append(undelivered(self.prompt, report, told))
+        return outputs, again
 
     def _take(self, report: NodeOutput) -> None:
-        if (report.node_id, report.item) not in self._seen:
-            self._seen.add((report.node_id, report.item))
-            self._saved = self._saved or report.saved
-            self._start(self._taken(len(self._tasks), report))
+        if (report.node_id, report.item) in self._seen:
+            return
+        self._seen.add((report.node_id, report.item))
+        if report.model and not self._job.request.deliver_models:
+            self._problems.append(model_kept(self.prompt, report))
+            return
+        self._saved = self._saved or report.saved
+        self._start(self._taken(self._next, report), report)
 
     async def _taken(self, index: int, report: NodeOutput) -> Output:
-        """A full disk is waited for: the run is paid for already. Raises what `Outputs.take` does."""
+        """A full disk and an engine that is away are waited for: the run is paid for. Raises what `take` does."""
         give_up_at = time.monotonic() + ROOM_S
         while True:
             try:
                 return await self._outputs.take(self._job, index, report)
-            except OSError as error:
-                if DiskFull.of(error) is None or time.monotonic() >= give_up_at:
+            except (OSError, EngineUnavailable) as error:
+                passing = isinstance(error, EngineUnavailable) or DiskFull.of(error) is not None
+                if not passing or time.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(ROOM_RETRY_S)
 
-    def _start(self, taking: Coroutine[None, None, Output]) -> None:
+    def _start(self, taking: Coroutine[None, None, Output], report: NodeOutput | None) -> None:
         task = asyncio.create_task(taking)
         task.add_done_callback(self._announce)
-        self._tasks.append(task)
+        self._taking.append(Taking(task, report))
 
     def _announce(self, task: asyncio.Task[Output]) -> None:
         if not task.cancelled() and task.exception() is None:

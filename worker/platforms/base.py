@@ -39,6 +39,8 @@ class Traits:
     """Most bytes of an answer's body. A larger answer is replaced by an error that names the alternatives."""
     output_urls: bool = True
     """Clients can open URLs of this worker. Elsewhere outputs are delivered inline or to a bucket."""
+    raw_answers: bool = True
+    """Clients can take a file as the body of an answer. Elsewhere every answer is JSON, whatever they accept."""
     job_urls: bool = True
     """Clients can send GET and DELETE to `/jobs/{id}`. Elsewhere they POST id and token to the worker's own URL."""
     retries_server_errors: bool = False

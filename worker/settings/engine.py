@@ -67,6 +67,11 @@ class ComfySettings:
     node_silence_s: float = setting(
         "WORKER_NODE_SILENCE", 900.0, "how long a node may run without progress before it is stopped"
     )
+    node_stop_s: float = setting(
+        "WORKER_NODE_STOP",
+        10.0,
+        "how long a node may ignore its interrupt before ComfyUI is restarted; for slow classes up to 60",
+    )
     fault: str = setting(
         "WORKER_FAULT", "", "what goes wrong in the embedded engine, to rehearse: see docs/embedded-engine.md"
     )

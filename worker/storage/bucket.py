@@ -19,6 +19,7 @@ from worker.delivery_options import NO_SECRET, DeliveryTarget
 from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, WorkerError
 from worker.fetch.policy import Policy
 from worker.job import Job, Output
+from worker.storage.endpoint import Endpoint
 from worker.storage.keys import KeyTemplate
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
     import boto3
     from botocore.config import Config
 
+    endpoint = Endpoint.of(target.endpoint_url, target.bucket) if target.endpoint_url else None
     options: dict[str, Any] = {
         "signature_version": "s3v4",
         # Newer checksums are refused by R2, GCS and older MinIO; the body's hash is in the signature anyway.
@@ -189,10 +191,10 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
         "max_pool_connections": JOBS_AT_ONCE * PARTS_AT_ONCE,
         "ignore_configured_endpoint_urls": True,
         # With an endpoint of its own the host stays the one that was named, and was checked.
-        "s3": {"addressing_style": "path" if target.endpoint_url else "auto"},
+        "s3": {"addressing_style": endpoint.style if endpoint else "auto"},
     }
     client: S3Client = boto3.session.Session().client(
-        "s3", config=Config(**options), region_name=target.region or "us-east-1", **_given(target)
+        "s3", config=Config(**options), region_name=target.region or "us-east-1", **_given(target, endpoint)
     )
     if policy is not None:
         from worker.storage.pinned_transport import PinnedSender
@@ -202,9 +204,9 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
     return client
 
 
-def _given(target: S3Target) -> dict[str, Any]:
+def _given(target: S3Target, endpoint: Endpoint | None) -> dict[str, Any]:
     """Keys as they are; without any, the operator's bucket is opened with what boto3 finds on the machine."""
-    given: dict[str, Any] = {"endpoint_url": target.endpoint_url or None}
+    given: dict[str, Any] = {"endpoint_url": endpoint.url if endpoint else None}
     if target.access_key_id:
         given |= {
             "aws_access_key_id": target.access_key_id,

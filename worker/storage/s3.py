@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from worker.delivery_options import NO_SECRET
-from worker.errors import TargetNotAllowed
+from worker.errors import StartupError, TargetNotAllowed
 from worker.events import DeliveryWay
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
@@ -18,6 +18,7 @@ from worker.job import Output
 from worker.settings import S3Settings, Settings
 from worker.storage.allowed import check_url
 from worker.storage.bucket import Bucket, Buckets, Links, S3Target
+from worker.storage.endpoint import scheme_problem
 from worker.storage.keys import KeyTemplate
 from worker.storage.kind import StorageKind
 
@@ -32,6 +33,12 @@ def _visible(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _with_scheme(url: str) -> str:
+    if problem := scheme_problem(url):
+        raise ValueError(problem)
+    return url
+
+
 Key = Annotated[SecretStr, AfterValidator(_visible)]
 
 
@@ -44,7 +51,9 @@ class S3Fields(BaseModel):
     access_key_id: str = Field(pattern=r"^[\x21-\x7e]{1,256}$")
     secret_access_key: Key = Field(min_length=1)
     session_token: Key = NO_SECRET
-    endpoint_url: str = Field("", max_length=512, description="An S3-compatible server; empty: AWS.")
+    endpoint_url: Annotated[str, AfterValidator(_with_scheme)] = Field(
+        "", max_length=512, description="An S3-compatible server, with or without the bucket in it; empty: AWS."
+    )
     region: str = Field("", pattern=REGION)
     prefix: str = Field("", max_length=512, description="First part of every key.")
 
@@ -84,6 +93,8 @@ async def _provider(settings: Settings, guard: Guard) -> AsyncIterator[S3]:
 def _operators(settings: S3Settings) -> S3Target | None:
     if not settings.bucket:
         return None
+    if problem := scheme_problem(settings.endpoint):
+        raise StartupError(f"WORKER_S3_ENDPOINT={problem}")
     return S3Target(
         settings.bucket,
         settings.access_key_id,

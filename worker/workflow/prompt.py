@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, NotRequired, TypedDict
 
 from worker.errors import PromptError, UiFormatError
+from worker.job import RandomInteger
 from worker.workflow.json_value import Json, JsonObject
 
 RANDOM_INTEGER = "__RANDOM_INT__"
@@ -115,26 +116,35 @@ def ancestors(prompt: Prompt, node_id: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def draw_random_integers(prompt: Prompt, rng: Random) -> Prompt:
+def draw_random_integers(prompt: Prompt, rng: Random, drawn: list[RandomInteger] | None = None) -> Prompt:
     """Return a copy in which each `__RANDOM_INT__` inside an input is a fresh integer from 0 to 2**32 - 1.
+
+    Each of them is added to `drawn`; every JavaScript client reads the number exactly, as it is below 2**53.
 
     As in Vast's stock template a value that is just the placeholder becomes a number, and one that contains it
     (a file name prefix, say) stays text.
     """
-    drawn: Prompt = {}
+    filled: Prompt = {}
+    record = drawn if drawn is not None else []
     for node_id, node in prompt.items():
+
+        def draw(path: str, node_id: str = node_id) -> int:
+            number = rng.randint(0, RANDOM_INTEGER_MAX)
+            record.append(RandomInteger(node_id, path, number))
+            return number
+
         copy = node.copy()
-        copy["inputs"] = {name: _draw(value, rng) for name, value in node["inputs"].items()}
-        drawn[node_id] = copy
-    return drawn
+        copy["inputs"] = {name: _filled(value, name, draw) for name, value in node["inputs"].items()}
+        filled[node_id] = copy
+    return filled
 
 
-def _draw(value: Json, rng: Random) -> Json:
+def _filled(value: Json, path: str, draw: Callable[[str], int]) -> Json:
     if isinstance(value, str) and RANDOM_INTEGER in value:
-        number = rng.randint(0, RANDOM_INTEGER_MAX)
+        number = draw(path)
         return number if value == RANDOM_INTEGER else value.replace(RANDOM_INTEGER, str(number))
     if isinstance(value, list):
-        return [_draw(item, rng) for item in value]
+        return [_filled(item, f"{path}.{index}", draw) for index, item in enumerate(value)]
     if isinstance(value, dict):
-        return {name: _draw(item, rng) for name, item in value.items()}
+        return {name: _filled(item, f"{path}.{name}", draw) for name, item in value.items()}
     return value

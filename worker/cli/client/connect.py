@@ -32,7 +32,9 @@ class RunClient(Protocol):
         """Name and data of each event of `POST /generate/stream`."""
         ...
 
-    async def cancel(self, job: Mapping[str, Any]) -> bool: ...
+    async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`cancelled` is false where it had ended already, `stopping` true while a node of it goes on."""
+        ...
 
     async def download(self, url: str, target: Path) -> None: ...
 
@@ -96,7 +98,7 @@ class VastClient:
         except (RuntimeError, aiohttp.ClientError, TimeoutError) as error:
             raise Failure("unreachable", f"Vast did not carry the request: {error}", retryable=True) from error
 
-    async def cancel(self, job: Mapping[str, Any]) -> bool:
+    async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return await self._endpoint.cancel(job)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -97,11 +97,18 @@ async def watch(client: RunClient, order: Order, notes: Console) -> tuple[dict[s
 
 async def _cancel(client: RunClient, job: Mapping[str, Any], notes: Console) -> None:
     try:
-        cancelled = await client.cancel(job)
+        answer = await client.cancel(job)
     except Failure as failure:
         notes.print(f"the job could not be cancelled: {failure.message}")
     else:
-        notes.print("cancelled: the engine has let go of the job" if cancelled else "the job had just ended")
+        notes.print(cancellation(answer))
+
+
+def cancellation(answer: Mapping[str, Any]) -> str:
+    """What a worker's answer to a request to cancel means."""
+    if answer.get("stopping"):
+        return "cancelled: a node of the job ignores its interrupt and still runs"
+    return "cancelled: the engine has let go of the job" if answer.get("cancelled") else "the job had just ended"
 
 
 def _print_json(console: Console, body: Mapping[str, Any]) -> None:

@@ -80,10 +80,11 @@ class WorkerClient:
                     raise Failure.unreachable(self.url, error) from error
         raise Failure.unreachable(self.url, "the connection broke, and could not be taken up again")
 
-    async def cancel(self, job: Mapping[str, Any]) -> bool:
-        """`job` is the data of `accepted`. False where it had ended already."""
+    async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the worker's answer. `job` is the data of `accepted`."""
         async with self._asked("DELETE", f"{self.url}/jobs/{job['id']}", _bearer(job)) as answer:
-            return bool((await answer.json())["cancelled"])
+            cancellation: Mapping[str, Any] = await answer.json()
+            return cancellation
 
     async def download(self, url: str, target: Path) -> None:
         """Stream a file to `target`, never whole in memory."""

@@ -20,7 +20,8 @@ from worker.cli.output.failure import Failure
 from worker.cli.output.saving import Saved, save
 from worker.errors import StartupError
 from worker.load.workload import workload
-from worker.outputs.files import dimensions, kind_of, mime_of
+from worker.outputs.kinds import kind_of, mime_of
+from worker.outputs.media_facts import media_facts
 from worker.platforms.vast.client import EndpointAnswer, VastEndpoint
 from worker.settings import environment
 from worker.simulators.vast_router import ReportLog
@@ -174,8 +175,8 @@ def stages(body: Mapping[str, Any]) -> dict[str, float]:
 
 def measured(file: Saved) -> Saved:
     """As the file itself says, whatever the answer said."""
-    width, height = dimensions(file.path, file.path.read_bytes())
-    return replace(file, width=width, height=height)
+    facts = media_facts(file.path, file.path.read_bytes())
+    return replace(file, width=facts.width, height=facts.height)
 
 
 def _worker(record: ReportLog, answer: EndpointAnswer) -> int:

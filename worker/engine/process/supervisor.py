@@ -79,17 +79,21 @@ class Supervisor:
         self._process: asyncio.subprocess.Process | None = None
         self._why = ""
         self._check_gpu = False
+        self._healthy = False
 
     @property
     def url(self) -> str:
         """Where the engine answers, in all its lives."""
         return self._command.url
 
-    def restart(self, why: str, *, check_gpu: bool = False) -> None:
-        """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting."""
+    def restart(self, why: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
+        """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting.
+
+        `healthy`: it works, and only what runs in it has to end. This makes no later pause longer.
+        """
         if self._process is not None:
             log.error("restarting %s: %s", self._command.label, why)
-            self._why, self._check_gpu = why, check_gpu
+            self._why, self._check_gpu, self._healthy = why, check_gpu, healthy
             _signal(self._process, signal.SIGKILL)
             self._process = None
 
@@ -100,14 +104,14 @@ class Supervisor:
             life = await self._lived()
             self._notify(EngineLost(self._command.name, self._cause(life)))
             unanswered = 0 if life.answered else unanswered + 1
-            quick = 0 if life.seconds > STEADY_S else quick + 1
+            quick = 0 if life.seconds > STEADY_S or self._healthy else quick + 1
             why = self._why or f"it ended with code {life.code}"
             if unanswered >= self._settings.tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
                 raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
             if self._check_gpu and await self._gpu_is_gone():
                 raise WorkerEnds(f"the GPU is gone: {why}")
-            self._why, self._check_gpu = "", False
+            self._why, self._check_gpu, self._healthy = "", False, False
             pause, where = RESTART.pause(quick), self._command.logs
             log.error("%s has to start again in %.1f s: %s (its log: %s)", self._command.label, pause, why, where)
             await asyncio.sleep(pause)

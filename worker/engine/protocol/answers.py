@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.engine.protocol.messages import ExecutionError, UnexpectedShape, execution_error, mapping, text_of
+from worker.engine.protocol.messages import ExecutionError, UnexpectedShape, execution_error, mapping, moment, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,18 @@ class QueueItem:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A prompt that has ended: what its nodes reported, and how it failed, if it did."""
+    """A prompt that has ended: what its nodes reported, and how it failed, if it did.
+
+    `cached` are the nodes that ComfyUI did not run; `started_at` and `ended_at` are its clock, in milliseconds since
+    the epoch.
+    """
 
     outputs: dict[str, dict[str, Any]]
     error: ExecutionError | None
     interrupted: bool
+    cached: tuple[str, ...] = ()
+    started_at: float | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +81,14 @@ def history_answer(answer: object, prompt_id: str) -> HistoryEntry | None:
     messages = mapping(mapping(entry).get("status") or {}).get("messages") or ()
     ends = dict(map(_message, messages))
     failed = ends.get("execution_error")
+    last = failed or ends.get("execution_interrupted") or ends.get("execution_success") or {}
     return HistoryEntry(
         {str(node): dict(mapping(output or {})) for node, output in outputs.items()},
         execution_error(failed) if failed is not None else None,
         "execution_interrupted" in ends,
+        tuple(map(str, ends.get("execution_cached", {}).get("nodes") or ())),
+        moment(ends.get("execution_start", {})),
+        moment(last),
     )
 
 

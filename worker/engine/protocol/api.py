@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -26,7 +25,14 @@ from worker.engine.protocol.answers import (
     upload_answer,
 )
 from worker.engine.protocol.messages import UnexpectedShape, mapping
-from worker.errors import EngineUnavailable, InvalidInputFile, OutputMissing, PromptRefusedError
+from worker.errors import (
+    EngineUnavailable,
+    InvalidInputFile,
+    OutputMissing,
+    OutputNotAllowed,
+    OutputUnreadable,
+    PromptRefusedError,
+)
 from worker.simulators.comfyui import STRICT
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
@@ -37,6 +43,10 @@ QUICK = aiohttp.ClientTimeout(total=10)
 SLOW = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 CHUNK = 256 * 1024
 LARGE = 1024 * 1024
+
+
+REFUSED_FILES = {404: OutputMissing, 400: OutputNotAllowed, 403: OutputNotAllowed}
+"""What the statuses of `GET /view` mean for a file that a node has reported."""
 
 
 class PromptPlace(StrEnum):
@@ -88,6 +98,22 @@ class FileRef:
     folder: str = "output"
 
 
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """How a prompt is submitted.
+
+    `extra_data` is what goes to ComfyUI beside it, with secrets as such. `targets` are the output nodes that run, with
+    what they need; None for all. `first`: before the prompts that wait.
+    """
+
+    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    targets: tuple[str, ...] | None = None
+    first: bool = False
+
+
+DEFAULT_OPTIONS = SubmitOptions()
+
+
 def read_object_info(data: bytes) -> Catalog:
     """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
     classes = mapping(orjson.loads(data))
@@ -102,15 +128,19 @@ class ComfyApi:
         self.base_url = base_url.rstrip("/")
 
     async def submit(
-        self, prompt: Prompt, prompt_id: str, client_id: str, extra_data: Mapping[str, Any] = MappingProxyType({})
+        self, prompt: Prompt, prompt_id: str, client_id: str, options: SubmitOptions = DEFAULT_OPTIONS
     ) -> None:
         """Queue a prompt. Raises PromptRefusedError, also where ComfyUI takes it in part: 200, with outputs dropped.
 
-        `extra_data` is what goes beside the prompt; its secrets are revealed here, and nowhere before.
+        The secrets in `options` are revealed here, and nowhere before.
         """
         body: dict[str, Any] = {"prompt": prompt, "prompt_id": prompt_id, "client_id": client_id}
-        if extra_data:
-            body["extra_data"] = {name: _revealed(value) for name, value in extra_data.items()}
+        if options.extra_data:
+            body["extra_data"] = {name: _revealed(value) for name, value in options.extra_data.items()}
+        if options.targets is not None:
+            body["partial_execution_targets"] = options.targets
+        if options.first:
+            body["front"] = True
         status, answer = await self._post("/prompt", body)
         if status == 500:
             # Before it queues anything, 0.33 trips over a node without `_meta` whose class it would have replaced.
@@ -189,12 +219,16 @@ class ComfyApi:
             return upload_answer(stored)
 
     async def download(self, file: FileRef, target: Path) -> None:
-        """Stream a file of ComfyUI's to `target`, never whole in memory. Raises OutputMissing."""
+        """Stream a file of ComfyUI's to `target`, never whole in memory.
+
+        Raises OutputMissing, OutputNotAllowed and OutputUnreadable.
+        """
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.folder}
         try:
             async with self._session.get(self.base_url + "/view", params=params, timeout=SLOW) as answer:
                 if answer.status != 200:
-                    raise OutputMissing(f"ComfyUI reported {file.filename!r} but does not have it")
+                    kind = REFUSED_FILES.get(answer.status, OutputUnreadable)
+                    raise kind(f"ComfyUI reported {file.filename!r} and answers GET /view with HTTP {answer.status}")
                 with target.open("wb") as sink:
                     async for chunk in answer.content.iter_chunked(CHUNK):
                         sink.write(chunk)

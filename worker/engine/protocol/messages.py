@@ -5,6 +5,7 @@ The shapes were recorded from ComfyUI 0.9.1 and 0.33.0.
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionStart:
+    """`at` is ComfyUI's clock in milliseconds since the epoch, in each message that begins or ends a run."""
+
     prompt_id: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class Executed:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionSuccess:
+    prompt_id: str
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionError:
     """`exception_type` is the one field to classify by: the message may hold text that a client wrote."""
 
@@ -70,11 +80,13 @@ class ExecutionError:
     node_type: str
     exception_type: str
     exception_message: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionInterrupted:
     prompt_id: str
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +97,8 @@ class Preview:
     data: bytes
 
 
-RunMessage = (
-    ExecutionStart | ExecutionCached | Executing | Progress | Executed | ExecutionError | ExecutionInterrupted | Preview
-)
+RunEnd = ExecutionSuccess | ExecutionError | ExecutionInterrupted
+RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd
 Message = Status | RunMessage
 
 
@@ -100,11 +111,19 @@ def parse_text(text: str) -> Message | None:
     if text.startswith(IGNORED):
         return None
     try:
-        frame = orjson.loads(text)
+        frame = _json(text)
         read = READERS.get(frame["type"])
         return read(frame["data"]) if read else None
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, UnexpectedShape):
+    except (ValueError, KeyError, TypeError, AttributeError, UnexpectedShape):
         return None
+
+
+def _json(text: str) -> Any:  # noqa: ANN401 - JSON
+    """ComfyUI writes NaN and Infinity, which are not JSON, where a node reports such a number."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def parse_binary(data: bytes) -> Preview | None:
@@ -174,16 +193,23 @@ def execution_error(data: Mapping[str, Any]) -> ExecutionError:
         str(data.get("node_type")),
         str(data.get("exception_type")),
         str(data.get("exception_message", "")).strip(),
+        moment(data),
     )
+
+
+def moment(data: Mapping[str, Any]) -> float | None:
+    """Return the `timestamp` of a message; None where an older ComfyUI sends none."""
+    return _number(data, "timestamp") if "timestamp" in data else None
 
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Message | None]] = {
     "status": _status,
-    "execution_start": lambda data: ExecutionStart(text_of(data, "prompt_id")),
+    "execution_start": lambda data: ExecutionStart(text_of(data, "prompt_id"), moment(data)),
+    "execution_success": lambda data: ExecutionSuccess(text_of(data, "prompt_id"), moment(data)),
     "execution_cached": lambda data: ExecutionCached(text_of(data, "prompt_id"), tuple(map(str, data["nodes"]))),
     "executing": _executing,
     "progress": _progress,
     "executed": _executed,
     "execution_error": execution_error,
-    "execution_interrupted": lambda data: ExecutionInterrupted(text_of(data, "prompt_id")),
+    "execution_interrupted": lambda data: ExecutionInterrupted(text_of(data, "prompt_id"), moment(data)),
 }

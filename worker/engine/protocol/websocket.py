@@ -47,7 +47,12 @@ class EngineSick:
     why: str
 
 
-Note = SocketLost | Hung | EngineSick
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """ComfyUI is being killed because of a stuck node: the other prompts in it are lost, through no fault of theirs."""
+
+
+Note = SocketLost | Hung | EngineSick | Evicted
 """What is not said by ComfyUI, but about it."""
 
 
@@ -79,6 +84,7 @@ class EngineSocket:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._client_id = ""
         self._open = asyncio.Event()
+        self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lost_at: float | None = None
         """When the last socket was lost; None before the first one."""
@@ -123,6 +129,11 @@ class EngineSocket:
         """Wait for an open socket. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
             await self._open.wait()
+
+    async def closed(self, timeout_s: float) -> None:
+        """Wait for the end of the socket that is open. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            await self._closed.wait()
 
     @contextmanager
     def subscription(self, prompt_id: str) -> Iterator[Subscription]:
@@ -169,6 +180,7 @@ class EngineSocket:
                     self._socket, self._client_id = socket, client_id
                     self.connections += 1
                     self._open.set()
+                    self._closed.clear()
                     self.changed()
                     self._notify(EngineConnected(self.name))
                 if message is not None:
@@ -199,6 +211,7 @@ class EngineSocket:
             self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
             self.tell_all(SocketLost())  # once: a note with each failed try would put off the clock of those that wait
         self._open.clear()
+        self._closed.set()
         self._socket = None
         if changed:
             self.changed()

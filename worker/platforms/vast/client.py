@@ -67,10 +67,9 @@ class VastEndpoint:
         if job is not None:  # the stream broke off; the job goes on
             yield "result", (await self._fetch(job)).body
 
-    async def cancel(self, job: Mapping[str, Any]) -> bool:
-        """`job` has the `id`, `token` and `url` of an accept answer. False where it had ended already."""
-        answer = await self._post(job, "cancel")
-        return bool(answer.body.get("cancelled"))
+    async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the worker's answer. `job` has the `id`, `token` and `url` of an accept answer."""
+        return (await self._post(job, "cancel")).body
 
     async def _request(
         self,

@@ -30,6 +30,7 @@ class Vast(Platform):
     traits = Traits(
         sync_limit_s=SYNC_LIMIT_S,
         output_urls=False,
+        raw_answers=False,
         job_urls=False,
         retries_server_errors=True,
     )

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from worker.app import App
 from worker.errors import RestartAsked, StartupError, WorkerEnds
-from worker.events import EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
+from worker.events import EngineBlocked, EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
@@ -67,13 +67,13 @@ def check_ports(settings: VastSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EngineChanges:
-    """An observer: the autoscaler is told soon when the share of the engines that are alive may have changed."""
+    """An observer: the autoscaler is told soon when the share of the engines or the load of one may have changed."""
 
     report_soon: Callable[[], None]
 
     @property
     def handlers(self) -> Handlers:
-        return {EngineConnected: self._changed, EngineLost: self._changed}
+        return {EngineConnected: self._changed, EngineLost: self._changed, EngineBlocked: self._changed}
 
     def _changed(self, _: EngineEvent) -> None:
         self.report_soon()
@@ -108,7 +108,11 @@ class VastWorker:
         self._ledger = Ledger(metrics, new_entry)
         self._responder = Responder(app, self._ledger)
         metrics.model_metrics = ModelMetrics(
-            self._ledger.report_soon, self._give_up, self._reported, share=lambda: app.engines.share
+            self._ledger.report_soon,
+            self._give_up,
+            self._reported,
+            share=lambda: app.engines.share,
+            leftover=lambda: app.engines.leftover_workload,
         )
         app.observers.add(EngineChanges(self._ledger.report_soon))
         signature_check = SignatureCheck(public_pem, settings.public_url, any_url=settings.any_url)

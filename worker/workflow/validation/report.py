@@ -45,8 +45,8 @@ class ValidationReport:
     def as_dict(self) -> JsonObject:
         return {
             "valid": self.valid,
-            "problems": [{**asdict(problem)} for problem in self.problems],
-            "doubtful": [{**asdict(problem)} for problem in self.doubtful],
+            "problems": [_problem(problem) for problem in self.problems],
+            "doubtful": [_problem(problem) for problem in self.doubtful],
             "models": [_model(need, need in self.here) for need in self.models],
             "workload": self.workload,
             "comfyui": _summary(self.check.verdict) if self.check.verdict else None,
@@ -71,6 +71,13 @@ def report(
         here=frozenset(need for need in needs if here(need)),
         workload=workload,
     )
+
+
+def _problem(problem: Problem) -> JsonObject:
+    """The object that answers of jobs have under `problems`, too; `output` is for files, which nothing has made yet."""
+    found = asdict(problem)
+    code = found.pop("kind")
+    return {**found, "code": code, "output": None}
 
 
 def _told(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Problem:

@@ -119,6 +119,14 @@ async def test_a_large_answer_arrives_whole(vast: Vast) -> None:
     assert (output["width"], output["height"]) == (1024, 1024)
 
 
+async def test_an_answer_is_json_whatever_is_accepted(vast: Vast) -> None:
+    """Vast's client reads JSON, so that a request through its router gets nothing else."""
+    auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
+    body = {"auth_data": auth, "payload": {"workflow": workflows.picture()}}
+    status, answer = await vast.post("/generate/sync", json=body, headers={"Accept": "image/*"})
+    assert (status, answer["status"]) == (200, "success")
+
+
 @pytest.mark.parametrize("order", [("payload", "auth_data"), ("auth_data", "payload")])
 async def test_a_large_input_goes_to_a_file(vast: Vast, order: tuple[str, str]) -> None:
     """Wherever the signature stands in the body; nothing of the request stays on the disk, signed or not."""

@@ -172,6 +172,17 @@ async def test_a_client_that_leaves_is_no_load(vast: LocalVast) -> None:
     assert served(vast.record) == 0
 
 
+async def test_a_node_that_goes_on_after_its_job_is_load(vast: LocalVast) -> None:
+    """The request was answered and no other is there; the engine is busy all the same until the node ends."""
+    async with vast.client() as client:
+        endpoint = await client.get_endpoint("comfy")
+        body = {"workflow": workflows.slow(5.0), "timeout_s": 1.0}
+        answer = await endpoint.request("/generate/sync", body, retry=False)
+    assert answer["response"]["error"]["code"] == "timeout"
+    await vast.record.until(lambda record: not working(record) and record.statuses[-1].cur_load > 0)
+    await vast.record.until(load_is(0.0))
+
+
 async def test_nothing_is_lost_to_a_slow_status_endpoint(vast: LocalVast) -> None:
     """The SDK's own counters lose what comes while a report is on its way (T18); ours are told to the last unit."""
     vast.behave(RouterFaultConfig(status_delay_s=0.8))

@@ -61,6 +61,8 @@ class ModelMetrics:
     error_msg: str | None = None
     share: Callable[[], float] = lambda: 1.0
     """The part of the worker's engines that is alive, from 0 to 1."""
+    leftover: Callable[[], float] = lambda: 0.0
+    """Workload of requests that were answered while ComfyUI goes on with a node of them."""
     measured: float = 0.0
     """Speed of all its engines together."""
     requests_recieved: Tally = field(default_factory=Tally)
@@ -82,7 +84,7 @@ class ModelMetrics:
 
     @property
     def cur_load(self) -> float:
-        return sum(entry.workload for entry in self.requests_working.values())
+        return sum(entry.workload for entry in self.requests_working.values()) + self.leftover()
 
     @property
     def max_throughput(self) -> float:

@@ -21,6 +21,10 @@ def with_own_classes(catalog: Catalog) -> Catalog:
 
 
 def _own() -> dict[str, JsonObject]:
+    return {**_faulty(), **_unusual_savers()}
+
+
+def _faulty() -> dict[str, JsonObject]:
     return {
         # Waits `seconds`: in `steps` equal parts with progress, where an interrupt is noticed, or in one (0).
         "EmbeddedSleep": _written(
@@ -52,6 +56,26 @@ def _own() -> dict[str, JsonObject]:
             [],
             output_node=True,
         ),
+    }
+
+
+def _unusual_savers() -> dict[str, JsonObject]:
+    """Output nodes that report a file in a form that the editor does not show, or not at all, as some packs do."""
+    image: JsonObject = {"image": ["IMAGE", {}]}
+    prefix: JsonObject = {"prefix": ["STRING", {"default": "embedded"}]}
+    seconds: JsonObject = {"seconds": ["FLOAT", {"default": 0.5, "min": 0.0, "max": 3600.0}]}
+    absolute: JsonObject = {"absolute": ["BOOLEAN", {"default": True}]}
+    return {
+        # Writes output/PREFIX_N.png and reports nothing.
+        "EmbeddedSaveSilently": _written(image | prefix, [], output_node=True),
+        # Returns at once; the picture is written `seconds` later, whatever runs then.
+        "EmbeddedLateFile": _written(image | prefix | seconds, [], output_node=True),
+        # Reports the path of its picture as text under a key of its own; absolute, or relative to output.
+        "EmbeddedPathString": _written(image | prefix | absolute, [], output_node=True),
+        # Reports the JSON object as its `ui`; a value that is no list is taken apart as ComfyUI does.
+        "EmbeddedReport": _written({"json": ["STRING", {"default": "{}"}]}, [], output_node=True),
+        # Writes output/checkpoints/PREFIX_N_.safetensors and reports nothing.
+        "EmbeddedSaveModel": _written(prefix, [], output_node=True),
     }
 
 

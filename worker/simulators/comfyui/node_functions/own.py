@@ -1,13 +1,17 @@
-"""The classes that only this engine has: waiting, failing, and big files."""
+"""The classes that only this engine has: waiting, failing, big files, and savers that report unusually or nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.media.models import write_safetensors
+from worker.simulators.comfyui.node_functions.saving import place
 
 
 def sleep(call: NodeCall) -> Result:
@@ -47,10 +51,52 @@ def big_file(call: NodeCall) -> Result:
     return Result(shown={"images": [saved.listed()]})
 
 
+def save_silently(call: NodeCall) -> Result:
+    call.pictures("image").frames[0].save(_free_path(call))
+    return Result()
+
+
+def late_file(call: NodeCall) -> Result:
+    path, picture = _free_path(call), call.pictures("image").frames[0]
+    threading.Timer(call.number("seconds"), picture.save, (path,)).start()
+    return Result()
+
+
+def path_string(call: NodeCall) -> Result:
+    path = _free_path(call)
+    call.pictures("image").frames[0].save(path)
+    reported = path if call.flag("absolute") else path.relative_to(call.site.folders.path("output"))
+    return Result(shown={"file_path": [str(reported)]})
+
+
+def report(call: NodeCall) -> Result:
+    """Report what the input says; anything but an object fails the node."""
+    reported = json.loads(call.text("json"))
+    if not isinstance(reported, dict):
+        raise NodeError("the input 'json' holds no object", "ValueError")
+    return Result(shown=reported)
+
+
+def save_model(call: NodeCall) -> Result:
+    path, _ = place(call, f"checkpoints/{call.text('prefix')}").next("safetensors")
+    path.write_bytes(write_safetensors([1], {}))
+    return Result()
+
+
+def _free_path(call: NodeCall) -> Path:
+    path, _ = place(call, call.text("prefix")).next("png", tail="")
+    return path
+
+
 NODES: Mapping[str, Node] = {
     "EmbeddedSleep": sleep,
     "EmbeddedFail": fail,
     "EmbeddedHidden": hidden,
     "EmbeddedReader": reader,
     "EmbeddedBigFile": big_file,
+    "EmbeddedSaveSilently": save_silently,
+    "EmbeddedLateFile": late_file,
+    "EmbeddedPathString": path_string,
+    "EmbeddedReport": report,
+    "EmbeddedSaveModel": save_model,
 }

@@ -1,0 +1,206 @@
+"""A node that goes on after its job has ended: it is interrupted, given its time, and then ended with ComfyUI."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.engine.supervised import Supervised, engine_pids, supervised
+from tests.engines import start_engine
+from tests.workflows import picture, slow
+from worker.engine.leftovers import KillBudget
+from worker.engine.watchdog import MOST_CLASSES, SilenceLimits
+
+
+async def stuck(worker: Supervised, seconds: float = 60.0, **more: object) -> dict:
+    """A job whose node runs and ignores every interrupt."""
+    job = await worker.job(slow(seconds), **more)
+    await worker.state(job, "generating")
+    return job
+
+
+async def delete(worker: Supervised, job: dict) -> tuple[int, dict]:
+    return await worker.delete(f"/jobs/{job['id']}", job["token"])
+
+
+async def until_ready(worker: Supervised) -> None:
+    async with asyncio.timeout(20):
+        while (await worker.get("/ready"))[0] != 200:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_stuck_node_of_a_job_that_timed_out_frees_the_engine(tmp_path: Path) -> None:
+    """ComfyUI is restarted, the job behind runs, the worker is not ready meanwhile, and no crash is remembered."""
+    async with supervised(tmp_path, node_stop_s=1.0) as worker:
+        [pid] = engine_pids(tmp_path)
+        first = await stuck(worker, timeout_s=0.5)
+        behind = [await worker.job(picture()) for _ in range(3)]
+        status, body = await worker.result(first)
+        assert (status, body["error"]["code"]) == (422, "timeout")
+        status, body = await worker.get("/ready")
+        assert (status, body["error"]["code"]) == (503, "engine_unavailable")
+        assert "EmbeddedSleep" in body["error"]["message"]
+        assert (await worker.get("/capabilities"))[1]["engines"][0]["state"] == "stopping a node"
+        assert [(await worker.result(job))[0] for job in behind] == [200] * 3
+        assert engine_pids(tmp_path) != [pid]
+        assert (await worker.get("/ready"))[0] == 200
+    assert not (tmp_path / "suspects.json").exists()
+
+
+async def test_a_cancelled_job_whose_node_goes_on_is_said_to_be_stopping(tmp_path: Path) -> None:
+    """202 while the node goes on; asked again once it is over, the answer is plain."""
+    async with supervised(tmp_path, node_stop_s=0.6) as worker:
+        job = await stuck(worker)
+        status, body = await delete(worker, job)
+        assert (status, body) == (202, {"id": job["id"], "cancelled": True, "status": "cancelled", "stopping": True})
+        await until_ready(worker)
+        status, body = await delete(worker, job)
+        assert (status, body) == (200, {"id": job["id"], "cancelled": False, "status": "cancelled"})
+
+
+async def test_a_client_that_leaves_a_stuck_node_behind_costs_nobody_his_turn(tmp_path: Path) -> None:
+    """A synchronous client hangs up; the engine is freed for the next one."""
+    async with supervised(tmp_path, node_stop_s=0.5, hangup_grace_s=0.2) as worker:
+        timeout = aiohttp.ClientTimeout(total=1.5)
+        with pytest.raises(TimeoutError):
+            await worker.http.post(worker.app.url + "/generate/sync", json={"workflow": slow(60)}, timeout=timeout)
+        async with asyncio.timeout(15):
+            assert (await worker.post("/generate/sync", {"workflow": picture()}))[0] == 200
+
+
+async def test_a_waiting_job_that_is_cancelled_costs_no_restart(tmp_path: Path) -> None:
+    """Its prompt leaves ComfyUI's queue, and the node of another job goes on for as long as it takes."""
+    async with supervised(tmp_path, node_stop_s=0.2) as worker:
+        [pid] = engine_pids(tmp_path)
+        running = await stuck(worker, 2.5)
+        waiting = await worker.job(slow(60))
+        await worker.state(waiting, "waiting")
+        while not (await worker.engine_says("/queue"))["queue_pending"]:
+            await asyncio.sleep(0.02)
+        assert (await delete(worker, waiting))[0] == 200
+        assert (await worker.get("/ready"))[0] == 200
+        assert (await worker.result(running))[0] == 200
+        assert engine_pids(tmp_path) == [pid]
+
+
+async def test_a_class_with_long_steps_has_longer(tmp_path: Path) -> None:
+    """Three times the longest interval that it has shown: a node that ends within that costs no restart."""
+    async with supervised(tmp_path, node_stop_s=0.4) as worker:
+        [pid] = engine_pids(tmp_path)
+        assert (await worker.result(await worker.job(slow(1.0))))[0] == 200
+        job = await stuck(worker, 2.0)
+        assert (await delete(worker, job))[0] == 202
+        assert (await worker.result(await worker.job(picture())))[0] == 200
+        assert engine_pids(tmp_path) == [pid]
+
+
+async def test_a_job_that_times_out_as_it_ends_costs_no_restart(tmp_path: Path) -> None:
+    """Whichever comes first, ComfyUI goes on and the next job runs."""
+    async with supervised(tmp_path, node_stop_s=2.0) as worker:
+        [pid] = engine_pids(tmp_path)
+        for number in range(8):
+            job = await worker.job(slow(0.15), timeout_s=0.14 + number * 0.008)
+            assert (await worker.result(job))[0] in {200, 422}
+        assert (await worker.result(await worker.job(picture())))[0] == 200
+        assert engine_pids(tmp_path) == [pid]
+
+
+async def test_a_principal_may_cost_the_others_three_restarts_an_hour(tmp_path: Path) -> None:
+    """The fourth stuck node is waited for, and the worker says so."""
+    async with supervised(tmp_path, node_stop_s=0.1) as worker:
+        for _ in range(3):
+            [pid] = engine_pids(tmp_path)
+            await delete(worker, await stuck(worker))
+            await until_ready(worker)
+            assert engine_pids(tmp_path) != [pid]
+        [pid] = engine_pids(tmp_path)
+        assert (await delete(worker, await stuck(worker, 2.0)))[0] == 202
+        assert "jobs wait for the node" in (await worker.get("/ready"))[1]["error"]["message"]
+        assert (await worker.result(await worker.job(picture())))[0] == 200
+        assert engine_pids(tmp_path) == [pid]
+
+
+async def test_a_stuck_node_of_somebody_elses_comfyui_is_waited_for(tmp_path: Path) -> None:
+    """Nobody here can restart it: `/ready` says why, jobs wait, and both are over with the node."""
+    with start_engine(tmp_path / "engine") as engine:
+        async with supervised(tmp_path / "state", comfyui=engine.url, node_stop_s=0.2) as worker:
+            assert (await delete(worker, await stuck(worker, 2.0)))[0] == 202
+            status, body = await worker.get("/ready")
+            assert (status, "only those who started this ComfyUI" in body["error"]["message"]) == (503, True)
+            assert (await worker.get("/health"))[0] == 200
+            assert (await worker.result(await worker.job(picture())))[0] == 200
+            assert (await worker.get("/ready"))[0] == 200
+
+
+async def test_one_of_two_engines_is_stuck(tmp_path: Path) -> None:
+    """The worker stays ready and its jobs run on the other one at once; the stuck one comes back."""
+    async with supervised(tmp_path, gpus="2", node_stop_s=2.0) as worker:
+        await worker.app.engines.settled()
+        first = await stuck(worker, timeout_s=0.5)
+        assert (await worker.result(first))[0] == 422
+        assert (await worker.get("/ready"))[0] == 200
+        began = time.monotonic()
+        jobs = [await worker.job(picture()) for _ in range(4)]
+        assert [(await worker.result(job))[0] for job in jobs] == [200] * 4
+        assert time.monotonic() - began < 2.0
+        assert worker.engine_of(first) not in {worker.engine_of(job) for job in jobs}
+        async with asyncio.timeout(15):
+            while not all(engine.free for engine in worker.app.engines.engines):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_comfyui_that_answers_nothing_beside_its_node_is_killed_too(tmp_path: Path) -> None:
+    """A node that holds Python's lock keeps ComfyUI from answering; that it runs is known from its frames."""
+    async with supervised(tmp_path, node_stop_s=1.0) as worker:
+        job = await stuck(worker, timeout_s=1.5)
+        worker.signal(signal.SIGSTOP)
+        assert (await worker.result(job))[0] == 422
+        async with asyncio.timeout(15):
+            assert (await worker.post("/generate/sync", {"workflow": picture()}))[0] == 200
+
+
+async def test_a_worker_ends_in_time_beside_a_stuck_node(tmp_path: Path) -> None:
+    """What goes on when the worker shuts down ends with its ComfyUI, and is waited for by nobody."""
+    async with supervised(tmp_path, node_stop_s=60.0) as worker:
+        job = await worker.job(slow(60), timeout_s=0.5)
+        assert (await worker.result(job))[0] == 422
+        began = time.monotonic()
+    assert time.monotonic() - began < 6.0
+    assert not engine_pids(tmp_path)
+
+
+def test_the_longest_interval_of_a_class_counts() -> None:
+    """Three times as long, at least the setting's time and at most a minute; of several classes the slowest."""
+    limits = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
+    for name, seconds in (("Short", 2.0), ("Long", 8.0), ("Longest", 40.0)):
+        limits.learn(name, seconds)
+    assert [limits.after_interrupt(name) for name in ("Unseen", "Short", "Long", "Longest")] == [10.0, 10.0, 24.0, 60.0]
+    assert limits.after_interrupt("Short", "Long") == 24.0
+    assert limits.after_interrupt() == 10.0
+    assert SilenceLimits(default_s=900.0, stop_s=90.0, job_s=3600.0).after_interrupt("Unseen") == 90.0
+
+
+def test_the_memory_of_intervals_is_bounded() -> None:
+    """Of more classes than fit, those with the longest intervals are remembered."""
+    limits = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
+    for number in range(2 * MOST_CLASSES):
+        limits.learn(f"Class{number}", 5.0 + number)
+    assert len(limits.seen) == MOST_CLASSES
+    assert f"Class{2 * MOST_CLASSES - 1}" in limits.seen
+
+
+def test_kills_are_counted_by_principal_and_hour() -> None:
+    """Three within an hour are allowed to each; an hour after the first one there is room for another."""
+    kills = KillBudget()
+    for at in (0.0, 1000.0, 2000.0):
+        assert kills.allows("a", at)
+        kills.spend("a", at)
+    assert not kills.allows("a", 2001.0)
+    assert kills.allows("b", 2001.0)
+    assert not kills.allows("a", 3599.0)
+    assert kills.allows("a", 3600.0)

@@ -1,0 +1,56 @@
+"""Clips and sounds arrive in answers with their size and their length, in each dialect."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.conftest import Client
+from worker.outputs.files import kind_of
+
+FRAMES = {"width": 32, "height": 16, "batch_size": 4, "color": 0xFF0000}
+SOUND = {"duration": 1.5, "sample_rate": 44100, "channels": 2}
+WEBP = {"fps": 8.0, "lossless": True, "quality": 80, "method": "default"}
+FILM = {"filename_prefix": "clips/m", "format": "auto", "codec": "auto"}
+
+WORKFLOW = {
+    "1": {"class_type": "EmptyImage", "inputs": FRAMES},
+    "2": {"class_type": "EmptyAudio", "inputs": SOUND},
+    "4": {"class_type": "EmptyImage", "inputs": {**FRAMES, "color": 0xFF}},
+    "5": {"class_type": "ImageBatch", "inputs": {"image1": ["1", 0], "image2": ["4", 0]}},
+    "3": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8.0}},
+    "10": {"class_type": "SaveVideo", "inputs": {"video": ["3", 0], **FILM}},
+    "11": {
+        "class_type": "SaveWEBM",
+        "inputs": {"images": ["1", 0], "codec": "vp9", "fps": 8.0, "crf": 32.0, "filename_prefix": "m"},
+    },
+    "12": {"class_type": "SaveAnimatedWEBP", "inputs": {"images": ["5", 0], "filename_prefix": "m", **WEBP}},
+    "13": {"class_type": "SaveAudio", "inputs": {"audio": ["2", 0], "filename_prefix": "m"}},
+    "14": {"class_type": "SaveAudioOpus", "inputs": {"audio": ["2", 0], "filename_prefix": "m", "quality": "128k"}},
+    "15": {"class_type": "PreviewAny", "inputs": {"source": "a text"}},
+}
+
+
+async def test_clips_and_sounds_have_size_and_length(client: Client) -> None:
+    """An animated picture is an image with a length; a sound has no size, a still picture no length."""
+    _, body = await client.post("/generate/sync", {"workflow": WORKFLOW})
+    found = [(one["kind"], one.get("width"), one.get("height"), one.get("duration_s")) for one in body["outputs"]]
+    assert found == [
+        ("video", 32, 16, 0.5),
+        ("video", 32, 16, 0.5),
+        ("image", 32, 16, 1.0),
+        ("audio", None, None, 1.5),
+        ("audio", None, None, 1.5),
+        ("text", None, None, None),
+    ]
+
+
+async def test_runpods_dialect_delivers_every_kind(client: Client) -> None:
+    """Clips and sounds are whole under `images`, with their subfolder, and texts under `texts`."""
+    _, native = await client.post("/generate/sync", {"workflow": WORKFLOW})
+    _, body = await client.post("/generate/sync", {"input": {"workflow": WORKFLOW}})
+    files = [one for one in native["outputs"] if one["kind"] != "text"]
+    assert [kind_of(one["filename"]) for one in body["images"]] == [one["kind"] for one in files]
+    for one, expected in zip(body["images"], files, strict=True):
+        assert (one["type"], len(base64.b64decode(one["data"]))) == ("base64", expected["bytes"])
+    assert body["images"][0]["subfolder"] == "clips"
+    assert body["texts"] == [{"node_id": "15", "text": "a text"}]

@@ -1,0 +1,157 @@
+"""Width, height and length are what the file says, and no file makes the worker raise, wait or read without end."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import time
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.outputs.media_facts.samples import MOVING, SAMPLES, SIZE, box, mp4
+from worker.outputs.media_facts import MediaFacts, media_facts
+from worker.outputs.media_facts.read import MARKS, NAMES, Parser
+from worker.outputs.media_facts.source import BYTES_A_READ, FEWEST_READS, MOST_BYTES, Findings, MediaSource, Unreadable
+
+HEAD = 256 * 1024
+
+
+def facts(path: Path, data: bytes, head: int = HEAD) -> MediaFacts:
+    path.write_bytes(data)
+    return media_facts(path, data[:head])
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("head", [HEAD, 64])
+def test_what_a_file_is(tmp_path: Path, name: str, head: int) -> None:
+    """Pixels and seconds of each format, whether its headers are in the first bytes or have to be read."""
+    make, expected = SAMPLES[name]
+    assert astuple(facts(tmp_path / name, make(), head)) == expected
+
+
+def test_a_film_of_four_gigabytes_is_read_at_its_end(tmp_path: Path) -> None:
+    """The data is skipped, however long it is."""
+    whole = mp4()
+    start, size = whole.index(b"moov") - 4, 4 * 1024**3
+    path = tmp_path / "long.mp4"
+    with path.open("wb") as file:
+        file.write(whole[: whole.index(b"mdat") - 4] + struct.pack(">I4sQ", 1, b"mdat", size))
+        file.seek(whole.index(b"mdat") - 4 + size)
+        file.write(whole[start:])
+    began = time.perf_counter()
+    with path.open("rb") as file:
+        assert astuple(media_facts(path, file.read(HEAD))) == MOVING
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_broken_file_raises_nothing(tmp_path: Path, name: str) -> None:
+    """Cut off anywhere, or with any of its bytes changed: what can be read is, and the rest is not known."""
+    whole, random, path = SAMPLES[name][0](), Random(name), tmp_path / name
+    for length in {random.randrange(len(whole)) for _ in range(30)}:
+        facts(path, whole[:length], random.choice([HEAD, 32]))
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(random.randint(1, 12)):
+            data[random.randrange(min(len(data), random.choice([64, len(data)])))] = random.choice(
+                [0, 1, 127, 128, 255]
+            )
+        found = facts(path, bytes(data), random.choice([HEAD, 32]))
+        assert all(side is None or 0 < side < 1 << 25 for side in (found.width, found.height))
+        assert found.duration_s is None or 0 <= found.duration_s < 1e9
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(range(len(MARKS) + len(NAMES))), st.binary(max_size=300))
+def test_any_bytes_behind_a_mark_raise_nothing(
+    tmp_path_factory: pytest.TempPathFactory, which: int, data: bytes
+) -> None:
+    """What begins as one of the formats and goes on as anything."""
+    place, mark = MARKS[which][:2] if which < len(MARKS) else (0, b"")
+    name = "a" if which < len(MARKS) else f"a{[*NAMES][which - len(MARKS)]}"
+    facts(tmp_path_factory.mktemp("any") / name, bytes(place) + mark + data)
+
+
+class Counted(io.RawIOBase):
+    """A file without an end in sight: one pattern again and again. It counts what is read of it."""
+
+    def __init__(self, pattern: bytes) -> None:
+        self._pattern = pattern
+        self._place = 0
+        self.taken = 0
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        self._place = place
+        return place
+
+    def read(self, size: int | None = -1) -> bytes:
+        start = self._place % len(self._pattern)
+        assert size is not None
+        data = (self._pattern * (size // len(self._pattern) + 2))[start : start + size]
+        self.taken += size
+        return data
+
+
+ENDLESS: dict[str, tuple[bytes, bytes]] = {
+    "boxes": (b"\0\0\0\x08ftyp", b"\0\0\0\x08free"),
+    "far boxes": (b"\0\0\0\x08ftyp", b"\0\0\x10\x00free" + bytes(4088)),
+    "elements": (b"\x1aE\xdf\xa3\x80", b"\xec\x80"),
+    "segments": (b"\x1aE\xdf\xa3\x80", b"\x18\x53\x80\x67\x80"),
+    "chunks": (b"RIFF\xff\xff\xff\xffWEBP", b"junk\0\0\0\0"),
+    "animation": (b"RIFF\xff\xff\xff\xffWEBP", b"ANMF\x10\0\0\0" + bytes(16)),
+    "png": (b"\x89PNG\r\n\x1a\n", b"\0\0\0\0tEXt\0\0\0\0"),
+    "gif": (b"GIF89a\1\0\1\0\0\0\0", b"!\xfe\0"),
+    "gif blocks": (b"GIF89a\1\0\1\0\0\0\0!\xfe", b"\1a"),
+    "ogg": (b"OggS" + bytes(22) + b"\0OpusHead" + bytes(20), b"OggS"),
+    "svg": (b"<svg ", b"width=' "),
+    "exr": (b"v/1\x01", b"displayWindow\0"),
+    "jpeg": (b"\xff\xd8\xff", b"\xff\xff"),
+    "tiff": (b"II*\0\x08\0\0\0\xff\xff", b"\1\0"),
+    "mp3": (b"\xff\xfb\x90\0", b"\xff\xfb\x90\0"),
+    "mp3 sync": (b"\xff", b"\xff"),
+    "aac": (b"\xff\xf1\x40\0\0\xff\0", b"\xff\xf1\x40\0\0\xff\0"),
+}
+"""What a file begins with, and what comes then for 64 GiB."""
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_file_without_an_end_is_given_up(name: str) -> None:
+    """At most 16 MiB are read, in less than a second, whatever the file makes of itself."""
+    mark, pattern = ENDLESS[name]
+    file = Counted(pattern)
+    parsers: list[Parser] = [parser for place, known, parser in MARKS if mark.startswith(known, place)]
+    parsers += [NAMES[f".{name.split(maxsplit=1)[0]}"]] if not parsers else []
+    began = time.process_time()
+    for parser in parsers:
+        source, findings = MediaSource(file, mark, 64 * 1024**3), Findings()  # type: ignore[arg-type]
+        with suppress(Unreadable):
+            parser(source, findings)
+    assert file.taken <= MOST_BYTES
+    assert time.process_time() - began < 1
+
+
+def test_a_small_file_is_worth_few_reads(tmp_path: Path) -> None:
+    """It is read on the event loop: 256 KiB of the smallest boxes there are take no more than some milliseconds."""
+    source = MediaSource(io.BytesIO(), b"", HEAD)
+    data = box(b"ftyp", b"isom") + box(b"free", b"") * (HEAD // 8)
+    began = time.process_time()
+    assert facts(tmp_path / "a.mp4", data[:HEAD]) == MediaFacts()
+    assert time.process_time() - began < 0.5
+    for _ in range(FEWEST_READS + HEAD // BYTES_A_READ):
+        source.at(0, 0)
+    with pytest.raises(Unreadable):
+        source.at(0, 0)
+
+
+def test_nothing_is_said_of_a_size_that_no_picture_has(tmp_path: Path) -> None:
+    """Zero, and what is beyond 16 million pixels a side."""
+    for sides in ((0, 32), (1 << 25, 32)):
+        data = mp4().replace(struct.pack(">2I", SIZE[0] << 16, SIZE[1] << 16), struct.pack(">2I", 0, sides[1] << 16))
+        assert facts(tmp_path / "a.mp4", data).width is None

@@ -1,0 +1,146 @@
+"""A job's answer as one of its files, where the client accepts files and prefers them to JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from aiohttp import hdrs, web
+
+from worker.api.errors import STREAMING
+from worker.api.raw.accept import Accepted, FileChoice
+from worker.api.responses import file_headers, job_response, send
+from worker.api.services import Services, base_url
+from worker.bodies import in_thread
+from worker.errors import Detail, InvalidField, NotAcceptable, NotFound, OutputTooLargeForInline, WorkerError
+from worker.job import Job, JobState, Output, in_order
+from worker.platforms.base import Traits
+
+PIECE = 1024 * 1024
+"""Bytes that are read and sent at a time."""
+TIMED = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
+
+
+@dataclass(frozen=True, slots=True)
+class FileWish:
+    """A request for a file as the body of the answer. `index`: of the output, None for the first that is accepted."""
+
+    accepted: Accepted
+    index: int | None
+
+    def among(self, outputs: Sequence[Output]) -> list[Output]:
+        """Return the outputs that may be chosen. Raises NotFound where there is none with the index."""
+        if self.index is None:
+            return list(outputs)
+        named = [output for output in outputs if output.index == self.index]
+        if not named:
+            known = ", ".join(str(output.index) for output in outputs) or "none"
+            raise NotFound(f"the job has no output {self.index}; its outputs are: {known}")
+        return named
+
+
+def file_wish(request: web.Request, traits: Traits) -> FileWish | None:
+    """Return what `Accept` and `?output=` ask for; None where the answer is JSON. Raises InvalidField."""
+    headers = request.headers.getall(hdrs.ACCEPT, ())
+    if not headers or not traits.raw_answers:
+        return None
+    accepted = Accepted.read(headers)
+    if not accepted.prefers_files:
+        return None
+    index = request.query.get("output")
+    if index is not None and not (index.isascii() and index.isdecimal() and len(index) < 10):
+        raise InvalidField(f"?output={index[:80]} has to be the index of an output: a number from 0")
+    return FileWish(accepted, None if index is None else int(index))
+
+
+async def file_response(request: web.Request, found: Services, job: Job, wish: FileWish) -> web.StreamResponse:
+    """Send the file that the client accepts; JSON for an error, for a job that goes on, and where JSON is preferred."""
+    if not job.state.ended or job.error is not None:
+        return await job_response(request, found, job)
+    try:
+        outputs = wish.among(in_order(job.outputs))
+        choice = wish.accepted.choose(outputs)
+        if choice is None and not wish.accepted.json:
+            raise _not_acceptable(outputs)
+        if choice is None:
+            return await job_response(request, found, job)
+        _check_size(choice.output, found)
+        return await _send_file(request, found.outputs.path(job, choice.output), choice, job)
+    except WorkerError as error:
+        return await send(request, *found.intake.answers.withheld(job, error, base_url(request, found)))
+
+
+def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
+    kinds = Counter(output.kind for output in outputs)
+    there = ", ".join(f"{kind} ({count})" for kind, count in kinds.items()) or "nothing"
+    details = [
+        Detail(
+            f"output {output.index} is {output.kind}, {output.mime}",
+            output.node_id,
+            suggestion=f"Accept: {output.mime}" if output.text is None else "Accept: application/json",
+        )
+        for output in outputs
+    ]
+    return NotAcceptable(f"no output is of a type that `Accept` names; there is {there}", details)
+
+
+def _check_size(output: Output, found: Services) -> None:
+    """Raise OutputTooLargeForInline for a file that the platform does not carry."""
+    most = found.traits.largest_answer
+    if most is not None and output.size > most:
+        raise OutputTooLargeForInline(
+            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.outside_inline}"
+        )
+
+
+def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
+    """The facts of the JSON answer that a client may need beside the file."""
+    stages = [(state.value, job.stages[state]) for state in TIMED if state in job.stages]
+    times = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in (*stages, ("total", job.elapsed_s))]
+    return file_headers(choice.output, choice.content_type) | {
+        "X-Job-Id": job.id,
+        "X-Job-Token": job.token,
+        "X-Job-Outputs": str(len(job.outputs)),
+        "X-Output-Index": str(choice.output.index),
+        "Server-Timing": ", ".join(times),
+        "Cache-Control": "no-store",
+    }
+
+
+async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: Job) -> web.StreamResponse:
+    """Stream the file. Raises NotFound before anything is sent, OSError where the file ends early."""
+    size = choice.output.size
+    try:
+        file, piece = await in_thread(partial(_opened, path))
+    except FileNotFoundError:
+        raise NotFound(f"output {choice.output.index} of job {job.id!r} is gone") from None
+    with file:
+        response = web.StreamResponse(headers=_headers(job, choice))
+        response.content_length = size
+        with suppress(ConnectionError):  # the client left
+            await response.prepare(request)
+            request[STREAMING] = True
+            sent = 0
+            while piece and sent < size:
+                await response.write(piece)
+                sent += len(piece)
+                piece = await in_thread(partial(file.read, PIECE)) if sent < size else b""
+            if sent != size:
+                raise OSError(f"{path} has changed")
+            await response.write_eof()
+    return response
+
+
+def _opened(path: Path) -> tuple[BinaryIO, bytes]:
+    """The file and its first piece, so that most pictures take one call of a thread."""
+    file = path.open("rb", buffering=0)
+    try:
+        return file, file.read(PIECE)
+    except BaseException:
+        file.close()
+        raise

@@ -1,0 +1,237 @@
+"""The files in the output and temp folders of one engine: which are new, and which prompt wrote each."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from worker.engine.protocol.api import FileRef
+from worker.job import EngineFile
+from worker.outputs.windows import Window, owner
+
+log = logging.getLogger(__name__)
+
+WINDOWS = 1000
+"""Prompts whose times are remembered."""
+OVERDUE_MS = 60_000.0
+"""How long after a prompt a thread of its nodes may still write, in milliseconds."""
+UNCLAIMED_S = 2.0
+"""How old a file is, in seconds, before it counts as nobody's: the end of its prompt may not have been heard of yet."""
+
+Identity = tuple[int, int]
+"""Inode and time of the last change of the contents, in nanoseconds: links to a file change neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that no report has named yet. `changed_ms` is its ctime in milliseconds since the epoch."""
+
+    path: Path
+    file: EngineFile
+    changed_ms: float
+
+    @property
+    def ref(self) -> FileRef:
+        path = PurePosixPath(self.file.path)
+        return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), self.file.folder)
+
+
+@dataclass(slots=True)
+class KnownFolder:
+    """A folder as it was when it was last listed; `files` are those in it by name."""
+
+    mtime_ns: int = -1
+    listed_at_ns: int = 0
+    files: dict[str, Identity] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+
+    def settled(self, mtime_ns: int) -> bool:
+        """Whether nothing came or went since: not where it changed so late that the clock shows no difference."""
+        return mtime_ns == self.mtime_ns and self.listed_at_ns - mtime_ns > SETTLED_NS
+
+
+SETTLED_NS = 50_000_000
+"""A folder that changed less long before it was listed, in nanoseconds, may have changed again within the same tick."""
+
+
+class EngineFiles:
+    """What ComfyUI writes into its folders, by prompt.
+
+    `roots` are the folders by ComfyUI's name of them, as far as they can be looked at. `ours`: this worker starts the
+    engine, so a file that no prompt wrote is a late or lost one of a job, and is removed; elsewhere it may be another
+    client's.
+    """
+
+    def __init__(self, roots: Mapping[str, Path], *, ours: bool) -> None:
+        self.roots = {name: root.resolve() for name, root in roots.items()}
+        self._ours = ours
+        self._known: dict[Path, KnownFolder] = {}
+        self._unclaimed: dict[Path, FoundFile] = {}
+        self._windows: deque[Window] = deque(maxlen=WINDOWS)
+        self.silent: set[str] = set()
+        """Node classes that have written files here without reporting them."""
+        self.talking: set[str] = set()
+        """Node classes that have reported what they did here."""
+        if self.roots:
+            self._look()  # what is there already is nobody's, and stays
+            self._unclaimed.clear()
+
+    def overdue(self, window: Window, changed_ms: float) -> bool:
+        """Whether a file may be an earlier prompt's: one whose node left nothing when it should have, not long ago."""
+        return any(
+            other.owing and other is not window and other.end is not None and 0 <= changed_ms - other.end < OVERDUE_MS
+            for other in self._windows
+        )
+
+    def begin(self, at_ms: float | None) -> Window:
+        """A prompt starts. Where its predecessor's end was not heard of, that has ended now."""
+        start = time.time() * 1000 if at_ms is None else at_ms
+        if self._windows and self._windows[-1].end is None:
+            self._windows[-1].end = start - 1
+        window = Window(start)
+        self._windows.append(window)
+        return window
+
+    def report(self, file: FileRef) -> Path | None:
+        """Return the path of a file that a node reports, which is its job's from now on; None for one outside."""
+        root = self.roots.get(file.folder)
+        if root is None:
+            return None
+        path = Path(os.path.normpath(root / file.subfolder / file.filename))
+        if not path.is_relative_to(root):
+            return None
+        self._claim(path)
+        return path
+
+    def written_by(self, window: Window | None, *, thorough: bool = False) -> list[FoundFile]:
+        """Return the files that the prompt wrote and no node reported; what cannot be anybody's is removed.
+
+        `thorough` also finds files that were written anew under an old name, for which each file is looked at.
+        """
+        self._look()
+        if thorough:
+            self._look_at_each()
+        found = []
+        for path, file in list(self._unclaimed.items()):
+            fresh = self._stat(path, file.file.folder)
+            if fresh is None:
+                del self._unclaimed[path]
+                continue
+            self._unclaimed[path] = fresh
+            whose = owner(fresh.changed_ms, self._windows)
+            if whose is not None and whose is window:
+                self._claim(path)
+                found.append(fresh)
+            elif whose is None or not whose.kept:
+                self._remove_unclaimed(path, fresh, whose)
+        return found
+
+    def sweep(self) -> None:
+        """Remove what is nobody's."""
+        if self._windows and self.roots and self._ours:
+            self.written_by(None)
+
+    def remove(self, file: EngineFile) -> None:
+        """Remove a file of a job that nobody needs any more, unless another one has its name now."""
+        root = self.roots.get(file.folder)
+        if root is None:
+            return
+        path = root / file.path
+        with suppress(OSError):
+            found = path.lstat()
+            if (found.st_ino, found.st_mtime_ns) == (file.inode, file.mtime_ns):
+                path.unlink()
+
+    def only_there(self, file: EngineFile) -> bool:
+        """Whether a file of a job takes room of its own: it is there, and the job has no link to it."""
+        root = self.roots.get(file.folder)
+        try:
+            return root is not None and (root / file.path).lstat().st_nlink == 1
+        except OSError:
+            return False
+
+    def known(self, path: Path) -> EngineFile | None:
+        """Return a file inside the folders as it is now; None where it is not there."""
+        for name, root in self.roots.items():
+            if path.is_relative_to(root):
+                found = self._stat(path, name)
+                return found.file if found else None
+        return None
+
+    def _remove_unclaimed(self, path: Path, file: FoundFile, whose: Window | None) -> None:
+        if not self._ours or time.time() - file.changed_ms / 1000 < UNCLAIMED_S:
+            return
+        reason = "is of a job without a result" if whose else "was written outside of any prompt, or in between two"
+        log.warning("removing %s/%s, which %s", file.file.folder, file.file.path, reason)
+        self.remove(file.file)
+        self._unclaimed.pop(path, None)
+
+    def _claim(self, path: Path) -> None:
+        self._unclaimed.pop(path, None)
+        folder = self._known.setdefault(path.parent, KnownFolder())
+        with suppress(OSError):
+            found = path.lstat()
+            folder.files[path.name] = (found.st_ino, found.st_mtime_ns)
+
+    def _stat(self, path: Path, folder: str) -> FoundFile | None:
+        """A regular file as it is now; links lead elsewhere and are no outputs."""
+        try:
+            found = path.lstat()
+        except OSError:
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        place = path.relative_to(self.roots[folder]).as_posix()
+        file = EngineFile(folder, place, found.st_ino, found.st_mtime_ns, found.st_size)
+        return FoundFile(path, file, found.st_ctime_ns / 1e6)
+
+    def _look(self) -> None:
+        """List the folders that have changed. What is new, or is another file under an old name, is unclaimed."""
+        for name, root in self.roots.items():
+            for path in self._new_files(root):
+                found = self._stat(path, name)
+                if found is not None:
+                    self._known[path.parent].files[path.name] = (found.file.inode, found.file.mtime_ns)
+                    self._unclaimed[path] = found
+
+    def _look_at_each(self) -> None:
+        for name, root in self.roots.items():
+            for folder, known in self._known.items():
+                for file, identity in known.files.items() if folder.is_relative_to(root) else ():
+                    found = self._stat(folder / file, name)
+                    if found is not None and (found.file.inode, found.file.mtime_ns) != identity:
+                        known.files[file] = (found.file.inode, found.file.mtime_ns)
+                        self._unclaimed[folder / file] = found
+
+    def _new_files(self, folder: Path) -> Iterator[Path]:
+        known = self._known.setdefault(folder, KnownFolder())
+        try:
+            mtime_ns = folder.stat().st_mtime_ns
+            if not known.settled(mtime_ns):
+                yield from self._listed(folder, known, mtime_ns)
+        except OSError:  # it went away
+            del self._known[folder]
+            return
+        for inside in list(known.folders):
+            yield from self._new_files(folder / inside)
+
+    def _listed(self, folder: Path, known: KnownFolder, mtime_ns: int) -> Iterator[Path]:
+        listed_at_ns = time.time_ns()
+        files, folders = set(), []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+                else:
+                    files.add(entry.name)
+        known.mtime_ns, known.listed_at_ns, known.folders = mtime_ns, listed_at_ns, folders
+        new = files - known.files.keys()
+        known.files = {name: identity for name, identity in known.files.items() if name in files}
+        yield from (folder / name for name in new)

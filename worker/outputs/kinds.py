@@ -1,0 +1,42 @@
+"""Kinds and MIME types of output files, by their extension: ComfyUI reports videos under `images`."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import PurePosixPath
+
+from worker.workflow.catalog.folders import all_folders
+
+KINDS = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff", ".avif", ".svg", ".exr"), "image"),
+    ".apng": "image",
+    **dict.fromkeys((".mp4", ".m4v", ".webm", ".mov", ".mkv", ".avi"), "video"),
+    **dict.fromkeys((".flac", ".mp3", ".opus", ".wav", ".ogg", ".m4a", ".aac"), "audio"),
+    **dict.fromkeys((".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".splat", ".spz", ".ksplat"), "3d"),
+    **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "document"),
+    **dict.fromkeys((".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".pkl", ".gguf"), "model"),
+    ".latent": "latent",
+}
+MIME = {
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".flac": "audio/flac",
+    ".opus": "audio/opus",
+    ".glb": "model/gltf-binary",
+}
+
+
+def kind_of(filename: str) -> str:
+    """Return image, video, audio, 3d, latent, document, model or file."""
+    return KINDS.get(PurePosixPath(filename).suffix.lower(), "file")
+
+
+def is_model(folder: str, filename: str) -> bool:
+    """Whether a file holds the weights of a model. `.bin` may be anything, but where ComfyUI keeps models it is one."""
+    in_models = PurePosixPath(folder).parts[:1] in {(name,) for name in all_folders()}
+    return kind_of(filename) == "model" or (in_models and filename.lower().endswith(".bin"))
+
+
+def mime_of(filename: str) -> str:
+    suffix = PurePosixPath(filename).suffix.lower()
+    return MIME.get(suffix) or mimetypes.guess_type(filename)[0] or "application/octet-stream"

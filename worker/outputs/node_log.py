@@ -1,0 +1,99 @@
+"""What the nodes of one run did, and which of them left a file that none has reported. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.engine.protocol.api import FileRef
+from worker.outputs.engine_files import FoundFile
+from worker.outputs.reports import NodeOutput, bare, named_paths
+
+FRAME_DELAY_MS = 50.0
+"""How much later than its node started, in milliseconds, a frame is usually heard."""
+UNREPORTED = "files"
+"""The key of a file that no node has reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose a found file is. `sure` where the node named it, or wrote while no other node ran."""
+
+    node_id: str
+    key: str
+    sure: bool
+
+
+@dataclass(slots=True)
+class NodeLog:
+    """The nodes of a run as they were heard of. `is_output` tells whether a node is one of the workflow's ends."""
+
+    is_output: Callable[[str], bool]
+    started: list[tuple[float, str]] = field(default_factory=list)
+    """When each node was heard to start, in milliseconds since the epoch, in order."""
+    cached: set[str] = field(default_factory=set)
+    reported: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    refs: list[tuple[str, FileRef]] = field(default_factory=list)
+    """The files that were reported, each with its node."""
+    with_files: set[str] = field(default_factory=set)
+    """Nodes that have reported or sent files."""
+
+    @property
+    def ran(self) -> set[str]:
+        return {node for _, node in self.started} - self.cached
+
+    @property
+    def owing(self) -> list[str]:
+        """Output nodes that ran and reported no file, in the order in which they ran."""
+        ran = dict.fromkeys(node for _, node in self.started)
+        return [node for node in ran if node not in self.cached | self.with_files and self.is_output(node)]
+
+    def claim(self, found: FoundFile) -> Claim | None:
+        """Return the node that wrote the file as a result of its own.
+
+        None for what a node left beside the files that it has reported, and for what lies in the temp folder without
+        being the only thing that an output node left.
+        """
+        named = self._namer(found)
+        if named is not None:
+            return Claim(*named, sure=True)
+        running, owing = self._running(found.changed_ms), self.owing
+        if writers := [node for node in running if node in owing]:
+            return Claim(writers[-1], UNREPORTED, sure=True)
+        if running and all(node in self.with_files for node in running):
+            return None
+        if before := [node for node in owing if self._start(node) <= found.changed_ms + FRAME_DELAY_MS]:
+            return Claim(before[-1], UNREPORTED, sure=False)
+        others = [node for node in running if node not in self.with_files and not self.is_output(node)]
+        if others and found.file.folder == "output":
+            return Claim(others[-1], UNREPORTED, sure=False)
+        return None
+
+    def heard(self, report: NodeOutput) -> None:
+        if isinstance(report.item, FileRef):
+            self.with_files.add(report.node_id)
+            self.refs.append((report.node_id, report.item))
+
+    def _namer(self, found: FoundFile) -> tuple[str, str] | None:
+        """The node that names the file in a text, and the key of the text."""
+        path, folder = found.file.path, found.file.folder
+        names = {path, f"{folder}/{path}", str(found.path)}
+        for node, output in self.reported.items():
+            if node not in self.cached:
+                for key, text in named_paths(output):
+                    if bare(text) in names:
+                        return node, key
+        return None
+
+    def _start(self, node: str) -> float:
+        return next(at for at, name in self.started if name == node)
+
+    def _running(self, at_ms: float) -> list[str]:
+        """The nodes that may have run at that time: one, or two where one followed the other just then."""
+        found = []
+        for place, (at, node) in enumerate(self.started):
+            after = self.started[place + 1][0] if place + 1 < len(self.started) else float("inf")
+            if at <= at_ms + FRAME_DELAY_MS and after >= at_ms - FRAME_DELAY_MS:
+                found.append(node)
+        return found

@@ -1,0 +1,175 @@
+"""What one run wrote into its engine's folders, and which node wrote each file that none has reported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from worker.engine.protocol.messages import (
+    Executing,
+    ExecutionCached,
+    ExecutionError,
+    ExecutionInterrupted,
+    ExecutionStart,
+    ExecutionSuccess,
+    RunMessage,
+)
+from worker.job import EngineFile
+from worker.outputs.engine_files import EngineFiles, FoundFile
+from worker.outputs.node_log import NodeLog
+from worker.outputs.reports import NodeOutput, bare, named_paths, names_a_result
+from worker.outputs.windows import Window
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class DanglingPath:
+    """A path that a node reported and that is no file of this run. `missing`: nobody has such a file."""
+
+    node_id: str
+    text: str
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunLook:
+    """What was found when a run had ended: results that no node reported, and all files that it wrote."""
+
+    unreported: tuple[NodeOutput, ...] = ()
+    files: tuple[EngineFile, ...] = ()
+    dangling: tuple[DanglingPath, ...] = ()
+
+
+def is_output_class(name: str, catalog: Catalog | None) -> bool:
+    """Whether nodes of a class are ends of workflows, as far as the catalog knows the class."""
+    return catalog is None or name not in catalog or catalog[name].output_node
+
+
+class RunFiles:
+    """Follows a run by its messages, so that the time of a file tells whose it is."""
+
+    def __init__(self, files: Callable[[], EngineFiles], prompt: Prompt, catalog: Catalog | None) -> None:
+        self._engine_files = files
+        self._prompt = prompt
+        self._catalog = catalog
+        self._files: EngineFiles | None = None
+        self._window: Window | None = None
+        self.log = NodeLog(self.is_output)
+
+    def hear(self, message: RunMessage) -> None:
+        match message:
+            case ExecutionStart(at=at) if self._window is None:
+                self._files = self._engine_files()  # the engine is known by now
+                self._window = self._files.begin(at)
+            case ExecutionCached(nodes=nodes):
+                self.log.cached.update(nodes)
+            case Executing(node=str(node)):
+                self.log.started.append((time.time() * 1000, node))
+            case ExecutionSuccess(at=at) | ExecutionError(at=at) | ExecutionInterrupted(at=at):
+                self._end(at)
+
+    def give_up(self) -> None:
+        """Nobody will collect what this run wrote."""
+        self._end(None)
+        if self._window is not None:
+            self._window.kept = False
+        self._window = None
+        self.log = NodeLog(self.is_output)
+
+    def look(self) -> RunLook:
+        """Look for what the run wrote. Call it once, when all reports are in."""
+        if self._files is None or self._window is None:
+            return RunLook()
+        if not self.log.started:  # its frames were lost
+            self.log.started = [(self._window.start, node) for node in self._prompt if node not in self.log.cached]
+        self._end(None)
+        for _, ref in self.log.refs:
+            self._files.report(ref)
+        found = self._files.written_by(self._window)
+        unreported = self._claimed(found)
+        if set(self.log.owing) - {report.node_id for report in unreported}:
+            more = self._files.written_by(self._window, thorough=True)
+            found, unreported = found + more, unreported + self._claimed(more)
+        self._learn(unreported)
+        files = tuple(one.file for one in found) + self._reported_files()
+        return RunLook(tuple(unreported), files, tuple(self._dangling({report.node_id for report in unreported})))
+
+    def lost_from_cache(self) -> set[str]:
+        """Nodes that wrote without a report, here and in an earlier run: the cache has nothing of theirs."""
+        return {node for node in self.log.cached - self.log.with_files if self.is_output(node) and self._writes(node)}
+
+    @property
+    def unseen(self) -> list[str]:
+        """Output nodes that reported nothing at all, where the engine's folders can't be looked at."""
+        if self._files is not None and "output" in self._files.roots:
+            return []
+        return [node for node in self.log.owing if not self.log.reported.get(node)]
+
+    def is_output(self, node_id: str) -> bool:
+        """Whether the node is an end of the workflow. One that another node expanded into is none."""
+        name = self.class_of(node_id)
+        return is_output_class(name, self._catalog) if name else not self._prompt
+
+    def class_of(self, node_id: str) -> str:
+        """Return the class of a node; empty for one that another node expanded into."""
+        return str(self._prompt[node_id]["class_type"]) if node_id in self._prompt else ""
+
+    def _writes(self, node_id: str) -> bool:
+        """Whether nodes of this class have written files without a report."""
+        return self._files is not None and self.class_of(node_id) in self._files.silent
+
+    def _end(self, at_ms: float | None) -> None:
+        if self._window is not None and self._window.end is None:
+            self._window.end = time.time() * 1000 if at_ms is None else at_ms
+
+    def _claimed(self, found: list[FoundFile]) -> list[NodeOutput]:
+        claimed = []
+        for one in found:
+            claim = self.log.claim(one)
+            if claim is not None and (claim.sure or not self._overdue(one)):
+                claimed.append(NodeOutput(claim.node_id, claim.key, one.ref))
+        return claimed
+
+    def _dangling(self, found: set[str]) -> Iterator[DanglingPath]:
+        """Of nodes that left nothing else. What the workflow itself says is no promise of a node."""
+        said = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
+        for node, output in self.log.reported.items():
+            if node in found | self.log.with_files | self.log.cached:
+                continue
+            for key, text in named_paths(output):
+                if names_a_result(key, text) and text not in said:
+                    yield DanglingPath(node, text, not self._exists(bare(text)))
+
+    def _exists(self, path: str) -> bool:
+        """Whether there is such a file in the folders; a path that leads out of them is never looked at."""
+        roots = self._files.roots if self._files is not None else {}
+        inside = [(root, Path(os.path.normpath(root / path))) for root in roots.values()]
+        outside = PurePosixPath(path).is_absolute() and not any(there.is_relative_to(root) for root, there in inside)
+        return outside or any(there.is_relative_to(root) and there.is_file() for root, there in inside)
+
+    def _overdue(self, found: FoundFile) -> bool:
+        if self._files is None or self._window is None:
+            return False
+        return self._files.overdue(self._window, found.changed_ms)
+
+    def _learn(self, unreported: list[NodeOutput]) -> None:
+        """Remember which classes report what they write."""
+        if self._files is None or self._window is None:
+            return
+        silent = {report.node_id for report in unreported}
+        left = set(self.log.owing) - silent
+        self._window.owing = any(not self.log.reported.get(node) or self._writes(node) for node in left)
+        self._files.silent |= {self.class_of(node) for node in silent}
+        self._files.talking |= {self.class_of(node) for node in self.log.with_files | set(self.log.reported)}
+
+    def _reported_files(self) -> tuple[EngineFile, ...]:
+        """Those of nodes that ran: what comes from the cache is an earlier job's."""
+        files = self._files
+        if files is None:
+            return ()
+        paths = [path for node, ref in self.log.refs if node not in self.log.cached and (path := files.report(ref))]
+        return tuple(file for path in dict.fromkeys(paths) if (file := files.known(path)) is not None)

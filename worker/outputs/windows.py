@@ -1,0 +1,34 @@
+"""Whose a file is that no node reported: ComfyUI runs one prompt at a time, so the time of the file tells. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+CLOCK_TICK_MS = time.clock_getres(time.CLOCK_REALTIME_COARSE) * 1000 if hasattr(time, "CLOCK_REALTIME_COARSE") else 16
+"""By how much the time that a file system gives a file may lie before the time at which it was written."""
+
+
+@dataclass(slots=True, eq=False)
+class Window:
+    """A prompt's time in ComfyUI, by ComfyUI's clock, in milliseconds since the epoch.
+
+    `end` is None while it runs. `kept` turns False once nobody will collect its files any more: the job failed, was
+    cancelled, or runs again. `owing`: a node that writes files left none, so that one may still come.
+    """
+
+    start: float
+    end: float | None = None
+    kept: bool = True
+    owing: bool = False
+
+    def holds(self, changed_ms: float) -> bool:
+        """Whether a file of this time may be the prompt's. ComfyUI's times are cut down to whole milliseconds."""
+        return self.start - CLOCK_TICK_MS <= changed_ms and (self.end is None or changed_ms < self.end + 1)
+
+
+def owner(changed_ms: float, windows: Iterable[Window]) -> Window | None:
+    """Return the prompt that wrote a file of this time; None where that is no prompt, or cannot be told."""
+    found = [window for window in windows if window.holds(changed_ms)]
+    return found[0] if len(found) == 1 else None
