@@ -54,6 +54,7 @@ from worker.outputs.files import Outputs
 from worker.outputs.output_collector import Collected, OutputCollector, Part
 from worker.outputs.problems import nothing, of_node, promised
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.editor.opened import opened
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.write_again import write_again
 
@@ -209,8 +210,6 @@ class Pipeline:
         if catalog is not None and not extra.has_workflow:
             readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
             if any(not node_class.output_node for node_class in readers):
-                from worker.workflow.editor.opened import opened  # and the editor with it, which most jobs don't need
-
                 extra = extra.with_workflow(opened(prompt, catalog))
         return extra.sent(self.api_key)
 

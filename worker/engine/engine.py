@@ -208,7 +208,7 @@ class Engine:
     async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, EngineForgotError for a prompt that was lost, and
+        Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, EngineForgotError for a prompt that was lost, and
         ModelsMissing for one that names a model of another job.
         """
         while True:
