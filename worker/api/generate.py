@@ -20,12 +20,13 @@ from worker.job import Job
 class Way:
     """One way to ask. `collectable`: the client gets id and token, whatever becomes of the connection.
 
-    `raw`: the answer may be a file.
+    `raw`: the answer may be a file. `follows`: the answer is the job's events.
     """
 
     collectable: bool
     answer: Callable[[web.Request, Services, Job], Awaitable[web.StreamResponse]]
     raw: bool = False
+    follows: bool = False
 
 
 async def generate_sync(request: web.Request) -> web.StreamResponse:
@@ -50,7 +51,7 @@ async def accept(request: web.Request, way: Way) -> Job:
     async with received(request) as (body, files):
         raw = way.raw and file_wish(request, found.traits) is not None
         caller = caller_of(request, principal, collectable=way.collectable)
-        return await found.intake.submit(body, replace(caller, raw=raw), files)
+        return await found.intake.submit(body, replace(caller, raw=raw, follows=way.follows), files)
 
 
 async def result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
@@ -82,6 +83,6 @@ async def _later(request: web.Request, found: Services, job: Job) -> web.StreamR
 
 SYNC = Way(collectable=False, answer=_file_or_result_of, raw=True)
 ASYNC = Way(collectable=True, answer=_later)
-STREAM = Way(collectable=True, answer=stream_events)
+STREAM = Way(collectable=True, answer=stream_events, follows=True)
 WAYS = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}
 """By path, for a platform that receives the request itself."""
