@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from worker.engine.protocol.api import ComfyApi, PromptPlace
 from worker.engine.protocol.messages import Executing, RunMessage
-from worker.engine.protocol.websocket import EngineSocket
+from worker.engine.protocol.websocket import EngineSocket, Evicted
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable
 from worker.job import JobRef
@@ -78,6 +78,8 @@ class Leftovers:
     ) -> None:
         self.changed: Callable[[], None] = lambda: None
         """Called when one turned out to go on, or is over."""
+        self.elsewhere: Callable[[], bool] = lambda: False
+        """Whether another engine would run the jobs that wait in this one."""
         self._api = api
         self._socket = socket
         self._watchdog = watchdog
@@ -131,6 +133,8 @@ class Leftovers:
         try:
             while await self._goes_on(leftover):
                 self._note(leftover)
+                if leftover.running and time.monotonic() - leftover.since >= POLL_S and self.elsewhere():
+                    self._socket.tell_all(Evicted())
                 left_s = leftover.since + self._watchdog.stop_s(leftover.prompt_id) - time.monotonic()
                 if left_s <= 0 and leftover.running and self._may_kill(leftover):
                     await self._kill(leftover)
