@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.supervised import Supervised, engine_pids, supervised
 from tests.engines import start_engine
-from tests.workflows import picture, slow
+from tests.workflows import faulty, picture, slow
 from worker.engine.leftovers import KillBudget
 from worker.engine.watchdog import MOST_CLASSES, SilenceLimits
 
@@ -86,6 +86,15 @@ async def test_a_waiting_job_that_is_cancelled_costs_no_restart(tmp_path: Path) 
         assert (await worker.get("/ready"))[0] == 200
         assert (await worker.result(running))[0] == 200
         assert engine_pids(tmp_path) == [pid]
+
+
+async def test_the_end_of_a_node_is_noticed_without_a_frame(tmp_path: Path) -> None:
+    """The WebSocket is deaf: the engine is asked, and the job that waits runs."""
+    async with supervised(tmp_path, node_stop_s=60.0) as worker:
+        job = await worker.job(faulty("deaf,slow;seconds=4"), timeout_s=2.0)
+        assert (await worker.result(job))[0] == 422
+        assert (await worker.get("/ready"))[0] == 503
+        assert (await worker.result(await worker.job(picture())))[0] == 200
 
 
 async def test_a_class_with_long_steps_has_longer(tmp_path: Path) -> None:
