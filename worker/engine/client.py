@@ -143,6 +143,10 @@ class ComfyClient:
             # Accepted in part, maybe.
             await self._cancel(run.prompt_id)
             raise await self._explained(error, run.prompt) from None
+        except EngineForgotError as lost:
+            if lost.loss is Loss.EVICTED:  # it may still wait there
+                await self._cancel(run.prompt_id)
+            raise
         except (asyncio.CancelledError, EngineUnavailable):
             # A prompt that nobody will follow any more must not reach the GPU.
             await self._cancel(run.prompt_id)

@@ -138,6 +138,8 @@ class Engine:
         """Whether the worker goes on where this engine can't be started any more."""
         self.writes_unseen: Callable[[Prompt], bool] = lambda _: False
         """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
+        self.elsewhere: Callable[[], bool] = lambda: False
+        """Whether another engine is free."""
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
@@ -161,6 +163,7 @@ class Engine:
             keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
         self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
+        self.leftovers.elsewhere = self.elsewhere
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
             await self._stack.enter_async_context(self.client)

@@ -45,8 +45,8 @@ class EnginePool:
         notify: Notify = unobserved,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
-        shared, kills = SharedCatalogs(), KillBudget()
-        self.engines = tuple(Engine(config, settings, limits, tasks, notify, kills) for config in configs)
+        shared, self.kills = SharedCatalogs(), KillBudget()
+        self.engines = tuple(Engine(config, settings, limits, tasks, notify, self.kills) for config in configs)
         for engine in self.engines:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
@@ -65,6 +65,7 @@ class EnginePool:
             for engine in self.engines:
                 engine.changed = self._changes(engine)
                 engine.dispensable = self._others(engine)
+                engine.elsewhere = self._others_free(engine)
                 await self._stack.enter_async_context(engine)
             opening.pop_all()
         return self
@@ -201,3 +202,6 @@ class EnginePool:
 
     def _others(self, engine: Engine) -> Callable[[], bool]:
         return lambda: any(other.given_up is None for other in self.engines if other is not engine)
+
+    def _others_free(self, engine: Engine) -> Callable[[], bool]:
+        return lambda: any(other.free for other in self.engines if other is not engine)
