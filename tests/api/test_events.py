@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import Client, bearer, worker
-from tests.engines import EngineHandle
+from tests.engines import EngineHandle, start_engine
 from tests.workflows import failing, picture, sampling, slow
 from worker.settings import PreviewMethod
 from worker.sse import EventParser
@@ -87,7 +87,7 @@ async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None
     assert events[-1][2]["error"]["code"] == "node_failed"
 
 
-async def test_sampler_previews_are_pictures(client: Client) -> None:
+async def test_sampler_previews_are_pictures(tmp_path: Path) -> None:
     """Previews of a sampler come as JPEG with the node's id."""
     workflow = {
         "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
@@ -111,8 +111,12 @@ async def test_sampler_previews_are_pictures(client: Client) -> None:
         "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "preview"}},
     }
-    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
-        events = await read_events(answer)
+    with start_engine(tmp_path / "engine", "--preview-method", "auto") as engine:
+        async with (
+            worker(engine, tmp_path / "state") as client,
+            client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer,
+        ):
+            events = await read_events(answer)
     previews = [data for _, name, data in events if name == "preview"]
     assert previews, [name for _, name, _ in events]
     assert all(data["node_id"] == "4" and data["mime"] == "image/jpeg" for data in previews)

@@ -211,8 +211,8 @@ class Engine:
     async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, EngineForgotError for a prompt that was lost, and
-        ModelsMissing for one that names a model of another job.
+        Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, ModelsMissing for a prompt that names a model of
+        another job, and EngineForgotError for one that was lost.
         """
         while True:
             apart = self.writes_unseen(prompt)
@@ -232,10 +232,8 @@ class Engine:
         if case.alone:
             await self.leftovers.gone()
         known = case.known_as is not None
-        if not known and case.request.extra.lost_api_key:
-            check_api_key(case.request.extra, prompt, await self.client.catalog())
         if not known:
-            await self.client.catalogs.check_models(prompt)
+            await self._check(case, prompt)
         prompt_id = case.begin()
         self._cases[prompt_id] = case
 
@@ -258,6 +256,12 @@ class Engine:
             raise EngineForgotError(Loss.RUNNING) from error
         finally:
             del self._cases[prompt_id]
+
+    async def _check(self, case: Case, prompt: Prompt) -> None:
+        """Raises ApiKeyLost and ModelsMissing where the prompt can't be sent any more."""
+        if case.request.extra.lost_api_key:
+            check_api_key(case.request.extra, prompt, await self.client.catalog())
+        await self.client.catalogs.check_models(prompt)
 
     async def _stop(self, prompt_id: str) -> None:
         case = self._cases[prompt_id]

@@ -14,7 +14,9 @@ from worker.workflow.catalog.node_class import NodeClass, Presence, read_node_cl
 from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
 from worker.workflow.json_value import Json, JsonObject
 
-BUNDLED = "catalog-0.33.0.jsonl.gz"
+BUNDLED = "catalog.jsonl.gz"
+MADE_FROM = "made-from.json"
+"""Beside the bundled catalog: the commits that its classes come from, as comfyui_nodes.txt pins them, and its hash."""
 
 # What every class of GET /object_info has, and the reduced catalog leaves out where it is this.
 _DEFAULTS: JsonObject = {
@@ -62,11 +64,15 @@ class Catalog(Mapping[str, NodeClass]):
 
     @classmethod
     def bundled(cls) -> Catalog:
-        """The catalog of ComfyUI 0.33.0 with five node packs, reduced to facts, that ships with the worker.
+        """The catalog of the image with all its node packs, reduced to facts, that ships with the worker.
 
         Choices of files are empty in it but for their fixed options (`[None]`, `.use_ckpt_vae`): see `with_files`.
         """
-        packed = resources.files("worker.workflow.catalog").joinpath("data", BUNDLED).read_bytes()
+        return cls.from_packed(resources.files("worker.workflow.catalog").joinpath("data", BUNDLED).read_bytes())
+
+    @classmethod
+    def from_packed(cls, packed: bytes) -> Catalog:
+        """Read what `worker.workflow.catalog.reduce` wrote."""
         lines = gzip.decompress(packed).splitlines()
         rows = (line.partition(b"\t") for line in lines)
         return cls({name.decode(): text for name, _, text in rows}, {})

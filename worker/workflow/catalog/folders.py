@@ -1,8 +1,8 @@
 """Which choices list the files of a machine, and from which folders.
 
 A catalog shows such a choice as a plain list of names, so this cannot be read off it. Facts of ComfyUI 0.33.0
-(783545f), RES4LYF 1.1.0, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. "input"
-is the folder of uploads; the other names are those of `GET /models`.
+and of RES4LYF, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. "input" is the
+folder of uploads; the other names are those of `GET /models`.
 """
 
 from __future__ import annotations
