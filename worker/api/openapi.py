@@ -195,12 +195,13 @@ def _responses(path: str) -> dict[str, Any]:
     if path == "/metrics":
         return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
-        return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
+        more = {"202": {"description": "a node of the job goes on"}} if path == "/cancel/{id}" else {}
+        return {"200": {"description": "OK"}, **more, "default": _body("an error", "Error")}
     result: dict[str, Any] = {
         "description": "the result",
         "content": {"application/json": {"schema": _one_of(RESULTS)}},
     }
-    good = {"200": result, "202": _body("accepted or still running", "Pending")}
+    good = {"200": result, "202": _body("accepted, still running or still stopping", "Pending")}
     if path == "/generate/sync":
         result["content"] |= FILES
         result["headers"] = {
