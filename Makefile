@@ -15,7 +15,7 @@ BUILD_ARGS := BASE_IMAGE PYTHON PACK_GROUPS MODELS TORCH REQUIREMENTS RUN_AS
 # Where it is set, as in many images, every process of the tests would compile them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: all run serve test test-tools coverage lint types format docs conformance bench chaos soak fuzz mutants lock wheel clean
+.PHONY: all run serve test test-tools coverage lint types format docs conformance real bench chaos soak fuzz mutants lock wheel clean
 .PHONY: image image-tools image-test image-sizes push deploy smoke
 
 all: lint types test
@@ -61,6 +61,9 @@ docs: $(READY) ## writes docs/workflows.md from workflows/, and the help of each
 
 conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine
 	SHARED_DATA=$(SHARED_DATA) $(BIN)/pytest -n 3 -q -m conformance tests/conformance
+
+real: $(READY) ## about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
+	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)")
 
 bench: $(READY) ## writes docs/benchmarks.md
 	$(BIN)/python -m bench

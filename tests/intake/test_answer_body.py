@@ -40,6 +40,19 @@ async def test_an_answer_without_files_is_json(tmp_path: Path) -> None:
     assert (body.size, await body.json()) == (7, b'{"a":1}')
 
 
+async def test_a_result_that_expires_while_it_is_sent_arrives_whole(tmp_path: Path) -> None:
+    """A file that is removed after the first piece of the answer is sent to its end."""
+    path, large = tmp_path / "file", LargeFiles()
+    path.write_bytes(os.urandom(KEPT + PIECE))
+    body = AnswerBody(value_with(large, path), large.files)
+    expected = await body.json()
+    pieces = body.pieces()
+    sent = [await anext(pieces)]
+    path.unlink()
+    sent += [piece async for piece in pieces]
+    assert b"".join(sent) == expected
+
+
 async def test_a_file_that_is_gone_or_changed_is_no_answer(tmp_path: Path) -> None:
     """It is missed before anything is sent; one that changes meanwhile breaks the answer off."""
     with pytest.raises(FileNotFoundError):

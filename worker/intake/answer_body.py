@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from mmap import PROT_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -36,22 +37,22 @@ class EncodedFile:
         """Characters of the base64."""
         return (self.size + 2) // 3 * 4
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the base64. Raises OSError where the file is gone or is not what it was."""
+    async def pieces(self, file: BinaryIO) -> AsyncIterator[bytes]:
+        """Yield the base64 of the opened file. Raises OSError where it is not what it was."""
         for piece in self._kept:
             yield piece
         if self._kept:
             return
         pieces = []
         for offset in range(0, self.size, PIECE):
-            piece = await in_thread(partial(self._encoded, offset))
+            piece = await in_thread(partial(self._encoded, file, offset))
             if self.size <= KEPT:
                 pieces.append(piece)
             yield piece
         self._kept = pieces
 
-    def _encoded(self, offset: int) -> bytes:
-        with self.path.open("rb") as file, mmap(file.fileno(), 0, prot=PROT_READ) as data:
+    def _encoded(self, file: BinaryIO, offset: int) -> bytes:
+        with mmap(file.fileno(), 0, prot=PROT_READ) as data:
             if len(data) != self.size:
                 raise OSError(f"{self.path} has changed")
             with memoryview(data) as view, view[offset : offset + PIECE] as piece:
@@ -96,13 +97,16 @@ class AnswerBody:
         return sum(part.length if isinstance(part, EncodedFile) else len(part) for part in self._parts)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the JSON bit by bit."""
-        for part in self._parts:
-            if isinstance(part, EncodedFile):
-                async for piece in part.pieces():
-                    yield piece
-            else:
-                yield part
+        """Yield the JSON bit by bit. Raises OSError where a file is gone before the first bit, or has changed."""
+        with ExitStack() as stack:
+            # Opened before anything is sent: a result may expire while a slow client reads a large answer.
+            opened = {file.path: stack.enter_context(file.path.open("rb")) for file in self.files.values()}
+            for part in self._parts:
+                if isinstance(part, EncodedFile):
+                    async for piece in part.pieces(opened[part.path]):
+                        yield piece
+                else:
+                    yield part
 
     async def json(self) -> bytes:
         """Return the JSON."""

@@ -1,0 +1,107 @@
+"""What ComfyUI itself said and wrote while a job ran, read from the recorder's log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+MODEL_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".sft")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that appeared or changed in ComfyUI's output or temp folder."""
+
+    folder: str
+    path: str
+    sha256: str
+
+    @property
+    def model(self) -> bool:
+        return self.path.endswith(MODEL_SUFFIXES)
+
+
+@dataclass(slots=True)
+class Run:
+    """One prompt from its start to its end."""
+
+    prompt: dict[str, Any]
+    executed: list[str] = field(default_factory=list)
+    """Nodes that ran, in order."""
+    cached: list[str] = field(default_factory=list)
+    reported: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Nodes that reported something for the client, cached ones too, and what."""
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLog:
+    """The part of the log that belongs to one request."""
+
+    runs: Sequence[Run]
+    files: Sequence[WrittenFile]
+    pictures: Sequence[str]
+    """SHA-256 of the pixels of each picture that was sent."""
+
+    @property
+    def saved(self) -> list[WrittenFile]:
+        return [file for file in self.files if file.folder == "output"]
+
+
+class RecorderLog:
+    """Follows the recorder's file; a pass sends one job after the other, so all that is new belongs to the newest."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self.port = 0
+        """Where ComfyUI listens; 0 until it has loaded the recorder."""
+        self.contents: dict[tuple[str, str], set[str]] = {}
+        """Folder and path -> SHA-256 of everything that was ever written there."""
+
+    def take(self) -> EngineLog:
+        """Return what was recorded since the last call."""
+        lines = list(self._lines())
+        files = [WrittenFile(row["folder"], row["path"], row["sha256"]) for line in lines for row in line["files"]]
+        for file in files:
+            self.contents.setdefault((file.folder, file.path), set()).add(file.sha256)
+        pictures = [line["data"]["sha256"] for line in lines if line["event"] == "picture"]
+        for line in lines:
+            if line["event"] == "loaded":
+                self.port = line["data"]["port"]
+        return EngineLog(list(_runs(lines)), files, pictures)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                self._offset += len(line)
+                yield orjson.loads(line)
+
+
+def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[Run]:
+    run: Run | None = None
+    for line in lines:
+        event, data = line["event"], line["data"]
+        if event == "prompt":
+            run = Run(data["prompts"][0] if data["prompts"] else {})
+            yield run
+        elif run is not None:
+            _add(run, event, data)
+
+
+def _add(run: Run, event: str, data: dict[str, Any]) -> None:
+    if event == "executing" and data["node"] is not None:
+        run.executed.append(data["node"])
+    elif event == "execution_cached":
+        run.cached.extend(data["nodes"])
+    elif event == "executed":
+        run.reported.append((data["node"], data["output"] or {}))
+    elif event in {"execution_success", "execution_error", "execution_interrupted"}:
+        run.end = event
