@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import StartupError
-from worker.settings import Settings
+from worker.settings import PreviewMethod, Settings
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -34,6 +34,13 @@ def test_a_bad_value_is_named(name: str, value: str) -> None:
     """The error has the variable and its value."""
     with pytest.raises(StartupError, match=f"{name}='{value}'"):
         Settings.from_env({name: value})
+
+
+def test_one_of_several_values() -> None:
+    """A value that is none of them is refused with all of them."""
+    assert Settings.from_env({"WORKER_PREVIEWS": "taesd"}).engine.previews is PreviewMethod.TAESD
+    with pytest.raises(StartupError, match="WORKER_PREVIEWS='big' is none of auto, latent2rgb, taesd, none"):
+        Settings.from_env({"WORKER_PREVIEWS": "big"})
 
 
 def test_every_setting_is_in_the_readme() -> None:

@@ -64,6 +64,25 @@ def hidden(*, raises: bool = False) -> Workflow:
     }
 
 
+def sampling() -> Workflow:
+    """Three steps of a sampler, never the same twice."""
+    return {
+        "10": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
+        "11": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "12": {"class_type": "CLIPTextEncode", "inputs": {"text": f"{next(_colors)}", "clip": ["10", 1]}},
+        "13": {
+            "class_type": "KSampler",
+            "inputs": {
+                **{"model": ["10", 0], "positive": ["12", 0], "negative": ["12", 0], "latent_image": ["11", 0]},
+                **{"seed": 1, "steps": 3, "cfg": 7.0, "sampler_name": "euler", "scheduler": "normal"},
+                "denoise": 1.0,
+            },
+        },
+        "14": {"class_type": "VAEDecode", "inputs": {"samples": ["13", 0], "vae": ["10", 2]}},
+        "15": {"class_type": "SaveImage", "inputs": {"images": ["14", 0], "filename_prefix": "sampled"}},
+    }
+
+
 def failing() -> Workflow:
     """A node that raises while it runs."""
     workflow = picture()

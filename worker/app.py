@@ -224,6 +224,7 @@ async def _pipeline(
         journal=stack.enter_context(Journal(state / "journal.sqlite")),
         observers=observers,
         api_key=settings.engine.api_key,
+        previews=settings.engine.previews,
     )
 
 

@@ -102,6 +102,8 @@ class JobRequest:
     timeout_s: float | None = None
     fingerprint: str = ""
     """Hash of the body: the same key with another body is a conflict."""
+    follows: bool = False
+    """The client follows the job's events, which have previews then. The intake sets it."""
     raw: bool = False
     """The client takes one file as the body of the answer: no limit of a JSON answer applies. The intake sets it."""
     image_format: ImageFormat | None = None
@@ -134,7 +136,7 @@ class JobRequest:
 
     def joined(self, other: JobRequest) -> JobRequest:
         """Return the request with what a second client that waits for the same job needs."""
-        return replace(self, raw=self.raw or other.raw)
+        return replace(self, raw=self.raw or other.raw, follows=self.follows or other.follows)
 
 
 @dataclass(frozen=True, slots=True)

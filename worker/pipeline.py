@@ -53,12 +53,16 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import Collected, OutputCollector, Part
 from worker.outputs.problems import nothing, of_node, promised
+from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.editor.opened import opened
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.write_again import write_again
 
 log = logging.getLogger(__name__)
 
+PREVIEW_METHOD = "preview_method"
+"""What ComfyUI calls the way to make previews of one prompt; it goes before the option of its command line."""
 SENDS_ITS_PICTURE = "SaveImageWebsocket"
 """The one class whose result comes as a preview frame instead of a file."""
 READS_WORKFLOW = "EXTRA_PNGINFO"
@@ -78,6 +82,8 @@ class Pipeline:
     observers: Observers
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     """The operator's comfy.org key."""
+    previews: PreviewMethod = PreviewMethod.AUTO
+    """For jobs whose events a client follows; the others have none."""
 
     async def run(self, job: Job, timeout_s: float) -> None:
         """Take a job to its end: it has an end state and, unless completed, an error. Raises only CancelledError."""
@@ -181,15 +187,21 @@ class Pipeline:
         self, job: Job, collector: OutputCollector, targets: tuple[str, ...] | None = None
     ) -> Collected:
         """Run the collector's prompt; with `targets` only these nodes, at once, while ComfyUI still has the others."""
-        prompt = collector.prompt
+        prompt, beside = collector.prompt, self._beside(job, collector.prompt)
+
+        def submitted(prompt_id: str | None) -> None:
+            # Only now: a client may have begun to follow a job that waited for its engine.
+            beside[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
+            self._submitted(job, collector, prompt_id)
+
         try:
             try:
                 reported = await self.recovery.run(
                     job,
                     prompt,
                     lambda message: self._hear(job, prompt, collector, message),
-                    lambda prompt_id: self._submitted(job, collector, prompt_id),
-                    SubmitOptions(self._beside(job, prompt), targets, first=targets is not None),
+                    submitted,
+                    SubmitOptions(beside, targets, first=targets is not None),
                 )
             finally:
                 self.observers.notify(RunEnded(job.ref))
@@ -209,8 +221,6 @@ class Pipeline:
         if catalog is not None and not extra.has_workflow:
             readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
             if any(not node_class.output_node for node_class in readers):
-                from worker.workflow.editor.opened import opened  # and the editor with it, which most jobs don't need
-
                 extra = extra.with_workflow(opened(prompt, catalog))
         return extra.sent(self.api_key)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from worker.engine.client import detail
@@ -14,13 +15,14 @@ from worker.engine.protocol.api import EngineInfo
 from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
 from worker.load.workload import workload
 from worker.models.service import COME_BACK_S, Models
-from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.model_needs import Downloads, needed_models
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.check import Check, check, problems_of
 from worker.workflow.validation.confidence import certain
 from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads
+from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,8 @@ class Preflight:
         """
         found = await self.report(prompt)
         if found is None:
-            _refuse(problems_of(prompt))
+            saved = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
+            _refuse((*problems_of(prompt), *saved))
             yield workload(prompt)
             return
         if not found.models:
@@ -84,12 +87,16 @@ class Preflight:
             # Its files, or its packs, may have come since the catalog was read.
             catalog = await self._engines.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
             found = await _checked(workflow, catalog, info)
+        others = list(saved_model_problems(found.prompt, catalog, await self._engines.saved_models()))
+        theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
+        problems = (*found.problems, *(problem for problem in others if _input(problem) not in known_already))
+        certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version)
         return report(
-            found,
+            replace(found, problems=problems),
             needed_models(found.prompt, catalog, known),
             workload(found.prompt, catalog),
             self._models.here,
-            partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version),
+            lambda problem: _input(problem) in theirs or certain_of(problem),
         )
 
     async def _with_models(self, prompt: Prompt, found: ValidationReport) -> ValidationReport:
@@ -119,6 +126,10 @@ async def _checked(workflow: object, catalog: Catalog, info: EngineInfo) -> Chec
     if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
         return await asyncio.to_thread(check, workflow, catalog, files)
     return check(workflow, catalog, files)
+
+
+def _input(problem: Problem) -> tuple[str | None, str | None, str]:
+    return problem.node_id, problem.input, problem.kind
 
 
 def _certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import aiohttp
+import pytest
 
-from tests.conftest import Client, bearer
-from tests.workflows import failing, picture, slow
+from tests.conftest import Client, bearer, worker
+from tests.engines import EngineHandle, start_engine
+from tests.workflows import failing, picture, sampling, slow
+from worker.settings import PreviewMethod
 from worker.sse import EventParser
 
 Events = list[tuple[int, str, dict]]
@@ -83,7 +87,7 @@ async def test_failed_job_ends_its_stream_with_the_error(client: Client) -> None
     assert events[-1][2]["error"]["code"] == "node_failed"
 
 
-async def test_sampler_previews_are_pictures(client: Client) -> None:
+async def test_sampler_previews_are_pictures(tmp_path: Path) -> None:
     """Previews of a sampler come as JPEG with the node's id."""
     workflow = {
         "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "any.safetensors"}},
@@ -107,8 +111,58 @@ async def test_sampler_previews_are_pictures(client: Client) -> None:
         "5": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
         "6": {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "preview"}},
     }
-    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer:
-        events = await read_events(answer)
+    with start_engine(tmp_path / "engine", "--preview-method", "auto") as engine:
+        async with (
+            worker(engine, tmp_path / "state") as client,
+            client.http.post(client.app.url + "/generate/stream", json={"workflow": workflow}) as answer,
+        ):
+            events = await read_events(answer)
     previews = [data for _, name, data in events if name == "preview"]
     assert previews, [name for _, name, _ in events]
     assert all(data["node_id"] == "4" and data["mime"] == "image/jpeg" for data in previews)
+
+
+async def methods(client: Client, engine: EngineHandle) -> list[str]:
+    """The `preview_method` of each prompt in ComfyUI's history, the oldest first."""
+    async with client.http.get(f"{engine.url}/history") as answer:
+        history = await answer.json()
+    return [entry["prompt"][3].get("preview_method", "") for entry in history.values()]
+
+
+async def test_previews_for_a_client_that_follows(client: Client, engine: EngineHandle) -> None:
+    """A sampler's steps have pictures on the stream, and none for a client that only waits for the result."""
+    async with client.http.post(client.app.url + "/generate/stream", json={"workflow": sampling()}) as answer:
+        events = await read_events(answer)
+    previews = [data for _, name, data in events if name == "preview"]
+    assert previews
+    assert {preview["node_id"] for preview in previews} == {"13"}
+    assert (await methods(client, engine))[-1] == "auto"
+    _, job = await client.post("/generate", {"workflow": sampling()})
+    await client.state(job, "completed")
+    assert (await client.post("/generate/sync", {"workflow": sampling()}))[0] == 200
+    assert (await methods(client, engine))[-1] == "none"
+
+
+async def test_previews_for_a_client_that_follows_before_the_job_is_submitted(
+    engine: EngineHandle, tmp_path: Path
+) -> None:
+    """A job that waits for its engine gets the client that has come meanwhile."""
+    async with worker(engine, tmp_path, queue_ahead=0) as client:
+        _, first = await client.post("/generate", {"workflow": slow(0.5)})
+        _, second = await client.post("/generate", {"workflow": sampling()})
+        url = f"{client.app.url}/jobs/{second['id']}/events"
+        async with client.http.get(url, headers=bearer(second["token"])) as answer:
+            events = await read_events(answer)
+        assert "preview" in [name for _, name, _ in events]
+        assert (await methods(client, engine))[-2:] == ["none", "auto"]
+        assert (await client.get(f"/jobs/{first['id']}", first["token"]))[0] == 200
+
+
+@pytest.mark.parametrize("method", [PreviewMethod.TAESD, PreviewMethod.NONE])
+async def test_the_operators_method_of_previews(engine: EngineHandle, tmp_path: Path, method: PreviewMethod) -> None:
+    """WORKER_PREVIEWS is what ComfyUI is asked for; with `none` nobody gets any."""
+    async with worker(engine, tmp_path, previews=method) as client:
+        async with client.http.post(client.app.url + "/generate/stream", json={"workflow": sampling()}) as answer:
+            names = [name for _, name, _ in await read_events(answer)]
+        assert ("preview" in names) is (method is not PreviewMethod.NONE)
+        assert (await methods(client, engine))[-1] == method.value

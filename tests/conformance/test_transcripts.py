@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.conformance, pytest.mark.timeout(120)]
 SHARED = Path(os.environ.get("SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 COMMAND = os.environ.get("CONFORMANCE_ENGINE", EMBEDDED)
 """How to start the engine: a command with {port} and {base}. A real ComfyUI needs `--base-directory {base}`."""
+CATALOG = SHARED / "object_info-0.33.0.json"
+"""What the recorded server answered at GET /object_info: a later commit of 0.33.0 than the image's."""
+OPTIONS = ("--catalog", str(CATALOG)) if COMMAND == EMBEDDED else ()
 PATIENCE_S = float(os.environ.get("CONFORMANCE_PATIENCE", "10"))
 
 SCENARIOS = (
@@ -78,7 +81,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.ClientSession) -> None:
     """The engine answers and sends what the real server did, but for the differences explained in the table."""
     transcript = load(SHARED / FOLDER / f"{name}.json")
-    async with EngineUnderTest(COMMAND, tmp_path, FLAGS.get(name, ())) as engine:
+    async with EngineUnderTest(COMMAND, tmp_path, (*OPTIONS, *FLAGS.get(name, ()))) as engine:
         outcome = await SessionReplay(transcript, engine, session, PATIENCE_S).run()
     found = compare(transcript, outcome)
     unknown = [each for each in found if not kept(name, each.place, embedded=COMMAND == EMBEDDED)]
@@ -89,7 +92,7 @@ async def test_replays_as_recorded(name: str, tmp_path: Path, session: aiohttp.C
 async def test_history_is_there_when_the_run_ends(name: str, tmp_path: Path, session: aiohttp.ClientSession) -> None:
     """History may be missing at `execution_success`, as it was in these recordings, but never at the end of the run."""
     assert not load(SHARED / FOLDER / f"{name}.json").events[:-1], "this recording has events to replay"
-    async with EngineUnderTest(COMMAND, tmp_path) as engine:
+    async with EngineUnderTest(COMMAND, tmp_path, OPTIONS) as engine:
         early, late = await race(engine, session)
     assert late == 0, f"{late} missing at the end, {early} at execution_success"
 

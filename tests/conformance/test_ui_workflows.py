@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from tests.conformance.comparison.graphs import alike, nodes_of
-from tests.conformance.test_verdicts import DATA, recorded_catalog
+from tests.conformance.test_verdicts import DATA, recorded_catalog, reduced_catalog
 from tests.workflow.editor.drawing import outcome
 from tests.workflow.editor.mutants import mutant
-from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import Surroundings, convert
 
 pytestmark = pytest.mark.conformance
@@ -47,10 +47,10 @@ def compared(catalog: Catalog) -> Iterator[tuple[str, bool, bool]]:
         yield path.stem, alike(one, other), one == other
 
 
-@pytest.mark.parametrize("kind", ["recorded", "bundled"])
+@pytest.mark.parametrize("kind", ["recorded", "reduced"])
 def test_the_editors_prompts(kind: str, record_property: Any) -> None:
     """All real workflows give the editor's graph, by both catalogs; hand-made ones too, but for those explained."""
-    rows = list(compared(recorded_catalog() if kind == "recorded" else bundled_catalog()))
+    rows = list(compared(recorded_catalog() if kind == "recorded" else reduced_catalog()))
     real = [row for row in rows if not row[0].startswith("hand__")]
     wrong = {name for name, graph, _ in rows if not graph}
     same_ids = sum(ids for _, _, ids in real)

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.reduce import reduce_object_info
+from worker.workflow.catalog.catalog import BUNDLED, MADE_FROM, Catalog
+from worker.workflow.catalog.reduce import bundle, reduced
 from worker.workflow.validation.check import Check, check
 from worker.workflow.validation.confidence import certain
 from worker.workflow.validation.validate import Verdict, validate
@@ -41,8 +41,9 @@ def recorded_catalog() -> Catalog:
 
 
 @cache
-def bundled_catalog() -> Catalog:
-    return Catalog.bundled().with_files({"checkpoints": ["random_sd15.safetensors"]})
+def reduced_catalog() -> Catalog:
+    """As the embedded engine has the classes of the recorded server, and the worker's own those of the image."""
+    return reduced(recorded_catalog()).with_files({"checkpoints": ["random_sd15.safetensors"]})
 
 
 class StandIns:
@@ -74,10 +75,10 @@ def summary(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("kind", ["recorded", "bundled"])
+@pytest.mark.parametrize("kind", ["recorded", "reduced"])
 def test_the_editors_prompts(kind: str) -> None:
     """Each of the editor's 214 prompts gets the verdict of the real server, by both catalogs."""
-    catalog = recorded_catalog() if kind == "recorded" else bundled_catalog()
+    catalog = recorded_catalog() if kind == "recorded" else reduced_catalog()
     expected = read("verdicts-0.33.0.json")["ui_workflows"]
     found = {name: summary(validate(read(f"ui-workflows/api/{name}.json"), catalog, StandIns())) for name in expected}
     assert len(expected) == 214
@@ -177,7 +178,7 @@ def test_reports_of_recorded_submissions(recording: str) -> None:
     for name, body, response in submissions(recording):
         if "partial_execution_targets" in body:
             continue  # of a part of the prompt
-        checked = check(body["prompt"], bundled_catalog(), RecordedMachine())
+        checked = check(body["prompt"], reduced_catalog(), RecordedMachine())
         answer = response.get("json") or {}
         kinds = {
             node_id: sorted(error["type"] for error in entry["errors"])
@@ -193,30 +194,37 @@ def test_reports_of_recorded_submissions(recording: str) -> None:
 
 
 def judge(body: dict[str, Any]) -> Verdict:
-    return validate(body["prompt"], bundled_catalog(), RecordedMachine(), body.get("partial_execution_targets"))
+    return validate(body["prompt"], reduced_catalog(), RecordedMachine(), body.get("partial_execution_targets"))
 
 
-def test_the_bundled_catalog_is_made_from_the_recorded_one() -> None:
-    """The committed data is what `worker.workflow.catalog.reduce` makes of the recordings."""
-    packed = CHECKOUT / "worker" / "workflow" / "catalog" / "data" / "catalog-0.33.0.jsonl.gz"
-    recorded = [json.loads((DATA / f"object_info-0.33.0{part}.json").read_bytes()) for part in ("", "-optional-packs")]
-    made = gzip.decompress(reduce_object_info(recorded[0] | recorded[1]))  # packed, it depends on the zlib
-    assert gzip.decompress(packed.read_bytes()) == made
+PINNED = ("object_info-0.33.0-optional-packs.json", "object_info-pinned.json")
+"""What the image answers: the optional packs, and the rest, at the pinned commits."""
+
+
+def test_the_bundled_catalog_is_made_from_the_pinned_one() -> None:
+    """The committed data is what `worker.workflow.catalog.reduce` makes of the pinned ComfyUI's answer."""
+    data = CHECKOUT / "worker" / "workflow" / "catalog" / "data"
+    # By the standard library, as the data was made: orjson reads some numbers in another way.
+    optional, pinned = (json.loads((DATA / name).read_bytes()) for name in PINNED)
+    packed, made_from = bundle((CHECKOUT / "comfyui_nodes.txt").read_text("utf-8"), optional | pinned)
+    # Packed, it depends on the zlib.
+    assert gzip.decompress((data / BUNDLED).read_bytes()) == gzip.decompress(packed)
+    assert json.loads((data / MADE_FROM).read_bytes()) == made_from
 
 
 def test_the_bundled_catalog_tells_the_same_facts() -> None:
-    """Reduced classes equal the recorded ones in all that validation looks at, but for choices of files."""
-    bundled, recorded = Catalog.bundled(), recorded_catalog()
-    assert list(bundled) == sorted(recorded)
-    for name, node_class in recorded.items():
-        reduced = bundled[name]
-        assert reduced.outputs == node_class.outputs
-        assert (reduced.output_node, reduced.is_v3, reduced.pack) == (
+    """Reduced classes equal the pinned ones in all that validation looks at, but for choices of files."""
+    bundled, pinned = Catalog.bundled(), Catalog.from_object_info(read(PINNED[0]) | read(PINNED[1]))
+    assert set(bundled) >= set(read(PINNED[1]))
+    for name, ours_of_it in bundled.items():
+        node_class = pinned[name]
+        assert ours_of_it.outputs == node_class.outputs
+        assert (ours_of_it.output_node, ours_of_it.is_v3, ours_of_it.pack) == (
             node_class.output_node,
             node_class.is_v3,
             node_class.pack,
         )
-        for ours, theirs in zip(reduced.inputs, node_class.inputs, strict=True):
+        for ours, theirs in zip(ours_of_it.inputs, node_class.inputs, strict=True):
             assert (ours.name, ours.type, ours.presence) == (theirs.name, theirs.type, theirs.presence)
             assert (ours.min, ours.max, ours.step) == (theirs.min, theirs.max, theirs.step)
             assert ours.folders or ours.options == theirs.options

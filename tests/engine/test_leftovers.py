@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine.supervised import Supervised, engine_pids, supervised
 from tests.engines import start_engine
-from tests.workflows import picture, slow
+from tests.workflows import faulty, picture, slow
 from worker.engine.leftovers import KillBudget
 from worker.engine.watchdog import MOST_CLASSES, SilenceLimits
 
@@ -38,7 +38,7 @@ async def test_a_stuck_node_of_a_job_that_timed_out_frees_the_engine(tmp_path: P
     """ComfyUI is restarted, the job behind runs, the worker is not ready meanwhile, and no crash is remembered."""
     async with supervised(tmp_path, node_stop_s=1.0) as worker:
         [pid] = engine_pids(tmp_path)
-        first = await stuck(worker, timeout_s=0.5)
+        first = await stuck(worker, timeout_s=2.0)
         behind = [await worker.job(picture()) for _ in range(3)]
         status, body = await worker.result(first)
         assert (status, body["error"]["code"]) == (422, "timeout")
@@ -77,7 +77,7 @@ async def test_a_waiting_job_that_is_cancelled_costs_no_restart(tmp_path: Path) 
     """Its prompt leaves ComfyUI's queue, and the node of another job goes on for as long as it takes."""
     async with supervised(tmp_path, node_stop_s=0.2) as worker:
         [pid] = engine_pids(tmp_path)
-        running = await stuck(worker, 2.5)
+        running = await stuck(worker, 4.0)
         waiting = await worker.job(slow(60))
         await worker.state(waiting, "waiting")
         while not (await worker.engine_says("/queue"))["queue_pending"]:
@@ -88,20 +88,29 @@ async def test_a_waiting_job_that_is_cancelled_costs_no_restart(tmp_path: Path) 
         assert engine_pids(tmp_path) == [pid]
 
 
+async def test_the_end_of_a_node_is_noticed_without_a_frame(tmp_path: Path) -> None:
+    """The WebSocket is deaf: the engine is asked, and the job that waits runs."""
+    async with supervised(tmp_path, node_stop_s=60.0) as worker:
+        job = await worker.job(faulty("deaf,slow;seconds=4"), timeout_s=2.0)
+        assert (await worker.result(job))[0] == 422
+        assert (await worker.get("/ready"))[0] == 503
+        assert (await worker.result(await worker.job(picture())))[0] == 200
+
+
 async def test_a_class_with_long_steps_has_longer(tmp_path: Path) -> None:
     """Three times the longest interval that it has shown: a node that ends within that costs no restart."""
     async with supervised(tmp_path, node_stop_s=0.4) as worker:
         [pid] = engine_pids(tmp_path)
         assert (await worker.result(await worker.job(slow(1.0))))[0] == 200
         job = await stuck(worker, 2.0)
-        assert (await delete(worker, job))[0] == 202
+        await delete(worker, job)
         assert (await worker.result(await worker.job(picture())))[0] == 200
         assert engine_pids(tmp_path) == [pid]
 
 
 async def test_a_job_that_times_out_as_it_ends_costs_no_restart(tmp_path: Path) -> None:
     """Whichever comes first, ComfyUI goes on and the next job runs."""
-    async with supervised(tmp_path, node_stop_s=2.0) as worker:
+    async with supervised(tmp_path, node_stop_s=10.0) as worker:
         [pid] = engine_pids(tmp_path)
         for number in range(8):
             job = await worker.job(slow(0.15), timeout_s=0.14 + number * 0.008)
@@ -111,15 +120,16 @@ async def test_a_job_that_times_out_as_it_ends_costs_no_restart(tmp_path: Path) 
 
 
 async def test_a_principal_may_cost_the_others_three_restarts_an_hour(tmp_path: Path) -> None:
-    """The fourth stuck node is waited for, and the worker says so."""
+    """After two earlier ones and a third the fourth stuck node is waited for, and the worker says so."""
     async with supervised(tmp_path, node_stop_s=0.1) as worker:
-        for _ in range(3):
-            [pid] = engine_pids(tmp_path)
-            await delete(worker, await stuck(worker))
-            await until_ready(worker)
-            assert engine_pids(tmp_path) != [pid]
+        for _ in range(2):
+            worker.app.engines.kills.spend("local", time.monotonic())
+        [first] = engine_pids(tmp_path)
+        await delete(worker, await stuck(worker))
+        await until_ready(worker)
         [pid] = engine_pids(tmp_path)
-        assert (await delete(worker, await stuck(worker, 2.0)))[0] == 202
+        assert pid != first
+        assert (await delete(worker, await stuck(worker, 3.5)))[0] == 202
         assert "jobs wait for the node" in (await worker.get("/ready"))[1]["error"]["message"]
         assert (await worker.result(await worker.job(picture())))[0] == 200
         assert engine_pids(tmp_path) == [pid]
@@ -129,7 +139,7 @@ async def test_a_stuck_node_of_somebody_elses_comfyui_is_waited_for(tmp_path: Pa
     """Nobody here can restart it: `/ready` says why, jobs wait, and both are over with the node."""
     with start_engine(tmp_path / "engine") as engine:
         async with supervised(tmp_path / "state", comfyui=engine.url, node_stop_s=0.2) as worker:
-            assert (await delete(worker, await stuck(worker, 2.0)))[0] == 202
+            assert (await delete(worker, await stuck(worker, 3.5)))[0] == 202
             status, body = await worker.get("/ready")
             assert (status, "only those who started this ComfyUI" in body["error"]["message"]) == (503, True)
             assert (await worker.get("/health"))[0] == 200
@@ -138,26 +148,40 @@ async def test_a_stuck_node_of_somebody_elses_comfyui_is_waited_for(tmp_path: Pa
 
 
 async def test_one_of_two_engines_is_stuck(tmp_path: Path) -> None:
-    """The worker stays ready and its jobs run on the other one at once; the stuck one comes back."""
-    async with supervised(tmp_path, gpus="2", node_stop_s=2.0) as worker:
+    """The worker stays ready, and its jobs run on the other one."""
+    async with supervised(tmp_path, gpus="2", node_stop_s=60.0) as worker:
         await worker.app.engines.settled()
-        first = await stuck(worker, timeout_s=0.5)
+        first = await stuck(worker, timeout_s=2.0)
         assert (await worker.result(first))[0] == 422
         assert (await worker.get("/ready"))[0] == 200
-        began = time.monotonic()
         jobs = [await worker.job(picture()) for _ in range(4)]
         assert [(await worker.result(job))[0] for job in jobs] == [200] * 4
-        assert time.monotonic() - began < 2.0
         assert worker.engine_of(first) not in {worker.engine_of(job) for job in jobs}
-        async with asyncio.timeout(15):
-            while not all(engine.free for engine in worker.app.engines.engines):
-                await asyncio.sleep(0.05)
+        states = {one["name"]: one["state"] for one in (await worker.get("/capabilities"))[1]["engines"]}
+        assert states[str(worker.engine_of(first))] == "stopping a node"
+
+
+async def test_jobs_behind_a_stuck_node_move_to_another_engine(tmp_path: Path) -> None:
+    """They wait for neither the node nor a restart, and run once."""
+    async with supervised(tmp_path, gpus="2", node_stop_s=60.0) as worker:
+        await worker.app.engines.settled()
+        first = await stuck(worker, timeout_s=2.0)
+        others = [await worker.job(slow(0.3)) for _ in range(5)]
+        [blocked] = [engine for engine in worker.app.engines.engines if engine.name == worker.engine_of(first)]
+        while not (await blocked.api.look(5.0)).pending:  # type: ignore[union-attr]
+            await asyncio.sleep(0.02)
+        assert (await worker.result(first))[0] == 422
+        assert [(await worker.result(job))[0] for job in others] == [200] * 5
+        assert worker.engine_of(first) not in {worker.engine_of(job) for job in others}
+        look = await blocked.api.look(5.0)
+        assert look is not None
+        assert (look.pending, look.running is None) == (0, False)
 
 
 async def test_a_comfyui_that_answers_nothing_beside_its_node_is_killed_too(tmp_path: Path) -> None:
     """A node that holds Python's lock keeps ComfyUI from answering; that it runs is known from its frames."""
     async with supervised(tmp_path, node_stop_s=1.0) as worker:
-        job = await stuck(worker, timeout_s=1.5)
+        job = await stuck(worker, timeout_s=2.0)
         worker.signal(signal.SIGSTOP)
         assert (await worker.result(job))[0] == 422
         async with asyncio.timeout(15):
@@ -167,10 +191,11 @@ async def test_a_comfyui_that_answers_nothing_beside_its_node_is_killed_too(tmp_
 async def test_a_worker_ends_in_time_beside_a_stuck_node(tmp_path: Path) -> None:
     """What goes on when the worker shuts down ends with its ComfyUI, and is waited for by nobody."""
     async with supervised(tmp_path, node_stop_s=60.0) as worker:
-        job = await worker.job(slow(60), timeout_s=0.5)
+        job = await stuck(worker, timeout_s=2.0)
         assert (await worker.result(job))[0] == 422
+        assert (await worker.get("/ready"))[0] == 503
         began = time.monotonic()
-    assert time.monotonic() - began < 6.0
+    assert time.monotonic() - began < 20.0
     assert not engine_pids(tmp_path)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from pathlib import Path
 
+import orjson
 import pytest
 
 from worker.node_packs.pins import PacksError, PinnedPack, read_pins
-from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.catalog import BUNDLED, MADE_FROM, Catalog
 
 ROOT = Path(__file__).parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -89,3 +92,12 @@ def test_the_bundled_catalog_has_the_classes_of_every_pack() -> None:
     catalog = Catalog.bundled()
     for pack in OURS.packs:
         assert {catalog[name].pack for name in pack.needs} == {f"custom_nodes.{pack.name}"}
+
+
+def test_the_bundled_catalog_is_of_the_pinned_commits() -> None:
+    """Moving a pin needs a new catalog: `python -m worker.workflow.catalog.reduce` makes both of its files."""
+    data = ROOT / "worker" / "workflow" / "catalog" / "data"
+    made_from = orjson.loads((data / MADE_FROM).read_bytes())
+    pinned = {pack.name: pack.commit for pack in (OURS.comfyui, *OURS.packs)}
+    assert made_from["commits"] == pinned
+    assert made_from["sha256"] == hashlib.sha256(gzip.decompress((data / BUNDLED).read_bytes())).hexdigest()

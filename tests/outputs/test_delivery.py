@@ -133,6 +133,24 @@ async def test_the_runpod_dialect_with_a_bucket(engine: EngineHandle, bucket: Wh
         assert (await fetched(client, body["images"][0]["data"])).startswith(PNG)
 
 
+async def test_the_runpod_dialects_own_bucket(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
+    """RunPod's `s3Config` is the client's bucket, where the operator allows its host; it is never dropped."""
+    section = {"accessId": KEY_ID, "accessSecret": SECRET, "bucketName": bucket.name, "endpointUrl": bucket.url}
+    request = {"input": {"workflow": picture()}, "s3Config": section}
+    async with worker(engine, tmp_path / "closed") as client:
+        status, body = await client.post("/generate/sync", request)
+        assert (status, body["error_info"]["code"]) == (422, "target_not_allowed"), body
+        status, body = await client.post("/generate/sync", {**request, "s3Config": {"bucketName": "pictures"}})
+        assert (status, body["error_info"]["code"]) == (400, "invalid_field"), body
+    async with worker(engine, tmp_path / "open", s3_allowed_hosts=opened(bucket)) as client:
+        status, body = await client.post("/generate/sync", request)
+        assert status == 200, body
+        [image] = body["images"]
+        assert image["type"] == "s3_url"
+        assert (await fetched(client, image["data"])).startswith(PNG)
+        assert SECRET not in str(body)
+
+
 async def test_a_bucket_of_the_clients_own(engine: EngineHandle, bucket: WholeBucket, tmp_path: Path) -> None:
     """The file lies under the prefix that was asked for, and the answer's URL opens it."""
     request = {"workflow": picture(), "s3": own(bucket, prefix="team/a"), "output": {"format": "webp"}}

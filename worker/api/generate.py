@@ -8,24 +8,27 @@ from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 
-from worker.api.raw.response import file_response, file_wish
+from worker.api.raw.response import FileWish, file_response, file_wish
 from worker.api.request_body import caller_of, received
 from worker.api.responses import job_response, pending_response
 from worker.api.services import Services, services
 from worker.api.sse import stream_events
 from worker.job import Job
 
+ANYTHING = "*/*"
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """One way to ask. `collectable`: the client gets id and token, whatever becomes of the connection.
 
-    `raw`: the answer may be a file.
+    `raw`: the answer may be a file. `follows`: the answer is the job's events.
     """
 
     collectable: bool
     answer: Callable[[web.Request, Services, Job], Awaitable[web.StreamResponse]]
     raw: bool = False
+    follows: bool = False
 
 
 async def generate_sync(request: web.Request) -> web.StreamResponse:
@@ -48,9 +51,9 @@ async def accept(request: web.Request, way: Way) -> Job:
     found = services(request)
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     async with received(request) as (body, files):
-        raw = way.raw and file_wish(request, found.traits) is not None
+        raw = way.raw and _file_wish(request, found) is not None
         caller = caller_of(request, principal, collectable=way.collectable)
-        return await found.intake.submit(body, replace(caller, raw=raw), files)
+        return await found.intake.submit(body, replace(caller, raw=raw, follows=way.follows), files)
 
 
 async def result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
@@ -62,8 +65,15 @@ async def result_of(request: web.Request, found: Services, job: Job) -> web.Stre
 async def _file_or_result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
     """Wait in the same way, and answer with a file where the client prefers one."""
     await _ended_or_detached(found, job)
-    wish = file_wish(request, found.traits)
+    wish = _file_wish(request, found)
     return await (file_response(request, found, job, wish) if wish else job_response(request, found, job))
+
+
+def _file_wish(request: web.Request, found: Services) -> FileWish | None:
+    """Most clients accept anything, and want no file."""
+    if request.headers.get(hdrs.ACCEPT, ANYTHING) == ANYTHING:
+        return None
+    return file_wish(request, found.traits)
 
 
 async def _ended_or_detached(found: Services, job: Job) -> None:
@@ -82,6 +92,6 @@ async def _later(request: web.Request, found: Services, job: Job) -> web.StreamR
 
 SYNC = Way(collectable=False, answer=_file_or_result_of, raw=True)
 ASYNC = Way(collectable=True, answer=_later)
-STREAM = Way(collectable=True, answer=stream_events)
+STREAM = Way(collectable=True, answer=stream_events, follows=True)
 WAYS = {"/generate/sync": SYNC, "/generate": ASYNC, "/generate/stream": STREAM}
 """By path, for a platform that receives the request itself."""

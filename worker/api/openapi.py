@@ -111,6 +111,7 @@ FILE_HEADERS = {
     "X-Job-Id": "the job, where the answer is a file",
     "X-Job-Token": "opens the JSON answer and the other files",
     "X-Job-Outputs": "number of outputs",
+    "X-Job-Problems": "number of problems, where there are any; the JSON answer has them",
     "X-Output-Index": "index of the output that was sent",
     "Server-Timing": "milliseconds of each stage and the total",
 }
@@ -194,12 +195,13 @@ def _responses(path: str) -> dict[str, Any]:
     if path == "/metrics":
         return {"200": {"description": "metrics", "content": METRICS}, "default": _body("an error", "Error")}
     if path not in {"/generate", "/generate/sync", "/generate/stream", "/jobs/{id}", "/result/{id}"}:
-        return {"200": {"description": "OK"}, "default": _body("an error", "Error")}
+        more = {"202": {"description": "a node of the job goes on"}} if path == "/cancel/{id}" else {}
+        return {"200": {"description": "OK"}, **more, "default": _body("an error", "Error")}
     result: dict[str, Any] = {
         "description": "the result",
         "content": {"application/json": {"schema": _one_of(RESULTS)}},
     }
-    good = {"200": result, "202": _body("accepted or still running", "Pending")}
+    good = {"200": result, "202": _body("accepted, still running or still stopping", "Pending")}
     if path == "/generate/sync":
         result["content"] |= FILES
         result["headers"] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -35,6 +35,7 @@ HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-
 
 async def stream_events(request: web.Request, found: Services, job: Job) -> web.StreamResponse:
     after = last_event_id(request)
+    job.request = replace(job.request, follows=True)  # seen where it is submitted, if that is still to come
     response = web.StreamResponse(headers=HEADERS)
     with suppress(ConnectionResetError):  # the client is gone before we are told so
         await response.prepare(request)

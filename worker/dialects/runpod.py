@@ -8,11 +8,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from worker.bodies import Content
+from worker.delivery_options import NO_SECRET
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.storage.bucket import S3Target
+from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
 
 
@@ -33,21 +36,46 @@ class RunpodInput(BaseModel):
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
 
+class RunpodS3(BaseModel):
+    """A bucket of the client's own, as RunPod's API names its fields."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    accessId: str = ""  # noqa: N815 - RunPod's words
+    accessSecret: SecretStr = NO_SECRET  # noqa: N815
+    bucketName: str = ""  # noqa: N815
+    endpointUrl: str = ""  # noqa: N815
+
+    def target(self) -> S3Target:
+        """Raises InvalidField that names what is missing, in our words."""
+        given = {
+            "bucket": self.bucketName,
+            "access_key_id": self.accessId,
+            "secret_access_key": self.accessSecret,
+            "endpoint_url": self.endpointUrl,
+        }
+        return typed(S3Fields, {name: value for name, value in given.items() if value}).target()
+
+
 class RunpodRequest(BaseModel):
     """`{"input": {...}}`. Unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     input: RunpodInput
+    s3Config: RunpodS3 | None = None  # noqa: N815
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    request = typed(RunpodRequest, body).input
+    whole = typed(RunpodRequest, body)
+    request, target = whole.input, whole.s3Config.target() if whole.s3Config else None
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
     job = JobRequest(
         prompt=workflow_of(request.workflow),
         urls=urls,
-        output_mode=OutputMode.AUTO,
+        output_mode=OutputMode.URL if target else OutputMode.AUTO,
+        target=target,
+        own_target=target is not None,
         deliver_models=request.deliver_models,
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )

@@ -14,9 +14,13 @@ import orjson
 
 from worker.engine.protocol.api import ComfyApi, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
-from worker.errors import EngineUnavailable, StartupError
+from worker.engine.saved_models import SavedModelFolders
+from worker.errors import Detail, EngineUnavailable, ModelsMissing, StartupError
 from worker.supervision import Tasks, joined, stop
-from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.catalog.saved_models import SavedModels
+from worker.workflow.prompt import Prompt
+from worker.workflow.validation.model_references import saved_model_problems
 
 MOST_CLASSES = 24
 """Asked for one by one; for more the whole catalog is read."""
@@ -62,6 +66,8 @@ class Catalogs:
     def __init__(self, api: ComfyApi, socket: EngineSocket, tasks: Tasks, kept: Catalog | None = None) -> None:
         self.parse: ParseCatalog = read_object_info
         """Several engines have the same one, so that equal catalogs are one object."""
+        self.saved = SavedModelFolders(None)
+        """Looked at whenever the engine is asked: what jobs wrote is in no catalog of ours."""
         self._api = api
         self._tasks = tasks
         self._socket = socket
@@ -98,14 +104,25 @@ class Catalogs:
             self.forget()
             return await self.fresh()
         await self.fresh()
+        before = await self.saved.look()
         answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
         catalog = (await self.fresh()).with_classes(dict(zip(classes, answers, strict=True)))
-        self._catalog = catalog
-        return catalog
+        self._catalog = await self._hiding(catalog, before.joined(catalog.saved))
+        return self._catalog
 
     def forget(self) -> None:
         """There are files or classes now that it does not list."""
         self._life = -1
+
+    async def check_models(self, prompt: Prompt) -> None:
+        """A file may have been written since the prompt was looked at. Raises ModelsMissing for one of another job."""
+        problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), await self.saved.look())
+        details = [
+            Detail(one.message, one.node_id, one.node_title, one.class_type, one.input, expected=one.expected)
+            for one in problems
+        ]
+        if details:
+            raise ModelsMissing(details[0].message, details)
 
     async def close(self) -> None:
         if self._reading is not None:
@@ -113,6 +130,11 @@ class Catalogs:
 
     async def _read(self) -> Catalog:
         life = self._socket.connections
-        catalog = await self._api.catalog(self.parse)
+        before = await self.saved.look()
+        catalog = await self._hiding(await self._api.catalog(self.parse), before)
         self._catalog, self._life = catalog, life
         return catalog
+
+    async def _hiding(self, catalog: Catalog, before: SavedModels) -> Catalog:
+        """Without the files that were there before the engine was asked, or are there now: either may be listed."""
+        return catalog.without(await self.saved.look(before))

@@ -143,6 +143,10 @@ class ComfyClient:
             # Accepted in part, maybe.
             await self._cancel(run.prompt_id)
             raise await self._explained(error, run.prompt) from None
+        except EngineForgotError as lost:
+            if lost.loss is Loss.EVICTED:  # it may still wait there
+                await self._cancel(run.prompt_id)
+            raise
         except (asyncio.CancelledError, EngineUnavailable):
             # A prompt that nobody will follow any more must not reach the GPU.
             await self._cancel(run.prompt_id)
@@ -187,6 +191,9 @@ class ComfyClient:
             catalog: Catalog | None = await self.catalog()
         except EngineUnavailable:
             catalog = None
+        saved = await self.catalogs.saved.look()
+        if saved:  # ComfyUI's own words list what there is
+            refused = PromptRefusedError(saved.out_of_answer(refused.error), saved.out_of_answer(refused.node_errors))
         partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
         return InvalidWorkflow(
             refused.error.get("message") or partly,

@@ -29,6 +29,8 @@ class EngineConfig:
     temp: Path | None = None
     gpu: str | None = None
     command: Command | None = None
+    models: tuple[Path, ...] = ()
+    """The operator's folders of models, where they are known."""
 
 
 async def engine_configs(settings: Settings) -> list[EngineConfig]:
@@ -42,7 +44,8 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
                 " leave WORKER_GPUS empty, or give WORKER_COMFYUI a folder"
             )
         url = settings.engine.comfyui.rstrip("/")
-        return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder)]
+        models = (settings.models.folder,) if settings.models.folder else ()
+        return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder, models=models)]
     text = settings.engine.gpus.strip()
     listed = await listed_gpus() if text == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
@@ -56,4 +59,5 @@ def started(settings: Settings, name: str, gpu: str | None) -> EngineConfig:
     if folders is None:
         raise StartupError(f"WORKER_COMFYUI={settings.engine.comfyui} is not started by this worker")
     how = command(settings, folders, name, gpu)
-    return EngineConfig(name, how.url, folders.input, folders.output, folders.root / "temp", gpu, how)
+    models = (folders.models, *([folders.baked] if folders.baked else []))
+    return EngineConfig(name, how.url, folders.input, folders.output, folders.root / "temp", gpu, how, models)

@@ -18,8 +18,10 @@ from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
+from worker.engine.protocol.messages import RunsApart
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
+from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
@@ -136,12 +138,15 @@ class Engine:
         """Whether the worker goes on where this engine can't be started any more."""
         self.writes_unseen: Callable[[Prompt], bool] = lambda _: False
         """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
+        self.elsewhere: Callable[[], bool] = lambda: False
+        """Whether another engine is free."""
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
         self._notify = notify
         self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         self.client.stop = self._stop
         self._cases: dict[str, Case] = {}
         """Those whose prompts are in ComfyUI, by prompt id."""
@@ -158,6 +163,7 @@ class Engine:
             keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
         self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
+        self.leftovers.elsewhere = self.elsewhere
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
             await self._stack.enter_async_context(self.client)
@@ -205,13 +211,14 @@ class Engine:
     async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
-        Raises what `ComfyClient.follow` raises, GpuFailed, and EngineForgotError for a prompt that was lost.
+        Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, ModelsMissing for a prompt that names a model of
+        another job, and EngineForgotError for one that was lost.
         """
         while True:
             apart = self.writes_unseen(prompt)
             try:
                 async with self._exclusive_lock.inside(alone=case.alone or apart), _apart() if apart else nullcontext():
-                    return await self._attempt(case, prompt, hear, submitted)
+                    return await self._attempt(case, prompt, hear, submitted, apart=apart)
             except OutOfMemory:
                 if case.freed:
                     raise
@@ -221,18 +228,24 @@ class Engine:
                     await self.api.free()
                     await asyncio.sleep(FREEING_S)
 
-    async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+    async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted, *, apart: bool) -> Outputs:
         if case.alone:
             await self.leftovers.gone()
         known = case.known_as is not None
-        if not known and case.request.extra.lost_api_key:
-            check_api_key(case.request.extra, prompt, await self.client.catalog())
+        if not known:
+            await self._check(case, prompt)
         prompt_id = case.begin()
         self._cases[prompt_id] = case
+
+        def taken(submitted_as: str | None) -> None:
+            submitted(submitted_as)
+            if apart and submitted_as is not None:
+                hear(RunsApart(submitted_as))
+
         try:
             with self._watchdog.following(prompt_id, prompt):
                 return await self.client.follow(
-                    prompt, hear, prompt_id, submitted=submitted, known=known, options=case.options
+                    prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
                 )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
@@ -243,6 +256,12 @@ class Engine:
             raise EngineForgotError(Loss.RUNNING) from error
         finally:
             del self._cases[prompt_id]
+
+    async def _check(self, case: Case, prompt: Prompt) -> None:
+        """Raises ApiKeyLost and ModelsMissing where the prompt can't be sent any more."""
+        if case.request.extra.lost_api_key:
+            check_api_key(case.request.extra, prompt, await self.client.catalog())
+        await self.client.catalogs.check_models(prompt)
 
     async def _stop(self, prompt_id: str) -> None:
         case = self._cases[prompt_id]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from worker.engine.protocol.api import ComfyApi, PromptPlace
 from worker.engine.protocol.messages import Executing, RunMessage
-from worker.engine.protocol.websocket import EngineSocket
+from worker.engine.protocol.websocket import EngineSocket, Evicted
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable
 from worker.job import JobRef
@@ -77,7 +77,9 @@ class Leftovers:
         restartable: bool,
     ) -> None:
         self.changed: Callable[[], None] = lambda: None
-        """Called when one turned out to go on, or is over."""
+        """Called when ComfyUI turned out to be busy with one, or no longer is."""
+        self.elsewhere: Callable[[], bool] = lambda: False
+        """Whether another engine would run the jobs that wait in this one."""
         self._api = api
         self._socket = socket
         self._watchdog = watchdog
@@ -130,7 +132,9 @@ class Leftovers:
     async def _watch(self, leftover: Leftover) -> None:
         try:
             while await self._goes_on(leftover):
-                self._note(leftover)
+                leftover.known.set()
+                if leftover.running and time.monotonic() - leftover.since >= POLL_S and self.elsewhere():
+                    self._socket.tell_all(Evicted())
                 left_s = leftover.since + self._watchdog.stop_s(leftover.prompt_id) - time.monotonic()
                 if left_s <= 0 and leftover.running and self._may_kill(leftover):
                     await self._kill(leftover)
@@ -142,8 +146,7 @@ class Leftovers:
             del self._all[leftover.prompt_id]
             leftover.known.set()
             leftover.over.set()
-            if leftover.running:
-                self.changed()
+            self._mark(leftover, running=False)
 
     async def _goes_on(self, leftover: Leftover) -> bool:
         """Interrupt the prompt, or take it out of the queue, and return whether ComfyUI still has it."""
@@ -158,16 +161,15 @@ class Leftovers:
                 if again and place in STILL_THERE:  # an older ComfyUI might interrupt another one instead
                     await self._api.cancel(leftover.prompt_id)
         except (EngineUnavailable, TimeoutError):  # it is gone, or so busy that it can't answer
-            leftover.running = self._watchdog.runs(leftover.prompt_id)
+            self._mark(leftover, running=self._watchdog.runs(leftover.prompt_id))
             return self._socket.connected or not self._restartable
-        leftover.running = place is PromptPlace.RUNNING
+        self._mark(leftover, running=place is PromptPlace.RUNNING)
         return place in STILL_THERE
 
-    def _note(self, leftover: Leftover) -> None:
-        if not leftover.known.is_set():
-            leftover.known.set()
-            if leftover.running:
-                self.changed()
+    def _mark(self, leftover: Leftover, *, running: bool) -> None:
+        if leftover.running != running:
+            leftover.running = running
+            self.changed()
 
     def _may_kill(self, leftover: Leftover) -> bool:
         return self._restartable and self._kills.allows(leftover.job.principal, time.monotonic())

@@ -22,6 +22,7 @@ from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
 from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
@@ -44,8 +45,8 @@ class EnginePool:
         notify: Notify = unobserved,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
-        shared, kills = SharedCatalogs(), KillBudget()
-        self.engines = tuple(Engine(config, settings, limits, tasks, notify, kills) for config in configs)
+        shared, self.kills = SharedCatalogs(), KillBudget()
+        self.engines = tuple(Engine(config, settings, limits, tasks, notify, self.kills) for config in configs)
         for engine in self.engines:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
@@ -64,6 +65,7 @@ class EnginePool:
             for engine in self.engines:
                 engine.changed = self._changes(engine)
                 engine.dispensable = self._others(engine)
+                engine.elsewhere = self._others_free(engine)
                 await self._stack.enter_async_context(engine)
             opening.pop_all()
         return self
@@ -133,6 +135,13 @@ class EnginePool:
         """Return what every engine has. Raises EngineUnavailable."""
         return await self.catalogs.get()
 
+    async def saved_models(self) -> SavedModels:
+        """Return the model files that jobs wrote and ComfyUI would list, of all engines together."""
+        saved = NONE_SAVED
+        for engine in self.engines:
+            saved = saved.joined(await engine.client.catalogs.saved.look())
+        return saved
+
     async def info(self, name: str | None = None) -> EngineInfo:
         """Return what one engine says of itself, by default the first that is reached. Raises EngineUnavailable."""
         engine = self.named(name) if name is not None else None
@@ -193,3 +202,6 @@ class EnginePool:
 
     def _others(self, engine: Engine) -> Callable[[], bool]:
         return lambda: any(other.given_up is None for other in self.engines if other is not engine)
+
+    def _others_free(self, engine: Engine) -> Callable[[], bool]:
+        return lambda: any(other.free for other in self.engines if other is not engine)

@@ -44,7 +44,7 @@ noticed: a history may be late."""
 class Loss(StrEnum):
     """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running.
 
-    Evicted: it was killed because of another job, whose node was stuck.
+    Evicted: it waited behind a stuck node, and ComfyUI was killed because of that or another engine was free.
     """
 
     UNTAKEN = "untaken"

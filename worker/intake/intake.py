@@ -45,7 +45,7 @@ class Caller:
     `base_url` is where the caller reaches this worker. `idempotency_key` is its own name for the request, and
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
     `api_key` is its comfy.org key, where that came beside the body.
-    `raw`: it takes a file as the body of the answer.
+    `raw`: it takes a file as the body of the answer. `follows`: it gets the job's events as they happen.
     """
 
     principal: str
@@ -55,6 +55,7 @@ class Caller:
     collectable: bool = False
     api_key: SecretStr | None = field(default=None, repr=False)
     raw: bool = False
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class Intake:
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
+            follows=caller.follows,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
 

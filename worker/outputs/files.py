@@ -16,11 +16,11 @@ from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
 from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnreadable
 from worker.job import Job, Output
-from worker.outputs.engine_files import EngineFiles
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
 from worker.outputs.reports import NodeOutput, Text, Value
 from worker.outputs.run_files import is_output_class
+from worker.outputs.written_files import WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
@@ -45,9 +45,9 @@ class OutputSource:
     temp: Path | None = None
     ours: bool = False
 
-    def files(self) -> EngineFiles:
+    def files(self) -> WrittenFiles:
         found = {"output": self.output, "temp": self.temp}
-        return EngineFiles({name: root for name, root in found.items() if root is not None}, ours=self.ours)
+        return WrittenFiles({name: root for name, root in found.items() if root is not None}, ours=self.ours)
 
 
 class Outputs:
@@ -62,7 +62,7 @@ class Outputs:
         self._first = next(iter(sources))
         self._folder = folder
 
-    def files(self, job: Job) -> EngineFiles:
+    def files(self, job: Job) -> WrittenFiles:
         """The folders of the engine that ran the job; a job of a worker that had one engine only names none."""
         return self._files[job.engine if job.engine in self._files else self._first]
 

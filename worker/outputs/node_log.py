@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.engine.protocol.api import FileRef
-from worker.outputs.engine_files import FoundFile
 from worker.outputs.reports import NodeOutput, bare, named_paths
+from worker.outputs.written_files import FoundFile
 
-FRAME_DELAY_MS = 50.0
-"""How much later than its node started, in milliseconds, a frame is usually heard."""
+FRAME_DELAY_MS, LATE_FRAME_MS = 10.0, 250.0
+"""How much later than its node started, in milliseconds, a frame is usually heard, and how much on a busy machine."""
 UNREPORTED = "files"
 """The key of a file that no node has reported."""
 
@@ -61,11 +61,11 @@ class NodeLog:
         running, owing = self._running(found.changed_ms), self.owing
         if writers := [node for node in running if node in owing]:
             return Claim(writers[-1], UNREPORTED, sure=True)
-        if running and all(node in self.with_files for node in running):
+        if any(node in self.with_files for node in running):
             return None
-        if before := [node for node in owing if self._start(node) <= found.changed_ms + FRAME_DELAY_MS]:
+        if before := [node for node in owing if self._start(node) <= found.changed_ms + LATE_FRAME_MS]:
             return Claim(before[-1], UNREPORTED, sure=False)
-        others = [node for node in running if node not in self.with_files and not self.is_output(node)]
+        others = [node for node in running if not self.is_output(node)]
         if others and found.file.folder == "output":
             return Claim(others[-1], UNREPORTED, sure=False)
         return None
@@ -90,10 +90,10 @@ class NodeLog:
         return next(at for at, name in self.started if name == node)
 
     def _running(self, at_ms: float) -> list[str]:
-        """The nodes that may have run at that time: one, or two where one followed the other just then."""
+        """The nodes that may have run at that time: one, or two where the next one's frame was heard right after it."""
         found = []
         for place, (at, node) in enumerate(self.started):
             after = self.started[place + 1][0] if place + 1 < len(self.started) else float("inf")
-            if at <= at_ms + FRAME_DELAY_MS and after >= at_ms - FRAME_DELAY_MS:
+            if at <= at_ms + FRAME_DELAY_MS and after >= at_ms:
                 found.append(node)
         return found

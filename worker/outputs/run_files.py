@@ -16,12 +16,13 @@ from worker.engine.protocol.messages import (
     ExecutionStart,
     ExecutionSuccess,
     RunMessage,
+    RunsApart,
 )
 from worker.job import EngineFile
-from worker.outputs.engine_files import EngineFiles, FoundFile
 from worker.outputs.node_log import NodeLog
 from worker.outputs.reports import NodeOutput, bare, named_paths, names_a_result
 from worker.outputs.windows import Window
+from worker.outputs.written_files import FoundFile, WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
@@ -52,19 +53,22 @@ def is_output_class(name: str, catalog: Catalog | None) -> bool:
 class RunFiles:
     """Follows a run by its messages, so that the time of a file tells whose it is."""
 
-    def __init__(self, files: Callable[[], EngineFiles], prompt: Prompt, catalog: Catalog | None) -> None:
+    def __init__(self, files: Callable[[], WrittenFiles], prompt: Prompt, catalog: Catalog | None) -> None:
         self._engine_files = files
         self._prompt = prompt
         self._catalog = catalog
-        self._files: EngineFiles | None = None
+        self._files: WrittenFiles | None = None
         self._window: Window | None = None
+        self._apart = False
         self.log = NodeLog(self.is_output)
 
     def hear(self, message: RunMessage) -> None:
         match message:
+            case RunsApart():
+                self._apart = True
             case ExecutionStart(at=at) if self._window is None:
                 self._files = self._engine_files()  # the engine is known by now
-                self._window = self._files.begin(at)
+                self._window = self._files.begin(at, apart=self._apart)
             case ExecutionCached(nodes=nodes):
                 self.log.cached.update(nodes)
             case Executing(node=str(node)):
@@ -77,7 +81,7 @@ class RunFiles:
         self._end(None)
         if self._window is not None:
             self._window.kept = False
-        self._window = None
+        self._window, self._apart = None, False
         self.log = NodeLog(self.is_output)
 
     def look(self) -> RunLook:
@@ -165,6 +169,7 @@ class RunFiles:
         self._window.owing = any(not self.log.reported.get(node) or self._writes(node) for node in left)
         self._files.silent |= {self.class_of(node) for node in silent}
         self._files.talking |= {self.class_of(node) for node in self.log.with_files | set(self.log.reported)}
+        self._files.talking -= {self.class_of(node) for node in left if not self.log.reported.get(node)}
 
     def _reported_files(self) -> tuple[EngineFile, ...]:
         """Those of nodes that ran: what comes from the cache is an earlier job's."""

@@ -14,18 +14,28 @@ CLOCK_TICK_MS = time.clock_getres(time.CLOCK_REALTIME_COARSE) * 1000 if hasattr(
 class Window:
     """A prompt's time in ComfyUI, by ComfyUI's clock, in milliseconds since the epoch.
 
-    `end` is None while it runs. `kept` turns False once nobody will collect its files any more: the job failed, was
-    cancelled, or runs again. `owing`: a node that writes files left none, so that one may still come.
+    `end` is None while it runs. `apart`: no other prompt of this worker was near. Else those before and after it may
+    have begun and ended within the same tick, and what was written then cannot be told from theirs. `kept` turns False
+    once nobody will collect its files any more: the job failed, was cancelled, or runs again. `owing`: a node that
+    writes files left none, so that one may still come.
     """
 
     start: float
+    apart: bool = False
     end: float | None = None
     kept: bool = True
     owing: bool = False
 
     def holds(self, changed_ms: float) -> bool:
-        """Whether a file of this time may be the prompt's. ComfyUI's times are cut down to whole milliseconds."""
-        return self.start - CLOCK_TICK_MS <= changed_ms and (self.end is None or changed_ms < self.end + 1)
+        """Whether a file of this time is the prompt's.
+
+        It was written at that time or up to a tick later. ComfyUI's times are cut down to whole milliseconds.
+        """
+        first = self.start - CLOCK_TICK_MS if self.apart else self.start + 1
+        return first <= changed_ms and (self.end is None or changed_ms < self._last(self.end))
+
+    def _last(self, end: float) -> float:
+        return end + 1 if self.apart else end - CLOCK_TICK_MS
 
 
 def owner(changed_ms: float, windows: Iterable[Window]) -> Window | None:

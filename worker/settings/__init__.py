@@ -1,6 +1,6 @@
 """Settings: read once from the environment, in frozen groups, of which each part of the worker takes its own."""
 
-from worker.settings.engine import ComfySettings
+from worker.settings.engine import ComfySettings, PreviewMethod
 from worker.settings.engine_environment import engine_environment
 from worker.settings.environment import complete_environment, environment
 from worker.settings.fetch import FetchSettings
@@ -21,6 +21,7 @@ __all__ = [
     "LimitSettings",
     "ModelSettings",
     "OutputSettings",
+    "PreviewMethod",
     "S3Settings",
     "ServerSettings",
     "Settings",

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from worker.settings.setting import setting
+
+
+class PreviewMethod(StrEnum):
+    """How ComfyUI makes pictures of a sampler's work in progress, by its own names."""
+
+    AUTO = "auto"
+    LATENT2RGB = "latent2rgb"
+    TAESD = "taesd"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,11 @@ class ComfySettings:
     )
     fault: str = setting(
         "WORKER_FAULT", "", "what goes wrong in the embedded engine, to rehearse: see docs/embedded-engine.md"
+    )
+    previews: PreviewMethod = setting(
+        "WORKER_PREVIEWS",
+        PreviewMethod.AUTO,
+        "how ComfyUI makes previews for jobs whose events a client follows: auto, latent2rgb, taesd or none",
     )
     node_deadlines: str = setting(
         "WORKER_NODE_DEADLINES", "", "other times for classes of nodes: `Class=seconds, Another=seconds`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from enum import Enum
 from typing import Any
 
 from worker.errors import StartupError
@@ -29,6 +30,8 @@ def parse(kind: Any, env: str, text: str) -> Any:  # noqa: ANN401 - kind is a fi
         if text.lower() in TRUE | FALSE:
             return text.lower() in TRUE
         raise StartupError(f"{env}={text!r} is not a bool: use true or false")
+    if isinstance(kind, type) and issubclass(kind, Enum) and text not in [member.value for member in kind]:
+        raise StartupError(f"{env}={text!r} is none of {', '.join(member.value for member in kind)}")
     try:
         return kind(text)
     except ValueError as error:

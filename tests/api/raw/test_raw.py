@@ -190,6 +190,17 @@ async def test_a_large_file_is_never_whole_in_memory(client: Client) -> None:
     assert size == answer.content_length == 200 * 1024 * 1024
 
 
+async def test_problems_are_counted(client: Client) -> None:
+    """A file that a node named and did not write is told in a header; the JSON answer has the problem itself."""
+    workflow = picture()
+    reported = '{"images": [{"filename": "lost.png", "subfolder": "", "type": "output"}]}'
+    workflow["3"] = {"class_type": "EmbeddedReport", "inputs": {"json": reported}}
+    answer = await ask(client, {"workflow": workflow}, "image/*")
+    assert (answer.status, answer.headers["X-Job-Outputs"], answer.headers["X-Job-Problems"]) == (200, "1", "1")
+    _, job = await client.get(f"/jobs/{answer.headers['X-Job-Id']}", answer.headers["X-Job-Token"])
+    assert [problem["code"] for problem in job["problems"]] == ["output_missing"]
+
+
 async def test_names_in_any_script(client: Client) -> None:
     """ASCII for old clients, and the name itself in UTF-8 (RFC 6266)."""
     answer = await ask(client, {"workflow": picture(prefix="лодка 50%")}, "image/*")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from worker.engine.catalogs import read_catalog
 from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.simulators.comfyui.server.serve import run
 from worker.simulators.comfyui.settings import CachePolicy, EngineSettings
+from worker.workflow.catalog.reduce import reduced
 
 MODELS = {
     "checkpoints": ["random_sd15.safetensors"],
@@ -27,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--catalog", type=Path, required=True)
     parser.add_argument("--cache-ram", nargs=2)
     parser.add_argument("--enable-assets", action="store_true")
     options = parser.parse_args()
@@ -35,6 +38,8 @@ def main() -> None:
         EngineSettings(
             base=options.base,
             port=options.port,
+            catalog=reduced(read_catalog(options.catalog)),
+            preview_method="auto",
             cache=cache,
             strict_files=True,
             models=MODELS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 
 import pytest
@@ -93,3 +94,10 @@ def test_preview_with_its_metadata() -> None:
 def test_other_binaries_are_none(data: bytes) -> None:
     """Previews that name no prompt can't be told apart and are dropped; broken ones too."""
     assert parse_binary(data) is None
+
+
+def test_numbers_that_json_does_not_have() -> None:
+    """ComfyUI writes NaN where a node reports it; the frame counts all the same."""
+    found = parse_text('{"type": "executed", "data": {"prompt_id": "a", "node": "1", "output": {"value": [NaN]}}}')
+    assert isinstance(found, Executed)
+    assert math.isnan(found.output["value"][0])

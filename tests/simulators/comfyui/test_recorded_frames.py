@@ -29,7 +29,7 @@ async def test_frames_come_in_the_recorded_order(name: str, tmp_path: Path) -> N
     (tmp_path / "input").mkdir()
     (tmp_path / "input" / "corrupt.png").write_bytes(TRUNCATED_PNG)
     async with (
-        serve(EngineSettings(base=tmp_path)) as engine,
+        serve(EngineSettings(base=tmp_path, preview_method="auto")) as engine,
         aiohttp.ClientSession() as session,
         Sockets(session, engine.url) as sockets,
     ):

@@ -52,7 +52,8 @@ STEP = ["progress_state", "BIN4", "progress"]
 async def test_sampler_reports_each_step_with_a_preview(client: Client, sampler: str, steps: int) -> None:
     """Previews are JPEG with metadata, 512 wide; RES4LYF sends its last step twice."""
     socket = await client.listen("A", modern=True)
-    frames = await socket.until_over(await client.submit(text_to_image(sampler)))
+    graph = text_to_image(sampler)
+    frames = await socket.until_over(await client.submit(graph, extra_data={"preview_method": "auto"}))
     said = order(frames)
     start = said.index("executing:3") + 1
     assert said[start : start + 3 * steps] == STEP * steps
@@ -65,15 +66,33 @@ async def test_sampler_reports_each_step_with_a_preview(client: Client, sampler:
     assert Image.open(BytesIO(shown[8 + length :])).size == (512, 341)
 
 
-async def test_previews_by_flag_and_by_job(client: Client) -> None:
-    """Without the flag the legacy frame follows `progress`; `preview_method: none` sends none."""
+PREVIEW_METHODS = {
+    "auto": True,
+    "latent2rgb": True,
+    "taesd": True,  # without its model a real one falls back to latent2rgb
+    "none": False,
+    "default": False,
+    "bogus": False,
+    "": False,
+}
+"""Whether a real ComfyUI 0.33.0, started without `--preview-method`, sends previews for a prompt's `preview_method`."""
+
+
+async def test_previews_by_flag_and_by_job(client: Client, start: EngineFactory) -> None:
+    """Without the flag the legacy frame follows `progress`; without a method there is none."""
     socket = await client.listen("A")
-    said = order(await socket.until_over(await client.submit(text_to_image())))
-    assert said[said.index("executing:3") + 1 :][:3] == ["progress_state", "progress", "BIN1"]
-    graph = text_to_image(seed=43)
-    said = order(await socket.until_over(await client.submit(graph, extra_data={"preview_method": "none"})))
-    assert "BIN1" not in said
-    assert said.count("progress") == 3
+    for seed, (method, wanted) in enumerate(PREVIEW_METHODS.items()):
+        prompt_id = await client.submit(text_to_image(seed=seed), extra_data={"preview_method": method})
+        said = order(await socket.until_over(prompt_id))
+        first = ["progress_state", "progress", "BIN1" if wanted else "progress_state"]
+        assert said[said.index("executing:3") + 1 :][:3] == first, method
+        assert said.count("progress") == 3
+    async with start(preview_method="auto") as other:
+        listening = await other.listen("A")
+        assert "BIN1" in order(await listening.until_over(await other.submit(text_to_image())))
+        no_previews = {"preview_method": "none"}
+        prompt_id = await other.submit(text_to_image(seed=1), extra_data=no_previews)
+        assert "BIN1" not in order(await listening.until_over(prompt_id))
 
 
 async def test_picture_is_a_labelled_stand_in(client: Client) -> None:

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from worker.workflow.catalog.reduce import main, reduce_object_info
+from worker.workflow.catalog.catalog import BUNDLED, MADE_FROM, Catalog
+from worker.workflow.catalog.reduce import bundle, main, reduce_object_info, reduced
 
 RECORDED: Any = {
     "LoadImage": {
@@ -76,10 +77,32 @@ def test_the_declared_order_is_kept() -> None:
     assert list(lines(reduce_object_info(RECORDED))["Dynamic"]["input"]["required"]) == ["b", "a"]
 
 
+PINS = f"ComfyUI  https://x.org/c/ComfyUI@{'a' * 40}  # v1\nOne https://x.org/a/One@{'b' * 40} base needs=X\n"
+
+
 def test_the_same_catalog_gives_the_same_bytes(tmp_path: Path) -> None:
     """Several files are merged, and neither their order nor the time of day shows."""
+    (tmp_path / "pins.txt").write_text(PINS)
     for name, info in RECORDED.items():
         (tmp_path / name).write_text(json.dumps({name: info}))
     for target, sources in (("one", ["LoadImage", "Dynamic"]), ("two", ["Dynamic", "LoadImage"])):
-        main(str(tmp_path / target), *(str(tmp_path / source) for source in sources))
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes() == reduce_object_info(RECORDED)
+        (tmp_path / target).mkdir()
+        paths = [str(tmp_path / source) for source in sources]
+        main(str(tmp_path / target), str(tmp_path / "pins.txt"), *paths)
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert (one / BUNDLED).read_bytes() == (two / BUNDLED).read_bytes() == reduce_object_info(RECORDED)
+    assert json.loads((one / MADE_FROM).read_bytes())["commits"] == {"ComfyUI": "a" * 40, "One": "b" * 40}
+
+
+def test_classes_of_packs_that_are_not_pinned_are_left_out() -> None:
+    """The catalog is the image's: what another ComfyUI had besides is not in it."""
+    modules = {"A": "nodes", "B": "comfy_extras.nodes_x", "C": "custom_nodes.One", "D": "custom_nodes.Two"}
+    packed, _ = bundle(PINS, {name: {"python_module": module} for name, module in modules.items()})
+    assert list(lines(packed)) == ["A", "B", "C"]
+
+
+def test_another_engine_can_be_played() -> None:
+    """A recorded catalog becomes one of facts, without the files of its machine."""
+    catalog = reduced(Catalog.from_object_info(RECORDED))
+    assert list(catalog) == ["Dynamic", "LoadImage"]
+    assert catalog["LoadImage"].by_name["image"].options == ()

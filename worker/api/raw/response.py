@@ -102,14 +102,19 @@ def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
     """The facts of the JSON answer that a client may need beside the file."""
     stages = [(state.value, job.stages[state]) for state in TIMED if state in job.stages]
     times = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in (*stages, ("total", job.elapsed_s))]
-    return file_headers(choice.output, choice.content_type) | {
-        "X-Job-Id": job.id,
-        "X-Job-Token": job.token,
-        "X-Job-Outputs": str(len(job.outputs)),
-        "X-Output-Index": str(choice.output.index),
-        "Server-Timing": ", ".join(times),
-        "Cache-Control": "no-store",
-    }
+    problems = {"X-Job-Problems": str(len(job.problems))} if job.problems else {}
+    return (
+        file_headers(choice.output, choice.content_type)
+        | problems
+        | {
+            "X-Job-Id": job.id,
+            "X-Job-Token": job.token,
+            "X-Job-Outputs": str(len(job.outputs)),
+            "X-Output-Index": str(choice.output.index),
+            "Server-Timing": ", ".join(times),
+            "Cache-Control": "no-store",
+        }
+    )
 
 
 async def _send_file(request: web.Request, path: Path, choice: FileChoice, job: Job) -> web.StreamResponse:

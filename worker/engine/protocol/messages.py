@@ -97,8 +97,15 @@ class Preview:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RunsApart:
+    """Not ComfyUI's: no other prompt of this worker runs right before this one or right after it."""
+
+    prompt_id: str
+
+
 RunEnd = ExecutionSuccess | ExecutionError | ExecutionInterrupted
-RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd
+RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd | RunsApart
 Message = Status | RunMessage
 
 

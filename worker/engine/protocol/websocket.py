@@ -49,7 +49,7 @@ class EngineSick:
 
 @dataclass(frozen=True, slots=True)
 class Evicted:
-    """ComfyUI is being killed because of a stuck node: the other prompts in it are lost, through no fault of theirs."""
+    """A stuck node blocks ComfyUI, and the prompts behind it run again: it is killed, or another engine is free."""
 
 
 Note = SocketLost | Hung | EngineSick | Evicted

@@ -25,7 +25,7 @@ AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Mp3Frame:
     """One frame of an MP3: its bytes, samples, samples a second, kbit/s, and the bytes before its side information."""
 
     length: int
@@ -95,7 +95,7 @@ def _first_frame(source: MediaSource, start: int) -> int:
     raise Unreadable
 
 
-def _frame(source: MediaSource, place: int) -> Frame:
+def _frame(source: MediaSource, place: int) -> Mp3Frame:
     sync, options, mode = source.unpack(">HBB", place)
     version, layer = {3: 1, 2: 2, 0: 3}.get(sync >> 3 & 3), 4 - (sync >> 1 & 3)
     number, rate = options >> 4, options >> 2 & 3
@@ -109,10 +109,10 @@ def _frame(source: MediaSource, place: int) -> Frame:
     length = samples // 8 // unit * kbits * 1000 // hertz * unit + padding
     mono = mode >> 6 == 3
     side = (17 if mono else 32) if version == 1 else 9 if mono else 17
-    return Frame(length, samples, hertz, kbits, side)
+    return Mp3Frame(length, samples, hertz, kbits, side)
 
 
-def _padding(source: MediaSource, place: int, frame: Frame) -> int:
+def _padding(source: MediaSource, place: int, frame: Mp3Frame) -> int:
     """Samples that LAME and FFmpeg say were added in front and behind."""
     start = place + 4 + frame.side
     flags = source.at(start + 7, 1)[0]
@@ -124,7 +124,7 @@ def _padding(source: MediaSource, place: int, frame: Frame) -> int:
     return (both >> 12) + (both & 0xFFF)
 
 
-def _constant(source: MediaSource, start: int, frame: Frame, findings: Findings) -> None:
+def _constant(source: MediaSource, start: int, frame: Mp3Frame, findings: Findings) -> None:
     place, frames = start, 0
     while frames < SAME_RATE and place + 4 <= source.size and source.at(place, 3) != b"TAG":
         found = _frame(source, place)

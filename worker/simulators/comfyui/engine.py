@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -16,6 +17,7 @@ from worker.simulators.comfyui.server.hub import Hub
 from worker.simulators.comfyui.server.logs import Logs
 from worker.simulators.comfyui.settings import EngineSettings
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.saved_models import SAVED_INTO, is_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +55,27 @@ class EngineFiles:
             return False
 
     def models(self, folder: str) -> list[str]:
-        """The names in one folder of models, with slashes, as of this moment."""
-        root = self._folders.models / folder
-        there = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        """The names in one folder of models, with slashes, as of this moment; those that jobs saved are among them."""
+        there = sorted({*_names(self._folders.models / folder), *self._saved(folder)})
         return list(dict.fromkeys([*self._settings.models.get(folder, ()), *there]))
 
     def all_models(self) -> dict[str, list[str]]:
         """By folder; those without a file are left out."""
         root = self._folders.models
         folders = {path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
-        found = {folder: self.models(folder) for folder in {*folders, *self._settings.models}}
+        found = {folder: self.models(folder) for folder in {*folders, *self._settings.models, *SAVED_INTO.values()}}
         return {folder: names for folder, names in found.items() if names}
+
+    def _saved(self, folder: str) -> Iterator[str]:
+        """ComfyUI searches folders of its output folder, too, for some kinds of models."""
+        output = self._folders.path("output")
+        for name, models in SAVED_INTO.items():
+            if models == folder:
+                yield from filter(is_model, _names(output / name))
+
+
+def _names(root: Path) -> Iterator[str]:
+    return (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
 def engine_files(engine: EmbeddedEngine) -> EngineFiles:

@@ -9,14 +9,14 @@ import shutil
 import string
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worker.workflow.json_value import JsonObject
 
 FOLDER_TYPES = ("output", "input", "temp")
 
-_LEADING_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(\d+)(?=[_.]|$)")
 
 
 class OutsideFolder(Exception):
@@ -85,42 +85,47 @@ class ComfyFolders:
 
     def place(self, prefix: str, folder_type: str = "output", size: tuple[int, int] = (0, 0)) -> SaveSlots:
         """Return where files with this prefix go. Raises `OutsideFolder` for a prefix that leaves the folder."""
-        path = Path(os.path.normpath(_expand(prefix, size)))
-        subfolder = "" if path.parent == Path() else str(path.parent)
+        expanded = _expand(prefix, size)
+        subfolder, stem = os.path.split(os.path.normpath(expanded))
         folder = inside(self.path(folder_type), subfolder)
         folder.mkdir(parents=True, exist_ok=True)
-        return SaveSlots(folder, subfolder, path.name, folder_type)
+        # ComfyUI counts by the length of the prefix as written: with a slash at its end it finds nothing to go on from.
+        counter = _next_counter(folder, stem) if len(expanded.rpartition("/")[2]) == len(stem) else 1
+        return SaveSlots(folder, SavedFile(stem, subfolder, folder_type), counter)
 
 
 class SaveSlots:
     """Free names `stem_00001_.ext` in one folder; the counter goes on from the highest on disk, of any extension."""
 
-    def __init__(self, folder: Path, subfolder: str, stem: str, folder_type: str) -> None:
+    def __init__(self, folder: Path, named: SavedFile, counter: int) -> None:
+        """`named` has the stem in place of a file name."""
         self._folder = folder
-        self._subfolder = subfolder
-        self._stem = stem
-        self._folder_type = folder_type
-        self._counter = _next_counter(folder, stem)
+        self._named = named
+        self._counter = counter
 
-    def next(self, extension: str, tail: str = "_", batch_number: int = 0) -> tuple[Path, SavedFile]:
+    def next(self, extension: str, tail: str = "_", batch_number: int = 0, before: str = "_") -> tuple[Path, SavedFile]:
         """Take the next name. Pictures end in `_` before the extension, sounds and text don't (`tail=""`)."""
-        stem = self._stem.replace("%batch_num%", str(batch_number))
-        filename = f"{stem}_{self._counter:05}{tail}.{extension}"
+        stem = self._named.filename.replace("%batch_num%", str(batch_number))
+        filename = f"{stem}{before}{self._counter:05}{tail}.{extension}"
         self._counter += 1
-        return self._folder / filename, SavedFile(filename, self._subfolder, self._folder_type)
+        return self._folder / filename, replace(self._named, filename=filename)
+
+
+def temp_suffix() -> str:
+    """The end of a preview's prefix: five random letters, so that a browser never shows an old one."""
+    return "_temp_" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
 
 
 def temp_prefix() -> str:
-    """The prefix of previews: five random letters, so that a browser never shows an old one."""
-    return "ComfyUI_temp_" + "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
+    return f"ComfyUI{temp_suffix()}"
 
 
 def _next_counter(folder: Path, stem: str) -> int:
     prefix = f"{stem}_"
     with os.scandir(folder) as entries:
         tails = [entry.name[len(prefix) :] for entry in entries if entry.name.startswith(prefix)]
-    numbers = (_LEADING_NUMBER.match(tail) for tail in tails)
-    return max((int(match[0]) for match in numbers if match), default=0) + 1
+    numbers = (_NUMBER.match(tail) for tail in tails)
+    return max((int(match[1]) for match in numbers if match), default=0) + 1
 
 
 def _expand(prefix: str, size: tuple[int, int]) -> str:

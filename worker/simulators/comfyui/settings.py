@@ -10,6 +10,9 @@ from pathlib import Path
 from worker.simulators.comfyui.faults.fault import EngineFault
 from worker.workflow.catalog.catalog import Catalog
 
+PREVIEWS_OFF = "none"
+PREVIEW_METHODS = (PREVIEWS_OFF, "auto", "latent2rgb", "taesd")
+
 
 class CachePolicy(StrEnum):
     """Which results survive a prompt: ComfyUI frees earlier ones only when its machine is short of memory."""
@@ -28,6 +31,7 @@ class EngineSettings:
     about the time of a mid-range GPU, 2 half of it. `models` lists file names by model folder; with `strict_files` a
     prompt may name only those and the files that are there, otherwise every name is taken for present. `faults`
     happen at the nodes they name; how often they did is counted in `base`, over all lives of the engine.
+    `preview_method` is for prompts that name none: as of a ComfyUI started with `--preview-method`.
     """
 
     base: Path
@@ -40,3 +44,4 @@ class EngineSettings:
     models: Mapping[str, Sequence[str]] = field(default_factory=dict)
     faults: Sequence[EngineFault] = ()
     folders: Mapping[str, Path] = field(default_factory=dict)
+    preview_method: str = PREVIEWS_OFF

@@ -9,10 +9,14 @@ from importlib import resources
 
 import orjson
 
+from worker.workflow.catalog.folders import folders_by_input
 from worker.workflow.catalog.node_class import NodeClass, Presence, read_node_class
+from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
 from worker.workflow.json_value import Json, JsonObject
 
-BUNDLED = "catalog-0.33.0.jsonl.gz"
+BUNDLED = "catalog.jsonl.gz"
+MADE_FROM = "made-from.json"
+"""Beside the bundled catalog: the commits that its classes come from, as comfyui_nodes.txt pins them, and its hash."""
 
 # What every class of GET /object_info has, and the reduced catalog leaves out where it is this.
 _DEFAULTS: JsonObject = {
@@ -46,18 +50,29 @@ class Catalog(Mapping[str, NodeClass]):
     list besides what the class itself says.
     """
 
-    def __init__(self, written: Mapping[str, JsonObject | bytes], files: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        written: Mapping[str, JsonObject | bytes],
+        files: Mapping[str, Sequence[str]],
+        saved: SavedModels = NONE_SAVED,
+    ) -> None:
+        self.saved = saved
+        """Model files that jobs wrote: the choices do not list them."""
         self._written = dict(written)
         self._files = dict(files)
         self._parsed: dict[str, NodeClass] = {}
 
     @classmethod
     def bundled(cls) -> Catalog:
-        """The catalog of ComfyUI 0.33.0 with five node packs, reduced to facts, that ships with the worker.
+        """The catalog of the image with all its node packs, reduced to facts, that ships with the worker.
 
         Choices of files are empty in it but for their fixed options (`[None]`, `.use_ckpt_vae`): see `with_files`.
         """
-        packed = resources.files("worker.workflow.catalog").joinpath("data", BUNDLED).read_bytes()
+        return cls.from_packed(resources.files("worker.workflow.catalog").joinpath("data", BUNDLED).read_bytes())
+
+    @classmethod
+    def from_packed(cls, packed: bytes) -> Catalog:
+        """Read what `worker.workflow.catalog.reduce` wrote."""
         lines = gzip.decompress(packed).splitlines()
         rows = (line.partition(b"\t") for line in lines)
         return cls({name.decode(): text for name, _, text in rows}, {})
@@ -75,13 +90,17 @@ class Catalog(Mapping[str, NodeClass]):
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
         """Return a catalog in which choices of files list these names by folder, before their fixed options."""
-        return Catalog(self._written, files)
+        return Catalog(self._written, files, self.saved)
+
+    def without(self, saved: SavedModels) -> Catalog:
+        """Return a catalog in which no choice lists these files, whatever the engine says."""
+        return self if saved == self.saved else Catalog(self._written, self._files, saved)
 
     def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
         """Return a catalog in which these classes are as given, or gone where that is None."""
         written = {name: info for name, info in self._written.items() if name not in changed}
         written |= {name: info for name, info in changed.items() if info is not None}
-        other = Catalog(written, self._files)
+        other = Catalog(written, self._files, self.saved)
         other._parsed.update((name, parsed) for name, parsed in self._parsed.items() if name not in changed)
         return other
 
@@ -93,7 +112,8 @@ class Catalog(Mapping[str, NodeClass]):
         info = {**defaults, **info, "name": name}
         if "input_order" not in info and isinstance(info.get("input"), dict):
             info["input_order"] = _order(info["input"])
-        return self._list_files(name, info) if self._files else info
+        info = self._list_files(name, info) if self._files else info
+        return self.saved.out_of_class(info, folders_by_input(name)) if self.saved else info
 
     def to_object_info(self) -> dict[str, JsonObject]:
         """Return all classes in the shape of `GET /object_info`."""

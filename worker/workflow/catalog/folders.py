@@ -1,8 +1,8 @@
 """Which choices list the files of a machine, and from which folders.
 
 A catalog shows such a choice as a plain list of names, so this cannot be read off it. Facts of ComfyUI 0.33.0
-(783545f), RES4LYF 1.1.0, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. "input"
-is the folder of uploads; the other names are those of `GET /models`.
+and of RES4LYF, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. "input" is the
+folder of uploads; the other names are those of `GET /models`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
 def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
     """Return the folders whose files this input offers, or none."""
     return _by_input().get((class_name, input_name), ())
+
+
+def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:
+    """Return the folders of each input of a class that offers files."""
+    return {name: folders for (owner, name), folders in _by_input().items() if owner == class_name}
 
 
 def all_folders() -> list[str]:

@@ -71,6 +71,8 @@ class NodeClass:
     is_input_list: bool
     is_v3: bool
     by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
+    has_intermediate_output: bool = False
+    """Whether ComfyUI sends again what a cached node of this class reported, though no output asks for it."""
     shown: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
     """The inputs that count, where no value changes which they are; else `expand` says."""
 
@@ -89,6 +91,7 @@ def read_node_class(name: str, info: JsonObject) -> NodeClass:
         is_input_list=info.get("is_input_list") is True,
         is_v3="api_node" in info,
         by_name={spec.name: spec for spec in inputs},
+        has_intermediate_output=info.get("has_intermediate_output") is True,
         shown=_shown(inputs),
     )
 

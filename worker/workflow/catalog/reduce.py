@@ -1,6 +1,9 @@
 """Making the catalog that ships with the worker: recorded answers of `GET /object_info`, reduced to facts.
 
-    python -m worker.workflow.catalog.reduce worker/workflow/catalog/data/catalog-0.33.0.jsonl.gz OBJECT_INFO.json ...
+    python -m worker.workflow.catalog.reduce worker/workflow/catalog/data comfyui_nodes.txt OBJECT_INFO.json ...
+
+The answers have to come from the commits that comfyui_nodes.txt pins. These are written beside the catalog, with a hash
+of it: a test fails when the pins move and the catalog does not. Classes of packs that are not pinned are left out.
 
 Kept are names, types, choices, limits, defaults and flags; left out are descriptions, tooltips, search words, long
 default texts, what only the editor draws, and the files of the recorded machine. One class a line, its name, a tab and
@@ -11,13 +14,17 @@ the plain size because choices repeat from class to class, and needs no format o
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from worker.workflow.catalog.catalog import BUNDLED, MADE_FROM, Catalog
 from worker.workflow.catalog.folders import folders_of
 from worker.workflow.catalog.node_class import AUTOGROW, DYNAMIC_COMBO, read_node_class, sections
+from worker.workflow.catalog.provider import COMFYUI, Provider
 from worker.workflow.json_value import Json, JsonObject
 
 LONGEST_DEFAULT = 60  # longer ones are prompts and programs, somebody's text rather than a fact
@@ -27,6 +34,7 @@ _CLASS_KEYS = (
     *("output_node", "is_input_list", "has_intermediate_output", "output_matchtypes"),
     *("api_node", "deprecated", "experimental", "dev_only"),
 )
+_PIN = re.compile(r"^(\S+)\s+\S+@([0-9a-f]{40})\b", re.MULTILINE)
 _EDITOR_KEYS = {"tooltip", "placeholder", "advanced", "display", "label_on", "label_off", "formats"}
 
 
@@ -37,6 +45,11 @@ def reduce_object_info(object_info: Mapping[str, JsonObject]) -> bytes:
         text = json.dumps(_reduce_class(name, object_info[name]), separators=(",", ":"), ensure_ascii=False)
         lines.append(f"{name}\t{text}\n")
     return gzip.compress("".join(lines).encode(), mtime=0)
+
+
+def reduced(catalog: Catalog) -> Catalog:
+    """Return the catalog without the files and the texts of the machine that it comes from."""
+    return Catalog.from_packed(reduce_object_info(catalog.to_object_info()))
 
 
 def _reduce_class(name: str, info: JsonObject) -> JsonObject:
@@ -101,12 +114,27 @@ def _fixed(choices: list[Json], folders: tuple[str, ...]) -> list[Json]:
     return [choice for choice in choices if not (folders and isinstance(choice, str) and "." in choice[1:])]
 
 
-def main(target: str, *sources: str) -> None:
-    """Merge the catalogs in `sources` and write the reduced one."""
+def bundle(pins: str, object_info: Mapping[str, JsonObject]) -> tuple[bytes, JsonObject]:
+    """Return the packed catalog of the pinned packs, and what it was made from: commits by name, and its hash."""
+    commits: JsonObject = dict(_PIN.findall(pins))
+    known = {name: info for name, info in object_info.items() if _pack(info) in commits}
+    packed = reduce_object_info(known)
+    return packed, {"commits": commits, "sha256": hashlib.sha256(gzip.decompress(packed)).hexdigest()}
+
+
+def _pack(info: JsonObject) -> str:
+    name = Provider.of_module(str(info.get("python_module"))).name
+    return "ComfyUI" if name == COMFYUI else name
+
+
+def main(folder: str, pins: str, *sources: str) -> None:
+    """Merge the catalogs in `sources` and write the reduced one, and what it was made from."""
     merged: dict[str, JsonObject] = {}
     for source in sources:
         merged.update(json.loads(Path(source).read_bytes()))
-    Path(target).write_bytes(reduce_object_info(merged))
+    packed, made_from = bundle(Path(pins).read_text("utf-8"), merged)
+    (Path(folder) / BUNDLED).write_bytes(packed)
+    (Path(folder) / MADE_FROM).write_text(json.dumps(made_from, indent=2) + "\n")
 
 
 if __name__ == "__main__":

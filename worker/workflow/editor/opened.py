@@ -18,6 +18,8 @@ from worker.workflow.prompt import Node, Prompt
 
 COLUMNS, WIDTH, HEIGHT = 6, 320, 320
 """A plain grid: nobody placed these nodes. Sizes are the editor's pixels."""
+MOST_OUTPUTS = 1000
+"""A client may name any slot of a class that is not known."""
 
 Fed = dict[tuple[str, int], list[int]]
 """Numbers of the links that leave an output, by node id and slot."""
@@ -102,7 +104,7 @@ def _slot(slot: Slot) -> dict[str, Any]:
 
 def _outputs(node: UiNode, fed: Fed) -> list[dict[str, Any]]:
     """Those of the class; of a class that is not known, as many as are used."""
-    used = max((slot for node_id, slot in fed if node_id == node.id), default=-1) + 1
+    used = max((slot + 1 for node_id, slot in fed if node_id == node.id and slot < MOST_OUTPUTS), default=0)
     names = [output.name for output in node.node_class.outputs] if node.node_class else []
     pairs = zip_longest(range(max(used, len(names))), names, node.outputs)
     return [

@@ -16,7 +16,7 @@ from worker.workflow.catalog.node_class import DYNAMIC_COMBO, InputSpec, Presenc
 from worker.workflow.editor.fields import choices_of, fields_of, is_field, kind_of
 from worker.workflow.json_value import Json
 
-DECLARED = "inner-order-0.33.0.json"
+DECLARED = "inner-order.json"
 MOST_TRIED = 10  # fields; every order of more would take too long
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize", "increment-wrap")

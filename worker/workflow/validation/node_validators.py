@@ -1,7 +1,7 @@
 """The checks that single node classes make of their inputs, most of them that a file is there.
 
 ComfyUI calls them `VALIDATE_INPUTS`. The server hands one the inputs it names and leaves out its own checks of those;
-a check that takes everything switches off all limits of its class. Facts of ComfyUI 0.33.0 (783545f) and of the packs
+a check that takes everything switches off all limits of its class. Facts of ComfyUI 0.33.0 and of the packs
 at the pinned revisions; only the aspect ratio of FluxProUltraImageNode is left unchecked.
 """
 

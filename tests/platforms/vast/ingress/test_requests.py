@@ -155,6 +155,12 @@ async def test_a_stream_is_not_buffered(vast: Vast) -> None:
     assert last["status"] == "success"
 
 
+async def test_a_stream_has_previews(vast: Vast) -> None:
+    """The worker knows of a client that follows before it submits the job."""
+    answer = await vast.ask({"workflow": workflows.sampling()}, "/generate/stream", stream=True)
+    assert "image/jpeg" in [event.get("mime") for event in [event async for event in answer["response"]]]
+
+
 async def test_a_long_job_is_answered_before_the_client_gives_up_and_runs_once(vast: Vast) -> None:
     """With a `worker_timeout` shorter than the job the stock client would send it again for ever (T33)."""
     before = vast.log.read_text().count(" accepted")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, cast
 
 from aiohttp import web
@@ -131,6 +132,7 @@ class Ingress:
         intake, base_url = self._app.intake, self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(grant, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
+        caller = replace(caller, follows=way.follows)
         request[DIALECT] = dialect_of(payload.value)
         try:
             asked = await intake.read(payload, caller)

@@ -107,6 +107,15 @@ class Sigmas:
 
 
 @dataclass(frozen=True, slots=True)
+class File3D:
+    """FILE_3D and its kinds: a model file and its format, `glb`."""
+
+    data: bytes
+    format: str
+    trace: Trace = field(default=Trace())
+
+
+@dataclass(frozen=True, slots=True)
 class Thing:
     """A value of any other type (MODEL, CONDITIONING, MESH, ...): its type and where it came from."""
 
@@ -115,14 +124,16 @@ class Thing:
 
 
 Scalar: TypeAlias = "bool | int | float | str | None"
-Value: TypeAlias = "Pictures | Masks | Latent | Sound | Clip | Sigmas | Thing | Scalar | list[Value] | dict[str, Value]"
+Value: TypeAlias = (
+    "Pictures | Masks | Latent | Sound | Clip | Sigmas | File3D | Thing | Scalar | list[Value] | dict[str, Value]"
+)
 """Scalars, lists and objects are what the prompt said, or what nodes like PrimitiveInt make."""
 
 
 def trace_of(value: Value) -> Trace:
     """What a value knows of its making; nothing for plain ones."""
     match value:
-        case Pictures() | Masks() | Latent() | Sound() | Clip() | Sigmas() | Thing():
+        case Pictures() | Masks() | Latent() | Sound() | Clip() | Sigmas() | File3D() | Thing():
             return value.trace
         case _:
             return Trace()

@@ -10,6 +10,7 @@ from hashlib import blake2b
 import orjson
 
 from worker.simulators.comfyui.classes.values import Value
+from worker.simulators.comfyui.folders import temp_suffix
 from worker.simulators.comfyui.settings import CachePolicy
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import Presence
@@ -98,6 +99,25 @@ class OutputCache:
 
     def clear(self) -> None:
         self._made.clear()
+
+
+class NodeInstances:
+    """What a node's object keeps from run to run. ComfyUI drops the object at the first prompt without the node."""
+
+    def __init__(self) -> None:
+        self._suffixes: dict[tuple[str, str], str] = {}
+
+    def begin(self, prompt: Prompt) -> None:
+        """Start a prompt: drop the objects of nodes that are not in it."""
+        present = {(node_id, node["class_type"]) for node_id, node in prompt.items()}
+        self._suffixes = {key: suffix for key, suffix in self._suffixes.items() if key in present}
+
+    def preview_suffix(self, node_id: str, class_type: str) -> str:
+        """Return the end of the names of a node's previews, which is drawn once for each object."""
+        return self._suffixes.setdefault((node_id, class_type), temp_suffix())
+
+    def clear(self) -> None:
+        self._suffixes.clear()
 
 
 def _sources(prompt: Prompt, node_id: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from worker.simulators.comfyui.classes import coerce
 from worker.simulators.comfyui.classes.values import Latent, Masks, Pictures, Value
+from worker.simulators.comfyui.execution.cache import NodeInstances
 from worker.simulators.comfyui.execution.progress import NodeProgress, PreviewImage
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.server import frames
@@ -68,6 +69,9 @@ class Site:
     progress: NodeProgress
     clock: Clock
     interrupt: threading.Event
+    instances: NodeInstances
+    preview_method: str
+    """What latent previews are made with; `none`: there are none."""
 
     def check_interrupt(self) -> None:
         """Raise `Interrupted` once after an interrupt."""

@@ -11,15 +11,15 @@ from functools import cached_property
 
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.classes.values import Value
-from worker.simulators.comfyui.execution.cache import Made, OutputCache, Shown, signatures
+from worker.simulators.comfyui.execution.cache import Made, NodeInstances, OutputCache, Shown, signatures
 from worker.simulators.comfyui.execution.calling import Clock, Interrupted, NodeCall, NodeError, Site, call_over_lists
 from worker.simulators.comfyui.execution.history import PromptOutcome
-from worker.simulators.comfyui.execution.progress import NodeProgress
+from worker.simulators.comfyui.execution.progress import NodeProgress, preview_method
 from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.execution.schedule import DependencyCycle, Schedule
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.server.hub import Hub
-from worker.simulators.comfyui.settings import CachePolicy
+from worker.simulators.comfyui.settings import PREVIEWS_OFF, CachePolicy
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import Presence
 from worker.workflow.json_value import Json
@@ -58,18 +58,23 @@ class Executor:
         self._folders = folders
         self._clock = clock
         self._cache = OutputCache(CachePolicy.LAST_PROMPT)
+        self._instances = NodeInstances()
+        self._preview_method = PREVIEWS_OFF
 
     @cached_property
     def registry(self) -> NodeRegistry:
         """The node functions; loaded when they are first asked for."""
         return self._load_registry()
 
-    def use_cache(self, policy: CachePolicy) -> None:
-        self._cache = OutputCache(policy)
+    def configure(self, cache: CachePolicy, preview_method: str) -> None:
+        """Use another cache than the default, and previews in prompts that do not name a method themselves."""
+        self._cache = OutputCache(cache)
+        self._preview_method = preview_method
 
     def forget(self) -> None:
-        """Drop all kept results."""
+        """Drop all kept results and node objects."""
         self._cache.clear()
+        self._instances.clear()
 
     def run(self, item: QueuedPrompt) -> PromptOutcome:
         """Run a validated prompt to its end, whichever that is."""
@@ -81,6 +86,7 @@ class Executor:
             item.prompt, self._catalog, lambda node_id: self.registry.change(item.prompt[node_id], self._folders)
         )
         cached = self._cache.begin(signed)
+        self._instances.begin(item.prompt)
         self._mark(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
         self._run_nodes(run, Schedule(item.prompt, item.outputs, self._cache, self._catalog))
         self.current_node = None
@@ -90,7 +96,16 @@ class Executor:
         progress = NodeProgress(self._hub, item.prompt_id, self.client_id)
         extra_data = item.extra_data | item.secrets
         return Site(
-            item.prompt, extra_data, self.client_id, self._folders, self._hub, progress, self._clock, self.interrupt
+            prompt=item.prompt,
+            extra_data=extra_data,
+            client_id=self.client_id,
+            folders=self._folders,
+            hub=self._hub,
+            progress=progress,
+            clock=self._clock,
+            interrupt=self.interrupt,
+            instances=self._instances,
+            preview_method=preview_method(extra_data.get("preview_method"), self._preview_method),
         )
 
     def _run_nodes(self, run: PromptRun, schedule: Schedule) -> None:
@@ -110,7 +125,19 @@ class Executor:
                 return
             if is_done:
                 schedule.done(node_id)
+        self._show_intermediate(run)
         self._mark(run, "execution_success", {"prompt_id": run.prompt_id})
+
+    def _show_intermediate(self, run: PromptRun) -> None:
+        """Report again what cached nodes reported whose class says so, also nodes that no output needs."""
+        for node_id, node in run.item.prompt.items():
+            kept = self._cache.get(node_id)
+            if (
+                kept is not None
+                and node_id not in run.executed
+                and self._catalog[node["class_type"]].has_intermediate_output
+            ):
+                self._show(run, node_id, kept.shown)
 
     def _run_node(self, run: PromptRun, schedule: Schedule, node_id: str) -> bool:
         """Run a node, or find that it has to wait for a lazy input (False): it is announced again then."""
@@ -194,7 +221,8 @@ class Executor:
             "PROMPT": str(run.item.prompt),
             "EXTRA_PNGINFO": _describe(_plain(run.site.extra_data.get("extra_pnginfo"))),
         }
-        for spec in self._catalog[run.item.prompt[node_id]["class_type"]].inputs:
+        node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
+        for spec in () if node_class.is_v3 else node_class.inputs:  # the newer kind gets these in another way
             if spec.presence is Presence.HIDDEN and spec.type in hidden:
                 described[spec.name] = [hidden[spec.type]]
         return described

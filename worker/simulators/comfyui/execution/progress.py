@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from worker.simulators.comfyui.server import frames
 from worker.simulators.comfyui.server.frames import Picture
 from worker.simulators.comfyui.server.hub import Hub
+from worker.simulators.comfyui.settings import PREVIEW_METHODS
 
 METADATA_FLAG = "supports_preview_metadata"
+
+
+def preview_method(wanted: object, default: str) -> str:
+    """What a prompt's `preview_method` comes to: anything but a method means the one the engine was started with."""
+    return wanted if isinstance(wanted, str) and wanted in PREVIEW_METHODS else default
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from worker.simulators.comfyui.classes.widgets import first, flat, number, whole
 from worker.simulators.comfyui.execution import cost
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
 from worker.simulators.comfyui.execution.progress import PreviewImage
+from worker.simulators.comfyui.settings import PREVIEWS_OFF
 from worker.workflow.catalog.node_class import NodeClass
 
 SEEDS = ("seed", "noise_seed")
 MODELS = ("ckpt_name", "unet_name", "model_name")
 TEXTS = ("text", "prompt", "positive_prompt", "tags", "text_g", "t5xxl", "clip_l")
-PREVIEWS_OFF = "none"
 
 _RES4LYF_SAMPLER = re.compile(r"(res|deis|ralston|rk)\w*_\d+[ms]|rk_beta|\w+/")
 """Sampler names of RES4LYF, which core samplers can be given too. They send their last step twice (recording 26)."""
@@ -37,7 +37,7 @@ def is_sampler(node_class: NodeClass) -> bool:
 
 
 def sample(call: NodeCall) -> Result:
-    """Step through, with a preview at each step unless the job says `preview_method: none`."""
+    """Step through, with a preview at each step where the prompt or the engine's start names a method for it."""
     total = step_count(call)
     trace = replace(gathered(call), steps=total)
     latent = replace(measured(call), trace=trace)
@@ -100,9 +100,8 @@ def step_count(call: NodeCall) -> int:
 
 
 def _preview(call: NodeCall, latent: Latent, step: int, total: int) -> PreviewImage | None:
-    if call.site.extra_data.get("preview_method") == PREVIEWS_OFF or not call.site.hub.has_listener(
-        call.site.client_id
-    ):
+    site = call.site
+    if site.preview_method == PREVIEWS_OFF or not site.hub.has_listener(site.client_id):
         return None
     return placeholder.preview((latent.width, latent.height), latent.trace, step, total)
 

@@ -1,4 +1,4 @@
-"""Files that are not media: a latent, a 3D model, a drawing."""
+"""Files that are not media: a latent, weights, a 3D model, a drawing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def write_safetensors(shape: Sequence[int], metadata: Mapping[str, str]) -> byte
     ).encode()
     padded = header + b" " * (-len(header) % 8)
     return struct.pack("<Q", len(padded)) + padded + bytes(length)
+
+
+def write_weights(metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file with one small tensor of zeros."""
+    tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    header = json.dumps({"__metadata__": dict(metadata), "weight": tensor}, separators=(",", ":")).encode()
+    padded = header + b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(padded)) + padded + bytes(4)
 
 
 def write_glb(comment: str) -> bytes:

@@ -7,13 +7,17 @@ from worker.simulators.comfyui.execution.simulate import simulated
 from worker.simulators.comfyui.node_functions import (
     audio,
     combine,
+    datasets,
     loading,
     logic,
     making,
     masking,
     models,
     own,
+    packs,
+    previews,
     saving,
+    scenes,
     transform,
     video,
 )
@@ -21,6 +25,7 @@ from worker.simulators.comfyui.node_functions import (
 
 def registry() -> NodeRegistry:
     """All real nodes, and the simulation for every other class."""
-    families = (making, logic, loading, transform, combine, masking, saving, video, audio, models, own)
+    pictures = (making, logic, loading, transform, combine, masking, saving, previews)
+    families = (*pictures, video, audio, models, scenes, datasets, packs, own)
     nodes = {name: node for family in families for name, node in family.NODES.items()}
     return NodeRegistry(nodes, {**loading.CHANGES, **saving.CHANGES}, logic.WANTED, simulated)

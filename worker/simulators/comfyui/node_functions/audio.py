@@ -10,7 +10,7 @@ from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
 from worker.simulators.comfyui.folders import SaveSlots, temp_prefix
 from worker.simulators.comfyui.media.flac import write_flac
 from worker.simulators.comfyui.media.silence import write_mp3, write_opus
-from worker.simulators.comfyui.node_functions.saving import comment, place
+from worker.simulators.comfyui.node_functions.saving import chosen, comment, place
 
 
 def load_audio(call: NodeCall) -> Result:
@@ -31,9 +31,8 @@ def save_audio_opus(call: NodeCall) -> Result:
 
 
 def save_audio_as(call: NodeCall) -> Result:
-    """In the format that the widget says, as far as there is a writer for it."""
-    wanted = call.text("format", "flac")
-    return _save_audio(call, wanted if wanted in WRITERS else "flac")
+    """In the format that the widget says."""
+    return _save_audio(call, chosen(call, "format", tuple(WRITERS)))
 
 
 def preview_audio(call: NodeCall) -> Result:

@@ -4,50 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import file_digest
+from pathlib import Path
 
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageOps
 
 from worker.simulators.comfyui.classes.registry import Change
 from worker.simulators.comfyui.classes.values import Masks, Pictures
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder
+from worker.simulators.comfyui.media.decoded import DecodedFrame, decoded_frames
 
 NO_MASK = (64, 64)
 """The size of the empty mask that comes with a picture without alpha."""
 
+_INVALID = "[Errno 1094995529] Invalid data found when processing input: {!r}"
+
 
 def load_image(call: NodeCall) -> Result:
     """All frames of the file that have the first one's size, and where they are transparent as a mask."""
-    frames: list[Image.Image] = []
-    masks: list[Image.Image] = []
-    with Image.open(call.site.folders.named(call.text("image"))) as file:
-        for raw in ImageSequence.Iterator(file):
-            frame = ImageOps.exif_transpose(raw)
-            if frames and frame.size != frames[0].size:
-                continue
-            frames.append(frame.convert("RGB"))
-            masks.append(_transparency(frame))
-    return Result((Pictures(tuple(frames)), Masks(tuple(masks))))
+    frames = _frames(call)
+    return Result((Pictures(tuple(frame.picture for frame in frames)), Masks(tuple(map(_mask, frames)))))
 
 
 def load_mask(call: NodeCall) -> Result:
-    """One channel as a mask; alpha counts the other way round."""
+    """One channel as a mask; alpha counts the other way round, as LoadImage's own mask does."""
     channel = call.text("channel", "alpha")
-    with Image.open(call.site.folders.named(call.text("image"))) as file:
-        picture = ImageOps.exif_transpose(file).convert("RGBA")
+    frames = _frames(call)
     if channel == "alpha":
-        mask = ImageOps.invert(picture.getchannel("A"))
-    else:
-        mask = picture.getchannel({"red": "R", "green": "G", "blue": "B"}[channel])
-    return Result((Masks((mask,)),))
+        return Result((Masks(tuple(map(_mask, frames))),))
+    band = {"red": "R", "green": "G", "blue": "B"}[channel]
+    return Result((Masks(tuple(frame.picture.getchannel(band) for frame in frames)),))
 
 
-def _transparency(frame: Image.Image) -> Image.Image:
-    if "A" in frame.getbands():
-        return ImageOps.invert(frame.getchannel("A"))
-    if frame.mode == "P" and "transparency" in frame.info:
-        return ImageOps.invert(frame.convert("RGBA").getchannel("A"))
-    return Image.new("L", NO_MASK, 0)
+def _frames(call: NodeCall) -> list[DecodedFrame]:
+    path = call.site.folders.named(call.text("image"))
+    if path.is_dir():
+        raise NodeError(f"[Errno 21] Is a directory: {str(path)!r}", "av.error.IsADirectoryError")
+    if _is_empty(path):
+        raise NodeError(_INVALID.format(str(path)), "av.error.InvalidDataError")
+    frames: list[DecodedFrame] = []
+    with Image.open(path) as file:
+        for frame in decoded_frames(file):
+            if not frames or frame.picture.size == frames[0].picture.size:
+                frames.append(frame)
+    return frames
+
+
+def _mask(frame: DecodedFrame) -> Image.Image:
+    return Image.new("L", NO_MASK, 0) if frame.alpha is None else ImageOps.invert(frame.alpha)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _content(inputs: Mapping[str, object], folders: ComfyFolders) -> str:

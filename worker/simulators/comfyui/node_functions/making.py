@@ -10,16 +10,21 @@ from worker.simulators.comfyui.classes.values import Masks, Pictures, Sound, Val
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
 
 
+def filled(size: tuple[int, int], color: tuple[int, ...] | int) -> Image.Image:
+    """A picture of one colour, or a mask of one value."""
+    return Image.new("L" if isinstance(color, int) else "RGB", size, color)
+
+
 def empty_image(call: NodeCall) -> Result:
     size = call.integer("width"), call.integer("height")
     color = call.integer("color")
-    picture = Image.new("RGB", size, (color >> 16 & 255, color >> 8 & 255, color & 255))
+    picture = filled(size, (color >> 16 & 255, color >> 8 & 255, color & 255))
     return Result((Pictures((picture,) * call.integer("batch_size")),))
 
 
 def solid_mask(call: NodeCall) -> Result:
     size = call.integer("width"), call.integer("height")
-    return Result((Masks((Image.new("L", size, round(call.number("value") * 255)),)),))
+    return Result((Masks((filled(size, round(call.number("value") * 255)),)),))
 
 
 def empty_audio(call: NodeCall) -> Result:

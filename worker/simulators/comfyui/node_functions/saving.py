@@ -1,4 +1,4 @@
-"""Pictures and text that leave: files in output and temp, and frames on the WebSocket."""
+"""Pictures and text that are saved: files in output, and frames on the WebSocket."""
 
 from __future__ import annotations
 
@@ -6,50 +6,48 @@ import json
 import time
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from worker.simulators.comfyui.classes import coerce, placeholder
+from worker.simulators.comfyui.classes import placeholder
 from worker.simulators.comfyui.classes.registry import Change
-from worker.simulators.comfyui.classes.values import Pictures, Trace, Value
+from worker.simulators.comfyui.classes.values import Pictures, Trace
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result, Site
 from worker.simulators.comfyui.execution.progress import PreviewImage
-from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, SaveSlots, temp_prefix
+from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, SaveSlots
+from worker.simulators.comfyui.media.deep import write_exr, write_png16
 from worker.simulators.comfyui.server.frames import Picture
 
 SAVED_COMPRESSION = 4
 PREVIEW_COMPRESSION = 1
+NO_PICTURE = (1, 1)
+"""The size that SaveText gives for a prefix with `%width%`."""
 
 
 def save_image(call: NodeCall) -> Result:
-    """8-bit PNG files, also for SaveImageAdvanced, whatever format that is asked for."""
     pictures = call.pictures("images")
     slots = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size)
-    return Result((pictures,), {"images": _write_pngs(call.site, pictures, slots, SAVED_COMPRESSION)})
+    return Result((pictures,), {"images": write_pngs(pictures, slots, png_texts(call.site), SAVED_COMPRESSION)})
 
 
-def preview_image(call: NodeCall) -> Result:
+def save_image_as(call: NodeCall) -> Result:
+    """PNG of 8 or 16 bits, or EXR; unlike SaveImage's, the names end in the number."""
     pictures = call.pictures("images")
-    return Result((pictures,), {"images": _write_pngs(call.site, pictures, _temp(call), PREVIEW_COMPRESSION)})
-
-
-def compare_images(call: NodeCall) -> Result:
-    """Two lists of previews, one for each side of the slider."""
-    shown = {}
-    for side in ("a", "b"):
-        value = call.inputs.get(f"image_{side}")
-        files = (
-            [] if value is None else _write_pngs(call.site, coerce.pictures(value), _temp(call), PREVIEW_COMPRESSION)
-        )
-        shown[f"{side}_images"] = files
-    return Result(shown=shown)
-
-
-def mask_preview(call: NodeCall) -> Result:
-    masks = call.masks("mask")
-    pictures = Pictures(tuple(mask.convert("RGB") for mask in masks.frames))
-    files = _write_pngs(call.site, pictures, _temp(call), PREVIEW_COMPRESSION)
-    return Result((masks,), {"images": files, "animated": [False]})
+    kind = chosen(call, "format", ("png", "exr"))
+    slots = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size)
+    files: list[object] = []
+    for number, frame in enumerate(pictures.frames):
+        path, saved = slots.next(kind, tail="", batch_number=number)
+        if kind == "exr":
+            path.write_bytes(write_exr(frame, metadata(call.site)))
+        elif call.text("format.bit_depth", "8-bit") == "16-bit":
+            path.write_bytes(write_png16(frame, metadata(call.site)))
+        else:
+            save_png(frame, path, png_texts(call.site), SAVED_COMPRESSION)
+        files.append(saved.listed())
+    return Result((pictures,), {"images": files})
 
 
 def save_image_websocket(call: NodeCall) -> Result:
@@ -62,16 +60,11 @@ def save_image_websocket(call: NodeCall) -> Result:
     return Result()
 
 
-def preview_any(call: NodeCall) -> Result:
-    """Show any value as text; scalars and texts as they are, other things as what they are called."""
-    text = as_text(call.inputs.get("source"))
-    return Result((text,), {"text": [text]})
-
-
 def save_text(call: NodeCall) -> Result:
-    text = call.text("text")
-    path, saved = place(call, call.text("filename_prefix", "ComfyUI")).next(call.text("format", "txt"), tail="")
-    path.write_text(text, encoding="utf-8")
+    """JSON is written with indents where it is some."""
+    text, kind = call.text("text"), call.text("format", "txt")
+    path, saved = place(call, call.text("filename_prefix", "ComfyUI"), NO_PICTURE).next(kind, tail="")
+    path.write_text(_indented(text) if kind == "json" else text, encoding="utf-8")
     return Result((text,), {"text": [text], "files": [saved.listed()]})
 
 
@@ -85,11 +78,36 @@ def place(call: NodeCall, prefix: str, size: tuple[int, int] = (0, 0)) -> SaveSl
         raise NodeError(f"{message}\n full_output_folder: {error}\n         output_dir: {base}") from error
 
 
+def chosen(call: NodeCall, name: str, choices: tuple[str, ...]) -> str:
+    """The value of an input that brings others along. ComfyUI passes no argument for one that is no choice."""
+    value = call.inputs.get(name)
+    if isinstance(value, str) and value in choices:
+        return value
+    message = f"{call.node_class.name}.execute() missing 1 required positional argument: {name!r}"
+    raise NodeError(message, "TypeError")
+
+
 def metadata(site: Site) -> dict[str, str]:
     """What savers hide in their files: the prompt, and every key of `extra_pnginfo`, as JSON (ASCII only)."""
     extra = site.extra_data.get("extra_pnginfo")
-    more = extra.items() if isinstance(extra, dict) else ()
-    return {"prompt": json.dumps(site.prompt), **{key: json.dumps(value) for key, value in more}}
+    match extra:
+        case dict():
+            return {"prompt": json.dumps(site.prompt), **{key: json.dumps(value) for key, value in extra.items()}}
+        case None | [] | "":
+            return {"prompt": json.dumps(site.prompt)}
+        case list():
+            raise NodeError("list indices must be integers or slices, not str", "TypeError")
+        case str():
+            raise NodeError("string indices must be integers, not 'str'", "TypeError")
+        case _:
+            raise NodeError(f"'{type(extra).__name__}' object is not iterable", "TypeError")
+
+
+def png_texts(site: Site) -> PngInfo:
+    texts = PngInfo()
+    for key, text in metadata(site).items():
+        texts.add_text(key, text)
+    return texts
 
 
 def comment(trace: Trace) -> str:
@@ -97,32 +115,25 @@ def comment(trace: Trace) -> str:
     return f"{placeholder.LABEL}; seed {trace.seed}; {trace.text[:400]}"
 
 
-def as_text(value: Value) -> str:
-    match value:
-        case str():
-            return value
-        case bool() | int() | float() | None:
-            return str(value)
-        case list() | dict():
-            return json.dumps(value, indent=4, default=str)
-        case _:
-            return str(value)
-
-
-def _temp(call: NodeCall) -> SaveSlots:
-    return call.site.folders.place(temp_prefix(), "temp")
-
-
-def _write_pngs(site: Site, pictures: Pictures, slots: SaveSlots, compression: int) -> list[object]:
-    texts = PngInfo()
-    for key, text in metadata(site).items():
-        texts.add_text(key, text)
+def write_pngs(pictures: Pictures, slots: SaveSlots, texts: PngInfo | None, compression: int) -> list[object]:
+    """Write each picture and return how the files are reported."""
     files: list[object] = []
     for number, frame in enumerate(pictures.frames):
         path, saved = slots.next("png", batch_number=number)
-        frame.save(path, format="PNG", pnginfo=texts, compress_level=compression)
+        save_png(frame, path, texts, compression)
         files.append(saved.listed())
     return files
+
+
+def save_png(frame: Image.Image, path: Path, texts: PngInfo | None, compression: int) -> None:
+    frame.save(path, format="PNG", pnginfo=texts, compress_level=compression)
+
+
+def _indented(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
 
 
 def _always(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
@@ -131,12 +142,8 @@ def _always(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
 
 NODES: Mapping[str, Node] = {
     "SaveImage": save_image,
-    "SaveImageAdvanced": save_image,
-    "ImageCompare": compare_images,
-    "PreviewImage": preview_image,
-    "MaskPreview": mask_preview,
+    "SaveImageAdvanced": save_image_as,
     "SaveImageWebsocket": save_image_websocket,
-    "PreviewAny": preview_any,
     "SaveText": save_text,
 }
 CHANGES: Mapping[str, Change] = {"SaveImageWebsocket": _always}

@@ -12,6 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from worker.simulators.comfyui.classes import coerce
 from worker.simulators.comfyui.classes.values import Clip, Pictures, Sound, Thing, Trace
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result, Site
+from worker.simulators.comfyui.folders import SavedFile
 from worker.simulators.comfyui.media.mp4 import write_mp4
 from worker.simulators.comfyui.media.webm import vp8_frame, write_webm
 from worker.simulators.comfyui.node_functions.saving import comment, metadata, place
@@ -80,7 +81,7 @@ def save_animated_webp(call: NodeCall) -> Result:
     _save_frames(
         path, pictures, _rate(call, "fps"), exif=_exif(call.site), lossless=lossless, quality=quality, method=method
     )
-    return Result((pictures,), {"images": [saved.listed()], "animated": [True]})
+    return Result((pictures,), _animation(saved, pictures))
 
 
 def save_animated_png(call: NodeCall) -> Result:
@@ -88,7 +89,13 @@ def save_animated_png(call: NodeCall) -> Result:
     path, saved = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size).next("png")
     level = call.integer("compress_level", 4)
     _save_frames(path, pictures, _rate(call, "fps"), pnginfo=_late_texts(call.site), compress_level=level)
-    return Result((pictures,), {"images": [saved.listed()], "animated": [True]})
+    return Result((pictures,), _animation(saved, pictures))
+
+
+def _animation(saved: SavedFile, pictures: Pictures) -> dict[str, list[object]]:
+    """Only what moves is reported as such."""
+    files: list[object] = [saved.listed()]
+    return {"images": files, "animated": [True]} if len(pictures.frames) > 1 else {"images": files}
 
 
 def _rate(call: NodeCall, name: str) -> float:

@@ -108,7 +108,7 @@ def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
     queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
     fault_injector = FaultInjector(settings.faults, settings.base / "faults.json", hub)
     executor = Executor(catalog, lambda: upset(_registry(), fault_injector), hub, folders, clock)
-    executor.use_cache(settings.cache)
+    executor.configure(settings.cache, settings.preview_method)
     return EmbeddedEngine(
         settings, catalog, hub, queue, History(), executor, folders, Logs(hub), fault_injector, count()
     )

@@ -20,6 +20,14 @@ log = logging.getLogger(__name__)
 
 WINDOWS = 1000
 """Prompts whose times are remembered."""
+TALKING = frozenset(
+    {
+        *("SaveImage", "PreviewImage", "SaveImageWebsocket", "MaskPreview", "SaveAnimatedWEBP", "SaveAnimatedPNG"),
+        *("SaveVideo", "SaveWEBM", "SaveAudio", "SaveAudioMP3", "SaveAudioOpus", "PreviewAudio"),
+        *("SaveLatent", "SaveGLB", "SaveSVGNode", "PreviewAny"),
+    }
+)
+"""Output nodes of ComfyUI itself that report whatever they write (0.33.0). Others are known once they have run."""
 OVERDUE_MS = 60_000.0
 """How long after a prompt a thread of its nodes may still write, in milliseconds."""
 UNCLAIMED_S = 2.0
@@ -61,7 +69,7 @@ SETTLED_NS = 50_000_000
 """A folder that changed less long before it was listed, in nanoseconds, may have changed again within the same tick."""
 
 
-class EngineFiles:
+class WrittenFiles:
     """What ComfyUI writes into its folders, by prompt.
 
     `roots` are the folders by ComfyUI's name of them, as far as they can be looked at. `ours`: this worker starts the
@@ -77,8 +85,8 @@ class EngineFiles:
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
         self.silent: set[str] = set()
         """Node classes that have written files here without reporting them."""
-        self.talking: set[str] = set()
-        """Node classes that have reported what they did here."""
+        self.talking = set(TALKING)
+        """Node classes that report what they do, as far as is known."""
         if self.roots:
             self._look()  # what is there already is nobody's, and stays
             self._unclaimed.clear()
@@ -90,12 +98,12 @@ class EngineFiles:
             for other in self._windows
         )
 
-    def begin(self, at_ms: float | None) -> Window:
+    def begin(self, at_ms: float | None, *, apart: bool) -> Window:
         """A prompt starts. Where its predecessor's end was not heard of, that has ended now."""
         start = time.time() * 1000 if at_ms is None else at_ms
         if self._windows and self._windows[-1].end is None:
             self._windows[-1].end = start - 1
-        window = Window(start)
+        window = Window(start, apart)
         self._windows.append(window)
         return window
 

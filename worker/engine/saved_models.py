@@ -1,0 +1,54 @@
+"""Looks for model files that jobs wrote into an engine's output folder, where ComfyUI finds models too."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from worker.workflow.catalog.saved_models import NONE_SAVED, SAVED_INTO, SavedModels, is_model
+
+OLDER_NAMES = {"text_encoders": "clip", "diffusion_models": "unet"}
+"""What two folders of models were called; ComfyUI looks into both."""
+MOST_ENTRIES = 100_000
+"""Of one folder: a job can't make the worker look for longer."""
+
+
+class SavedModelFolders:
+    """`output` is the engine's output folder, None where this process can't see it; `models` are the operator's."""
+
+    def __init__(self, output: Path | None, models: Sequence[Path] = ()) -> None:
+        self._folders = {output / name: folder for name, folder in SAVED_INTO.items()} if output else {}
+        self._models = tuple(models)
+
+    async def look(self, earlier: SavedModels = NONE_SAVED) -> SavedModels:
+        """Return what is there at this moment, and was there `earlier`. Almost always that is nothing."""
+        if not earlier and not any(folder.is_dir() for folder in self._folders):
+            return NONE_SAVED
+        return await asyncio.to_thread(self._look, earlier)
+
+    def _look(self, earlier: SavedModels) -> SavedModels:
+        there = {folder: frozenset(_files(path)) for path, folder in self._folders.items()}
+        saved = SavedModels(there).joined(SavedModels(earlier.by_folder))
+        return SavedModels(saved.by_folder, frozenset(self._others(saved.by_folder)))
+
+    def _others(self, saved: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+        """Yield the operator's files of these names, in whatever folder of models they are."""
+        names = frozenset().union(*saved.values())
+        for folder in saved:
+            aliases = {folder, OLDER_NAMES.get(folder, folder)}
+            places = [str(root / alias) for root in self._models for alias in aliases if (root / alias).is_dir()]
+            for name in names:
+                if any(os.path.isfile(f"{place}/{name}") for place in places):  # noqa: PTH113 - a tenth of the time
+                    yield folder, name
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Yield the names of the model files below a folder, with slashes."""
+    entries = 0
+    for folder, _, names in os.walk(root):
+        entries += 1 + len(names)
+        if entries > MOST_ENTRIES:
+            return
+        yield from (os.path.relpath(f"{folder}/{name}", root).replace(os.sep, "/") for name in names if is_model(name))
