@@ -76,10 +76,15 @@ def differences(job: RealJob, answer: JobAnswer, log: EngineLog, contents: Conte
     return [
         *_kinds(job.expected, answer.outputs),
         *_facts(job.expected, answer.outputs),
-        *(sentence for output in answer.outputs for sentence in _bytes(output, log, contents)),
+        *changed_bytes(answer, log, contents),
         *_missing(job, answer.outputs, log),
         *_problems(job, answer),
     ]
+
+
+def changed_bytes(answer: JobAnswer, log: EngineLog, contents: Contents) -> list[str]:
+    """Files that are not, byte for byte, what the engine wrote."""
+    return [sentence for output in answer.outputs for sentence in _bytes(output, log, contents)]
 
 
 def repeats(job: RealJob, log: EngineLog, savers: Collection[str]) -> list[str]:

@@ -15,17 +15,22 @@ from real.twin import Recording
 LOG, CATALOG = "real-log.json", "real-catalog.json.gz"
 
 
-def keep(results: Sequence[JobResult], catalog: bytes, comfyui: Path, folder: Path) -> None:
+def keep(results: Sequence[JobResult], object_info: bytes, comfyui: Path, folder: Path) -> None:
     """Write the recordings of the inline requests, and the part of the catalog that their classes are."""
     sent = [result for result in results if result.way is Way.INLINE and not result.skipped]
     rows = {result.job.title: Recording.of(result).as_dict() for result in sent}
     lines = [f"{orjson.dumps(title).decode()}: {orjson.dumps(row).decode()}" for title, row in sorted(rows.items())]
     (folder / LOG).write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
     # Packs put the folder of their ComfyUI into defaults.
-    specs: dict[str, Any] = orjson.loads(catalog.replace(str(comfyui.resolve()).encode(), b"/comfyui"))
+    specs: dict[str, Any] = orjson.loads(object_info.replace(str(comfyui.resolve()).encode(), b"/comfyui"))
     classes = {name for result in sent for name in result.job.classes}
     part = orjson.dumps({name: specs[name] for name in sorted(classes)})
     (folder / CATALOG).write_bytes(gzip.compress(part, mtime=0))
+
+
+def catalog(folder: Path) -> str:
+    """The kept part of the real ComfyUI's catalog, as `GET /object_info` answers."""
+    return gzip.decompress((folder / CATALOG).read_bytes()).decode()
 
 
 def read(folder: Path) -> Mapping[str, Recording]:
