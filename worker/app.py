@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from worker.api.auth import Auth
@@ -211,7 +212,7 @@ async def _pipeline(
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.watch)
     for one in engines.engines:
-        one.writes_unseen = lambda prompt, name=one.name: outputs.may_write_unseen(name, prompt, engines.known_catalog)  # type: ignore[misc]
+        one.writes_unseen = partial(outputs.may_write_unseen, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     engine = InputEngine(engines.first.api, engines.catalog, engines.first.config.input)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))

@@ -218,9 +218,9 @@ class Pipeline:
         Savers do not count: they only write it into their files.
         """
         extra, catalog = job.request.extra, self.engines.known_catalog
-        if catalog is not None and not extra.has_workflow:
+        if catalog is not None:
             readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
-            if any(not node_class.output_node for node_class in readers):
+            if any(not node_class.output_node for node_class in readers) and not extra.has_workflow:
                 extra = extra.with_workflow(opened(prompt, catalog))
         return extra.sent(self.api_key)
 

@@ -87,7 +87,8 @@ class Preflight:
             # Its files, or its packs, may have come since the catalog was read.
             catalog = await self._engines.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
             found = await _checked(workflow, catalog, info)
-        others = list(saved_model_problems(found.prompt, catalog, await self._engines.saved_models()))
+        saved = await self._engines.saved_models()
+        others = list(saved_model_problems(found.prompt, catalog, saved)) if saved.by_folder else []
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
         problems = (*found.problems, *(problem for problem in others if _input(problem) not in known_already))
         certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version)

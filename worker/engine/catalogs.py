@@ -116,7 +116,10 @@ class Catalogs:
 
     async def check_models(self, prompt: Prompt) -> None:
         """A file may have been written since the prompt was looked at. Raises ModelsMissing for one of another job."""
-        problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), await self.saved.look())
+        saved = await self.saved.look()
+        if not saved.by_folder:
+            return
+        problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), saved)
         details = [
             Detail(one.message, one.node_id, one.node_title, one.class_type, one.input, expected=one.expected)
             for one in problems

@@ -28,6 +28,7 @@ from worker.events import EngineBlocked, Notify, unobserved
 from worker.job import JobRef, JobRequest
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
+from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Engine:
         """Called when ComfyUI was reached, lost or given up; set before it is opened."""
         self.dispensable: Callable[[], bool] = lambda: False
         """Whether the worker goes on where this engine can't be started any more."""
-        self.writes_unseen: Callable[[Prompt], bool] = lambda _: False
+        self.writes_unseen: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
         """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
         self.elsewhere: Callable[[], bool] = lambda: False
         """Whether another engine is free."""
@@ -215,7 +216,7 @@ class Engine:
         another job, and EngineForgotError for one that was lost.
         """
         while True:
-            apart = self.writes_unseen(prompt)
+            apart = self.writes_unseen(prompt, self.client.known_catalog)
             try:
                 async with self._exclusive_lock.inside(alone=case.alone or apart), _apart() if apart else nullcontext():
                     return await self._attempt(case, prompt, hear, submitted, apart=apart)

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import mimetypes
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,9 @@ from worker.workflow.prompt import Prompt
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
+COUNTED = re.compile(r"[^_./\\]_+[0-9]{4,}(_|-audio)?\.[A-Za-z0-9]+$")
+"""A name with a counter, which no other file gets. A saver writes another one into the same file, and a link to it would
+change: ComfyUI's own do so where a prefix is empty or ends with a slash."""
 SWEEP_S = 30.0
 """How often files that no prompt wrote are looked for while nothing runs."""
 JSON = "application/json"
@@ -126,7 +130,7 @@ class Outputs:
             return
         there = find(root, item)
         files.report(item)  # before it is linked, which changes its time
-        if not link(there, path):
+        if not COUNTED.search(item.filename) or not link(there, path):
             await asyncio.to_thread(shutil.copyfile, there, path)
 
     async def hashed(self, job: Job, output: Output) -> Output:

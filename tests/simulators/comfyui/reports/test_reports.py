@@ -1,0 +1,64 @@
+"""What nodes report and write, against what a real ComfyUI of the image's commit did with the same prompts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conformance.recorded.facts import DATA
+from tests.simulators.comfyui.client import Client
+from tests.simulators.comfyui.reports.facts import fact_of_refusal, fact_of_run, listing, plain
+from tests.simulators.comfyui.reports.pictures import SETUPS
+
+RECORDED: dict[str, list[Any]] = json.loads((DATA / "reports.json").read_text("utf-8"))
+STEP = 1
+"""By how much a value of a pixel may differ: rounding."""
+STAND_INS = {"LossGraph"}
+"""Cases whose pictures are drawn by another hand here."""
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_a_prompt_comes_to_what_it_does_on_a_real_comfyui(client: Client, name: str) -> None:
+    """The same frames, reports, errors and files, each time that it is sent."""
+    for step in RECORDED[name]:
+        if isinstance(step, str):
+            SETUPS[step](client.base)
+            continue
+        found = await _send(client, step["prompt"], step.get("extra_data", {}))
+        assert _without_pixels(found) == _without_pixels(step["real"])
+        pictures = {} if name in STAND_INS else step["real"].get("files", {})
+        for path, fact in pictures.items():
+            for ours, theirs in zip(_pixels(found["files"][path]), _pixels(fact), strict=True):
+                assert all(abs(one - other) <= STEP for one, other in zip(ours, theirs, strict=True)), (
+                    path,
+                    ours,
+                    theirs,
+                )
+
+
+async def _send(client: Client, prompt: Any, extra_data: Any) -> Any:
+    before = listing(client.base)
+    socket = await client.listen("A", modern=True)
+    status, answer = await client.post("/prompt", json={"prompt": prompt, "client_id": "A", "extra_data": extra_data})
+    if status != 200:
+        await socket.raw.close()
+        return fact_of_refusal(answer)
+    prompt_id = answer["prompt_id"]
+    frames = await socket.until_over(prompt_id)
+    await socket.raw.close()
+    entry = (await client.get(f"/history/{prompt_id}"))[prompt_id]
+    files = {name: path for name, path in listing(client.base).items() if name not in before}
+    fact = fact_of_run(frames, entry, files)
+    return json.loads(plain(json.dumps(fact), client.base))
+
+
+def _pixels(fact: Any) -> list[list[int]]:
+    return fact[4] if isinstance(fact, list) else []
+
+
+def _without_pixels(fact: dict[str, Any]) -> dict[str, Any]:
+    files = fact.get("files", {})
+    bare = {name: [*one[:4], one[5]] if isinstance(one, list) else one for name, one in files.items()}
+    return fact | {"files": bare}
