@@ -13,6 +13,7 @@ from worker.job import Job, JobRequest
 from worker.outputs.files import Outputs, OutputSource
 from worker.outputs.kinds import kind_of
 from worker.outputs.output_collector import OutputCollector
+from worker.outputs.overwriting import may_be_overwritten
 from worker.outputs.reports import NodeOutput, Text, node_outputs
 
 
@@ -87,14 +88,14 @@ async def test_a_file_is_linked_not_copied(tmp_path: Path) -> None:
     """The job's file is the same file on disk, with its size and hash."""
     shared = tmp_path / "output"
     (shared / "sub").mkdir(parents=True)
-    (shared / "sub" / "a.bin").write_bytes(b"abc")
+    (shared / "sub" / "a_00002_.bin").write_bytes(b"abc")
     async with aiohttp.ClientSession() as session:
         outputs = Outputs(
             {"engine-0": OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared)}, tmp_path / "jobs"
         )
         job = Job("a", JobRequest(prompt={}))
-        output = await outputs.take(job, 0, NodeOutput("1", "files", FileRef("a.bin", "sub", "output")))
-        assert outputs.path(job, output).samefile(shared / "sub" / "a.bin")
+        output = await outputs.take(job, 0, NodeOutput("1", "files", FileRef("a_00002_.bin", "sub", "output")))
+        assert outputs.path(job, output).samefile(shared / "sub" / "a_00002_.bin")
     assert (output.size, output.sha256[:8]) == (3, "ba7816bf")
 
 
@@ -111,3 +112,23 @@ async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
         collector.node_finished("5", reported)
         [output] = (await collector.finish({"5": reported})).outputs
     assert (output.filename, output.size) == ("a.bin", 4)
+
+
+@pytest.mark.parametrize(
+    ("filename", "prefix", "may"),
+    [
+        ("a_00002_.png", "a", False),
+        ("a_00001_.png", "sub/a", False),
+        ("a_00001-audio.mp4", "a", False),
+        ("a_00002_.png", "a/", True),
+        ("_00001_.png", "", True),
+        ("a_00007_.png", "%date%", True),
+        ("a.png", "a", True),
+        ("a_00001_.png", ["3", 0], True),
+        ("a_00002_.png", ["3", 0], False),
+    ],
+)
+def test_names_that_a_saver_may_use_again(filename: str, prefix: object, may: bool) -> None:
+    """A counter keeps them apart, unless ComfyUI begins with 1 each time."""
+    prompt = {"5": {"class_type": "SaveImage", "inputs": {"filename_prefix": prefix}}}
+    assert may_be_overwritten(Job("a", JobRequest(prompt=prompt)), "5", filename) is may

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -207,6 +208,19 @@ def cached(run: dict[str, Any]) -> list[str]:
     return [node for nodes in found for node in nodes]
 
 
+async def test_a_batch_of_which_one_is_gone_is_written_again_whole(client: Supervised) -> None:
+    """Each file comes once, and what made the pictures is not run again."""
+    workflow = with_picture(node("SaveImage", images=["1", 0], filename_prefix="batch"), color=55)
+    workflow["1"]["inputs"]["batch_size"] = 3
+    assert len((await run(client, workflow))["outputs"]) == 3
+    engine = client.app.engines.first.config
+    sorted(engine.output.glob("batch*"))[1].unlink()
+    before = len(await runs(client.engine_says))
+    body = await run(client, workflow)
+    assert len(body["outputs"]) == len({one["filename"] for one in body["outputs"]}) == 3
+    assert all("1" in cached(run) for run in (await runs(client.engine_says))[before:])
+
+
 async def test_what_has_others_behind_it_is_written_by_a_copy(client: Supervised) -> None:
     """The saver hands its picture on: what takes it does not run again."""
     workflow = with_picture(node("SaveImage", images=["1", 0], filename_prefix="middle"), color=77)
@@ -265,3 +279,17 @@ async def test_files_of_jobs_side_by_side_are_told_apart(client: Supervised) -> 
     answers = await asyncio.gather(*(run(client, quick(size)) for size in sizes))
     found = [(body["outputs"][0]["width"], body["outputs"][0]["filename"].split("_")[0]) for body in answers]
     assert found == [(size, f"s{size}") for size in sizes]
+
+
+@pytest.mark.parametrize("prefix", ["same/", ""])
+async def test_a_file_that_is_overwritten_stays_what_it_was(client: Supervised, prefix: str) -> None:
+    """With such a prefix ComfyUI counts from 1 each time and writes into the same file."""
+
+    def saved(color: int) -> Workflow:
+        return with_picture(node("SaveImage", images=["1", 0], filename_prefix=prefix), color=color)
+
+    first = await run(client, saved(1000), id=f"overwritten{prefix[:4]}", output_format="url")
+    second = await run(client, saved(2000))
+    assert first["outputs"][0]["filename"] == second["outputs"][0]["filename"]
+    async with client.http.get(first["outputs"][0]["url"]) as answer:
+        assert hashlib.sha256(await answer.read()).hexdigest() == first["outputs"][0]["sha256"]

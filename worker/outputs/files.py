@@ -7,7 +7,6 @@ import errno
 import hashlib
 import mimetypes
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnrea
 from worker.job import Job, Output
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
+from worker.outputs.overwriting import may_be_overwritten
 from worker.outputs.reports import NodeOutput, Text, Value
 from worker.outputs.run_files import is_output_class
 from worker.outputs.written_files import WrittenFiles
@@ -27,9 +27,6 @@ from worker.workflow.prompt import Prompt
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
-COUNTED = re.compile(r"[^_./\\]_+[0-9]{4,}(_|-audio)?\.[A-Za-z0-9]+$")
-"""A name with a counter, which no other file gets. A saver writes another one into the same file, and a link to it would
-change: ComfyUI's own do so where a prefix is empty or ends with a slash."""
 SWEEP_S = 30.0
 """How often files that no prompt wrote are looked for while nothing runs."""
 JSON = "application/json"
@@ -112,7 +109,7 @@ class Outputs:
         path = self.path(job, output)
         self.make_folder(job)
         try:
-            await self._fetch(job, item, path)
+            await self._fetch(job, report.node_id, item, path)
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise
@@ -122,7 +119,7 @@ class Outputs:
             return await asyncio.to_thread(measured, path, output)
         return measured(path, output)
 
-    async def _fetch(self, job: Job, item: FileRef, path: Path) -> None:
+    async def _fetch(self, job: Job, node_id: str, item: FileRef, path: Path) -> None:
         files = self.files(job)
         root = files.roots.get(item.folder)
         if root is None:
@@ -130,7 +127,7 @@ class Outputs:
             return
         there = find(root, item)
         files.report(item)  # before it is linked, which changes its time
-        if not COUNTED.search(item.filename) or not link(there, path):
+        if may_be_overwritten(job, node_id, item.filename) or not link(there, path):
             await asyncio.to_thread(shutil.copyfile, there, path)
 
     async def hashed(self, job: Job, output: Output) -> Output:

@@ -16,6 +16,7 @@ from worker.engine.run import Outputs as NodeOutputs
 from worker.errors import DiskFull, EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
+from worker.outputs.overwriting import may_be_overwritten
 from worker.outputs.problems import dangling, model_kept, undelivered, unseen
 from worker.outputs.reports import NodeOutput, Text, Value, node_outputs
 from worker.outputs.run_files import RunFiles
@@ -81,6 +82,8 @@ class OutputCollector:
         self._seen: set[tuple[str, FileRef | Text | Value]] = set()
         """By node: what stands under two keys is one output."""
         self._saved = False
+        self._again: set[str] = set()
+        """Nodes that ComfyUI answered from its cache, and that have to write once more."""
         self._problems: list[OutputProblem] = []
         self._taking: list[Taking] = []
         self._abandoned: list[asyncio.Task[Output]] = []
@@ -114,6 +117,7 @@ class OutputCollector:
         self._taking, self._problems = [], []
         self._seen.clear()
         self._saved = False
+        self._again.clear()
         self._files.give_up()
 
     async def finish(self, reported: NodeOutputs) -> Collected:
@@ -131,13 +135,13 @@ class OutputCollector:
         if not self._saved:
             for report in [*chain(*(self._reports(*item) for item in reported.items())), *found]:
                 self._take(report)
-        outputs, again = await self._arrived()
+        outputs = await self._arrived()
         self._finished = True
         self._problems += [dangling(self.prompt, path) for path in look.dangling]
         self._problems += [unseen(self.prompt, node) for node in self._files.unseen]
-        if self._part.nodes is None:
-            again |= self._files.lost_from_cache()
-        return Collected(tuple(outputs), tuple(self._problems), look.files, frozenset(again))
+        again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
+        kept = tuple(output for output in outputs if output.node_id not in again)
+        return Collected(kept, tuple(self._problems), look.files, frozenset(again))
 
     async def abandon(self) -> None:
         """Stop what is still being taken."""
@@ -165,10 +169,9 @@ class OutputCollector:
         nodes = self._part.nodes
         return replace(report, node_id=nodes.get(report.node_id, report.node_id)) if nodes else report
 
-    async def _arrived(self) -> tuple[list[Output], set[str]]:
+    async def _arrived(self) -> list[Output]:
         """Wait for all. What can't be had is a problem, or has to be written again where it came from the cache."""
         outputs: list[Output] = []
-        again: set[str] = set()
         for taking in self._taking:
             try:
                 outputs.append(await taking.task)
@@ -176,13 +179,21 @@ class OutputCollector:
                 report = taking.report
                 if report is None or DiskFull.of(error) is not None:
                     raise
-                cached = self._part.nodes is None and report.node_id in self._files.log.cached
-                if cached and isinstance(error, OutputMissing):
-                    again.add(report.node_id)
+                if isinstance(error, OutputMissing) and self._from_cache(report):
+                    self._again.add(report.node_id)
                     continue
                 told = error if isinstance(error, OutputMissing) else OutputUnreadable(f"it can't be read: {error}")
                 self._problems.append(undelivered(self.prompt, report, told))
-        return outputs, again
+        return outputs
+
+    def _from_cache(self, report: NodeOutput) -> bool:
+        """Whether ComfyUI did not run the node, so that it may run once more."""
+        return self._part.nodes is None and report.node_id in self._files.log.cached
+
+    def _replaceable(self, report: NodeOutput) -> bool:
+        """Whether the file may be another job's by now."""
+        item = report.item
+        return isinstance(item, FileRef) and may_be_overwritten(self._job, report.node_id, item.filename)
 
     def _take(self, report: NodeOutput) -> None:
         if (report.node_id, report.item) in self._seen:
@@ -192,7 +203,10 @@ class OutputCollector:
             self._problems.append(model_kept(self.prompt, report))
             return
         self._saved = self._saved or report.saved
-        self._start(self._taken(self._next, report), report)
+        if self._from_cache(report) and self._replaceable(report):
+            self._again.add(report.node_id)
+        else:
+            self._start(self._taken(self._next, report), report)
 
     async def _taken(self, index: int, report: NodeOutput) -> Output:
         """A full disk and an engine that is away are waited for: the run is paid for. Raises what `take` does."""
