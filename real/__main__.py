@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import shutil
 import sys
 import tempfile
@@ -40,7 +39,7 @@ def main() -> None:
         found = uvloop.run(suite.run(vast=not options.no_vast, twin=not options.no_embedded))
     except (NotStarted, StartupError) as error:
         sys.exit(f"not started: {error}")
-    facts = [("ComfyUI's arguments", options.arguments), ("Python", platform.python_version())]
+    facts = [("ComfyUI", f"{found.version}, started with `{options.arguments}`"), ("classes", str(len(found.classes)))]
     page = document(packs, found, facts)
     if not options.only:
         options.out.write_text(page, "utf-8")

@@ -39,6 +39,8 @@ class SuiteResult:
     """What the embedded engine did otherwise than the real one."""
     classes: dict[str, str] = field(default_factory=dict)
     """Class -> Python module, of all that is installed."""
+    version: str = ""
+    """ComfyUI's."""
     seconds: float = 0.0
 
 
@@ -113,7 +115,10 @@ class Suite:
     async def _repertoire(self, scene: Stage, http: aiohttp.ClientSession) -> Repertoire:
         """The catalog of the engine that runs now, kept for the embedded one."""
         scene.log.take()
-        async with http.get(f"http://127.0.0.1:{scene.log.port}/object_info") as answer:
+        url = f"http://127.0.0.1:{scene.log.port}"
+        async with http.get(f"{url}/system_stats") as answer:
+            self.found.version = (await answer.json())["system"]["comfyui_version"]
+        async with http.get(f"{url}/object_info") as answer:
             content = await answer.read()
         await asyncio.to_thread((self._folder / CATALOG).write_bytes, content)
         catalog, text = read_catalog(content)

@@ -57,7 +57,8 @@ def divergences(real: Recording, twin: Recording) -> Iterator[str]:
 
 def shapes(run: Run) -> Shapes:
     """The kinds of what each node of a run reported."""
-    return {node: {key: _kinds(value) for key, value in sorted(output.items())} for node, output in run.reported}
+    reported = dict(sorted(run.reported, key=lambda item: item[0]))
+    return {node: {key: _kinds(value) for key, value in sorted(output.items())} for node, output in reported.items()}
 
 
 def _kinds(value: object) -> list[str]:
