@@ -19,7 +19,7 @@ from real.stage import RESULT_LIFE_S, RealComfyUI, Stage
 from real.twin import Recording, divergences
 
 Told = Callable[[JobResult], None]
-EXPIRED_S = RESULT_LIFE_S + 1.0
+EXPIRED_S, SWEPT_S = RESULT_LIFE_S + 1.0, 45.0
 REPEATS, MORE = "repeats", 2
 """Jobs with this tag are sent again so often, beyond inline and by URL."""
 CATALOG = "object_info.json"
@@ -73,7 +73,7 @@ class Suite:
                     await asyncio.sleep(EXPIRED_S)
                     await self._ask(job, Way.AGAIN, place, first)
             await asyncio.sleep(EXPIRED_S)
-            self.found.left = scene.left()
+            self.found.left = await _left(scene)
 
     async def _through_vast(self) -> None:
         async with stage.behind_vast(self._comfyui, self._folder) as (scene, endpoint, record), session() as http:
@@ -124,6 +124,14 @@ class Suite:
 def read_catalog(content: bytes) -> tuple[dict[str, dict[str, object]], str]:
     """The catalog, and its text, in which a model file is looked for by its name."""
     return orjson.loads(content), content.decode()
+
+
+async def _left(scene: Stage) -> list[str]:
+    """Files that lie in ComfyUI's folders for longer than the worker may take to find that they are nobody's."""
+    until = time.monotonic() + SWEPT_S
+    while (left := scene.left()) and time.monotonic() < until:
+        await asyncio.sleep(1.0)
+    return left
 
 
 def session() -> aiohttp.ClientSession:

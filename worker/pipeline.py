@@ -51,7 +51,7 @@ from worker.job import Job, JobProgress, JobState, Output
 from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
-from worker.outputs.output_collector import Collected, OutputCollector, Part
+from worker.outputs.output_collector import Collected, OutputCollector, Part, still_results
 from worker.outputs.problems import nothing, of_node, promised
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
@@ -175,7 +175,7 @@ class Pipeline:
             why = f"the file is gone, and it could not be made again: {error}"
             lost = [of_node(prompt, node, OutputMissing.code, why) for node in made.again]
             return made.outputs, (*made.problems, *lost)
-        return made.outputs + more.outputs, made.problems + more.problems
+        return still_results(made.outputs, more.outputs) + more.outputs, made.problems + more.problems
 
     def _of(self, prompt: Prompt) -> tuple[Prompt, Catalog | None]:
         return prompt, self.engines.known_catalog

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -9,10 +10,10 @@ import pytest
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.errors import OutputNotAllowed
-from worker.job import Job, JobRequest
+from worker.job import Job, JobRequest, Output
 from worker.outputs.files import Outputs, OutputSource
 from worker.outputs.kinds import kind_of
-from worker.outputs.output_collector import OutputCollector
+from worker.outputs.output_collector import OutputCollector, still_results
 from worker.outputs.overwriting import may_be_overwritten
 from worker.outputs.reports import NodeOutput, Text, node_outputs
 
@@ -132,3 +133,11 @@ def test_names_that_a_saver_may_use_again(filename: str, prefix: object, may: bo
     """A counter keeps them apart, unless ComfyUI begins with 1 each time."""
     prompt = {"5": {"class_type": "SaveImage", "inputs": {"filename_prefix": prefix}}}
     assert may_be_overwritten(Job("a", JobRequest(prompt=prompt)), "5", filename) is may
+
+
+def test_previews_give_way_to_a_file_that_is_written_once_more() -> None:
+    """They were all that a cached run had; texts stay, and so do previews where nothing but those is written again."""
+    preview, text = Output(0, "1", "image", "a.png", folder="temp"), Output(1, "2", "text", "", text="x")
+    saved = Output(2, "3", "model", "b.safetensors")
+    assert still_results((preview, text), (saved,)) == (text,)
+    assert still_results((preview, text), (replace(preview, index=2),)) == (preview, text)

@@ -63,6 +63,13 @@ class Taking:
     report: NodeOutput | None = None
 
 
+def still_results(outputs: tuple[Output, ...], more: tuple[Output, ...]) -> tuple[Output, ...]:
+    """Return those outputs of a run that count beside the ones of its second part: no previews beside a saved file."""
+    if not any(output.filename and output.folder == "output" for output in more):
+        return outputs
+    return tuple(output for output in outputs if output.folder != "temp")
+
+
 class OutputCollector:
     """Each file is taken as soon as its node reports it, at the same time as the nodes after it run."""
 
