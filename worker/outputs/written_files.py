@@ -187,7 +187,7 @@ class WrittenFiles:
         return None
 
     def _remove_unclaimed(self, path: Path, file: FoundFile, whose: Window | None) -> None:
-        if time.time() - file.changed_ms / 1000 < UNCLAIMED_S:
+        if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
             return
         self._unclaimed.pop(path, None)
         if not self._ours:
