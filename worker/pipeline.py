@@ -164,7 +164,7 @@ class Pipeline:
     ) -> tuple[tuple[Output, ...], tuple[OutputProblem, ...]]:
         """Return the outputs and problems of a run and of those of its nodes that have to write once more."""
         second = write_again(prompt, made.again)
-        part = Part(second.nodes, first=1 + max((output.index for output in made.outputs), default=-1))
+        part = Part(second.nodes, first=made.taken)
         job.prompt_id = None
         collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
         try:

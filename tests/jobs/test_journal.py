@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import Detail, JournalUnavailable, NodeFailed, StartupError
+from worker.errors import Detail, JournalUnavailable, NodeFailed, OutputProblem, StartupError
 from worker.inputs import InputStore, SentFile
-from worker.job import Job, JobRequest, JobState, Output
+from worker.job import EngineFile, Job, JobRequest, JobState, Output
 from worker.jobs.journal import Journal
 
 
@@ -28,6 +28,8 @@ def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
         journal.submitted(found)
         found.advance(JobState.PREPARING)
         found.outputs = (Output(0, "9", "image", "a.png", width=3),)
+        found.problems = (OutputProblem("gone", node_id="9", code="output_missing", output="b.png"),)
+        found.files = (EngineFile("temp", "sub/a.png", 7, 2**62, 3),)
         found.error = NodeFailed("no", [Detail("bad", node_id="4")])
         found.advance(JobState.FAILED)
         journal.ended(found)
@@ -36,6 +38,7 @@ def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     assert kept.ended_at is not None
     assert (kept.job.state, kept.job.outputs, kept.job.stages) == (JobState.FAILED, found.outputs, found.stages)
     assert (kept.job.token, kept.job.folder, kept.job.prompt_id) == (found.token, found.folder, "p")
+    assert (kept.job.problems, kept.job.files) == (found.problems, found.files)
     assert isinstance(kept.job.error, NodeFailed)
     assert kept.job.error.as_dict() == found.error.as_dict()
 

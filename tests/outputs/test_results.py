@@ -7,12 +7,15 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.conftest import worker
 from tests.engine.supervised import Supervised, runs, supervised
+from tests.engines import EngineHandle
 
 Workflow = dict[str, dict[str, Any]]
 
@@ -263,7 +266,7 @@ async def test_a_late_file_is_nobodys(client: Supervised) -> None:
     assert first["outputs"] == []
     assert [one["code"] for one in first["problems"]] == ["no_outputs"]
     assert [one["filename"][:4] for one in second["outputs"]] == ["mine"]
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(5.1)
     await run(client, with_picture(report({"text": ["later"]})))
     assert not [name for name in files(client) if "late" in name]
 
@@ -293,3 +296,51 @@ async def test_a_file_that_is_overwritten_stays_what_it_was(client: Supervised, 
     assert first["outputs"][0]["filename"] == second["outputs"][0]["filename"]
     async with client.http.get(first["outputs"][0]["url"]) as answer:
         assert hashlib.sha256(await answer.read()).hexdigest() == first["outputs"][0]["sha256"]
+
+
+@pytest.mark.parametrize("dialect", ["native", "runpod", "vast"])
+async def test_problems_are_the_same_in_every_dialect(client: Supervised, dialect: str) -> None:
+    """One object, beside whatever arrived."""
+    bad = report({"images": [{"filename": "gone.png", "subfolder": "", "type": "output"}]})
+    workflow = with_picture(bad, node("SaveImage", images=["1", 0], filename_prefix="good"), color=60)
+    bodies: dict[str, Any] = {
+        "native": {"workflow": workflow},
+        "runpod": {"input": {"workflow": workflow}},
+        "vast": {"input": {"workflow_json": workflow, "return_outputs_as_base64": True}},
+    }
+    status, body = await client.post("/generate/sync", bodies[dialect])
+    assert status == 200
+    [problem] = body["problems"]
+    assert (problem["code"], problem["output"], problem["class_type"]) == (
+        "output_missing",
+        "gone.png",
+        "EmbeddedReport",
+    )
+
+
+async def test_a_comfyui_given_by_url_cannot_be_looked_at(engine: EngineHandle, tmp_path: Path) -> None:
+    """The answer says so of a node that reported nothing; with its output folder named it can."""
+    quiet = {"workflow": with_picture(node("EmbeddedSaveSilently", image=["1", 0], prefix="url"), color=61)}
+    async with worker(engine, tmp_path / "blind", comfyui_output=None, comfyui_input=None) as blind:
+        _, body = await blind.post("/generate/sync", quiet)
+    assert body["outputs"] == []
+    assert [(one["code"], one["node_id"]) for one in body["problems"]] == [("output_not_seen", "5")]
+    quiet["workflow"]["1"]["inputs"]["color"] = 62
+    async with worker(engine, tmp_path / "seeing") as seeing:
+        _, body = await seeing.post("/generate/sync", quiet)
+    assert [one["filename"].split("_")[0] for one in body["outputs"]] == ["url"]
+
+
+async def test_what_a_failed_job_wrote_is_removed(client: Supervised) -> None:
+    """Reported or not: nobody can ask for it."""
+    await emptied(client)
+    workflow = with_picture(node("SaveImage", images=["1", 0], filename_prefix="failed"), color=63)
+    workflow["6"] = node("EmbeddedSleep", image=["5", 0], seconds=0.2, steps=0)
+    workflow["7"] = node("EmbeddedFail", image=["6", 0], message="on purpose")
+    workflow["8"] = node("SaveImage", images=["7", 0], filename_prefix="never")
+    status, _ = await client.post("/generate/sync", {"workflow": workflow})
+    assert status == 422
+    assert [name.partition("_")[0] for name in files(client)] == ["output/failed"]
+    await asyncio.sleep(5.1)
+    await run(client, with_picture(report({"text": ["later"]})))
+    assert files(client) == []

@@ -160,6 +160,9 @@ class Outputs:
 
     async def remove(self, job: Job) -> None:
         """Everything of the job's, what it wrote into ComfyUI's folders included."""
+        files = self.files(job)
+        for file in job.files:
+            files.forget(file)
         await asyncio.to_thread(self._remove, job)
 
     def _remove(self, job: Job) -> None:

@@ -40,6 +40,8 @@ class Collected:
     problems: tuple[OutputProblem, ...] = ()
     files: tuple[EngineFile, ...] = ()
     again: frozenset[str] = frozenset()
+    taken: int = 0
+    """How many outputs were numbered, those included that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class OutputCollector:
         self._problems += [unseen(self.prompt, node) for node in self._files.unseen]
         again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
         kept = tuple(output for output in outputs if output.node_id not in again)
-        return Collected(kept, tuple(self._problems), look.files, frozenset(again))
+        return Collected(kept, tuple(self._problems), look.files, frozenset(again), self._next)
 
     async def abandon(self) -> None:
         """Stop what is still being taken."""

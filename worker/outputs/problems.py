@@ -42,7 +42,7 @@ def model_kept(prompt: Prompt, report: NodeOutput) -> OutputProblem:
         prompt,
         report.node_id,
         MODEL_KEPT,
-        f"the node saved the model {name!r}, and models are delivered on demand only",
+        f"warning: the node saved the model {name!r}, and models are delivered on demand only",
         suggestion='send "deliver_models": true with the request',
         output=name,
     )
@@ -61,7 +61,7 @@ def unseen(prompt: Prompt, node_id: str) -> OutputProblem:
         prompt,
         node_id,
         UNSEEN,
-        "the node reported nothing, and the folders of a ComfyUI that is given by URL can't be looked at:"
+        "warning: the node reported nothing, and the folders of a ComfyUI that is given by URL can't be looked at:"
         " if it saved a file, that is not delivered",
         suggestion="use a node that reports its files (SaveImage), or have the operator set WORKER_COMFYUI_OUTPUT",
     )
@@ -73,7 +73,7 @@ def nothing(prompt: Prompt) -> OutputProblem:
         prompt,
         None,
         NOTHING,
-        "the workflow ran, and none of its nodes reported a result or wrote a file",
+        "warning: the workflow ran, and none of its nodes reported a result or wrote a file",
         suggestion="end the workflow with a node that saves (SaveImage, SaveVideo, SaveAudio)",
     )
 

@@ -79,8 +79,11 @@ class RunFiles:
     def give_up(self) -> None:
         """Nobody will collect what this run wrote."""
         self._end(None)
-        if self._window is not None:
+        if self._window is not None and self._files is not None:
             self._window.kept = False
+            for node, ref in self.log.refs:
+                if node not in self.log.cached:
+                    self._files.release(ref)
         self._window, self._apart = None, False
         self.log = NodeLog(self.is_output)
 
@@ -95,12 +98,13 @@ class RunFiles:
             self._files.report(ref)
         found = self._files.written_by(self._window)
         unreported = self._claimed(found)
-        if set(self.log.owing) - {report.node_id for report in unreported}:
+        if self._missing(unreported) or any(self._dangling(unreported)):
             more = self._files.written_by(self._window, thorough=True)
             found, unreported = found + more, unreported + self._claimed(more)
+        self._window.kept = False  # what comes now comes too late
         self._learn(unreported)
         files = tuple(one.file for one in found) + self._reported_files()
-        return RunLook(tuple(unreported), files, tuple(self._dangling({report.node_id for report in unreported})))
+        return RunLook(tuple(unreported), files, tuple(self._dangling(unreported)))
 
     def lost_from_cache(self) -> set[str]:
         """Nodes that wrote without a report, here and in an earlier run: the cache has nothing of theirs."""
@@ -138,8 +142,9 @@ class RunFiles:
                 claimed.append(NodeOutput(claim.node_id, claim.key, one.ref))
         return claimed
 
-    def _dangling(self, found: set[str]) -> Iterator[DanglingPath]:
+    def _dangling(self, unreported: list[NodeOutput]) -> Iterator[DanglingPath]:
         """Of nodes that left nothing else. What the workflow itself says is no promise of a node."""
+        found = {report.node_id for report in unreported}
         said = {text for node in self._prompt.values() for text in node["inputs"].values() if isinstance(text, str)}
         for node, output in self.log.reported.items():
             if node in found | self.log.with_files | self.log.cached:
@@ -165,11 +170,16 @@ class RunFiles:
         if self._files is None or self._window is None:
             return
         silent = {report.node_id for report in unreported}
-        left = set(self.log.owing) - silent
-        self._window.owing = any(not self.log.reported.get(node) or self._writes(node) for node in left)
         self._files.silent |= {self.class_of(node) for node in silent}
         self._files.talking |= {self.class_of(node) for node in self.log.with_files | set(self.log.reported)}
-        self._files.talking -= {self.class_of(node) for node in left if not self.log.reported.get(node)}
+        missing = self._missing(unreported)
+        self._window.owing = bool(missing)
+        self._files.talking -= {self.class_of(node) for node in missing}
+
+    def _missing(self, unreported: list[NodeOutput]) -> set[str]:
+        """Output nodes that left nothing: no word at all, or no file although their class writes some."""
+        left = set(self.log.owing) - {report.node_id for report in unreported}
+        return {node for node in left if not self.log.reported.get(node) or self._writes(node)}
 
     def _reported_files(self) -> tuple[EngineFile, ...]:
         """Those of nodes that ran: what comes from the cache is an earlier job's."""

@@ -16,8 +16,8 @@ class Window:
 
     `end` is None while it runs. `apart`: no other prompt of this worker was near. Else those before and after it may
     have begun and ended within the same tick, and what was written then cannot be told from theirs. `kept` turns False
-    once nobody will collect its files any more: the job failed, was cancelled, or runs again. `owing`: a node that
-    writes files left none, so that one may still come.
+    once nobody will collect its files any more: the job has them, failed, was cancelled, or runs again. `owing`: a node
+    that writes files left none, so that one may still come.
     """
 
     start: float

@@ -30,8 +30,8 @@ TALKING = frozenset(
 """Output nodes of ComfyUI itself that report whatever they write (0.33.0). Others are known once they have run."""
 OVERDUE_MS = 60_000.0
 """How long after a prompt a thread of its nodes may still write, in milliseconds."""
-UNCLAIMED_S = 2.0
-"""How old a file is, in seconds, before it counts as nobody's: the end of its prompt may not have been heard of yet."""
+UNCLAIMED_S = 5.0
+"""How old a file is, in seconds, before it counts as nobody's: what its prompt says of it may be on its way."""
 
 Identity = tuple[int, int]
 """Inode and time of the last change of the contents, in nanoseconds: links to a file change neither."""
@@ -90,6 +90,13 @@ class WrittenFiles:
         if self.roots:
             self._look()  # what is there already is nobody's, and stays
             self._unclaimed.clear()
+
+    def release(self, file: FileRef) -> None:
+        """Take back that a reported file is its job's: there is no job any more that it would go with."""
+        path = self.report(file)
+        found = self._stat(path, file.folder) if path is not None else None
+        if path is not None and found is not None:
+            self._unclaimed[path] = found
 
     def overdue(self, window: Window, changed_ms: float) -> bool:
         """Whether a file may be an earlier prompt's: one whose node left nothing when it should have, not long ago."""
@@ -157,6 +164,12 @@ class WrittenFiles:
             if (found.st_ino, found.st_mtime_ns) == (file.inode, file.mtime_ns):
                 path.unlink()
 
+    def forget(self, file: EngineFile) -> None:
+        """Take the next file of this name for a new one."""
+        if file.folder in self.roots:
+            path = self.roots[file.folder] / file.path
+            self._known.get(path.parent, KnownFolder()).files.pop(path.name, None)
+
     def only_there(self, file: EngineFile) -> bool:
         """Whether a file of a job takes room of its own: it is there, and the job has no link to it."""
         root = self.roots.get(file.folder)
@@ -174,12 +187,14 @@ class WrittenFiles:
         return None
 
     def _remove_unclaimed(self, path: Path, file: FoundFile, whose: Window | None) -> None:
-        if not self._ours or time.time() - file.changed_ms / 1000 < UNCLAIMED_S:
+        if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
             return
-        reason = "is of a job without a result" if whose else "was written outside of any prompt, or in between two"
+        self._unclaimed.pop(path, None)
+        if not self._ours:
+            return
+        reason = "no job will collect any more" if whose else "was written outside of any prompt, or in between two"
         log.warning("removing %s/%s, which %s", file.file.folder, file.file.path, reason)
         self.remove(file.file)
-        self._unclaimed.pop(path, None)
 
     def _claim(self, path: Path) -> None:
         self._unclaimed.pop(path, None)
