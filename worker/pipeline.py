@@ -22,6 +22,7 @@ from worker.engine.protocol.messages import (
 )
 from worker.engine.recovery import Recovery
 from worker.errors import (
+    ClientError,
     DeliveryFailed,
     DiskFull,
     Draining,
@@ -169,9 +170,7 @@ class Pipeline:
         collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
         try:
             more = await self._collected(job, collector, tuple(second.nodes))
-        except JobError as error:
-            if not made.outputs:
-                raise
+        except (JobError, ClientError) as error:
             why = f"the file is gone, and it could not be made again: {error}"
             lost = [of_node(prompt, node, OutputMissing.code, why) for node in made.again]
             return made.outputs, (*made.problems, *lost)

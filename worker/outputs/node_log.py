@@ -32,6 +32,8 @@ class NodeLog:
     is_output: Callable[[str], bool]
     started: list[tuple[float, str]] = field(default_factory=list)
     """When each node was heard to start, in milliseconds since the epoch, in order."""
+    unheard: bool = False
+    """Whether the frames of the run were lost, so that nothing is known of when each node ran."""
     cached: set[str] = field(default_factory=set)
     reported: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     refs: list[tuple[str, FileRef]] = field(default_factory=list)
@@ -58,6 +60,13 @@ class NodeLog:
         named = self._namer(found)
         if named is not None:
             return Claim(*named, sure=True)
+        return self._unheard_claim() if self.unheard else self._claim_by_time(found)
+
+    def _unheard_claim(self) -> Claim | None:
+        owing = self.owing
+        return Claim(owing[-1], UNREPORTED, sure=False) if owing else None
+
+    def _claim_by_time(self, found: FoundFile) -> Claim | None:
         running, owing = self._running(found.changed_ms), self.owing
         if writers := [node for node in running if node in owing]:
             return Claim(writers[-1], UNREPORTED, sure=True)

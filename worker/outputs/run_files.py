@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from worker.outputs.windows import Window
 from worker.outputs.written_files import FoundFile, WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class RunFiles:
         if self._files is None or self._window is None:
             return RunLook()
         if not self.log.started:  # its frames were lost
+            self.log.unheard = True
             self.log.started = [(self._window.start, node) for node in self._prompt if node not in self.log.cached]
         self._end(None)
         for _, ref in self.log.refs:
@@ -140,6 +144,8 @@ class RunFiles:
             claim = self.log.claim(one)
             if claim is not None and (claim.sure or not self._overdue(one)):
                 claimed.append(NodeOutput(claim.node_id, claim.key, one.ref))
+            elif claim is not None:
+                log.warning("%s is not delivered: it may be the late file of another job", one.path.name)
         return claimed
 
     def _dangling(self, unreported: list[NodeOutput]) -> Iterator[DanglingPath]:

@@ -1,0 +1,73 @@
+"""Which node wrote a file that none has reported, by what was heard of the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worker.engine.protocol.api import FileRef
+from worker.job import EngineFile
+from worker.outputs.node_log import Claim, NodeLog
+from worker.outputs.reports import NodeOutput
+from worker.outputs.written_files import FoundFile
+
+OUTPUTS = {"3", "5"}
+
+
+def log(**started: float) -> NodeLog:
+    """Nodes by id with a leading n, and when each was heard to start; 3 and 5 are output nodes."""
+    return NodeLog(OUTPUTS.__contains__, [(at, name[1:]) for name, at in started.items()])
+
+
+def file(at: float, path: str = "a.png", folder: str = "output") -> FoundFile:
+    return FoundFile(Path("/comfyui") / folder / path, EngineFile(folder, path, 1, 1, 1), at)
+
+
+def test_the_output_node_that_ran_then_wrote_it() -> None:
+    """Also where its frame was heard a little late."""
+    found = log(n1=1000, n3=2000, n4=3000)
+    assert found.claim(file(2500)) == Claim("3", "files", sure=True)
+    assert found.claim(file(1995)) == Claim("3", "files", sure=True)
+
+
+def test_what_lies_beside_reported_files_is_no_output() -> None:
+    """The companions of a video."""
+    found = log(n1=1000, n3=2000)
+    found.heard(NodeOutput("3", "gifs", FileRef("a.mp4")))
+    assert found.claim(file(2500)) is None
+    assert found.claim(file(2000)) is None
+
+
+def test_a_later_file_of_an_output_node_is_less_sure() -> None:
+    """A thread of it may have written while another node ran."""
+    assert log(n3=1000, n4=2000).claim(file(2500)) == Claim("3", "files", sure=False)
+
+
+def test_a_node_in_the_middle_may_write_into_the_output_folder() -> None:
+    """What it leaves in the temp folder is its own business."""
+    found = log(n1=1000, n2=2000)
+    assert found.claim(file(1500)) == Claim("1", "files", sure=False)
+    assert found.claim(file(1500, folder="temp")) is None
+
+
+def test_a_path_in_a_text_names_its_node() -> None:
+    """Relative to the folder, with the folder, or absolute; whatever ran then."""
+    for text in ("sub/a.png", "output/sub/a.png", "/comfyui/output/sub/a.png", "sub\\a.png [output]"):
+        found = log(n1=1000, n3=2000)
+        found.reported["3"] = {"result": [{"path": text}]}
+        assert found.claim(file(1500, "sub/a.png")) == Claim("3", "result", sure=True)
+
+
+def test_without_frames_an_output_node_that_reported_nothing_has_it() -> None:
+    """Nothing is known of when each node ran."""
+    found = log(n1=1000, n3=1000, n4=1000)
+    found.unheard = True
+    assert found.claim(file(9000)) == Claim("3", "files", sure=False)
+    found.heard(NodeOutput("3", "images", FileRef("b.png")))
+    assert found.claim(file(9000)) is None
+
+
+def test_cached_nodes_write_nothing() -> None:
+    """They are neither running nor owing."""
+    found = log(n3=1000, n5=2000)
+    found.cached = {"3"}
+    assert found.owing == ["5"]
