@@ -10,7 +10,7 @@ import pytest
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.errors import OutputNotAllowed
-from worker.job import Job, JobRequest, Output
+from worker.job import EngineFile, Job, JobRequest, Output
 from worker.outputs.files import Outputs, OutputSource
 from worker.outputs.kinds import kind_of
 from worker.outputs.output_collector import OutputCollector, still_results
@@ -141,3 +141,23 @@ def test_previews_give_way_to_a_file_that_is_written_once_more() -> None:
     saved = Output(2, "3", "model", "b.safetensors")
     assert still_results((preview, text), (saved,)) == (text,)
     assert still_results((preview, text), (replace(preview, index=2),)) == (preview, text)
+
+
+async def test_what_a_job_left_beside_its_outputs_counts_too(tmp_path: Path) -> None:
+    """The silent film beside a video with sound takes room until the result goes, and goes with it."""
+    shared = tmp_path / "output"
+    shared.mkdir()
+    for name in ("a_00002-audio.mp4", "a_00002.mp4"):
+        (shared / name).write_bytes(b"x" * 1000)
+    async with aiohttp.ClientSession() as session:
+        source = OutputSource(ComfyApi(session, "http://127.0.0.1:9"), shared, ours=True)
+        outputs, job = Outputs({"engine-0": source}, tmp_path / "jobs"), Job("a", JobRequest(prompt={}))
+        report = NodeOutput("1", "gifs", FileRef("a_00002-audio.mp4"))
+        job.outputs = (await outputs.take(job, 0, report),)
+        paths = [(path, path.stat()) for path in shared.iterdir()]
+        job.files = tuple(
+            EngineFile("output", path.name, found.st_ino, found.st_mtime_ns, found.st_size) for path, found in paths
+        )
+        assert outputs.size(job) == 2000
+        await outputs.remove(job)
+    assert list(shared.iterdir()) == []
