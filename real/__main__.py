@@ -48,7 +48,8 @@ def main() -> None:
     missed = failures(found)
     if missed:
         sys.exit(f"{len(missed)} differences (logs in {folder}):\n" + "\n".join(missed))
-    print(f"no differences in {len(found.results)} requests")
+    sent = sum(1 for result in found.results if not result.skipped)
+    print(f"no differences in {sent} requests, {len(found.results) - sent} skipped")
     if not options.keep:
         shutil.rmtree(folder)
 
