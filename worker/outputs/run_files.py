@@ -100,15 +100,29 @@ class RunFiles:
         self._end(None)
         for _, ref in self.log.refs:
             self._files.report(ref)
-        found = self._files.written_by(self._window)
-        unreported = self._claimed(found)
-        if self._missing(unreported) or any(self._dangling(unreported)):
-            more = self._files.written_by(self._window, thorough=True)
-            found, unreported = found + more, unreported + self._claimed(more)
+        found, unreported = self._found(self._files, self._window)
         self._window.kept = False  # what comes now comes too late
         self._learn(unreported)
         files = tuple(one.file for one in found) + self._reported_files()
         return RunLook(tuple(unreported), files, tuple(self._dangling(unreported)))
+
+    def _found(self, files: WrittenFiles, window: Window) -> tuple[list[FoundFile], list[NodeOutput]]:
+        """The files that no node reported, and those of them that are results.
+
+        A folder of thousands takes milliseconds to list, so nobody looks where all is known: each output node reported
+        its files, and no class of the run has ever left others. What is there all the same is removed later.
+        """
+        ran = {self.class_of(node) for node in self.log.ran}
+        if not self._missing([]) and ran <= files.quiet and not any(self._dangling([])):
+            return [], []
+        found = files.written_by(window)
+        unreported = self._claimed(found)
+        if self._missing(unreported) or any(self._dangling(unreported)):
+            more = files.written_by(window, thorough=True)
+            found, unreported = found + more, unreported + self._claimed(more)
+        if not found and not self._missing([]):
+            files.quiet |= ran
+        return found, unreported
 
     def lost_from_cache(self) -> set[str]:
         """Nodes that wrote without a report, here and in an earlier run: the cache has nothing of theirs."""

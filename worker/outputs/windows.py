@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 CLOCK_TICK_MS = time.clock_getres(time.CLOCK_REALTIME_COARSE) * 1000 if hasattr(time, "CLOCK_REALTIME_COARSE") else 16
@@ -38,7 +38,15 @@ class Window:
         return end + 1 if self.apart else end - CLOCK_TICK_MS
 
 
-def owner(changed_ms: float, windows: Iterable[Window]) -> Window | None:
-    """Return the prompt that wrote a file of this time; None where that is no prompt, or cannot be told."""
-    found = [window for window in windows if window.holds(changed_ms)]
+def owner(changed_ms: float, windows: Sequence[Window]) -> Window | None:
+    """Return the prompt that wrote a file of this time; None where that is no prompt, or cannot be told.
+
+    `windows` are in the order in which the prompts started, so that only the latest have to be looked at.
+    """
+    found: list[Window] = []
+    for window in reversed(windows):
+        if window.holds(changed_ms):
+            found.append(window)
+        elif window.end is not None and window.end + 1 < changed_ms:
+            break
     return found[0] if len(found) == 1 else None

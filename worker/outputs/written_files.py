@@ -85,6 +85,8 @@ class WrittenFiles:
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
         self.silent: set[str] = set()
         """Node classes that have written files here without reporting them."""
+        self.quiet: set[str] = set()
+        """Node classes of runs that left no file but the reported ones."""
         self.talking = set(TALKING)
         """Node classes that report what they do, as far as is known."""
         if self.roots:
@@ -135,6 +137,9 @@ class WrittenFiles:
             self._look_at_each()
         found = []
         for path, file in list(self._unclaimed.items()):
+            recent = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
+            if recent and (window is None or not window.holds(file.changed_ms)):
+                continue
             fresh = self._stat(path, file.file.folder)
             if fresh is None:
                 del self._unclaimed[path]
