@@ -267,7 +267,7 @@ async def test_a_late_file_is_nobodys(client: Supervised) -> None:
     assert [one["code"] for one in first["problems"]] == ["no_outputs"]
     assert [one["filename"][:4] for one in second["outputs"]] == ["mine"]
     await asyncio.sleep(5.1)
-    await run(client, with_picture(report({"text": ["later"]})))
+    client.app.services.outputs.sweep()
     assert not [name for name in files(client) if "late" in name]
 
 
@@ -342,5 +342,5 @@ async def test_what_a_failed_job_wrote_is_removed(client: Supervised) -> None:
     assert status == 422
     assert [name.partition("_")[0] for name in files(client)] == ["output/failed"]
     await asyncio.sleep(5.1)
-    await run(client, with_picture(report({"text": ["later"]})))
+    client.app.services.outputs.sweep()
     assert files(client) == []

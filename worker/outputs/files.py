@@ -75,11 +75,15 @@ class Outputs:
         return bool(files.roots) and any(is_output_class(name, catalog) for name in unsure)
 
     async def watch(self) -> None:
-        """Remove, now and then, what no job has written in time."""
+        """Sweep now and then."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            for files in self._files.values():
-                files.sweep()
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what no job has written in time, and what no job will collect any more."""
+        for files in self._files.values():
+            files.sweep()
 
     def make_folder(self, job: Job) -> None:
         """Early, while ComfyUI computes, so that nobody waits for it: a busy disk takes a millisecond."""
