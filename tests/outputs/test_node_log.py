@@ -37,6 +37,14 @@ def test_what_lies_beside_reported_files_is_no_output() -> None:
     assert found.claim(file(2000)) is None
 
 
+def test_a_companion_is_known_by_its_name_where_the_frame_came_late() -> None:
+    """The picture beside the video, written before it was heard that its node runs."""
+    found = log(n1=1000, n3=2000)
+    found.heard(NodeOutput("3", "gifs", FileRef("a_00001-audio.mp4")))
+    assert found.claim(file(1900, "a_00001.png")) is None
+    assert found.claim(file(1900, "b_00001.png")) == Claim("1", "files", sure=False)
+
+
 def test_a_later_file_of_an_output_node_is_less_sure() -> None:
     """A thread of it may have written while another node ran."""
     assert log(n3=1000, n4=2000).claim(file(2500)) == Claim("3", "files", sure=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from worker.engine.protocol.api import FileRef
@@ -75,7 +76,7 @@ class NodeLog:
         if before := [node for node in owing if self._start(node) <= found.changed_ms + LATE_FRAME_MS]:
             return Claim(before[-1], UNREPORTED, sure=False)
         others = [node for node in running if not self.is_output(node)]
-        if others and found.file.folder == "output":
+        if others and found.file.folder == "output" and not self._companion(found):
             return Claim(others[-1], UNREPORTED, sure=False)
         return None
 
@@ -94,6 +95,12 @@ class NodeLog:
                     if bare(text) in names:
                         return node, key
         return None
+
+    def _companion(self, found: FoundFile) -> bool:
+        """Whether a node reported a file of nearly that name, whose frame came too late to tell that it ran then."""
+        stem = found.path.stem
+        stems = [PurePosixPath(ref.filename).stem for _, ref in self.refs if ref.subfolder == found.ref.subfolder]
+        return any(stem.startswith(other) or other.startswith(stem) for other in stems)
 
     def _start(self, node: str) -> float:
         return next(at for at, name in self.started if name == node)
