@@ -36,7 +36,7 @@ class NodeLog:
     """Whether the frames of the run were lost, so that nothing is known of when each node ran."""
     cached: set[str] = field(default_factory=set)
     reported: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    refs: list[tuple[str, FileRef]] = field(default_factory=list)
+    refs: dict[tuple[str, FileRef], None] = field(default_factory=dict)
     """The files that were reported, each with its node."""
     with_files: set[str] = field(default_factory=set)
     """Nodes that have reported or sent files."""
@@ -82,7 +82,7 @@ class NodeLog:
     def heard(self, report: NodeOutput) -> None:
         if isinstance(report.item, FileRef):
             self.with_files.add(report.node_id)
-            self.refs.append((report.node_id, report.item))
+            self.refs[report.node_id, report.item] = None
 
     def _namer(self, found: FoundFile) -> tuple[str, str] | None:
         """The node that names the file in a text, and the key of the text."""

@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 WINDOWS = 1000
 """Prompts whose times are remembered."""
+MADE = 20_000
+"""Reported files of which is remembered what made them."""
 TALKING = frozenset(
     {
         *("SaveImage", "PreviewImage", "SaveImageWebsocket", "MaskPreview", "SaveAnimatedWEBP", "SaveAnimatedPNG"),
@@ -83,6 +85,7 @@ class WrittenFiles:
         self._known: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
+        self._made: OrderedDict[tuple[bytes, FileRef], Identity] = OrderedDict()
         self.silent: set[str] = set()
         """Node classes that have written files here without reporting them."""
         self.talking = set(TALKING)
@@ -93,10 +96,9 @@ class WrittenFiles:
 
     def release(self, file: FileRef) -> None:
         """Take back that a reported file is its job's: there is no job any more that it would go with."""
-        path = self.report(file)
-        found = self._stat(path, file.folder) if path is not None else None
-        if path is not None and found is not None:
-            self._unclaimed[path] = found
+        found = self.find(file)
+        if found is not None:
+            self._unclaimed[found.path] = found
 
     def overdue(self, window: Window, changed_ms: float) -> bool:
         """Whether a file may be an earlier prompt's: one whose node left nothing when it should have, not long ago."""
@@ -116,14 +118,45 @@ class WrittenFiles:
 
     def report(self, file: FileRef) -> Path | None:
         """Return the path of a file that a node reports, which is its job's from now on; None for one outside."""
+        path = self._path(file)
+        if path is not None:
+            self._claim(path)
+        return path
+
+    def _path(self, file: FileRef) -> Path | None:
         root = self.roots.get(file.folder)
         if root is None:
             return None
         path = Path(os.path.normpath(root / file.subfolder / file.filename))
-        if not path.is_relative_to(root):
-            return None
-        self._claim(path)
-        return path
+        return path if path.is_relative_to(root) and path != root else None
+
+    def made(self, signature: bytes, file: FileRef) -> bool:
+        """Remember which file a node that ran has reported; `signature` is of all that went into it.
+
+        Return whether the file is new: it was not there when the folders were last looked at.
+        """
+        found = self.find(file)
+        if found is None:
+            return False
+        identity = found.file.inode, found.file.mtime_ns
+        self._made[signature, file] = identity
+        self._made.move_to_end((signature, file))
+        if len(self._made) > MADE:
+            self._made.popitem(last=False)
+        known = self._known.get(found.path.parent, KnownFolder()).files.get(found.path.name)
+        return found.path in self._unclaimed or known != identity
+
+    def replaced(self, signature: bytes, file: FileRef) -> bool:
+        """Whether a file is not, or may not be, the one that such a node made: another job may have its name by now."""
+        if self._path(file) is None:
+            return False
+        found = self.find(file)
+        return found is None or self._made.get((signature, file)) != (found.file.inode, found.file.mtime_ns)
+
+    def find(self, file: FileRef) -> FoundFile | None:
+        """Return a file that a node reports as it is now; None where it is not there, or outside of the folders."""
+        path = self._path(file)
+        return self._stat(path, file.folder) if path is not None else None
 
     def written_by(self, window: Window | None, *, thorough: bool = False) -> list[FoundFile]:
         """Return the files that the prompt wrote and no node reported; what cannot be anybody's is removed.
@@ -199,7 +232,7 @@ class WrittenFiles:
     def _claim(self, path: Path) -> None:
         self._unclaimed.pop(path, None)
         folder = self._known.setdefault(path.parent, KnownFolder())
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             found = path.lstat()
             folder.files[path.name] = (found.st_ino, found.st_mtime_ns)
 
@@ -207,7 +240,7 @@ class WrittenFiles:
         """A regular file as it is now; links lead elsewhere and are no outputs."""
         try:
             found = path.lstat()
-        except OSError:
+        except (OSError, ValueError):  # it is not there, or no file can have this name
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
