@@ -168,8 +168,7 @@ class RunFiles:
 
     def _claimed(self, found: list[FoundFile]) -> list[NodeOutput]:
         claimed = []
-        for one in found:
-            claim = self.log.claim(one)
+        for one, claim in self.log.claims(found):
             if claim is not None and (claim.sure or not self._overdue(one)):
                 claimed.append(NodeOutput(claim.node_id, claim.key, one.ref))
             elif claim is not None:

@@ -9,11 +9,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
+from worker.outputs.known_folder import Identity, KnownFolder
 from worker.outputs.windows import Window, owner
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,6 @@ OVERDUE_MS = 60_000.0
 UNCLAIMED_S = 5.0
 """How old a file is, in seconds, before it counts as nobody's: what its prompt says of it may be on its way."""
 
-Identity = tuple[int, int]
-"""Inode and time of the last change of the contents, in nanoseconds: links to a file change neither."""
-
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
@@ -51,24 +49,6 @@ class FoundFile:
     def ref(self) -> FileRef:
         path = PurePosixPath(self.file.path)
         return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), self.file.folder)
-
-
-@dataclass(slots=True)
-class KnownFolder:
-    """A folder as it was when it was last listed; `files` are those in it by name."""
-
-    mtime_ns: int = -1
-    listed_at_ns: int = 0
-    files: dict[str, Identity] = field(default_factory=dict)
-    folders: list[str] = field(default_factory=list)
-
-    def settled(self, mtime_ns: int) -> bool:
-        """Whether nothing came or went since: not where it changed so late that the clock shows no difference."""
-        return mtime_ns == self.mtime_ns and self.listed_at_ns - mtime_ns > SETTLED_NS
-
-
-SETTLED_NS = 50_000_000
-"""A folder that changed less long before it was listed, in nanoseconds, may have changed again within the same tick."""
 
 
 class WrittenFiles:
@@ -166,6 +146,8 @@ class WrittenFiles:
         self._look()
         if thorough:
             self._look_at_each()
+        oldest = min((file.changed_ms for file in self._unclaimed.values()), default=0.0)
+        windows = [one for one in self._windows if not one.over_before(oldest)]
         found = []
         for path, file in list(self._unclaimed.items()):
             fresh = self._stat(path, file.file.folder)
@@ -173,7 +155,7 @@ class WrittenFiles:
                 del self._unclaimed[path]
                 continue
             self._unclaimed[path] = fresh
-            whose = owner(fresh.changed_ms, self._windows)
+            whose = owner(fresh.changed_ms, windows)
             if whose is not None and whose is window:
                 self._claim(path)
                 found.append(fresh)
@@ -260,9 +242,9 @@ class WrittenFiles:
     def _look_at_each(self) -> None:
         for name, root in self.roots.items():
             for folder, known in self._known.items():
-                for file, identity in known.files.items() if folder.is_relative_to(root) else ():
+                for file in known.changed(folder) if folder.is_relative_to(root) else ():
                     found = self._stat(folder / file, name)
-                    if found is not None and (found.file.inode, found.file.mtime_ns) != identity:
+                    if found is not None:
                         known.files[file] = (found.file.inode, found.file.mtime_ns)
                         self._unclaimed[folder / file] = found
 
