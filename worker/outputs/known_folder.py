@@ -16,12 +16,16 @@ Identity = tuple[int, int]
 
 @dataclass(slots=True)
 class KnownFolder:
-    """A folder as it was when it was last listed; `files` are those in it by name."""
+    """A folder as it was when it was last listed.
+
+    `files` are those in it by name; `theirs` the names of those that were there before the worker.
+    """
 
     mtime_ns: int = -1
     listed_at_ns: int = 0
     files: dict[str, Identity] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
+    theirs: set[str] = field(default_factory=set)
 
     def settled(self, mtime_ns: int) -> bool:
         """Whether nothing came or went since: not where it changed so late that the clock shows no difference."""

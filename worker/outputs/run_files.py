@@ -135,7 +135,8 @@ class RunFiles:
             found, unreported = found + more, unreported + self._claimed(more)
         self._window.kept = False  # what comes now comes too late
         self._learn(unreported)
-        files = tuple(one.file for one in found) + self._reported_files()
+        added = [one for one in found if not self._files.was_there(one.path)]
+        files = tuple(one.file for one in added) + self._reported_files()
         return RunLook(tuple(unreported), files, tuple(self._dangling(unreported)))
 
     def lost_from_cache(self) -> set[str]:

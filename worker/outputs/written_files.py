@@ -73,6 +73,8 @@ class WrittenFiles:
         if self.roots:
             self._look()  # what is there already is nobody's, and stays
             self._unclaimed.clear()
+            for known in self._known.values():
+                known.theirs.update(known.files)
 
     def release(self, file: FileRef) -> None:
         """Take back that a reported file is its job's: there is no job any more that it would go with."""
@@ -193,6 +195,10 @@ class WrittenFiles:
         except OSError:
             return False
 
+    def was_there(self, path: Path) -> bool:
+        """Whether a file of this name has been there since before the worker: who wrote into it does not own it."""
+        return path.name in self._known.get(path.parent, KnownFolder()).theirs
+
     def known(self, path: Path) -> EngineFile | None:
         """Return a file inside the folders as it is now; None where it is not there."""
         for name, root in self.roots.items():
@@ -205,7 +211,7 @@ class WrittenFiles:
         if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
             return
         self._unclaimed.pop(path, None)
-        if not self._ours:
+        if not self._ours or self.was_there(path):
             return
         reason = "no job will collect any more" if whose else "was written outside of any prompt, or in between two"
         log.warning("removing %s/%s, which %s", file.file.folder, file.file.path, reason)
@@ -248,17 +254,20 @@ class WrittenFiles:
                         known.files[file] = (found.file.inode, found.file.mtime_ns)
                         self._unclaimed[folder / file] = found
 
-    def _new_files(self, folder: Path) -> Iterator[Path]:
-        known = self._known.setdefault(folder, KnownFolder())
-        try:
-            mtime_ns = folder.stat().st_mtime_ns
-            if not known.settled(mtime_ns):
-                yield from self._listed(folder, known, mtime_ns)
-        except OSError:  # it went away
-            del self._known[folder]
-            return
-        for inside in list(known.folders):
-            yield from self._new_files(folder / inside)
+    def _new_files(self, root: Path) -> Iterator[Path]:
+        """Look into all folders, however deep they lie."""
+        waiting = [root]
+        while waiting:
+            folder = waiting.pop()
+            known = self._known.setdefault(folder, KnownFolder())
+            try:
+                mtime_ns = folder.stat().st_mtime_ns
+                if not known.settled(mtime_ns):
+                    yield from self._listed(folder, known, mtime_ns)
+            except OSError:  # it went away
+                del self._known[folder]
+                continue
+            waiting += [folder / inside for inside in known.folders]
 
     def _listed(self, folder: Path, known: KnownFolder, mtime_ns: int) -> Iterator[Path]:
         listed_at_ns = time.time_ns()
@@ -272,4 +281,5 @@ class WrittenFiles:
         known.mtime_ns, known.listed_at_ns, known.folders = mtime_ns, listed_at_ns, folders
         new = files - known.files.keys()
         known.files = {name: identity for name, identity in known.files.items() if name in files}
+        known.theirs &= files
         yield from (folder / name for name in new)
