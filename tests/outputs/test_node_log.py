@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from worker.engine.protocol.api import FileRef
@@ -79,3 +80,14 @@ def test_cached_nodes_write_nothing() -> None:
     found = log(n3=1000, n5=2000)
     found.cached = {"3"}
     assert found.owing == ["5"]
+
+
+def test_thousands_of_named_files_are_told_apart_at_once() -> None:
+    """The reports are read once for all of them: the worker does nothing else meanwhile."""
+    found = log(n3=1000)
+    names = [f"{number}.png" for number in range(5000)]
+    found.reported["3"] = {"paths": names}
+    began = time.process_time()
+    claims = [claim for _, claim in found.claims(file(500, name) for name in names)]
+    assert claims == [Claim("3", "paths", sure=True)] * 5000
+    assert time.process_time() - began < 2

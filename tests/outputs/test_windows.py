@@ -45,3 +45,11 @@ def test_a_prompt_that_runs_has_no_end_yet() -> None:
     """What is written now may be its own."""
     running = Window(1000)
     assert owner(9e12, [running]) is running
+
+
+def test_a_prompt_is_over_for_later_files() -> None:
+    """One that runs holds them all; only those that are over before a file need not be asked."""
+    for window in (Window(1000, end=2000), Window(1000, apart=True, end=2000)):
+        assert window.over_before(2002)
+        assert not window.over_before(2000 - TICK - 1)
+    assert not Window(1000).over_before(9e12)

@@ -114,6 +114,8 @@ class Outputs:
         self.make_folder(job)
         try:
             await self._fetch(job, report.node_id, item, path)
+        except ValueError as error:  # no file can have this name
+            raise OutputUnreadable(f"{name[:100]!r} can't be kept: {error}") from error
         except OSError:
             path.unlink(missing_ok=True)  # half of it
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -37,7 +37,7 @@ class NodeLog:
     """Whether the frames of the run were lost, so that nothing is known of when each node ran."""
     cached: set[str] = field(default_factory=set)
     reported: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    refs: list[tuple[str, FileRef]] = field(default_factory=list)
+    refs: dict[tuple[str, FileRef], None] = field(default_factory=dict)
     """The files that were reported, each with its node."""
     with_files: set[str] = field(default_factory=set)
     """Nodes that have reported or sent files."""
@@ -52,15 +52,23 @@ class NodeLog:
         ran = dict.fromkeys(node for _, node in self.started)
         return [node for node in ran if node not in self.cached | self.with_files and self.is_output(node)]
 
-    def claim(self, found: FoundFile) -> Claim | None:
-        """Return the node that wrote the file as a result of its own.
+    def claims(self, found: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, Claim | None]]:
+        """Yield each file with what `claim` says of it."""
+        named = self._named()
+        for one in found:
+            yield one, self.claim(one, named)
+
+    def claim(self, found: FoundFile, named: Mapping[str, tuple[str, str]] | None = None) -> Claim | None:
+        """Return the node that wrote the file as a result of its own; `named` is what `_named` says.
 
         None for what a node left beside the files that it has reported, and for what lies in the temp folder without
         being the only thing that an output node left.
         """
-        named = self._namer(found)
-        if named is not None:
-            return Claim(*named, sure=True)
+        named = self._named() if named is None else named
+        path, folder = found.file.path, found.file.folder
+        for name in (path, f"{folder}/{path}", str(found.path)):
+            if name in named:
+                return Claim(*named[name], sure=True)
         return self._unheard_claim() if self.unheard else self._claim_by_time(found)
 
     def _unheard_claim(self) -> Claim | None:
@@ -83,18 +91,16 @@ class NodeLog:
     def heard(self, report: NodeOutput) -> None:
         if isinstance(report.item, FileRef):
             self.with_files.add(report.node_id)
-            self.refs.append((report.node_id, report.item))
+            self.refs[report.node_id, report.item] = None
 
-    def _namer(self, found: FoundFile) -> tuple[str, str] | None:
-        """The node that names the file in a text, and the key of the text."""
-        path, folder = found.file.path, found.file.folder
-        names = {path, f"{folder}/{path}", str(found.path)}
+    def _named(self) -> dict[str, tuple[str, str]]:
+        """By the paths that nodes report in texts, the node that does so first and the key of its text."""
+        named: dict[str, tuple[str, str]] = {}
         for node, output in self.reported.items():
             if node not in self.cached:
                 for key, text in named_paths(output):
-                    if bare(text) in names:
-                        return node, key
-        return None
+                    named.setdefault(bare(text), (node, key))
+        return named
 
     def _companion(self, found: FoundFile) -> bool:
         """Whether a node reported a file of nearly that name, whose frame came too late to tell that it ran then."""

@@ -170,7 +170,7 @@ class OutputCollector:
             return []
         reports = list(node_outputs(node_id, output, is_output=self._files.is_output(node_id)))
         for report in reports:
-            self._files.log.heard(report)
+            self._files.heard(report)
         return [self._named(report) for report in reports]
 
     def _named(self, report: NodeOutput) -> NodeOutput:
@@ -197,12 +197,16 @@ class OutputCollector:
 
     def _from_cache(self, report: NodeOutput) -> bool:
         """Whether ComfyUI did not run the node, so that it may run once more."""
-        return self._part.nodes is None and report.node_id in self._files.log.cached
+        return self._part.nodes is None and report.node_id in self._files.log.cached and report.node_id in self.prompt
 
     def _replaceable(self, report: NodeOutput) -> bool:
         """Whether the file may be another job's by now."""
         item = report.item
-        return isinstance(item, FileRef) and may_be_overwritten(self._job, report.node_id, item.filename)
+        if not isinstance(item, FileRef):
+            return False
+        if self._files.looks_at(item.folder):
+            return self._files.replaced(report.node_id, item)
+        return may_be_overwritten(self._job, report.node_id, item.filename)
 
     def _take(self, report: NodeOutput) -> None:
         if (report.node_id, report.item) in self._seen:

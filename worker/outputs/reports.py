@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,6 +18,8 @@ TEXT_KEYS = ("text", "string")
 FOR_THE_EDITOR = frozenset({"animated", "bg_image", "fast_preview", "mode", "unfinished_batch"})
 """Keys with which a node tells the editor how to show it."""
 LONGEST_PATH = 4096
+DEEPEST = 64
+"""Lists and objects inside one another up to which a report is read."""
 LONGEST_TEXT = 64 * 1024
 """Characters up to which a text under a key of the node's own is a result: longer ones are pictures for the editor."""
 
@@ -113,21 +116,38 @@ def _own_words(node_id: str, key: str, items: object) -> Iterator[NodeOutput]:
         if 0 < len(text) <= LONGEST_TEXT and not (_path_like(text) and names_a_result(key, text)):
             yield found
     for place, item in enumerate(_list(items) if isinstance(items, list | tuple) else [items]):
-        if isinstance(item, bool | int | float | Mapping) or (isinstance(item, list) and item):
-            yield NodeOutput(node_id, key, Value(orjson.dumps(item).decode(), place))
+        wanted = isinstance(item, bool | int | float | Mapping) or (isinstance(item, list) and item)
+        if wanted and not _deeper(item, DEEPEST):
+            yield NodeOutput(node_id, key, Value(_json(item), place))
 
 
-def _strings(items: object) -> Iterator[str]:
+def _json(item: object) -> str:
+    try:
+        return orjson.dumps(item).decode()
+    except TypeError:  # a whole number of more than 64 bits
+        return json.dumps(item)
+
+
+def _deeper(item: object, levels: int) -> bool:
+    """Whether there are more lists and objects inside one another than that."""
+    if not isinstance(item, Mapping | list | tuple):
+        return False
+    return not levels or any(_deeper(one, levels - 1) for one in (item.values() if isinstance(item, Mapping) else item))
+
+
+def _strings(items: object, levels: int = DEEPEST) -> Iterator[str]:
     if isinstance(items, str):
         yield items
+    elif not levels:
+        return
     elif isinstance(items, Mapping):
         if "filename" not in items:
             for item in items.values():
-                yield from _strings(item)
+                yield from _strings(item, levels - 1)
     elif isinstance(items, list | tuple):
         letters = items and all(isinstance(item, str) and len(item) == 1 for item in items)
         for item in ["".join(items)] if letters else items:
-            yield from _strings(item)
+            yield from _strings(item, levels - 1)
 
 
 def _path_like(text: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from worker.engine.protocol.api import FileRef
 from worker.engine.protocol.messages import (
     Executing,
     ExecutionCached,
@@ -26,6 +27,7 @@ from worker.outputs.windows import Window
 from worker.outputs.written_files import FoundFile, WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
+from worker.workflow.write_again import signature
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,9 @@ class RunFiles:
         self._files: WrittenFiles | None = None
         self._window: Window | None = None
         self._apart = False
+        self._signatures: dict[str, bytes] = {}
+        self._own: set[FileRef] = set()
+        """Reported files that this run wrote; a node may also report one that was there."""
         self.log = NodeLog(self.is_output)
 
     def hear(self, message: RunMessage) -> None:
@@ -79,15 +84,38 @@ class RunFiles:
             case ExecutionSuccess(at=at) | ExecutionError(at=at) | ExecutionInterrupted(at=at):
                 self._end(at)
 
+    def heard(self, report: NodeOutput) -> None:
+        """Take note of what a node reports, before anything is done with its file."""
+        item = report.item
+        new = isinstance(item, FileRef) and (report.node_id, item) not in self.log.refs
+        self.log.heard(report)
+        if self._files is None or not new or not isinstance(item, FileRef) or report.node_id in self.log.cached:
+            return
+        if self._files.made(self._signature(report.node_id), item):
+            self._own.add(item)
+
+    def replaced(self, node_id: str, file: FileRef) -> bool:
+        """Whether a file that comes from ComfyUI's cache is not, or may not be, the one that its node wrote."""
+        return self._files is not None and self._files.replaced(self._signature(node_id), file)
+
+    def looks_at(self, folder: str) -> bool:
+        """Whether this process can look at one of the engine's folders."""
+        return self._files is not None and folder in self._files.roots
+
+    def _signature(self, node_id: str) -> bytes:
+        if node_id not in self._signatures:
+            self._signatures[node_id] = signature(self._prompt, node_id)
+        return self._signatures[node_id]
+
     def give_up(self) -> None:
         """Nobody will collect what this run wrote."""
         self._end(None)
         if self._window is not None and self._files is not None:
             self._window.kept = False
-            for node, ref in self.log.refs:
-                if node not in self.log.cached:
-                    self._files.release(ref)
+            for ref in self._own:
+                self._files.release(ref)
         self._window, self._apart = None, False
+        self._own.clear()
         self.log = NodeLog(self.is_output)
 
     def look(self) -> RunLook:
@@ -103,7 +131,8 @@ class RunFiles:
         found, unreported = self._found(self._files, self._window)
         self._window.kept = False  # what comes now comes too late
         self._learn(unreported)
-        files = tuple(one.file for one in found) + self._reported_files()
+        added = [one for one in found if not self._files.was_there(one.path)]
+        files = tuple(one.file for one in added) + self._reported_files()
         return RunLook(tuple(unreported), files, tuple(self._dangling(unreported)))
 
     def _found(self, files: WrittenFiles, window: Window) -> tuple[list[FoundFile], list[NodeOutput]]:
@@ -154,8 +183,7 @@ class RunFiles:
 
     def _claimed(self, found: list[FoundFile]) -> list[NodeOutput]:
         claimed = []
-        for one in found:
-            claim = self.log.claim(one)
+        for one, claim in self.log.claims(found):
             if claim is not None and (claim.sure or not self._overdue(one)):
                 claimed.append(NodeOutput(claim.node_id, claim.key, one.ref))
             elif claim is not None:
@@ -178,7 +206,8 @@ class RunFiles:
         roots = self._files.roots if self._files is not None else {}
         inside = [(root, Path(os.path.normpath(root / path))) for root in roots.values()]
         outside = PurePosixPath(path).is_absolute() and not any(there.is_relative_to(root) for root, there in inside)
-        return outside or any(there.is_relative_to(root) and there.is_file() for root, there in inside)
+        # os.path's own, which takes a name that no file can have for one that is not there
+        return outside or any(there.is_relative_to(root) and os.path.isfile(there) for root, there in inside)  # noqa: PTH113
 
     def _overdue(self, found: FoundFile) -> bool:
         if self._files is None or self._window is None:
@@ -202,9 +231,9 @@ class RunFiles:
         return {node for node in left if not self.log.reported.get(node) or self._writes(node)}
 
     def _reported_files(self) -> tuple[EngineFile, ...]:
-        """Those of nodes that ran: what comes from the cache is an earlier job's."""
+        """Those that the run wrote: others are an earlier job's, or the operator's."""
         files = self._files
         if files is None:
             return ()
-        paths = [path for node, ref in self.log.refs if node not in self.log.cached and (path := files.report(ref))]
+        paths = [path for _, ref in self.log.refs if ref in self._own and (path := files.report(ref))]
         return tuple(file for path in dict.fromkeys(paths) if (file := files.known(path)) is not None)

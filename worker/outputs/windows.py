@@ -34,6 +34,10 @@ class Window:
         first = self.start - CLOCK_TICK_MS if self.apart else self.start + 1
         return first <= changed_ms and (self.end is None or changed_ms < self._last(self.end))
 
+    def over_before(self, changed_ms: float) -> bool:
+        """Whether it holds no file of that time or a later one."""
+        return self.end is not None and changed_ms >= self._last(self.end)
+
     def _last(self, end: float) -> float:
         return end + 1 if self.apart else end - CLOCK_TICK_MS
 

@@ -6,20 +6,23 @@ import logging
 import os
 import stat
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from worker.engine.protocol.api import FileRef
 from worker.job import EngineFile
+from worker.outputs.known_folder import Identity, KnownFolder
 from worker.outputs.windows import Window, owner
 
 log = logging.getLogger(__name__)
 
 WINDOWS = 1000
 """Prompts whose times are remembered."""
+MADE = 20_000
+"""Reported files of which is remembered what made them."""
 TALKING = frozenset(
     {
         *("SaveImage", "PreviewImage", "SaveImageWebsocket", "MaskPreview", "SaveAnimatedWEBP", "SaveAnimatedPNG"),
@@ -32,9 +35,6 @@ OVERDUE_MS = 60_000.0
 """How long after a prompt a thread of its nodes may still write, in milliseconds."""
 UNCLAIMED_S = 5.0
 """How old a file is, in seconds, before it counts as nobody's: what its prompt says of it may be on its way."""
-
-Identity = tuple[int, int]
-"""Inode and time of the last change of the contents, in nanoseconds: links to a file change neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +51,6 @@ class FoundFile:
         return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), self.file.folder)
 
 
-@dataclass(slots=True)
-class KnownFolder:
-    """A folder as it was when it was last listed; `files` are those in it by name."""
-
-    mtime_ns: int = -1
-    listed_at_ns: int = 0
-    files: dict[str, Identity] = field(default_factory=dict)
-    folders: list[str] = field(default_factory=list)
-
-    def settled(self, mtime_ns: int) -> bool:
-        """Whether nothing came or went since: not where it changed so late that the clock shows no difference."""
-        return mtime_ns == self.mtime_ns and self.listed_at_ns - mtime_ns > SETTLED_NS
-
-
-SETTLED_NS = 50_000_000
-"""A folder that changed less long before it was listed, in nanoseconds, may have changed again within the same tick."""
-
-
 class WrittenFiles:
     """What ComfyUI writes into its folders, by prompt.
 
@@ -83,6 +65,7 @@ class WrittenFiles:
         self._known: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
+        self._made: OrderedDict[tuple[bytes, FileRef], Identity] = OrderedDict()
         self.silent: set[str] = set()
         """Node classes that have written files here without reporting them."""
         self.quiet: set[str] = set()
@@ -92,13 +75,14 @@ class WrittenFiles:
         if self.roots:
             self._look()  # what is there already is nobody's, and stays
             self._unclaimed.clear()
+            for known in self._known.values():
+                known.theirs.update(known.files)
 
     def release(self, file: FileRef) -> None:
         """Take back that a reported file is its job's: there is no job any more that it would go with."""
-        path = self.report(file)
-        found = self._stat(path, file.folder) if path is not None else None
-        if path is not None and found is not None:
-            self._unclaimed[path] = found
+        found = self.find(file)
+        if found is not None:
+            self._unclaimed[found.path] = found
 
     def overdue(self, window: Window, changed_ms: float) -> bool:
         """Whether a file may be an earlier prompt's: one whose node left nothing when it should have, not long ago."""
@@ -118,14 +102,45 @@ class WrittenFiles:
 
     def report(self, file: FileRef) -> Path | None:
         """Return the path of a file that a node reports, which is its job's from now on; None for one outside."""
+        path = self._path(file)
+        if path is not None:
+            self._claim(path)
+        return path
+
+    def _path(self, file: FileRef) -> Path | None:
         root = self.roots.get(file.folder)
         if root is None:
             return None
         path = Path(os.path.normpath(root / file.subfolder / file.filename))
-        if not path.is_relative_to(root):
-            return None
-        self._claim(path)
-        return path
+        return path if path.is_relative_to(root) and path != root else None
+
+    def made(self, signature: bytes, file: FileRef) -> bool:
+        """Remember which file a node that ran has reported; `signature` is of all that went into it.
+
+        Return whether the file is new: it was not there when the folders were last looked at.
+        """
+        found = self.find(file)
+        if found is None:
+            return False
+        identity = found.file.inode, found.file.mtime_ns
+        self._made[signature, file] = identity
+        self._made.move_to_end((signature, file))
+        if len(self._made) > MADE:
+            self._made.popitem(last=False)
+        known = self._known.get(found.path.parent, KnownFolder()).files.get(found.path.name)
+        return found.path in self._unclaimed or known != identity
+
+    def replaced(self, signature: bytes, file: FileRef) -> bool:
+        """Whether a file is not, or may not be, the one that such a node made: another job may have its name by now."""
+        if self._path(file) is None:
+            return False
+        found = self.find(file)
+        return found is None or self._made.get((signature, file)) != (found.file.inode, found.file.mtime_ns)
+
+    def find(self, file: FileRef) -> FoundFile | None:
+        """Return a file that a node reports as it is now; None where it is not there, or outside of the folders."""
+        path = self._path(file)
+        return self._stat(path, file.folder) if path is not None else None
 
     def written_by(self, window: Window | None, *, thorough: bool = False) -> list[FoundFile]:
         """Return the files that the prompt wrote and no node reported; what cannot be anybody's is removed.
@@ -135,6 +150,8 @@ class WrittenFiles:
         self._look()
         if thorough:
             self._look_at_each()
+        oldest = min((file.changed_ms for file in self._unclaimed.values()), default=0.0)
+        windows = [one for one in self._windows if not one.over_before(oldest)]
         found = []
         for path, file in list(self._unclaimed.items()):
             recent = time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S
@@ -145,7 +162,7 @@ class WrittenFiles:
                 del self._unclaimed[path]
                 continue
             self._unclaimed[path] = fresh
-            whose = owner(fresh.changed_ms, self._windows)
+            whose = owner(fresh.changed_ms, windows)
             if whose is not None and whose is window:
                 self._claim(path)
                 found.append(fresh)
@@ -183,6 +200,10 @@ class WrittenFiles:
         except OSError:
             return False
 
+    def was_there(self, path: Path) -> bool:
+        """Whether a file of this name has been there since before the worker: who wrote into it does not own it."""
+        return path.name in self._known.get(path.parent, KnownFolder()).theirs
+
     def known(self, path: Path) -> EngineFile | None:
         """Return a file inside the folders as it is now; None where it is not there."""
         for name, root in self.roots.items():
@@ -195,7 +216,7 @@ class WrittenFiles:
         if time.time() - file.file.mtime_ns / 1e9 < UNCLAIMED_S:
             return
         self._unclaimed.pop(path, None)
-        if not self._ours:
+        if not self._ours or self.was_there(path):
             return
         reason = "no job will collect any more" if whose else "was written outside of any prompt, or in between two"
         log.warning("removing %s/%s, which %s", file.file.folder, file.file.path, reason)
@@ -204,7 +225,7 @@ class WrittenFiles:
     def _claim(self, path: Path) -> None:
         self._unclaimed.pop(path, None)
         folder = self._known.setdefault(path.parent, KnownFolder())
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             found = path.lstat()
             folder.files[path.name] = (found.st_ino, found.st_mtime_ns)
 
@@ -212,7 +233,7 @@ class WrittenFiles:
         """A regular file as it is now; links lead elsewhere and are no outputs."""
         try:
             found = path.lstat()
-        except OSError:
+        except (OSError, ValueError):  # it is not there, or no file can have this name
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
@@ -232,23 +253,26 @@ class WrittenFiles:
     def _look_at_each(self) -> None:
         for name, root in self.roots.items():
             for folder, known in self._known.items():
-                for file, identity in known.files.items() if folder.is_relative_to(root) else ():
+                for file in known.changed(folder) if folder.is_relative_to(root) else ():
                     found = self._stat(folder / file, name)
-                    if found is not None and (found.file.inode, found.file.mtime_ns) != identity:
+                    if found is not None:
                         known.files[file] = (found.file.inode, found.file.mtime_ns)
                         self._unclaimed[folder / file] = found
 
-    def _new_files(self, folder: Path) -> Iterator[Path]:
-        known = self._known.setdefault(folder, KnownFolder())
-        try:
-            mtime_ns = folder.stat().st_mtime_ns
-            if not known.settled(mtime_ns):
-                yield from self._listed(folder, known, mtime_ns)
-        except OSError:  # it went away
-            del self._known[folder]
-            return
-        for inside in list(known.folders):
-            yield from self._new_files(folder / inside)
+    def _new_files(self, root: Path) -> Iterator[Path]:
+        """Look into all folders, however deep they lie."""
+        waiting = [root]
+        while waiting:
+            folder = waiting.pop()
+            known = self._known.setdefault(folder, KnownFolder())
+            try:
+                mtime_ns = folder.stat().st_mtime_ns
+                if not known.settled(mtime_ns):
+                    yield from self._listed(folder, known, mtime_ns)
+            except OSError:  # it went away
+                del self._known[folder]
+                continue
+            waiting += [folder / inside for inside in known.folders]
 
     def _listed(self, folder: Path, known: KnownFolder, mtime_ns: int) -> Iterator[Path]:
         listed_at_ns = time.time_ns()
@@ -262,4 +286,5 @@ class WrittenFiles:
         known.mtime_ns, known.listed_at_ns, known.folders = mtime_ns, listed_at_ns, folders
         new = files - known.files.keys()
         known.files = {name: identity for name, identity in known.files.items() if name in files}
+        known.theirs &= files
         yield from (folder / name for name in new)

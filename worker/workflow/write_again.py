@@ -5,9 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import blake2b
+
+import orjson
 
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import Node, Prompt, links
+from worker.workflow.prompt import Node, Prompt, ancestors, links
 
 AGAIN = "comfy_worker_again"
 """An input that no class declares: it changes the key of ComfyUI's cache and reaches no node (seen on 0.33.0)."""
@@ -37,6 +40,20 @@ def write_again(prompt: Prompt, nodes: Collection[str]) -> WriteAgain:
         changed[name] = _changed(prompt[node_id], token)
         names[name] = node_id
     return WriteAgain(changed, names)
+
+
+def signature(prompt: Prompt, node_id: str) -> bytes:
+    """Return a digest of all that goes into a node: the same for one that writes once more."""
+    if node_id not in prompt:  # another node expanded into it
+        return node_id.encode()
+    sources = {source: _inputs(prompt[source]) for source in ancestors(prompt, node_id)}
+    return blake2b(
+        orjson.dumps([_inputs(prompt[node_id]), sources], option=orjson.OPT_SORT_KEYS), digest_size=16
+    ).digest()
+
+
+def _inputs(node: Node) -> list[Json]:
+    return [node["class_type"], {name: value for name, value in node["inputs"].items() if name != AGAIN}]
 
 
 def _changed(node: Node, token: str) -> Node:

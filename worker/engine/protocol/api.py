@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from worker.engine.protocol.answers import (
     submission_answer,
     upload_answer,
 )
-from worker.engine.protocol.messages import UnexpectedShape, mapping
+from worker.engine.protocol.messages import UnexpectedShape, loads, mapping
 from worker.errors import (
     EngineUnavailable,
     InvalidInputFile,
@@ -168,7 +169,7 @@ class ComfyApi:
             if any(item.prompt_id == prompt_id for item in items):
                 return Whereabouts(place, None)
         with expected("GET /history"):
-            entry = history_answer(await self._get(f"/history/{prompt_id}"), prompt_id)
+            entry = history_answer(await self._get(f"/history/{prompt_id}", read=loads), prompt_id)
         return Whereabouts(PromptPlace.ENDED if entry else PromptPlace.ABSENT, entry)
 
     async def look(self, timeout_s: float) -> QueueLook | None:
@@ -260,7 +261,7 @@ class ComfyApi:
             async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()
                 return read(await answer.read())
-        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError, RecursionError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
 
     async def _post(self, path: str, body: object) -> tuple[int, object]:

@@ -118,19 +118,23 @@ def parse_text(text: str) -> Message | None:
     if text.startswith(IGNORED):
         return None
     try:
-        frame = _json(text)
+        frame = loads(text)
         read = READERS.get(frame["type"])
         return read(frame["data"]) if read else None
-    except (ValueError, KeyError, TypeError, AttributeError, UnexpectedShape):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnexpectedShape):
         return None
 
 
-def _json(text: str) -> Any:  # noqa: ANN401 - JSON
-    """ComfyUI writes NaN and Infinity, which are not JSON, where a node reports such a number."""
+def loads(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
+    """Parse what Python's `json` has written: NaN, Infinity and halves of surrogate pairs may be in it.
+
+    The halves become question marks, as nothing could write them down again. Raises ValueError and RecursionError.
+    """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return json.loads(text)
+        value = json.loads(text)
+        return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
 
 
 def parse_binary(data: bytes) -> Preview | None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-import orjson
 from aiohttp import ClientError, WSMsgType, web
+
+from worker.simulators.comfyui.server.responses import dumps
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Hub:
     def send(self, event: str, data: Mapping[str, object], to: str | None = None) -> None:
         """Queue a text frame `{"type", "data"}`; a client without a socket misses it."""
         if self.has_listener(to):
-            payload = orjson.dumps({"type": event, "data": data})
+            payload = dumps({"type": event, "data": data})
             self._post(Frame(payload, WSMsgType.TEXT, to))
 
     def send_binary(self, payload: bytes, to: str | None = None) -> None:
@@ -87,7 +88,7 @@ class Hub:
 
     async def send_now(self, event: str, data: Mapping[str, object], to: str) -> None:
         """Send past the line: what a client is told as an answer to itself (`status` on connecting, its flags)."""
-        payload = orjson.dumps({"type": event, "data": data})
+        payload = dumps({"type": event, "data": data})
         await self._deliver(Frame(payload, WSMsgType.TEXT, to))
 
     async def publish(self) -> None:

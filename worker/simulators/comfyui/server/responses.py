@@ -12,13 +12,14 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 
 def json_answer(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=_json(value), status=status, headers={"Content-Type": JSON_TYPE})
+    return web.Response(body=dumps(value), status=status, headers={"Content-Type": JSON_TYPE})
 
 
-def _json(value: object) -> bytes:
+def dumps(value: object) -> bytes:
+    """Write what ComfyUI would; only Python's own module writes all that a node may report."""
     try:
         return orjson.dumps(value)
-    except TypeError:  # whole numbers of more than 64 bits, which only the slow one can write
+    except TypeError:  # whole numbers of more than 64 bits, halves of surrogate pairs, very deep lists
         return json.dumps(value).encode()
 
 

@@ -1,0 +1,73 @@
+"""A file is its job's only as long as it is the one that the job wrote: names are used again, by other jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.engine.supervised import Supervised, supervised
+from tests.outputs.test_results import emptied, node, report, run, with_picture
+from worker.workflow.write_again import signature, write_again
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Supervised]:
+    """A worker with its own engine, whose results live for a second."""
+    async with supervised(tmp_path_factory.mktemp("own"), result_ttl_s=1.0) as found:
+        yield found
+
+
+def saver(source: str) -> dict:
+    return node("SaveImage", images=[source, 0], filename_prefix="taken")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_cached_name_that_another_picture_has_by_now(client: Supervised) -> None:
+    """The counter begins again once the first file is gone: what the cache names is another job's picture."""
+    small = with_picture(saver("1"), color=700)
+    first = await run(client, small)
+    await emptied(client)
+    large = {"2": node("EmptyImage", width=64, height=64, batch_size=1, color=701), "4": saver("2")}
+    both = await run(client, small | large)
+    assert [(one["node_id"], one["width"]) for one in both["outputs"]] == [("4", 64), ("5", 32)]
+    assert both["outputs"][0]["filename"] == first["outputs"][0]["filename"]
+    again = await run(client, small)
+    assert [(one["node_id"], one["width"]) for one in again["outputs"]] == [("5", 32)]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_file_that_was_there_stays(tmp_path: Path, fails: bool) -> None:
+    """A node may report a file that it did not write: that is delivered, and is not removed with the job."""
+    there = tmp_path / "engine/output/of-the-operator.png"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"a picture")
+    workflow = with_picture(report({"images": [{"filename": there.name, "subfolder": "", "type": "output"}]}))
+    if fails:
+        workflow["6"] = node("EmbeddedSleep", image=["1", 0], seconds=0.2, steps=0)
+        workflow["7"] = node("EmbeddedFail", image=["6", 0], message="on purpose")
+        workflow["8"] = node("SaveImage", images=["7", 0], filename_prefix="never")
+    async with supervised(tmp_path, result_ttl_s=0.5) as client:
+        status, body = await client.post("/generate/sync", {"workflow": workflow})
+        assert status == (422 if fails else 200), body
+        async with asyncio.timeout(10):
+            while next((tmp_path / "outputs").glob("job-*/*"), None):
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(5.1 if fails else 0)
+        await run(client, with_picture(report({"text": ["later"]})))
+    assert there.exists()
+
+
+def test_a_node_that_writes_once_more_has_the_same_signature() -> None:
+    """Not one with other sources; its own id and titles do not count."""
+    prompt = {"1": node("EmptyImage", color=1), "5": saver("1"), "6": node("ImageInvert", image=["5", 0])}
+    second = write_again(prompt, ["5"])
+    [name] = second.nodes
+    assert name != "5"
+    assert signature(second.prompt, name) == signature(prompt, "5")
+    assert signature(prompt | {"5": prompt["5"] | {"_meta": {"title": "t"}}}, "5") == signature(prompt, "5")
+    assert signature(prompt | {"1": node("EmptyImage", color=2)}, "5") != signature(prompt, "5")

@@ -1,0 +1,47 @@
+"""Folders of an engine that jobs fill: whatever they write there, the next job's files are found."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from worker.outputs.written_files import UNCLAIMED_S, WrittenFiles
+
+DEPTH = 1500
+
+
+def deep(root: Path) -> Path:
+    """Made in steps, as jobs could do it: each call makes the parents by calling itself."""
+    folder = root
+    for _ in range(DEPTH // 100):
+        folder = Path(f"{folder}{'/a' * 100}")
+        os.makedirs(folder)  # noqa: PTH103
+    return folder
+
+
+def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
+    """A prefix may name them; the worker starts, and finds what is new at any depth."""
+    folder = deep(tmp_path)
+    files = WrittenFiles({"output": tmp_path}, ours=True)
+    window = files.begin(None, apart=True)
+    (folder / "new.png").write_bytes(b"new")
+    (tmp_path / "top.png").write_bytes(b"top")
+    assert {found.path.name for found in files.written_by(window)} == {"new.png", "top.png"}
+
+
+def test_a_file_that_was_there_stays_when_it_changes(tmp_path: Path) -> None:
+    """The operator's or a pack's own: it was written anew while no prompt ran, and nobody's job is over with it."""
+    there = tmp_path / "operators.json"
+    there.write_bytes(b"1")
+    files = WrittenFiles({"output": tmp_path}, ours=True)
+    files.begin(None, apart=True).end = time.time() * 1000 - 50_000
+    there.write_bytes(b"22")
+    old = time.time() - UNCLAIMED_S - 10
+    os.utime(there, (old, old))
+    assert files.written_by(files.begin(time.time() * 1000 + 60_000, apart=True), thorough=True) == []
+    assert there.exists()
+    (tmp_path / "late.png").write_bytes(b"late")
+    os.utime(tmp_path / "late.png", (old, old))
+    files.sweep()
+    assert not (tmp_path / "late.png").exists()
