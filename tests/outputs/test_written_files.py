@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker.outputs.written_files import UNCLAIMED_S, WrittenFiles
@@ -11,23 +14,27 @@ from worker.outputs.written_files import UNCLAIMED_S, WrittenFiles
 DEPTH = 1500
 
 
-def deep(root: Path) -> Path:
-    """Made in steps, as jobs could do it: each call makes the parents by calling itself."""
+@contextmanager
+def deep(root: Path) -> Iterator[Path]:
+    """Made in steps, as jobs could do it: each call makes the parents by calling itself. Removed from its end."""
     folder = root
     for _ in range(DEPTH // 100):
         folder = Path(f"{folder}{'/a' * 100}")
         os.makedirs(folder)  # noqa: PTH103
-    return folder
+    try:
+        yield folder
+    finally:
+        subprocess.run(["rm", "-rf", root / "a"], check=True)
 
 
 def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
     """A prefix may name them; the worker starts, and finds what is new at any depth."""
-    folder = deep(tmp_path)
-    files = WrittenFiles({"output": tmp_path}, ours=True)
-    window = files.begin(None, apart=True)
-    (folder / "new.png").write_bytes(b"new")
-    (tmp_path / "top.png").write_bytes(b"top")
-    assert {found.path.name for found in files.written_by(window)} == {"new.png", "top.png"}
+    with deep(tmp_path) as folder:
+        files = WrittenFiles({"output": tmp_path}, ours=True)
+        window = files.begin(None, apart=True)
+        (folder / "new.png").write_bytes(b"new")
+        (tmp_path / "top.png").write_bytes(b"top")
+        assert {found.path.name for found in files.written_by(window)} == {"new.png", "top.png"}
 
 
 def test_a_file_that_was_there_stays_when_it_changes(tmp_path: Path) -> None:

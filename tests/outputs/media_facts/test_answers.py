@@ -46,8 +46,10 @@ async def test_clips_and_sounds_have_size_and_length(client: Client) -> None:
 
 async def test_runpods_dialect_delivers_every_kind(client: Client) -> None:
     """Clips and sounds are whole under `images`, with their subfolder, and texts under `texts`."""
-    _, native = await client.post("/generate/sync", {"workflow": WORKFLOW})
-    _, body = await client.post("/generate/sync", {"input": {"workflow": WORKFLOW}})
+    workflow = {**WORKFLOW, "1": {"class_type": "EmptyImage", "inputs": {**FRAMES, "color": 0xFF00}}}
+    workflow["2"] = {"class_type": "EmptyAudio", "inputs": {**SOUND, "duration": 1.25}}
+    _, native = await client.post("/generate/sync", {"workflow": workflow})
+    _, body = await client.post("/generate/sync", {"input": {"workflow": workflow}})
     files = [one for one in native["outputs"] if one["kind"] != "text"]
     assert [kind_of(one["filename"]) for one in body["images"]] == [one["kind"] for one in files]
     for one, expected in zip(body["images"], files, strict=True):
