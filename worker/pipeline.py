@@ -192,6 +192,8 @@ class Pipeline:
             # Only now: a client may have begun to follow a job that waited for its engine.
             beside[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
             self._submitted(job, collector, prompt_id)
+            if targets is None:  # else a worker that is restarted would take the part for the whole
+                self.journal.submitted(job)
 
         try:
             try:
@@ -233,7 +235,6 @@ class Pipeline:
             collector.begin_again()
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
-        self.journal.submitted(job)
         self.observers.notify(JobSubmitted(job.ref, job.engine or "", prompt_id))
 
     def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:

@@ -298,6 +298,15 @@ async def test_a_file_that_is_overwritten_stays_what_it_was(client: Supervised, 
         assert hashlib.sha256(await answer.read()).hexdigest() == first["outputs"][0]["sha256"]
 
 
+@pytest.mark.parametrize("letter", ["a", "ä", "画"])
+async def test_the_longest_name_arrives(client: Supervised, letter: str) -> None:
+    """A file system takes 255 bytes, and the worker's own name of the file is longer."""
+    prefix = letter * ((255 - len("_00001_.png")) // len(letter.encode()))
+    body = await run(client, with_picture(node("SaveImage", images=["1", 0], filename_prefix=prefix), color=70))
+    assert [one["filename"] for one in body["outputs"]] == [f"{prefix}_00001_.png"]
+    assert base64.b64decode(body["image"]).startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("dialect", ["native", "runpod", "vast"])
 async def test_problems_are_the_same_in_every_dialect(client: Supervised, dialect: str) -> None:
     """One object, beside whatever arrived."""

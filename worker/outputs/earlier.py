@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from worker.engine.config import EngineConfig
 from worker.jobs.job_index import JobIndex
-from worker.outputs.files import Outputs
+from worker.outputs.files import Outputs, kept_name
 
 
 class EarlierOutputs:
@@ -32,7 +32,7 @@ class EarlierOutputs:
         for job in self._jobs.of_principal(principal):
             for output in job.outputs:
                 if output.folder == folder and PurePosixPath(output.subfolder) == place.parent:
-                    path = self._outputs.folder(job) / f"{output.index}-{place.name}"
+                    path = self._outputs.folder(job) / kept_name(output.index, place.name)
                     if path.is_file():
                         yield path
 

@@ -27,6 +27,8 @@ from worker.workflow.prompt import Prompt
 
 HASHED_AT_ONCE = 256 * 1024
 """Bytes up to which a file is hashed where it is: a thread would take longer to begin."""
+LONGEST_NAME = 240
+"""Bytes of a name that are kept: file systems take 255, and a number stands before it."""
 SWEEP_S = 30.0
 """How often files that no prompt wrote are looked for while nothing runs."""
 JSON = "application/json"
@@ -96,7 +98,7 @@ class Outputs:
         return self._folder / job.folder
 
     def path(self, job: Job, output: Output) -> Path:
-        return self.folder(job) / f"{output.index}-{output.filename}"
+        return self.folder(job) / kept_name(output.index, output.filename)
 
     async def take(self, job: Job, index: int, report: NodeOutput) -> Output:
         """One reported item as an output.
@@ -176,6 +178,14 @@ class Outputs:
         for file in job.files:
             files.remove(file)
         shutil.rmtree(self._folder / job.folder, ignore_errors=True)
+
+
+def kept_name(index: int, filename: str) -> str:
+    """Return the name of an output in its job's folder: of a name that is too long with the number, the end."""
+    data = filename.encode("utf-8", "surrogateescape")
+    if len(data) > LONGEST_NAME:
+        filename = data[-LONGEST_NAME:].decode("utf-8", "ignore")
+    return f"{index}-{filename}"
 
 
 def _words(index: int, node_id: str, item: Text | Value) -> Output:

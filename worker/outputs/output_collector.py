@@ -146,8 +146,10 @@ class OutputCollector:
                 self._take(report)
         outputs = await self._arrived()
         self._finished = True
-        self._problems += [dangling(self.prompt, path) for path in look.dangling]
-        self._problems += [unseen(self.prompt, node) for node in self._files.unseen]
+        names = self._part.nodes or {}
+        paths = [replace(path, node_id=names.get(path.node_id, path.node_id)) for path in look.dangling]
+        self._problems += [dangling(self.prompt, path) for path in paths]
+        self._problems += [unseen(self.prompt, names.get(node, node)) for node in self._files.unseen]
         again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
         kept = tuple(output for output in outputs if output.node_id not in again)
         return Collected(kept, tuple(self._problems), look.files, frozenset(again), self._next)
