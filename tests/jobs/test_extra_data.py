@@ -91,6 +91,7 @@ async def test_a_job_that_lost_its_key_can_be_sent_again(worker: Served) -> None
     request = {"workflow": hidden(), "id": "mine", "extra_data": BROUGHT}
     without = {"workflow": drawn(), "id": "other", "extra_data": BROUGHT}
     _, running = await worker.post("/generate", first)
+    await worker.running()
     jobs = [(await worker.post("/generate", body))[1] for body in (request, without)]
     await restart_both(worker)
     async with worker.http.delete(f"{worker.url}/jobs/first?token={running['token']}") as answer:
