@@ -164,8 +164,8 @@ async def test_every_submission_has_an_id_of_its_own(client: Client, engine: Eng
     ids = [item[1] for item in queue["queue_running"] + queue["queue_pending"]]
     assert all(str(uuid.UUID(prompt_id)) == prompt_id for prompt_id in ids)
     assert len(set(ids)) == len(ids)
-    await result(client, first)
-    await result(client, second)
+    assert (await result(client, first))[0] == 200
+    assert (await result(client, second))[0] == 200
 
 
 async def test_the_next_job_already_waits_inside_comfyui(client: Client, engine: EngineHandle) -> None:
