@@ -20,7 +20,7 @@ from worker.cli.hosting.environment import without_settings
 from worker.engine.process.free_port import free_port
 from worker.platforms.vast.client import VastEndpoint
 from worker.simulators.vast_router import ReportLog
-from worker.simulators.vast_router.local_fleet import fleet
+from worker.simulators.vast_router.local_fleet import fleet, stop_process
 from worker.subcommand import own_command
 
 PACKS = Path(__file__).parent / "custom_nodes"
@@ -183,7 +183,7 @@ async def _process(command: list[str], log: Path, env: Mapping[str, str], knock:
         await _answering(knock, process, log)
         yield
     finally:
-        await _end(process)
+        await stop_process(process, STOP_S)
 
 
 async def _answering(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
@@ -199,15 +199,3 @@ async def _answering(url: str, process: asyncio.subprocess.Process, log: Path) -
                 pass
             await asyncio.sleep(KNOCK_S)
     raise NotStarted(f"{url} did not answer 200 within {START_S:g} s: see {log}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()

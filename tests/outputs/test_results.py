@@ -69,7 +69,7 @@ async def emptied(client: Supervised) -> None:
 
 
 async def test_an_unreported_file_is_delivered(client: Supervised) -> None:
-    """A saver that reports nothing is found by its file, which is told as that node's."""
+    """The file of a saver that reports nothing is found, and delivered as an output of that node."""
     body = await run(client, with_picture(node("EmbeddedSaveSilently", image=["1", 0], prefix="sub/quiet")))
     [output] = body["outputs"]
     assert (output["node_id"], output["kind"], output["subfolder"], output["width"]) == ("5", "image", "sub", 32)
@@ -146,7 +146,7 @@ async def test_nothing_at_all_is_told(client: Supervised) -> None:
     [("gone.png", "output_missing"), ("../../secret.png", "output_not_allowed"), (".", "output_unreadable")],
 )
 async def test_one_bad_output_costs_no_other(client: Supervised, filename: str, code: str) -> None:
-    """What can't be had is a problem that names node, file and reason; alone it fails the job, and never as a 5xx."""
+    """A missing file is a problem that names node, file and reason. If nothing else arrived, the job fails with 422."""
     bad = report({"images": [{"filename": filename, "subfolder": "", "type": "output"}]})
     body = await run(client, with_picture(bad, node("SaveImage", images=["1", 0], filename_prefix="good"), color=30))
     assert [one["node_id"] for one in body["outputs"]] == ["6"]

@@ -42,7 +42,7 @@ def test_inside_two_is_nobodys() -> None:
 
 
 def test_a_prompt_that_runs_has_no_end_yet() -> None:
-    """What is written now may be its own."""
+    """A file that is written now may be its own."""
     running = Window(1000)
     assert owner(9e12, [running]) is running
 

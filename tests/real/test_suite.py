@@ -82,7 +82,7 @@ async def test_every_pack_is_tried() -> None:
 
 
 async def test_a_job_expects_outputs_of_its_own_nodes() -> None:
-    """What is expected comes of a node that the workflow has, or a problem or a failure is expected in its place."""
+    """A job expects outputs of nodes that its workflow has, or a problem or a failure instead."""
     for job in JOBS.values():
         nodes = {str(node["id"]) for node in job.workflow["nodes"]} if "nodes" in job.workflow else set(job.workflow)
         assert {expected.node for expected in job.expected} <= nodes, job.title

@@ -78,7 +78,7 @@ def standard_event(job: Job, webhook: Webhook, answered: Body) -> Body:
 
 
 class ProblemFields(BaseModel):
-    """What is wrong with a workflow, or could not be delivered: the same object in every answer.
+    """A problem of a workflow, or an output that could not be delivered. Every answer has the same object.
 
     `code` is a word for programs, `output` the name that a node gave to the file; the others are those of an error's
     `details`.

@@ -181,7 +181,7 @@ class OutputCollector:
         return replace(report, node_id=nodes.get(report.node_id, report.node_id)) if nodes else report
 
     async def _arrived(self) -> list[Output]:
-        """Wait for all. What can't be had is a problem, or has to be written again where it came from the cache."""
+        """Wait for all. A file that is missing is a problem, or is written again if its node came from the cache."""
         outputs: list[Output] = []
         for taking in self._taking:
             try:

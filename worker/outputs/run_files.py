@@ -139,7 +139,7 @@ class RunFiles:
         """The files that no node reported, and those of them that are results.
 
         A folder of thousands takes milliseconds to list, so nobody looks where all is known: each output node reported
-        its files, and no class of the run has ever left others. What is there all the same is removed later.
+        its files, and no class of the run has ever left others. The sweep removes files that are there all the same.
         """
         ran = {self.class_of(node) for node in self.log.ran}
         if not self._missing([]) and ran <= files.quiet and not any(self._dangling([])):

@@ -242,7 +242,7 @@ class WrittenFiles:
         return FoundFile(path, file, found.st_ctime_ns / 1e6)
 
     def _look(self) -> None:
-        """List the folders that have changed. What is new, or is another file under an old name, is unclaimed."""
+        """List the folders that have changed. New files, and other files under old names, become unclaimed."""
         for name, root in self.roots.items():
             for path in self._new_files(root):
                 found = self._stat(path, name)

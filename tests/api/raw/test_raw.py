@@ -191,7 +191,7 @@ async def test_a_large_file_is_never_whole_in_memory(client: Client) -> None:
 
 
 async def test_problems_are_counted(client: Client) -> None:
-    """A file that a node named and did not write is told in a header; the JSON answer has the problem itself."""
+    """A header counts the files that a node named and did not write; the JSON answer lists them as problems."""
     workflow = picture()
     reported = '{"images": [{"filename": "lost.png", "subfolder": "", "type": "output"}]}'
     workflow["3"] = {"class_type": "EmbeddedReport", "inputs": {"json": reported}}

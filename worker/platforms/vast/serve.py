@@ -67,7 +67,7 @@ def check_ports(settings: VastSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EngineChanges:
-    """An observer: the autoscaler is told soon when the share of the engines or the load of one may have changed."""
+    """An observer that reports to the autoscaler soon after the share of the engines or the load of one has changed."""
 
     report_soon: Callable[[], None]
 

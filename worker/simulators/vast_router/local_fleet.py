@@ -86,7 +86,7 @@ async def fleet(
                 found.members.append(await _start(vast, number, command, env, logs))
             yield found
         finally:
-            await asyncio.gather(*(_stop(member.process) for member in found.members))
+            await asyncio.gather(*(stop_process(member.process) for member in found.members))
 
 
 async def _start(
@@ -111,13 +111,13 @@ async def _start(
     return FleetMember(number, process, log)
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM lets a worker end its engine too; only one that hangs is killed."""
+async def stop_process(process: asyncio.subprocess.Process, limit_s: float = STOP_S) -> None:
+    """SIGTERM lets a worker end its engine too; one that takes longer than the limit is killed."""
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        async with asyncio.timeout(STOP_S):
+        async with asyncio.timeout(limit_s):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -1,4 +1,4 @@
-"""What is shown in the editor and not saved: files in temp, and texts."""
+"""Nodes that show something in the editor and save nothing: they write files to temp, or report texts."""
 
 from __future__ import annotations
 
