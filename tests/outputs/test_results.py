@@ -271,15 +271,19 @@ async def test_a_late_file_is_nobodys(client: Supervised) -> None:
     assert not [name for name in files(client) if "late" in name]
 
 
-async def test_files_of_jobs_side_by_side_are_told_apart(client: Supervised) -> None:
-    """Twenty quick jobs in the engine's queue, each with an unreported file of its own: none lost, none swapped."""
+async def test_files_of_jobs_side_by_side_are_told_apart(tmp_path: Path) -> None:
+    """Twenty quick jobs in the engine's queue, each with an unreported file of its own: none lost, none swapped.
+
+    Nothing ran before them: after a node that owes a late file, a file that is not surely a job's is not delivered.
+    """
     sizes = range(8, 28)
 
     def quick(size: int) -> Workflow:
         made = {"1": node("EmptyImage", width=size, height=size, batch_size=1, color=size)}
         return made | {"5": node("EmbeddedSaveSilently", image=["1", 0], prefix=f"s{size}")}
 
-    answers = await asyncio.gather(*(run(client, quick(size)) for size in sizes))
+    async with supervised(tmp_path) as fresh:
+        answers = await asyncio.gather(*(run(fresh, quick(size)) for size in sizes))
     found = [(body["outputs"][0]["width"], body["outputs"][0]["filename"].split("_")[0]) for body in answers]
     assert found == [(size, f"s{size}") for size in sizes]
 

@@ -23,6 +23,7 @@ from worker.storage.endpoint import Endpoint
 from worker.storage.keys import KeyTemplate
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3.client import S3Client
 
 MIB = 1024 * 1024
@@ -127,8 +128,7 @@ class Bucket:
             raise
 
     def _upload(self, path: Path, key: str, mime: str, stop: threading.Event) -> str:
-        from boto3.exceptions import S3UploadFailedError
-        from boto3.s3.transfer import TransferConfig
+        from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
         from botocore.exceptions import BotoCoreError, ClientError
 
         config = TransferConfig(
@@ -140,11 +140,10 @@ class Bucket:
         try:
             client = self._connected()
             bucket, given = self._target.bucket, {"ContentType": mime}
-            client.upload_file(str(path), bucket, key, ExtraArgs=given, Config=config, Callback=_until(stop))
+            # client.upload_file would put the path and the server's words into its error, and sometimes lose the code.
+            with create_transfer_manager(client, config) as transfers:
+                transfers.upload(str(path), bucket, key, given, [ProgressCallbackInvoker(_until(stop))]).result()
             return self._url(client, key)
-        except S3UploadFailedError as error:
-            # boto3 puts the path and the server's words into its message; the cause has a code.
-            raise self._said_no(error.__context__) from None
         except ClientError as error:
             raise self._said_no(error) from None
         except BotoCoreError as error:
@@ -162,11 +161,7 @@ class Bucket:
         place = {"Bucket": self._target.bucket, "Key": key}
         return client.generate_presigned_url("get_object", Params=place, ExpiresIn=self._links.life_s)
 
-    def _said_no(self, error: BaseException | None) -> WorkerError:
-        from botocore.exceptions import ClientError
-
-        if not isinstance(error, ClientError):
-            return DeliveryFailed("the upload broke off")
+    def _said_no(self, error: ClientError) -> WorkerError:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = "".join(letter for letter in error.response.get("Error", {}).get("Code", "") if letter.isalnum())[:60]
         final = 400 <= status < 500 and status not in AGAIN
