@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from worker.errors import Detail
@@ -60,7 +60,11 @@ class ValidationReport:
         }
 
     def _changes(self) -> JsonObject:
-        changes = {"repairs": self.repairs, "warnings": self.warnings, "seeds": self.seeds}
+        changes: dict[str, Sequence[Repair | Detail | SeedField]] = {
+            "repairs": self.repairs,
+            "warnings": self.warnings,
+            "seeds": self.seeds,
+        }
         return {name: [asdict(change) for change in listed] for name, listed in changes.items() if listed}
 
 
