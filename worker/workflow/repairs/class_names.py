@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.replacements import REPLACEMENTS, ReplacementError, rewrite
+from worker.workflow.catalog.replacements import REPLACEMENTS, NodeReplacement, ReplacementError, rewrite
 from worker.workflow.prompt import Node
 
 
 def present_class(node: Node, catalog: Catalog) -> Node | None:
-    """Return the node with the class that it has now; None where it stays.
-
-    ComfyUI replaces a class by itself where the node has a `_meta`, and only fails where it has none.
-    """
+    """Return the node with the class that it has now; None where it stays."""
     class_type = node["class_type"]
     if class_type in catalog:
         return None
     replacement = REPLACEMENTS.get(class_type)
     if replacement is not None and replacement.new_class in catalog:
-        if "_meta" in node:
-            return None
-        try:
-            return rewrite({**node, "_meta": {}}, replacement)
-        except ReplacementError:
-            return None
+        return _replaced(node, replacement)
     name = _but_for_blanks(class_type, catalog)
     return None if name is None else {**node, "class_type": name}
+
+
+def _replaced(node: Node, replacement: NodeReplacement) -> Node | None:
+    """What ComfyUI would do by itself if it could.
+
+    It fails where the node has no `_meta`. A class that was only renamed loses all its inputs there, so that ComfyUI
+    refuses it for want of them.
+    """
+    if not replacement.carried and not replacement.fixed:
+        return {**node, "class_type": replacement.new_class}
+    if "_meta" in node:
+        return None
+    try:
+        rewritten = rewrite({**node, "_meta": {}}, replacement)
+    except ReplacementError:
+        return None
+    return {"class_type": rewritten["class_type"], "inputs": rewritten["inputs"]}
 
 
 def _but_for_blanks(class_type: str, catalog: Catalog) -> str | None:

@@ -43,9 +43,7 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     if number.bit_length() <= LONGEST and float(number) == float(high):
         return ValueChange(spec.name, value, high, "seed_out_of_range", f"{outside}, as JavaScript rounds its end.")
     runs = low + (number - low) % (high - low + 1)
-    return ValueChange(
-        spec.name, value, runs, "seed_out_of_range", f"{outside}: beyond it they begin again at {low}."
-    )
+    return ValueChange(spec.name, value, runs, "seed_out_of_range", f"{outside}: beyond it they begin again at {low}.")
 
 
 def _fresh(spec: InputSpec, value: Json, why: str) -> ValueChange:
