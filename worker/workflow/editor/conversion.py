@@ -8,6 +8,7 @@ from datetime import datetime
 from random import Random
 
 from worker.errors import CannotConvert, Detail
+from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
@@ -15,6 +16,7 @@ from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.load import Loader
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved import read_workflow
+from worker.workflow.editor.seeds import seed_fields
 from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
 from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
@@ -37,11 +39,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
+    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed.
+
+    `seeds` are inputs that get a fresh seed whenever a job runs. In the prompt they have the saved value, or where that
+    is only a sign for it, one that ComfyUI takes.
+    """
 
     prompt: Prompt
     warnings: tuple[Detail, ...] = ()
     left_out: tuple[Detail, ...] = ()
+    seeds: tuple[SeedField, ...] = ()
 
 
 def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
@@ -65,7 +72,8 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         for place in flat.places.values()
         if place.node.silent and not place.node.virtual
     )
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
+    seeds = tuple(seed_fields(running, prompt))
+    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out, seeds)
 
 
 def _runs(place: FlatNode) -> bool:
