@@ -43,7 +43,8 @@ async def validate(request: web.Request) -> web.Response:
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
     ready = await _ready(found, workflow, job)
-    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)))
+    checked = ready.prompt if ready else workflow
+    told = await found.preflight.report(checked, downloads(saved_models(saved)), strict=job.strict)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:

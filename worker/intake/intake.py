@@ -141,7 +141,7 @@ class Intake:
         self.manager.admit()
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
         request = ready_request(request, await self.catalog(), submission.own, SystemRandom())
-        async with self.preflight.admitted(request.prompt) as units, self._arriving(submission.files) as arrived:
+        async with self._admitted(request) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -187,6 +187,9 @@ class Intake:
             return self.workload(request)
         except WorkerError:
             return FLOOR
+
+    def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
+        return self.preflight.admitted(request.prompt, strict=request.strict)
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()
