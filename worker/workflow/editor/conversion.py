@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
-from random import Random
+from dataclasses import dataclass
 
 from worker.errors import CannotConvert, Detail
 from worker.workflow.catalog.catalog import Catalog
@@ -13,6 +11,8 @@ from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
 from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.load import Loader
+from worker.workflow.editor.packs.pack import SeedField, Sending, Surroundings
+from worker.workflow.editor.packs.registry import LINK, SEND
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved import read_workflow
 from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
@@ -28,20 +28,14 @@ MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the editor would take from where it runs: chance for `{a|b}`, and the local time for `%date:…%`."""
-
-    rng: Random = field(default_factory=Random)
-    now: datetime = field(default_factory=lambda: datetime.now().astimezone())
-
-
-@dataclass(frozen=True, slots=True)
 class Conversion:
     """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
 
     prompt: Prompt
     warnings: tuple[Detail, ...] = ()
     left_out: tuple[Detail, ...] = ()
+    seeds: tuple[SeedField, ...] = ()
+    """Inputs whose value only stands for one that is drawn when a job runs."""
 
 
 def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
@@ -54,7 +48,10 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     open_groups(saved, catalog)
     loader = Loader(catalog)
     root = loader.load(saved)
-    apply_primitives([root, *loader.subgraphs])
+    graphs = [root, *loader.subgraphs]
+    apply_primitives(graphs)
+    for link in LINK:
+        link(graphs)
     flat = FlatGraph(root)
     running = [place for place in flat.places.values() if _runs(place)]
     _check(running, catalog)
@@ -63,14 +60,14 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     left_out = tuple(
         detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
         for place in flat.places.values()
-        if place.node.silent and not place.node.virtual
+        if place.node.silent and place.node.browser is None
     )
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
+    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out, tuple(writer.seeds))
 
 
 def _runs(place: FlatNode) -> bool:
     node = place.node
-    return not node.silent and node.subgraph is None and not node.virtual
+    return not node.silent and node.subgraph is None and node.browser is None
 
 
 def _check(running: Iterable[FlatNode], catalog: Catalog) -> None:
@@ -95,6 +92,8 @@ def _warnings(running: Iterable[FlatNode]) -> Iterable[Detail]:
     for place in running:
         if any(widget.kind == RECORDED for widget in place.node.widgets):
             yield detail_of(place, "what it records in the browser is not in the file: nothing is sent")
+        for warning in place.node.warnings:
+            yield detail_of(place, warning.message, warning.input, warning.suggestion)
 
 
 def _without_loose_ends(prompt: Prompt) -> Prompt:
@@ -111,6 +110,7 @@ class _Writer:
     def __init__(self, flat: FlatGraph, surroundings: Surroundings) -> None:
         self._flat = flat
         self._around = surroundings
+        self.seeds: list[SeedField] = []
 
     def write(self, place: FlatNode) -> Node:
         node = place.node
@@ -127,6 +127,8 @@ class _Writer:
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
+        for send in SEND:
+            send(Sending(place, inputs, self.seeds, self._around))
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 

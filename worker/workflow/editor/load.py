@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.live import OWN, REROUTES, Graph, Slot, UiNode
+from worker.workflow.editor.live import OWN_NODES, REROUTE, Graph, Slot, UiNode
+from worker.workflow.editor.packs.registry import BROWSER_NODES, GIVE, READ
 from worker.workflow.editor.saved import SavedGraph, SavedNode, SavedWorkflow
 from worker.workflow.editor.shape import Shape
 from worker.workflow.editor.subgraphs.instance import promote
@@ -57,6 +58,8 @@ class Loader:
         return self._shapes[class_type]
 
     def _node(self, graph: Graph, saved: SavedNode) -> UiNode:
+        for read in READ:
+            read(saved, self._catalog)
         node = UiNode(
             id=saved.id,
             type=saved.type,
@@ -69,13 +72,14 @@ class Loader:
         if saved.type in self._graphs:
             node.subgraph = self._graphs[saved.type]
             promote(node, node.subgraph, saved)
-        elif saved.type not in OWN and saved.type in self._catalog:
+        elif saved.type not in OWN_NODES and saved.type in self._catalog:
             shape = self._shape(saved.type).for_node(node, [slot.name for slot in saved.inputs])
             _configure(shape, saved, graph)
         else:
             node.inputs, node.outputs = saved.inputs, saved.outputs
-            if saved.type in REROUTES:
-                node.inputs = saved.inputs or [Slot("", "*")]
+            node.browser = BROWSER_NODES.get(saved.type)
+            if saved.type == REROUTE and not node.inputs:
+                node.inputs = [Slot("", "*")]
         return node
 
 
@@ -91,7 +95,8 @@ def _configure(shape: Shape, saved: SavedNode, graph: Graph) -> None:
     for slot in list(node.inputs):
         if slot.link in graph.links:
             shape.grow(slot)
-    give_values(shape, saved)
+    if not any(give(shape, saved) for give in GIVE):
+        give_values(shape, saved)
     repair_values(shape)
     fields = {widget.name for widget in node.widgets}
     node.inputs = [slot for slot in node.inputs if slot.widget is None or slot.widget in fields]

@@ -9,11 +9,8 @@ from typing import NoReturn
 from worker.errors import CannotConvert, Detail
 from worker.workflow.editor.live import (
     BYPASSED,
-    GETTER,
     INSIDE,
     MUTED,
-    REROUTES,
-    SETTER,
     Graph,
     Link,
     Slot,
@@ -110,7 +107,7 @@ class FlatGraph:
             if node.mode == BYPASSED:
                 return _bypassed(place, number, wanted)
             if node.subgraph is None:
-                return self._rerouted(place, number, wanted) if node.virtual else FlatSource(place.id, number)
+                return self._handed_on(place, number, wanted) if node.browser else FlatSource(place.id, number)
             inner = _inner_link(node.subgraph, number)
             if inner is None:
                 return None
@@ -120,13 +117,14 @@ class FlatGraph:
                 self._refuse(place, None, f"its output {number} is linked to node {inner[0]}, which isn't there")
             place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
 
-    def _rerouted(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
-        """Where a node that only hands on leads: to its input, or to that of the node that set a name."""
-        if place.node.type == GETTER:
-            name, nodes = _name(place.node), place.graph.nodes.values()
-            setter = next((node for node in nodes if node.type == SETTER and _name(node) == name), None)
-            return _onward(self._beside(place, setter), 0, wanted) if setter else None
-        return _onward(place, number, wanted) if place.node.type in REROUTES else None
+    def _handed_on(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
+        """Where a node that only the browser has leads: to its input, or to that of the node that set a name."""
+        browser, name = place.node.browser, _name(place.node)
+        if browser and browser.gets_from:
+            nodes = place.graph.nodes.values()
+            setter = next((node for node in nodes if node.type == browser.gets_from and _name(node) == name), None)
+            return _onward(self._beside(place, setter), number, wanted) if setter else None
+        return _onward(place, number, wanted)
 
     def _add(self, node: UiNode, graph: Graph, host: FlatNode | None) -> FlatNode:
         place = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
