@@ -25,9 +25,9 @@ def give_values(shape: Shape, saved: SavedNode) -> None:
     if isinstance(values, dict) and node.node_class and BY_NAME in node.node_class.pack:
         _give_by_name(shape, values)
     elif isinstance(values, dict):
-        _give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
+        give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
     elif isinstance(values, list):
-        _give_in_order(shape, list(_without_dummies(shape, values)))
+        give_in_order(shape, list(without_dummies(shape, values)))
     if node.type == _CUSTOM_COMBO:
         _add_options(node, values if isinstance(values, list) else [])
 
@@ -46,7 +46,8 @@ def repair_values(shape: Shape) -> None:
                 shape.set_value(widget, choices[0])
 
 
-def _give_in_order(shape: Shape, values: list[Value]) -> None:
+def give_in_order(shape: Shape, values: list[Value]) -> None:
+    """Set the fields one after another, as far as there are values."""
     node, place, given = shape.node, 0, 0
     while given < len(values) and place < len(node.widgets):  # setting one may add more behind it
         widget = node.widgets[place]
@@ -73,7 +74,7 @@ def _give_by_name(shape: Shape, values: JsonObject) -> None:
             shape.node.widgets.append(Widget(name, "format", value))
 
 
-def _without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
+def without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
     """Editors before 1.16 saved a value for inputs that are only sockets; told by the number of values."""
     if len(shape.dummies) != len(values) or True not in shape.dummies:
         return values
