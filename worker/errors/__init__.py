@@ -68,7 +68,7 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
-from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
+from worker.errors.process import CannotListen, RestartAsked, StartupError, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -92,6 +92,7 @@ __all__ = [
     "BadSignature",
     "BodyTooLarge",
     "CacheFull",
+    "CannotListen",
     "CallRateLimited",
     "CannotConvert",
     "ClientError",
