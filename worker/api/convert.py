@@ -30,6 +30,8 @@ async def convert_workflow(request: web.Request) -> web.Response:
         "warnings": [asdict(detail) for detail in conversion.warnings],
         "left_out": [asdict(detail) for detail in conversion.left_out],
     }
+    if conversion.seeds:
+        body["seeds"] = [asdict(field) for field in conversion.seeds]
     return web.Response(text=stringify(body), content_type="application/json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import SystemRandom
 
 from aiohttp import hdrs, web
@@ -9,9 +10,10 @@ from aiohttp import hdrs, web
 from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, received
 from worker.api.services import json_response, services
-from worker.errors import ClientError, EngineUnavailable
+from worker.errors import ClientError, Detail, EngineUnavailable
 from worker.intake.workflow_files import put_stand_ins
 from worker.load.workload import FLOOR
+from worker.prompt_changes import SeedField
 from worker.workflow.editor import is_ui
 from worker.workflow.model_needs import downloads, saved_models
 from worker.workflow.prompt import unwrap
@@ -27,10 +29,13 @@ async def validate(request: web.Request) -> web.Response:
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
         workflow = body.value.get("workflow")
+        warnings: tuple[Detail, ...] = ()
+        seeds: tuple[SeedField, ...] = ()
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
         if "workflow" not in body.value or is_ui(saved):
             try:
-                workflow = (await found.intake.read(body, caller_of(request, principal), files)).request.prompt
+                job = (await found.intake.read(body, caller_of(request, principal), files)).request
+                workflow, warnings, seeds = job.prompt, job.warnings, job.seed_fields
             except ClientError as error:
                 if not is_ui(saved):
                     raise
@@ -38,4 +43,4 @@ async def validate(request: web.Request) -> web.Response:
     told = await found.preflight.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
-    return json_response(told.as_dict())
+    return json_response(replace(told, warnings=warnings, seeds=seeds).as_dict())

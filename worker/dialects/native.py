@@ -16,6 +16,7 @@ from worker.dialects.base import (
     Dialect,
     ParsedRequest,
     ProblemFields,
+    changes_of,
     extra_of,
     filled,
     problems_of,
@@ -24,9 +25,10 @@ from worker.dialects.base import (
 )
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
-from worker.errors import InvalidField, WorkerError
+from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
+from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
 from worker.workflow.prompt import editors_file
@@ -143,6 +145,8 @@ class NativeMetadata(BaseModel):
     """What the template's parameters were, defaults and drawn seeds included; files are left out."""
     random_integers: list[RandomInteger] | None = None
     """What each `__RANDOM_INT__` of the workflow became."""
+    seeds: list[RandomInteger] | None = None
+    """Fresh seeds: where the editor's file says `randomize`, and in place of seeds that are below their range."""
 
 
 class NativeResult(BaseModel):
@@ -154,6 +158,10 @@ class NativeResult(BaseModel):
     outputs: list[NativeOutput]
     problems: list[ProblemFields] | None = None
     """What could not be delivered, where there is anything."""
+    repairs: list[Repair] | None = None
+    """What runs in another form than it was sent, where there is anything."""
+    warnings: list[Detail] | None = None
+    """What the client should know of the prompt that was made of its workflow, where there is anything."""
     metadata: NativeMetadata
 
 
@@ -234,7 +242,7 @@ def completed(answer: Answer) -> Body:
     for found in body["outputs"]:
         if found["kind"] == "json":
             found["value"] = orjson.loads(found["text"])
-    return body | problems_of(answer.job)
+    return body | problems_of(answer.job) | changes_of(answer.job)
 
 
 def _metadata(answer: Answer) -> NativeMetadata:
@@ -251,6 +259,7 @@ def _metadata(answer: Answer) -> NativeMetadata:
         template=answer.job.request.template,
         params=dict(answer.job.request.params) if answer.job.request.template else None,
         random_integers=list(answer.job.request.random_integers) or None,
+        seeds=list(answer.job.request.seeds) or None,
     )
 
 

@@ -9,7 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from worker.bodies import Content
 from worker.delivery_options import NO_SECRET
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    changes_of,
+    extra_of,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
@@ -92,7 +102,7 @@ def completed(answer: Answer) -> Body:
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
     found |= {"texts": texts} if texts else {}
-    return {**found, **answer.random_integers, **problems_of(answer.job)}
+    return {**found, **answer.random_integers, **problems_of(answer.job), **changes_of(answer.job)}
 
 
 def _image(answer: Answer, output: Output) -> Body:

@@ -8,7 +8,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    changes_of,
+    extra_of,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.modifiers import modified, raw_workflow
@@ -83,7 +93,8 @@ def _prompt(request: VastInput, library: Library) -> Body:
 def completed(answer: Answer) -> Body:
     outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    return {**body, "timings": _timings(answer), **answer.random_integers, **problems_of(answer.job)}
+    body |= {"timings": _timings(answer), **answer.random_integers}
+    return {**body, **problems_of(answer.job), **changes_of(answer.job)}
 
 
 def _output(answer: Answer, output: Output) -> Body:
@@ -139,7 +150,8 @@ def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Bo
 
 def event(job: Job, webhook: Webhook, answered: Body) -> Body:
     """What the stock template posts to a webhook; where the job failed, our error beside it."""
-    names = ("id", "status", "message", "output", "timings", "problems", "error", "token", "url")
+    stock = ("id", "status", "message", "output", "timings")
+    names = (*stock, "problems", "repairs", "warnings", "error", "token", "url")
     return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
 
 

@@ -190,7 +190,8 @@ class Intake:
         if not is_ui(job.prompt):
             return job
         conversion = await self.convert(job.prompt)
-        return replace(job, prompt=dict(prompt_of(conversion.prompt)))
+        prompt = dict(prompt_of(conversion.prompt))
+        return replace(job, prompt=prompt, warnings=conversion.warnings, seed_fields=conversion.seeds)
 
     async def _catalog(self) -> Catalog:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from worker.workflow.catalog.catalog import Catalog
+    from worker.workflow.editor import Conversion
     from worker.workflow.validation.check import Check
     from worker.workflow.validation.file_check import FileCheck
     from worker.workflow.validation.report import ValidationReport
@@ -52,31 +54,34 @@ def look(workflow: object, catalog: Catalog, files: FileCheck) -> ValidationRepo
     from worker.workflow.templates.library import read_library
     from worker.workflow.validation.report import report
 
-    checked = _checked(workflow, catalog, files)
+    checked, conversion = _checked(workflow, catalog, files)
     library = read_library(Settings.from_env().templates)
     known = downloads([*saved_models(workflow), *(file for one in library.values() for file in one.models)])
-    return report(
+    found = report(
         checked,
         needed_models(checked.prompt, catalog, known),
         workload(checked.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
     )
+    return replace(found, warnings=conversion.warnings, seeds=conversion.seeds)
 
 
-def _checked(workflow: object, catalog: Catalog, files: FileCheck) -> Check:
+def _checked(workflow: object, catalog: Catalog, files: FileCheck) -> tuple[Check, Conversion]:
+    """The check, and the conversion that it is of; an empty one where there was nothing to convert."""
     from random import SystemRandom
 
     from worker.errors import CannotConvert
-    from worker.workflow.editor import convert, is_ui
+    from worker.workflow.editor import Conversion, convert, is_ui
     from worker.workflow.prompt import unwrap
     from worker.workflow.validation.check import check, drawn, not_converted
 
     found = unwrap(workflow)
     try:
-        prompt = convert(found, catalog).prompt if is_ui(found) else found
+        conversion = convert(found, catalog) if is_ui(found) else Conversion({})
     except CannotConvert as error:
-        return not_converted(error)
-    return check(drawn(prompt, SystemRandom()), catalog, files)
+        return not_converted(error), Conversion({})
+    prompt = conversion.prompt if is_ui(found) else found
+    return check(drawn(prompt, SystemRandom()), catalog, files), conversion
 
 
 def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
@@ -97,6 +102,7 @@ def _show(found: ValidationReport, name: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    from worker.cli.output.changes import show_changes
     from worker.cli.output.failure import rows
     from worker.cli.output.screen import screen
     from worker.engine.client import detail
@@ -108,6 +114,7 @@ def _show(found: ValidationReport, name: str) -> None:
     console.print(Text.assemble(verdict, (facts, "dim")))
     for problem in found.problems:
         console.print(*rows(detail(problem)), sep="\n")
+    show_changes(console, found.as_dict())
     if found.models:
         console.print()
     for need in found.models:

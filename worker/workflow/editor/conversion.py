@@ -8,6 +8,7 @@ from datetime import datetime
 from random import Random
 
 from worker.errors import CannotConvert, Detail
+from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
@@ -37,11 +38,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
+    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed.
+
+    `seeds` are inputs that get a fresh seed whenever a job runs. In the prompt they have the saved value, or where that
+    is only a sign for it, one that ComfyUI takes.
+    """
 
     prompt: Prompt
     warnings: tuple[Detail, ...] = ()
     left_out: tuple[Detail, ...] = ()
+    seeds: tuple[SeedField, ...] = ()
 
 
 def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
