@@ -28,6 +28,7 @@ async def validate(request: web.Request) -> web.Response:
     async with received(request) as (body, files):
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
+        beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
         warnings: tuple[Detail, ...] = ()
         seeds: tuple[SeedField, ...] = ()
@@ -40,7 +41,15 @@ async def validate(request: web.Request) -> web.Response:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
-    told = await found.preflight.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
+    told = await found.preflight.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)), beside)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     return json_response(replace(told, warnings=warnings, seeds=seeds).as_dict())
+
+
+def _beside(body: object) -> object:
+    """What the editor saved, where it came beside a prompt."""
+    match body:
+        case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
+            return workflow
+    return None

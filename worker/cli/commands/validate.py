@@ -81,7 +81,7 @@ def _checked(workflow: object, catalog: Catalog, files: FileCheck) -> tuple[Chec
     except CannotConvert as error:
         return not_converted(error), Conversion({})
     prompt = conversion.prompt if is_ui(found) else found
-    return check(drawn(prompt, SystemRandom()), catalog, files), conversion
+    return check(drawn(prompt, SystemRandom()), catalog, files, workflow), conversion
 
 
 def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
