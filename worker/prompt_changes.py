@@ -25,9 +25,17 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class SeedField:
-    """An input that gets a fresh seed whenever a job runs, from `min` to `max`, both included."""
+    """An input that gets a fresh seed whenever a job runs, from `min` to `max`, both included.
+
+    Fields that one field of the editor's feeds have the same `shared`, and get the same seed.
+    """
 
     node_id: str
     input: str
     min: int
     max: int
+    shared: str = ""
+
+    @property
+    def source(self) -> str:
+        return self.shared or f"{self.node_id} {self.input}"

@@ -95,6 +95,8 @@ class NativeRequest(Destination):
     output: ImageFields | None = None
     webhook: WebhookFields | None = None
     deliver_models: bool = Field(False, description="Deliver the models that nodes save, too.")
+    strict: bool = Field(False, description="Run what was sent, or refuse it: repair nothing, draw no seed.")
+    keep_seeds: bool = Field(False, description="Run the seeds that were sent or saved.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
 
@@ -176,6 +178,8 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         urls=urls,
         output_mode=OutputMode(request.way),
         key=request.id,
+        strict=request.strict,
+        keep_seeds=request.keep_seeds,
         timeout_s=request.timeout_s,
         image_format=request.output.wanted() if request.output else None,
         deliver_models=request.deliver_models,

@@ -42,6 +42,8 @@ class RunpodInput(BaseModel):
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
     deliver_models: bool = Field(False, description="Not in worker-comfyui: the models that nodes save, too.")
+    strict: bool = Field(False, description="Not in worker-comfyui: repair nothing, draw no seed.")
+    keep_seeds: bool = Field(False, description="Not in worker-comfyui: run the seeds that were sent or saved.")
     comfy_org_api_key: SecretStr | None = Field(None, description=KEY_DESCRIPTION)
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
@@ -87,6 +89,8 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         target=target,
         own_target=target is not None,
         deliver_models=request.deliver_models,
+        strict=request.strict,
+        keep_seeds=request.keep_seeds,
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
     return ParsedRequest(job, files)

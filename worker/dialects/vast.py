@@ -42,6 +42,8 @@ class VastInput(BaseModel):
     output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
     deliver_models: bool = Field(False, description="Not in the stock template: the models that nodes save, too.")
+    strict: bool = Field(False, description="Not in the stock template: repair nothing, draw no seed.")
+    keep_seeds: bool = Field(False, description="Not in the stock template: run the seeds that were sent or saved.")
     extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
 
     def sent(self) -> object:
@@ -73,6 +75,8 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         webhook=request.webhook.webhook() if request.webhook else None,
         key=request.request_id or None,
         deliver_models=request.deliver_models,
+        strict=request.strict,
+        keep_seeds=request.keep_seeds,
         extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job)

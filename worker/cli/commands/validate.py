@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from worker.errors import Detail
     from worker.workflow.catalog.catalog import Catalog
-    from worker.workflow.editor import Conversion
+    from worker.workflow.repairs import ReadyPrompt
     from worker.workflow.validation.check import Check
     from worker.workflow.validation.file_check import FileCheck
     from worker.workflow.validation.report import ValidationReport
@@ -26,6 +27,7 @@ def command(
     assume_files: Annotated[
         bool, typer.Option("--assume-files", help="take models and input files for present")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="check what is there, without any repair")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print what POST /validate answers")] = False,
 ) -> None:
     """Say all that is wrong with a workflow, and what it needs.
@@ -36,7 +38,9 @@ def command(
     from worker.cli.client.workflow_file import catalog_of, read_workflow
 
     known = catalog_of(catalog or ())
-    found = look(read_workflow(workflow), known, _files(known, listed=bool(catalog), assume=assume_files))
+    found = look(
+        read_workflow(workflow), known, _files(known, listed=bool(catalog), assume=assume_files), strict=strict
+    )
     if as_json:
         import orjson
 
@@ -46,7 +50,7 @@ def command(
     raise typer.Exit(not found.valid)
 
 
-def look(workflow: object, catalog: Catalog, files: FileCheck) -> ValidationReport:
+def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool = False) -> ValidationReport:
     """The report, by these files; downloads are those that the editor saved, then those of the templates."""
     from worker.load.workload import workload
     from worker.settings import Settings
@@ -54,7 +58,7 @@ def look(workflow: object, catalog: Catalog, files: FileCheck) -> ValidationRepo
     from worker.workflow.templates.library import read_library
     from worker.workflow.validation.report import report
 
-    checked, conversion = _checked(workflow, catalog, files)
+    checked, warnings, ready = _checked(workflow, catalog, files, strict=strict)
     library = read_library(Settings.from_env().templates)
     known = downloads([*saved_models(workflow), *(file for one in library.values() for file in one.models)])
     found = report(
@@ -63,25 +67,33 @@ def look(workflow: object, catalog: Catalog, files: FileCheck) -> ValidationRepo
         workload(checked.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
     )
-    return replace(found, warnings=conversion.warnings, seeds=conversion.seeds)
+    return replace(found, warnings=warnings, repairs=ready.repairs, seeds=ready.fields)
 
 
-def _checked(workflow: object, catalog: Catalog, files: FileCheck) -> tuple[Check, Conversion]:
-    """The check, and the conversion that it is of; an empty one where there was nothing to convert."""
+def _checked(
+    workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool
+) -> tuple[Check, tuple[Detail, ...], ReadyPrompt]:
+    """The check, the warnings of the conversion, and what would run."""
     from random import SystemRandom
 
-    from worker.errors import CannotConvert
+    from worker.errors import CannotConvert, PromptError
+    from worker.job import JobRequest
     from worker.workflow.editor import Conversion, convert, is_ui
-    from worker.workflow.prompt import unwrap
-    from worker.workflow.validation.check import check, drawn, not_converted
+    from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
+    from worker.workflow.repairs import ReadyPrompt, ready_prompt
+    from worker.workflow.validation.check import check, not_converted
 
-    found = unwrap(workflow)
+    found, rng, nothing = unwrap(workflow), SystemRandom(), ReadyPrompt({}, (), (), ())
     try:
-        conversion = convert(found, catalog) if is_ui(found) else Conversion({})
+        conversion = convert(found, catalog) if is_ui(found) else Conversion(parse_prompt(found))
     except CannotConvert as error:
-        return not_converted(error), Conversion({})
-    prompt = conversion.prompt if is_ui(found) else found
-    return check(drawn(prompt, SystemRandom()), catalog, files, workflow), conversion
+        return not_converted(error), (), nothing
+    except PromptError:
+        return check(found, catalog, files, workflow), (), nothing
+    prompt = dict(draw_random_integers(conversion.prompt, rng))
+    request = JobRequest(prompt, seed_fields=conversion.seeds, strict=strict)
+    ready = ready_prompt(request, catalog, (), rng)
+    return check(ready.prompt, catalog, files, workflow), conversion.warnings, ready
 
 
 def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:

@@ -81,13 +81,20 @@ class Supervisor:
         self._why = ""
         self._check_gpu = False
         self._healthy = False
-        self.failed_packs: tuple[FailedPack, ...] = ()
-        """Node packs that it could not import at its last start."""
+        self._failed_packs: tuple[FailedPack, ...] | None = None
+        """Of this life of the engine; None until it answers."""
 
     @property
     def url(self) -> str:
         """Where the engine answers, in all its lives."""
         return self._command.url
+
+    @property
+    def failed_packs(self) -> tuple[FailedPack, ...]:
+        """Node packs that the engine could not import at its last start."""
+        if self._failed_packs is None:  # clients may reach it a moment before it is seen to answer
+            return read_failed_packs(self._command.logs)
+        return self._failed_packs
 
     def restart(self, why: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
         """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting.
@@ -154,14 +161,14 @@ class Supervisor:
                 await asyncio.to_thread(bound, self._command.logs)
             return Life(answered, loop.time() - began, ended.result())
         finally:
-            self._process = None
+            self._process = self._failed_packs = None
             ended.cancel()
             await _stop(process)
 
     async def _look_at_packs(self) -> None:
         """ComfyUI answers once it has imported its packs, so what failed stands in its log by now."""
-        self.failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
-        for pack in self.failed_packs:
+        self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
+        for pack in self._failed_packs:
             log.error("%s: %s", self._command.label, pack)
 
     async def _answers(self, ended: asyncio.Task[int]) -> bool:

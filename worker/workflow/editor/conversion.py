@@ -17,6 +17,7 @@ from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.load import Loader
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved import read_workflow
+from worker.workflow.editor.seeds import seed_fields
 from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
 from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
@@ -73,7 +74,8 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         for place in flat.places.values()
         if place.node.silent and not place.node.virtual
     )
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
+    seeds = tuple(seed_fields(running, prompt))
+    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out, seeds)
 
 
 def _runs(place: FlatNode) -> bool:
