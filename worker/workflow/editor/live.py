@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
@@ -52,6 +53,8 @@ class Widget:
     saved: bool = True
     sent: bool = True
     spec: InputSpec | None = None
+    accept: Callable[[Value], Value] | None = None
+    """What a pack's own field makes of a value that it is given; None: it takes every value as it is."""
 
     @property
     def large_text(self) -> bool:

@@ -9,8 +9,9 @@ from worker.workflow.editor.packs.kjnodes import KJNODES
 from worker.workflow.editor.packs.mtb import MTB
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.rgthree import RGTHREE
+from worker.workflow.editor.packs.vhs import VHS
 
-PACKS: Final[tuple[Pack, ...]] = (RGTHREE, KJNODES, MTB)
+PACKS: Final[tuple[Pack, ...]] = (RGTHREE, KJNODES, MTB, VHS)
 
 READ: Final = tuple(pack.read for pack in PACKS if pack.read)
 GIVE: Final = tuple(pack.give for pack in PACKS if pack.give)
