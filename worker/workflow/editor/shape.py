@@ -26,10 +26,14 @@ _ORDINAL = re.compile(r"\d+$")
 
 
 class Shape:
-    """A node's slots and fields. The class makes sockets first, then fields; dynamic inputs come and go."""
+    """A node's slots and fields. The class makes sockets first, then fields; dynamic inputs come and go.
 
-    def __init__(self, node_class: NodeClass) -> None:
+    `fields` are names of inputs that only a script of their pack makes fields: their type does not tell.
+    """
+
+    def __init__(self, node_class: NodeClass, fields: frozenset[str] = frozenset()) -> None:
         self.node = UiNode("", node_class.name, node_class=node_class)
+        self._fields = fields
         self._saved: Sequence[str] = ()
         self._ahead: Sequence[Json] = ()
         self._groups: dict[str, InputSpec] = {}
@@ -49,7 +53,7 @@ class Shape:
         node.widgets = [Widget(one.name, one.kind, one.value, one.saved, one.sent, one.spec) for one in made.widgets]
         node.outputs, node.matched = list(made.outputs), dict(made.matched)
         shape.node, shape._saved, shape._ahead = node, saved, ()
-        shape._groups, shape.dummies = dict(self._groups), self.dummies
+        shape._groups, shape.dummies, shape._fields = dict(self._groups), self.dummies, self._fields
         return shape
 
     def set_value(self, widget: Widget, value: Value, ahead: Sequence[Json] = ()) -> None:
@@ -73,8 +77,11 @@ class Shape:
         self._add_socket(spec)
         self._add_fields(spec)
 
+    def _is_field(self, spec: InputSpec) -> bool:
+        return is_field(spec) or spec.name in self._fields
+
     def _add_socket(self, spec: InputSpec) -> None:
-        if is_field(spec):
+        if self._is_field(spec):
             return
         if spec.type == AUTOGROW:
             self._groups[spec.name] = spec
@@ -88,7 +95,7 @@ class Shape:
             self.node.inputs.append(Slot(spec.name, spec.type))
 
     def _add_fields(self, spec: InputSpec) -> None:
-        if not is_field(spec):
+        if not self._is_field(spec):
             return
         widgets = list(fields_of(spec))
         self.node.widgets += widgets

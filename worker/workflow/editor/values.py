@@ -16,9 +16,9 @@ def give_values(shape: Shape, saved: SavedNode) -> None:
     """Set the fields to what the file has; those that it has nothing for keep what their class says."""
     node, values = shape.node, saved.values
     if isinstance(values, dict):
-        _give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
+        give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
     elif isinstance(values, list):
-        _give_in_order(shape, list(_without_dummies(shape, values)))
+        give_in_order(shape, list(without_dummies(shape, values)))
     if node.type == _CUSTOM_COMBO:
         _add_options(node, values if isinstance(values, list) else [])
 
@@ -37,7 +37,8 @@ def repair_values(shape: Shape) -> None:
                 shape.set_value(widget, choices[0])
 
 
-def _give_in_order(shape: Shape, values: list[Value]) -> None:
+def give_in_order(shape: Shape, values: list[Value]) -> None:
+    """Set the fields one after another, as far as there are values."""
     node, place, given = shape.node, 0, 0
     while given < len(values) and place < len(node.widgets):  # setting one may add more behind it
         widget = node.widgets[place]
@@ -53,7 +54,7 @@ def _most(shape: Shape, values: JsonObject) -> int:
     return len(shape.node.widgets) + len(values)
 
 
-def _without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
+def without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
     """Editors before 1.16 saved a value for inputs that are only sockets; told by the number of values."""
     if len(shape.dummies) != len(values) or True not in shape.dummies:
         return values
