@@ -62,7 +62,7 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         for place in flat.places.values()
         if place.node.silent and place.node.browser is None
     )
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out, tuple(writer.seeds))
+    return Conversion(_without_loose_ends(prompt), (*_warnings(running), *flat.warnings), left_out, tuple(writer.seeds))
 
 
 def _runs(place: FlatNode) -> bool:

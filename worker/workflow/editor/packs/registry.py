@@ -9,9 +9,10 @@ from worker.workflow.editor.packs.kjnodes import KJNODES
 from worker.workflow.editor.packs.mtb import MTB
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.rgthree import RGTHREE
+from worker.workflow.editor.packs.use_everywhere import USE_EVERYWHERE
 from worker.workflow.editor.packs.vhs import VHS
 
-PACKS: Final[tuple[Pack, ...]] = (RGTHREE, KJNODES, MTB, VHS)
+PACKS: Final[tuple[Pack, ...]] = (RGTHREE, KJNODES, MTB, VHS, USE_EVERYWHERE)
 
 READ: Final = tuple(pack.read for pack in PACKS if pack.read)
 GIVE: Final = tuple(pack.give for pack in PACKS if pack.give)
