@@ -62,7 +62,8 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         for place in flat.places.values()
         if place.node.silent and place.node.browser is None
     )
-    return Conversion(_without_loose_ends(prompt), (*_warnings(running), *flat.warnings), left_out, tuple(writer.seeds))
+    warnings = (*_warnings(flat.places.values()), *flat.warnings)
+    return Conversion(_without_loose_ends(prompt), warnings, left_out, tuple(writer.seeds))
 
 
 def _runs(place: FlatNode) -> bool:
@@ -88,8 +89,10 @@ def _check(running: Iterable[FlatNode], catalog: Catalog) -> None:
         raise CannotConvert(f"node {first.node_id} ({first.node_title}): {first.message}{more}", details[:MOST_TOLD])
 
 
-def _warnings(running: Iterable[FlatNode]) -> Iterable[Detail]:
-    for place in running:
+def _warnings(places: Iterable[FlatNode]) -> Iterable[Detail]:
+    for place in places:
+        if place.node.silent:
+            continue
         if any(widget.kind == RECORDED for widget in place.node.widgets):
             yield detail_of(place, "what it records in the browser is not in the file: nothing is sent")
         for warning in place.node.warnings:

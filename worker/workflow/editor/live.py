@@ -19,11 +19,14 @@ class BrowserNode:
     """A node that no prompt has. Each of its outputs hands on the input of the same number, if it has that one.
 
     `gets_from` is the class of the nodes that set names, for one that hands on what was set under its name instead.
-    `enclosing` says whether it also looks in the graphs around its own.
+    `enclosing` says whether it also looks in the graphs around its own, and `strict` that there has to be one such
+    name. `refused` is why a workflow cannot be converted in which its output is used.
     """
 
     gets_from: str = ""
     enclosing: bool = False
+    strict: bool = False
+    refused: str = ""
 
 
 OWN_NODES: Final = dict.fromkeys((REROUTE, PRIMITIVE, "Note", "MarkdownNote"), BrowserNode())
@@ -140,7 +143,10 @@ class UiNode:
     """What the client is told of this node if it runs."""
 
     def warn(self, message: str, input_name: str | None = None, suggestion: str | None = None) -> None:
-        self.warnings.append(NodeWarning(message, input_name, suggestion))
+        """Add a warning, once."""
+        warning = NodeWarning(message, input_name, suggestion)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     @property
     def silent(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worker.workflow.catalog.node_class import COMBO, DYNAMIC_COMBO
 from worker.workflow.editor.fields import choices_of
+from worker.workflow.editor.left_values import warn_of_rest
 from worker.workflow.editor.live import MISSING, UiNode, Value, Widget
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
@@ -17,6 +18,7 @@ def give_values(shape: Shape, saved: SavedNode) -> None:
     node, values = shape.node, saved.values
     if isinstance(values, dict):
         give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
+        warn_of_rest(node, [value for name, value in values.items() if not name.isdecimal()])
     elif isinstance(values, list):
         give_in_order(shape, list(without_dummies(shape, values)))
     if node.type == _CUSTOM_COMBO:
@@ -47,6 +49,8 @@ def give_in_order(shape: Shape, values: list[Value]) -> None:
             ahead = [one for one in values[given + 1 :] if one is not MISSING] if widget.kind == DYNAMIC_COMBO else ()
             shape.set_value(widget, values[given], ahead)
             given += 1
+    if node.type != _CUSTOM_COMBO:
+        warn_of_rest(node, values[given:])
 
 
 def _most(shape: Shape, values: JsonObject) -> int:

@@ -7,4 +7,6 @@ from typing import Final
 from worker.workflow.editor.live import BrowserNode
 from worker.workflow.editor.packs.pack import Pack
 
-KJNODES: Final = Pack("KJNodes", browser_nodes={"SetNode": BrowserNode(), "GetNode": BrowserNode(gets_from="SetNode")})
+_NODES: Final = {"SetNode": BrowserNode(), "GetNode": BrowserNode(gets_from="SetNode", enclosing=True)}
+
+KJNODES: Final = Pack("KJNodes", browser_nodes=_NODES)
