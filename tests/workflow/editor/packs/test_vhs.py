@@ -162,6 +162,17 @@ def test_the_fields_of_a_format() -> None:
     assert (gone["format"], gone["loop_count"]) == ("video/gone", 100)
 
 
+def test_values_that_no_field_takes() -> None:
+    """They are named, unless they are a button, a preview or a field of another format."""
+    drawing = Drawing()
+    shown = {"videopreview": {"hidden": False}, "choose video to upload": "image", "crf": 19, "force_size": "Custom"}
+    drawing.node(1, "VHS_VideoCombine", {**CLIP, **shown, "format": "image/gif", "audio_file": "a.mp3"})
+    drawing.node(2, "VHS_LoadImages", ["e", "image", 3, 1, None, "x"])
+    (warning,) = converted(drawing).warnings
+    assert warning.node_id == "1"
+    assert "'audio_file': 'a.mp3'" in warning.message
+
+
 def test_a_former_name() -> None:
     """`save_image` was the name of `save_output`, which wins where both are there."""
     older = {name: value for name, value in CLIP.items() if name != "save_output"}

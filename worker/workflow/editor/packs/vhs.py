@@ -8,6 +8,7 @@ from typing import Final
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import NodeClass
+from worker.workflow.editor.left_values import is_decoration
 from worker.workflow.editor.live import MISSING, BrowserNode, Graph, UiNode, Widget
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.vhs_fields import COMBINE, FormatFields
@@ -27,6 +28,7 @@ _LISTS: Final = {
 """What the lists of old files hold, by class; a button has no name."""
 _FORMER_NAMES: Final = {COMBINE: {"save_output": "save_image"}}
 _FORMER_SLOTS: Final = {"batch_manager": "meta_batch"}
+_FORMER_FIELDS: Final = ("force_size", "save_image")
 _NEWEST, _MANAGER = "VHS_SelectLatest", "VHS_BatchManager"
 _SIZE = re.compile(r"\s*([+-]?\d+)")
 _A_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -61,6 +63,7 @@ def _give(shape: Shape, saved: SavedNode) -> bool:
         give_values(shape, saved)
         names = _LISTS.get(node.type, ())
         if names and len(values) >= len(names):
+            node.warnings.clear()
             named = {name: value for name, value in zip(names, values, strict=False) if name}
             _restore(node, fields, _with_sizes(named))
     return True
@@ -79,6 +82,10 @@ def _restore(node: UiNode, fields: FormatFields, values: JsonObject) -> None:
             fields.set(widget, default)
     if node.type == COMBINE and not fields.known:
         _add_unknown(node, values)
+    known = {*_FORMER_FIELDS, *fields.names, *(widget.name for widget in node.widgets)}
+    for name, value in values.items():
+        if name not in known and not isinstance(value, dict) and not is_decoration(value):
+            node.warn(f"no input takes the value that the file has for {name!r}: {value!r:.60}")
 
 
 def _default(node: UiNode, widget: Widget) -> Json:

@@ -38,6 +38,12 @@ class FormatFields:
         """Whether the class names the fields of its formats, as the pack has done since 2024."""
         return bool(self._formats())
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The fields of all formats: those of another than the chosen one are not sent."""
+        rows = [row for rows in self._formats().values() if isinstance(rows, list) for row in rows]
+        return frozenset(str(row[0]) for row in rows if isinstance(row, list) and row)
+
     def set(self, widget: Widget, value: Value) -> None:
         """Give a field its value; the fields that depend on it follow."""
         self._given[widget.name] = value
