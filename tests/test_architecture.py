@@ -27,6 +27,7 @@ LADDER = (
         "startup_timing",
         "delivery_options",
         "extra_data",
+        "prompt_changes",
         "job",
     ),
     ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),

@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.errors import CannotConvert, Detail
+from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
 from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.load import Loader
-from worker.workflow.editor.packs.pack import SeedField, Sending, Surroundings
+from worker.workflow.editor.packs.pack import Sending, Surroundings
 from worker.workflow.editor.packs.registry import LINK, SEND
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved import read_workflow
+from worker.workflow.editor.seeds import seed_fields
 from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
 from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
@@ -29,13 +31,16 @@ MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
+    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed.
+
+    `seeds` are inputs that get a fresh seed whenever a job runs. In the prompt they have the saved value, or where that
+    is only a sign for it, one that ComfyUI takes.
+    """
 
     prompt: Prompt
     warnings: tuple[Detail, ...] = ()
     left_out: tuple[Detail, ...] = ()
     seeds: tuple[SeedField, ...] = ()
-    """Inputs whose value only stands for one that is drawn when a job runs."""
 
 
 def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
@@ -63,7 +68,14 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         if place.node.silent and place.node.browser is None
     )
     warnings = (*_warnings(flat.places.values()), *flat.warnings)
-    return Conversion(_without_loose_ends(prompt), warnings, left_out, tuple(writer.seeds))
+    seeds = _seeds(writer.seeds, running, prompt)
+    return Conversion(_without_loose_ends(prompt), warnings, left_out, seeds)
+
+
+def _seeds(drawn: list[SeedField], running: list[FlatNode], prompt: Prompt) -> tuple[SeedField, ...]:
+    """The seeds that scripts of packs draw, and those of the editor's own fields."""
+    known = {(seed.node_id, seed.input) for seed in drawn}
+    return *drawn, *(seed for seed in seed_fields(running, prompt) if (seed.node_id, seed.input) not in known)
 
 
 def _runs(place: FlatNode) -> bool:

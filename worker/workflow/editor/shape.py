@@ -15,7 +15,8 @@ from worker.workflow.catalog.node_class import (
     sections,
 )
 from worker.workflow.editor.fields import CONTROL, RECORDED, fields_of, forced, has_slot, is_field, options_of
-from worker.workflow.editor.live import Slot, UiNode, Value, Widget
+from worker.workflow.editor.javascript import as_text
+from worker.workflow.editor.live import MISSING, Slot, UiNode, Value, Widget
 from worker.workflow.editor.order import lost, restore
 from worker.workflow.json_value import Json, JsonObject
 
@@ -116,8 +117,11 @@ class Shape:
         removed = [slot for slot in node.inputs if slot.name.startswith(inside)]
         node.inputs = [slot for slot in node.inputs if not slot.name.startswith(inside)]
         node.widgets = [one for one in node.widgets if not one.name.startswith(inside)]
-        option = next((one for one in options_of(spec) if one.get("key") == widget.value), None)
-        if option is None or isinstance(widget.value, list | dict):
+        chosen = widget.value
+        if chosen is MISSING or isinstance(chosen, list | dict):
+            return
+        option = next((one for one in options_of(spec) if one.get("key") in (chosen, as_text(chosen))), None)
+        if option is None:
             return
         slots_before, widgets_before = node.inputs, node.widgets
         node.inputs, node.widgets = [], []

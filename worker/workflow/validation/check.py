@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from random import Random
 
 from worker.errors import Detail, PromptError, WorkerError
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, draw_random_integers, parse_prompt, title
+from worker.workflow.prompt import Prompt, parse_prompt, title
+from worker.workflow.validation.completion import complete
 from worker.workflow.validation.explain import Problem, explain, missing_class
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
-from worker.workflow.validation.repair import repair
 from worker.workflow.validation.suggestion import LOST
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
@@ -77,14 +76,6 @@ def not_converted(error: WorkerError) -> Check:
     return Check({}, None, tuple(problems))
 
 
-def drawn(workflow: object, rng: Random) -> object:
-    """A decoded workflow with its random integers drawn, as it will be when it is sent; anything else as it is."""
-    try:
-        return draw_random_integers(parse_prompt(workflow), rng)
-    except PromptError:
-        return workflow
-
-
 def problems_of(prompt: Prompt) -> tuple[Problem, ...]:
     """What is wrong whatever the engine: the part of `check` that needs no catalog."""
     return tuple(of_error(error, prompt) for error in unsound(prompt))
@@ -137,15 +128,15 @@ def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog) -> Iterator[Proble
 def _untold(prompt: Prompt, catalog: Catalog, files: FileCheck | None, told: Iterable[Problem]) -> list[Problem]:
     """What the same checks say of the mended prompt, less what is told already."""
     mismatched = {str(source) for problem in told for source in _mismatched(problem, prompt)}
-    repaired = repair(prompt, catalog, tuple(sorted(mismatched & set(prompt))))
-    if repaired.prompt is prompt and not repaired.targets:
+    completed = complete(prompt, catalog, tuple(sorted(mismatched & set(prompt))))
+    if completed.prompt is prompt and not completed.targets:
         return []
-    inspected = {node_id: node.copy() for node_id, node in repaired.prompt.items()}
+    inspected = {node_id: node.copy() for node_id, node in completed.prompt.items()}
     for node in inspected.values():
         node["inputs"] = dict(node["inputs"])  # values are coerced in place
-    inspection = Inspection(inspected, repaired.catalog, files)
-    outputs = [node_id for node_id, node in inspected.items() if repaired.catalog[node["class_type"]].output_node]
-    for target in (*outputs, *repaired.targets):
+    inspection = Inspection(inspected, completed.catalog, files)
+    outputs = [node_id for node_id, node in inspected.items() if completed.catalog[node["class_type"]].output_node]
+    for target in (*outputs, *completed.targets):
         inspection.inspect(target)
     errors: dict[str, object] = {node_id: {"errors": reasons} for node_id, reasons in inspection.invalid()}
     known = Counter(_key(problem) for problem in told)

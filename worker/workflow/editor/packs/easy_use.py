@@ -7,7 +7,7 @@ from typing import Final
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.fields import choices_of, kind_of
 from worker.workflow.editor.javascript import as_text, stringify
-from worker.workflow.editor.live import BrowserNode, UiNode, Value
+from worker.workflow.editor.live import MISSING, BrowserNode, UiNode, Value
 from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
@@ -34,7 +34,13 @@ _WILDCARD = ("Select to add Wildcard", "Select the Wildcard to add to the text")
 
 _JOINED = ("EASY_PROMPT_STYLES", "EASY_COMBO")
 _WRITTEN = ("EASY_MULTI_ANGLE", "EASY_TABLE_EDITOR", "EASY_PROMPT_AWAIT_BAR")
-_RESOLUTIONS = {"自定义 x 自定义": "width x height (custom)"}
+_OLD_VALUES: Final = {
+    ("resolution", "自定义 x 自定义"): "width x height (custom)",
+    ("preset", "FLUX.1-dev"): "REGULAR - FLUX and SD3.5 only (high strength)",
+    ("add_noise", "enable"): "enable (CPU)",
+}
+"""What older versions called a choice, by the field's name."""
+_OVERRIDDEN = ("easy fullLoader", "easy fluxLoader")
 
 
 def read(saved: SavedNode, catalog: Catalog) -> None:
@@ -54,19 +60,35 @@ def give(shape: Shape, saved: SavedNode) -> bool:
         _add_choices(node)
     elif node.type in _WILDCARDS:
         _add_wildcards(node)
+    elif node.type in _OVERRIDDEN:
+        _override(node)
     for widget in node.widgets:
         kind = kind_of(widget.spec) if widget.spec else ""
         if kind.startswith("EASY_"):
             widget.value = _as_field(kind, widget.value)
-        elif widget.name == "resolution" and isinstance(widget.value, str):
-            widget.value = _RESOLUTIONS.get(widget.value, widget.value)
+        elif isinstance(widget.value, str):
+            widget.value = _OLD_VALUES.get((widget.name, widget.value), widget.value)
     return True
+
+
+def _override(node: UiNode) -> None:
+    """What comes by a link takes the place of what is chosen: the choice is reset."""
+    for slot_name, field_name, reset in (
+        ("model_override", "ckpt_name", None),
+        ("vae_override", "vae_name", "Baked VAE"),
+    ):
+        slot, widget = node.slot(slot_name), node.widget(field_name)
+        if slot and slot.link is not None and widget and widget.spec:
+            choices = choices_of(widget.spec)
+            widget.value = reset or (choices[0] if choices else "None")
 
 
 def _as_field(kind: str, value: Value) -> Value:
     """Lists of choices become one text, and objects their JSON."""
-    if kind in _JOINED:
-        return ",".join(as_text(one) for one in value) if isinstance(value, list) else value or ""
+    if kind in _JOINED and (value is None or value is MISSING):
+        return ""
+    if kind in _JOINED and isinstance(value, list):
+        return ",".join(as_text(one) for one in value)
     if kind in _WRITTEN and isinstance(value, list | dict):
         return stringify({"value": value})[len('{"value": ') : -1]
     return value
@@ -101,7 +123,7 @@ def send(sending: Sending) -> None:
     if sending.node.type == _PROMPT:
         inputs |= {name: label for name, (label, _) in _PROMPT_LISTS.items() if isinstance(inputs.get(name), str)}
     elif sending.node.type in _WILDCARDS:
-        inputs |= {name: label for name, label in (_LORA, _WILDCARD) if name in inputs}
+        inputs |= {name: label for name, label in (_LORA, _WILDCARD) if isinstance(inputs.get(name), str)}
 
 
 _NODES: Final = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from worker.prompt_changes import SeedField
 from worker.workflow.editor.javascript import as_number
 from worker.workflow.editor.live import MISSING, UiNode, Value
-from worker.workflow.editor.packs.pack import Pack, SeedField, Sending
+from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.editor.values import give_values
@@ -41,8 +42,12 @@ def give(shape: Shape, saved: SavedNode) -> bool:
         _move_sampler(shape.node)
     elif name == _HIGHRES:
         _give_highres(shape, saved)
+    elif name in _SEEDS:
+        give_values(shape, saved)
     else:
         return False
+    for widget in shape.node.widgets:  # its script puts a button where other seeds have what becomes of them
+        widget.kind = "button" if widget.kind == "control" else widget.kind
     return True
 
 

@@ -24,7 +24,7 @@ def send(sending: Sending) -> None:
     """Send what its script makes of the fields."""
     name, inputs = sending.node.type, sending.inputs
     if name in _WITH_LISTS:
-        inputs |= {key: label for key, label in _LABELS.items() if key in inputs}
+        inputs |= {key: label for key, label in _LABELS.items() if key in inputs and not isinstance(inputs[key], list)}
     if name in _WITH_MODE:
         _set_mode(sending)
     if name in _BRIDGES and str(inputs.get("image") or "$").startswith("$"):

@@ -7,22 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 
+from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.live import BrowserNode, Graph, UiNode
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.editor.subgraphs.flat import FlatNode
 from worker.workflow.json_value import Json
-
-
-@dataclass(frozen=True, slots=True)
-class SeedField:
-    """An input that gets a fresh seed whenever a job runs, from `min` to `max`, both included."""
-
-    node_id: str
-    input: str
-    min: int
-    max: int
 
 
 @dataclass(frozen=True, slots=True)

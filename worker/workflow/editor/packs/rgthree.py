@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from worker.prompt_changes import SeedField
 from worker.workflow.editor.javascript import as_number
 from worker.workflow.editor.left_values import warn_of_rest
 from worker.workflow.editor.live import MUTED, BrowserNode, Graph, UiNode, Value, Widget
-from worker.workflow.editor.packs.pack import Pack, SeedField, Sending
+from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.editor.values import give_in_order
@@ -49,7 +50,7 @@ def give(shape: Shape, saved: SavedNode) -> bool:
     elif name == _PUTER:
         _give_puter(shape.node, values)
     elif name in _PROMPTS:
-        shape.node.widgets = [widget for widget in shape.node.widgets if _shown_in_prompt(widget)]
+        _hide_fields(shape.node)
         give_in_order(shape, values)
     elif name == _SEED:
         shape.node.widgets = [widget for widget in shape.node.widgets if widget.kind != "control"]
@@ -108,6 +109,14 @@ def _give_puter(node: UiNode, values: Sequence[Value]) -> None:
     node.widgets.append(Widget("outputs", "outputs", outputs))
     node.widgets.append(Widget("code", "code", code if isinstance(code, str) else ""))
     warn_of_rest(node, values[2:])
+
+
+def _hide_fields(node: UiNode) -> None:
+    """Take away the fields that a Power Prompt does not show. Their slots stay, for what is linked into them."""
+    hidden = {widget.name for widget in node.widgets if not _shown_in_prompt(widget)}
+    node.widgets = [widget for widget in node.widgets if widget.name not in hidden]
+    for slot in node.inputs:
+        slot.widget = None if slot.widget in hidden else slot.widget
 
 
 def _shown_in_prompt(widget: Widget) -> bool:
