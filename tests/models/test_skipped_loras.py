@@ -12,11 +12,12 @@ from typing import Any
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle, start_engine
 from tests.fetch.origin import content, opened, serving
+from tests.models.files import safetensors
 from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
-DATA = b"weights" * 1000
+DATA = safetensors(7000)
 POWER = "Power Lora Loader (rgthree)"
 CLASS = {
     "input": {"required": {}, "optional": {"model": ["MODEL"], "clip": ["CLIP"]}},

@@ -22,6 +22,7 @@ TYPES = {
     "Lora Stack of tags": "MODEL",
     "Text Multiline": "STRING",
     "Makes one": "MODEL",
+    "VideoModelLoader": "WANMODEL",
     "SegmentAnything": "MASK",
     "PulidModelLoader": "PULID",
 }
@@ -46,7 +47,8 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("SegmentAnything", {"sam_model": "sam_vit_h (2.56GB)"}, (NO_FILE, "sam_model", "sam_vit_h (2.56GB)")),
         ("DownloadAndLoadCogVideoModel", {"model": "THUDM/5b"}, (FETCHES, "model", "THUDM/5b")),
         ("DownloadAndLoadCogVideoModel", {}, (FETCHES, None, None)),
-        ("HEDPreprocessor", {"image": link("8")}, (OWN_MODELS, None, None)),
+        ("HEDPreprocessor", {"image": link("8")}, (FETCHES, None, None)),
+        ("VideoModelLoader", {}, (OWN_MODELS, None, None)),
         ("Makes one", {}, (OWN_MODELS, None, None)),
         ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),

@@ -17,7 +17,7 @@ from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, ope
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
-from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
@@ -170,8 +170,14 @@ class Intake:
         return job
 
     async def convert(self, workflow: object) -> Conversion:
-        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait."""
-        return await asyncio.to_thread(convert, workflow, await self.catalog())
+        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait.
+
+        Raises CannotConvert.
+        """
+        try:
+            return await asyncio.to_thread(convert, workflow, await self.catalog())
+        except CannotConvert as error:
+            raise await self.preflight.explained(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
         """Units of a request, by the catalog that is known."""
@@ -189,7 +195,7 @@ class Intake:
             return FLOOR
 
     def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
-        return self.preflight.admitted(request.prompt, strict=request.strict)
+        return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()

@@ -32,7 +32,7 @@ NO_FILE = "it names a model that is not a file of a known folder"
 NO_CLASS = "the catalog has no such class: --catalog names that of the ComfyUI it is for"
 TAGS = "how this class reads LoRAs in a text is not known"
 
-DOWNLOADS = re.compile(r"Download|AutoLoad", re.IGNORECASE)
+DOWNLOADS = re.compile(r"Download|AutoLoad|Preprocessor", re.IGNORECASE)
 LOADS = re.compile(
     r"Load|Preprocessor|Unified|Provider|Rem(ove)?_?-? ?(B(ack)?_?g|Background)|RmBg|RMBG|Matting|Segment|Segformer"
     r"|SemSeg|CLIPSeg|\bSAM\d?|SAM2|Ground(ing)?|Florence|Tagger|BLIP|Caption|Interrogat|LLM|LLaVA|Llava|VLM|Qwen"
@@ -49,6 +49,7 @@ NO_MODELS = re.compile(
     re.IGNORECASE,
 )
 """Those that load other things, or work without one."""
+MODEL_WORD = re.compile(r"Download|Model|Encoder|VAE|LoRA|Ckpt|Checkpoint|Control_?Net|U-?Net|Pipeline|Diffus", re.I)
 MODEL_INPUT = re.compile(
     r"(?:^|[_ ])(?:model|ckpt|checkpoint|unet|vae|lora|control_?net|weights|repo)(?:_?(?:name|id|path|file))?$", re.I
 )
@@ -87,10 +88,10 @@ def _by_class(node: Node, catalog: Catalog) -> str | None:
         return None
     if class_type not in catalog:
         return NO_CLASS
+    if NO_MODELS.search(class_type) and not MODEL_WORD.search(class_type):
+        return None
     if DOWNLOADS.search(class_type):
         return FETCHES
-    if NO_MODELS.search(class_type):
-        return None
     return OWN_MODELS if LOADS.search(class_type) or _makes_model(node, catalog) else None
 
 
