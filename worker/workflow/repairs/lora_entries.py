@@ -12,7 +12,7 @@ from worker.workflow.repairs.value_change import ValueChange
 
 
 def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
-    """Yield the entries whose file is found when the folders of its name are divided in the other way."""
+    """Yield the entries whose name divides its folders in a way that no listed file does."""
     if node["class_type"] != POWER_LORA_LOADER:
         return
     listed = listed_loras(catalog)
@@ -20,7 +20,7 @@ def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
         name = value.get("lora") if isinstance(value, dict) else None
         if not isinstance(name, str) or not isinstance(value, dict) or "\\" not in name:
             continue
-        found = nearest_part(name.replace("\\", "/"), listed)
-        if found is not None and nearest_part(name, listed) is None:
-            message = f"{name!r} is written {found!r} here: the folders of a name are divided in another way."
-            yield ValueChange(key, value, {**value, "lora": found}, "path_separator", message)
+        if nearest_part(name, listed) is None and not any("\\" in file for file in listed):
+            runs = name.replace("\\", "/")  # where it is not listed, the file may be on its way
+            message = f"{name!r} is written {runs!r} here: the folders of a name are divided in another way."
+            yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)
