@@ -18,6 +18,11 @@ their results have expired, and on a fresh ComfyUI through Vast's own client. In
 records ComfyUI's own events and the SHA-256 of every file in its output and temp folders before the worker hears of
 them. Every delivered file is compared with these byte for byte, and every saved file has to be delivered. *Delivered*
 counts the outputs of the inline requests."""
+CONVERTED = """\
+## Converted workflows
+
+These are sent as ComfyUI's editor saves them, so that the worker converts them. What ran is compared with the prompt
+that the real editor made of the same file, with the packs' scripts running (`editor` in `real/jobs/`)."""
 NONE = "none"
 
 
@@ -26,6 +31,11 @@ def document(packs: Sequence[Pack], found: SuiteResult, facts: Sequence[tuple[st
     parts = [INTRODUCTION, _table(("", ""), [*facts, *_counts(found)])]
     parts.append(
         "## Packs\n\n" + _table(("pack", "jobs", "nodes tried", "delivered", "differences"), _packs(packs, found))
+    )
+    parts.append(
+        CONVERTED
+        + "\n\n"
+        + _table(("pack", "workflow", "nodes that ran", "delivered", "differences"), _converted(found))
     )
     parts.append("## Differences\n\n" + "\n".join(_differences(found)))
     parts.append("## Known\n\n" + "\n".join(_notes(packs)))
@@ -65,6 +75,15 @@ def _packs(packs: Iterable[Pack], found: SuiteResult) -> Iterator[Sequence[str]]
         every = [result for result in found.results if result.job.pack == pack.title]
         bad = len({result.job.name for result in every if result.differences})
         yield pack.title, str(len(results)), str(len(tried(pack, found))), delivered or NONE, str(bad or NONE)
+
+
+def _converted(found: SuiteResult) -> Iterator[Sequence[str]]:
+    for result in found.results:
+        job = result.job
+        if job.converted and result.way is Way.INLINE and not result.skipped:
+            name = job.name.removesuffix(", as the editor saves it")
+            nodes = str(len(result.log.runs[0].prompt) if result.log.runs else 0)
+            yield job.pack, name, nodes, _outputs(result), "; ".join(result.differences) or NONE
 
 
 def tried(pack: Pack, found: SuiteResult) -> list[str]:
