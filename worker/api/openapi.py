@@ -120,6 +120,8 @@ FILE_HEADERS = {
     "X-Job-Token": "opens the JSON answer and the other files",
     "X-Job-Outputs": "number of outputs",
     "X-Job-Problems": "number of problems, where there are any; the JSON answer has them",
+    "X-Job-Repairs": "number of repairs, where there are any; the JSON answer has them",
+    "X-Job-Warnings": "number of warnings, where there are any; the JSON answer has them",
     "X-Output-Index": "index of the output that was sent",
     "Server-Timing": "milliseconds of each stage and the total",
 }

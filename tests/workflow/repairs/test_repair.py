@@ -143,6 +143,24 @@ def test_a_missing_input_of_a_dynamic_combo() -> None:
     assert validate(repaired.prompt, bundled_catalog()).accepted
 
 
+@pytest.mark.parametrize("sent", [[4, 0], ["4", "0"], [4, "0"]])
+def test_links_are_written_with_text_and_number(sent: list[Any]) -> None:
+    """ComfyUI finds no node by a number; what stands behind such a link is looked at as well."""
+    prompt = with_model("SDXL\\model.safetensors")
+    prompt["3"]["inputs"]["model"] = prompt["6"]["inputs"]["clip"] = prompt["8"]["inputs"]["vae"] = sent
+    repaired = repair(prompt, catalog())
+    assert codes(repaired) == ["path_separator", *["link_form"] * 3]
+    assert repaired.prompt["3"]["inputs"]["model"] == ["4", 0]
+
+
+@pytest.mark.parametrize("sent", [["77", 0], [77, 0], [4, -1], [4, 1.5], [4], ["4", "0", 0], [4, True]])
+def test_a_link_to_nowhere_stays(sent: list[Any]) -> None:
+    """It is refused with what is wrong with it."""
+    prompt = sampled()
+    prompt["3"]["inputs"]["model"] = sent
+    assert repair(prompt, catalog("m.safetensors")).repairs == ()
+
+
 def test_the_first_choice_is_no_default() -> None:
     """What the editor would only show first was never meant: ComfyUI refuses it, and so does the worker."""
     assert repair(without(sampled(), "3", "sampler_name"), catalog("m.safetensors")).repairs == ()

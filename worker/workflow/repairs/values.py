@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Container, Iterator
+from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import COMBO, InputSpec, Presence
 from worker.workflow.json_value import Json
 from worker.workflow.nearest import nearest
-from worker.workflow.prompt import Node
+from worker.workflow.prompt import Node, Prompt, is_link
 from worker.workflow.repairs.seeds import seed_change
 from worker.workflow.repairs.value_change import ValueChange
 from worker.workflow.validation.node_validators import NODE_VALIDATORS
@@ -23,24 +24,44 @@ NUMBERS = frozenset({"INT", "FLOAT"})
 CONTROL = "control_after_generate"
 
 
-def value_changes(node: Node, catalog: Catalog, own: Container[str], *, keep_seeds: bool) -> Iterator[ValueChange]:
-    """Yield what has to change in a node of a known class. `own` are names of files that stay."""
+@dataclass(frozen=True, slots=True)
+class RepairContext:
+    """What the values of a node are judged by: its prompt, the files that stay as they are named, and the wish."""
+
+    prompt: Prompt
+    own: Container[str]
+    keep_seeds: bool
+
+
+def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Iterator[ValueChange]:
+    """Yield what has to change in a node of a known class."""
     node_class, inputs = catalog[node["class_type"]], node["inputs"]
-    validator = NODE_VALIDATORS.get(node_class.name)
     specs = node_class.shown or expand(node_class, inputs)
     for spec in specs.values():
         change: ValueChange | None = None
+        value = inputs.get(spec.name)
         if spec.name not in inputs:
             change = _missing(spec, [name for name in inputs if name not in specs])
-        elif isinstance(inputs[spec.name], list):
-            continue  # a link
+        elif isinstance(value, list):
+            change = None if is_link(value) else _link(spec, value, context.prompt)
         elif _is_seed(spec):
+            validator = NODE_VALIDATORS.get(node_class.name)
             own_check = validator is not None and validator.takes(spec.name)
-            change = None if keep_seeds or own_check else seed_change(spec, inputs[spec.name])
+            change = None if context.keep_seeds or own_check else seed_change(spec, value)
         else:
-            change = _value(spec, inputs[spec.name], own)
+            change = _value(spec, value, context.own)
         if change is not None:
             yield change
+
+
+def _link(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | None:
+    """A link whose node is written as a number, or whose slot is written as text."""
+    match value:
+        case [str(node) | int(node), str(slot) | int(slot)] if str(node) in prompt and str(slot).isdecimal():
+            runs: list[Json] = [str(node), int(slot)]
+            message = f"The link {value} is written {runs}: ids of nodes are text, and slots are numbers."
+            return ValueChange(spec.name, value, runs, "link_form", message)
+    return None
 
 
 def _is_seed(spec: InputSpec) -> bool:
@@ -96,9 +117,9 @@ def _choice(spec: InputSpec, value: str, own: Container[str]) -> str | None:
 
     A name in capitals is another one: two files may differ in nothing else.
     """
-    options = [option for option in spec.options or () if isinstance(option, str)]
-    if value in options or value in own or ADDRESS.match(value):
+    if value in (spec.options or ()) or value in own or ADDRESS.match(value):
         return None
+    options = [option for option in spec.options or () if isinstance(option, str)]
     foreign = any("\\" in option for option in options)
     if not foreign and value.isascii() and not SEPARATORS.search(value):
         return None
