@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from random import SystemRandom
@@ -63,4 +64,5 @@ async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPro
     except PromptError:
         return None
     own = {*job.urls, *(file.name for file in job.inputs)}
-    return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+    job, catalog = replace(job, prompt=dict(prompt)), await found.intake.catalog()
+    return await asyncio.to_thread(ready_prompt, job, catalog, own, SystemRandom())

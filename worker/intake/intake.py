@@ -28,7 +28,7 @@ from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
 from worker.platforms.base import Traits
-from worker.preflight import Preflight
+from worker.preflight import MANY_NODES, Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.repairs import ready_request
@@ -140,7 +140,7 @@ class Intake:
             return job
         self.manager.admit()
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
-        request = ready_request(request, await self.catalog(), submission.own, SystemRandom())
+        request = await self._ready(request, submission.own)
         async with self.preflight.admitted(request.prompt) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
@@ -187,6 +187,12 @@ class Intake:
             return self.workload(request)
         except WorkerError:
             return FLOOR
+
+    async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
+        catalog, rng = await self.catalog(), SystemRandom()
+        if len(request.prompt) > MANY_NODES:
+            return await asyncio.to_thread(ready_request, request, catalog, own, rng)
+        return ready_request(request, catalog, own, rng)
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
@@ -25,12 +26,40 @@ CONTROL = "control_after_generate"
 
 
 @dataclass(frozen=True, slots=True)
+class ListedNames:
+    """Names of files that are choices, by what is the same in each way to write them.
+
+    `foreign`: some of them have backslashes, so that the server is one on Windows.
+    """
+
+    by_same: Mapping[str, Collection[str]]
+    foreign: bool
+
+    @classmethod
+    def of(cls, options: Iterable[Json]) -> Self:
+        names = [option for option in options if isinstance(option, str)]
+        by_same: dict[str, set[str]] = {}
+        for name in names:
+            by_same.setdefault(_same(name), set()).add(name)
+        return cls(by_same, any("\\" in name for name in names))
+
+
+@dataclass(frozen=True, slots=True)
 class RepairContext:
     """What the values of a node are judged by: its prompt, the files that stay as they are named, and the wish."""
 
     prompt: Prompt
     own: Container[str]
     keep_seeds: bool
+    _listed: dict[int, ListedNames] = field(default_factory=dict)
+    """By the list of choices: many nodes have the same, which may be long."""
+
+    def listed(self, spec: InputSpec) -> ListedNames:
+        """The choices of an input that are texts."""
+        names = self._listed.get(id(spec.options))
+        if names is None:
+            names = self._listed[id(spec.options)] = ListedNames.of(spec.options or ())
+        return names
 
 
 def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Iterator[ValueChange]:
@@ -49,7 +78,7 @@ def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Itera
             own_check = validator is not None and validator.takes(spec.name)
             change = None if context.keep_seeds or own_check else seed_change(spec, value)
         else:
-            change = _value(spec, value, context.own)
+            change = _value(spec, value, context)
         if change is not None:
             yield change
 
@@ -81,9 +110,9 @@ def _missing(spec: InputSpec, strange: list[str]) -> ValueChange | None:
     return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
 
 
-def _value(spec: InputSpec, value: Json, own: Container[str]) -> ValueChange | None:
+def _value(spec: InputSpec, value: Json, context: RepairContext) -> ValueChange | None:
     if isinstance(value, str) and spec.type == COMBO:
-        name = _choice(spec, value, own)
+        name = _choice(spec, value, context)
         return None if name is None else _file_name(spec, value, name)
     if value is None and (spec.type in NUMBERS or spec.type == COMBO) and _usable(spec):
         if spec.type == COMBO and None in (spec.options or ()):
@@ -112,22 +141,19 @@ def _plain(default: Json) -> Json:
     return {"__value__": default} if isinstance(default, list) else default
 
 
-def _choice(spec: InputSpec, value: str, own: Container[str]) -> str | None:
+def _choice(spec: InputSpec, value: str, context: RepairContext) -> str | None:
     """The listed name that is the same but for separators and the form of its letters; None where `value` stays.
 
     A name in capitals is another one: two files may differ in nothing else.
     """
-    if value in (spec.options or ()) or value in own or ADDRESS.match(value):
+    plain = value.isascii() and not SEPARATORS.search(value)
+    if plain or value in (spec.options or ()) or value in context.own or ADDRESS.match(value):
         return None
-    options = [option for option in spec.options or () if isinstance(option, str)]
-    foreign = any("\\" in option for option in options)
-    if not foreign and value.isascii() and not SEPARATORS.search(value):
-        return None
-    wanted = _same(value)
-    matches = {option for option in options if _same(option) == wanted}
+    listed = context.listed(spec)
+    matches = listed.by_same.get(_same(value), ())
     if len(matches) == 1:
-        return matches.pop()
-    if matches or foreign or "\\" not in value or not spec.folders:
+        return next(iter(matches))
+    if matches or listed.foreign or "\\" not in value or not spec.folders:
         return None
     return SEPARATORS.sub("/", value)  # the file may be on its way
 
