@@ -219,9 +219,18 @@ def test_notes_are_left_out() -> None:
     ]
 
 
+def test_the_value_of_a_primitive() -> None:
+    """It stands where the primitive was linked, also behind a reroute."""
+    fed = {"1": empty(width=link("5"), height=link("6")), "2": saved()}
+    fed |= {"5": node("PrimitiveNode", value=96), "6": node("Reroute", **{"": link("5")})}
+    repaired = repair(fed, bundled_catalog())
+    assert repaired.prompt == {"1": empty(width=96, height=96), "2": saved()}
+    assert codes(repaired) == ["editor_node", "editor_node"]
+
+
 def test_what_is_linked_to_is_not_left_out() -> None:
-    """A primitive that feeds a field is for the check to refuse; so is a prompt of notes alone, and a circle."""
-    fed = {"1": empty(width=link("5")), "2": saved(), "5": node("PrimitiveNode", value=64)}
+    """A primitive without a certain value is for the check to refuse; so is a prompt of notes alone, and a circle."""
+    fed = {"1": empty(width=link("5")), "2": saved(), "5": node("PrimitiveNode", value=64, control="fixed")}
     assert repair(fed, bundled_catalog()).prompt is fed
     alone = {"1": node("Note", text="hi")}
     assert repair(alone, bundled_catalog()).prompt is alone
