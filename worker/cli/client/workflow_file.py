@@ -23,6 +23,8 @@ from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
 
+MOST_READ = 512 * 1024 * 1024
+
 
 def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = ()) -> dict[str, Any]:
     """The native body, without an `output_format`. Raises typer.BadParameter for whatever the caller has to mend.
@@ -53,9 +55,10 @@ def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str])
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises typer.BadParameter."""
+    """The file, of a very large one the beginning, where its metadata is. Raises typer.BadParameter."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MOST_READ)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {(error.strerror or str(error)).lower()}") from error
 

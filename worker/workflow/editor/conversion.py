@@ -68,7 +68,8 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         if place.node.silent and place.node.browser is None
     )
     seeds = _seeds(writer.seeds, running, prompt)
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(flat.places.values())), left_out, seeds)
+    warnings = (*_warnings(flat.places.values()), *flat.warnings)
+    return Conversion(_without_loose_ends(prompt), warnings, left_out, seeds)
 
 
 def _seeds(drawn: list[SeedField], running: list[FlatNode], prompt: Prompt) -> tuple[SeedField, ...]:

@@ -45,7 +45,7 @@ class Loader:
 
     def _fill(self, graph: Graph, saved: SavedGraph) -> None:
         graph.links = {link.id: link for link in saved.links}
-        graph.inputs, graph.outputs = saved.inputs, saved.outputs
+        graph.inputs, graph.outputs, graph.written = saved.inputs, saved.outputs, saved.written
         for saved_node in saved.nodes:
             graph.nodes[saved_node.id] = self._node(graph, saved_node)
         for node in graph.nodes.values():
@@ -82,6 +82,7 @@ class Loader:
             fed=saved.fed,
             properties=saved.properties,
             values=saved.values,
+            written=saved.written,
         )
         if saved.type in self._graphs:
             node.subgraph = self._graphs[saved.type]
@@ -101,9 +102,10 @@ def _configure(shape: Shape, saved: SavedNode, graph: Graph) -> None:
     """Match what was saved to what the class has now: slots by name, values by their order."""
     node = shape.node
     node.outputs += saved.outputs[len(node.outputs) :]
-    links = {slot.name: slot.link for slot in saved.inputs}
+    by_name = {slot.name: slot for slot in saved.inputs}
     for slot in node.inputs:
-        slot.link = links.get(slot.name)
+        if before := by_name.get(slot.name):
+            slot.link, slot.label = before.link, before.label
     known = {slot.name for slot in node.inputs}
     node.inputs += [replace(slot) for slot in saved.inputs if slot.name not in known]
     for slot in list(node.inputs):

@@ -14,6 +14,8 @@ from worker.workflow.editor.packs.mtb import MTB
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.renamed import RENAMED
 from worker.workflow.editor.packs.rgthree import RGTHREE
+from worker.workflow.editor.packs.use_everywhere import USE_EVERYWHERE
+from worker.workflow.editor.packs.vhs import VHS
 
 PACKS: Final[tuple[Pack, ...]] = (
     RENAMED,
@@ -24,6 +26,8 @@ PACKS: Final[tuple[Pack, ...]] = (
     CUSTOM_SCRIPTS,
     IMPACT,
     MTB,
+    VHS,
+    USE_EVERYWHERE,
 )
 
 READ: Final = tuple(pack.read for pack in PACKS if pack.read)
