@@ -16,6 +16,10 @@ CATALOG = Catalog.from_object_info(
         **CLASSES,
         "Paint": node_class({"image": ["IMAGE"], "radius": ["INT", {"default": 3}], "colour": COLOUR}, ["IMAGE"]),
         "Pick": node_class({"image": ["IMAGE"], "how": [["fit", "fill"]], "list": OWN, "last": ["INT", {}]}, ["IMAGE"]),
+        "ADE_Options": {
+            **node_class({"length": ["INT", {}]}, [], autosize=["ADEAUTOSIZE", {}], stride=["INT", {"default": 1}]),
+            "python_module": "custom_nodes.ComfyUI-AnimateDiff-Evolved",
+        },
         "Forced": node_class({"how": [["fit"]], "text": ["STRING", {"forceInput": True}]}, [], list=OWN),
     }
 )
@@ -72,3 +76,11 @@ def test_a_field_of_an_unknown_type_can_be_linked() -> None:
 def test_values_of_other_forms(values: Any) -> None:
     """Without a list of values nothing is counted."""
     assert "list" not in given("Pick", values, [IMAGE])
+
+
+def test_a_field_that_only_sets_the_size_is_not_sent() -> None:
+    """It has a place among the values, whether the file lists its slot or is of an older editor."""
+    slot = {"name": "autosize", "type": "ADEAUTOSIZE", "link": None, "widget": {"name": "autosize"}}
+    for inputs in ([slot], []):
+        assert given("ADE_Options", [16, "", 2], inputs) == {"length": 16, "stride": 2}
+    assert given("ADE_Options", [16, 2]) == {"length": 16, "stride": 2}
