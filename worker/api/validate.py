@@ -31,6 +31,7 @@ async def validate(request: web.Request) -> web.Response:
     async with received(request) as (body, files):
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
+        beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
         job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
@@ -43,7 +44,7 @@ async def validate(request: web.Request) -> web.Response:
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
     ready = await _ready(found, workflow, job)
-    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)))
+    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)), beside)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
@@ -64,3 +65,11 @@ async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPro
         return None
     own = {*job.urls, *(file.name for file in job.inputs)}
     return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+
+
+def _beside(body: object) -> object:
+    """What the editor saved, where it came beside a prompt."""
+    match body:
+        case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
+            return workflow
+    return None

@@ -17,7 +17,7 @@ from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, ope
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
-from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
@@ -141,7 +141,8 @@ class Intake:
         self.manager.admit()
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
         request = ready_request(request, await self.catalog(), submission.own, SystemRandom())
-        async with self.preflight.admitted(request.prompt) as units, self._arriving(submission.files) as arrived:
+        saved = request.extra.saved
+        async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -170,8 +171,14 @@ class Intake:
         return job
 
     async def convert(self, workflow: object) -> Conversion:
-        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait."""
-        return await asyncio.to_thread(convert, workflow, await self.catalog())
+        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait.
+
+        Raises CannotConvert.
+        """
+        try:
+            return await asyncio.to_thread(convert, workflow, await self.catalog())
+        except CannotConvert as error:
+            raise await self.preflight.explained(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
         """Units of a request, by the catalog that is known."""

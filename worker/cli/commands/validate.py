@@ -89,11 +89,11 @@ def _checked(
     except CannotConvert as error:
         return not_converted(error), (), nothing
     except PromptError:
-        return check(found, catalog, files), (), nothing
+        return check(found, catalog, files, workflow), (), nothing
     prompt = dict(draw_random_integers(conversion.prompt, rng))
     request = JobRequest(prompt, seed_fields=conversion.seeds, strict=strict)
     ready = ready_prompt(request, catalog, (), rng)
-    return check(ready.prompt, catalog, files), conversion.warnings, ready
+    return check(ready.prompt, catalog, files, workflow), conversion.warnings, ready
 
 
 def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
