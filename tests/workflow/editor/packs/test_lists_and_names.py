@@ -82,8 +82,15 @@ def test_a_mode_that_was_a_text(value: Any, sent: bool) -> None:
 
 
 def test_a_switch_counts_from_one() -> None:
-    """Files of older versions have 0."""
-    assert [given("ImpactSwitch", [value])["select"] for value in (0, 1, 3)] == [1, 1, 3]
+    """Files of older versions have 0; where nothing is linked, nothing is chosen."""
+    drawing = Drawing()
+    drawing.node(1, "ImpactSwitch", [0])
+    drawing.node(2, "Quote", ["x"])
+    assert drawing.prompt(CATALOG)["1"][1] == {"select": 0}
+    drawing.link(2, 0, 1, "input1")
+    assert drawing.prompt(CATALOG)["1"][1] == {"select": 1, "input1": ["2", 0]}
+    drawing._at(1)["widgets_values"] = [3]
+    assert drawing.prompt(CATALOG)["1"][1]["select"] == 3
 
 
 def test_outputs_of_a_repeater_are_one() -> None:

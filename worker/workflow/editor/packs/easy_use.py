@@ -34,6 +34,11 @@ _WILDCARD = ("Select to add Wildcard", "Select the Wildcard to add to the text")
 
 _JOINED = ("EASY_PROMPT_STYLES", "EASY_COMBO")
 _WRITTEN = ("EASY_MULTI_ANGLE", "EASY_TABLE_EDITOR", "EASY_PROMPT_AWAIT_BAR")
+_DEFAULTS: Final = {
+    **dict.fromkeys(_JOINED, ""),
+    "EASY_MULTI_ANGLE": '[{"rotate":0,"vertical":0,"zoom":5,"add_angle_prompt":true}]',
+    "EASY_PROMPT_AWAIT_BAR": '{"select":"now","unlock":true,"last_seed":0,"seed":0}',
+}
 _OLD_VALUES: Final = {
     ("resolution", "自定义 x 自定义"): "width x height (custom)",
     ("preset", "FLUX.1-dev"): "REGULAR - FLUX and SD3.5 only (high strength)",
@@ -85,8 +90,8 @@ def _override(node: UiNode) -> None:
 
 def _as_field(kind: str, value: Value) -> Value:
     """Lists of choices become one text, and objects their JSON."""
-    if kind in _JOINED and (value is None or value is MISSING):
-        return ""
+    if value is None or value is MISSING:
+        return _DEFAULTS.get(kind, value)
     if kind in _JOINED and isinstance(value, list):
         return ",".join(as_text(one) for one in value)
     if kind in _WRITTEN and isinstance(value, list | dict):

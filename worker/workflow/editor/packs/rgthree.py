@@ -44,7 +44,7 @@ def give(shape: Shape, saved: SavedNode) -> bool:
     """Set the fields of the classes whose script adds or removes some."""
     name, values = shape.node.type, _listed(saved.values)
     if name == _LORAS:
-        _give_loras(shape.node, values)
+        _give_loras(shape.node, list(saved.values.values()) if isinstance(saved.values, dict) else values)
     elif name == _PRIMITIVE:
         _give_primitive(shape.node, values)
     elif name == _PUTER:
