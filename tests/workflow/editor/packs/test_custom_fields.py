@@ -16,6 +16,8 @@ CATALOG = Catalog.from_object_info(
         **CLASSES,
         "Paint": node_class({"image": ["IMAGE"], "radius": ["INT", {"default": 3}], "colour": COLOUR}, ["IMAGE"]),
         "Pick": node_class({"image": ["IMAGE"], "how": [["fit", "fill"]], "list": OWN, "last": ["INT", {}]}, ["IMAGE"]),
+        "Args": node_class({}, ["THEIR_ARGS"]),
+        "Wan": node_class({"steps": ["INT", {}], "shift": ["INT", {}]}, [], args=["THEIR_ARGS", {}]),
         "ADE_Options": {
             **node_class({"length": ["INT", {}]}, [], autosize=["ADEAUTOSIZE", {}], stride=["INT", {"default": 1}]),
             "python_module": "custom_nodes.ComfyUI-AnimateDiff-Evolved",
@@ -50,6 +52,11 @@ def test_a_field_without_a_slot_in_a_file_of_an_older_editor() -> None:
     """It lists the sockets alone: the values tell whether there is one more."""
     assert given("Pick", ["fill", "A", 7], [IMAGE]) == {"how": "fill", "list": "A", "last": 7}
     assert given("Pick", ["fill", 7], [IMAGE]) == {"how": "fill", "last": 7}
+
+
+def test_a_type_that_a_class_makes_is_a_socket() -> None:
+    """A file from before the class had it lists none, and may have a value for a field that is gone."""
+    assert given("Wan", [20, 1, 5]) == {"steps": 20, "shift": 1}
 
 
 def test_a_file_that_lists_no_sockets_says_nothing() -> None:

@@ -30,7 +30,8 @@ def _value(node: UiNode, name: str) -> Value:
 
 def send(sending: Sending) -> None:
     """Send the file's name of a choice, without its picture; refuse copies that the browser makes."""
-    if sending.node.type == _REPEATER and sending.inputs.get("node_mode") == "create":
+    copies = sending.node.type == _REPEATER and sending.inputs.get("node_mode") == "create"
+    if copies and sending.inputs.get("repeats") != 1:
         raise refusal(sending.place, _COPIES, "node_mode", "Choose 'reuse', or export the workflow in API format.")
     name = _CHOICES.get(sending.node.type, "")
     value = sending.inputs.get(name) if name else None
