@@ -19,19 +19,8 @@ _SOCKETS = frozenset(
     {
         *("*", "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK", "CONTROL_NET", "CLIP_VISION"),
         *("CLIP_VISION_OUTPUT", "STYLE_MODEL", "UPSCALE_MODEL", "GLIGEN", "AUDIO", "VIDEO", "SAMPLER", "SIGMAS"),
-        *(
-            "GUIDER",
-            "NOISE",
-            "HOOKS",
-            "MESH",
-            "VOXEL",
-            "VHS_BatchManager",
-            "PIPE_LINE",
-            "BASIC_PIPE",
-            "DETAILER_PIPE",
-            "SEGS",
-            AUTOGROW,
-        ),
+        *("GUIDER", "NOISE", "HOOKS", "MESH", "VOXEL", "PIPE_LINE", "BASIC_PIPE", "DETAILER_PIPE", "SEGS"),
+        *("VHS_BatchManager", AUTOGROW),
         MATCH,
     }
 )

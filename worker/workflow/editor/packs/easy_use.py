@@ -78,14 +78,17 @@ def give(shape: Shape, saved: SavedNode) -> bool:
 
 def _override(node: UiNode) -> None:
     """What comes by a link takes the place of what is chosen: the choice is reset."""
-    for slot_name, field_name, reset in (
-        ("model_override", "ckpt_name", None),
-        ("vae_override", "vae_name", "Baked VAE"),
-    ):
-        slot, widget = node.slot(slot_name), node.widget(field_name)
-        if slot and slot.link is not None and widget and widget.spec:
-            choices = choices_of(widget.spec)
-            widget.value = reset or (choices[0] if choices else "None")
+    checkpoint, vae = node.widget("ckpt_name"), node.widget("vae_name")
+    if checkpoint and checkpoint.spec and _is_linked(node, "model_override"):
+        choices = choices_of(checkpoint.spec)
+        checkpoint.value = choices[0] if choices else "None"
+    if vae and _is_linked(node, "vae_override"):
+        vae.value = "Baked VAE"
+
+
+def _is_linked(node: UiNode, name: str) -> bool:
+    slot = node.slot(name)
+    return slot is not None and slot.link is not None
 
 
 def _as_field(kind: str, value: Value) -> Value:
