@@ -69,8 +69,8 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         for place in flat.places.values()
         if place.node.silent and place.node.browser is None
     )
-    seeds = _seeds(writer.seeds, running, prompt)
     warnings = (*_warnings(flat.places.values()), *flat.warnings)
+    seeds = _seeds(writer.seeds, running, prompt)
     return Conversion(_without_loose_ends(prompt), warnings, left_out, seeds)
 
 
