@@ -156,8 +156,9 @@ class _Writer:
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
+        sending = Sending(place, inputs, self.seeds, self._around)
         for send in SEND:
-            send(Sending(place, inputs, self.seeds, self._around))
+            send(sending)
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 
