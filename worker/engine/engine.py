@@ -23,7 +23,7 @@ from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
+from worker.errors import Detail, EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
 from worker.job import JobRef, JobRequest
 from worker.settings import ComfySettings, LimitSettings
@@ -60,6 +60,8 @@ class Case:
     """Of the last submission."""
     known_as: str | None = None
     """Of a submission by an earlier life of this worker, which ComfyUI may still have."""
+    end: Detail | None = None
+    """How ComfyUI ended under it, with the node that ran where one was seen."""
 
     def begin(self) -> str:
         """Return the id of the next submission.

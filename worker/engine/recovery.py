@@ -135,8 +135,10 @@ class Recovery:
             except EngineForgotError as lost:
                 submitted(None)
                 there = False
-                end = await _end(job, engine, began) if lost.loss is Loss.RUNNING else None
-                self._lost(case, lost.loss, end)
+                end = await _end(job, engine, began) if lost.loss in {Loss.RUNNING, Loss.WAITING} else None
+                if end is not None and (end.node_id or case.end is None):
+                    case.end = end
+                self._lost(case, lost.loss)
             else:
                 self._crash_history.clear(job.request)
                 return outputs
@@ -155,17 +157,19 @@ class Recovery:
                 self._lost(case, Loss.WAITING)
         return case
 
-    def _lost(self, case: Case, loss: Loss, end: Detail | None = None) -> None:
-        """Decide what a loss means for the job; `end` is how ComfyUI ended. Raises JobCrashesEngine."""
+    def _lost(self, case: Case, loss: Loss) -> None:
+        """Decide what a loss means for the job. Raises JobCrashesEngine."""
         seen = case.known_as is None or loss is Loss.RUNNING
         case.known_as = None
-        why = f": {end.message}" if end else ""
+        cause = case.end.message if case.end else ""
+        why = f": {cause}" if cause else ""
         log.warning("ComfyUI lost a prompt that was %s; sending it again%s", loss, why)
         if case.lost(loss) or not seen:
             case.alone = True
-            cause = end.message if end else ""
             if self._crash_history.add(case.request, case.prompt_id, seen=seen, cause=cause).convicted:
-                raise JobCrashesEngine(f"ComfyUI crashed or hung each time this job ran{why}", [end] if end else ())
+                raise JobCrashesEngine(
+                    f"ComfyUI crashed or hung each time this job ran{why}", [case.end] if case.end else ()
+                )
 
 
 async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
@@ -175,7 +179,7 @@ async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
         return None
     now = job.progress
     if now is None:
-        return Detail(f"ComfyUI {found.cause}, before a node of the job ran")
+        return Detail(f"ComfyUI {found.cause}, before a node of the job was seen to run")
     where = f"node {now.node_id} ({now.title}, {now.class_type})" if now.class_type else f"node {now.node_id}"
     return Detail(f"ComfyUI {found.cause}, while {where} ran", now.node_id, now.title, now.class_type or None)
 
