@@ -24,6 +24,8 @@ from worker.workflow.repairs.seeds import draw_seeds
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
 
+MOST_READ = 512 * 1024 * 1024
+
 
 def read_request(
     path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = (), *, keep_seeds: bool = False
@@ -62,9 +64,10 @@ def request_of(
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises typer.BadParameter."""
+    """The file, of a very large one the beginning, where its metadata is. Raises typer.BadParameter."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MOST_READ)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {(error.strerror or str(error)).lower()}") from error
 

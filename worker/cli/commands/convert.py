@@ -12,7 +12,7 @@ FAILED = 1
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="what the editor saved, or a PNG, WebP or video of ComfyUI's")],
+    file: Annotated[Path, typer.Argument(help="what the editor saved, or a file of ComfyUI's that carries it")],
     *,
     catalog: Annotated[
         list[Path] | None,

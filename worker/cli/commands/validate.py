@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    workflow: Annotated[Path, typer.Argument(help="in any format, or a picture or video of ComfyUI's")],
+    workflow: Annotated[Path, typer.Argument(help="in any format, or a file of ComfyUI's that carries it")],
     *,
     catalog: Annotated[
         list[Path] | None,

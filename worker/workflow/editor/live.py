@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
@@ -11,22 +12,25 @@ from worker.workflow.json_value import Json, JsonObject
 
 MUTED, BYPASSED = 2, 4
 REROUTE, PRIMITIVE = "Reroute", "PrimitiveNode"
-OWN: Final = frozenset({REROUTE, PRIMITIVE, "Note", "MarkdownNote"})
-"""Nodes of the editor's own, which no prompt ever has."""
 
-SETTER, GETTER = "SetNode", "GetNode"
-REROUTES: Final = frozenset({REROUTE, "Reroute (rgthree)", SETTER})
-"""What hands on its input."""
 
-SHOWN_ONLY: Final = frozenset(
-    {
-        *("Label (rgthree)", "Bookmark (rgthree)", "Note Plus (mtb)", "Fast Groups Muter (rgthree)"),
-        *("Fast Groups Bypasser (rgthree)", "Fast Muter (rgthree)", "Fast Bypasser (rgthree)"),
-    }
-)
-"""Nodes that well-known packs have in the browser alone: what they do to others is saved with those."""
+@dataclass(frozen=True, slots=True)
+class BrowserNode:
+    """A node that no prompt has. Each of its outputs hands on the input of the same number, if it has that one.
 
-VIRTUAL: Final = OWN | REROUTES | SHOWN_ONLY | {GETTER}
+    `gets_from` is the class of the nodes that set names, for one that hands on what was set under its name instead.
+    `enclosing` says whether it also looks in the graphs around its own, and `strict` that there has to be one such
+    name. `refused` is why a workflow cannot be converted in which its output is used.
+    """
+
+    gets_from: str = ""
+    enclosing: bool = False
+    strict: bool = False
+    refused: str = ""
+
+
+OWN_NODES: Final = dict.fromkeys((REROUTE, PRIMITIVE, "Note", "MarkdownNote"), BrowserNode())
+"""Nodes of the editor's own."""
 
 INSIDE, OUTSIDE = "-10", "-20"
 """In a subgraph's links: the node that stands for its inputs, and the one for its outputs."""
@@ -52,6 +56,8 @@ class Widget:
     saved: bool = True
     sent: bool = True
     spec: InputSpec | None = None
+    accept: Callable[[Value], Value] | None = None
+    """What a pack's own field makes of a value that it is given; None: it takes every value as it is."""
 
     @property
     def large_text(self) -> bool:
@@ -74,6 +80,8 @@ class Slot:
     widget: str | None = None
     promoted: Widget | None = None
     """On an instance of a subgraph: the field that the subgraph shows there, with the instance's own value."""
+    label: str = ""
+    """The name that it was given on this node."""
 
 
 @dataclass(slots=True)
@@ -86,6 +94,7 @@ class Link:
     target: str
     target_slot: int = 0
     """As saved. Later editors have their slots in another order, so the slots' own links count."""
+    type: str = "*"
 
 
 @dataclass(slots=True)
@@ -95,6 +104,15 @@ class Port:
     name: str
     type: str
     links: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWarning:
+    """Something about a node that the client should know, though the conversion went on."""
+
+    message: str
+    input: str | None = None
+    suggestion: str | None = None
 
 
 @dataclass(slots=True)
@@ -117,11 +135,18 @@ class UiNode:
     """Names of slots that have to be of one type, by group."""
     node_class: NodeClass | None = None
     subgraph: Graph | None = None
+    browser: BrowserNode | None = None
+    """What it does in the browser, where that alone knows it."""
+    written: JsonObject = field(default_factory=dict)
+    """The node as the file has it, for what only a pack's script looks at."""
+    warnings: list[NodeWarning] = field(default_factory=list)
+    """What the client is told of this node if it runs."""
 
-    @property
-    def virtual(self) -> bool:
-        """Known to browsers alone. A class of that name in the catalog is another matter, but for the editor's own."""
-        return self.node_class is None and self.subgraph is None and self.type in VIRTUAL
+    def warn(self, message: str, input_name: str | None = None, suggestion: str | None = None) -> None:
+        """Add a warning, once."""
+        warning = NodeWarning(message, input_name, suggestion)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     @property
     def silent(self) -> bool:
@@ -150,6 +175,8 @@ class Graph:
     links: dict[int, Link] = field(default_factory=dict)
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
+    written: JsonObject = field(default_factory=dict)
+    """The graph as the file has it, for what only a pack's script looks at."""
 
     def target(self, link_id: int) -> tuple[UiNode, Slot] | None:
         """The node and slot that a link ends in. The slot is told by its own link, never by a saved index."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from worker.prompt_changes import Repair
-from worker.workflow.editor.live import REROUTES, VIRTUAL
+from worker.workflow.editor.packs.registry import BROWSER_NODES
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, is_link, links, title
 
 
 def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Prompt, list[Repair]]:
     """Return the prompt without them, and what is left out. A prompt of nothing else stays as it is."""
-    found = [node_id for node_id, node in prompt.items() if node["class_type"] in VIRTUAL]
+    found = [node_id for node_id, node in prompt.items() if node["class_type"] in BROWSER_NODES]
     found = [node_id for node_id in found if prompt[node_id]["class_type"] not in catalog]
     if not found or len(found) == len(prompt):
         return prompt, []
@@ -48,8 +48,9 @@ def _past_reroutes(prompt: Prompt, found: list[str]) -> Prompt:
 
 
 def _handed_on(node: Node) -> Json:
-    values = list(node["inputs"].values())
-    return values[0] if node["class_type"] in REROUTES and len(values) == 1 and is_link(values[0]) else None
+    values, browser = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
+    hands_on = len(values) == 1 and is_link(values[0]) and not browser.gets_from and not browser.refused
+    return values[0] if hands_on else None
 
 
 def _relinked(node: Node, passed: Mapping[str, Json]) -> Node:
