@@ -20,6 +20,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.workflow_files import put_stand_ins, with_files
@@ -140,7 +141,11 @@ class Intake:
             return job
         self.manager.admit()
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
-        request = ready_request(request, await self.catalog(), submission.own, SystemRandom())
+        catalog = await self.catalog()
+        request = ready_request(request, catalog, submission.own, SystemRandom())
+        if submission.own:
+            unused = unused_files(submission.own, request.prompt, catalog)
+            request = replace(request, warnings=(*request.warnings, *unused))
         saved = request.extra.saved
         async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(submission.files) as arrived:
             return await self.manager.accept(
