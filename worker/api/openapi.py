@@ -78,6 +78,7 @@ REPORT = {
         "problems": {"type": "array", "items": PROBLEM},
         "doubtful": {"type": "array", "items": PROBLEM, "description": "only ComfyUI can be sure of these"},
         "models": {"type": "array", "items": {"type": "object"}, "description": "the files that it needs"},
+        "nodes": {"type": "integer", "description": "in the prompt that would run"},
         "workload": {"type": "number", "description": "100 is the benchmark workflow"},
         "comfyui": {"type": "object", "description": "status and error types that ComfyUI itself would answer"},
         "repairs": REPAIRS,

@@ -20,6 +20,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.workflow_files import put_stand_ins, with_files
@@ -198,8 +199,11 @@ class Intake:
     async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
         catalog, rng = await self.catalog(), SystemRandom()
         if len(request.prompt) > MANY_NODES:
-            return await asyncio.to_thread(ready_request, request, catalog, own, rng)
-        return ready_request(request, catalog, own, rng)
+            request = await asyncio.to_thread(ready_request, request, catalog, own, rng)
+        else:
+            request = ready_request(request, catalog, own, rng)
+        unused = unused_files(own, request.prompt, catalog) if own else ()
+        return replace(request, warnings=(*request.warnings, *unused))
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from tests.cli.terminal import WORKFLOWS, cli
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle
 from tests.workflow.prompts import sampled
 
 WORKFLOW = WORKFLOWS / "sd15-res4lyf.json"
@@ -74,3 +79,40 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
     assert cli("validate", "none.json", cwd=tmp_path).returncode == 2
     assert cli("validate", "bad.json", cwd=tmp_path).returncode == 2
     assert cli("validate", WORKFLOW, "--catalog", "list.json", cwd=tmp_path).returncode == 2
+
+
+async def test_a_running_worker_is_asked(client: Client, tmp_path: Path) -> None:
+    """`--url` prints what the command prints by itself, and `--json` what the worker answers."""
+    workflow = sampled(steps=0)
+    workflow["9"]["class_type"] = "SaveImagge"
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    there = await asyncio.to_thread(cli, "validate", "w.json", "--url", client.app.url, cwd=tmp_path)
+    here = await asyncio.to_thread(cli, "validate", "w.json", "--assume-files", cwd=tmp_path)
+    assert (there.returncode, here.returncode) == (1, 1)
+    assert there.stdout.partition("\n\n  ✗ models/")[0] == here.stdout.partition("\n\n  ✓ models/")[0]
+    assert "Did you mean 'SaveImage'?" in there.stdout
+    done = await asyncio.to_thread(cli, "validate", "w.json", "--url", client.app.url + "/", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout) == (await client.post("/validate", {"workflow": workflow}))[1]
+    workflow = sampled()
+    workflow["3"]["inputs"]["seed"] = -1
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    done = await asyncio.to_thread(cli, "validate", "w.json", "--url", client.app.url, "--strict", cwd=tmp_path)
+    assert (done.returncode, "Value -1 smaller than min" in done.stdout) == (1, True)
+
+
+async def test_a_worker_that_does_not_say_is_no_verdict(engine: EngineHandle, tmp_path: Path) -> None:
+    """Exit code 2 and the reason: no token, no worker, no worker's answer, or options that contradict each other."""
+    (tmp_path / "w.json").write_text(json.dumps(sampled()))
+    async with worker(engine, tmp_path / "state", tokens=SecretStr("me=0123456789abcdef")) as client:
+        url = client.app.url
+        for options, words in (
+            (["--url", url], "token"),
+            (["--url", "http://127.0.0.1:9"], "no worker answers at http://127.0.0.1:9"),
+            (["--url", engine.url], "not as a worker"),
+            (["--url", url, "--assume-files"], "has its own"),
+        ):
+            done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)
+            assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+        options = ["--url", url, "--token", "0123456789abcdef"]
+        done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
