@@ -8,15 +8,18 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from worker.bodies import Content
-from worker.delivery_options import NO_SECRET
+from worker.delivery_options import Webhook
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
+from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
-from worker.job import Job, JobRequest, Output, OutputMode, in_order
-from worker.storage.bucket import S3Target
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
+
+BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+RUN = (JobState.GENERATING, JobState.DELIVERING)
 
 
 class RunpodImage(BaseModel):
@@ -26,8 +29,8 @@ class RunpodImage(BaseModel):
     image: Content = Field(description="base64, a data URI or a URL")
 
 
-class RunpodInput(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class RunpodInput(RunpodEnvelope):
+    """RunPod's worker sees only this, so that some clients put `webhook` and `s3Config` into it."""
 
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
@@ -36,39 +39,16 @@ class RunpodInput(BaseModel):
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
 
-class RunpodS3(BaseModel):
-    """A bucket of the client's own, as RunPod's API names its fields."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    accessId: str = ""  # noqa: N815 - RunPod's words
-    accessSecret: SecretStr = NO_SECRET  # noqa: N815
-    bucketName: str = ""  # noqa: N815
-    endpointUrl: str = ""  # noqa: N815
-
-    def target(self) -> S3Target:
-        """Raises InvalidField that names what is missing, in our words."""
-        given = {
-            "bucket": self.bucketName,
-            "access_key_id": self.accessId,
-            "secret_access_key": self.accessSecret,
-            "endpoint_url": self.endpointUrl,
-        }
-        return typed(S3Fields, {name: value for name, value in given.items() if value}).target()
-
-
-class RunpodRequest(BaseModel):
-    """`{"input": {...}}`. Unknown fields are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
+class RunpodRequest(RunpodEnvelope):
+    """`{"input": {...}}`, and beside it what RunPod's API takes. Unknown fields are ignored."""
 
     input: RunpodInput
-    s3Config: RunpodS3 | None = None  # noqa: N815
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     whole = typed(RunpodRequest, body)
-    request, target = whole.input, whole.s3Config.target() if whole.s3Config else None
+    request, bucket = whole.input, whole.s3Config or whole.input.s3Config
+    target = typed(S3Fields, bucket.fields()).target() if bucket else None
     files, urls = read_inputs({image.name: image.image for image in request.images or ()})
     job = JobRequest(
         prompt=workflow_of(request.workflow),
@@ -76,6 +56,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         output_mode=OutputMode.URL if target else OutputMode.AUTO,
         target=target,
         own_target=target is not None,
+        webhook=whole.called() or request.called(),
         deliver_models=request.deliver_models,
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
@@ -113,6 +94,17 @@ def failed(job_id: str | None, error: WorkerError) -> Body:
     return {**body, "details": details} if details else body
 
 
+def event(job: Job, webhook: Webhook, answered: Body) -> Body:
+    """Return the status object that RunPod posts to a webhook, with the answer as its `output`."""
+    times = {
+        "delayTime": round(sum(job.stages.get(state, 0.0) for state in BEFORE_RUN) * 1000),
+        "executionTime": round(sum(job.stages.get(state, 0.0) for state in RUN) * 1000),
+    }
+    status = {JobState.COMPLETED: "COMPLETED", JobState.CANCELLED: "CANCELLED"}.get(job.state, "FAILED")
+    error = {"error": answered["error"]} if "error" in answered else {}
+    return {"id": job.id, "status": status, **times, **error, "output": answered}
+
+
 DIALECT = Dialect(
     name="runpod",
     marks=("input", "workflow"),
@@ -120,6 +112,7 @@ DIALECT = Dialect(
     completed=completed,
     pending=pending,
     failed=failed,
+    event=event,
     request_model=RunpodRequest,
     files=("input", "images"),
 )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
-from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
+from worker.dialects.delivery_fields import ImageFields, RunpodEnvelope, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import InvalidField, JobCancelled, WorkerError
@@ -40,18 +40,17 @@ class VastInput(BaseModel):
         return raw or (self.workflow_json if not self.modifier else None)
 
 
-class VastRequest(BaseModel):
-    """`{"input": {...}}`. Unknown fields are ignored, as the stock template does."""
-
-    model_config = ConfigDict(extra="ignore")
+class VastRequest(RunpodEnvelope):
+    """`{"input": {...}}`, maybe with what RunPod's clients put beside it. Other fields are ignored, as by the stock."""
 
     input: VastInput
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    request = typed(VastRequest, body).input
+    whole = typed(VastRequest, body)
+    request = whole.input
     prompt = _prompt(request, library)
-    given = request.s3.fields() if request.s3 else None
+    given = (request.s3.fields() if request.s3 else None) or (whole.s3Config.fields() if whole.s3Config else None)
     target = typed(S3Fields, given).target() if given else None
     without_data = OutputMode.URL if target else OutputMode.NONE
     job = JobRequest(
@@ -60,7 +59,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         image_format=request.output.wanted() if request.output else None,
         target=target,
         own_target=target is not None,
-        webhook=request.webhook.webhook() if request.webhook else None,
+        webhook=(request.webhook.webhook() if request.webhook else None) or whole.called(),
         key=request.request_id or None,
         deliver_models=request.deliver_models,
         extra=extra_of(request.sent(), request.extra_data),
