@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.api.auth import LOCAL
+from worker.api.edge.unknown_routes import hint
 from worker.api.errors import DIALECT
 from worker.api.generate import WAYS, Way
 from worker.api.request_body import api_key_of
@@ -211,4 +212,5 @@ class Ingress:
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
 
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
-        return refusal(NotFound(f"no route {request.path}"))
+        known = [resource.canonical for resource in request.app.router.resources()]
+        return refusal(NotFound(f"no route {request.path}: {hint(request.path, known, job_urls=False)}"))
