@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
 
@@ -85,7 +86,7 @@ async def test_work_can_be_asked_for(client: Client) -> None:
             assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, APP)
             assert answer.headers["Access-Control-Allow-Credentials"] == "true"
             assert {"X-Job-Token", "Location"} <= set(answer.headers["Access-Control-Expose-Headers"].split(", "))
-    async with client.http.post(url + "/generate", data=b" " * 1_200_000, headers=headers()) as answer:
+    async with client.http.post(url + "/generate", data=io.BytesIO(b" " * 1_200_000), headers=headers()) as answer:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (413, APP)
 
 
