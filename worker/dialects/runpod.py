@@ -12,6 +12,7 @@ from worker.delivery_options import Webhook
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
 from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
+from worker.dialects.field_names import RUNPOD_WORDS, in_words
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
@@ -73,7 +74,7 @@ def completed(answer: Answer) -> Body:
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
     found |= {"texts": texts} if texts else {}
-    return {**found, **answer.random_integers, **problems_of(answer.job)}
+    return {**found, **answer.random_integers, **in_words(problems_of(answer.job), RUNPOD_WORDS)}
 
 
 def _image(answer: Answer, output: Output) -> Body:
@@ -89,8 +90,9 @@ def pending(job: Job, url: str, progress: Body) -> Body:
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    details = [detail.message for detail in error.details]
-    body: Body = {"error": error.message, "error_info": error.as_dict(), "id": job_id}
+    told = in_words(error.as_dict(), RUNPOD_WORDS)
+    details = [detail["message"] for detail in told["details"]]
+    body: Body = {"error": told["message"], "error_info": told, "id": job_id}
     return {**body, "details": details} if details else body
 
 
