@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.bodies import Content, SpooledFile, SpooledText
+from worker.bodies import Content, SpooledFile, SpooledText, decode_base64
 from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
 
@@ -16,10 +15,10 @@ NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
 LONGEST_NAME = 255
 """Bytes of a file's name, on any file system."""
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
-DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(;[\w.+=-]+)*;base64,", re.ASCII)
 CURE = "send base64, a data URI or a URL"
 EXTENSIONS = {
     "image/jpeg": ".jpg",
+    "image/jpg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
     "video/mp4": ".mp4",
@@ -68,14 +67,18 @@ def read_input(name: str, text: Content) -> SentFile:
 
 def decode(name: str, text: str) -> bytes:
     """Return what base64 or a data URI holds. Raises InvalidInputFile."""
-    uri = DATA_URI.match(text)
     try:
-        data = base64.b64decode(text[uri.end() :] if uri else text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = decode_base64(text)
+    except ValueError as error:
         raise _not_base64(name, error) from None
     if not data:
         raise InvalidInputFile(f"input {name!r} is empty")
     return data
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Return a name in both Unicode forms: macOS writes é as two characters (NFD), other systems as one (NFC)."""
+    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
 
 
 def check_name(name: str) -> None:

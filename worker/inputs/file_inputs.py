@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, StartupError
-from worker.inputs.decode import DATA_URI
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import InputSpec

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
+from worker.bodies import DATA_URI
 from worker.errors import InvalidInputFile
-from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
+from worker.inputs.decode import EXTENSIONS, URL, decode, spellings
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
 from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
@@ -50,7 +51,8 @@ NO_SOURCES = Sources({}, {})
 def find_sources(request: JobRequest, places: Sequence[FileInput]) -> Sources:
     """Raises InvalidInputFile for a data URI that can't be read."""
     given: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
-    named = {name: Source(name, f"input {name!r}", content) for name, content in given.items()}
+    sent = {name: Source(name, f"input {name!r}", content) for name, content in given.items()}
+    named = {form: source for name, source in sent.items() for form in spellings(name)} | sent
     by_text: dict[str, Source] = {}
     taken = {PurePosixPath(name).stem for name in given}
     fresh = (stem for number in count() if (stem := f"file-{number}") not in taken)
@@ -89,7 +91,7 @@ def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: I
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
     if uri := DATA_URI.match(text):
-        name = next(fresh) + EXTENSIONS.get(uri[1], ".png")
+        name = next(fresh) + EXTENSIONS.get((uri[1] or "").lower(), ".png")
         try:
             return Source(name, place.label, decode(name, text))
         except InvalidInputFile as error:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-from worker.inputs.decode import DATA_URI, EXTENSIONS
+from worker.bodies import DATA_URI
+from worker.inputs.decode import EXTENSIONS
 
 STAND_IN = re.compile(r"data:([\w.+-]+/[\w.+-]+)?;sha256=([0-9a-f]{64});base64,", re.ASCII)
-BARE = re.compile(r"[A-Za-z0-9+/]{16,}", re.ASCII)
+BARE = re.compile(r"[A-Za-z0-9+/_\r\n-]{16,}", re.ASCII)
 HEAD = 256
 """Bytes of a text that show whether it is a data URI."""
 
@@ -22,7 +23,7 @@ def stand_in(head: str, sha256: str, *, bare: bool) -> str | None:
     With `bare` base64 without the head of a data URI is a file, too.
     """
     if uri := DATA_URI.match(head):
-        return f"data:{uri[1] or ''};sha256={sha256};base64,"
+        return f"data:{(uri[1] or '').lower()};sha256={sha256};base64,"
     return f"data:;sha256={sha256};base64," if bare and BARE.fullmatch(head) else None
 
 

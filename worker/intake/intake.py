@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import SystemRandom
@@ -23,6 +23,7 @@ from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
+from worker.intake.body_forms import canonical
 from worker.intake.workflow_files import put_stand_ins, with_files
 from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
@@ -91,9 +92,15 @@ class Intake:
     files: InputStore
     answers: Answers
 
-    def body(self, chunks: AsyncIterator[bytes]) -> AbstractAsyncContextManager[ScannedBody]:
-        """Read a JSON body; its files are there until the context ends. Raises InvalidJson, BodyTooLarge, DiskFull."""
-        return opened_json(chunks, self.spool, self.limits)
+    @asynccontextmanager
+    async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
+        """Read a JSON body in any form; its files are there until the context ends.
+
+        Raises InvalidJson, InvalidField, BodyTooLarge, DiskFull.
+        """
+        async with opened_json(chunks, self.spool, self.limits, charset) as body:
+            await canonical(body)
+            yield body
 
     async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
         """Start the job that a body asks for, or find the one that it started before. `files` came beside the body.
