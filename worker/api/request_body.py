@@ -14,7 +14,7 @@ from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, read_json, spool_file
 from worker.errors import ClientError, InvalidJson
-from worker.inputs import SentFile, check_name
+from worker.inputs import SentFile, file_name
 from worker.intake import Caller
 from worker.intake.intake import dialect_of
 
@@ -79,8 +79,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             if part.name == REQUEST_PART:
                 body = await read_json(chunks(part), folder, limits)
             else:
-                check_name(part.name)
-                files.append(SentFile(part.name, await spool_file(chunks(part), folder)))
+                files.append(SentFile(file_name(part.name), await spool_file(chunks(part), folder)))
     except ValueError as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None
     if body is None:

@@ -22,8 +22,13 @@ from worker.workflow.templates.template import Library
 class RunpodImage(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    name: str
+    name: str = Field(description="As the workflow has it, with its folders: `face.png`, `frames/0001.png`.")
+    subfolder: str = Field("", description="Not in worker-comfyui: the folder of the name.")
     image: Content = Field(description="base64, a data URI or a URL")
+
+    @property
+    def path(self) -> str:
+        return f"{self.subfolder.strip('/')}/{self.name}" if self.subfolder.strip("/") else self.name
 
 
 class RunpodInput(BaseModel):
@@ -69,7 +74,7 @@ class RunpodRequest(BaseModel):
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     whole = typed(RunpodRequest, body)
     request, target = whole.input, whole.s3Config.target() if whole.s3Config else None
-    files, urls = read_inputs({image.name: image.image for image in request.images or ()})
+    files, urls = read_inputs({image.path: image.image for image in request.images or ()})
     job = JobRequest(
         prompt=workflow_of(request.workflow),
         urls=urls,

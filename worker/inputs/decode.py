@@ -1,4 +1,4 @@
-"""What a client gives as the content of a file: base64, a data URI or a URL, under a plain name."""
+"""What a client gives as the content of a file: base64, a data URI or a URL, under the name that the workflow uses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from worker.bodies import Content, SpooledFile, SpooledText
 from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
+from worker.inputs.names import check_together, file_name
 
-NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
-LONGEST_NAME = 255
-"""Bytes of a file's name, on any file system."""
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
 DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(;[\w.+=-]+)*;base64,", re.ASCII)
 CURE = "send base64, a data URI or a URL"
@@ -49,20 +47,25 @@ class SentFile:
 
 def read_inputs(given: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dict[str, str]]:
     """Files by name: those that are here, and the URLs of those to fetch. Raises InvalidInputFile, UrlRefused."""
-    urls = {name: text for name, text in given.items() if isinstance(text, str) and URL.match(text)}
+    by_name: dict[str, Content] = {}
+    for written, content in given.items():
+        name = file_name(written)
+        if name in by_name:
+            raise InvalidInputFile(f"two inputs have the name {name!r}", [Detail("rename one of them", input=written)])
+        by_name[name] = content
+    check_together(by_name)
+    urls = {name: text for name, text in by_name.items() if isinstance(text, str) and URL.match(text)}
     for name, url in urls.items():
-        check_name(name)
         try:
             read_target(url)
         except UrlRefused as error:
             cure = error.details[0].suggestion
             raise UrlRefused(f"input {name!r}: {error}", [Detail(error.message, input=name, suggestion=cure)]) from None
-    return tuple(read_input(name, text) for name, text in given.items() if name not in urls), urls
+    return tuple(read_input(name, text) for name, text in by_name.items() if name not in urls), urls
 
 
 def read_input(name: str, text: Content) -> SentFile:
     """An input file from base64 or a data URI; a long one is decoded later. Raises InvalidInputFile."""
-    check_name(name)
     return SentFile(name, text if isinstance(text, SpooledText) else decode(name, text))
 
 
@@ -76,14 +79,6 @@ def decode(name: str, text: str) -> bytes:
     if not data:
         raise InvalidInputFile(f"input {name!r} is empty")
     return data
-
-
-def check_name(name: str) -> None:
-    """A plain file name. Raises InvalidInputFile: anything like a path could leave the job's own folder."""
-    if not NAME.fullmatch(name) or name in {".", ".."} or len(name.encode()) > LONGEST_NAME:
-        raise InvalidInputFile(
-            f"{name!r} can't be the name of an input file", [Detail("use a plain file name", input=name)]
-        )
 
 
 def _not_base64(name: str, error: ValueError) -> InvalidInputFile:
