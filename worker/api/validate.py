@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import SystemRandom
 
 from aiohttp import hdrs, web
@@ -10,6 +11,7 @@ from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, received
 from worker.api.services import json_response, services
 from worker.errors import ClientError, EngineUnavailable
+from worker.intake.own_outputs import with_named_outputs
 from worker.intake.workflow_files import put_stand_ins
 from worker.load.workload import FLOOR
 from worker.workflow.editor import is_ui
@@ -35,6 +37,8 @@ async def validate(request: web.Request) -> web.Response:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
+    with suppress(ValueError):  # what names no output stays, and is told as what it is
+        workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
     told = await found.preflight.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")

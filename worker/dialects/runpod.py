@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from worker.bodies import Content
 from worker.delivery_options import NO_SECRET
 from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
+from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, Output, OutputMode, in_order
 from worker.storage.bucket import S3Target
 from worker.storage.s3 import S3Fields
@@ -24,7 +24,7 @@ class RunpodImage(BaseModel):
 
     name: str = Field(description="As the workflow has it, with its folders: `face.png`, `frames/0001.png`.")
     subfolder: str = Field("", description="Not in worker-comfyui: the folder of the name.")
-    image: Content = Field(description="base64, a data URI or a URL")
+    image: InputContent = Field(description="base64, a data URI or a URL")
 
     @property
     def path(self) -> str:

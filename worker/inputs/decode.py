@@ -7,10 +7,12 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from worker.bodies import Content, SpooledFile, SpooledText
 from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
+from worker.inputs.earlier_output import is_reference_text
 from worker.inputs.names import check_together, file_name
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
@@ -26,13 +28,25 @@ EXTENSIONS = {
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """An output of an earlier job, which stays where it is. `sha256` is empty where it is not known."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file as it came with a request: a small one in memory, a long string of base64, or a file of its own."""
+    """A file as it came with a request: a small one in memory, a long string of base64, or a file of its own.
+
+    Or an output of an earlier job, which the request names.
+    """
 
     name: str
-    content: bytes | SpooledText | SpooledFile
+    content: bytes | SpooledText | SpooledFile | KeptFile
 
-    async def decoded(self) -> bytes | SpooledFile:
+    async def decoded(self) -> bytes | SpooledFile | KeptFile:
         """Return the file itself. Raises InvalidInputFile, DiskFull."""
         if not isinstance(self.content, SpooledText):
             return self.content
@@ -57,7 +71,8 @@ def read_inputs(given: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dic
     urls = {name: text for name, text in by_name.items() if isinstance(text, str) and URL.match(text)}
     for name, url in urls.items():
         try:
-            read_target(url)
+            if not is_reference_text(url):
+                read_target(url)
         except UrlRefused as error:
             cure = error.details[0].suggestion
             raise UrlRefused(f"input {name!r}: {error}", [Detail(error.message, input=name, suggestion=cure)]) from None

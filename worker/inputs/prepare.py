@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, OpenFolders, check_names, file_inputs, texts
 from worker.inputs.folder_inputs import check_paths, folder_inputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
-from worker.inputs.store import InputStore
+from worker.inputs.store import InputStore, link_or_copy
 from worker.job import InputFile, Job
 from worker.settings import InputSettings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -127,7 +126,7 @@ class Inputs:
             async with places:
                 match source.content:
                     case InputFile(path=path):
-                        return await self._store_file(job, source, path, _link)
+                        return await self._store_file(job, source, path, link_or_copy)
                     case Path() as path:
                         return await self._store_file(job, source, path, shutil.copyfile)
                     case bytes(data):
@@ -135,7 +134,7 @@ class Inputs:
                     case url:
                         held = await self._fetcher.fetch(url)
                         self._held.setdefault(job.folder, []).append(held)
-                        return await self._store_file(job, source, held.path, _link)
+                        return await self._store_file(job, source, held.path, link_or_copy)
         except WorkerError as error:
             raise _about(error, source) from error
 
@@ -216,11 +215,3 @@ def _placed(source: Path, path: Path, place: Callable[[Path, Path], object]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     place(source, path)
-
-
-def _link(source: Path, path: Path) -> None:
-    """Fetched files are shared by hard link; a copy where the file system has none."""
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)

@@ -5,16 +5,18 @@ A name may have folders."""
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
 from worker.bodies import SpooledFile, in_thread
-from worker.inputs.decode import SentFile
+from worker.errors import OutputNotKept
+from worker.inputs.decode import KeptFile, SentFile
 from worker.inputs.names import check_together
 from worker.job import InputFile, new_folder
 
@@ -69,20 +71,40 @@ class InputStore:
                     shutil.rmtree(path, ignore_errors=True)
 
 
-def _put(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile]]) -> list[InputFile]:
+def _put(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | KeptFile]]) -> list[InputFile]:
     folder.mkdir(parents=True)
     # By name: some loaders take the files of a folder in the order in which they were written.
     placed = {name: _placed(name, folder / name, content) for name, content in sorted(files, key=itemgetter(0))}
     return [placed[name] for name, _ in files]
 
 
-def _placed(name: str, path: Path, content: bytes | SpooledFile) -> InputFile:
+def _placed(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> InputFile:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, KeptFile):
+        return _linked(name, path, content)
     if isinstance(content, SpooledFile):
         content.path.replace(path)
         return InputFile(name, path, content.size, content.sha256)
     path.write_bytes(content)
     return InputFile(name, path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _linked(name: str, path: Path, kept: KeptFile) -> InputFile:
+    try:
+        link_or_copy(kept.path, path)
+    except FileNotFoundError:
+        raise OutputNotKept(f"input {name!r}: the output has just expired") from None
+    return InputFile(name, path, kept.size, kept.sha256) if kept.sha256 else replace(_described(path, path), name=name)
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Share a file by hard link; a copy where the file system has none."""
+    try:
+        os.link(source, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, path)
 
 
 def _described(path: Path, root: Path) -> InputFile:
