@@ -27,9 +27,10 @@ LADDER = (
         "startup_timing",
         "delivery_options",
         "extra_data",
+        "prompt_changes",
         "job",
     ),
-    ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
+    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
         "jobs.job_index",

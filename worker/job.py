@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from worker.delivery_options import DeliveryTarget, ImageFormat, Webhook
-from worker.errors import OutputProblem, WorkerError
+from worker.errors import Detail, OutputProblem, WorkerError
 from worker.extra_data import ExtraData
+from worker.prompt_changes import Repair, SeedField
 
 
 class JobState(StrEnum):
@@ -76,7 +77,10 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class RandomInteger:
-    """What a `__RANDOM_INT__` of a workflow became. `input` is a dotted path where it stood inside a list or object."""
+    """What a `__RANDOM_INT__` of a workflow became, or a seed that was drawn.
+
+    `input` is a dotted path where it stood inside a list or object.
+    """
 
     node_id: str
     input: str
@@ -119,6 +123,18 @@ class JobRequest:
     """The template that the prompt was made of, and the values of its parameters; files are left out."""
     random_integers: tuple[RandomInteger, ...] = ()
     """Those that were drawn for the prompt, in its order."""
+    repairs: tuple[Repair, ...] = ()
+    """What runs in another form than it was sent."""
+    warnings: tuple[Detail, ...] = ()
+    """What the client should know of the prompt that was made of its workflow."""
+    strict: bool = False
+    """Nothing is repaired, and no seed is drawn."""
+    keep_seeds: bool = False
+    """The seeds that were sent or saved are those that run."""
+    seed_fields: tuple[SeedField, ...] = ()
+    """Inputs that the editor's file wants a fresh seed in. Once the job is accepted they have it."""
+    seeds: tuple[RandomInteger, ...] = ()
+    """The seeds that were drawn."""
     base_url: str = ""
     """Where the client reached this gateway; the URLs in a webhook begin with it."""
     extra: ExtraData = ExtraData()  # noqa: RUF009 - frozen

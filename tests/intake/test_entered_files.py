@@ -14,7 +14,7 @@ from tests.conftest import Client
 from tests.workflows import picture
 
 ROOT = Path(worker.__file__).parent
-MOST = 47
+MOST = 50
 """Files that a request may enter; lower it when a change saves one, and never raise it without a reason."""
 BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol/api.py")
 

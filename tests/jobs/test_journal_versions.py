@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.conftest import worker
 from tests.engines import EngineHandle
-from worker.job import JobState
+from worker.errors import Detail
+from worker.job import JobRequest, JobState, RandomInteger
 from worker.jobs.journal import Journal
+from worker.jobs.journal_rows import StoredRequest, pack_request
+from worker.prompt_changes import Repair
 
 STATE = Path(__file__).parent.parent / "data" / "state-b2bf08c"
 """Left by a worker of commit b2bf08c that was killed with jobs in every state."""
@@ -129,3 +133,16 @@ def test_a_damaged_file_is_kept_and_its_readable_rows_go_on(tmp_path: Path, stat
     assert list(state.glob("journal.damaged-*"))
     with Journal(path) as journal:
         assert len(journal.jobs()) == len(stored)
+
+
+def test_what_was_changed_in_a_prompt_is_kept() -> None:
+    """Repairs, warnings and drawn seeds outlive the worker; without any, a former worker reads the row."""
+    plain = JobRequest(prompt={})
+    changed = JobRequest(
+        prompt={},
+        repairs=(Repair("it was missing", "input_missing", "3", "KSampler", "cfg", None, 8.0),),
+        warnings=(Detail("a stale link", "4"),),
+        seeds=(RandomInteger("3", "seed", 7),),
+    )
+    assert StoredRequest.model_validate_json(pack_request(changed)).request(()) == changed
+    assert {"repairs", "warnings", "seeds"}.isdisjoint(orjson.loads(pack_request(plain)))

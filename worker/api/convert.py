@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from aiohttp import BodyPartReader, hdrs, web
 
 from worker.api.errors import too_large
+from worker.api.request_body import strict_of
 from worker.api.services import services
 from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError
+from worker.prompt_changes import Repair, SeedField
 from worker.workflow.editor import Conversion, is_ui, stringify
 from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.repairs import repair
 
 MIB = 1024 * 1024
 
@@ -30,6 +34,11 @@ async def convert_workflow(request: web.Request) -> web.Response:
         "warnings": [asdict(detail) for detail in conversion.warnings],
         "left_out": [asdict(detail) for detail in conversion.left_out],
     }
+    # The prompt is the editor's, seeds included: this is what a job would change in it.
+    strict = strict_of(request)
+    repairs = () if strict else repair(conversion.prompt, await found.intake.catalog()).repairs
+    changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
+    body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
     return web.Response(text=stringify(body), content_type="application/json")
 
 

@@ -67,6 +67,9 @@ PENDING = {
         },
     },
 }
+OBJECTS = {"type": "array", "items": {"type": "object"}}
+REPAIRS = {**OBJECTS, "description": "what runs in another form than it was sent, where there is anything"}
+SEEDS = {**OBJECTS, "description": "inputs that get a fresh seed when a job runs, where there are any"}
 PROBLEM = ProblemFields.model_json_schema()
 REPORT = {
     "type": "object",
@@ -77,6 +80,9 @@ REPORT = {
         "models": {"type": "array", "items": {"type": "object"}, "description": "the files that it needs"},
         "workload": {"type": "number", "description": "100 is the benchmark workflow"},
         "comfyui": {"type": "object", "description": "status and error types that ComfyUI itself would answer"},
+        "repairs": REPAIRS,
+        "warnings": DETAILS,
+        "seeds": SEEDS,
     },
 }
 VALIDATE = {
@@ -96,6 +102,8 @@ CONVERTED = {
         "prompt": {"type": "object", "description": "API format: node id -> class_type, inputs, _meta"},
         "warnings": DETAILS,
         "left_out": {**DETAILS, "description": "muted and bypassed nodes"},
+        "repairs": {**REPAIRS, "description": "what a job would change in the prompt, where there is anything"},
+        "seeds": SEEDS,
     },
 }
 API_KEY = {
@@ -120,6 +128,12 @@ FILE_INDEX = {
     "in": "query",
     "schema": {"type": "integer", "minimum": 0},
     "description": "Index of the output that is sent where `Accept` prefers files; else the first that it accepts.",
+}
+STRICT = {
+    "name": "strict",
+    "in": "query",
+    "schema": {"type": "boolean", "default": False},
+    "description": "Repair nothing, and draw no seed.",
 }
 ERRORS = {
     "400": "not understood",
@@ -175,9 +189,11 @@ def _operation(path: str, summary: str) -> dict[str, Any]:
         }
     if path.startswith("/generate"):
         operation["requestBody"] = _request(_one_of(REQUESTS))
-        operation["parameters"] = [API_KEY, *([FILE_INDEX] if path == "/generate/sync" else [])]
+        operation["parameters"] = [STRICT, API_KEY, *([FILE_INDEX] if path == "/generate/sync" else [])]
     elif path == "/validate":
         operation["requestBody"] = _request(VALIDATE)
+    if path in ("/convert", "/validate"):
+        operation["parameters"] = [STRICT]
     return operation
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, read_json, spool_file
-from worker.errors import ClientError, InvalidJson
+from worker.errors import ClientError, InvalidField, InvalidJson
 from worker.inputs import SentFile, file_name
 from worker.intake import Caller
 from worker.intake.intake import dialect_of
@@ -21,6 +21,7 @@ from worker.intake.intake import dialect_of
 MIB = 1024 * 1024
 REQUEST_PART = "request"
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
+_FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 Received = tuple[ScannedBody, tuple[SentFile, ...]]
 
 
@@ -49,8 +50,21 @@ def caller_of(request: web.Request, principal: str, *, collectable: bool = False
     """Return what the headers say about a caller that was let in."""
     key = request.headers.get("Idempotency-Key")
     return Caller(
-        principal, base_url(request, services(request)), key, collectable=collectable, api_key=api_key_of(request)
+        principal,
+        base_url(request, services(request)),
+        key,
+        collectable=collectable,
+        api_key=api_key_of(request),
+        strict=strict_of(request),
     )
+
+
+def strict_of(request: web.Request) -> bool:
+    """Return whether the query asks for no repairs: `?strict=true`. Raises InvalidField."""
+    value = request.query.get("strict", "false").lower()
+    if value not in _FLAGS:
+        raise InvalidField(f"the query's strict={value[:80]!r} is neither true nor false")
+    return _FLAGS[value]
 
 
 def api_key_of(request: web.Request) -> SecretStr | None:

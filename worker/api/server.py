@@ -13,7 +13,7 @@ from worker.api import convert, generate, jobs, meta, metrics, templates, valida
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
-from worker.errors import StartupError
+from worker.errors import CannotListen
 
 ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
@@ -68,9 +68,8 @@ async def listen(services: Services) -> AsyncIterator[str]:
         settings = services.settings
         try:
             await web.TCPSite(runner, settings.server.host, settings.server.port).start()
-        except OSError as error:
-            why = error.strerror or error
-            raise StartupError(f"can't listen on {settings.server.host}:{settings.server.port}: {why}") from error
+        except (OSError, OverflowError) as error:
+            raise CannotListen(settings.server.host, settings.server.port, error) from error
         yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from random import SystemRandom
+from typing import Any
 
 from aiohttp import hdrs, web
 
 from worker.api.errors import DIALECT
-from worker.api.request_body import caller_of, received
-from worker.api.services import json_response, services
-from worker.errors import ClientError, EngineUnavailable
+from worker.api.request_body import caller_of, received, strict_of
+from worker.api.services import Services, json_response, services
+from worker.errors import ClientError, EngineUnavailable, PromptError
 from worker.intake.own_outputs import with_named_outputs
 from worker.intake.workflow_files import put_stand_ins
+from worker.job import JobRequest
 from worker.load.workload import FLOOR
 from worker.workflow.editor import is_ui
 from worker.workflow.model_needs import downloads, saved_models
-from worker.workflow.prompt import unwrap
-from worker.workflow.validation.check import drawn, not_converted
+from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
+from worker.workflow.repairs import ReadyPrompt, ready_prompt
+from worker.workflow.validation.check import not_converted
 from worker.workflow.validation.report import report
 
 
@@ -28,18 +33,47 @@ async def validate(request: web.Request) -> web.Response:
     async with received(request) as (body, files):
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
+        beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
+        job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
         if "workflow" not in body.value or is_ui(saved):
             try:
-                workflow = (await found.intake.read(body, caller_of(request, principal), files)).request.prompt
+                submission = await found.intake.read(body, caller_of(request, principal), files)
+                job, workflow = submission.request, submission.request.prompt
             except ClientError as error:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
     with suppress(ValueError):  # what names no output stays, and is told as what it is
         workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
-    told = await found.preflight.report(drawn(workflow, SystemRandom()), downloads(saved_models(saved)))
+    ready = await _ready(found, workflow, job)
+    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)), beside)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
+    if ready is not None:
+        told = replace(told, repairs=ready.repairs, warnings=job.warnings, seeds=ready.fields)
     return json_response(told.as_dict())
+
+
+def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
+    """Return what stands beside a prompt that is taken as it is."""
+    return JobRequest(prompt={}, strict=strict or body.get("strict") is True, keep_seeds=body.get("keep_seeds") is True)
+
+
+async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPrompt | None:
+    """Return what a job would run of a workflow; None for what is none."""
+    try:
+        prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
+    except PromptError:
+        return None
+    own = {*job.urls, *(file.name for file in job.inputs)}
+    return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+
+
+def _beside(body: object) -> object:
+    """What the editor saved, where it came beside a prompt."""
+    match body:
+        case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
+            return workflow
+    return None

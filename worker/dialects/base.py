@@ -64,9 +64,10 @@ class Answer:
 
     @property
     def random_integers(self) -> Body:
-        """What each `__RANDOM_INT__` became, for dialects that have no place of their own for it; empty without one."""
-        drawn = [asdict(integer) for integer in self.job.request.random_integers]
-        return {"random_integers": drawn} if drawn else {}
+        """What was drawn, for dialects that have no place of their own for it; empty where nothing was."""
+        request = self.job.request
+        drawn = {"random_integers": request.random_integers, "seeds": request.seeds}
+        return {name: [asdict(one) for one in integers] for name, integers in drawn.items() if integers}
 
     def milliseconds(self, *states: JobState) -> float:
         return round(sum(self.job.stages.get(state, 0.0) for state in states) * 1000, 2)
@@ -100,6 +101,16 @@ class ProblemFields(BaseModel):
 def problems_of(job: Job) -> Body:
     """The part of an answer that tells what could not be delivered; empty where there is nothing to tell."""
     return {"problems": [asdict(problem) for problem in job.problems]} if job.problems else {}
+
+
+def changes_of(job: Job) -> Body:
+    """The part of an answer that lists what was repaired, and the warnings of the conversion; only what there is."""
+    request = job.request
+    found: Body = {
+        "repairs": [asdict(repair) for repair in request.repairs],
+        "warnings": [asdict(warning) for warning in request.warnings],
+    }
+    return {name: listed for name, listed in found.items() if listed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from worker.dialects.base import (
     Dialect,
     ParsedRequest,
     ProblemFields,
+    changes_of,
     extra_of,
     filled,
     problems_of,
@@ -23,10 +24,11 @@ from worker.dialects.base import (
 )
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
-from worker.errors import InvalidField, WorkerError
+from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
+from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
 from worker.workflow.prompt import editors_file
@@ -93,6 +95,8 @@ class NativeRequest(Destination):
     output: ImageFields | None = None
     webhook: WebhookFields | None = None
     deliver_models: bool = Field(False, description="Deliver the models that nodes save, too.")
+    strict: bool = Field(False, description="Run what was sent, or refuse it: repair nothing, draw no seed.")
+    keep_seeds: bool = Field(False, description="Run the seeds that were sent or saved.")
     id: str | None = Field(None, description="Your own id. The same request with the same id finds the same job.")
     timeout_s: float | None = Field(None, gt=0, le=86400, description="The job is given up after this many seconds.")
 
@@ -143,6 +147,8 @@ class NativeMetadata(BaseModel):
     """What the template's parameters were, defaults and drawn seeds included; files are left out."""
     random_integers: list[RandomInteger] | None = None
     """What each `__RANDOM_INT__` of the workflow became."""
+    seeds: list[RandomInteger] | None = None
+    """Fresh seeds: where the editor's file says `randomize`, and in place of seeds that are below their range."""
 
 
 class NativeResult(BaseModel):
@@ -154,6 +160,10 @@ class NativeResult(BaseModel):
     outputs: list[NativeOutput]
     problems: list[ProblemFields] | None = None
     """What could not be delivered, where there is anything."""
+    repairs: list[Repair] | None = None
+    """What runs in another form than it was sent, where there is anything."""
+    warnings: list[Detail] | None = None
+    """What the client should know of the prompt that was made of its workflow, where there is anything."""
     metadata: NativeMetadata
 
 
@@ -168,6 +178,8 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         urls=urls,
         output_mode=OutputMode(request.way),
         key=request.id,
+        strict=request.strict,
+        keep_seeds=request.keep_seeds,
         timeout_s=request.timeout_s,
         image_format=request.output.wanted() if request.output else None,
         deliver_models=request.deliver_models,
@@ -234,7 +246,7 @@ def completed(answer: Answer) -> Body:
     for found in body["outputs"]:
         if found["kind"] == "json":
             found["value"] = orjson.loads(found["text"])
-    return body | problems_of(answer.job)
+    return body | problems_of(answer.job) | changes_of(answer.job)
 
 
 def _metadata(answer: Answer) -> NativeMetadata:
@@ -251,6 +263,7 @@ def _metadata(answer: Answer) -> NativeMetadata:
         template=answer.job.request.template,
         params=dict(answer.job.request.params) if answer.job.request.template else None,
         random_integers=list(answer.job.request.random_integers) or None,
+        seeds=list(answer.job.request.seeds) or None,
     )
 
 

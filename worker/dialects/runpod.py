@@ -8,7 +8,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from worker.delivery_options import NO_SECRET
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    changes_of,
+    extra_of,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
@@ -37,6 +47,8 @@ class RunpodInput(BaseModel):
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
     deliver_models: bool = Field(False, description="Not in worker-comfyui: the models that nodes save, too.")
+    strict: bool = Field(False, description="Not in worker-comfyui: repair nothing, draw no seed.")
+    keep_seeds: bool = Field(False, description="Not in worker-comfyui: run the seeds that were sent or saved.")
     comfy_org_api_key: SecretStr | None = Field(None, description=KEY_DESCRIPTION)
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
@@ -82,6 +94,8 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         target=target,
         own_target=target is not None,
         deliver_models=request.deliver_models,
+        strict=request.strict,
+        keep_seeds=request.keep_seeds,
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
     return ParsedRequest(job, files)
@@ -97,7 +111,7 @@ def completed(answer: Answer) -> Body:
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
     found |= {"texts": texts} if texts else {}
-    return {**found, **answer.random_integers, **problems_of(answer.job)}
+    return {**found, **answer.random_integers, **problems_of(answer.job), **changes_of(answer.job)}
 
 
 def _image(answer: Answer, output: Output) -> Body:

@@ -8,7 +8,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest, extra_of, problems_of, typed, workflow_of
+from worker.dialects.base import (
+    Answer,
+    Body,
+    Dialect,
+    ParsedRequest,
+    changes_of,
+    extra_of,
+    problems_of,
+    typed,
+    workflow_of,
+)
 from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.modifiers import modified, raw_workflow
@@ -32,6 +42,8 @@ class VastInput(BaseModel):
     output: ImageFields | None = Field(None, description="Not in the stock template.")
     return_outputs_as_base64: bool = False
     deliver_models: bool = Field(False, description="Not in the stock template: the models that nodes save, too.")
+    strict: bool = Field(False, description="Not in the stock template: repair nothing, draw no seed.")
+    keep_seeds: bool = Field(False, description="Not in the stock template: run the seeds that were sent or saved.")
     extra_data: ExtraDataFields | None = Field(None, description="Not in the stock template.")
 
     def sent(self) -> object:
@@ -63,6 +75,8 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         webhook=request.webhook.webhook() if request.webhook else None,
         key=request.request_id or None,
         deliver_models=request.deliver_models,
+        strict=request.strict,
+        keep_seeds=request.keep_seeds,
         extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job)
@@ -83,7 +97,8 @@ def _prompt(request: VastInput, library: Library) -> Body:
 def completed(answer: Answer) -> Body:
     outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    return {**body, "timings": _timings(answer), **answer.random_integers, **problems_of(answer.job)}
+    body |= {"timings": _timings(answer), **answer.random_integers}
+    return {**body, **problems_of(answer.job), **changes_of(answer.job)}
 
 
 def _output(answer: Answer, output: Output) -> Body:
@@ -139,7 +154,8 @@ def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Bo
 
 def event(job: Job, webhook: Webhook, answered: Body) -> Body:
     """What the stock template posts to a webhook; where the job failed, our error beside it."""
-    names = ("id", "status", "message", "output", "timings", "problems", "error", "token", "url")
+    stock = ("id", "status", "message", "output", "timings")
+    names = (*stock, "problems", "repairs", "warnings", "error", "token", "url")
     return {**{name: answered[name] for name in names if name in answered}, "extra": dict(webhook.extra)}
 
 

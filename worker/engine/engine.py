@@ -15,6 +15,7 @@ from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
 from worker.engine.leftovers import KillBudget, Leftovers
+from worker.engine.process.failed_packs import FailedPack
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
@@ -186,6 +187,11 @@ class Engine:
     def kept(self) -> bool:
         """True where this worker starts it: its prompts end with its process, and its process with the worker."""
         return self._supervisor is not None
+
+    @property
+    def failed_packs(self) -> tuple[FailedPack, ...] | None:
+        """Node packs that could not be imported; None for a ComfyUI that somebody else starts: only its log says."""
+        return self._supervisor.failed_packs if self._supervisor is not None else None
 
     @property
     def api(self) -> ComfyApi:

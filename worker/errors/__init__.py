@@ -61,6 +61,7 @@ from worker.errors.job import (
     JobCrashesEngine,
     JobError,
     JobTimeout,
+    ModelDamaged,
     NodeFailed,
     OutOfMemory,
     OutputMissing,
@@ -69,7 +70,7 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
-from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
+from worker.errors.process import CannotListen, RestartAsked, StartupError, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -95,6 +96,7 @@ __all__ = [
     "CacheFull",
     "CallRateLimited",
     "CannotConvert",
+    "CannotListen",
     "ClientError",
     "ConversionFailed",
     "DeliveryFailed",
@@ -128,6 +130,7 @@ __all__ = [
     "LockError",
     "MethodNotAllowed",
     "MissingValues",
+    "ModelDamaged",
     "ModelMismatch",
     "ModelsComing",
     "ModelsMissing",

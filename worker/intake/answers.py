@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from worker.delivery_options import Webhook
 from worker.dialects import BY_NAME, Answer, Body, Dialect
+from worker.dialects.base import changes_of
 from worker.engine.pool import EnginePool
 from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, OutputTooLargeForInline, WorkerError
 from worker.intake.answer_body import SMALL, AnswerBody, LargeFiles, encoded
@@ -35,7 +36,7 @@ class Answers:
         if job.state is JobState.DELIVERY_PENDING and job.error is not None:
             return self.withheld(job, job.error, base_url, dialect)
         if job.error is not None:
-            return status_of(job.error, self.traits), AnswerBody(dialect.failed(job.id, job.error))
+            return status_of(job.error, self.traits), AnswerBody(_failed(job, job.error, dialect))
         try:
             self.delivery.check_inline(job)  # not done yet for a job that was asked for as a file
         except OutputTooLargeForInline as too_large:
@@ -47,14 +48,14 @@ class Answers:
             error = OutputTooLargeForInline(
                 f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.outside_inline}"
             )
-            return error.status, AnswerBody(dialect.failed(job.id, error))
+            return error.status, AnswerBody(_failed(job, error, dialect))
         return 200, answered
 
     def withheld(
         self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
     ) -> tuple[int, AnswerBody]:
         """Return status and body for a job whose result is kept but not in this answer; its token opens it."""
-        body = (dialect or BY_NAME[job.request.dialect]).failed(job.id, error)
+        body = _failed(job, error, dialect or BY_NAME[job.request.dialect])
         body |= {"token": job.token, "url": self.job_url(job, base_url)}
         return status_of(error, self.traits), AnswerBody(body)
 
@@ -83,7 +84,7 @@ class Answers:
         """Return what says how far the job is, and where its result will be."""
         position = 0 if job.state in RUN else self.engines.position(job)
         dialect = dialect or BY_NAME[job.request.dialect]
-        return dialect.pending(job, self.job_url(job, base_url), progress(job, position))
+        return dialect.pending(job, self.job_url(job, base_url), progress(job, position)) | changes_of(job)
 
     async def webhook(self, job: Job, webhook: Webhook) -> bytes:
         """Return what the sync route would have answered, in the envelope of the dialect's webhooks."""
@@ -94,6 +95,10 @@ class Answers:
     def job_url(self, job: Job, base_url: str) -> str:
         """The job's own, or the worker's where clients can only POST, to `/result`, `/cancel` and `/events`."""
         return f"{base_url}/jobs/{job.id}" if self.traits.job_urls else base_url
+
+
+def _failed(job: Job, error: WorkerError, dialect: Dialect) -> Body:
+    return dialect.failed(job.id, error) | changes_of(job)
 
 
 def status_of(error: WorkerError, traits: Traits) -> int:

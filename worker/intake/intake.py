@@ -17,14 +17,14 @@ from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, ope
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
-from worker.errors import EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
+from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.own_outputs import OwnOutputs, may_name_outputs, named_outputs
 from worker.intake.workflow_files import put_stand_ins, with_files
-from worker.job import Job, JobRequest, OutputMode, RandomInteger
+from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
@@ -32,7 +32,7 @@ from worker.platforms.base import Traits
 from worker.preflight import Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
-from worker.workflow.prompt import draw_random_integers
+from worker.workflow.repairs import ready_request
 from worker.workflow.templates.template import Library
 
 SPOOL = "bodies"
@@ -47,6 +47,7 @@ class Caller:
     `repeat_key` the platform's, which the caller does not know. `collectable`: it is about to get id and token.
     `api_key` is its comfy.org key, where that came beside the body.
     `raw`: it takes a file as the body of the answer. `follows`: it gets the job's events as they happen.
+    `strict`: it wants what it sent to run, or to be refused.
     """
 
     principal: str
@@ -57,6 +58,7 @@ class Caller:
     api_key: SecretStr | None = field(default=None, repr=False)
     raw: bool = False
     follows: bool = False
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class Submission:
     request: JobRequest
     files: tuple[SentFile, ...]
     caller: Caller
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Names of the request's files."""
+        return frozenset(self.request.urls) | {file.name for file in self.files}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Intake:
         job = named_outputs(self.reachable(await self._converted(parsed.job)))
         in_place: tuple[SentFile, ...] = ()
         if long_texts:
-            prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self._catalog())
+            prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
             job = replace(job, prompt=dict(prompt))
         key = job.key or caller.idempotency_key
         job = replace(
@@ -117,6 +124,7 @@ class Intake:
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
+            strict=job.strict or caller.strict,
             follows=caller.follows,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
@@ -133,12 +141,11 @@ class Intake:
             return job
         self.manager.admit()
         request, kept = await self._with_outputs(request, caller.principal)
-        # Drawn before it is checked, so that what was checked is what runs, and a second try is the same job.
-        drawn: list[RandomInteger] = []
-        prompt = draw_random_integers(request.prompt, SystemRandom(), drawn)
-        request = replace(request, prompt=prompt, random_integers=tuple(drawn))
-        files = (*submission.files, *kept)
-        async with self.preflight.admitted(request.prompt) as units, self._arriving(files) as arrived:
+        # Before it is checked, so that what was checked is what runs, and a second try is the same job.
+        own = submission.own | {file.name for file in kept}
+        request = ready_request(request, await self.catalog(), own, SystemRandom())
+        saved, files = request.extra.saved, (*submission.files, *kept)
+        async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -167,8 +174,14 @@ class Intake:
         return job
 
     async def convert(self, workflow: object) -> Conversion:
-        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait."""
-        return await asyncio.to_thread(convert, workflow, await self._catalog())
+        """Convert what the editor saves, in a thread: a large workflow takes longer than others should wait.
+
+        Raises CannotConvert.
+        """
+        try:
+            return await asyncio.to_thread(convert, workflow, await self.catalog())
+        except CannotConvert as error:
+            raise await self.preflight.explained(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
         """Units of a request, by the catalog that is known."""
@@ -189,7 +202,7 @@ class Intake:
         """Return the request with the outputs of earlier jobs that it names, as files of its own."""
         if not may_name_outputs(request):
             return request, ()
-        return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self._catalog())
+        return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()
@@ -199,9 +212,11 @@ class Intake:
         if not is_ui(job.prompt):
             return job
         conversion = await self.convert(job.prompt)
-        return replace(job, prompt=dict(prompt_of(conversion.prompt)))
+        prompt = dict(prompt_of(conversion.prompt))
+        return replace(job, prompt=prompt, warnings=conversion.warnings, seed_fields=conversion.seeds)
 
-    async def _catalog(self) -> Catalog:
+    async def catalog(self) -> Catalog:
+        """Return the engine's, or the bundled one while that can't be had."""
         try:
             return await self.engines.catalog()
         except EngineUnavailable:

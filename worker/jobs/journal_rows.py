@@ -14,6 +14,7 @@ from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, OutputProblem, WorkerError, error_class
 from worker.extra_data import ExtraData
 from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode, RandomInteger
+from worker.prompt_changes import Repair
 
 VERSION = 3
 """Version of the rows that this worker writes."""
@@ -67,6 +68,9 @@ class StoredRequest(BaseModel):
     pnginfo: dict[str, Any] | None = None
     own_api_key: bool = False
     random_integers: tuple[RandomInteger, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    warnings: tuple[Detail, ...] = ()
+    seeds: tuple[RandomInteger, ...] = ()
 
     def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
         fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
@@ -124,6 +128,7 @@ def pack_request(request: JobRequest) -> bytes:
             "webhook": _webhook(request.webhook),
             **_extra(request.extra),
             "random_integers": request.random_integers,
+            **_changes(request),
         }
     )
 
@@ -140,6 +145,12 @@ def pack_result(job: Job) -> bytes:
             "error": job.error.as_dict() if job.error else None,
         }
     )
+
+
+def _changes(request: JobRequest) -> dict[str, Any]:
+    """Return what was changed in the prompt, and warnings. Only what there is: the former worker reads other rows."""
+    changes = {"repairs": request.repairs, "warnings": request.warnings, "seeds": request.seeds}
+    return {name: listed for name, listed in changes.items() if listed}
 
 
 def _extra(extra: ExtraData) -> dict[str, Any]:

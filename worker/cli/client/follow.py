@@ -71,7 +71,7 @@ async def _carry_out(order: Order, where: Where, results: Console, notes: Consol
     if order.as_json:
         _print_json(results, job_summary.as_dict(result, saved, timeline, order.used))
     else:
-        job_summary.show(results, result["metadata"], saved, timeline, order.used)
+        job_summary.show(results, result, saved, timeline, order.used)
 
 
 async def watch(client: RunClient, order: Order, notes: Console) -> tuple[dict[str, Any], Timeline]:

@@ -15,21 +15,24 @@ from worker.errors import CannotConvert, ParamsError, PromptError, StartupError
 from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
-from worker.workflow.editor import convert, is_ui
+from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.embedded_metadata import workflow_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
+from worker.workflow.repairs.seeds import draw_seeds
 
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
 
 
-def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = ()) -> dict[str, Any]:
+def read_request(
+    path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = (), *, keep_seeds: bool = False
+) -> dict[str, Any]:
     """The native body, without an `output_format`. Raises typer.BadParameter for whatever the caller has to mend.
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
     """
-    return request_of(read_workflow(path), assignments, inputs)
+    return request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
 
 
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -45,10 +48,16 @@ def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prom
     return filled.prompt, filled.values
 
 
-def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def request_of(
+    workflow: Any,  # noqa: ANN401 - JSON
+    assignments: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    keep_seeds: bool = False,
+) -> dict[str, Any]:
     """The native body of a workflow that is here. Raises typer.BadParameter."""
     if assignments:
-        workflow = _assign(workflow, assignments)
+        workflow = _assign(workflow, assignments, keep_seeds=keep_seeds)
     return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
 
 
@@ -101,9 +110,12 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
         raise typer.BadParameter(f"{path}: {error.message}") from error
 
 
-def _assign(workflow: object, assignments: Sequence[str]) -> dict[str, Any]:
+def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:
+    """The prompt with its assignments. Its worker never sees the editor's file, so that seeds are drawn here."""
     try:
-        prompt = prompt_in(workflow)
+        found = unwrap(workflow)
+        conversion = convert(found, bundled_catalog()) if is_ui(found) else Conversion(parse_prompt(found))
+        prompt, seeds = draw_seeds(conversion.prompt, () if keep_seeds else conversion.seeds, secrets.SystemRandom())
         for text in assignments:
             target, equals, value = text.partition("=")
             if not equals:
@@ -114,6 +126,9 @@ def _assign(workflow: object, assignments: Sequence[str]) -> dict[str, Any]:
     except PromptError as error:
         hint = f" {error.suggestion}" if error.suggestion else ""
         raise typer.BadParameter(f"--set: {error.message}{hint}") from error
+    for seed in seeds:
+        if prompt[seed.node_id]["inputs"].get(seed.input) == seed.value:
+            typer.echo(f"seed: node {seed.node_id}, {seed.input} = {seed.value}", err=True)
     return dict(prompt)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,17 +18,21 @@ def command(
         list[Path] | None,
         typer.Option(metavar="FILE", help="GET /object_info of the ComfyUI it is for; several are merged"),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="do not list what a job would repair")] = False,
 ) -> None:
     """Turn what the editor saved into an API prompt.
 
-    Without a catalog the nodes of ComfyUI 0.33.0 and of five packs are known.
+    It is the one that the editor would send, and its seeds are those that were saved. What a job would repair in it is
+    listed. Without a catalog the nodes of ComfyUI 0.33.0 and of five packs are known.
     """
     from worker.cli.client.workflow_file import catalog_of, read_bytes
+    from worker.cli.output.changes import show_changes
     from worker.cli.output.screen import screen
     from worker.dialects.base import prompt_of
     from worker.errors import WorkerError
     from worker.workflow.editor import Conversion, convert, is_ui, stringify
     from worker.workflow.embedded_metadata import workflow_in
+    from worker.workflow.repairs import repair
 
     data, known = read_bytes(file), catalog_of(catalog or ())
     notes = screen(stderr=True)
@@ -42,4 +47,6 @@ def command(
         raise typer.Exit(FAILED) from None
     for detail in found.warnings:
         notes.print(f"node {detail.node_id} ({detail.node_title}): {detail.message}", highlight=False, markup=False)
+    if not strict:
+        show_changes(notes, {"repairs": [asdict(one) for one in repair(found.prompt, known).repairs]})
     typer.echo(text)

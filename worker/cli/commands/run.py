@@ -36,6 +36,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     ] = None,
     vast_endpoint: Annotated[str | None, typer.Option(help="a Vast endpoint by name; VAST_API_KEY opens it")] = None,
     vast_url: Annotated[str | None, typer.Option(help="the stand-in that `serve --platform vast-local` prints")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="repair nothing, draw no seed")] = False,
+    keep_seeds: Annotated[bool, typer.Option("--keep-seeds", help="run the seeds that are in the workflow")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Run one workflow, watch it, save what it makes.
@@ -43,7 +45,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     A template's parameters are options: `comfy-worker run NAME --help` shows them.
     Ctrl-C takes the job out of the engine.
     """
-    _run(RunOptions(workflow, assignments, inputs, out, url, token, vast_endpoint, vast_url, as_json))
+    _run(
+        RunOptions(workflow, assignments, inputs, out, url, token, vast_endpoint, vast_url, strict, keep_seeds, as_json)
+    )
 
 
 def command_for(arguments: Sequence[str]) -> Callable[..., None]:
@@ -86,7 +90,15 @@ class RunOptions:
     token: str | None
     vast_endpoint: str | None
     vast_url: str | None
+    strict: bool
+    keep_seeds: bool
     as_json: bool
+
+    @property
+    def fields(self) -> dict[str, bool]:
+        """Fields of the request; only those that were asked for, so that a former worker takes the others."""
+        asked = {"strict": self.strict, "keep_seeds": self.keep_seeds}
+        return {name: True for name, wanted in asked.items() if wanted}
 
 
 def _run(asked: RunOptions, template: Template | None = None, params: Mapping[str, Any] | None = None) -> None:
@@ -107,7 +119,8 @@ def _order(asked: RunOptions, template: Template | None, params: Mapping[str, An
 
     assignments, inputs = asked.assignments or (), asked.inputs or ()
     if template is None:
-        request = read_request(Path(asked.workflow), assignments, inputs)
+        request = read_request(Path(asked.workflow), assignments, inputs, keep_seeds=bool(asked.fields)) | asked.fields
         return Order(request, Path(asked.workflow).name, asked.out, asked.as_json)
     prompt, used = template_request(template, params)
-    return Order(request_of(prompt, assignments, inputs), template.name, asked.out, asked.as_json, used)
+    request = request_of(prompt, assignments, inputs) | asked.fields
+    return Order(request, template.name, asked.out, asked.as_json, used)

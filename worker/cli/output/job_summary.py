@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.output.changes import LISTS, show_changes
 from worker.cli.output.saving import Saved
 from worker.cli.output.timeline import Timeline
 from worker.cli.output.units import duration, size
@@ -18,18 +19,20 @@ BAR = 24
 
 def show(
     console: Console,
-    metadata: Mapping[str, Any],
+    result: Mapping[str, Any],
     saved: Sequence[Saved],
     timeline: Timeline,
     used: Mapping[str, Any] | None = None,
 ) -> None:
     """For people; `as_dict` is for programs. `used` are the values of a template's parameters."""
+    metadata = result["metadata"]
     total = metadata["timings"]["total_ms"] / 1000
     engine = metadata["engine"] if metadata["engine"] == "embedded" else f"{metadata['engine']}, {metadata['gpu_used']}"
     console.print(Text.assemble(("✓ ", "bold green"), (f"done in {duration(total)}", "bold"), f"  ({engine})"))
     console.print(files(saved))
     if used and "seed" in used:
         console.print(f"  seed {used['seed']}")
+    show_changes(console, result)
     console.print()
     console.print(times(metadata["timings"], timeline))
 
@@ -81,6 +84,7 @@ def as_dict(
         "id": result["id"],
         "outputs": [file.as_dict() for file in saved],
         "metadata": result["metadata"],
+        **{name: result[name] for name in ("problems", *LISTS) if name in result},
         "nodes": nodes,
         **({"params": dict(used)} if used is not None else {}),
     }

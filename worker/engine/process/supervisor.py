@@ -17,6 +17,7 @@ import aiohttp
 
 from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
+from worker.engine.process.failed_packs import START, FailedPack, read_failed_packs
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
 from worker.errors import WorkerEnds
@@ -80,11 +81,20 @@ class Supervisor:
         self._why = ""
         self._check_gpu = False
         self._healthy = False
+        self._failed_packs: tuple[FailedPack, ...] | None = None
+        """Of this life of the engine; None until it answers."""
 
     @property
     def url(self) -> str:
         """Where the engine answers, in all its lives."""
         return self._command.url
+
+    @property
+    def failed_packs(self) -> tuple[FailedPack, ...]:
+        """Node packs that the engine could not import at its last start."""
+        if self._failed_packs is None:  # clients may reach it a moment before it is seen to answer
+            return read_failed_packs(self._command.logs)
+        return self._failed_packs
 
     def restart(self, why: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
         """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting.
@@ -141,6 +151,7 @@ class Supervisor:
             answered = await self._answers(ended)
             if answered:
                 self._process = process
+                await self._look_at_packs()
                 log.info("%s answers on %s", self._command.label, self._command.url)
                 self._notify(EngineStarted(self._command.name, loop.time() - began))
             elif not ended.done():
@@ -150,9 +161,15 @@ class Supervisor:
                 await asyncio.to_thread(bound, self._command.logs)
             return Life(answered, loop.time() - began, ended.result())
         finally:
-            self._process = None
+            self._process = self._failed_packs = None
             ended.cancel()
             await _stop(process)
+
+    async def _look_at_packs(self) -> None:
+        """ComfyUI answers once it has imported its packs, so what failed stands in its log by now."""
+        self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
+        for pack in self._failed_packs:
+            log.error("%s: %s", self._command.label, pack)
 
     async def _answers(self, ended: asyncio.Task[int]) -> bool:
         """False when the time is over, or the process."""
@@ -170,7 +187,7 @@ class Supervisor:
         try:
             with self._command.logs.open("rb") as file:
                 file.seek(max(0, self._command.logs.stat().st_size - TAIL))
-                lines = file.read().decode(errors="replace").split("\n")
+                lines = file.read().rpartition(START)[2].decode(errors="replace").split("\n")
         except OSError:
             return "nothing"
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
@@ -180,6 +197,8 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
     """In a session of its own: Ctrl-C is for the worker, which then stops the engine in order."""
     bound_to_parent = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
     with command.logs.open("ab") as sink:
+        sink.write(START)
+        sink.flush()
         return await asyncio.create_subprocess_exec(
             *bound_to_parent,
             *command.arguments,

@@ -56,10 +56,11 @@ def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:
         class_type = node.get("class_type")
         replacement = REPLACEMENTS.get(class_type) if isinstance(class_type, str) and "inputs" in node else None
         if replacement and class_type not in catalog and replacement.new_class in catalog:
-            nodes[node_id] = _rewrite(node, replacement)
+            nodes[node_id] = rewrite(node, replacement)
 
 
-def _rewrite(node: Node, replacement: NodeReplacement) -> Node:
+def rewrite(node: Node, replacement: NodeReplacement) -> Node:
+    """Return the node with its present class and inputs. Raises ReplacementError where the server fails."""
     if not isinstance(node.get("_meta"), dict):
         raise ReplacementError
     missing = [old for _, old in replacement.carried if old not in node["inputs"]]

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
-from random import Random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from worker.errors import CannotConvert, Detail
+from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.provider import pack_id
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
 from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.load import Loader
+from worker.workflow.editor.packs.pack import Sending, Surroundings
+from worker.workflow.editor.packs.registry import LINK, SEND
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved import read_workflow
+from worker.workflow.editor.seeds import seed_fields
 from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
 from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
 from worker.workflow.editor.text import SAVERS, draw, fill_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt
+from worker.workflow.validation.missing_class import others
 from worker.workflow.validation.suggestion import for_missing_class
 
 MOST_TOLD = 50
@@ -28,20 +32,17 @@ MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the editor would take from where it runs: chance for `{a|b}`, and the local time for `%date:…%`."""
-
-    rng: Random = field(default_factory=Random)
-    now: datetime = field(default_factory=lambda: datetime.now().astimezone())
-
-
-@dataclass(frozen=True, slots=True)
 class Conversion:
-    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed."""
+    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed.
+
+    `seeds` are inputs that get a fresh seed whenever a job runs. In the prompt they have the saved value, or where that
+    is only a sign for it, one that ComfyUI takes.
+    """
 
     prompt: Prompt
     warnings: tuple[Detail, ...] = ()
     left_out: tuple[Detail, ...] = ()
+    seeds: tuple[SeedField, ...] = ()
 
 
 def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
@@ -54,7 +55,10 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     open_groups(saved, catalog)
     loader = Loader(catalog)
     root = loader.load(saved)
-    apply_primitives([root, *loader.subgraphs])
+    graphs = [root, *loader.subgraphs]
+    apply_primitives(graphs)
+    for link in LINK:
+        link(graphs)
     flat = FlatGraph(root)
     running = [place for place in flat.places.values() if _runs(place)]
     _check(running, catalog)
@@ -63,38 +67,61 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     left_out = tuple(
         detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
         for place in flat.places.values()
-        if place.node.silent and not place.node.virtual
+        if place.node.silent and place.node.browser is None
     )
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(running)), left_out)
+    seeds = _seeds(writer.seeds, running, prompt)
+    return Conversion(_without_loose_ends(prompt), tuple(_warnings(flat.places.values())), left_out, seeds)
+
+
+def _seeds(drawn: list[SeedField], running: list[FlatNode], prompt: Prompt) -> tuple[SeedField, ...]:
+    """The seeds that scripts of packs draw, and those of the editor's own fields."""
+    known = {(seed.node_id, seed.input) for seed in drawn}
+    return *drawn, *(seed for seed in seed_fields(running, prompt) if (seed.node_id, seed.input) not in known)
 
 
 def _runs(place: FlatNode) -> bool:
     node = place.node
-    return not node.silent and node.subgraph is None and not node.virtual
+    return not node.silent and node.subgraph is None and node.browser is None
 
 
 def _check(running: Iterable[FlatNode], catalog: Catalog) -> None:
     details: list[Detail] = []
+    missing: dict[str, list[FlatNode]] = {}
     for place in running:
         node = place.node
         if node.node_class is None:
-            suggestion = for_missing_class(node.type, catalog) if len(details) < MOST_SUGGESTED else None
-            details.append(detail_of(place, f"the class {node.type!r} is not in the catalog", None, suggestion))
+            missing.setdefault(node.type, []).append(place)
             continue
         drawn = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)
         if drawn is not None:
             reason = f"the value of {drawn.name!r} is made by the browser at the moment of queueing"
             details.append(detail_of(place, reason, drawn.name, "Export the workflow in API format."))
+    details = [*_missing(missing, catalog), *details]
     if details:
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         first = details[0]
         raise CannotConvert(f"node {first.node_id} ({first.node_title}): {first.message}{more}", details[:MOST_TOLD])
 
 
-def _warnings(running: Iterable[FlatNode]) -> Iterable[Detail]:
-    for place in running:
+def _missing(missing: Mapping[str, Sequence[FlatNode]], catalog: Catalog) -> Iterator[Detail]:
+    """Yield one detail for each class that the catalog lacks, at its first node."""
+    for number, (class_type, places) in enumerate(missing.items()):
+        first = places[0]
+        packs = (pack_id(place.node.properties) for place in places)
+        pack = next(filter(None, packs), None)
+        suggestion = for_missing_class(class_type, catalog if number < MOST_SUGGESTED else None, pack)
+        nodes = others([place.id for place in places])
+        yield detail_of(first, f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
+
+
+def _warnings(places: Iterable[FlatNode]) -> Iterable[Detail]:
+    for place in places:
+        if place.node.silent:
+            continue
         if any(widget.kind == RECORDED for widget in place.node.widgets):
             yield detail_of(place, "what it records in the browser is not in the file: nothing is sent")
+        for warning in place.node.warnings:
+            yield detail_of(place, warning.message, warning.input, warning.suggestion)
 
 
 def _without_loose_ends(prompt: Prompt) -> Prompt:
@@ -111,6 +138,7 @@ class _Writer:
     def __init__(self, flat: FlatGraph, surroundings: Surroundings) -> None:
         self._flat = flat
         self._around = surroundings
+        self.seeds: list[SeedField] = []
 
     def write(self, place: FlatNode) -> Node:
         node = place.node
@@ -127,6 +155,8 @@ class _Writer:
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
+        for send in SEND:
+            send(Sending(place, inputs, self.seeds, self._around))
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 

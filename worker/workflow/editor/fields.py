@@ -106,7 +106,7 @@ def _first(spec: InputSpec, kind: str) -> Value:
     if kind == DYNAMIC_COMBO:
         keys = choices_of(spec)
         return keys[0] if keys else MISSING
-    return _PLAIN[kind] if default is None else default
+    return _PLAIN.get(kind, MISSING) if default is None else default
 
 
 def _companions(spec: InputSpec, kind: str) -> Iterator[Widget]:

@@ -11,22 +11,25 @@ from worker.workflow.json_value import Json, JsonObject
 
 MUTED, BYPASSED = 2, 4
 REROUTE, PRIMITIVE = "Reroute", "PrimitiveNode"
-OWN: Final = frozenset({REROUTE, PRIMITIVE, "Note", "MarkdownNote"})
-"""Nodes of the editor's own, which no prompt ever has."""
 
-SETTER, GETTER = "SetNode", "GetNode"
-REROUTES: Final = frozenset({REROUTE, "Reroute (rgthree)", SETTER})
-"""What hands on its input."""
 
-SHOWN_ONLY: Final = frozenset(
-    {
-        *("Label (rgthree)", "Bookmark (rgthree)", "Note Plus (mtb)", "Fast Groups Muter (rgthree)"),
-        *("Fast Groups Bypasser (rgthree)", "Fast Muter (rgthree)", "Fast Bypasser (rgthree)"),
-    }
-)
-"""Nodes that well-known packs have in the browser alone: what they do to others is saved with those."""
+@dataclass(frozen=True, slots=True)
+class BrowserNode:
+    """A node that no prompt has. Each of its outputs hands on the input of the same number, if it has that one.
 
-VIRTUAL: Final = OWN | REROUTES | SHOWN_ONLY | {GETTER}
+    `gets_from` is the class of the nodes that set names, for one that hands on what was set under its name instead.
+    `enclosing` says whether it also looks in the graphs around its own, and `strict` that there has to be one such
+    name. `refused` is why a workflow cannot be converted in which its output is used.
+    """
+
+    gets_from: str = ""
+    enclosing: bool = False
+    strict: bool = False
+    refused: str = ""
+
+
+OWN_NODES: Final = dict.fromkeys((REROUTE, PRIMITIVE, "Note", "MarkdownNote"), BrowserNode())
+"""Nodes of the editor's own."""
 
 INSIDE, OUTSIDE = "-10", "-20"
 """In a subgraph's links: the node that stands for its inputs, and the one for its outputs."""
@@ -97,6 +100,15 @@ class Port:
     links: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class NodeWarning:
+    """Something about a node that the client should know, though the conversion went on."""
+
+    message: str
+    input: str | None = None
+    suggestion: str | None = None
+
+
 @dataclass(slots=True)
 class UiNode:
     """One node. `node_class` is None for the editor's own, for instances of subgraphs and for unknown classes."""
@@ -117,11 +129,16 @@ class UiNode:
     """Names of slots that have to be of one type, by group."""
     node_class: NodeClass | None = None
     subgraph: Graph | None = None
+    browser: BrowserNode | None = None
+    """What it does in the browser, where that alone knows it."""
+    warnings: list[NodeWarning] = field(default_factory=list)
+    """What the client is told of this node if it runs."""
 
-    @property
-    def virtual(self) -> bool:
-        """Known to browsers alone. A class of that name in the catalog is another matter, but for the editor's own."""
-        return self.node_class is None and self.subgraph is None and self.type in VIRTUAL
+    def warn(self, message: str, input_name: str | None = None, suggestion: str | None = None) -> None:
+        """Add a warning, once."""
+        warning = NodeWarning(message, input_name, suggestion)
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     @property
     def silent(self) -> bool:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.live import OWN, REROUTES, Graph, Slot, UiNode
+from worker.workflow.catalog.node_class import InputSpec
+from worker.workflow.editor.live import OWN_NODES, REROUTE, Graph, Slot, UiNode
+from worker.workflow.editor.packs.custom_fields import custom_fields, of_unknown_type
+from worker.workflow.editor.packs.registry import BROWSER_NODES, GIVE, READ
 from worker.workflow.editor.saved import SavedGraph, SavedNode, SavedWorkflow
 from worker.workflow.editor.shape import Shape
 from worker.workflow.editor.subgraphs.instance import promote
 from worker.workflow.editor.subgraphs.proxies import adopt_proxies
 from worker.workflow.editor.types import settle_matches
 from worker.workflow.editor.values import give_values, repair_values
+
+NO_FIELDS: frozenset[str] = frozenset()
 
 
 class Loader:
@@ -20,7 +26,8 @@ class Loader:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._graphs: dict[str, Graph] = {}
-        self._shapes: dict[str, Shape] = {}
+        self._shapes: dict[tuple[str, frozenset[str]], Shape] = {}
+        self._unknown: dict[str, tuple[InputSpec, ...]] = {}
 
     def load(self, saved: SavedWorkflow) -> Graph:
         """Subgraphs are loaded before what uses them: an instance shows fields from inside."""
@@ -51,12 +58,22 @@ class Loader:
         unique = {id(one): one for one in everywhere}.values()
         return [node for one in unique for node in one.nodes.values() if node.subgraph is subgraph]
 
-    def _shape(self, class_type: str) -> Shape:
-        if class_type not in self._shapes:
-            self._shapes[class_type] = Shape(self._catalog[class_type])
-        return self._shapes[class_type]
+    def _shape(self, saved: SavedNode) -> Shape:
+        """The shape that the class of a node has in this file."""
+        name = saved.type
+        if name not in self._unknown:
+            self._unknown[name] = of_unknown_type(self._catalog[name])
+        unknown = self._unknown[name]
+        return self._plain(name, custom_fields(unknown, saved, partial(self._plain, name)) if unknown else NO_FIELDS)
+
+    def _plain(self, name: str, fields: frozenset[str]) -> Shape:
+        if (name, fields) not in self._shapes:
+            self._shapes[name, fields] = Shape(self._catalog[name], fields)
+        return self._shapes[name, fields]
 
     def _node(self, graph: Graph, saved: SavedNode) -> UiNode:
+        for read in READ:
+            read(saved, self._catalog)
         node = UiNode(
             id=saved.id,
             type=saved.type,
@@ -69,13 +86,14 @@ class Loader:
         if saved.type in self._graphs:
             node.subgraph = self._graphs[saved.type]
             promote(node, node.subgraph, saved)
-        elif saved.type not in OWN and saved.type in self._catalog:
-            shape = self._shape(saved.type).for_node(node, [slot.name for slot in saved.inputs])
+        elif saved.type not in OWN_NODES and saved.type in self._catalog:
+            shape = self._shape(saved).for_node(node, [slot.name for slot in saved.inputs])
             _configure(shape, saved, graph)
         else:
             node.inputs, node.outputs = saved.inputs, saved.outputs
-            if saved.type in REROUTES:
-                node.inputs = saved.inputs or [Slot("", "*")]
+            node.browser = BROWSER_NODES.get(saved.type)
+            if saved.type == REROUTE and not node.inputs:
+                node.inputs = [Slot("", "*")]
         return node
 
 
@@ -91,7 +109,8 @@ def _configure(shape: Shape, saved: SavedNode, graph: Graph) -> None:
     for slot in list(node.inputs):
         if slot.link in graph.links:
             shape.grow(slot)
-    give_values(shape, saved)
+    if not any(give(shape, saved) for give in GIVE):
+        give_values(shape, saved)
     repair_values(shape)
     fields = {widget.name for widget in node.widgets}
     node.inputs = [slot for slot in node.inputs if slot.widget is None or slot.widget in fields]

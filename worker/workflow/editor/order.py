@@ -36,7 +36,7 @@ def restore(
     """Order the inputs of a chosen option by what the file and our facts tell; `ahead` are the values that follow."""
     found = _by_saved(inner, saved) or _by_declared(class_type, combo, inner)
     fields = [spec for spec in found if is_field(spec)]
-    if not ahead or len(fields) < 2 or len(fields) > MOST_TRIED or _all_fit(fields, ahead):
+    if not ahead or len(fields) < 2 or len(fields) > MOST_TRIED or all_fit(fields, ahead):
         return found
     better = iter(_best_fit(fields, ahead))
     return [next(better) if is_field(spec) else spec for spec in found]
@@ -67,7 +67,8 @@ def _declared() -> dict[str, dict[str, list[str]]]:
     return declared
 
 
-def _all_fit(fields: Sequence[InputSpec], ahead: Sequence[Json]) -> bool:
+def all_fit(fields: Sequence[InputSpec], ahead: Sequence[Json]) -> bool:
+    """Return whether each field can hold its value, taken in this order."""
     place = 0
     for spec in fields:
         if _fit(spec, ahead, place) < 0:

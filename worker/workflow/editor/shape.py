@@ -15,7 +15,8 @@ from worker.workflow.catalog.node_class import (
     sections,
 )
 from worker.workflow.editor.fields import CONTROL, RECORDED, fields_of, forced, has_slot, is_field, options_of
-from worker.workflow.editor.live import Slot, UiNode, Value, Widget
+from worker.workflow.editor.javascript import as_text
+from worker.workflow.editor.live import MISSING, Slot, UiNode, Value, Widget
 from worker.workflow.editor.order import lost, restore
 from worker.workflow.json_value import Json, JsonObject
 
@@ -26,10 +27,14 @@ _ORDINAL = re.compile(r"\d+$")
 
 
 class Shape:
-    """A node's slots and fields. The class makes sockets first, then fields; dynamic inputs come and go."""
+    """A node's slots and fields. The class makes sockets first, then fields; dynamic inputs come and go.
 
-    def __init__(self, node_class: NodeClass) -> None:
+    `fields` are names of inputs that only a script of their pack makes fields: their type does not tell.
+    """
+
+    def __init__(self, node_class: NodeClass, fields: frozenset[str] = frozenset()) -> None:
         self.node = UiNode("", node_class.name, node_class=node_class)
+        self._fields = fields
         self._saved: Sequence[str] = ()
         self._ahead: Sequence[Json] = ()
         self._groups: dict[str, InputSpec] = {}
@@ -49,7 +54,7 @@ class Shape:
         node.widgets = [Widget(one.name, one.kind, one.value, one.saved, one.sent, one.spec) for one in made.widgets]
         node.outputs, node.matched = list(made.outputs), dict(made.matched)
         shape.node, shape._saved, shape._ahead = node, saved, ()
-        shape._groups, shape.dummies = dict(self._groups), self.dummies
+        shape._groups, shape.dummies, shape._fields = dict(self._groups), self.dummies, self._fields
         return shape
 
     def set_value(self, widget: Widget, value: Value, ahead: Sequence[Json] = ()) -> None:
@@ -73,8 +78,11 @@ class Shape:
         self._add_socket(spec)
         self._add_fields(spec)
 
+    def _is_field(self, spec: InputSpec) -> bool:
+        return is_field(spec) or spec.name in self._fields
+
     def _add_socket(self, spec: InputSpec) -> None:
-        if is_field(spec):
+        if self._is_field(spec):
             return
         if spec.type == AUTOGROW:
             self._groups[spec.name] = spec
@@ -88,7 +96,7 @@ class Shape:
             self.node.inputs.append(Slot(spec.name, spec.type))
 
     def _add_fields(self, spec: InputSpec) -> None:
-        if not is_field(spec):
+        if not self._is_field(spec):
             return
         widgets = list(fields_of(spec))
         self.node.widgets += widgets
@@ -109,8 +117,11 @@ class Shape:
         removed = [slot for slot in node.inputs if slot.name.startswith(inside)]
         node.inputs = [slot for slot in node.inputs if not slot.name.startswith(inside)]
         node.widgets = [one for one in node.widgets if not one.name.startswith(inside)]
-        option = next((one for one in options_of(spec) if one.get("key") == widget.value), None)
-        if option is None or isinstance(widget.value, list | dict):
+        chosen = widget.value
+        if chosen is MISSING or isinstance(chosen, list | dict):
+            return
+        option = next((one for one in options_of(spec) if one.get("key") in (chosen, as_text(chosen))), None)
+        if option is None:
             return
         slots_before, widgets_before = node.inputs, node.widgets
         node.inputs, node.widgets = [], []

@@ -6,6 +6,7 @@ import re
 
 from worker.workflow.catalog.node_class import COMBO, DYNAMIC_COMBO
 from worker.workflow.editor.fields import choices_of
+from worker.workflow.editor.left_values import warn_of_rest
 from worker.workflow.editor.live import MISSING, UiNode, Value, Widget
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
@@ -25,9 +26,10 @@ def give_values(shape: Shape, saved: SavedNode) -> None:
     if isinstance(values, dict) and node.node_class and BY_NAME in node.node_class.pack:
         _give_by_name(shape, values)
     elif isinstance(values, dict):
-        _give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
+        give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
+        warn_of_rest(node, [value for name, value in values.items() if not name.isdecimal()])
     elif isinstance(values, list):
-        _give_in_order(shape, list(_without_dummies(shape, values)))
+        give_in_order(shape, list(without_dummies(shape, values)))
     if node.type == _CUSTOM_COMBO:
         _add_options(node, values if isinstance(values, list) else [])
 
@@ -46,7 +48,8 @@ def repair_values(shape: Shape) -> None:
                 shape.set_value(widget, choices[0])
 
 
-def _give_in_order(shape: Shape, values: list[Value]) -> None:
+def give_in_order(shape: Shape, values: list[Value]) -> None:
+    """Set the fields one after another, as far as there are values."""
     node, place, given = shape.node, 0, 0
     while given < len(values) and place < len(node.widgets):  # setting one may add more behind it
         widget = node.widgets[place]
@@ -55,6 +58,8 @@ def _give_in_order(shape: Shape, values: list[Value]) -> None:
             ahead = [one for one in values[given + 1 :] if one is not MISSING] if widget.kind == DYNAMIC_COMBO else ()
             shape.set_value(widget, values[given], ahead)
             given += 1
+    if node.type != _CUSTOM_COMBO:
+        warn_of_rest(node, values[given:])
 
 
 def _most(shape: Shape, values: JsonObject) -> int:
@@ -73,7 +78,7 @@ def _give_by_name(shape: Shape, values: JsonObject) -> None:
             shape.node.widgets.append(Widget(name, "format", value))
 
 
-def _without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
+def without_dummies(shape: Shape, values: list[Json]) -> list[Json]:
     """Editors before 1.16 saved a value for inputs that are only sockets; told by the number of values."""
     if len(shape.dummies) != len(values) or True not in shape.dummies:
         return values

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from random import Random
 
 from worker.errors import Detail, PromptError, WorkerError
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, draw_random_integers, parse_prompt, title
-from worker.workflow.validation.explain import Problem, explain, missing_class
+from worker.workflow.prompt import Prompt, parse_prompt, title
+from worker.workflow.validation.completion import complete
+from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
-from worker.workflow.validation.repair import repair
+from worker.workflow.validation.missing_class import missing_classes
 from worker.workflow.validation.suggestion import LOST
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
@@ -46,10 +46,10 @@ class Check:
         return not self.problems
 
 
-def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) -> Check:
+def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> Check:
     """Check a decoded workflow in API format, also one that is wrapped or is no workflow at all; it is not changed.
 
-    `catalog` and `files` as for `validate`. Never raises.
+    `catalog` and `files` as for `validate`; `saved` is what the editor saved, which names packs. Never raises.
     """
     try:
         prompt = parse_prompt(workflow)
@@ -58,7 +58,7 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) ->
         return Check({}, verdict, (replace(of_error(error, {}), comfyui_type=_type(error, verdict)),))
     verdict = validate(prompt, catalog, files)
     whole = verdict.accepted and not verdict.node_errors
-    told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog))
+    told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog, saved))
     lost = {problem.node_id for problem in told if problem.kind in LOST}
     ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
@@ -75,14 +75,6 @@ def not_converted(error: WorkerError) -> Check:
         for one in details
     )
     return Check({}, None, tuple(problems))
-
-
-def drawn(workflow: object, rng: Random) -> object:
-    """A decoded workflow with its random integers drawn, as it will be when it is sent; anything else as it is."""
-    try:
-        return draw_random_integers(parse_prompt(workflow), rng)
-    except PromptError:
-        return workflow
 
 
 def problems_of(prompt: Prompt) -> tuple[Problem, ...]:
@@ -121,13 +113,11 @@ def _type(error: PromptError, verdict: Verdict) -> str | None:
     return next((kind for kind in kinds if isinstance(kind, str)), None)
 
 
-def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog) -> Iterator[Problem]:
+def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog, saved: object) -> Iterator[Problem]:
     """ComfyUI's own, but for a missing class: it names the first only."""
     sent = verdict.prompt or prompt
     if verdict.error and verdict.error["type"] == "missing_node_type":
-        for node_id, node in sent.items():
-            if node["class_type"] not in catalog:
-                yield missing_class(node_id, sent, catalog)
+        yield from missing_classes(sent, catalog, saved)
     elif verdict.status == 500:
         yield Problem(None, None, None, None, "ComfyUI can't read this workflow.", None, None, kind=OURS)
     else:
@@ -137,15 +127,15 @@ def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog) -> Iterator[Proble
 def _untold(prompt: Prompt, catalog: Catalog, files: FileCheck | None, told: Iterable[Problem]) -> list[Problem]:
     """What the same checks say of the mended prompt, less what is told already."""
     mismatched = {str(source) for problem in told for source in _mismatched(problem, prompt)}
-    repaired = repair(prompt, catalog, tuple(sorted(mismatched & set(prompt))))
-    if repaired.prompt is prompt and not repaired.targets:
+    completed = complete(prompt, catalog, tuple(sorted(mismatched & set(prompt))))
+    if completed.prompt is prompt and not completed.targets:
         return []
-    inspected = {node_id: node.copy() for node_id, node in repaired.prompt.items()}
+    inspected = {node_id: node.copy() for node_id, node in completed.prompt.items()}
     for node in inspected.values():
         node["inputs"] = dict(node["inputs"])  # values are coerced in place
-    inspection = Inspection(inspected, repaired.catalog, files)
-    outputs = [node_id for node_id, node in inspected.items() if repaired.catalog[node["class_type"]].output_node]
-    for target in (*outputs, *repaired.targets):
+    inspection = Inspection(inspected, completed.catalog, files)
+    outputs = [node_id for node_id, node in inspected.items() if completed.catalog[node["class_type"]].output_node]
+    for target in (*outputs, *completed.targets):
         inspection.inspect(target)
     errors: dict[str, object] = {node_id: {"errors": reasons} for node_id, reasons in inspection.invalid()}
     known = Counter(_key(problem) for problem in told)

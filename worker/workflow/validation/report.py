@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from worker.errors import Detail
+from worker.prompt_changes import Repair, SeedField
 from worker.workflow.json_value import JsonObject
 from worker.workflow.model_needs import ModelNeed
 from worker.workflow.validation.check import Check
@@ -19,7 +21,8 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB")
 class ValidationReport:
     """`doubtful` are problems that only ComfyUI can be sure of: they refuse nothing. `here`: which models are there.
 
-    `workload` in units of which the benchmark workflow has 100.
+    `workload` in units of which the benchmark workflow has 100. `repairs`, `warnings` and `seeds` are what the answer
+    of a job would list.
     """
 
     check: Check
@@ -28,6 +31,9 @@ class ValidationReport:
     models: tuple[ModelNeed, ...]
     here: frozenset[ModelNeed]
     workload: float
+    repairs: tuple[Repair, ...] = ()
+    warnings: tuple[Detail, ...] = ()
+    seeds: tuple[SeedField, ...] = ()
 
     @property
     def valid(self) -> bool:
@@ -50,7 +56,16 @@ class ValidationReport:
             "models": [_model(need, need in self.here) for need in self.models],
             "workload": self.workload,
             "comfyui": _summary(self.check.verdict) if self.check.verdict else None,
+            **self._changes(),
         }
+
+    def _changes(self) -> JsonObject:
+        changes: dict[str, Sequence[Repair | Detail | SeedField]] = {
+            "repairs": self.repairs,
+            "warnings": self.warnings,
+            "seeds": self.seeds,
+        }
+        return {name: [asdict(change) for change in listed] for name, listed in changes.items() if listed}
 
 
 def report(

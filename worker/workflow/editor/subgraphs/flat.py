@@ -9,11 +9,9 @@ from typing import NoReturn
 from worker.errors import CannotConvert, Detail
 from worker.workflow.editor.live import (
     BYPASSED,
-    GETTER,
     INSIDE,
     MUTED,
-    REROUTES,
-    SETTER,
+    BrowserNode,
     Graph,
     Link,
     Slot,
@@ -110,7 +108,7 @@ class FlatGraph:
             if node.mode == BYPASSED:
                 return _bypassed(place, number, wanted)
             if node.subgraph is None:
-                return self._rerouted(place, number, wanted) if node.virtual else FlatSource(place.id, number)
+                return self._handed_on(place, number, wanted) if node.browser else FlatSource(place.id, number)
             inner = _inner_link(node.subgraph, number)
             if inner is None:
                 return None
@@ -120,13 +118,34 @@ class FlatGraph:
                 self._refuse(place, None, f"its output {number} is linked to node {inner[0]}, which isn't there")
             place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
 
-    def _rerouted(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
-        """Where a node that only hands on leads: to its input, or to that of the node that set a name."""
-        if place.node.type == GETTER:
-            name, nodes = _name(place.node), place.graph.nodes.values()
-            setter = next((node for node in nodes if node.type == SETTER and _name(node) == name), None)
-            return _onward(self._beside(place, setter), 0, wanted) if setter else None
-        return _onward(place, number, wanted) if place.node.type in REROUTES else None
+    def _handed_on(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
+        """Where a node that only the browser has leads: to its input, or to that of the node that set a name."""
+        browser = place.node.browser
+        if browser is None or not browser.gets_from:
+            if browser and browser.refused:
+                self._refuse(place, None, browser.refused)
+            return _onward(place, number, wanted)
+        setter = self._setter(place, browser)
+        return _onward(setter, number, wanted) if setter else None
+
+    def _setter(self, place: FlatNode, getter: BrowserNode) -> FlatNode | None:
+        """The node that set the name that a node gets: in its own graph, or else the only one in those around it."""
+        name, kind, around = _name(place.node), getter.gets_from, (place, *_hosts(place))
+        levels = [[self._beside(one, node) for node in _setters(one.graph, kind, name)] for one in around]
+        own, found = levels[0], [setter for level in levels[: None if getter.enclosing else 1] for setter in level]
+        if not found or (getter.strict and len(found) > 1):
+            reason = f"{len(found) or 'no'} {kind} in its graph has the name {name!r}"
+            if getter.strict:
+                self._refuse(place, None, reason)
+            place.node.warn(f"{reason}: nothing is linked in its place")
+            return None
+        if len(own) > 1:
+            place.node.warn(f"{len(own)} {kind} have the name {name!r}: the first one counts, as in the editor")
+        elif not own and (len(found) > 1 or _comes_from_outside(found[0])):
+            reason = f"{len(found)} {kind} around it have the name {name!r}" if len(found) > 1 else "a subgraph's input"
+            place.node.warn(f"what it gets is not certain ({reason}): nothing is linked in its place, as in the editor")
+            return None
+        return found[0]
 
     def _add(self, node: UiNode, graph: Graph, host: FlatNode | None) -> FlatNode:
         place = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
@@ -185,8 +204,25 @@ def _bypassed(place: FlatNode, number: int, wanted: str) -> Onward | None:
     return None if index is None else (place, place.node.inputs[index], place.node.inputs[index].type)
 
 
+def _setters(graph: Graph, kind: str, name: Json) -> Iterator[UiNode]:
+    """The nodes of a graph that set a name, in the file's order. An empty name is none."""
+    if name is not None and name != "":
+        yield from (node for node in graph.nodes.values() if node.type == kind and _name(node) == name)
+
+
 def _name(node: UiNode) -> Json:
-    return node.values[0] if isinstance(node.values, list) and node.values else None
+    """The value of a node's first field."""
+    values = node.values
+    if isinstance(values, dict):
+        return values.get("0")
+    return values[0] if isinstance(values, list) and values else None
+
+
+def _comes_from_outside(setter: FlatNode) -> bool:
+    """Whether what a node sets is an input of the subgraph that it stands in."""
+    slot = setter.node.inputs[0] if setter.node.inputs else None
+    link = setter.graph.links.get(slot.link) if slot and slot.link is not None else None
+    return link is not None and link.origin == INSIDE
 
 
 def _onward(place: FlatNode, number: int, wanted: str) -> Onward | None:

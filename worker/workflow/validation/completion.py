@@ -19,7 +19,7 @@ _MOST_SLOTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class RepairedPrompt:
+class CompletedPrompt:
     """`targets` are the nodes to start from besides the outputs; empty where nothing had to be mended."""
 
     prompt: Prompt
@@ -27,13 +27,13 @@ class RepairedPrompt:
     targets: tuple[str, ...]
 
 
-def repair(prompt: Prompt, catalog: Catalog, mismatched: tuple[str, ...] = ()) -> RepairedPrompt:
+def complete(prompt: Prompt, catalog: Catalog, mismatched: tuple[str, ...] = ()) -> CompletedPrompt:
     """Stand-ins for unknown classes, lost nodes and lost slots. `mismatched` are sources of links that don't fit."""
     unknown = {node["class_type"] for node in prompt.values()} - set(catalog)
     slots = max((slot + 1 for node in prompt.values() for _, _, slot in links(node)), default=1)
     whole = {node_id: _linked(node, prompt, catalog) for node_id, node in prompt.items()}
     if not unknown and all(whole[node_id] is node for node_id, node in prompt.items()):
-        return RepairedPrompt(prompt, catalog, mismatched)
+        return CompletedPrompt(prompt, catalog, mismatched)
     stand_in: JsonObject = {"input": {}, "output": ["*"] * min(max(slots, 1), _MOST_SLOTS)}
     changed: dict[str, JsonObject | None] = dict.fromkeys((*unknown, STAND_IN), stand_in)
     whole[STAND_IN] = {"class_type": STAND_IN, "inputs": {}}
@@ -41,7 +41,7 @@ def repair(prompt: Prompt, catalog: Catalog, mismatched: tuple[str, ...] = ()) -
     for node in prompt.values():
         if node["class_type"] in unknown:
             targets.update(dict.fromkeys(source for _, source, _ in links(node) if source in prompt))
-    return RepairedPrompt(whole, catalog.with_classes(changed), tuple(targets))
+    return CompletedPrompt(whole, catalog.with_classes(changed), tuple(targets))
 
 
 def _linked(node: Node, prompt: Prompt, catalog: Catalog) -> Node:

@@ -1,0 +1,1 @@
+"""What scripts of node packs do in the editor, by hand-written files."""

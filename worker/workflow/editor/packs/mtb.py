@@ -1,0 +1,10 @@
+"""mtb (comfy_mtb)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from worker.workflow.editor.live import BrowserNode
+from worker.workflow.editor.packs.pack import Pack
+
+MTB: Final = Pack("mtb", browser_nodes={"Note Plus (mtb)": BrowserNode()})

@@ -1,0 +1,76 @@
+"""Nodes that only the editor has, and that some clients send all the same: left out where nothing needs them.
+
+A note is linked to nothing. A reroute hands on its one input, so that what is linked to it is linked to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+
+from worker.prompt_changes import Repair
+from worker.workflow.editor.packs.registry import BROWSER_NODES
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import Node, Prompt, is_link, links, title
+
+
+def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Prompt, list[Repair]]:
+    """Return the prompt without them, and what is left out. A prompt of nothing else stays as it is."""
+    found = [node_id for node_id, node in prompt.items() if node["class_type"] in BROWSER_NODES]
+    found = [node_id for node_id in found if prompt[node_id]["class_type"] not in catalog]
+    if not found or len(found) == len(prompt):
+        return prompt, []
+    straight = _past_reroutes(prompt, found)
+    kept = {node_id: node for node_id, node in straight.items() if node_id not in found}
+    kept = _with_linked(kept, straight)
+    repairs = [_left_out(prompt, node_id) for node_id in found if node_id not in kept]
+    return (
+        ({node_id: node for node_id, node in straight.items() if node_id in kept}, repairs) if repairs else (prompt, [])
+    )
+
+
+def _with_linked(kept: Prompt, prompt: Prompt) -> Prompt:
+    """Add what is still linked to: that is for the check to refuse."""
+    kept, waiting = dict(kept), list(kept)
+    while waiting:
+        for _, source, _ in links(kept[waiting.pop()]):
+            if source in prompt and source not in kept:
+                kept[source] = prompt[source]
+                waiting.append(source)
+    return kept
+
+
+def _past_reroutes(prompt: Prompt, found: list[str]) -> Prompt:
+    handed_on = {node_id: _handed_on(prompt[node_id]) for node_id in found}
+    passed = {node_id: value for node_id, value in handed_on.items() if value is not None}
+    if not passed:
+        return prompt
+    return {node_id: _relinked(node, passed) for node_id, node in prompt.items()}
+
+
+def _handed_on(node: Node) -> Json:
+    values, browser = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
+    hands_on = len(values) == 1 and is_link(values[0]) and not browser.gets_from and not browser.refused
+    return values[0] if hands_on else None
+
+
+def _relinked(node: Node, passed: Mapping[str, Json]) -> Node:
+    if not any(source in passed for _, source, _ in links(node)):
+        return node
+    return {**node, "inputs": {name: _end(value, passed) for name, value in node["inputs"].items()}}
+
+
+def _end(value: Json, passed: Mapping[str, Json]) -> Json:
+    """What a link leads to behind all reroutes; the link itself where they go in a circle."""
+    end, seen = value, set[str]()
+    while isinstance(end, list) and is_link(end) and (source := str(end[0])) in passed:
+        if source in seen:
+            return value
+        seen.add(source)
+        end = passed[source]
+    return end
+
+
+def _left_out(prompt: Prompt, node_id: str) -> Repair:
+    class_type = prompt[node_id]["class_type"]
+    message = f"{class_type!r} is a node of the editor's own that does nothing in a prompt: it is left out."
+    return Repair(message, "editor_node", node_id, title(prompt, node_id), None, class_type, None)

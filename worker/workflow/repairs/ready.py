@@ -1,0 +1,56 @@
+"""The prompt that a job runs, made of the one that its request brought: seeds drawn, and repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from random import Random
+
+from worker.job import JobRequest, RandomInteger
+from worker.prompt_changes import Repair, SeedField
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt, draw_random_integers
+from worker.workflow.repairs.repair import repair
+from worker.workflow.repairs.seeds import draw_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPrompt:
+    """`fields` are the inputs that have fresh seeds, `seeds` these seeds."""
+
+    prompt: Prompt
+    repairs: tuple[Repair, ...]
+    fields: tuple[SeedField, ...]
+    seeds: tuple[RandomInteger, ...]
+
+
+def ready_prompt(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> ReadyPrompt:
+    """Return what would run for a request whose prompt has the shape of one. `own` are the names of its files."""
+    if request.strict:
+        return ReadyPrompt(request.prompt, (), (), ())
+    keep = request.keep_seeds
+    fields = () if keep else request.seed_fields
+    prompt, saved = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
+    # A template has its own rules for the seed.
+    repaired = repair(prompt, catalog, own=own, keep_seeds=keep or request.template is not None)
+    prompt, invalid = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
+    return ReadyPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*saved, *invalid))
+
+
+def ready_request(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> JobRequest:
+    """Return the request with the prompt that runs, and with everything that is not as it was sent."""
+    drawn: list[RandomInteger] = []
+    request = replace(request, prompt=dict(draw_random_integers(request.prompt, rng, drawn)))
+    ready = ready_prompt(request, catalog, own, rng)
+    values = {(seed.node_id, seed.input): seed.value for seed in ready.seeds}
+    return replace(
+        request,
+        prompt=dict(ready.prompt),
+        random_integers=tuple(drawn),
+        repairs=tuple(_with_seed(one, values) for one in ready.repairs),
+        seeds=ready.seeds,
+    )
+
+
+def _with_seed(one: Repair, values: dict[tuple[str, str], int]) -> Repair:
+    return replace(one, runs=values.get((one.node_id, one.input or ""), one.runs))

@@ -1,0 +1,89 @@
+"""All repairs of one prompt, in their order: nodes of the editor's own, names of classes, then the values."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from worker.prompt_changes import Repair, SeedField
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt, links, title
+from worker.workflow.repairs.class_names import present_class
+from worker.workflow.repairs.editor_nodes import without_editor_nodes
+from worker.workflow.repairs.seeds import seed_of
+from worker.workflow.repairs.value_change import ValueChange
+from worker.workflow.repairs.values import value_changes
+
+
+@dataclass(frozen=True, slots=True)
+class RepairedPrompt:
+    """`seeds` are inputs that get a fresh seed when a job runs; until then the prompt has the least one there.
+
+    The `prompt` is the one that was given where nothing had to be repaired.
+    """
+
+    prompt: Prompt
+    repairs: tuple[Repair, ...] = ()
+    seeds: tuple[SeedField, ...] = ()
+
+
+def repair(prompt: Prompt, catalog: Catalog, *, own: Container[str] = (), keep_seeds: bool = False) -> RepairedPrompt:
+    """Return the prompt with its repairs. It is not changed; what stands in no catalog stays.
+
+    `own` are the names of the request's files, which stay as they are. With `keep_seeds` no seed is replaced.
+    Values are looked at only in nodes that an output needs: ComfyUI looks at no others.
+    """
+    nodes, repairs = prompt, list[Repair]()
+    if any(node["class_type"] not in catalog for node in prompt.values()):
+        nodes, repairs = _with_known_classes(prompt, catalog)
+    changed: Prompt = {}
+    seeds: list[SeedField] = []
+    for node_id in _needed(nodes, catalog):
+        node = nodes[node_id]
+        changes = list(value_changes(node, catalog, own, keep_seeds=keep_seeds))
+        if changes:
+            inputs = {**node["inputs"], **{change.input: change.runs for change in changes}}
+            changed[node_id] = {**node, "inputs": inputs}
+            repairs += [_of_change(nodes, node_id, change) for change in changes]
+            seeds += [seed_of(node_id, change.fresh) for change in changes if change.fresh is not None]
+    if not repairs:
+        return RepairedPrompt(prompt)
+    return RepairedPrompt({**nodes, **changed}, tuple(repairs), tuple(seeds))
+
+
+def _with_known_classes(prompt: Prompt, catalog: Catalog) -> tuple[Prompt, list[Repair]]:
+    nodes, repairs = without_editor_nodes(prompt, catalog)
+    renamed: Prompt = {}
+    for node_id, node in nodes.items():
+        present = present_class(node, catalog)
+        if present is not None:
+            renamed[node_id] = present
+            repairs.append(_renamed(nodes, node_id, present["class_type"]))
+    return {**nodes, **renamed}, repairs
+
+
+def _renamed(prompt: Prompt, node_id: str, class_type: str) -> Repair:
+    sent = prompt[node_id]["class_type"]
+    message = f"This ComfyUI has no class {sent!r}: it is called {class_type!r} now."
+    return Repair(message, "class_renamed", node_id, title(prompt, node_id), None, sent, class_type)
+
+
+def _of_change(prompt: Prompt, node_id: str, change: ValueChange) -> Repair:
+    runs = None if change.fresh is not None else change.runs
+    return Repair(change.message, change.code, node_id, title(prompt, node_id), change.input, change.sent, runs)
+
+
+def _needed(prompt: Prompt, catalog: Catalog) -> list[str]:
+    """The nodes that some output needs, in the order of the prompt."""
+    waiting = [
+        node_id
+        for node_id, node in prompt.items()
+        if node["class_type"] in catalog and catalog[node["class_type"]].output_node
+    ]
+    needed = set(waiting)
+    while waiting:
+        for _, source, _ in links(prompt[waiting.pop()]):
+            if source in prompt and source not in needed:
+                needed.add(source)
+                waiting.append(source)
+    return [node_id for node_id in prompt if node_id in needed and prompt[node_id]["class_type"] in catalog]

@@ -1,0 +1,123 @@
+"""Values of one node: names of files as another system writes them, inputs that are missing, seeds out of range."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Container, Iterator
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.dynamic_inputs import expand
+from worker.workflow.catalog.node_class import COMBO, InputSpec, Presence
+from worker.workflow.json_value import Json
+from worker.workflow.nearest import nearest
+from worker.workflow.prompt import Node
+from worker.workflow.repairs.seeds import seed_change
+from worker.workflow.repairs.value_change import ValueChange
+from worker.workflow.validation.node_validators import NODE_VALIDATORS
+
+SEPARATORS = re.compile(r"[\\/]+")
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
+"""How URLs and data URIs begin; the drive of a path has one letter."""
+NUMBERS = frozenset({"INT", "FLOAT"})
+CONTROL = "control_after_generate"
+
+
+def value_changes(node: Node, catalog: Catalog, own: Container[str], *, keep_seeds: bool) -> Iterator[ValueChange]:
+    """Yield what has to change in a node of a known class. `own` are names of files that stay."""
+    node_class, inputs = catalog[node["class_type"]], node["inputs"]
+    validator = NODE_VALIDATORS.get(node_class.name)
+    specs = node_class.shown or expand(node_class, inputs)
+    for spec in specs.values():
+        change: ValueChange | None = None
+        if spec.name not in inputs:
+            change = _missing(spec, [name for name in inputs if name not in specs])
+        elif isinstance(inputs[spec.name], list):
+            continue  # a link
+        elif _is_seed(spec):
+            own_check = validator is not None and validator.takes(spec.name)
+            change = None if keep_seeds or own_check else seed_change(spec, inputs[spec.name])
+        else:
+            change = _value(spec, inputs[spec.name], own)
+        if change is not None:
+            yield change
+
+
+def _is_seed(spec: InputSpec) -> bool:
+    """True for an integer that is called a seed, or that the editor changes from run to run."""
+    named = spec.name == "seed" or spec.name.endswith((".seed", "_seed"))
+    return spec.type == "INT" and (named or bool(spec.config[1].get(CONTROL)))
+
+
+def _missing(spec: InputSpec, strange: list[str]) -> ValueChange | None:
+    """The default that the class declares. The first choice of a list is none: it is only what the editor shows first.
+
+    Where the node has a name that its class does not know and that is near, that one may be meant.
+    """
+    if spec.presence is not Presence.REQUIRED or not _usable(spec) or (strange and nearest(spec.name, strange)):
+        return None
+    message = f"The input {spec.name!r} was missing: it has its default, {spec.default!r}."
+    return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
+
+
+def _value(spec: InputSpec, value: Json, own: Container[str]) -> ValueChange | None:
+    if isinstance(value, str) and spec.type == COMBO:
+        name = _choice(spec, value, own)
+        return None if name is None else _file_name(spec, value, name)
+    if value is None and (spec.type in NUMBERS or spec.type == COMBO) and _usable(spec):
+        if spec.type == COMBO and None in (spec.options or ()):
+            return None
+        message = f"The input {spec.name!r} was null: it has its default, {spec.default!r}."
+        return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
+    return None
+
+
+def _usable(spec: InputSpec) -> bool:
+    """Whether ComfyUI takes the default that a class declares."""
+    default = spec.default
+    if default is None:
+        return False
+    if spec.type == COMBO:
+        return default in (spec.options or ()) or isinstance(default, list)
+    if spec.type in NUMBERS:
+        if not isinstance(default, int | float):
+            return False
+        return (spec.min is None or default >= spec.min) and (spec.max is None or default <= spec.max)
+    return True
+
+
+def _plain(default: Json) -> Json:
+    """A list is wrapped, so that it is not taken for a link."""
+    return {"__value__": default} if isinstance(default, list) else default
+
+
+def _choice(spec: InputSpec, value: str, own: Container[str]) -> str | None:
+    """The listed name that is the same but for separators and the form of its letters; None where `value` stays.
+
+    A name in capitals is another one: two files may differ in nothing else.
+    """
+    options = [option for option in spec.options or () if isinstance(option, str)]
+    if value in options or value in own or ADDRESS.match(value):
+        return None
+    foreign = any("\\" in option for option in options)
+    if not foreign and value.isascii() and not SEPARATORS.search(value):
+        return None
+    wanted = _same(value)
+    matches = {option for option in options if _same(option) == wanted}
+    if len(matches) == 1:
+        return matches.pop()
+    if matches or foreign or "\\" not in value or not spec.folders:
+        return None
+    return SEPARATORS.sub("/", value)  # the file may be on its way
+
+
+def _same(name: str) -> str:
+    return SEPARATORS.sub("/", unicodedata.normalize("NFC", name)).removeprefix("./")
+
+
+def _file_name(spec: InputSpec, value: str, name: str) -> ValueChange:
+    if unicodedata.normalize("NFC", value) != unicodedata.normalize("NFC", name):
+        message = f"{value!r} is written {name!r} here: the folders of a name are divided in another way."
+        return ValueChange(spec.name, value, name, "path_separator", message)
+    message = f"{value!r} is listed here with the same letters in another Unicode form."
+    return ValueChange(spec.name, value, name, "unicode_form", message)
