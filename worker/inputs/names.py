@@ -52,12 +52,16 @@ def check_together(names: Collection[str]) -> None:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield the ways in which a workflow may write a stored name, of those that mean nothing else."""
+    """Yield the ways in which a workflow may write a stored name, of those that mean nothing else.
+
+    macOS writes é as two characters (NFD), other systems as one (NFC).
+    """
     path, folder = _split(name)
-    for written in dict.fromkeys((path, path.replace("/", "\\"))):
-        if folder == INPUT:
-            yield written
-        yield f"{written} [{folder}]"
+    for form in dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))):
+        for written in dict.fromkeys((form, form.replace("/", "\\"))):
+            if folder == INPUT:
+                yield written
+            yield f"{written} [{folder}]"
 
 
 def stored_path(name: str) -> str:

@@ -12,6 +12,7 @@ from worker.errors import Detail, FileNotAllowed, InvalidInputFile
 from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
 from worker.inputs.names import NameIndex, check_together, folders_of_name, spellings, stored_path
+from worker.inputs.signatures import base64_media
 from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
 
@@ -72,7 +73,7 @@ def find_sources(request: JobRequest, places: Sequence[FileInput], folders: Sequ
             if source is not None:
                 by_text[text] = source
                 source.kinds |= {place.kind} if place.kind else set()
-    named = {spelling: source for name, source in sent.items() for spelling in spellings(name)}
+    named = {spelling: source for name, source in sent.items() for spelling in spellings(name)} | sent
     return Sources(by_text, named, in_folders)
 
 
@@ -130,10 +131,13 @@ def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: I
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
-    if uri := DATA_URI.match(text):
-        name = next(fresh) + EXTENSIONS.get(uri[1], ".png")
+    uri = DATA_URI.match(text)
+    kind = uri[1] if uri else base64_media(text)
+    if uri or kind:
+        name = next(fresh) + EXTENSIONS.get(kind or "", ".png")
         try:
             return Source(name, place.label, decode(name, text))
         except InvalidInputFile as error:
-            raise InvalidInputFile(f"{place.label}: the data URI can't be read", error.details) from None
+            what = "data URI" if uri else "base64"
+            raise InvalidInputFile(f"{place.label}: the {what} can't be read", error.details) from None
     return None
