@@ -14,7 +14,7 @@ from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parsed_json, read_json, spool_file, utf8_text
 from worker.errors import ClientError, InvalidField, InvalidJson
-from worker.inputs import SentFile, check_name
+from worker.inputs import SentFile, file_name
 from worker.intake import Caller, canonical
 from worker.intake.intake import dialect_of
 
@@ -95,8 +95,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             if part.name in JSON_PARTS:
                 parts[part.name] = await read_json(chunks(part), folder, limits, part.get_charset(""))
             else:
-                name = part_name(part.name)
-                check_name(name)
+                name = file_name(part_name(part.name))
                 files.append(SentFile(name, await spool_file(chunks(part), folder)))
     except (ValueError, LookupError) as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import SystemRandom
 from typing import Any
@@ -14,6 +15,7 @@ from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, received, strict_of
 from worker.api.services import Services, json_response, services
 from worker.errors import ClientError, EngineUnavailable, PromptError
+from worker.intake.own_outputs import with_named_outputs
 from worker.intake.workflow_files import put_stand_ins
 from worker.job import JobRequest
 from worker.load.workload import FLOOR
@@ -44,6 +46,8 @@ async def validate(request: web.Request) -> web.Response:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
+    with suppress(ValueError):  # what names no output stays, and is told as what it is
+        workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
     ready = await _ready(found, workflow, job)
     told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)), beside)
     if told is None:

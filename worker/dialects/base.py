@@ -28,6 +28,7 @@ from worker.errors import (
 )
 from worker.extra_data import ExtraData
 from worker.inputs import SentFile
+from worker.inputs.earlier_output import with_reference_texts
 from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
@@ -212,6 +213,10 @@ def known_template(library: Library, name: str) -> Template:
 def filled(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> Filled:
     """A template with these values; `sent` names the request's files. Raises UnknownTemplate, InvalidParams."""
     template = known_template(library, name)
+    try:
+        params = {name: with_reference_texts(value) for name, value in params.items()}
+    except ValueError as error:
+        raise InvalidParams(str(error)) from None
     try:
         return fill(template, params, secrets.randbelow, frozenset(sent))
     except ParamsError as error:

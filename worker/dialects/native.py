@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from worker.bodies import Content
 from worker.delivery_options import DeliveryTarget
 from worker.dialects.base import (
     Answer,
@@ -29,6 +28,7 @@ from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFi
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
+from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
 from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
@@ -91,7 +91,7 @@ class NativeRequest(ComfyFields, Destination):
     extra_data: ExtraDataFields | None = None
     template: str | None = Field(None, description="A template of GET /templates, in place of `workflow`.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for the template's parameters.")
-    inputs: dict[str, Content] = Field(
+    inputs: dict[str, InputContent] = Field(
         default_factory=dict, description="Files by the name that the workflow uses: base64, a data URI or a URL."
     )
     output: ImageFields | None = None

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from worker.bodies import Content
 from worker.delivery_options import Webhook
 from worker.dialects.base import (
     Answer,
@@ -25,6 +24,7 @@ from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.dialects.field_names import RUNPOD_WORDS, in_words
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
+from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
@@ -36,8 +36,13 @@ RUN = (JobState.GENERATING, JobState.DELIVERING)
 class RunpodImage(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    name: str
-    image: Content = Field(description="base64, a data URI or a URL")
+    name: str = Field(description="As the workflow has it, with its folders: `face.png`, `frames/0001.png`.")
+    subfolder: str = Field("", description="Not in worker-comfyui: the folder of the name.")
+    image: InputContent = Field(description="base64, a data URI or a URL")
+
+    @property
+    def path(self) -> str:
+        return f"{self.subfolder.strip('/')}/{self.name}" if self.subfolder.strip("/") else self.name
 
 
 class RunpodInput(RunpodEnvelope):
@@ -62,7 +67,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     whole = typed(RunpodRequest, body)
     request, bucket = whole.input, whole.s3Config or whole.input.s3Config
     target = typed(S3Fields, bucket.fields()).target() if bucket else None
-    files, urls = read_inputs({image.name: image.image for image in request.images or ()})
+    files, urls = read_inputs({image.path: image.image for image in request.images or ()})
     job = JobRequest(
         prompt=workflow_of(request.workflow),
         urls=urls,

@@ -24,6 +24,7 @@ from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.body_forms import canonical
+from worker.intake.own_outputs import OwnOutputs, may_name_outputs, named_outputs
 from worker.intake.workflow_files import put_stand_ins, with_files
 from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
@@ -116,7 +117,7 @@ class Intake:
         fingerprint = _fingerprint(body, files) if body.spooled else ""
         long_texts = await put_stand_ins(body, dialect) if body.spooled else None
         parsed = dialect.read(body.value, self.library)
-        job = self.reachable(await self._converted(parsed.job))
+        job = named_outputs(self.reachable(await self._converted(parsed.job)))
         in_place: tuple[SentFile, ...] = ()
         if long_texts:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
@@ -139,7 +140,7 @@ class Intake:
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or find the one that the same request started under the same id.
 
-        Raises what `JobManager.accept` and `Preflight.admitted` raise, and InvalidInputFile.
+        Raises what `JobManager.accept`, `OwnOutputs.taken` and `Preflight.admitted` raise, and InvalidInputFile.
         """
         request, caller = submission.request, submission.caller
         if not self.manager.begins(request, caller.principal):
@@ -147,10 +148,11 @@ class Intake:
             job.request = job.request.joined(request)
             return job
         self.manager.admit()
+        request, kept = await self._with_outputs(request, caller.principal)
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
-        request = await self._ready(request, submission.own)
-        saved = request.extra.saved
-        async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(submission.files) as arrived:
+        request = await self._ready(request, submission.own | {file.name for file in kept})
+        saved, files = request.extra.saved, (*submission.files, *kept)
+        async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -211,6 +213,12 @@ class Intake:
             request = ready_request(request, catalog, own, rng)
         unused = unused_files(own, request.prompt, catalog) if own else ()
         return replace(request, warnings=(*request.warnings, *unused))
+
+    async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
+        """Return the request with the outputs of earlier jobs that it names, as files of its own."""
+        if not may_name_outputs(request):
+            return request, ()
+        return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()
