@@ -30,7 +30,7 @@ LADDER = (
         "prompt_changes",
         "job",
     ),
-    ("events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
+    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
     (
         "workflow.templates.library",
         "jobs.job_index",

@@ -7,7 +7,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
+from worker.models.damaged import ModelDoctor
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
 from worker.models.service import Models, TemplateModels
@@ -180,6 +181,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
+    pipeline = replace(pipeline, explained=ModelDoctor(models, folder).explained)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
     answers = Answers(traits, outputs, engines, places)

@@ -33,6 +33,11 @@ class ExtraData:
         """Whether the client sent what the editor saves."""
         return self.pnginfo is not None and "workflow" in self.pnginfo
 
+    @property
+    def saved(self) -> object:
+        """What the editor saves of the workflow, None where the client did not send it."""
+        return (self.pnginfo or {}).get("workflow")
+
     def with_workflow(self, workflow: Mapping[str, Any]) -> ExtraData:
         """Return a copy with this as the editor's file."""
         return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})

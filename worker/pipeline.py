@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from worker.errors import (
     JobCancelled,
     JobError,
     JobTimeout,
+    NodeFailed,
     OutputMissing,
     OutputProblem,
     WorkerError,
@@ -70,6 +71,14 @@ READS_WORKFLOW = "EXTRA_PNGINFO"
 """Type of the hidden input in which a node gets the editor's file."""
 
 
+ExplainFailure = Callable[[NodeFailed, Prompt, Catalog | None], Awaitable[WorkerError]]
+"""Returns what the failure of a node really is: a damaged model file, or what the node raised."""
+
+
+async def _as_raised(error: NodeFailed, _prompt: Prompt, _catalog: Catalog | None) -> WorkerError:
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """`engines` are those of the worker; `recovery` runs a prompt on one of them, to its end."""
@@ -83,6 +92,7 @@ class Pipeline:
     observers: Observers
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     """The operator's comfy.org key."""
+    explained: ExplainFailure = _as_raised
     previews: PreviewMethod = PreviewMethod.AUTO
     """For jobs whose events a client follows; the others have none."""
 
@@ -96,7 +106,10 @@ class Pipeline:
 
     async def _work(self, job: Job) -> None:
         prompt = await self._prepare(job)
-        outputs = await self._generate(job, prompt)
+        try:
+            outputs = await self._generate(job, prompt)
+        except NodeFailed as error:
+            raise await self.explained(error, *self._of(prompt)) from error
         await self._deliver(job, outputs)
 
     async def _to_the_end(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:

@@ -11,8 +11,9 @@ from functools import partial
 
 from worker.engine.client import detail
 from worker.engine.pool import EnginePool
+from worker.engine.process.failed_packs import explained
 from worker.engine.protocol.api import EngineInfo
-from worker.errors import ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
+from worker.errors import CannotConvert, ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
 from worker.load.workload import workload
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -22,6 +23,7 @@ from worker.workflow.validation.check import Check, check, problems_of
 from worker.workflow.validation.confidence import certain
 from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads
+from worker.workflow.validation.missing_class import MISSING
 from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
 
@@ -45,12 +47,14 @@ class Preflight:
         self._patience_s = patience_s
 
     @asynccontextmanager
-    async def admitted(self, prompt: Prompt) -> AsyncIterator[float]:
+    async def admitted(self, prompt: Prompt, saved: object = None) -> AsyncIterator[float]:
         """Inside, a job of so much work may be made of it: its models are there, fetched where allowed, and stay.
+
+        `saved` is what the editor saved of the workflow: it names the packs of its nodes.
 
         Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsComing.
         """
-        found = await self.report(prompt)
+        found = await self.report(prompt, saved=saved)
         if found is None:
             saved = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
             _refuse((*problems_of(prompt), *saved))
@@ -68,29 +72,44 @@ class Preflight:
             self._models.count_here(here)
             yield found.workload
 
-    async def report(self, workflow: object, known: Downloads | None = None) -> ValidationReport | None:
+    async def report(
+        self, workflow: object, known: Downloads | None = None, saved: object = None
+    ) -> ValidationReport | None:
         """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads."""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await self._report(workflow, {**(known or {}), **self._models.known})
+                return await self._report(workflow, {**(known or {}), **self._models.known}, saved)
         except (EngineUnavailable, TimeoutError):
             log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
             return None
 
-    async def _report(self, workflow: object, known: Downloads) -> ValidationReport:
+    async def explained(self, error: CannotConvert, saved: object) -> CannotConvert:
+        """Return the error with the reason of each missing class whose pack the engine could not import."""
+        catalog = self._engines.known_catalog or bundled_catalog()
+        details = await explained(
+            error.details, self._engines.failed_packs or (), saved, lambda detail: detail.class_type not in catalog
+        )
+        if details == error.details:
+            return error
+        return CannotConvert(error.message.replace(error.details[0].message, details[0].message), details)
+
+    async def _report(self, workflow: object, known: Downloads, editors_file: object) -> ValidationReport:
         """Raises EngineUnavailable."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info, catalog = await self._engines.info(), await self._engines.catalogs.fresh()
-        found = await _checked(workflow, catalog, info)
+        found = await _checked(workflow, catalog, info, editors_file)
         if found.problems:
             # Its files, or its packs, may have come since the catalog was read.
             catalog = await self._engines.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
-            found = await _checked(workflow, catalog, info)
+            found = await _checked(workflow, catalog, info, editors_file)
         saved = await self._engines.saved_models()
         others = list(saved_model_problems(found.prompt, catalog, saved)) if saved.by_folder else []
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
-        problems = (*found.problems, *(problem for problem in others if _input(problem) not in known_already))
+        problems = found.problems
+        if problems and (failed := self._engines.failed_packs):
+            problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
+        problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
         certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version)
         return report(
             replace(found, problems=problems),
@@ -122,11 +141,11 @@ def _place(problem: Problem) -> str:
     return f"node {problem.node_id} ({problem.node_title}): " if problem.node_id else ""
 
 
-async def _checked(workflow: object, catalog: Catalog, info: EngineInfo) -> Check:
+async def _checked(workflow: object, catalog: Catalog, info: EngineInfo, editors_file: object) -> Check:
     files = AssumeFiles() if info.lenient else AssumeUploads()
     if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
-        return await asyncio.to_thread(check, workflow, catalog, files)
-    return check(workflow, catalog, files)
+        return await asyncio.to_thread(check, workflow, catalog, files, editors_file)
+    return check(workflow, catalog, files, editors_file)
 
 
 def _input(problem: Problem) -> tuple[str | None, str | None, str]:

@@ -18,6 +18,7 @@ from aiohttp import web
 from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle, start_engine
 from tests.fetch.origin import content, opened, serving
+from tests.models.files import safetensors
 from tests.workflow.prompts import link, sampled
 from tests.workflows import picture
 from worker.app import build
@@ -28,7 +29,7 @@ from worker.settings import Settings
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 client = shared_client
 
-DATA = b"weights" * 1000
+DATA = safetensors(7000)
 
 
 def wrong() -> dict[str, Any]:

@@ -46,7 +46,7 @@ def save(folder: Path, name: str = SAVED) -> Path:
     """What CheckpointSave and its like do."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"tensors")
+    path.write_bytes(b"\x02\0\0\0\0\0\0\0{}")
     return path
 
 
@@ -94,7 +94,7 @@ async def test_no_suggestion_names_it(client: Client, engine: EngineHandle) -> N
     save(engine.output / "checkpoints")
     _, report = await client.post("/validate", {"workflow": naming("checkpoints", "secret_00002_.safetensors")})
     assert SAVED not in str(report)
-    _, report = await client.post("/validate", {"workflow": naming("checkpoints", "owm.safetensors")})
+    _, report = await client.post("/validate", {"workflow": naming("checkpoints", "Owns.safetensors")})
     lenient = report["valid"]
     assert lenient or "'own.safetensors'" in report["problems"][0]["suggestion"]
 

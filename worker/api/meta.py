@@ -46,7 +46,7 @@ async def capabilities(request: web.Request) -> web.Response:
     found = services(request)
     found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
     info, catalog = await found.engines.info(), await found.engines.catalog()
-    settings = found.settings
+    settings, failed = found.settings, found.engines.failed_packs
     return json_response(
         {
             "version": __version__,
@@ -54,6 +54,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "engines": [_engine(found.engines, engine) for engine in found.engines.engines],
             "start_s": dict(found.timing.seconds),
             "node_classes": len(catalog),
+            "failed_packs": None if failed is None else [pack.as_dict() for pack in failed],
             "dialects": list(BY_NAME),
             "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]

@@ -10,10 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
+from worker.api.edge.cors import Cors, allow_origins
+from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
-from worker.errors import StartupError
+from worker.errors import CannotListen
 
 ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
@@ -49,7 +51,12 @@ def openapi() -> dict[str, Any]:
 
 
 def application(services: Services) -> web.Application:
+    """Return the application of all routes. Raises StartupError for settings that can't be read."""
     app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
+    settings = services.settings.server
+    trusted_networks(settings.trusted_proxies)
+    if (cors := Cors.read(settings.cors_origins)).enabled:
+        allow_origins(app, cors)
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)
@@ -68,9 +75,8 @@ async def listen(services: Services) -> AsyncIterator[str]:
         settings = services.settings
         try:
             await web.TCPSite(runner, settings.server.host, settings.server.port).start()
-        except OSError as error:
-            why = error.strerror or error
-            raise StartupError(f"can't listen on {settings.server.host}:{settings.server.port}: {why}") from error
+        except (OSError, OverflowError) as error:
+            raise CannotListen(settings.server.host, settings.server.port, error) from error
         yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

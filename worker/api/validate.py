@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import SystemRandom
 from typing import Any
@@ -13,6 +15,7 @@ from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, received, strict_of
 from worker.api.services import Services, json_response, services
 from worker.errors import ClientError, EngineUnavailable, PromptError
+from worker.intake.own_outputs import with_named_outputs
 from worker.intake.workflow_files import put_stand_ins
 from worker.job import JobRequest
 from worker.load.workload import FLOOR
@@ -31,6 +34,7 @@ async def validate(request: web.Request) -> web.Response:
     async with received(request) as (body, files):
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
+        beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
         job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
@@ -42,8 +46,10 @@ async def validate(request: web.Request) -> web.Response:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
+    with suppress(ValueError):  # what names no output stays, and is told as what it is
+        workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
     ready = await _ready(found, workflow, job)
-    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)))
+    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)), beside)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
@@ -63,4 +69,13 @@ async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPro
     except PromptError:
         return None
     own = {*job.urls, *(file.name for file in job.inputs)}
-    return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+    job, catalog = replace(job, prompt=dict(prompt)), await found.intake.catalog()
+    return await asyncio.to_thread(ready_prompt, job, catalog, own, SystemRandom())
+
+
+def _beside(body: object) -> object:
+    """What the editor saved, where it came beside a prompt."""
+    match body:
+        case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
+            return workflow
+    return None

@@ -14,6 +14,7 @@ from worker.engine.config import EngineConfig
 from worker.engine.engine import Engine
 from worker.engine.estimates import Estimates
 from worker.engine.leftovers import KillBudget
+from worker.engine.process.failed_packs import FailedPack
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
 from worker.events import Notify, unobserved
@@ -125,6 +126,12 @@ class EnginePool:
     def hopeless(self) -> str | None:
         """Why ComfyUI has to be restarted, where nobody here can."""
         return next((engine.hopeless for engine in self.engines if engine.hopeless), None)
+
+    @property
+    def failed_packs(self) -> tuple[FailedPack, ...] | None:
+        """Node packs that an engine could not import; None where no engine is started by this worker."""
+        known = [engine.supervisor.failed_packs for engine in self.engines if engine.supervisor is not None]
+        return tuple({pack.name: pack for packs in known for pack in packs}.values()) if known else None
 
     @property
     def known_catalog(self) -> Catalog | None:

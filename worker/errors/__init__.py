@@ -52,6 +52,7 @@ from worker.errors.files import (
     ModelsComing,
     ModelsMissing,
     NotBase64,
+    OutputNotKept,
     UrlRefused,
 )
 from worker.errors.job import (
@@ -60,6 +61,7 @@ from worker.errors.job import (
     JobCrashesEngine,
     JobError,
     JobTimeout,
+    ModelDamaged,
     NodeFailed,
     OutOfMemory,
     OutputMissing,
@@ -68,7 +70,7 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
-from worker.errors.process import RestartAsked, StartupError, UnknownPlatform, WorkerEnds
+from worker.errors.process import CannotListen, RestartAsked, StartupError, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -94,6 +96,7 @@ __all__ = [
     "CacheFull",
     "CallRateLimited",
     "CannotConvert",
+    "CannotListen",
     "ClientError",
     "ConversionFailed",
     "DeliveryFailed",
@@ -127,6 +130,7 @@ __all__ = [
     "LockError",
     "MethodNotAllowed",
     "MissingValues",
+    "ModelDamaged",
     "ModelMismatch",
     "ModelsComing",
     "ModelsMissing",
@@ -139,6 +143,7 @@ __all__ = [
     "OutOfMemory",
     "OutputMissing",
     "OutputNotAllowed",
+    "OutputNotKept",
     "OutputProblem",
     "OutputTooLargeForInline",
     "OutputUnreadable",

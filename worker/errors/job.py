@@ -17,6 +17,14 @@ class NodeFailed(JobError):
     code = "node_failed"
 
 
+class ModelDamaged(JobError):
+    """A node could not load a model file because the file is damaged. Another worker may have a good one."""
+
+    code = "model_damaged"
+    fault = Fault.WORKER
+    retryable_elsewhere = True
+
+
 class OutOfMemory(JobError):
     """The job needs more VRAM than this machine has."""
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class StartupError(Exception):
     """The process can't start. The message names what to change."""
+
+
+class CannotListen(StartupError):
+    """The address can't be listened on: another process has the port, or the system refuses it."""
+
+    def __init__(self, host: str, port: int, error: OSError | OverflowError) -> None:
+        number = error.errno if isinstance(error, OSError) else None
+        # asyncio repeats the address in its own words, and has no number for a host that it can't resolve.
+        why = os.strerror(number).lower() if number is not None and number in errno.errorcode else str(error)
+        super().__init__(f"can't listen on {host}:{port}: {why}. Choose another port; 0 takes a free one.")
 
 
 class UnknownPlatform(StartupError):

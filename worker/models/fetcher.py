@@ -53,11 +53,18 @@ class ModelFetcher:
         self._backoff = backoff
         self._places = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()
+        self._opened = False
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.folder.open)
-        await self._stack.enter_async_context(self._guard)
+        await self.open()
         return self
+
+    async def open(self) -> None:
+        """Make the folder and open what downloads need; again without effect. Raises StartupError."""
+        if not self._opened:
+            await asyncio.to_thread(self.folder.open)
+            await self._stack.enter_async_context(self._guard)
+            self._opened = True
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 import orjson
@@ -23,6 +24,8 @@ GIB = 1024**3
 OWN = ".comfy-worker"
 """Beside the folders of models, so that ComfyUI lists nothing of it."""
 FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+DAMAGED = ".damaged"
+"""What is added to the name of a file that was set aside: no suffix that ComfyUI takes for a model's."""
 STALE_S = 7 * 86400.0
 """A beginning that nobody has gone on with for so long is deleted."""
 
@@ -80,7 +83,7 @@ class ModelFiles:
 class ModelsFolder:
     """`quota` in bytes is the most that the files we brought may take, 0 for no limit. A file that is `needed` stays.
 
-    What is in `baked` is there as well, first of all, and never touched.
+    What is in `baked` is there as well, first of all, and never changed, except that a damaged file is set aside.
     """
 
     def __init__(
@@ -134,6 +137,22 @@ class ModelsFolder:
             return next((found.stat().st_size for found in there if found.is_file()), None)
         except (OSError, ValueError):
             return None
+
+    def find(self, folder: str, file: str) -> Path | None:
+        """Where a model file lies, in `baked` first, as ComfyUI looks for it; None for one that is not there."""
+        try:
+            path = self.path(folder, file)
+        except ValueError:
+            return None
+        places = (self._baked / folder / file, path) if self._baked else (path,)
+        return next((place for place in places if place.is_file()), None)
+
+    def set_aside(self, path: Path) -> Path:
+        """Rename a damaged file so that ComfyUI lists it no more, and return its new place. Raises OSError."""
+        names = (path.with_name(f"{path.name}{DAMAGED}{number or ''}") for number in count())
+        target = next(name for name in names if not name.exists())
+        path.rename(target)
+        return target
 
     @property
     def free(self) -> int:

@@ -95,6 +95,8 @@ class Models:
         if self._folder is None and (self._pinned or self.on_demand):
             raise StartupError("WORKER_MODELS_FOLDER has to say where the models of that ComfyUI lie")
         self._preparing: asyncio.Task[None] | None = None
+        self._again: set[ModelFile] = set()
+        """Files that were set aside, while they are fetched again."""
 
     @property
     def fetches(self) -> bool:
@@ -103,7 +105,7 @@ class Models:
 
     async def __aenter__(self) -> Self:
         if self._fetcher and self.fetches:
-            await self._fetcher.__aenter__()
+            await self._fetcher.open()
             self._look()
             self._preparing = self._tasks.start("models", self._prepare)
         else:
@@ -117,7 +119,7 @@ class Models:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._preparing and self._fetcher:
+        if self._fetcher:
             await self._fetcher.__aexit__(kind, error, tb)
 
     def check_ready(self) -> None:
@@ -143,7 +145,9 @@ class Models:
         return any(self._folder.size(folder, need.file) is not None for folder in need.folders)
 
     def coming(self, needs: Iterable[ModelNeed]) -> bool:
-        """True where at least one of these is on its way for the templates."""
+        """True where at least one of these is on its way for the templates, or because its file was damaged."""
+        if not self.on_demand and any(need.source in self._again for need in needs):
+            return True
         return not self._ready.is_set() and any((need.folder, need.file) in self._pinned for need in needs)
 
     @contextmanager
@@ -179,6 +183,20 @@ class Models:
         details = [_detail(file, error) for file, error in failed if error is not None]
         if details:
             raise ModelsMissing("; ".join(detail.message for detail in details), details)
+
+    async def fetch_again(self, file: ModelFile | None) -> bool:
+        """Fetch a file that was set aside, in the background; False for one that this worker can't fetch."""
+        self._arrived()
+        if file is None or not file.url or self._fetcher is None:
+            return False
+        try:
+            await self._fetcher.open()
+        except StartupError as error:
+            log.error("models/%s/%s can't be fetched again: %s", file.folder, file.file, error)
+            return False
+        self._again.add(file)
+        self._flight(file)
+        return True
 
     @property
     def handlers(self) -> Handlers:
@@ -230,6 +248,7 @@ class Models:
 
     def _landed(self, file: ModelFile, task: Flight) -> None:
         del self._flights[file]
+        self._again.discard(file)
         if task.cancelled():
             return
         if (error := task.result()) is None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.node_packs.imports import Import, read_imports, tail
+from worker.engine.process.import_log import Import, read_imports, tail
 from worker.node_packs.pins import PinnedPack, Pins
 from worker.node_packs.trial import Trial
 from worker.workflow.templates.template import Library, Template

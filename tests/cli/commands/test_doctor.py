@@ -95,3 +95,27 @@ def test_every_setting_is_printed(tmp_path: Path) -> None:
     assert "WORKER_BENCHMARK" in rows
     plain = cli("doctor", "--settings", cwd=tmp_path).stdout
     assert all(variable in plain for variable in rows)
+
+
+def test_a_comfyui_on_the_cpu_needs_no_gpu(tmp_path: Path) -> None:
+    """With `--cpu` a missing GPU is no warning; with another option that begins like it, it is one."""
+    folder = tmp_path / "ComfyUI"
+    folder.mkdir()
+    (folder / "main.py").touch()
+    env = {"WORKER_COMFYUI": str(folder), "PATH": str(tmp_path)}
+    for arguments, level in (("--cpu", "ok"), ("--lowvram --cpu", "ok"), ("", "warn"), ("--cpu-vae", "warn")):
+        _, found = findings(cwd=tmp_path, **env, WORKER_COMFYUI_ARGS=arguments)
+        assert (arguments, found["gpu"]["level"]) == (arguments, level)
+
+
+def test_packs_that_failed_to_import_are_listed(tmp_path: Path) -> None:
+    """By the log of ComfyUI's last start; of one that is only a URL nothing is known."""
+    folder = tmp_path / "ComfyUI"
+    folder.mkdir()
+    (folder / "main.py").touch()
+    (tmp_path / ".state").mkdir()
+    failed = "Error while calling comfy_entrypoint in /c/Odd: no licence\n   0.1 seconds (IMPORT FAILED): /c/Odd\n"
+    (tmp_path / ".state" / "engine.log").write_text(failed)
+    _, found = findings(cwd=tmp_path, WORKER_COMFYUI=str(folder))
+    assert found["Odd"]["level"] == "warn"
+    assert found["Odd"]["says"] == "at the last start of ComfyUI the node pack Odd failed to import: no licence"

@@ -40,7 +40,7 @@ def test_one_is_shown_with_what_it_takes_and_needs(tmp_path: Path) -> None:
         assert text in shown
     schema = json.loads(cli("templates", "show", "sd15", "--json", cwd=tmp_path).stdout)
     assert schema["properties"]["steps"]["maximum"] == 100
-    wrong = cli("templates", "show", "sd14", cwd=tmp_path)
+    wrong = cli("templates", "show", "sd155", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "Did you mean 'sd15'?" in said(wrong.stderr)
 

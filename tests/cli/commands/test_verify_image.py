@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cli.terminal import ROOT, cli
+from tests.engine.process.test_import_log import TRACE
 from tests.node_packs import comfyui_folder
 from tests.node_packs.comfyui_folder import imported
-from tests.node_packs.test_imports import TRACE
 from worker.workflow.catalog.catalog import Catalog
 
 PINS = ROOT / "comfyui_nodes.txt"

@@ -244,7 +244,7 @@ def test_the_schema_says_what_fill_holds() -> None:
     ("parameter", "problem"),
     [
         ({"type": "integer", "sets": ["Sampler.stepz"]}, "Node 4 has no input 'stepz'. Did you mean 'steps'?"),
-        ({"type": "integer", "sets": ["Sampel.steps"]}, "There is no node 'Sampel'. Did you mean 'Sampler'?"),
+        ({"type": "integer", "sets": ["Samplr.steps"]}, "There is no node 'Samplr'. Did you mean 'Sampler'?"),
         ({"type": "integer", "sets": ["Sampler.steps"], "maximum": 10}, "its default is 20, more than 10"),
         ({"type": "number"}, "it sets nothing"),
         ({"type": "choice", "sets": ["Prompt.text"]}, "a choice needs `choices`"),

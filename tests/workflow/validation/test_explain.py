@@ -65,7 +65,7 @@ def test_a_problem_names_its_place() -> None:
         (sampler(scheduler="Karas"), "Did you mean 'karras'?"),
         (sampled() | {"4": node("CheckpointLoaderSimple", ckpt_name="base.safetensor")},
          "Did you mean 'sdxl/base.safetensors'?"),
-        ({"1": node("LoadImage", image="cta.png"), "2": saved()}, "Did you mean 'cat.png'?"),
+        ({"1": node("LoadImage", image="catt.png"), "2": saved()}, "Did you mean 'cat.png'?"),
         ({"1": node("EmptyImag"), "2": saved()}, "Did you mean 'EmptyImage'?"),
         ({"1": empty()}, "Add a node that saves or previews something, such as SaveImage."),
         ({"2": saved("77")}, "Link 'images' to a node that is there: '77' is not."),

@@ -20,10 +20,11 @@ def chain(length: int) -> Prompt:
 def test_a_link_to_nowhere(slot: float) -> None:
     """Whatever ComfyUI would follow is refused, with the node, the input and the id that was probably meant."""
     prompt = chain(2)
-    prompt["1"]["inputs"]["other"] = ["11", slot]
+    prompt["1000"] = prompt.pop("0")
+    prompt["1"]["inputs"]["other"] = ["100", slot]
     (found,) = unsound(prompt)
     assert (found.node_id, found.input_name) == ("1", "other")
-    assert found.suggestion == "Did you mean '1'?"
+    assert found.suggestion == "Did you mean '1000'?"
 
 
 def test_a_wrapped_list_that_becomes_a_link() -> None:

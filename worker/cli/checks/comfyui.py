@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from worker.check_finding import CheckFinding, fail, ok, warn
+from worker.engine.process.failed_packs import read_failed_packs
 from worker.engine.process.folders import EMBEDDED
 from worker.engine.process.launch import comfyui_command
 from worker.engine.protocol.api import ComfyApi
@@ -26,7 +27,7 @@ async def engine(settings: Settings) -> list[CheckFinding]:
         return [ok("comfyui", "the embedded engine: image nodes are real, sampling is simulated and marked as such")]
     if settings.engine.comfyui.startswith(("http://", "https://")):
         return await _running(settings.engine.comfyui)
-    return _folder(Path(settings.engine.comfyui))
+    return [*_folder(Path(settings.engine.comfyui)), *failed_packs(settings.state)]
 
 
 async def _running(url: str) -> list[CheckFinding]:
@@ -39,7 +40,8 @@ async def _running(url: str) -> list[CheckFinding]:
             why = str(error) if isinstance(error, EngineUnavailable) else "what answers there is no ComfyUI"
             return [fail("comfyui", f"{url}: {why}", "start ComfyUI there, or set WORKER_COMFYUI")]
     says = f"{url}: ComfyUI {info.version}, {info.device}, {len(classes)} node classes"
-    return [version(info.version, says), *packs(classes)]
+    unknown = ok("node packs", "only this ComfyUI's own log says whether one failed to import: no worker starts it")
+    return [version(info.version, says), *packs(classes), unknown]
 
 
 def _folder(folder: Path) -> list[CheckFinding]:
@@ -76,6 +78,16 @@ def _pack_folders(folder: Path) -> list[CheckFinding]:
     return [
         ok(pack, str(folder / pack)) if (folder / pack).is_dir() else _missing(pack, f"not in {folder}")
         for pack in PACKS
+    ]
+
+
+def failed_packs(state: Path) -> list[CheckFinding]:
+    """What the engines that the worker started with this state folder could not import, the last time."""
+    logs = sorted(state.glob("engine*.log"))
+    failed = {pack.name: pack for path in logs for pack in read_failed_packs(path)}
+    return [
+        warn(pack.name, f"at the last start of ComfyUI {pack}", f"repair the pack; the traceback is in {state}")
+        for pack in failed.values()
     ]
 
 

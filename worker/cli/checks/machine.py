@@ -17,6 +17,8 @@ from worker.settings import Settings
 OLDEST = (3, 11)
 NEEDED = ("aiohttp", "orjson", "pillow", "pydantic", "rich", "typer", "uvloop")
 LOOK_S = 20.0
+CPU = "--cpu"
+"""ComfyUI's option to run without a GPU."""
 
 
 def python() -> CheckFinding:
@@ -62,7 +64,7 @@ async def _sdk(sdk: Sdk, *, needed: bool) -> CheckFinding:
 
 
 async def gpus(settings: Settings) -> list[CheckFinding]:
-    """One row a GPU, as nvidia-smi sees them."""
+    """One row a GPU, as nvidia-smi sees them; a ComfyUI with --cpu needs none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return [_no_gpu(settings, "no GPU: there is no nvidia-smi")]
@@ -82,6 +84,8 @@ def _cards(rows: list[str]) -> Iterator[CheckFinding]:
 def _no_gpu(settings: Settings, says: str) -> CheckFinding:
     if settings.engine.comfyui == EMBEDDED or settings.engine.comfyui.startswith("http"):
         return ok("gpu", f"{says}; none is needed here")
+    if CPU in settings.engine.args.split():
+        return ok("gpu", f"{says}; none is needed with {CPU} in WORKER_COMFYUI_ARGS")
     return warn("gpu", says, "start the container with its GPU, or give ComfyUI --cpu in WORKER_COMFYUI_ARGS")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from worker.errors import CannotConvert, ParamsError, PromptError, StartupError
 from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
-from worker.workflow.editor import convert, is_ui
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.editor import Conversion, convert, is_ui
+from worker.workflow.embedded_metadata import read_file, workflow_in
+from worker.workflow.exports import files_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
+from worker.workflow.repairs.seeds import draw_seeds
 
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
@@ -26,12 +28,15 @@ if TYPE_CHECKING:
 MOST_READ = 512 * 1024 * 1024
 
 
-def read_request(path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = ()) -> dict[str, Any]:
+def read_request(
+    path: Path, assignments: Sequence[str] = (), inputs: Sequence[str] = (), *, keep_seeds: bool = False
+) -> dict[str, Any]:
     """The native body, without an `output_format`. Raises typer.BadParameter for whatever the caller has to mend.
 
-    `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
+    `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE` or `NAME=FOLDER`.
     """
-    return request_of(read_workflow(path), assignments, inputs)
+    request = request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
+    return {**request, "inputs": {**_files_of(path), **request["inputs"]}}
 
 
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -47,11 +52,17 @@ def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prom
     return filled.prompt, filled.values
 
 
-def request_of(workflow: Any, assignments: Sequence[str], inputs: Sequence[str]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def request_of(
+    workflow: Any,  # noqa: ANN401 - JSON
+    assignments: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    keep_seeds: bool = False,
+) -> dict[str, Any]:
     """The native body of a workflow that is here. Raises typer.BadParameter."""
     if assignments:
-        workflow = _assign(workflow, assignments)
-    return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
+        workflow = _assign(workflow, assignments, keep_seeds=keep_seeds)
+    return {"workflow": workflow, "inputs": dict(file for text in inputs for file in _files(text))}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -104,9 +115,17 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
         raise typer.BadParameter(f"{path}: {error.message}") from error
 
 
-def _assign(workflow: object, assignments: Sequence[str]) -> dict[str, Any]:
+def _files_of(path: Path) -> dict[str, Any]:
+    """Return the files in a request that was saved as a file, as RunPod's `test_input.json`."""
+    return files_in(read_file(read_bytes(path)))
+
+
+def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:
+    """The prompt with its assignments. Its worker never sees the editor's file, so that seeds are drawn here."""
     try:
-        prompt = prompt_in(workflow)
+        found = unwrap(workflow)
+        conversion = convert(found, bundled_catalog()) if is_ui(found) else Conversion(parse_prompt(found))
+        prompt, seeds = draw_seeds(conversion.prompt, () if keep_seeds else conversion.seeds, secrets.SystemRandom())
         for text in assignments:
             target, equals, value = text.partition("=")
             if not equals:
@@ -117,14 +136,24 @@ def _assign(workflow: object, assignments: Sequence[str]) -> dict[str, Any]:
     except PromptError as error:
         hint = f" {error.suggestion}" if error.suggestion else ""
         raise typer.BadParameter(f"--set: {error.message}{hint}") from error
+    for seed in seeds:
+        if prompt[seed.node_id]["inputs"].get(seed.input) == seed.value:
+            typer.echo(f"seed: node {seed.node_id}, {seed.input} = {seed.value}", err=True)
     return dict(prompt)
 
 
-def _file(text: str) -> tuple[str, str]:
+def _files(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the file of an `--input`, or every file of a folder, below its name."""
     name, equals, path = text.partition("=")
     if not equals or not name:
         raise typer.BadParameter(f"--input {text}: write NAME=FILE, with the name that the workflow uses")
+    root = Path(path)
     try:
-        return name, base64.b64encode(Path(path).read_bytes()).decode()
+        if not root.is_dir():
+            yield name, base64.b64encode(root.read_bytes()).decode()
+            return
+        for file in sorted(root.rglob("[!.]*")):
+            if file.is_file():
+                yield f"{name}/{file.relative_to(root).as_posix()}", base64.b64encode(file.read_bytes()).decode()
     except OSError as error:
         raise typer.BadParameter(f"--input {text}: {(error.strerror or str(error)).lower()}") from error

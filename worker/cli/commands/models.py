@@ -84,6 +84,7 @@ def _needed_by(path: Path, catalog: Catalog, known: Downloads, library: Library)
     from worker.workflow.model_needs import downloads, needed_models, saved_models
     from worker.workflow.nearest import did_you_mean
     from worker.workflow.prompt import parse_prompt, unwrap
+    from worker.workflow.repairs import repair
     from worker.workflow.templates.template import ModelFile
 
     if not path.exists():
@@ -93,6 +94,7 @@ def _needed_by(path: Path, catalog: Catalog, known: Downloads, library: Library)
     saved = list(saved_models(workflow))
     try:
         prompt = convert(workflow, catalog).prompt if is_ui(workflow) else parse_prompt(workflow)
+        prompt = repair(prompt, catalog).prompt  # the names that a job would ask for
         needs = needed_models(prompt, catalog, {**downloads(saved), **known})
     except CannotConvert:
         yield from (known.get((file.folder, file.file), file) for file in saved)

@@ -119,7 +119,7 @@ def _order(asked: RunOptions, template: Template | None, params: Mapping[str, An
 
     assignments, inputs = asked.assignments or (), asked.inputs or ()
     if template is None:
-        request = read_request(Path(asked.workflow), assignments, inputs) | asked.fields
+        request = read_request(Path(asked.workflow), assignments, inputs, keep_seeds=bool(asked.fields)) | asked.fields
         return Order(request, Path(asked.workflow).name, asked.out, asked.as_json)
     prompt, used = template_request(template, params)
     request = request_of(prompt, assignments, inputs) | asked.fields

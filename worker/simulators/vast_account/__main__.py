@@ -6,6 +6,7 @@ import asyncio
 import sys
 from contextlib import suppress
 
+from worker.errors import CannotListen
 from worker.simulators.vast_account.server import serve
 
 
@@ -18,4 +19,7 @@ async def _play(port: int) -> None:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(_play(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+        try:
+            asyncio.run(_play(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+        except CannotListen as error:
+            sys.exit(str(error))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from worker.errors import CannotListen
 from worker.simulators.vast_account.account_workers import AccountWorkers
 from worker.simulators.vast_account.call_log import CallLog
 from worker.simulators.vast_account.endpoint_router import Joint
@@ -65,13 +66,16 @@ class LocalAccount:
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[None]:
-        """Serve until left."""
+        """Serve until left. Raises CannotListen."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except (OSError, OverflowError) as error:
+                raise CannotListen(host, port, error) from error
             self.url = f"http://{host}:{runner.addresses[0][1]}"
             async with AsyncExitStack() as stack:
                 if self._joint:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from worker.engine.process.free_port import free_ports
+from worker.errors import CannotListen
 from worker.simulators.vast_router.authority import Authority
 from worker.simulators.vast_router.fault_config import RouterFaultConfig
 from worker.simulators.vast_router.report_log import Deletion, ReportLog, StatusReport
@@ -86,14 +87,16 @@ class LocalVast:
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[None]:
-        """Serve until left."""
+        """Serve until left. Raises CannotListen."""
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(self._routes())
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port)
-            await site.start()
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except (OSError, OverflowError) as error:
+                raise CannotListen(host, port, error) from error
             self.url = f"http://{host}:{runner.addresses[0][1]}"
             async with self._fronts:
                 yield

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.errors import CannotConvert, Detail
 from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.provider import pack_id
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
 from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
@@ -23,6 +24,7 @@ from worker.workflow.editor.subgraphs.ids import number_apart
 from worker.workflow.editor.text import SAVERS, draw, fill_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt
+from worker.workflow.validation.missing_class import others
 from worker.workflow.validation.suggestion import for_missing_class
 
 MOST_TOLD = 50
@@ -85,20 +87,32 @@ def _runs(place: FlatNode) -> bool:
 
 def _check(running: Iterable[FlatNode], catalog: Catalog) -> None:
     details: list[Detail] = []
+    missing: dict[str, list[FlatNode]] = {}
     for place in running:
         node = place.node
         if node.node_class is None:
-            suggestion = for_missing_class(node.type, catalog) if len(details) < MOST_SUGGESTED else None
-            details.append(detail_of(place, f"the class {node.type!r} is not in the catalog", None, suggestion))
+            missing.setdefault(node.type, []).append(place)
             continue
         drawn = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)
         if drawn is not None:
             reason = f"the value of {drawn.name!r} is made by the browser at the moment of queueing"
             details.append(detail_of(place, reason, drawn.name, "Export the workflow in API format."))
+    details = [*_missing(missing, catalog), *details]
     if details:
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         first = details[0]
         raise CannotConvert(f"node {first.node_id} ({first.node_title}): {first.message}{more}", details[:MOST_TOLD])
+
+
+def _missing(missing: Mapping[str, Sequence[FlatNode]], catalog: Catalog) -> Iterator[Detail]:
+    """Yield one detail for each class that the catalog lacks, at its first node."""
+    for number, (class_type, places) in enumerate(missing.items()):
+        first = places[0]
+        packs = (pack_id(place.node.properties) for place in places)
+        pack = next(filter(None, packs), None)
+        suggestion = for_missing_class(class_type, catalog if number < MOST_SUGGESTED else None, pack)
+        nodes = others([place.id for place in places])
+        yield detail_of(first, f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
 
 
 def _warnings(places: Iterable[FlatNode]) -> Iterable[Detail]:
@@ -142,8 +156,9 @@ class _Writer:
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
+        sending = Sending(place, inputs, self.seeds, self._around)
         for send in SEND:
-            send(Sending(place, inputs, self.seeds, self._around))
+            send(sending)
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 

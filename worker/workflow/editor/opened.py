@@ -11,6 +11,7 @@ from typing import Any
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.live import MISSING, Slot, UiNode, Widget
+from worker.workflow.editor.packs.custom_fields import of_unknown_type
 from worker.workflow.editor.packs.vhs import saves_by_name
 from worker.workflow.editor.shape import Shape
 from worker.workflow.json_value import Json
@@ -48,7 +49,11 @@ def _node(node_id: str, node: Node, catalog: Catalog) -> UiNode:
     name = node["class_type"]
     found = UiNode(node_id, name)
     if name in catalog:
-        shape = Shape(catalog[name])
+        unknown = of_unknown_type(catalog[name])
+        fields = (
+            spec.name for spec in unknown if spec.name in node["inputs"] and not _source(node["inputs"][spec.name])
+        )
+        shape = Shape(catalog[name], frozenset(fields))
         found = shape.node
         found.id = node_id
         _give(shape, node["inputs"])

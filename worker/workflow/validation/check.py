@@ -12,9 +12,10 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt, parse_prompt, title
 from worker.workflow.validation.completion import complete
-from worker.workflow.validation.explain import Problem, explain, missing_class
+from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
+from worker.workflow.validation.missing_class import missing_classes
 from worker.workflow.validation.suggestion import LOST
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
@@ -45,10 +46,10 @@ class Check:
         return not self.problems
 
 
-def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) -> Check:
+def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> Check:
     """Check a decoded workflow in API format, also one that is wrapped or is no workflow at all; it is not changed.
 
-    `catalog` and `files` as for `validate`. Never raises.
+    `catalog` and `files` as for `validate`; `saved` is what the editor saved, which names packs. Never raises.
     """
     try:
         prompt = parse_prompt(workflow)
@@ -57,7 +58,7 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None) ->
         return Check({}, verdict, (replace(of_error(error, {}), comfyui_type=_type(error, verdict)),))
     verdict = validate(prompt, catalog, files)
     whole = verdict.accepted and not verdict.node_errors
-    told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog))
+    told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog, saved))
     lost = {problem.node_id for problem in told if problem.kind in LOST}
     ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
@@ -112,13 +113,11 @@ def _type(error: PromptError, verdict: Verdict) -> str | None:
     return next((kind for kind in kinds if isinstance(kind, str)), None)
 
 
-def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog) -> Iterator[Problem]:
+def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog, saved: object) -> Iterator[Problem]:
     """ComfyUI's own, but for a missing class: it names the first only."""
     sent = verdict.prompt or prompt
     if verdict.error and verdict.error["type"] == "missing_node_type":
-        for node_id, node in sent.items():
-            if node["class_type"] not in catalog:
-                yield missing_class(node_id, sent, catalog)
+        yield from missing_classes(sent, catalog, saved)
     elif verdict.status == 500:
         yield Problem(None, None, None, None, "ComfyUI can't read this workflow.", None, None, kind=OURS)
     else:

@@ -54,22 +54,6 @@ def explain(
     return tuple(problems)
 
 
-def missing_class(node_id: str, prompt: Prompt, catalog: Catalog | None) -> Problem:
-    """The problem of a node whose class the engine does not have."""
-    class_type = prompt[node_id]["class_type"]
-    return Problem(
-        node_id=node_id,
-        node_title=title(prompt, node_id),
-        class_type=class_type,
-        input=None,
-        message=f"This ComfyUI has no node class {class_type!r}.",
-        suggestion=for_missing_class(class_type, catalog),
-        comfyui_type="missing_node_type",
-        expected="a class of this engine",
-        kind="missing_node_type",
-    )
-
-
 def _problem(subject: Subject, cure: str | None) -> Problem:
     node, validation_error = subject.prompt.get(subject.node_id), subject.validation_error
     name, wanted = validation_error.input_name, expected(subject)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.linking import fits
 from worker.workflow.catalog.node_class import InputSpec
-from worker.workflow.catalog.provider import provider_of
+from worker.workflow.catalog.provider import PackId, provider_of
 from worker.workflow.nearest import did_you_mean, nearest
 from worker.workflow.prompt import Prompt, is_link, title
 from worker.workflow.validation.validation_error import Subject
@@ -33,11 +33,13 @@ def suggestion(subject: Subject) -> str | None:
     return None
 
 
-def for_missing_class(class_type: str, catalog: Catalog | None) -> str | None:
-    """The pack that has the class, else the name that was probably meant."""
+def for_missing_class(class_type: str, catalog: Catalog | None, pack: PackId | None = None) -> str | None:
+    """The pack that has the class, by the bundled catalog or by the workflow's file, else the name that was meant."""
     provider = provider_of(class_type)
     if provider is not None:
         return provider.says
+    if pack is not None:
+        return pack.says
     return did_you_mean(class_type, catalog) if catalog is not None else None
 
 

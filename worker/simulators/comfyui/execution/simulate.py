@@ -12,6 +12,7 @@ from worker.simulators.comfyui.classes.widgets import first, flat, number, whole
 from worker.simulators.comfyui.execution import cost
 from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
 from worker.simulators.comfyui.execution.progress import PreviewImage
+from worker.simulators.comfyui.media.model_loading import check_model_files
 from worker.simulators.comfyui.settings import PREVIEWS_OFF
 from worker.workflow.catalog.node_class import NodeClass
 
@@ -50,7 +51,8 @@ def sample(call: NodeCall) -> Result:
 
 
 def stand_in(call: NodeCall) -> Result:
-    """Take the time that the node would, and hand on what can be handed on."""
+    """Take the time that the node would, and hand on what can be handed on. Raises NodeError for a damaged model."""
+    check_model_files(call)
     trace = gathered(call)
     latent = replace(measured(call), trace=trace)
     call.site.clock.work(cost.node(call.node_class, latent.width, latent.height, latent.batch * latent.length))

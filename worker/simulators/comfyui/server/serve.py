@@ -14,6 +14,7 @@ from itertools import count
 
 from aiohttp import web
 
+from worker.errors import CannotListen
 from worker.simulators.comfyui.classes.own_classes import with_own_classes
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
@@ -55,7 +56,7 @@ class RunningSimulator:
 async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIterator[RunningSimulator]:
     """Run an engine in this process. On leaving, connections break off without a farewell, as when ComfyUI dies.
 
-    Raises OSError when the port is taken.
+    Raises CannotListen when the port is taken.
     """
     closing = threading.Event()
     engine = _build(settings, clock or EngineClock(settings.speed, closing))
@@ -64,8 +65,10 @@ async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIt
     await runner.setup()
     publishing = asyncio.create_task(engine.hub.publish())
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except (OSError, OverflowError) as error:
+            raise CannotListen(settings.host, settings.port, error) from error
         worker.start()
         yield RunningSimulator(settings.host, _port(runner))
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -16,6 +16,10 @@ CANNOT = re.compile(r"^(?:Cannot import|Skip) (?P<path>.+?) module for custom no
 ENTRY_POINT = re.compile(
     r"^(?:Error while calling )?comfy_entrypoint in (?P<path>.+?)(?P<why>(?:: | is | did ).*)$", re.MULTILINE
 )
+PRESTARTUP = re.compile(
+    r"^Failed to execute startup-script: (?P<path>.+?)/prestartup_script\.py / (?P<why>.*)$", re.MULTILINE
+)
+NOT_IN_LOG = "its reason is not in the log"
 TRACEBACK = "Traceback (most recent call last):"
 TAIL_LINES = 20
 
@@ -24,7 +28,8 @@ TAIL_LINES = 20
 class Import:
     """Of one pack, or of a file of ComfyUI's own nodes. Without a cause where it was imported.
 
-    `traceback` is what stands below its heading.
+    `traceback` is what stands below its heading. `prestartup` says why the pack's prestartup script failed, after
+    which ComfyUI imports the pack all the same. `path` is empty for ComfyUI's own nodes.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Import:
     seconds: float = 0.0
     cause: str = ""
     traceback: str = ""
+    prestartup: str = ""
+    path: str = field(default="", compare=False)
 
 
 def read_imports(log: str) -> dict[str, Import]:
@@ -41,11 +48,14 @@ def read_imports(log: str) -> dict[str, Import]:
     found: dict[str, Import] = {}
     for line in TIMED.finditer(text):
         name = PurePosixPath(line["path"]).name
-        cause, trace = causes.get(name, ("its reason is not in the log", ""))
-        failed = bool(line["failed"])
-        found[name] = Import(name, not failed, float(line["seconds"]), cause if failed else "", trace if failed else "")
+        cause, trace = causes.get(name, (NOT_IN_LOG, "")) if line["failed"] else ("", "")
+        found[name] = Import(name, not line["failed"], float(line["seconds"]), cause, trace, path=line["path"])
     for line in OWN.finditer(text):
-        found[line["name"]] = Import(line["name"], False, 0.0, *causes.get(line["name"], ("", "")))
+        found[line["name"]] = Import(line["name"], False, 0.0, *causes.get(line["name"], (NOT_IN_LOG, "")))
+    for line in PRESTARTUP.finditer(text):
+        name = PurePosixPath(line["path"]).name
+        if name in found:
+            found[name] = replace(found[name], prestartup=line["why"] or NOT_IN_LOG)
     return found
 
 
@@ -54,12 +64,17 @@ def _causes(text: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     before = 0
     for said in sorted((*CANNOT.finditer(text), *ENTRY_POINT.finditer(text)), key=lambda match: match.start()):
-        told = text[before : said.start()]
+        told = text[before : said.start()] if said[0].startswith("Cannot import") else ""
         trace = told.rpartition(TRACEBACK)[2].strip("\n") if TRACEBACK in told else ""
-        cause = trace.splitlines()[-1] if trace else said["why"].strip(" :")
+        cause = _raised(trace) or said["why"].strip(" :") or NOT_IN_LOG
         found.setdefault(PurePosixPath(said["path"]).name, (cause, trace))
         before = said.end()
     return found
+
+
+def _raised(trace: str) -> str:
+    """The exception of a traceback with the first line of its message: the first line below the frames."""
+    return next((line for line in trace.splitlines() if line and not line.startswith(" ")), "")
 
 
 def plain(log: str) -> str:

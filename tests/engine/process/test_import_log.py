@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.node_packs.imports import Import, read_imports, tail
+from worker.engine.process.import_log import Import, read_imports, tail
 
 TRACE = """Traceback (most recent call last):
   File "/c/nodes.py", line 1, in load_custom_node

@@ -1,0 +1,175 @@
+"""A damaged model file is named, set aside and fetched again; a healthy one stays, whatever a node raises."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle, start_engine
+from tests.fetch.origin import content, opened, serving
+from tests.models.files import DAMAGED, GOOD, HEALTHY, PAGE
+from tests.workflow.prompts import link, node, sampled
+from worker.errors import Detail, NodeFailed
+from worker.model_file import damage, safetensors_fault
+from worker.models.damaged import ModelDoctor
+from worker.models.folder import ModelsFolder
+
+SAFETENSORS = "SafetensorError: Error while deserializing header: "
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_noticed(tmp_path: Path, name: str) -> None:
+    """By its header, its length or what it is instead."""
+    (tmp_path / name).write_bytes(DAMAGED[name])
+    assert damage(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_a_healthy_file_is_left_alone(tmp_path: Path, name: str) -> None:
+    """So is one whose format is not known."""
+    (tmp_path / name).write_bytes(HEALTHY[name])
+    assert damage(tmp_path / name) is None
+
+
+def test_what_the_library_says_of_each_fault(tmp_path: Path) -> None:
+    """In the words of safetensors itself, as a real ComfyUI reported them."""
+    expected = {
+        "cut.safetensors": "incomplete metadata, file not fully covered",
+        "header.safetensors": "invalid header length",
+        "empty.safetensors": "header too small",
+        "page.safetensors": "header too large",
+        "bytes.sft": "invalid JSON in header",
+    }
+    for name, words in expected.items():
+        (tmp_path / name).write_bytes(DAMAGED[name])
+        assert safetensors_fault(tmp_path / name) == words
+
+
+@asynccontextmanager
+async def serving_models(root: Path, **given: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
+    """A strict engine with a folder of checkpoints, and a worker that knows it."""
+    with start_engine(root / "engine", "--strict") as handle:
+        models = handle.base / "models"
+        (models / "checkpoints").mkdir(parents=True)
+        async with worker(handle, root / "state", models_folder=models, **given) as client:
+            yield handle, client
+
+
+def put(handle: EngineHandle, name: str, data: bytes) -> Path:
+    path = handle.base / "models" / "checkpoints" / name
+    path.write_bytes(data)
+    return path
+
+
+def naming(name: str) -> dict[str, Any]:
+    prompt: dict[str, Any] = {**sampled()}
+    prompt["4"]["inputs"]["ckpt_name"] = name
+    return prompt
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"),
+    [
+        ("cut.safetensors", SAFETENSORS + "incomplete metadata"),
+        ("page.safetensors", SAFETENSORS + "header too large"),
+        ("empty.ckpt", "EOFError:"),
+        ("cut.ckpt", "RuntimeError: PytorchStreamReader failed reading zip archive"),
+        ("text.pth", "UnpicklingError: Weights only load failed"),
+    ],
+)
+async def test_the_embedded_engine_refuses_it_as_comfyui_does(tmp_path: Path, name: str, raised: str) -> None:
+    """With the same exception at the loader; the worker that knows no models folder names the file by it."""
+    with start_engine(tmp_path / "engine") as handle:
+        path = handle.base / "models" / "checkpoints" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(DAMAGED[name])
+        async with worker(handle, tmp_path / "state") as client:
+            status, body = await client.post("/generate/sync", {"workflow": naming(name)})
+    error = body["error"]
+    assert (status, error["code"], error["fault"], error["retryable_elsewhere"]) == (
+        422,
+        "model_damaged",
+        "worker",
+        True,
+    )
+    assert f"models/checkpoints/{name} of this worker is damaged: it can't be loaded ({raised}" in error["message"]
+    assert path.exists()
+
+
+async def test_it_is_set_aside(tmp_path: Path) -> None:
+    """Kept under another name, so that the next job is told before it costs anything; the loader is named."""
+    async with serving_models(tmp_path) as (handle, client):
+        for number in ("", "1"):
+            path = put(handle, "a.safetensors", DAMAGED["cut.safetensors"])
+            status, body = await client.post("/generate/sync", {"workflow": naming(path.name)})
+            [detail] = body["error"]["details"]
+            assert (status, body["error"]["code"]) == (422, "model_damaged")
+            assert (detail["node_id"], detail["class_type"]) == ("4", "CheckpointLoaderSimple")
+            assert detail["message"].endswith(f"It was set aside as a.safetensors.damaged{number}.")
+            assert (path.parent / f"a.safetensors.damaged{number}").read_bytes() == DAMAGED["cut.safetensors"]
+            _, body = await client.post("/generate/sync", {"workflow": naming(path.name)})
+            assert (body["error"]["code"], "damaged" in str(body)) == ("models_missing", False)
+
+
+async def test_it_is_fetched_again(tmp_path: Path) -> None:
+    """Where a template knows it; the same job runs then, though no job may bring models here."""
+    async with serving(m=content(GOOD)) as origin:
+        (tmp_path / "templates").mkdir()
+        (tmp_path / "templates" / "small.json").write_text(json.dumps(sampled()))
+        (tmp_path / "templates" / "small.toml").write_text(
+            'title = "Small"\nabout = "A."\noutputs = ["9"]\n[[models]]\nfile = "m.safetensors"\n'
+            f'folder = "checkpoints"\nurl = "{origin.url("/m")}"\nsha256 = "{hashlib.sha256(GOOD).hexdigest()}"\n'
+        )
+        given = {"templates": str(tmp_path / "templates"), "fetch_allow": opened(origin)}
+        async with serving_models(tmp_path, **given) as (handle, client):
+            path = put(handle, "m.safetensors", PAGE)
+            status, body = await client.post("/generate/sync", {"workflow": naming(path.name)})
+            assert (status, body["error"]["code"]) == (422, "model_damaged")
+            assert (
+                "it is an HTML page. It was set aside as m.safetensors.damaged. It is being" in body["error"]["message"]
+            )
+            async with asyncio.timeout(8):
+                while (await client.post("/generate/sync", {"workflow": naming(path.name)}))[0] != 200:
+                    await asyncio.sleep(0.05)
+            assert path.read_bytes() == GOOD
+
+
+async def test_a_healthy_file_stays_whatever_its_node_raises(tmp_path: Path) -> None:
+    """The text of an error proves nothing where the file is here and shows no damage."""
+    raised = NodeFailed("failed", [Detail(SAFETENSORS + "header too small", "4", "Load", "CheckpointLoaderSimple")])
+    async with serving_models(tmp_path) as (handle, client):
+        path = put(handle, "good.safetensors", GOOD)
+        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"))
+        assert await doctor.explained(raised, naming(path.name), client.app.engines.known_catalog) is raised
+        assert path.read_bytes() == GOOD
+
+
+async def test_a_file_that_can_not_be_checked_is_named_and_stays(tmp_path: Path) -> None:
+    """The older format of torch does not say how long it is: only the loader notices that it was cut off."""
+    text = "RuntimeError: unexpected EOF, expected 200 more bytes. The file might be corrupted."
+    raised = NodeFailed("failed", [Detail(text, "4", "Load", "CheckpointLoaderSimple")])
+    async with serving_models(tmp_path) as (handle, client):
+        path = put(handle, "old.ckpt", HEALTHY["old.ckpt"])
+        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"))
+        error = await doctor.explained(raised, naming(path.name), client.app.engines.known_catalog)
+        assert (error.code, f"it can't be loaded ({text[:-1]}" in error.message) == ("model_damaged", True)
+        assert path.exists()
+
+
+async def test_a_file_of_the_client_is_never_touched(tmp_path: Path) -> None:
+    """An input is not a model, also where its node can't read it."""
+    prompt = {"1": node("LoadImage", image="a.png"), "2": node("SaveImage", images=link("1"), filename_prefix="x")}
+    async with serving_models(tmp_path) as (handle, client):
+        (handle.input / "own.png").write_bytes(b"")
+        body = {"workflow": prompt, "inputs": {"a.png": ""}}
+        status, answer = await client.post("/generate/sync", body)
+        assert (status >= 400, answer["error"]["code"] == "model_damaged") == (True, False)
+        assert (handle.input / "own.png").exists()

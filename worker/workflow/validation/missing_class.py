@@ -1,0 +1,47 @@
+"""Node classes that the engine does not have: one problem a class, with its nodes and the pack that it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.provider import pack_ids
+from worker.workflow.prompt import Prompt, title
+from worker.workflow.validation.explain import Problem
+from worker.workflow.validation.suggestion import for_missing_class
+
+MISSING = "missing_node_type"
+MOST_NODES = 20
+"""Nodes of one class that a message lists."""
+
+
+def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator[Problem]:
+    """Yield a problem for each class that the catalog lacks, at the first node that uses it.
+
+    `saved` is what the editor saved of the workflow: it names the packs of the nodes.
+    """
+    nodes: dict[str, list[str]] = {}
+    for node_id, node in prompt.items():
+        if node["class_type"] not in catalog:
+            nodes.setdefault(node["class_type"], []).append(node_id)
+    packs = pack_ids(saved) if nodes else {}
+    for class_type, ids in nodes.items():
+        yield Problem(
+            node_id=ids[0],
+            node_title=title(prompt, ids[0]),
+            class_type=class_type,
+            input=None,
+            message=f"This ComfyUI has no node class {class_type!r}{others(ids)}.",
+            suggestion=for_missing_class(class_type, catalog, packs.get(class_type)),
+            comfyui_type=MISSING,
+            expected="a class of this engine",
+            kind=MISSING,
+        )
+
+
+def others(node_ids: list[str]) -> str:
+    """Return the words that list the nodes of a class; empty for a single one, which the problem itself names."""
+    if len(node_ids) < 2:
+        return ""
+    more = f" and {len(node_ids) - MOST_NODES} more" if len(node_ids) > MOST_NODES else ""
+    return f" (nodes {', '.join(node_ids[:MOST_NODES])}{more})"
