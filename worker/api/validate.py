@@ -49,7 +49,8 @@ async def validate(request: web.Request) -> web.Response:
     with suppress(ValueError):  # what names no output stays, and is told as what it is
         workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
     ready = await _ready(found, workflow, job)
-    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)), beside)
+    checked = ready.prompt if ready else workflow
+    told = await found.preflight.report(checked, downloads(saved_models(saved)), beside, strict=job.strict)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
