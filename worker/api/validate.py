@@ -32,6 +32,7 @@ async def validate(request: web.Request) -> web.Response:
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
         workflow = body.value.get("workflow")
+        brought = _brought(body.value) | {file.name for file in files}
         job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
         if "workflow" not in body.value or is_ui(saved):
@@ -43,7 +44,8 @@ async def validate(request: web.Request) -> web.Response:
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
     ready = await _ready(found, workflow, job)
-    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)))
+    prompt, known = ready.prompt if ready else workflow, downloads(saved_models(saved))
+    told = await found.preflight.report(prompt, known, brought | _own_files(job) if job.strict else None)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
@@ -62,5 +64,15 @@ async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPro
         prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
     except PromptError:
         return None
-    own = {*job.urls, *(file.name for file in job.inputs)}
-    return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+    catalog = await found.intake.catalog()
+    return ready_prompt(replace(job, prompt=dict(prompt)), catalog, _own_files(job), SystemRandom())
+
+
+def _brought(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of files that stand beside a prompt that is taken as it is."""
+    inputs = body.get("inputs")
+    return frozenset(inputs) if isinstance(inputs, dict) else frozenset()
+
+
+def _own_files(job: JobRequest) -> frozenset[str]:
+    return frozenset({*job.urls, *(file.name for file in job.inputs)})

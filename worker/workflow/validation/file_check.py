@@ -35,32 +35,26 @@ class AssumeUploads:
 
 
 class LocalFiles:
-    """The files of a ComfyUI on this machine, by its folders "input", "output" and "temp"; `working` is its own.
+    """The files of a ComfyUI on this machine, by its folders "input", "output" and "temp".
 
-    `coming` are names in the folder of inputs that are taken for present. Choices take what the catalog lists only, as
-    ComfyUI's do: a catalog that has just been read lists what is there.
+    `working` is where its process runs. Of a folder that is not given, every file is taken for present; so is, in the
+    folder of inputs, what is `coming`. Choices take what the catalog lists only, as ComfyUI's do: a catalog that has
+    just been read lists what is there.
     """
 
-    def __init__(self, folders: Mapping[str, Path], working: Path, coming: Collection[str] = ()) -> None:
-        self._folders = {**folders, "": working}
+    def __init__(self, folders: Mapping[str, Path], working: Path | None, coming: Collection[str] = ()) -> None:
+        self._folders = {**folders, "": working} if working is not None else folders
         self._coming = coming
 
     def exists(self, folder: str, name: str) -> bool:
-        if folder == "input" and name in self._coming:
-            return True
-        if folder not in self._folders or not name or "\0" in name:
+        if folder not in self._folders or (folder == "input" and name in self._coming):
+            return folder in {"input", "output", "temp", ""}
+        if not name or "\0" in name:
             return False
         path = self._folders[folder] / name.removesuffix("/*")
         if name.endswith("/*"):
             return path.is_dir() and any(path.iterdir())
         return path.is_dir() if name.endswith("/") else path.is_file()
-
-
-def offered(files: FileCheck | None, folder: str, name: str) -> bool:
-    """Tell whether a choice of files takes a name that its list does not have."""
-    if isinstance(files, LocalFiles):
-        return False
-    return files is not None and files.exists(folder, name)
 
 
 class ListedFiles:
@@ -77,6 +71,11 @@ class ListedFiles:
         if self._uploads is None:
             self._uploads = frozenset(_listed(self._catalog.values(), "input"))
         return name.removesuffix("*").removesuffix("/") in self._uploads
+
+
+def offered(files: FileCheck | None, folder: str, name: str) -> bool:
+    """Tell whether a choice takes a file that its list does not have: not where the catalog is all that there is."""
+    return files is not None and not isinstance(files, LocalFiles | ListedFiles) and files.exists(folder, name)
 
 
 def _listed(classes: Iterable[NodeClass], folder: str) -> Iterable[str]:
