@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from real.jobs import Pack
 from real.passes import JobResult, Way
 from real.run import SuiteResult
+from real.verdicts.page import differences, section
 
 INTRODUCTION = """\
 # Compatibility
@@ -38,6 +39,7 @@ def document(packs: Sequence[Pack], found: SuiteResult, facts: Sequence[tuple[st
         + _table(("pack", "workflow", "nodes that ran", "delivered", "differences"), _converted(found))
     )
     parts.append("## Differences\n\n" + "\n".join(_differences(found)))
+    parts.append("## Verdicts\n\n" + section(found.verdicts))
     parts.append("## Known\n\n" + "\n".join(_notes(packs)))
     parts.append("## The embedded engine\n\n" + "\n".join(_twin(found)))
     parts += [f"## {pack.title}\n\n{_pack(pack, found)}" for pack in packs]
@@ -52,6 +54,7 @@ def failures(found: SuiteResult) -> list[str]:
     lines += [f"left in ComfyUI's folders: {name}" for name in found.left]
     if found.routed != found.sent:
         lines.append(f"{found.sent} requests through Vast's client reached the worker {found.routed} times")
+    lines += [f"verdict of {line}" for line in differences(found.verdicts)]
     unknown = [(job, sentence) for job, sentence in found.diverging if not job.twin]
     return lines + [f"{job.title} (beside the real ComfyUI): {sentence}" for job, sentence in unknown]
 

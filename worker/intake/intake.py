@@ -151,8 +151,8 @@ class Intake:
         request, kept = await self._with_outputs(request, caller.principal)
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
         request = await self._ready(request, submission.own | {file.name for file in kept})
-        saved, files = request.extra.saved, (*submission.files, *kept)
-        async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(files) as arrived:
+        files = *submission.files, *kept
+        async with self._admitted(request) as units, self._arriving(files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -219,6 +219,9 @@ class Intake:
         if not may_name_outputs(request):
             return request, ()
         return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
+
+    def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
+        return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()
