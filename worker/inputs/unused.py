@@ -6,8 +6,8 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
+from worker.bodies import DATA_URI
 from worker.errors import Detail
-from worker.inputs.decode import DATA_URI
 from worker.inputs.file_inputs import file_inputs, texts
 from worker.inputs.stand_in import stand_in_name
 from worker.workflow.catalog.catalog import Catalog

@@ -6,12 +6,14 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from tests.cli.terminal import WORKFLOWS, cli
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflow.prompts import sampled
+from worker.cli.client.workflow_file import read_request
 
 WORKFLOW = WORKFLOWS / "sd15-res4lyf.json"
 
@@ -79,6 +81,40 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
     assert cli("validate", "none.json", cwd=tmp_path).returncode == 2
     assert cli("validate", "bad.json", cwd=tmp_path).returncode == 2
     assert cli("validate", WORKFLOW, "--catalog", "list.json", cwd=tmp_path).returncode == 2
+
+
+SMALL = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+}
+FILES = {
+    "as PowerShell writes it": json.dumps(SMALL).encode("utf-16"),
+    "as Notepad writes it": json.dumps(SMALL).encode("utf-8-sig"),
+    "RunPod's test_input.json": json.dumps({"input": {"workflow": SMALL}}).encode(),
+    "the stock template's payload": json.dumps({"input": {"workflow_json": json.dumps(SMALL)}}).encode(),
+    "a body of ComfyUI's": json.dumps({"prompt": SMALL, "client_id": "abc"}).encode(),
+    "with the editor's keys": json.dumps({**SMALL, "version": 0.4, "extra": {}}).encode(),
+    "JSON in JSON": json.dumps(json.dumps(SMALL)).encode() + b"\n\0",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_workflow_files_of_other_tools(tmp_path: Path, name: str) -> None:
+    """A file may be in any encoding, and may be the body of a request."""
+    (tmp_path / "w.json").write_bytes(FILES[name])
+    done = cli("validate", "w.json", "--assume-files", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 nodes" in done.stdout
+
+
+def test_a_saved_request_brings_its_files(tmp_path: Path) -> None:
+    """`comfy-worker run` sends the images of a `test_input.json`, and those of the command line go before them."""
+    image = {"name": "a.png", "image": "AAAA"}
+    (tmp_path / "w.json").write_text(json.dumps({"input": {"workflow": SMALL, "images": [image]}}))
+    (tmp_path / "b.png").write_bytes(b"b")
+    assert read_request(tmp_path / "w.json") == {"workflow": SMALL, "inputs": {"a.png": "AAAA"}}
+    given = read_request(tmp_path / "w.json", inputs=[f"a.png={tmp_path / 'b.png'}"])
+    assert given["inputs"] == {"a.png": "Yg=="}
 
 
 async def test_a_running_worker_is_asked(client: Client, tmp_path: Path) -> None:

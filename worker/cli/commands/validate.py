@@ -51,7 +51,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     else:
         known = catalog_of(catalog or ())
         files = _files(known, listed=bool(catalog), assume=assume_files)
-        body = look(sent, known, files, strict=strict).as_dict()
+        body = look(sent, _with_loras(known, files), files, strict=strict).as_dict()
     if as_json:
         import orjson
 
@@ -83,6 +83,7 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
     from worker.workflow.model_needs import downloads, needed_models, saved_models
     from worker.workflow.templates.library import read_library
     from worker.workflow.validation.report import report
+    from worker.workflow.validation.skipped_models import SKIPPED
 
     checked, warnings, ready = _checked(workflow, catalog, files, strict=strict)
     library = read_library(Settings.from_env().templates)
@@ -92,6 +93,7 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
         needed_models(checked.prompt, catalog, known),
         workload(checked.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
+        lambda problem: not strict or problem.kind != SKIPPED,
     )
     return replace(found, warnings=warnings, repairs=ready.repairs, seeds=ready.fields)
 
@@ -134,3 +136,11 @@ def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
         return ListedFiles(catalog)
     settings = Settings.from_env()
     return ModelFiles(models_folder(settings), baked_models(settings))
+
+
+def _with_loras(catalog: Catalog, files: FileCheck) -> Catalog:
+    """The catalog that lists the LoRAs of the models folder, which nodes find by a part of their name."""
+    from worker.models.folder import ModelFiles
+    from worker.workflow.loras import LORAS
+
+    return catalog.with_files({LORAS: files.names(LORAS)}) if isinstance(files, ModelFiles) else catalog
