@@ -19,13 +19,13 @@ from worker.errors import CannotConvert, ClientError, EngineUnavailable, Invalid
 from worker.load.workload import workload
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.missing_class import MISSING
 from worker.workflow.model_needs import Downloads, needed_models
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.check import Check, check, problems_of
 from worker.workflow.validation.confidence import certain
 from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads, FileCheck, LocalFiles
-from worker.workflow.validation.missing_class import MISSING
 from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
 from worker.workflow.validation.skipped_models import LISTS, SKIPPED

@@ -52,12 +52,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         known = catalog_of(catalog or ())
         files = _files(known, listed=bool(catalog), assume=assume_files)
         body = look(sent, _with_loras(known, files), files, strict=strict).as_dict()
-    if as_json:
-        import orjson
-
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
-    else:
-        show(body, workflow.name)
+    show(body, None if as_json else workflow.name)
     raise typer.Exit(not body["valid"])
 
 

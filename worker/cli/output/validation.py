@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 
-def show(body: Mapping[str, Any], name: str) -> None:
-    """Print the verdict on a workflow of this name, its problems, what was repaired, and its models."""
+def show(body: Mapping[str, Any], name: str | None) -> None:
+    """Print the report on a workflow of this name for people, or as JSON where it is None."""
+    if name is None:
+        import orjson
+
+        sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        _show(body, name)
+
+
+def _show(body: Mapping[str, Any], name: str) -> None:
+    """Print the verdict, the problems, what was repaired, and the models."""
     from rich.padding import Padding
     from rich.text import Text
 

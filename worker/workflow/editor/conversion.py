@@ -23,8 +23,8 @@ from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
 from worker.workflow.editor.text import SAVERS, draw, fill_in
 from worker.workflow.json_value import Json
+from worker.workflow.missing_class import others
 from worker.workflow.prompt import Node, Prompt
-from worker.workflow.validation.missing_class import others
 from worker.workflow.validation.suggestion import for_missing_class
 
 MOST_TOLD = 50
