@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from worker.engine.client import detail
+from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
 from worker.engine.process.failed_packs import explained
 from worker.engine.protocol.api import EngineInfo
@@ -17,13 +19,13 @@ from worker.errors import CannotConvert, ClientError, EngineUnavailable, Invalid
 from worker.load.workload import workload
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.missing_class import MISSING
 from worker.workflow.model_needs import Downloads, needed_models
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.check import Check, check, problems_of
 from worker.workflow.validation.confidence import certain
 from worker.workflow.validation.explain import Problem
-from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads
-from worker.workflow.validation.missing_class import MISSING
+from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads, FileCheck, LocalFiles
 from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
 from worker.workflow.validation.skipped_models import LISTS, SKIPPED, skipped_model_problems
@@ -78,15 +80,24 @@ class Preflight:
             yield found.workload
 
     async def report(
-        self, workflow: object, known: Downloads | None = None, saved: object = None, *, strict: bool = False
+        self,
+        workflow: object,
+        known: Downloads | None = None,
+        saved: object = None,
+        coming: Collection[str] | None = None,
+        *,
+        strict: bool = False,
     ) -> ValidationReport | None:
         """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads.
 
-        With `strict` what ComfyUI would take is no problem.
+        With `strict` what ComfyUI would take is no problem. Input files are taken for present; where `coming` is given,
+        only those, and what ComfyUI itself would find.
         """
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await self._report(workflow, {**(known or {}), **self._models.known}, saved, strict=strict)
+                return await self._report(
+                    workflow, {**(known or {}), **self._models.known}, saved, coming, strict=strict
+                )
         except (EngineUnavailable, TimeoutError):
             log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
             return None
@@ -102,18 +113,28 @@ class Preflight:
         return CannotConvert(error.message.replace(error.details[0].message, details[0].message), details)
 
     async def _report(
-        self, workflow: object, known: Downloads, editors_file: object, *, strict: bool
+        self,
+        workflow: object,
+        known: Downloads,
+        editors_file: object,
+        coming: Collection[str] | None,
+        *,
+        strict: bool,
     ) -> ValidationReport:
         """Raises EngineUnavailable."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
         catalog = await self._engines.catalogs.fresh()
-        found = await _checked(workflow, catalog, info, editors_file)
-        if found.problems:
-            # Its files, or its packs, may have come since the catalog was read.
-            catalog = await self._engines.catalogs.renewed(_classes(found.problems))
-            found = await _checked(workflow, catalog, info, editors_file)
+        files = _files(info, self._engines.configs[0], coming)
+        found = await _checked(workflow, catalog, files, editors_file)
+        doubted = _classes(found.problems)
+        if coming is not None:
+            doubted = {node["class_type"] for node in found.prompt.values() if node["class_type"] in catalog}
+        if found.problems or coming is not None:
+            # Its files, or its packs, may have come since the catalog was read, or gone.
+            catalog = await self._engines.catalogs.renewed(doubted)
+            found = await _checked(workflow, catalog, files, editors_file)
         saved = await self._engines.saved_models()
         others = list(saved_model_problems(found.prompt, catalog, saved)) if saved.by_folder else []
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
@@ -162,8 +183,21 @@ def _place(problem: Problem) -> str:
     return f"node {problem.node_id} ({problem.node_title}): " if problem.node_id else ""
 
 
-async def _checked(workflow: object, catalog: Catalog, info: EngineInfo, editors_file: object) -> Check:
-    files = AssumeFiles() if info.lenient else AssumeUploads()
+def _files(info: EngineInfo, config: EngineConfig, coming: Collection[str] | None) -> FileCheck:
+    """With `coming`, the files of a ComfyUI whose folders can be reached from here.
+
+    One that this worker starts runs in the worker's own directory.
+    """
+    if info.lenient:
+        return AssumeFiles()
+    if coming is None or config.input is None:
+        return AssumeUploads()
+    working = Path() if config.command else None
+    folders = {"input": config.input, "output": config.output, "temp": config.temp}
+    return LocalFiles({name: path for name, path in folders.items() if path is not None}, working, coming)
+
+
+async def _checked(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> Check:
     if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
         return await asyncio.to_thread(check, workflow, catalog, files, editors_file)
     return check(workflow, catalog, files, editors_file)

@@ -15,12 +15,22 @@ from chaos.fuzzing.graphs import MARK
 PATHS = (
     *(f"../{MARK}.png", f"../../../../{MARK}.png", f"/tmp/{MARK}.png", f"..\\..\\{MARK}.png", f"%2e%2e/{MARK}"),  # noqa: S108
     *(f"{MARK}/../../../{MARK}", f"job-{MARK}/x.png", "~/.ssh/id_rsa", "/etc/passwd", f"{MARK}\x00.png", "..", "/", ""),
+    *(
+        f"a/../../{MARK}.png",
+        f"a\\..\\..\\{MARK}.png",
+        f"C:\\{MARK}.png",
+        f"../{MARK}.png [output]",
+        f"a//{MARK}",
+        "a/" * 40,
+    ),
 )
 JUNK: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1.5, 1e308, 2**31, 2**63 - 1, -(2**63), 10**30),
     *("", " ", "NaN", "null", "__RANDOM_INT__", "x" * 5000, "\u202e\ufeff", "\x00", "日本", "'; DROP TABLE jobs; --"),
     *([], {}, [[]], ["1", 0], ["1", 99], ["none", 0], ["1", -1], [1, 0], ["1", "0"], {"__value__": ["1", 0]}),
     *({"class_type": "SaveImage"}, {"class_type": 7, "inputs": []}, "data:image/png;base64,AAAA", "${jndi:ldap://x}"),
+    *({"job": "none", "output": 0}, {"job": f"../{MARK}", "output": 0}, {"job": 1, "output": [0], "token": {}}),
+    *("job-output://none/0", "job-output://../0?token=x", "iVBORw0KGgo" + "A" * 90),
 )
 Body = dict[str, Any]
 STRUCTURE = frozenset({"workflow", "workflow_json", "inputs", "class_type", "input"})

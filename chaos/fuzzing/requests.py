@@ -72,6 +72,14 @@ class Pot:
         del self.jobs[:-200]
 
 
+INPUT_NAMES = (
+    (INPUT_FILE,),
+    (INPUT_FILE, "b.bin"),
+    (INPUT_FILE, f"a/{INPUT_FILE}"),
+    (f"a/{INPUT_FILE}",),
+    (f"{INPUT_FILE} [input]", f"{INPUT_FILE} [output]", "clipspace/b.png"),
+)
+"""Names of a request's files: the workflows load the first one, however it is written."""
 BY_WORKFLOW = {"template": st.none(), "params": st.builds(dict)}
 """Templates are few and fixed; what is generated here are workflows."""
 
@@ -84,8 +92,8 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
         {
             "workflow": workflow,
             "workflow_json": workflow,
-            "inputs": st.sampled_from([{INPUT_FILE: PICTURE}, {INPUT_FILE: PICTURE, "b.bin": PICTURE}]),
-            "images": st.just([{"name": INPUT_FILE, "image": PICTURE}]),
+            "inputs": st.sampled_from([dict.fromkeys(names, PICTURE) for names in INPUT_NAMES]),
+            "images": st.sampled_from([[{"name": name, "image": PICTURE} for name in names] for names in INPUT_NAMES]),
             "timeout_s": st.none() | st.floats(0.5, 100.0),
             # What most clients leave alone; schema-driven values of these rarely get past the first check.
             **{name: st.none() for name in ("s3", "put_urls", "webhook", "id")},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import SystemRandom
 from typing import Any
@@ -13,6 +15,7 @@ from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, received, strict_of
 from worker.api.services import Services, json_response, services
 from worker.errors import ClientError, EngineUnavailable, PromptError
+from worker.intake.own_outputs import with_named_outputs
 from worker.intake.workflow_files import put_stand_ins
 from worker.job import JobRequest
 from worker.load.workload import FLOOR
@@ -33,6 +36,7 @@ async def validate(request: web.Request) -> web.Response:
         saved = unwrap(body.value.get("workflow"))
         beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
+        brought = _brought(body.value) | {file.name for file in files}
         job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
         if "workflow" not in body.value or is_ui(saved):
@@ -43,9 +47,12 @@ async def validate(request: web.Request) -> web.Response:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
+    with suppress(ValueError):  # what names no output stays, and is told as what it is
+        workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
     ready = await _ready(found, workflow, job)
-    checked = ready.prompt if ready else workflow
-    told = await found.preflight.report(checked, downloads(saved_models(saved)), beside, strict=job.strict)
+    prompt, known = ready.prompt if ready else workflow, downloads(saved_models(saved))
+    coming = brought | _own_files(job) if job.strict else None
+    told = await found.preflight.report(prompt, known, beside, coming, strict=job.strict)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
@@ -64,8 +71,8 @@ async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPro
         prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
     except PromptError:
         return None
-    own = {*job.urls, *(file.name for file in job.inputs)}
-    return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+    job, catalog = replace(job, prompt=dict(prompt)), await found.intake.catalog()
+    return await asyncio.to_thread(ready_prompt, job, catalog, _own_files(job), SystemRandom())
 
 
 def _beside(body: object) -> object:
@@ -74,3 +81,13 @@ def _beside(body: object) -> object:
         case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
             return workflow
     return None
+
+
+def _brought(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of files that stand beside a prompt that is taken as it is."""
+    inputs = body.get("inputs")
+    return frozenset(inputs) if isinstance(inputs, dict) else frozenset()
+
+
+def _own_files(job: JobRequest) -> frozenset[str]:
+    return frozenset({*job.urls, *(file.name for file in job.inputs)})

@@ -52,6 +52,7 @@ from worker.errors.files import (
     ModelsComing,
     ModelsMissing,
     NotBase64,
+    OutputNotKept,
     UrlRefused,
 )
 from worker.errors.job import (
@@ -142,6 +143,7 @@ __all__ = [
     "OutOfMemory",
     "OutputMissing",
     "OutputNotAllowed",
+    "OutputNotKept",
     "OutputProblem",
     "OutputTooLargeForInline",
     "OutputUnreadable",

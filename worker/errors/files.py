@@ -38,6 +38,12 @@ class FetchFailed(ClientError):
     retryable_elsewhere = True
 
 
+class OutputNotKept(FetchFailed):
+    """An input names an output of an earlier job that this worker does not keep, or not for this caller."""
+
+    code = "output_not_kept"
+
+
 class CacheFull(WorkerUnavailable):
     """No room for a fetched file: running jobs use the cached ones, or the disk is full."""
 

@@ -1,40 +1,62 @@
-"""What a client gives as the content of a file: base64, a data URI or a URL, under a plain name."""
+"""What a client gives as the content of a file: base64, a data URI or a URL, under the name that the workflow uses."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from worker.bodies import Content, SpooledFile, SpooledText
+from worker.bodies import Content, SpooledFile, SpooledText, decode_base64
 from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
+from worker.inputs.earlier_output import is_reference_text
+from worker.inputs.names import check_together, file_name
 
-NAME = re.compile(r"[^/\\\x00-\x1f]{1,200}")
-LONGEST_NAME = 255
-"""Bytes of a file's name, on any file system."""
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
-DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(;[\w.+=-]+)*;base64,", re.ASCII)
 CURE = "send base64, a data URI or a URL"
 EXTENSIONS = {
     "image/jpeg": ".jpg",
+    "image/jpg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
+    "image/tiff": ".tif",
+    "image/bmp": ".bmp",
+    "image/avif": ".avif",
+    "image/x-exr": ".exr",
     "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+    "video/x-msvideo": ".avi",
     "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "audio/wav": ".wav",
+    "audio/ogg": ".ogg",
+    "audio/flac": ".flac",
+    "model/gltf-binary": ".glb",
 }
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """An output of an earlier job, which stays where it is. `sha256` is empty where it is not known."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file as it came with a request: a small one in memory, a long string of base64, or a file of its own."""
+    """A file as it came with a request: a small one in memory, a long string of base64, or a file of its own.
+
+    Or an output of an earlier job, which the request names.
+    """
 
     name: str
-    content: bytes | SpooledText | SpooledFile
+    content: bytes | SpooledText | SpooledFile | KeptFile
 
-    async def decoded(self) -> bytes | SpooledFile:
+    async def decoded(self) -> bytes | SpooledFile | KeptFile:
         """Return the file itself. Raises InvalidInputFile, DiskFull."""
         if not isinstance(self.content, SpooledText):
             return self.content
@@ -49,41 +71,38 @@ class SentFile:
 
 def read_inputs(given: Mapping[str, Content]) -> tuple[tuple[SentFile, ...], dict[str, str]]:
     """Files by name: those that are here, and the URLs of those to fetch. Raises InvalidInputFile, UrlRefused."""
-    urls = {name: text for name, text in given.items() if isinstance(text, str) and URL.match(text)}
+    by_name: dict[str, Content] = {}
+    for written, content in given.items():
+        name = file_name(written)
+        if name in by_name:
+            raise InvalidInputFile(f"two inputs have the name {name!r}", [Detail("rename one of them", input=written)])
+        by_name[name] = content
+    check_together(by_name)
+    urls = {name: text for name, text in by_name.items() if isinstance(text, str) and URL.match(text)}
     for name, url in urls.items():
-        check_name(name)
         try:
-            read_target(url)
+            if not is_reference_text(url):
+                read_target(url)
         except UrlRefused as error:
             cure = error.details[0].suggestion
             raise UrlRefused(f"input {name!r}: {error}", [Detail(error.message, input=name, suggestion=cure)]) from None
-    return tuple(read_input(name, text) for name, text in given.items() if name not in urls), urls
+    return tuple(read_input(name, text) for name, text in by_name.items() if name not in urls), urls
 
 
 def read_input(name: str, text: Content) -> SentFile:
     """An input file from base64 or a data URI; a long one is decoded later. Raises InvalidInputFile."""
-    check_name(name)
     return SentFile(name, text if isinstance(text, SpooledText) else decode(name, text))
 
 
 def decode(name: str, text: str) -> bytes:
     """Return what base64 or a data URI holds. Raises InvalidInputFile."""
-    uri = DATA_URI.match(text)
     try:
-        data = base64.b64decode(text[uri.end() :] if uri else text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = decode_base64(text)
+    except ValueError as error:
         raise _not_base64(name, error) from None
     if not data:
         raise InvalidInputFile(f"input {name!r} is empty")
     return data
-
-
-def check_name(name: str) -> None:
-    """A plain file name. Raises InvalidInputFile: anything like a path could leave the job's own folder."""
-    if not NAME.fullmatch(name) or name in {".", ".."} or len(name.encode()) > LONGEST_NAME:
-        raise InvalidInputFile(
-            f"{name!r} can't be the name of an input file", [Detail("use a plain file name", input=name)]
-        )
 
 
 def _not_base64(name: str, error: ValueError) -> InvalidInputFile:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from worker.errors import Detail, FileNotAllowed, StartupError
-from worker.inputs.decode import DATA_URI
+from worker.bodies import DATA_URI
+from worker.errors import Detail, FileNotAllowed, InvalidInputFile, StartupError
+from worker.inputs.names import file_name
+from worker.inputs.signatures import looks_like_base64
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import InputSpec
@@ -44,7 +46,11 @@ ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOT
 DRIVE = re.compile(r"[A-Za-z]:")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
-CURE = "send the file in `inputs`, or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
+OTHERWISE = "or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
+CURE = f"send the file in `inputs`, {OTHERWISE}"
+BASE64_CURE = "write a data URI (`data:image/png;base64,...`), or send the file in `inputs` under a name"
+LONGEST = 80
+"""Characters of a name that an error repeats."""
 NOTHING = frozenset({"", "none", "None"})
 """What loaders take for no file at all."""
 
@@ -189,8 +195,19 @@ def _problems(place: FileInput, own: Container[str], opened: OpenFolders) -> Ite
         if text in own:
             if place.path and opened.shared is None:
                 yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
+        elif place.uploads and looks_like_base64(text):
+            yield f"has base64 of no kind of file that is known ({_short(text)!r})", BASE64_CURE
         elif problem := complaint(place, text, opened):
-            yield f"names {_short(text)!r}, which {problem}", CURE
+            yield f"names {_short(text)!r}, which {problem}", _cure(text)
+
+
+def _cure(text: str) -> str:
+    """What to do about a name, with the name to send the file by where it can be one."""
+    try:
+        name = file_name(text)
+    except InvalidInputFile:
+        return CURE
+    return CURE if len(name) > LONGEST else f"send the file in `inputs` as {name!r}, {OTHERWISE}"
 
 
 def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
@@ -198,4 +215,4 @@ def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) ->
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= LONGEST else f"{text[:77]}..."

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
 from worker.inputs.content import check_content
-from worker.inputs.file_inputs import FileInput, OpenFolders, check_names, file_inputs
+from worker.inputs.file_inputs import FileInput, OpenFolders, check_names, file_inputs, texts
+from worker.inputs.folder_inputs import check_paths, folder_inputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
-from worker.inputs.store import InputStore
+from worker.inputs.store import InputStore, link_or_copy
 from worker.job import InputFile, Job
 from worker.settings import InputSettings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -27,6 +28,8 @@ from worker.workflow.prompt import Prompt, is_link
 
 Earlier = Callable[[str, str, str], Path | None]
 """Finds the file that a principal made earlier, by its folder (output or temp) and its name in there."""
+Key = tuple[str, str]
+"""Node id and name of an input."""
 AT_ONCE = 8
 """Files of one job: a request may name thousands."""
 
@@ -70,9 +73,13 @@ class Inputs:
 
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
         """
-        places = list(file_inputs(prompt, await self._engines_catalog()))
+        catalog = await self._engines_catalog()
+        places, folders = list(file_inputs(prompt, catalog)), list(folder_inputs(prompt, catalog))
         some = places or job.request.inputs or job.request.urls
-        sources = find_sources(job.request, places) if some else NO_SOURCES
+        sources = find_sources(job.request, places, folders) if some else NO_SOURCES
+        places = [place for place in places if place.key not in sources.folders]
+        folders = [place for place in folders if place.key in sources.folders]
+        check_paths(prompt, folders, self._opened)
         check_names(prompt, places, sources.by_text, self._opened)
         if self._earlier is not None and places:
             find = partial(self._earlier, job.principal)
@@ -80,7 +87,11 @@ class Inputs:
         if sources is NO_SOURCES or not sources.all:
             return prompt
         stored = await self._store_all(job, sources.all)
-        return self._pointed(prompt, places, sources, stored)
+        by_input = self._by_input(places, sources, stored)
+        for place in folders:
+            name = f"{job.folder}/{sources.folders[place.key]}"
+            by_input[place.key] = dict.fromkeys(texts(place.value), self._path(name) if place.path else name)
+        return _pointed(prompt, by_input, {text: stored[source.name] for text, source in sources.named.items()})
 
     def holds(self, job: Job) -> bool:
         """Whether there is anything to remove of a job."""
@@ -115,7 +126,7 @@ class Inputs:
             async with places:
                 match source.content:
                     case InputFile(path=path):
-                        return await self._store_file(job, source, path, _link)
+                        return await self._store_file(job, source, path, link_or_copy)
                     case Path() as path:
                         return await self._store_file(job, source, path, shutil.copyfile)
                     case bytes(data):
@@ -123,14 +134,14 @@ class Inputs:
                     case url:
                         held = await self._fetcher.fetch(url)
                         self._held.setdefault(job.folder, []).append(held)
-                        return await self._store_file(job, source, held.path, _link)
+                        return await self._store_file(job, source, held.path, link_or_copy)
         except WorkerError as error:
             raise _about(error, source) from error
 
     async def _store_data(self, job: Job, source: Source, data: bytes) -> str:
         await asyncio.to_thread(check_content, BytesIO(data), source.kinds, self._max_megapixels)
         if self._shared is None:
-            return await self._api.upload(job.folder, source.name, data)
+            return await self._upload(job, source, data)
         self._stored.add(job.folder)
         await asyncio.to_thread(_write, self._shared / job.folder / source.name, data)
         return f"{job.folder}/{source.name}"
@@ -140,25 +151,36 @@ class Inputs:
         await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
         if self._shared is None:
             with path.open("rb") as file:
-                return await self._api.upload(job.folder, source.name, file)
+                return await self._upload(job, source, file)
         self._stored.add(job.folder)
         await asyncio.to_thread(_placed, path, self._shared / job.folder / source.name, place)
         return f"{job.folder}/{source.name}"
 
-    def _pointed(self, prompt: Prompt, places: list[FileInput], sources: Sources, stored: dict[str, str]) -> Prompt:
-        named = {text: stored[source.name] for text, source in sources.named.items()}
-        here = {text: stored[source.name] for text, source in sources.by_text.items()}
-        paths = {text: str((self._shared or Path()).absolute() / name) for text, name in here.items()}
-        in_places = {place.key: paths if place.path else here for place in places if place.uploads}
-        return {
-            node_id: {
-                **node,
-                "inputs": {
-                    name: moved(value, in_places.get((node_id, name), named)) for name, value in node["inputs"].items()
-                },
-            }
-            for node_id, node in prompt.items()
+    async def _upload(self, job: Job, source: Source, data: bytes | BinaryIO) -> str:
+        path = PurePosixPath(job.folder, source.name)
+        return await self._api.upload(str(path.parent), path.name, data)
+
+    def _by_input(self, places: list[FileInput], sources: Sources, stored: dict[str, str]) -> dict[Key, dict[str, str]]:
+        """What takes the place of each text, by the file input that it stands in."""
+        names = {text: stored[source.name] for text, source in sources.by_text.items()}
+        paths = {text: self._path(name) for text, name in names.items()}
+        return {place.key: paths if place.path else names for place in places if place.uploads}
+
+    def _path(self, name: str) -> str:
+        return str((self._shared or Path()).absolute() / name)
+
+
+def _pointed(prompt: Prompt, by_input: dict[Key, dict[str, str]], named: dict[str, str]) -> Prompt:
+    """Return the prompt with the texts of each input replaced by its own table, or by `named`."""
+    return {
+        node_id: {
+            **node,
+            "inputs": {
+                name: moved(value, by_input.get((node_id, name), named)) for name, value in node["inputs"].items()
+            },
         }
+        for node_id, node in prompt.items()
+    }
 
 
 def _about(error: WorkerError, source: Source) -> WorkerError:
@@ -193,11 +215,3 @@ def _placed(source: Path, path: Path, place: Callable[[Path, Path], object]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     place(source, path)
-
-
-def _link(source: Path, path: Path) -> None:
-    """Fetched files are shared by hard link; a copy where the file system has none."""
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)

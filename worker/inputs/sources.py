@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from worker.errors import InvalidInputFile
-from worker.inputs.decode import DATA_URI, EXTENSIONS, URL, decode
+from worker.bodies import DATA_URI
+from worker.errors import Detail, FileNotAllowed, InvalidInputFile
+from worker.inputs.decode import EXTENSIONS, URL, decode
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
+from worker.inputs.names import NameIndex, check_together, folders_of_name, spellings, stored_path
+from worker.inputs.signatures import base64_media
 from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
 
@@ -23,7 +26,7 @@ FindEarlier = Callable[[str, str], Path | None]
 
 @dataclass(slots=True)
 class Source:
-    """One file of a request; `name` is what it is stored as, `label` what errors call it."""
+    """One file of a request; `name` is where it is stored in the job's folder, `label` what errors call it."""
 
     name: str
     label: str
@@ -34,10 +37,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """`by_text`: what stands in file inputs. `named`: files that the client gave a name, which may stand anywhere."""
+    """`by_text`: what stands in file inputs. `named`: files that the client gave a name, which may stand anywhere.
+
+    `folders`: for inputs that name a folder of the request's, where it lies in the job's folder.
+    """
 
     by_text: Mapping[str, Source]
     named: Mapping[str, Source]
+    folders: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def all(self) -> list[Source]:
@@ -47,21 +54,58 @@ class Sources:
 NO_SOURCES = Sources({}, {})
 
 
-def find_sources(request: JobRequest, places: Sequence[FileInput]) -> Sources:
-    """Raises InvalidInputFile for a data URI that can't be read."""
+def find_sources(request: JobRequest, places: Sequence[FileInput], folders: Sequence[FileInput] = ()) -> Sources:
+    """Decide which file each of `places` means, and which folder each of `folders`.
+
+    Raises InvalidInputFile for a data URI that can't be read, FileNotAllowed for a name that may mean several files.
+    """
     given: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
-    named = {name: Source(name, f"input {name!r}", content) for name, content in given.items()}
+    check_together(given)
+    sent = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in given.items()}
+    index = NameIndex(given)
+    in_folders = _folders(given, folders)
     by_text: dict[str, Source] = {}
     taken = {PurePosixPath(name).stem for name in given}
     fresh = (stem for number in count() if (stem := f"file-{number}") not in taken)
     for place in places:
-        for text in texts(place.value) if place.uploads else ():
-            source = by_text.get(text) or named.get(text) or _in_place(text, place, named, fresh)
-            source = source or named.get(_last_part(text))
+        for text in texts(place.value) if place.uploads and place.key not in in_folders else ():
+            source = by_text.get(text) or sent.get(text) or _in_place(text, place, sent, fresh)
+            source = source or _meant(text, place, sent, index)
             if source is not None:
                 by_text[text] = source
                 source.kinds |= {place.kind} if place.kind else set()
-    return Sources(by_text, named)
+    named = {spelling: source for name, source in sent.items() for spelling in spellings(name)} | sent
+    return Sources(by_text, named, in_folders)
+
+
+def _meant(text: str, place: FileInput, sent: Mapping[str, Source], index: NameIndex) -> Source | None:
+    """The file that a name with other folders, or in another spelling, certainly means."""
+    names = index.meant(text)
+    if len(names) > 1:
+        raise _ambiguous(text, place, names)
+    return sent[names[0]] if names else None
+
+
+def _folders(given: Iterable[str], places: Sequence[FileInput]) -> dict[tuple[str, str], str]:
+    """Return the folders of files that were sent, by the input that names one."""
+    index = NameIndex(dict.fromkeys(folder for name in given for folder in folders_of_name(name)))
+    found: dict[tuple[str, str], str] = {}
+    for place in places:
+        for text in texts(place.value):
+            names = index.meant(text)
+            if len(names) > 1:
+                raise _ambiguous(text, place, names)
+            if names:
+                found[place.key] = names[0]
+    return found
+
+
+def _ambiguous(text: str, place: FileInput, names: Sequence[str]) -> FileNotAllowed:
+    message = f"{place.label} names {text[-80:]!r}, which may mean {' or '.join(map(repr, names[:4]))} of this request"
+    cure = "write the whole name, with its folders"
+    return FileNotAllowed(
+        message, [Detail(message, place.node_id, class_type=place.class_type, input=place.input, suggestion=cure)]
+    )
 
 
 def with_earlier(sources: Sources, places: Sequence[FileInput], find: FindEarlier) -> Sources:
@@ -78,7 +122,7 @@ def with_earlier(sources: Sources, places: Sequence[FileInput], find: FindEarlie
                 name = next(name for number in count() if (name := f"earlier-{number}{path.suffix}") not in taken)
                 taken.add(name)
                 by_text[text] = Source(name, place.label, path, {place.kind} if place.kind else set())
-    return Sources(by_text, sources.named)
+    return Sources(by_text, sources.named, sources.folders)
 
 
 def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: Iterator[str]) -> Source | None:
@@ -88,16 +132,13 @@ def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: I
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
-    if uri := DATA_URI.match(text):
-        name = next(fresh) + EXTENSIONS.get(uri[1], ".png")
+    uri = DATA_URI.match(text)
+    kind = (uri[1] or "").lower() if uri else base64_media(text)
+    if uri or kind:
+        name = next(fresh) + EXTENSIONS.get(kind or "", ".png")
         try:
             return Source(name, place.label, decode(name, text))
         except InvalidInputFile as error:
-            raise InvalidInputFile(f"{place.label}: the data URI can't be read", error.details) from None
+            what = "data URI" if uri else "base64"
+            raise InvalidInputFile(f"{place.label}: the {what} can't be read", error.details) from None
     return None
-
-
-def _last_part(text: str) -> str:
-    """The plain name in `folder/name [input]` or in a path of the machine where the workflow was made."""
-    match = ANNOTATED.fullmatch(text)
-    return PurePosixPath((match["name"] if match else text).replace("\\", "/")).name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import SystemRandom
@@ -20,15 +20,18 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
+from worker.intake.body_forms import canonical
+from worker.intake.own_outputs import OwnOutputs, may_name_outputs, named_outputs
 from worker.intake.workflow_files import put_stand_ins, with_files
 from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
 from worker.platforms.base import Traits
-from worker.preflight import Preflight
+from worker.preflight import MANY_NODES, Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.repairs import ready_request
@@ -90,9 +93,15 @@ class Intake:
     files: InputStore
     answers: Answers
 
-    def body(self, chunks: AsyncIterator[bytes]) -> AbstractAsyncContextManager[ScannedBody]:
-        """Read a JSON body; its files are there until the context ends. Raises InvalidJson, BodyTooLarge, DiskFull."""
-        return opened_json(chunks, self.spool, self.limits)
+    @asynccontextmanager
+    async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
+        """Read a JSON body in any form; its files are there until the context ends.
+
+        Raises InvalidJson, InvalidField, BodyTooLarge, DiskFull.
+        """
+        async with opened_json(chunks, self.spool, self.limits, charset) as body:
+            await canonical(body)
+            yield body
 
     async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
         """Start the job that a body asks for, or find the one that it started before. `files` came beside the body.
@@ -108,7 +117,7 @@ class Intake:
         fingerprint = _fingerprint(body, files) if body.spooled else ""
         long_texts = await put_stand_ins(body, dialect) if body.spooled else None
         parsed = dialect.read(body.value, self.library)
-        job = self.reachable(await self._converted(parsed.job))
+        job = named_outputs(self.reachable(await self._converted(parsed.job)))
         in_place: tuple[SentFile, ...] = ()
         if long_texts:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
@@ -131,7 +140,7 @@ class Intake:
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or find the one that the same request started under the same id.
 
-        Raises what `JobManager.accept` and `Preflight.admitted` raise, and InvalidInputFile.
+        Raises what `JobManager.accept`, `OwnOutputs.taken` and `Preflight.admitted` raise, and InvalidInputFile.
         """
         request, caller = submission.request, submission.caller
         if not self.manager.begins(request, caller.principal):
@@ -139,9 +148,11 @@ class Intake:
             job.request = job.request.joined(request)
             return job
         self.manager.admit()
+        request, kept = await self._with_outputs(request, caller.principal)
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
-        request = ready_request(request, await self.catalog(), submission.own, SystemRandom())
-        async with self._admitted(request) as units, self._arriving(submission.files) as arrived:
+        request = await self._ready(request, submission.own | {file.name for file in kept})
+        files = *submission.files, *kept
+        async with self._admitted(request) as units, self._arriving(files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -193,6 +204,21 @@ class Intake:
             return self.workload(request)
         except WorkerError:
             return FLOOR
+
+    async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
+        catalog, rng = await self.catalog(), SystemRandom()
+        if len(request.prompt) > MANY_NODES:
+            request = await asyncio.to_thread(ready_request, request, catalog, own, rng)
+        else:
+            request = ready_request(request, catalog, own, rng)
+        unused = unused_files(own, request.prompt, catalog) if own else ()
+        return replace(request, warnings=(*request.warnings, *unused))
+
+    async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
+        """Return the request with the outputs of earlier jobs that it names, as files of its own."""
+        if not may_name_outputs(request):
+            return request, ()
+        return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
 
     def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
         return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)

@@ -13,6 +13,7 @@ from worker.workflow.embeddings import EMBEDDINGS, named_embeddings
 from worker.workflow.loras import LORAS
 from worker.workflow.model_needs import Downloads, ModelNeed, downloads, needed_models, saved_models
 from worker.workflow.prompt import Prompt, parse_prompt
+from worker.workflow.repairs import repair
 from worker.workflow.templates.template import ModelFile
 from worker.workflow.unseen_models import UnseenModel, unseen_models
 
@@ -38,6 +39,7 @@ def needed_files(
     catalog = catalog.with_files({LORAS: place.names(LORAS)})
     try:
         prompt = convert(workflow, catalog).prompt if is_ui(workflow) else parse_prompt(workflow)
+        prompt = repair(prompt, catalog).prompt  # the names that a job would ask for
     except CannotConvert as error:
         details = error.details or ()
         unseen = [UnseenModel(one.message, one.node_id, one.class_type, one.input) for one in details]

@@ -108,14 +108,17 @@ def test_a_comfyui_on_the_cpu_needs_no_gpu(tmp_path: Path) -> None:
         assert (arguments, found["gpu"]["level"]) == (arguments, level)
 
 
-def test_packs_that_failed_to_import_are_listed(tmp_path: Path) -> None:
-    """By the log of ComfyUI's last start; of one that is only a URL nothing is known."""
+def test_packs_that_failed_to_import_are_listed(engine: EngineHandle, tmp_path: Path) -> None:
+    """By the log of ComfyUI's last start, also those that are there as a folder; of a mere URL nothing is known."""
     folder = tmp_path / "ComfyUI"
-    folder.mkdir()
+    (folder / "custom_nodes" / "RES4LYF").mkdir(parents=True)
     (folder / "main.py").touch()
     (tmp_path / ".state").mkdir()
     failed = "Error while calling comfy_entrypoint in /c/Odd: no licence\n   0.1 seconds (IMPORT FAILED): /c/Odd\n"
+    failed += "   0.1 seconds (IMPORT FAILED): /c/RES4LYF\n"
     (tmp_path / ".state" / "engine.log").write_text(failed)
     _, found = findings(cwd=tmp_path, WORKER_COMFYUI=str(folder))
-    assert found["Odd"]["level"] == "warn"
+    assert (found["Odd"]["level"], found["RES4LYF"]["level"]) == ("warn", "warn")
     assert found["Odd"]["says"] == "at the last start of ComfyUI the node pack Odd failed to import: no licence"
+    _, found = findings(cwd=tmp_path, WORKER_COMFYUI=engine.url)
+    assert "only this ComfyUI's own log says" in found["node packs"]["says"]

@@ -84,6 +84,21 @@ def test_files_go_with_the_request(engine: EngineHandle, tmp_path: Path) -> None
     assert sizes(tmp_path / "out") == [(48, 32)]
 
 
+def test_a_folder_goes_with_the_request(engine: EngineHandle, tmp_path: Path) -> None:
+    """Its files go below the name that `--input` gives it; those whose names begin with a dot stay."""
+    (tmp_path / "mine" / "deep").mkdir(parents=True)
+    Image.new("RGB", (48, 32), "teal").save(tmp_path / "mine" / "a.png")
+    Image.new("RGB", (50, 32), "teal").save(tmp_path / "mine" / "deep" / "a.png")
+    (tmp_path / "mine" / ".DS_Store").write_bytes(b"")
+    workflow = picture()
+    workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "frames/deep/a.png"}}
+    workflow["3"] = {"class_type": "VHS_LoadImages", "inputs": {"directory": "frames"}}
+    path = written(tmp_path, workflow)
+    done = cli("run", path, "--input", "frames=mine", cwd=tmp_path, WORKER_COMFYUI=engine.url)
+    assert done.returncode == 0, done.stderr
+    assert sizes(tmp_path / "out") == [(50, 32)]
+
+
 def test_a_bad_workflow_is_explained(engine: EngineHandle, tmp_path: Path) -> None:
     """Node, title, input, message and suggestion for each thing that is wrong; exit code 1, and no outputs."""
     workflow = picture(width=0)
@@ -116,7 +131,7 @@ def test_a_node_that_raises_is_named(engine: EngineHandle, tmp_path: Path) -> No
     ("arguments", "reason"),
     [
         (["missing.json"], "no such file"),
-        (["broken.json"], "neither JSON nor a file"),
+        (["broken.json"], "the workflow is not JSON"),
         ([WORKFLOWS / "smoke-resize.json", "--set", "Scale.widht=3"], "Did you mean 'width'?"),
         ([WORKFLOWS / "smoke-resize.json", "--set", "Scale"], "NODE.INPUT=VALUE"),
         ([WORKFLOWS / "smoke-resize.json", "--input", "photo.png"], "NAME=FILE"),

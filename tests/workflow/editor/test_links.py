@@ -195,3 +195,9 @@ def test_slots_of_one_type_take_it_from_each_other() -> None:
     assert drawing.prompt(catalog)["3"][1] == {"on": ["1", 1]}
     drawing.link(1, 0, 3, "off", "IMAGE")
     assert drawing.prompt(catalog)["3"][1] == {"off": ["1", 0]}
+
+
+def test_an_output_that_no_node_has() -> None:
+    """A bypassed node takes its first input for it where any type is wanted."""
+    node = UiNode("1", "X", inputs=[Slot("a", "IMAGE"), Slot("b", "MASK")])
+    assert [bypass_slot(node, output, "*") for output in (-5, 1, 7)] == [0, 1, 0]

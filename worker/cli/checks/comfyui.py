@@ -27,7 +27,9 @@ async def engine(settings: Settings) -> list[CheckFinding]:
         return [ok("comfyui", "the embedded engine: image nodes are real, sampling is simulated and marked as such")]
     if settings.engine.comfyui.startswith(("http://", "https://")):
         return await _running(settings.engine.comfyui)
-    return [*_folder(Path(settings.engine.comfyui)), *failed_packs(settings.state)]
+    failed = failed_packs(settings.state)
+    names = {finding.name for finding in failed}
+    return [*(row for row in _folder(Path(settings.engine.comfyui)) if row.name not in names), *failed]
 
 
 async def _running(url: str) -> list[CheckFinding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import read_file, workflow_in
+from worker.workflow.exports import files_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 from worker.workflow.repairs.seeds import draw_seeds
@@ -32,9 +33,10 @@ def read_request(
 ) -> dict[str, Any]:
     """The native body, without an `output_format`. Raises typer.BadParameter for whatever the caller has to mend.
 
-    `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE`.
+    `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE` or `NAME=FOLDER`.
     """
-    return request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
+    request = request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
+    return {**request, "inputs": {**_files_of(path), **request["inputs"]}}
 
 
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -60,7 +62,7 @@ def request_of(
     """The native body of a workflow that is here. Raises typer.BadParameter."""
     if assignments:
         workflow = _assign(workflow, assignments, keep_seeds=keep_seeds)
-    return {"workflow": workflow, "inputs": dict(_file(text) for text in inputs)}
+    return {"workflow": workflow, "inputs": dict(file for text in inputs for file in _files(text))}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -113,6 +115,11 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
         raise typer.BadParameter(f"{path}: {error.message}") from error
 
 
+def _files_of(path: Path) -> dict[str, Any]:
+    """Return the files in a request that was saved as a file, as RunPod's `test_input.json`."""
+    return files_in(read_file(read_bytes(path)))
+
+
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:
     """The prompt with its assignments. Its worker never sees the editor's file, so that seeds are drawn here."""
     try:
@@ -135,11 +142,18 @@ def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -
     return dict(prompt)
 
 
-def _file(text: str) -> tuple[str, str]:
+def _files(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the file of an `--input`, or every file of a folder, below its name."""
     name, equals, path = text.partition("=")
     if not equals or not name:
         raise typer.BadParameter(f"--input {text}: write NAME=FILE, with the name that the workflow uses")
+    root = Path(path)
     try:
-        return name, base64.b64encode(Path(path).read_bytes()).decode()
+        if not root.is_dir():
+            yield name, base64.b64encode(root.read_bytes()).decode()
+            return
+        for file in sorted(root.rglob("[!.]*")):
+            if file.is_file():
+                yield f"{name}/{file.relative_to(root).as_posix()}", base64.b64encode(file.read_bytes()).decode()
     except OSError as error:
         raise typer.BadParameter(f"--input {text}: {(error.strerror or str(error)).lower()}") from error

@@ -31,6 +31,8 @@ _LISTED: dict[str, str] = {
     "hypernetworks": "HypernetworkLoader.hypernetwork_name",
     "input": "GeminiInputFiles.file IPAdapterLoadEmbeds.embeds Load3D.model_file Load3DAdvanced.model_file"
     " LoadAudio.audio LoadImage.image LoadImageMask.image LoadLatent.latent LoadVideo.file Mask+Sketch.image"
+    " LoadImageDataSetFromFolder.folder LoadImageTextDataSetFromFolder.folder LoadVideoDataSetFromFolder.folder"
+    " LoadVideoTextDataSetFromFolder.folder"
     " OpenAIInputFiles.file TextLoadFile.text_file VHS_LoadAudioUpload.audio VHS_LoadImages.directory"
     " VHS_LoadVideo.video VHS_LoadVideoFFmpeg.video",
     "instantid": "InstantIDModelLoader.instantid_file",

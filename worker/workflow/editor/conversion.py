@@ -23,8 +23,8 @@ from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
 from worker.workflow.editor.text import SAVERS, draw, fill_in
 from worker.workflow.json_value import Json
+from worker.workflow.missing_class import others
 from worker.workflow.prompt import Node, Prompt
-from worker.workflow.validation.missing_class import others
 from worker.workflow.validation.suggestion import for_missing_class
 
 MOST_TOLD = 50
@@ -156,8 +156,9 @@ class _Writer:
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
+        sending = Sending(place, inputs, self.seeds, self._around)
         for send in SEND:
-            send(Sending(place, inputs, self.seeds, self._around))
+            send(sending)
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 

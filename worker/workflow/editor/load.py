@@ -64,7 +64,9 @@ class Loader:
         if name not in self._unknown:
             self._unknown[name] = of_unknown_type(self._catalog[name])
         unknown = self._unknown[name]
-        return self._plain(name, custom_fields(unknown, saved, partial(self._plain, name)) if unknown else NO_FIELDS)
+        if not unknown:
+            return self._plain(name, NO_FIELDS)
+        return self._plain(name, custom_fields(unknown, saved, partial(self._plain, name), self._catalog.output_types))
 
     def _plain(self, name: str, fields: frozenset[str]) -> Shape:
         if (name, fields) not in self._shapes:

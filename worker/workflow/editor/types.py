@@ -48,7 +48,7 @@ def bypass_slot(node: UiNode, output: int, wanted: str) -> int | None:
     """The input that takes the place of an output, for a target of type `wanted`; None where none fits."""
     inputs = node.inputs
     if wanted in _ANY:
-        return (output if output < len(inputs) else 0) if inputs else None
+        return (output if 0 <= output < len(inputs) else 0) if inputs else None
     made = node.outputs[output] if 0 <= output < len(node.outputs) else ""
     if 0 <= output < len(inputs) and fit(inputs[output].type, made) and fit(inputs[output].type, wanted):
         return output

@@ -9,7 +9,8 @@ from typing import cast
 
 import orjson
 
-from worker.errors import CannotConvert
+from worker.bodies import not_json, utf8_text
+from worker.errors import CannotConvert, InvalidJson
 from worker.workflow.embedded_metadata.avif import avif_texts, is_avif
 from worker.workflow.embedded_metadata.jpeg import jpeg_texts
 from worker.workflow.embedded_metadata.json_inside import (
@@ -24,6 +25,7 @@ from worker.workflow.embedded_metadata.mp4 import mp4_texts
 from worker.workflow.embedded_metadata.png import png_texts
 from worker.workflow.embedded_metadata.sound import flac_texts, mp3_texts, ogg_texts
 from worker.workflow.embedded_metadata.webp import webp_texts
+from worker.workflow.exports import export_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import unwrap
 
@@ -80,8 +82,21 @@ def read_embedded_workflow(data: bytes) -> EmbeddedWorkflow | None:
     return None
 
 
-def workflow_in(data: bytes) -> Json:
+def workflow_in(data: bytes, charset: str = "") -> Json:
     """The workflow in a file: JSON, wrapped or not, or what a picture, a video, a sound or a model carries.
+
+    JSON may be the body of a request in any dialect, in any encoding that requests may have; `charset` is a declared
+    one. Raises CannotConvert.
+    """
+    found = read_file(data, charset)
+    try:
+        return cast("Json", unwrap(export_in(found)))
+    except InvalidJson as error:
+        raise CannotConvert(error.message) from None
+
+
+def read_file(data: bytes, charset: str = "") -> Json:
+    """Return the whole JSON of a workflow file, or the workflow that a file of another kind carries.
 
     Raises CannotConvert.
     """
@@ -93,14 +108,25 @@ def workflow_in(data: bytes) -> Json:
             )
         if not isinstance(carried.best, dict):
             raise CannotConvert(f"this {carried.kind} carries no workflow: it is not ComfyUI's, or was stripped")
-        return cast("Json", unwrap(carried.best))
+        return carried.best
     try:
-        value: Json = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        value = parse(data.decode("utf-8-sig", "replace"))
+        json = utf8_text(data, charset)
+    except InvalidJson as error:
+        raise CannotConvert(error.message) from None
+    try:
+        return cast("Json", orjson.loads(json))
+    except orjson.JSONDecodeError as error:
+        value = parse(json.decode("utf-8", "replace"))
         if value is None:
-            raise CannotConvert("this is neither JSON nor a file that can carry a workflow") from None
-    return cast("Json", unwrap(value))
+            raise _not_a_workflow(json, error) from None
+        return value
+
+
+def _not_a_workflow(json: bytes, error: orjson.JSONDecodeError) -> CannotConvert:
+    """Return the place of the error in what begins like JSON; another file is something else."""
+    if json.lstrip()[:1] in (b"{", b"["):
+        return CannotConvert(not_json(json, error, "the workflow").message)
+    return CannotConvert("this is neither JSON nor a file that can carry a workflow")
 
 
 def _carried(kind: str, texts: Texts) -> EmbeddedWorkflow:

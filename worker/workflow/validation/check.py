@@ -9,13 +9,13 @@ from graphlib import CycleError, TopologicalSorter
 
 from worker.errors import Detail, PromptError, WorkerError
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.missing_class import missing_classes
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt, parse_prompt, title
 from worker.workflow.validation.completion import complete
 from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
-from worker.workflow.validation.missing_class import missing_classes
 from worker.workflow.validation.skipped_models import skipped_model_problems
 from worker.workflow.validation.suggestion import LOST
 from worker.workflow.validation.validate import Verdict, validate

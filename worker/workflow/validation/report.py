@@ -53,6 +53,7 @@ class ValidationReport:
     def as_dict(self) -> JsonObject:
         return {
             "valid": self.valid,
+            "nodes": len(self.check.prompt),
             "problems": [_problem(problem) for problem in self.problems],
             "doubtful": [_problem(problem) for problem in self.doubtful],
             "models": [_model(need, need in self.here) for need in self.models],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
 from worker.workflow.editor.live import BYPASSED, INSIDE, REROUTE, Graph, Link, Slot, UiNode
 from worker.workflow.editor.packs.use_everywhere.areas import restricted_to
@@ -16,9 +17,16 @@ _PRIORITY, _FOR_PROMPTS, _FILTERED, _IN_GROUP, _BY_COLOR = 10, 10, 20, 3, 6
 _FILTERS = ("title_regex", "input_regex", "group_regex", "prompt_regex", "negative_regex")
 MOST_REROUTES = 1000
 _SIDES = ("positive", "negative")
-EXACT, START, END, TITLE, PATTERN = range(5)
-"""How an input is chosen where a node sends several of one type: by the name, its start or end, the node's title, or a
-regular expression."""
+
+
+class NameRule(IntEnum):
+    """How an input is chosen where a node sends several of one type: by its name, or by the title of its node."""
+
+    EXACT = 0
+    START = 1
+    END = 2
+    TITLE = 3
+    PATTERN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +63,12 @@ class Broadcast:
     titles: NameFilter | None
     inputs: NameFilter | None
     allowed: frozenset[str] | None
-    rule: int | None
+    rule: NameRule | None
     named: NameFilter | None
     to_any: bool
 
     def reaches(self, target: Target) -> bool:
+        """Whether an input may receive this."""
         if self.sent.origin == target.node_id or not self._fits(target) or not self._is_named(target):
             return False
         if self.allowed is not None and target.node_id not in self.allowed:
@@ -75,15 +84,15 @@ class Broadcast:
         name, shown = self.sent.name, target.shown
         shorter = min(len(name), len(shown))
         match self.rule:
-            case 0:
+            case NameRule.EXACT:
                 return name == shown
-            case 1:
+            case NameRule.START:
                 return name[:shorter] == shown[:shorter]
-            case 2:
+            case NameRule.END:
                 return name[len(name) - shorter :] == shown[len(shown) - shorter :]
-            case 3:
+            case NameRule.TITLE:
                 return name == target.title
-            case 4:
+            case NameRule.PATTERN:
                 return self.named is not None and self.named.takes(shown)
         return True
 
@@ -91,37 +100,41 @@ class Broadcast:
 def broadcasts(graph: Graph, root: Graph, budget: Budget) -> Iterator[Broadcast]:
     """What the nodes of a graph send, but for those that are muted or bypassed, and what comes from such nodes."""
     for node in graph.nodes.values():
-        if node.silent or not (is_sender(node) or node.properties.get("ue_convert")):
-            continue
-        settings = settings_of(node)
-        outgoing = list(_outgoing(node, graph, settings))
+        if not node.silent and (is_sender(node) or node.properties.get("ue_convert")):
+            yield from _Sender(node, graph, root, settings_of(node), budget).broadcasts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """One node that sends; `root` is the workflow's own graph, whose groups count everywhere."""
+
+    node: UiNode
+    graph: Graph
+    root: Graph
+    settings: JsonObject
+    budget: Budget
+
+    def broadcasts(self) -> Iterator[Broadcast]:
+        outgoing = list(_outgoing(self.node, self.graph, self.settings))
         times = Counter(one.type for one in outgoing)
         repeated = {kind for kind, count in times.items() if count > 1}
-        for one in (one for one in outgoing if _is_live(graph, one)):
-            by_name = node.type != SEED and (one.type in repeated or bool(settings.get("apply_to_unrepeated")))
-            yield _broadcast(node, graph, root, one, (settings, bool(repeated), by_name, budget))
+        priority = _priority(self.node, self.settings, bool(repeated))
+        titles, inputs, groups = (self._filter(kind) for kind in ("title", "input", "group"))
+        allowed = restricted_to(self.node, self.graph, self.root, self.settings, groups)
+        for one in (one for one in outgoing if _is_live(self.graph, one)):
+            rule = self._rule(one.type in repeated)
+            named = read_filter(one.name, False, self.budget) if rule is NameRule.PATTERN else None
+            to_any = _is_on(self.settings, "send_to_any")
+            yield Broadcast(one, priority, titles, inputs, allowed, rule, named, to_any)
 
+    def _filter(self, kind: str) -> NameFilter | None:
+        return read_filter(self.settings.get(f"{kind}_regex"), self.settings.get(f"{kind}_regex_invert"), self.budget)
 
-def _broadcast(
-    node: UiNode, graph: Graph, root: Graph, sent: Outgoing, how: tuple[JsonObject, bool, bool, Budget]
-) -> Broadcast:
-    settings, repeated, by_name, budget = how
-    title, input_name, group = (
-        read_filter(settings.get(f"{kind}_regex"), settings.get(f"{kind}_regex_invert"), budget)
-        for kind in ("title", "input", "group")
-    )
-    rule = settings.get("repeated_type_rule") or EXACT
-    chosen = rule if by_name and isinstance(rule, int) else None
-    return Broadcast(
-        sent=sent,
-        priority=_priority(node, settings, repeated),
-        titles=title,
-        inputs=input_name,
-        allowed=restricted_to(node, graph, root, settings, group),
-        rule=chosen,
-        named=read_filter(sent.name, False, budget) if chosen == PATTERN else None,
-        to_any=_is_on(settings, "send_to_any"),
-    )
+    def _rule(self, repeated: bool) -> NameRule | None:
+        if self.node.type == SEED or not (repeated or self.settings.get("apply_to_unrepeated")):
+            return None
+        rule = self.settings.get("repeated_type_rule") or NameRule.EXACT
+        return NameRule(rule) if isinstance(rule, int) and rule in tuple(NameRule) else None
 
 
 def _outgoing(node: UiNode, graph: Graph, settings: JsonObject) -> Iterator[Outgoing]:

@@ -1,0 +1,122 @@
+"""An output of an earlier job as an input: `{"job": id, "output": n}`, or the worker's own URL of it.
+
+The object becomes a text at once, so that all that reads names and URLs reads it, too. Nothing is looked up here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from worker.bodies import Content
+
+SCHEME = "job-output"
+REFERENCE = re.compile(
+    SCHEME + r"://(?P<job>[\w.:@+-]{1,128})/(?P<output>[0-9]{1,9})(?:\?token=(?P<token>[\w-]{1,128}))?", re.ASCII
+)
+PATH = re.compile(r"/jobs/(?P<job>[^/]{1,400})/outputs/(?P<output>[0-9]{1,9})$")
+KEYS = frozenset({"job", "output", "token"})
+JOB_ID = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
+TOKEN = re.compile(r"[\w-]{1,128}", re.ASCII)
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+PORTS = {"http": 80, "https": 443}
+SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "description": "An output of an earlier job of yours on this worker, by its `index`.",
+            "properties": {
+                "job": {"type": "string"},
+                "output": {"type": "integer", "minimum": 0},
+                "token": {"type": "string", "description": "The job's, where it was asked for by somebody else."},
+            },
+            "required": ["job", "output"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReference:
+    """Names an output. `certain`: this worker is meant; else only a token of this worker's shows that it is."""
+
+    job_id: str
+    index: int
+    token: str
+    certain: bool
+
+
+def is_reference(value: object) -> bool:
+    """True for an object that names an output of a job, rightly or wrongly."""
+    return isinstance(value, Mapping) and {"job", "output"} <= value.keys() <= KEYS
+
+
+def reference_text(value: Mapping[str, Any]) -> str:
+    """Return the text that stands for `{"job", "output"}`. Raises ValueError."""
+    job, output, token = value["job"], value["output"], value.get("token")
+    if not isinstance(job, str) or not JOB_ID.fullmatch(job):
+        raise ValueError("'job' of an earlier output has to be the id of a job")
+    if isinstance(output, bool) or not isinstance(output, int) or not 0 <= output < 10**9:
+        raise ValueError("'output' of an earlier output has to be its index: 0 or above")
+    if token is not None and not (isinstance(token, str) and TOKEN.fullmatch(token)):
+        raise ValueError("'token' of an earlier output has to be the token of its job")
+    return f"{SCHEME}://{job}/{output}" + (f"?token={token}" if token else "")
+
+
+def has_reference(value: object) -> bool:
+    """Whether a JSON value has such an object anywhere."""
+    if isinstance(value, dict):
+        return is_reference(value) or any(map(has_reference, value.values()))
+    return isinstance(value, list) and any(map(has_reference, value))
+
+
+def with_reference_texts(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a JSON value in which texts stand for the outputs that it names. Raises ValueError."""
+    if is_reference(value):
+        return reference_text(value)
+    if isinstance(value, dict):
+        return {name: with_reference_texts(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_reference_texts(item) for item in value]
+    return value
+
+
+InputContent = Annotated[Content, BeforeValidator(with_reference_texts), WithJsonSchema(SCHEMA)]
+"""The type of a pydantic field that holds a file: base64, a data URI, a URL, or an earlier output."""
+
+
+def is_reference_text(text: str) -> bool:
+    """True for what `reference_text` returns."""
+    return bool(REFERENCE.fullmatch(text))
+
+
+def reference_of(text: str, base_url: str) -> OutputReference | None:
+    """Return the output that a text names; `base_url` is where the caller reaches this worker."""
+    if match := REFERENCE.fullmatch(text):
+        return OutputReference(match["job"], int(match["output"]), match["token"] or "", certain=True)
+    if not text.lower().startswith(("http://", "https://")):
+        return None
+    try:
+        url = urlsplit(text)
+        match = PATH.search(url.path)
+        if match is None:
+            return None
+        token = parse_qs(url.query, max_num_fields=8).get("token", [""])[-1]
+        certain = _origin(text) == _origin(base_url)
+        return OutputReference(unquote(match["job"]), int(match["output"]), token, certain)
+    except ValueError:
+        return None
+
+
+def _origin(text: str) -> tuple[str, int | None]:
+    """Host and port; all names of this machine are one. Raises ValueError."""
+    url = urlsplit(text)
+    host = (url.hostname or "").rstrip(".")
+    return "localhost" if host in LOOPBACK else host, url.port or PORTS.get(url.scheme.lower())

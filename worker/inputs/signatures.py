@@ -1,0 +1,65 @@
+"""What a file certainly is, by its first bytes; base64 that stands where a file's name is expected is known by them."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF87a", "image/gif"),
+    (0, b"GIF89a", "image/gif"),
+    (8, b"WEBP", "image/webp"),
+    (8, b"WAVE", "audio/wav"),
+    (8, b"AVI ", "video/x-msvideo"),
+    (0, b"II*\0", "image/tiff"),
+    (0, b"MM\0*", "image/tiff"),
+    (6, b"\0\0\0\0", "image/bmp"),
+    (0, b"\x76\x2f\x31\x01", "image/x-exr"),
+    (4, b"ftypavif", "image/avif"),
+    (4, b"ftypqt  ", "video/quicktime"),
+    (4, b"ftypM4A ", "audio/mp4"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1a\x45\xdf\xa3", "video/webm"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"\xff\xf3", "audio/mpeg"),
+    (0, b"glTF", "model/gltf-binary"),
+)
+"""Offset, bytes and media type, the more exact ones first."""
+STARTS = {"image/webp": b"RIFF", "audio/wav": b"RIFF", "video/x-msvideo": b"RIFF", "image/bmp": b"BM"}
+"""What else has to be at the beginning."""
+SHORTEST = 64
+"""Characters of base64 below which a text is taken for a name: no file of these kinds is so small."""
+BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*", re.ASCII)
+LOOKED_AT = 200
+"""Characters that show what a text of base64 holds."""
+GROUP = 4
+
+
+def media_type(head: bytes) -> str | None:
+    """Return the media type of a file that begins with `head`, None where nothing is certain."""
+    for offset, signature, kind in SIGNATURES:
+        if head[offset : offset + len(signature)] == signature and head.startswith(STARTS.get(kind, b"")):
+            return kind
+    return None
+
+
+def looks_like_base64(text: str) -> bool:
+    """True for a text that has no sign of a name in it and is longer than one."""
+    return len(text) > LOOKED_AT and "." not in text and bool(BASE64.fullmatch(text))
+
+
+def base64_media(text: str) -> str | None:
+    """Return the media type of the file that a text, or its beginning, certainly is the base64 of."""
+    head = text[: 2 * LOOKED_AT]
+    if len(text) < SHORTEST or not BASE64.fullmatch(head):
+        return None
+    letters = "".join(head.split()).translate(str.maketrans("-_", "+/")).rstrip("=")[:SHORTEST]
+    try:
+        return media_type(binascii.a2b_base64(letters[: len(letters) // GROUP * GROUP]))
+    except binascii.Error:
+        return None
