@@ -28,7 +28,7 @@ from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads, FileCheck, LocalFiles
 from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
-from worker.workflow.validation.skipped_models import LISTS, SKIPPED
+from worker.workflow.validation.skipped_models import LISTS, SKIPPED, skipped_model_problems
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Preflight:
         self._engines = engines
         self._models = models
         self._patience_s = patience_s
+        self._info: EngineInfo | None = None
+        """What the engine said of itself the last time."""
 
     @asynccontextmanager
     async def admitted(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
@@ -62,6 +64,7 @@ class Preflight:
         if found is None:
             saved = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
             _refuse((*problems_of(prompt), *saved))
+            _refuse([] if strict else self._skipped(prompt), ModelsMissing)
             yield workload(prompt)
             return
         if not found.models:
@@ -121,7 +124,8 @@ class Preflight:
         """Raises EngineUnavailable."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
-        info, catalog = await self._engines.info(), await self._engines.catalogs.fresh()
+        info = self._info = await self._engines.info()
+        catalog = await self._engines.catalogs.fresh()
         files = _files(info, self._engines.configs[0], coming)
         found = await _checked(workflow, catalog, files, editors_file)
         doubted = _classes(found.problems)
@@ -146,6 +150,15 @@ class Preflight:
             self._models.here,
             lambda problem: _input(problem) in theirs or certain_of(problem),
         )
+
+    def _skipped(self, prompt: Prompt) -> list[Problem]:
+        """What ComfyUI would not say, by what is known of it while its catalog can't be had."""
+        catalog = self._engines.known_catalog
+        if catalog is None or self._info is None or self._info.lenient:
+            return []
+        here = {need.file for need in needed_models(prompt, catalog) if self._models.here(need)}
+        found = skipped_model_problems(prompt, catalog, AssumeUploads())
+        return [problem for problem in found if problem.file not in here]
 
     async def _with_models(self, prompt: Prompt, found: ValidationReport, *, strict: bool) -> ValidationReport:
         """The report after its models have come. Raises ModelsComing, ModelsMissing."""

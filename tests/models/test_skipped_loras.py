@@ -19,6 +19,10 @@ from worker.workflow.prompt import Prompt
 
 DATA = safetensors(7000)
 POWER = "Power Lora Loader (rgthree)"
+STACK = {
+    "input": {"required": {"model": ["MODEL"], "clip": ["CLIP"], "lora_name": [["None"]]}},
+    **{"output": ["MODEL", "CLIP"], "output_name": ["MODEL", "CLIP"], "python_module": "custom_nodes.Comfyroll"},
+}
 CLASS = {
     "input": {"required": {}, "optional": {"model": ["MODEL"], "clip": ["CLIP"]}},
     **{"output": ["MODEL", "CLIP"], "output_name": ["MODEL", "CLIP"], "python_module": "custom_nodes.rgthree-comfy"},
@@ -36,7 +40,7 @@ def with_lora(name: str = "styles/new.safetensors", **changed: Any) -> Prompt:
 @asynccontextmanager
 async def serving_packs(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
     """A worker on an engine that has rgthree's class and one checkpoint, and refuses models that it does not have."""
-    catalog = Catalog.bundled().to_object_info() | {POWER: CLASS}
+    catalog = Catalog.bundled().to_object_info() | {POWER: CLASS, "CR Load LoRA": STACK}
     (folder / "catalog.json").write_text(json.dumps(catalog))
     put(folder / "engine", "checkpoints", "m.safetensors")
     with start_engine(folder / "engine", "--strict", "--catalog", str(folder / "catalog.json")) as handle:
@@ -63,6 +67,26 @@ async def test_a_lora_in_an_entry_is_looked_for_before_the_job_runs(tmp_path: Pa
         put(handle.base, "loras", "styles/new.safetensors")
         for name in ("styles/new.safetensors", "new", "elsewhere/new.pt"):
             assert (await client.post("/generate/sync", {"workflow": with_lora(name)}))[0] == 200
+
+
+async def test_a_lora_in_an_entry_is_named_as_on_windows(tmp_path: Path) -> None:
+    """The entry is repaired, which is told; it is refused where the file is not there."""
+    async with serving_packs(tmp_path) as (handle, client):
+        put(handle.base, "loras", "styles/new.safetensors")
+        status, body = await client.post("/generate/sync", {"workflow": with_lora("styles\\new.safetensors")})
+        assert (status, [one["runs"]["lora"] for one in body["repairs"]]) == (200, ["styles/new.safetensors"])
+        assert (await client.post("/generate/sync", {"workflow": with_lora("styles\\other.safetensors")}))[0] == 422
+
+
+async def test_a_missing_file_of_a_packs_loader_is_a_missing_model(tmp_path: Path) -> None:
+    """ComfyUI refuses the choice, which it alone can be sure of; folder and file are told as for a core loader."""
+    async with serving_packs(tmp_path) as (_, client):
+        prompt = with_lora(on=False)
+        prompt["11"] = node("CR Load LoRA", model=link("7"), clip=link("4", 1), lora_name="new.safetensors")
+        prompt["3"]["inputs"]["model"] = link("11")
+        status, body = await client.post("/generate/sync", {"workflow": prompt})
+        assert (status, body["error"]["code"]) == (422, "models_missing")
+        assert body["error"]["details"][0]["message"] == "models/loras has no file 'new.safetensors'."
 
 
 async def test_strict_leaves_the_verdict_to_comfyui(tmp_path: Path) -> None:

@@ -17,13 +17,14 @@ from worker.engine.process.names import FIRST
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, SubmitOptions
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
-from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, PromptRefusedError
+from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, ModelsMissing, PromptRefusedError
 from worker.events import Notify, unobserved
 from worker.settings import ComfySettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.explain import Problem, explain
+from worker.workflow.validation.skipped_models import missing_files
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class ComfyClient:
                 posting.result()
             raise
 
-    async def _explained(self, refused: PromptRefusedError, prompt: Prompt) -> InvalidWorkflow:
+    async def _explained(self, refused: PromptRefusedError, prompt: Prompt) -> InvalidWorkflow | ModelsMissing:
         """With suggestions, for which the catalog has to be there."""
         try:
             catalog: Catalog | None = await self.catalog()
@@ -195,10 +196,10 @@ class ComfyClient:
         if saved:  # ComfyUI's own words list what there is
             refused = PromptRefusedError(saved.out_of_answer(refused.error), saved.out_of_answer(refused.node_errors))
         partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
-        return InvalidWorkflow(
-            refused.error.get("message") or partly,
-            [detail(found) for found in explain(refused.error, refused.node_errors, prompt, catalog)],
-        )
+        problems = explain(refused.error, refused.node_errors, prompt, catalog)
+        if (files := missing_files(problems, prompt)) is not None:
+            return ModelsMissing(files[0].message, [detail(found) for found in files])
+        return InvalidWorkflow(refused.error.get("message") or partly, [detail(found) for found in problems])
 
     async def _cancel(self, prompt_id: str) -> None:
         """Carried through even when the caller is cancelled again."""

@@ -10,6 +10,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.repairs.class_names import present_class
 from worker.workflow.repairs.editor_nodes import without_editor_nodes
+from worker.workflow.repairs.lora_entries import entry_changes
 from worker.workflow.repairs.seeds import seed_of
 from worker.workflow.repairs.value_change import ValueChange
 from worker.workflow.repairs.values import RepairContext, value_changes
@@ -41,7 +42,7 @@ def repair(prompt: Prompt, catalog: Catalog, *, own: Container[str] = (), keep_s
     context = RepairContext(nodes, own, keep_seeds)
     for node_id in _needed(nodes, catalog):
         node = nodes[node_id]
-        changes = list(value_changes(node, catalog, context))
+        changes = [*value_changes(node, catalog, context), *entry_changes(node, catalog)]
         if changes:
             inputs = {**node["inputs"], **{change.input: change.runs for change in changes}}
             changed[node_id] = {**node, "inputs": inputs}

@@ -1,11 +1,14 @@
-"""Models that are not there and that a node would leave out without an error."""
+"""Models that are not there: those that a node would leave out without an error, and those that ComfyUI refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.folders import folders_of
 from worker.workflow.loras import LORAS, listed_loras, named_loras
+from worker.workflow.model_needs import NOT_FILES, names_model
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.validation.explain import Problem
@@ -34,3 +37,23 @@ def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | 
             kind=SKIPPED,
             file=lora.file,
         )
+
+
+def missing_files(problems: Sequence[Problem], prompt: Prompt) -> list[Problem] | None:
+    """Return what ComfyUI refuses as files that are not there; None where something else is wrong as well.
+
+    For loaders of packs, whose choices only ComfyUI itself can be sure of.
+    """
+    told = [_missing_file(problem, prompt) for problem in problems]
+    found = [problem for problem in told if problem is not None]
+    return found if found and len(found) == len(told) else None
+
+
+def _missing_file(problem: Problem, prompt: Prompt) -> Problem | None:
+    node = prompt.get(problem.node_id or "")
+    folders = folders_of(problem.class_type or "", problem.input or "")
+    value = node["inputs"].get(problem.input or "") if node else None
+    is_file = isinstance(value, str) and names_model(value) and folders and not NOT_FILES & set(folders)
+    if problem.kind != "value_not_in_list" or not is_file:
+        return None
+    return replace(problem, message=f"models/{folders[0]} has no file {value!r}.")

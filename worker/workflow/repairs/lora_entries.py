@@ -1,0 +1,26 @@
+"""LoRAs in the entries of rgthree's Power Lora Loader, named as Windows names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.lora_names import nearest_part
+from worker.workflow.loras import POWER_LORA_LOADER, listed_loras
+from worker.workflow.prompt import Node
+from worker.workflow.repairs.value_change import ValueChange
+
+
+def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
+    """Yield the entries whose name divides its folders in a way that no listed file does."""
+    if node["class_type"] != POWER_LORA_LOADER:
+        return
+    listed = listed_loras(catalog)
+    for key, value in node["inputs"].items():
+        name = value.get("lora") if isinstance(value, dict) else None
+        if not isinstance(name, str) or not isinstance(value, dict) or "\\" not in name:
+            continue
+        if nearest_part(name, listed) is None and not any("\\" in file for file in listed):
+            runs = name.replace("\\", "/")  # where it is not listed, the file may be on its way
+            message = f"{name!r} is written {runs!r} here: the folders of a name are divided in another way."
+            yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)
