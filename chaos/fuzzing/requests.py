@@ -96,7 +96,7 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
             "images": st.sampled_from([[{"name": name, "image": PICTURE} for name in names] for names in INPUT_NAMES]),
             "timeout_s": st.none() | st.floats(0.5, 100.0),
             # What most clients leave alone; schema-driven values of these rarely get past the first check.
-            **{name: st.none() for name in ("s3", "put_urls", "webhook", "id")},
+            **{name: st.none() for name in ("s3", "put_urls", "webhook", "id", "prompt")},
             "request_id": st.just(""),
             "modifier": st.just(""),
             **BY_WORKFLOW,

@@ -14,7 +14,7 @@ from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, read_json, spool_file
 from worker.errors import ClientError, InvalidField, InvalidJson
-from worker.inputs import SentFile, file_name
+from worker.inputs import FormFile, SentFile, read_form
 from worker.intake import Caller
 from worker.intake.intake import dialect_of
 
@@ -74,7 +74,7 @@ def api_key_of(request: web.Request) -> SecretStr | None:
 
 
 async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:
-    """The part `request` is the JSON body; every other part is a file, by its own name."""
+    """The part `request` is the JSON body; every other part is a file."""
     size = 0
 
     async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -85,7 +85,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             yield chunk
 
     body: ScannedBody | None = None
-    files: list[SentFile] = []
+    files: list[FormFile] = []
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
@@ -93,12 +93,12 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             if part.name == REQUEST_PART:
                 body = await read_json(chunks(part), folder, limits)
             else:
-                files.append(SentFile(file_name(part.name), await spool_file(chunks(part), folder)))
+                files.append(FormFile(part.name, part.filename, await spool_file(chunks(part), folder)))
     except ValueError as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None
     if body is None:
         raise ClientError(f"a multipart body needs the part {REQUEST_PART!r}: the JSON of the request")
-    return body, tuple(files)
+    return body, read_form(files)
 
 
 async def read_small_object(request: web.Request) -> dict[str, Any] | None:

@@ -32,9 +32,13 @@ SCHEMA = {
             "type": "object",
             "description": "An output of an earlier job of yours on this worker, by its `index`.",
             "properties": {
-                "job": {"type": "string"},
+                "job": {"type": "string", "pattern": "^[A-Za-z0-9_.:@+-]{1,128}$"},
                 "output": {"type": "integer", "minimum": 0},
-                "token": {"type": "string", "description": "The job's, where it was asked for by somebody else."},
+                "token": {
+                    "type": "string",
+                    "pattern": "^[A-Za-z0-9_-]{1,128}$",
+                    "description": "The job's, where it was asked for by another caller.",
+                },
             },
             "required": ["job", "output"],
             "additionalProperties": False,
