@@ -34,7 +34,7 @@ def main() -> None:
     packs = _chosen(read_packs(), options.only)
     models = options.models.resolve() if options.models else None
     comfyui = RealComfyUI(options.comfyui.resolve(), options.arguments, models)
-    suite = Suite(packs, comfyui, folder, _tell)
+    suite = Suite(packs, comfyui, folder, _tell, options.prompts)
     try:
         found = uvloop.run(suite.run(vast=not options.no_vast, twin=not options.no_embedded))
     except (NotStarted, StartupError) as error:
@@ -71,6 +71,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--arguments", default="--cpu", help="ComfyUI's own, --cpu by default")
     parser.add_argument("--models", type=Path, help="a folder with more models, as ComfyUI's models/")
     parser.add_argument("--only", default="", help="jobs whose pack or name has this in it; writes no page")
+    parser.add_argument("--prompts", type=Path, help="a folder of prompts whose verdicts are compared too")
     parser.add_argument("--no-vast", action="store_true", help="leave Vast's client out")
     parser.add_argument("--no-embedded", action="store_true", help="leave the embedded engine out")
     parser.add_argument("--record", type=Path, help="a folder for what ComfyUI did, as tests/data has it")

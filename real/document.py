@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from real.jobs import Pack
 from real.passes import JobResult, Way
 from real.run import SuiteResult
+from real.verdicts.page import differences, section
 
 INTRODUCTION = """\
 # Compatibility
@@ -18,6 +19,11 @@ their results have expired, and on a fresh ComfyUI through Vast's own client. In
 records ComfyUI's own events and the SHA-256 of every file in its output and temp folders before the worker hears of
 them. Every delivered file is compared with these byte for byte, and every saved file has to be delivered. *Delivered*
 counts the outputs of the inline requests."""
+CONVERTED = """\
+## Converted workflows
+
+These are sent as ComfyUI's editor saves them, so that the worker converts them. What ran is compared with the prompt
+that the real editor made of the same file, with the packs' scripts running (`editor` in `real/jobs/`)."""
 NONE = "none"
 
 
@@ -27,7 +33,13 @@ def document(packs: Sequence[Pack], found: SuiteResult, facts: Sequence[tuple[st
     parts.append(
         "## Packs\n\n" + _table(("pack", "jobs", "nodes tried", "delivered", "differences"), _packs(packs, found))
     )
+    parts.append(
+        CONVERTED
+        + "\n\n"
+        + _table(("pack", "workflow", "nodes that ran", "delivered", "differences"), _converted(found))
+    )
     parts.append("## Differences\n\n" + "\n".join(_differences(found)))
+    parts.append("## Verdicts\n\n" + section(found.verdicts))
     parts.append("## Known\n\n" + "\n".join(_notes(packs)))
     parts.append("## The embedded engine\n\n" + "\n".join(_twin(found)))
     parts += [f"## {pack.title}\n\n{_pack(pack, found)}" for pack in packs]
@@ -42,6 +54,7 @@ def failures(found: SuiteResult) -> list[str]:
     lines += [f"left in ComfyUI's folders: {name}" for name in found.left]
     if found.routed != found.sent:
         lines.append(f"{found.sent} requests through Vast's client reached the worker {found.routed} times")
+    lines += [f"verdict of {line}" for line in differences(found.verdicts)]
     unknown = [(job, sentence) for job, sentence in found.diverging if not job.twin]
     return lines + [f"{job.title} (beside the real ComfyUI): {sentence}" for job, sentence in unknown]
 
@@ -65,6 +78,15 @@ def _packs(packs: Iterable[Pack], found: SuiteResult) -> Iterator[Sequence[str]]
         every = [result for result in found.results if result.job.pack == pack.title]
         bad = len({result.job.name for result in every if result.differences})
         yield pack.title, str(len(results)), str(len(tried(pack, found))), delivered or NONE, str(bad or NONE)
+
+
+def _converted(found: SuiteResult) -> Iterator[Sequence[str]]:
+    for result in found.results:
+        job = result.job
+        if job.converted and result.way is Way.INLINE and not result.skipped:
+            name = job.name.removesuffix(", as the editor saves it")
+            nodes = str(len(result.log.runs[0].prompt) if result.log.runs else 0)
+            yield job.pack, name, nodes, _outputs(result), "; ".join(result.differences) or NONE
 
 
 def tried(pack: Pack, found: SuiteResult) -> list[str]:

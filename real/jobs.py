@@ -50,6 +50,10 @@ class RealJob:
     """Part of the message with which ComfyUI itself fails this job; empty where it runs."""
     twin: str = ""
     """Why the embedded engine does not do the same; empty where it does."""
+    editor: Mapping[str, Any] = field(default_factory=dict)
+    """The prompt that the real editor (1.48.7) made of the file; empty where it was not asked."""
+    drawn: Sequence[str] = ()
+    """Inputs that get another number for every job."""
     note: str = ""
     """What a reader of docs/compatibility.md has to know of it."""
 
@@ -58,16 +62,25 @@ class RealJob:
         return f"{self.pack}: {self.name}"
 
     @property
+    def converted(self) -> bool:
+        """Whether it is a workflow as the editor saves it."""
+        return "nodes" in self.workflow
+
+    @property
     def classes(self) -> frozenset[str]:
-        """Classes of the nodes, in either form of a workflow."""
-        if "nodes" in self.workflow:
-            return frozenset(node["type"] for node in self.workflow["nodes"])
+        """Classes of the nodes, in either form of a workflow; of one that is converted those that run."""
+        if self.converted:
+            return frozenset(node["class_type"] for node in self.editor.values()) or self._saved_classes
         return frozenset(node["class_type"] for node in self.workflow.values())
+
+    @property
+    def _saved_classes(self) -> frozenset[str]:
+        return frozenset(node["type"] for node in self.workflow["nodes"])
 
     @property
     def models(self) -> frozenset[str]:
         """Model files that the workflow names."""
-        nodes = () if "nodes" in self.workflow else self.workflow.values()
+        nodes = self.editor.values() if self.converted else self.workflow.values()
         values = (value for node in nodes for value in node["inputs"].values() if isinstance(value, str))
         return frozenset(value for value in values if value.endswith(".safetensors"))
 
@@ -125,5 +138,7 @@ def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
         uncached=row.get("uncached", ()),
         fails=row.get("fails", ""),
         twin=row.get("twin", ""),
+        editor=row.get("editor", {}),
+        drawn=row.get("drawn", ()),
         note=row.get("note", ""),
     )

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from real.comparison import JobAnswer, changed_bytes, differences, repeats
+from real.conversions import unlike_the_editors
 from real.engine_log import EngineLog, Run
 from real.jobs import EARLIER, RealJob
 from real.media import MEDIA
@@ -111,7 +112,8 @@ async def play(job: RealJob, way: Way, place: Place) -> JobResult:
     savers = {node for run in taken.runs for node in repertoire.savers(run)}
     # What the embedded engine makes is compared with the recordings: it knows no pack's texts and sizes.
     compare = partial(changed_bytes, answer) if way is Way.EMBEDDED else partial(differences, job, answer)
-    found = [*compare(taken, log.contents), *repeats(job, taken, savers)]
+    unlike = unlike_the_editors(job, taken.runs[0]) if taken.runs else ()
+    found = [*compare(taken, log.contents), *repeats(job, taken, savers), *unlike]
     outputs = [(one.node, one.kind) for one in answer.outputs]
     return JobResult(job, way, outputs, found, taken, seconds)
 

@@ -17,6 +17,10 @@ from real.passes import JobResult, Place, Repertoire, Way, play, ran_again
 from real.sending import ANSWER_S, DirectSender, VastSender
 from real.stage import RESULT_LIFE_S, RealComfyUI, Stage
 from real.twin import Recording, divergences
+from real.verdicts.comparison import Judges, Verdicts, compare
+from real.verdicts.corpus import cases, put_files
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.validation.file_check import LocalFiles
 
 Told = Callable[[JobResult], None]
 EXPIRED_S, SWEPT_S = RESULT_LIFE_S + 1.0, 45.0
@@ -41,17 +45,24 @@ class SuiteResult:
     """Class -> Python module, of all that is installed."""
     version: str = ""
     """ComfyUI's."""
+    verdicts: Verdicts = field(default_factory=Verdicts)
     seconds: float = 0.0
 
 
 class Suite:
-    """`told` hears of each result as soon as it is known; `folder` is for everything that the workers write."""
+    """`told` hears of each result as soon as it is known; `folder` is for everything that the workers write.
 
-    def __init__(self, packs: Sequence[Pack], comfyui: RealComfyUI, folder: Path, told: Told) -> None:
+    `prompts` is a folder of shared prompts, as files in folders `truth`, that are judged but not run.
+    """
+
+    def __init__(
+        self, packs: Sequence[Pack], comfyui: RealComfyUI, folder: Path, told: Told, prompts: Path | None = None
+    ) -> None:
         self._jobs = [job for pack in packs for job in pack.jobs]
         self._comfyui = comfyui
         self._folder = folder
         self._told = told
+        self._prompts = prompts
         self.found = SuiteResult()
 
     async def run(self, *, vast: bool = True, twin: bool = True) -> SuiteResult:
@@ -76,6 +87,16 @@ class Suite:
                     await self._ask(job, Way.AGAIN, place, first)
             await asyncio.sleep(EXPIRED_S)
             self.found.left = await _left(scene)
+            self.found.verdicts = await self._verdicts(scene, http)
+
+    async def _verdicts(self, scene: Stage, http: aiohttp.ClientSession) -> Verdicts:
+        folders = {"input": scene.output.parent / "input", "output": scene.output, "temp": scene.temp}
+        put_files(folders)
+        url = f"http://127.0.0.1:{scene.log.port}"
+        async with http.get(f"{url}/object_info") as answer:
+            catalog = Catalog.from_object_info(orjson.loads(await answer.read()))
+        judges = Judges(url, catalog, LocalFiles(folders, Path()), scene.url)
+        return await compare(cases(catalog, self._prompts), judges, http)
 
     async def _through_vast(self) -> None:
         async with stage.behind_vast(self._comfyui, self._folder) as (scene, endpoint, record), session() as http:

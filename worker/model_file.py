@@ -72,6 +72,12 @@ def damage(path: Path) -> str | None:
     return "it does not begin as a GGUF file" if suffix == ".gguf" and not head.startswith(GGUF) else None
 
 
+def is_pickle(path: Path) -> bool:
+    """Whether a file has the older format of torch, which does not say how long it is. Raises OSError."""
+    with path.open("rb") as file:
+        return path.suffix.lower() in TORCH and not file.read(len(ZIP)).startswith(ZIP)
+
+
 def _sentence(fault: SafetensorsFault, size: int) -> str:
     reasons = {
         SafetensorsFault.TOO_SMALL: f"it ends after {size} bytes, in the middle of its header",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from worker.engine.client import detail
+from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
 from worker.engine.process.failed_packs import explained
 from worker.engine.protocol.api import EngineInfo
@@ -22,10 +24,11 @@ from worker.workflow.prompt import Prompt
 from worker.workflow.validation.check import Check, check, problems_of
 from worker.workflow.validation.confidence import certain
 from worker.workflow.validation.explain import Problem
-from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads
+from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads, FileCheck, LocalFiles
 from worker.workflow.validation.missing_class import MISSING
 from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
+from worker.workflow.validation.skipped_models import LISTS, SKIPPED
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +50,15 @@ class Preflight:
         self._patience_s = patience_s
 
     @asynccontextmanager
-    async def admitted(self, prompt: Prompt, saved: object = None) -> AsyncIterator[float]:
+    async def admitted(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
         """Inside, a job of so much work may be made of it: its models are there, fetched where allowed, and stay.
 
-        `saved` is what the editor saved of the workflow: it names the packs of its nodes.
+        `saved` is what the editor saved of the workflow: it names the packs of its nodes. With `strict` only what
+        ComfyUI would refuse is refused.
 
         Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsComing.
         """
-        found = await self.report(prompt, saved=saved)
+        found = await self.report(prompt, saved=saved, strict=strict)
         if found is None:
             saved = saved_model_problems(prompt, bundled_catalog(), await self._engines.saved_models())
             _refuse((*problems_of(prompt), *saved))
@@ -67,18 +71,30 @@ class Preflight:
         with self._models.wanting(found.models):
             here = len(found.here)
             if found.valid or found.only_models_missing:
-                found = await self._with_models(prompt, found)
+                found = await self._with_models(prompt, found, strict=strict)
             _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
             self._models.count_here(here)
             yield found.workload
 
     async def report(
-        self, workflow: object, known: Downloads | None = None, saved: object = None
+        self,
+        workflow: object,
+        known: Downloads | None = None,
+        saved: object = None,
+        coming: Collection[str] | None = None,
+        *,
+        strict: bool = False,
     ) -> ValidationReport | None:
-        """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads."""
+        """All that is known of a workflow, None while the engine's catalog can't be had. `known` are more downloads.
+
+        With `strict` what ComfyUI would take is no problem. Input files are taken for present; where `coming` is given,
+        only those, and what ComfyUI itself would find.
+        """
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return await self._report(workflow, {**(known or {}), **self._models.known}, saved)
+                return await self._report(
+                    workflow, {**(known or {}), **self._models.known}, saved, coming, strict=strict
+                )
         except (EngineUnavailable, TimeoutError):
             log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
             return None
@@ -93,16 +109,28 @@ class Preflight:
             return error
         return CannotConvert(error.message.replace(error.details[0].message, details[0].message), details)
 
-    async def _report(self, workflow: object, known: Downloads, editors_file: object) -> ValidationReport:
+    async def _report(
+        self,
+        workflow: object,
+        known: Downloads,
+        editors_file: object,
+        coming: Collection[str] | None,
+        *,
+        strict: bool,
+    ) -> ValidationReport:
         """Raises EngineUnavailable."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info, catalog = await self._engines.info(), await self._engines.catalogs.fresh()
-        found = await _checked(workflow, catalog, info, editors_file)
-        if found.problems:
-            # Its files, or its packs, may have come since the catalog was read.
-            catalog = await self._engines.catalogs.renewed({one.class_type for one in found.problems if one.class_type})
-            found = await _checked(workflow, catalog, info, editors_file)
+        files = _files(info, self._engines.configs[0], coming)
+        found = await _checked(workflow, catalog, files, editors_file)
+        doubted = _classes(found.problems)
+        if coming is not None:
+            doubted = {node["class_type"] for node in found.prompt.values() if node["class_type"] in catalog}
+        if found.problems or coming is not None:
+            # Its files, or its packs, may have come since the catalog was read, or gone.
+            catalog = await self._engines.catalogs.renewed(doubted)
+            found = await _checked(workflow, catalog, files, editors_file)
         saved = await self._engines.saved_models()
         others = list(saved_model_problems(found.prompt, catalog, saved)) if saved.by_folder else []
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
@@ -110,7 +138,7 @@ class Preflight:
         if problems and (failed := self._engines.failed_packs):
             problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
         problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
-        certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version)
+        certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version, strict=strict)
         return report(
             replace(found, problems=problems),
             needed_models(found.prompt, catalog, known),
@@ -119,16 +147,17 @@ class Preflight:
             lambda problem: _input(problem) in theirs or certain_of(problem),
         )
 
-    async def _with_models(self, prompt: Prompt, found: ValidationReport) -> ValidationReport:
+    async def _with_models(self, prompt: Prompt, found: ValidationReport, *, strict: bool) -> ValidationReport:
         """The report after its models have come. Raises ModelsComing, ModelsMissing."""
         missing = found.missing
+        absent = [need for need in found.models if need not in found.here and need.source]
         if missing and found.problems and self._models.coming(missing):
             message = "models of this workflow are on their way to this worker"
             raise ModelsComing(message, retry_after_s=COME_BACK_S)
-        if not missing or not self._models.on_demand or any(need.source is None for need in missing):
+        if not absent or not self._models.on_demand or any(need.source is None for need in missing):
             return found
-        await self._models.bring(missing, self._patience_s)
-        return await self.report(prompt) or found
+        await self._models.bring(absent, self._patience_s)
+        return await self.report(prompt, strict=strict) or found
 
 
 def _refuse(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
@@ -141,8 +170,21 @@ def _place(problem: Problem) -> str:
     return f"node {problem.node_id} ({problem.node_title}): " if problem.node_id else ""
 
 
-async def _checked(workflow: object, catalog: Catalog, info: EngineInfo, editors_file: object) -> Check:
-    files = AssumeFiles() if info.lenient else AssumeUploads()
+def _files(info: EngineInfo, config: EngineConfig, coming: Collection[str] | None) -> FileCheck:
+    """With `coming`, the files of a ComfyUI whose folders can be reached from here.
+
+    One that this worker starts runs in the worker's own directory.
+    """
+    if info.lenient:
+        return AssumeFiles()
+    if coming is None or config.input is None:
+        return AssumeUploads()
+    working = Path() if config.command else None
+    folders = {"input": config.input, "output": config.output, "temp": config.temp}
+    return LocalFiles({name: path for name, path in folders.items() if path is not None}, working, coming)
+
+
+async def _checked(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> Check:
     if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
         return await asyncio.to_thread(check, workflow, catalog, files, editors_file)
     return check(workflow, catalog, files, editors_file)
@@ -152,5 +194,11 @@ def _input(problem: Problem) -> tuple[str | None, str | None, str]:
     return problem.node_id, problem.input, problem.kind
 
 
-def _certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str) -> bool:
-    return certain(problem, prompt, catalog, version)
+def _classes(problems: Sequence[Problem]) -> set[str]:
+    """Those that problems are about, and those that list what a problem misses."""
+    skipped = any(problem.kind == SKIPPED for problem in problems)
+    return {problem.class_type for problem in problems if problem.class_type} | (LISTS if skipped else set())
+
+
+def _certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str, *, strict: bool) -> bool:
+    return not strict if problem.kind == SKIPPED else certain(problem, prompt, catalog, version)

@@ -145,7 +145,7 @@ async def test_an_error_names_the_place_in_the_body(tmp_path: Path, body: bytes)
             await scanned([body], folder)
     with pytest.raises(orjson.JSONDecodeError) as theirs:
         orjson.loads(body)
-    assert caught.value.message == f"the body is not JSON: {theirs.value}"
+    assert caught.value.message.startswith(f"the body is not JSON: {theirs.value}")
 
 
 async def test_bytes_that_are_not_utf_8_have_a_place(tmp_path: Path) -> None:

@@ -106,6 +106,14 @@ def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:
     assert "5 steps taken" in person.deploy("apply", "--plan", "plan.json", image=None)
 
 
+def test_a_plan_that_cannot_work_is_warned_of(person: DeployUser) -> None:
+    """In each form of the plan; a warning changes neither the plan nor the exit code."""
+    (person.home / "vast.toml").write_text(FLEET.replace("disk_gb = 60", "disk_gb = 16"), "utf-8")
+    assert "! template: disk_gb = 16 is too small" in person.deploy("plan", code=2)
+    assert "- **Warning** template: disk_gb" in person.deploy("plan", "--markdown", code=2)
+    assert len(json.loads(person.deploy("plan", "--json", code=2))["warnings"]) == 1
+
+
 def test_a_stale_plan_is_refused(person: DeployUser) -> None:
     """The account has changed since it was made."""
     with Account(person.local.api_key, person.local.url) as account:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from tests.inputs.files import BOMBS, png
 from worker.errors import InvalidInputFile
-from worker.inputs.content import FORMATS, check_content, picture_pixels
+from worker.inputs.content import check_content, picture_pixels
 from worker.inputs.file_inputs import FileKind
+from worker.inputs.picture_formats import FORMATS
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,29 @@ def test_what_the_node_wants_is_what_it_gets(kind: FileKind, data: bytes, tmp_pa
         with pytest.raises(InvalidInputFile, match="the node wants"):
             check_content(file, {kind}, 89)
         check_content(file, (), 89)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"\xff\x0a\xfa\x7f\x01", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"%PDF-1.7", "PDF"),
+    ],
+)
+def test_a_format_that_pillow_lacks_is_named(data: bytes, name: str) -> None:
+    """The message has the format, and those that can be opened here."""
+    with pytest.raises(InvalidInputFile, match=rf"{name} can't be opened here: send PNG, JPEG.* or TGA"):
+        check_content(io.BytesIO(data), {FileKind.PICTURE}, 89)
+
+
+def test_a_broken_picture_of_a_known_format_is_damaged() -> None:
+    """Half a picture is not one of another format."""
+    with pytest.raises(InvalidInputFile, match=r"begins like PNG.*incomplete"):
+        check_content(io.BytesIO(png()[:20]), {FileKind.PICTURE}, 89)
 
 
 @pytest.mark.parametrize(

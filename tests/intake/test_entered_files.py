@@ -14,8 +14,11 @@ from tests.conftest import Client
 from tests.workflows import picture
 
 ROOT = Path(worker.__file__).parent
-MOST = 50
-"""Files that a request may enter; lower it when a change saves one, and never raise it without a reason."""
+MOST = 52
+"""Files that a request may enter; lower it when a change saves one, and never raise it without a reason.
+
+Two of them are the encodings and the forms in which bodies arrive.
+"""
 BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol/api.py")
 
 

@@ -152,6 +152,18 @@ async def test_a_healthy_file_stays_whatever_its_node_raises(tmp_path: Path) -> 
         assert path.read_bytes() == GOOD
 
 
+async def test_a_file_that_can_not_be_checked_is_named_and_stays(tmp_path: Path) -> None:
+    """The older format of torch does not say how long it is: only the loader notices that it was cut off."""
+    text = "RuntimeError: unexpected EOF, expected 200 more bytes. The file might be corrupted."
+    raised = NodeFailed("failed", [Detail(text, "4", "Load", "CheckpointLoaderSimple")])
+    async with serving_models(tmp_path) as (handle, client):
+        path = put(handle, "old.ckpt", HEALTHY["old.ckpt"])
+        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"))
+        error = await doctor.explained(raised, naming(path.name), client.app.engines.known_catalog)
+        assert (error.code, f"it can't be loaded ({text[:-1]}" in error.message) == ("model_damaged", True)
+        assert path.exists()
+
+
 async def test_a_file_of_the_client_is_never_touched(tmp_path: Path) -> None:
     """An input is not a model, also where its node can't read it."""
     prompt = {"1": node("LoadImage", image="a.png"), "2": node("SaveImage", images=link("1"), filename_prefix="x")}

@@ -10,6 +10,7 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from worker.api.edge.unknown_routes import hint
 from worker.api.services import Services, json_response, services
 from worker.dialects import NATIVE, Dialect
 from worker.errors import (
@@ -76,7 +77,8 @@ def _translated(request: web.Request, error: web.HTTPException, max_body_mib: in
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return too_large(max_body_mib)
     if isinstance(error, web.HTTPNotFound):
-        return NotFound(f"no route {request.path}; GET /openapi.json lists them")
+        known = [resource.canonical for resource in request.app.router.resources()]
+        return NotFound(f"no route {request.path}: {hint(request.path, known)}")
     if isinstance(error, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(f"{request.method} {request.path}: use {', '.join(sorted(error.allowed_methods))}")
     return ClientError(error.reason)

@@ -78,6 +78,7 @@ REPORT = {
         "problems": {"type": "array", "items": PROBLEM},
         "doubtful": {"type": "array", "items": PROBLEM, "description": "only ComfyUI can be sure of these"},
         "models": {"type": "array", "items": {"type": "object"}, "description": "the files that it needs"},
+        "nodes": {"type": "integer", "description": "in the prompt that would run"},
         "workload": {"type": "number", "description": "100 is the benchmark workflow"},
         "comfyui": {"type": "object", "description": "status and error types that ComfyUI itself would answer"},
         "repairs": REPAIRS,
@@ -120,6 +121,8 @@ FILE_HEADERS = {
     "X-Job-Token": "opens the JSON answer and the other files",
     "X-Job-Outputs": "number of outputs",
     "X-Job-Problems": "number of problems, where there are any; the JSON answer has them",
+    "X-Job-Repairs": "number of repairs, where there are any; the JSON answer has them",
+    "X-Job-Warnings": "number of warnings, where there are any; the JSON answer has them",
     "X-Output-Index": "index of the output that was sent",
     "Server-Timing": "milliseconds of each stage and the total",
 }

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from email.header import decode_header, make_header
 from typing import Any
 
-import orjson
 from aiohttp import BodyPartReader, web
 from pydantic import SecretStr
 
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
-from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, read_json, spool_file
+from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parsed_json, read_json, spool_file, utf8_text
 from worker.errors import ClientError, InvalidField, InvalidJson
 from worker.inputs import FormFile, SentFile, read_form
-from worker.intake import Caller
+from worker.intake import Caller, canonical
 from worker.intake.intake import dialect_of
 
 MIB = 1024 * 1024
 REQUEST_PART = "request"
+WORKFLOW_PARTS = frozenset({"workflow", "prompt"})
+JSON_PARTS = {REQUEST_PART, *WORKFLOW_PARTS}
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 Received = tuple[ScannedBody, tuple[SentFile, ...]]
@@ -39,7 +41,7 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
                 folder = await stack.enter_async_context(SpoolFolder(intake.spool))
                 body, files = await _multipart(request, folder, intake.limits)
             else:
-                body = await stack.enter_async_context(intake.body(request.content.iter_any()))
+                body = await stack.enter_async_context(intake.body(request.content.iter_any(), request.charset or ""))
         except web.RequestPayloadError as error:
             raise _not_encoded() from error
         request[DIALECT] = dialect_of(body.value)
@@ -74,7 +76,7 @@ def api_key_of(request: web.Request) -> SecretStr | None:
 
 
 async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:
-    """The part `request` is the JSON body; every other part is a file."""
+    """The part `request` is the JSON body, or `workflow` the workflow; every other part is a file."""
     size = 0
 
     async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -84,32 +86,63 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             limits.check_total(size)
             yield chunk
 
-    body: ScannedBody | None = None
+    parts: dict[str, ScannedBody] = {}
     files: list[FormFile] = []
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise ClientError("every part of a multipart body needs a name, and none may have parts of its own")
-            if part.name == REQUEST_PART:
-                body = await read_json(chunks(part), folder, limits)
+            if part.name in JSON_PARTS:
+                parts[part.name] = await read_json(chunks(part), folder, limits, part.get_charset(""))
             else:
-                files.append(FormFile(part.name, part.filename, await spool_file(chunks(part), folder)))
-    except ValueError as error:
+                name, filename = part_name(part.name), part.filename
+                file = await spool_file(chunks(part), folder)
+                files.append(FormFile(name, part_name(filename) if filename else None, file))
+    except (ValueError, LookupError) as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None
+    return await _joined(parts), read_form(files)
+
+
+async def _joined(parts: dict[str, ScannedBody]) -> ScannedBody:
+    """Return the body that the parts with JSON make together."""
+    body = parts.get(REQUEST_PART)
+    if body is not None:
+        await canonical(body)
+    for name in WORKFLOW_PARTS & parts.keys():
+        if body is None:
+            body = ScannedBody({}, [], parts[name].limits, parts[name].folder)
+        if not isinstance(body.value, dict) or name in body.value:
+            raise ClientError(f"the part {name!r} is in the part {REQUEST_PART!r}, too: leave one of them out")
+        body.graft((name,), parts[name])
     if body is None:
-        raise ClientError(f"a multipart body needs the part {REQUEST_PART!r}: the JSON of the request")
-    return body, read_form(files)
+        raise ClientError(
+            f"a multipart body needs the part {REQUEST_PART!r}, the JSON of the request, or the part 'workflow'"
+        )
+    await canonical(body)
+    return body
+
+
+def part_name(name: str) -> str:
+    """Return the name of a part that a client wrote in another way than UTF-8.
+
+    .NET writes names beyond ASCII as mail does (`=?utf-8?B?...?=`), and some tools in the machine's own encoding.
+    """
+    if name.startswith("=?") and name.endswith("?="):
+        return str(make_header(decode_header(name)))
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+    return name
 
 
 async def read_small_object(request: web.Request) -> dict[str, Any] | None:
     """Read a JSON object that has no files; None where there is no body. Raises ClientError and its children."""
     try:
-        json = await request.read()
-        value = orjson.loads(json) if json else None
+        json = utf8_text(await request.read(), request.charset or "")
     except web.RequestPayloadError as error:
         raise _not_encoded() from error
-    except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"the body is not JSON: {error}") from None
+    value = parsed_json(json) if json.strip() else None
     if value is not None and not isinstance(value, dict):
         raise InvalidJson(f"the body has to be a JSON object, not {type(value).__name__}")
     return value

@@ -10,6 +10,8 @@ from typing import Any
 from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
+from worker.api.edge.cors import Cors, allow_origins
+from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
@@ -49,7 +51,12 @@ def openapi() -> dict[str, Any]:
 
 
 def application(services: Services) -> web.Application:
+    """Return the application of all routes. Raises StartupError for settings that can't be read."""
     app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
+    settings = services.settings.server
+    trusted_networks(settings.trusted_proxies)
+    if (cors := Cors.read(settings.cors_origins)).enabled:
+        allow_origins(app, cors)
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)

@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
+from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
 from worker.events import Observers
 from worker.intake import Intake
@@ -62,8 +63,16 @@ def services(request: web.Request) -> Services:
 
 
 def base_url(request: web.Request, found: Services) -> str:
-    """Where the client reaches this worker: as the operator says, else as the client asked."""
-    return found.settings.server.public_url.rstrip("/") or f"{request.scheme}://{request.host}"
+    """Where the client reaches this worker: as the operator says, else as the client asked.
+
+    A reverse proxy that the operator trusts says how the client asked.
+    """
+    settings = found.settings.server
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    if settings.trusted_proxies:
+        return client_view(request, trusted_networks(settings.trusted_proxies)).base_url
+    return f"{request.scheme}://{request.host}"
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -35,6 +36,7 @@ async def validate(request: web.Request) -> web.Response:
         saved = unwrap(body.value.get("workflow"))
         beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
+        brought = _brought(body.value) | {file.name for file in files}
         job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
         if "workflow" not in body.value or is_ui(saved):
@@ -48,7 +50,9 @@ async def validate(request: web.Request) -> web.Response:
     with suppress(ValueError):  # what names no output stays, and is told as what it is
         workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
     ready = await _ready(found, workflow, job)
-    told = await found.preflight.report(ready.prompt if ready else workflow, downloads(saved_models(saved)), beside)
+    prompt, known = ready.prompt if ready else workflow, downloads(saved_models(saved))
+    coming = brought | _own_files(job) if job.strict else None
+    told = await found.preflight.report(prompt, known, beside, coming, strict=job.strict)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
@@ -67,8 +71,8 @@ async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPro
         prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
     except PromptError:
         return None
-    own = {*job.urls, *(file.name for file in job.inputs)}
-    return ready_prompt(replace(job, prompt=dict(prompt)), await found.intake.catalog(), own, SystemRandom())
+    job, catalog = replace(job, prompt=dict(prompt)), await found.intake.catalog()
+    return await asyncio.to_thread(ready_prompt, job, catalog, _own_files(job), SystemRandom())
 
 
 def _beside(body: object) -> object:
@@ -77,3 +81,13 @@ def _beside(body: object) -> object:
         case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
             return workflow
     return None
+
+
+def _brought(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of files that stand beside a prompt that is taken as it is."""
+    inputs = body.get("inputs")
+    return frozenset(inputs) if isinstance(inputs, dict) else frozenset()
+
+
+def _own_files(job: JobRequest) -> frozenset[str]:
+    return frozenset({*job.urls, *(file.name for file in job.inputs)})

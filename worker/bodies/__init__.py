@@ -15,12 +15,14 @@ The pattern for the code that receives a request:
 What is not taken is removed at the end, whatever happened.
 """
 
-from worker.bodies.base64_file import DATA_URI
+from worker.bodies.base64_text import DATA_URI, decode_base64
 from worker.bodies.body import ScannedBody
 from worker.bodies.content import Content
+from worker.bodies.encoding import utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
+from worker.bodies.json_error import not_json
 from worker.bodies.limits import BodyLimits
-from worker.bodies.reader import BodyReader, opened_json, read_json
+from worker.bodies.reader import BodyReader, open_text, opened_json, parsed_json, read_json
 from worker.bodies.scanner import BodyScanner
 from worker.bodies.spooled import SpooledFile, SpooledText, Where, spool_file
 
@@ -35,9 +37,14 @@ __all__ = [
     "SpooledFile",
     "SpooledText",
     "Where",
+    "decode_base64",
     "in_thread",
+    "not_json",
+    "open_text",
     "opened_json",
+    "parsed_json",
     "read_json",
     "remove_leftovers",
     "spool_file",
+    "utf8_text",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from worker.bodies.folder import SpoolFolder
 from worker.bodies.limits import BodyLimits
 from worker.bodies.spooled import SpooledText, Where
 from worker.errors import BodyTooLarge
@@ -21,6 +22,8 @@ class ScannedBody:
     value: Any
     spooled: Sequence[SpooledText]
     limits: BodyLimits
+    folder: SpoolFolder | None = None
+    """Where the long strings lie; None where there can be none."""
 
     async def restore_texts(self, files_under: Where | None = None) -> None:
         """Read the long strings back that are not files: those outside the value at `files_under`.
@@ -49,12 +52,41 @@ class ScannedBody:
         spooled = [text for text in self.spooled if text.where[:1] == (key,)]
         for text in spooled:
             text.where = text.where[1:]
-        return ScannedBody(self.value[key], spooled, self.limits)
+        return ScannedBody(self.value[key], spooled, self.limits, self.folder)
 
     def replace(self, text: SpooledText, value: str) -> None:
         """Put a short string where a long one stands."""
         self._put(text.where, value)
         self.spooled = [other for other in self.spooled if other is not text]
+
+    def moved_to(self, *where: str | int) -> None:
+        """Move the whole value below these keys, which have to be names."""
+        for text in self.spooled:
+            text.where = (*where, *text.where)
+        for key in reversed(where):
+            self.value = {key: self.value}
+
+    def rename(self, old: Where, new: Where) -> None:
+        """Move what is below one place to another one; both have the same parent, an object."""
+        container = self.value
+        for key in old[:-1]:
+            container = container[key]
+        container[new[-1]] = container.pop(old[-1])
+        for text in self.spooled:
+            if text.where[: len(old)] == old:
+                text.where = (*new, *text.where[len(old) :])
+
+    def graft(self, where: Where, other: ScannedBody) -> None:
+        """Put another body's value in the place of what stands at `where`."""
+        kept = [text for text in self.spooled if text.where[: len(where)] != where]
+        for text in other.spooled:
+            text.where = (*where, *text.where)
+        self._put(where, other.value)
+        self.spooled = [*kept, *other.spooled]
+
+    def forget_gone(self) -> None:
+        """Forget the long strings that stand nowhere in the value any more."""
+        self.spooled = [text for text in self.spooled if self._at(text.where) is text]
 
     def fingerprint(self) -> str:
         """Return a hash that is the same for the same JSON value, however it is written.
@@ -66,7 +98,16 @@ class ScannedBody:
         places = sorted(orjson.dumps([text.where, text.sha256]) for text in self.spooled)
         return hashlib.sha256(b"\n".join([rest, *places])).hexdigest()
 
-    def _put(self, where: Where, text: str) -> None:
+    def _at(self, where: Where) -> object:
+        value = self.value
+        for key in where:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def _put(self, where: Where, text: Any) -> None:  # noqa: ANN401 - JSON
         if not where:
             self.value = text
             return

@@ -12,6 +12,12 @@ PIECE = 256 * KIB
 """Bytes that hold the event loop for about 1 ms while they are scanned and decoded."""
 
 
+def units_of(json: bytes | bytearray, start: int = 0, end: int | None = None) -> int:
+    """Return what a part of JSON takes to parse: one unit a comma, 5 a colon, 10 a list or object."""
+    containers = json.count(b"[", start, end) + json.count(b"{", start, end)
+    return json.count(b",", start, end) + 5 * json.count(b":", start, end) + 10 * containers
+
+
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
     """Bounds on one JSON body. Sizes are in bytes.

@@ -9,16 +9,21 @@ from pathlib import Path
 
 import orjson
 
+from worker.bodies.json_error import piece
 from worker.bodies.limits import BodyLimits
 
 
 class BadString(Exception):
-    """The string is not JSON. `offset` counts the characters of the body from the string's first one."""
+    """The string is not JSON. `offset` counts the characters of the body from the string's first one.
 
-    def __init__(self, message: str, offset: int) -> None:
+    `near` is the text around the place.
+    """
+
+    def __init__(self, message: str, offset: int, near: str) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
+        self.near = near
 
 
 class LongString:
@@ -108,4 +113,4 @@ class LongString:
             offset = error.pos - 1
         except UnicodeDecodeError as undecodable:
             offset = len(json[: undecodable.start].decode())
-        return BadString(error.msg, self.characters + offset)
+        return BadString(error.msg, self.characters + offset, piece(json.decode(errors="replace"), offset))

@@ -11,12 +11,14 @@ from typing import Any
 import orjson
 
 from worker.bodies.body import ScannedBody
+from worker.bodies.encoding import utf8_chunks, utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread
-from worker.bodies.limits import KIB, BodyLimits
+from worker.bodies.json_error import BODY, not_json
+from worker.bodies.limits import KIB, PIECE, BodyLimits, units_of
 from worker.bodies.long_string import LongString
 from worker.bodies.rest import Rest
 from worker.bodies.scanner import BodyScanner
-from worker.bodies.spooled import SpooledText
+from worker.bodies.spooled import SpooledText, Where
 from worker.errors import InvalidJson
 
 AT_ONCE = 64 * KIB
@@ -29,8 +31,9 @@ class BodyReader:
     `head` may be called before `read`; nothing is lost by it. The limits are given to `read`, after that.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: AsyncIterator[bytes], charset: str = "") -> None:
+        """`charset` is what a Content-Type header declares; the encoding is read from the body where it shows."""
+        self._chunks = utf8_chunks(chunks, charset)
         self._head: list[bytes] = []
 
     async def head(self, size: int) -> bytes:
@@ -48,7 +51,7 @@ class BodyReader:
         """
         longest = min(limits.text, limits.total)
         head = await self.head(longest + 1)
-        return ScannedBody(_parsed_at_once(head), [], limits) if len(head) <= longest else None
+        return ScannedBody(parsed_json(head), [], limits) if len(head) <= longest else None
 
     async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
         """Read to the end and parse. The folder removes the files. Raises InvalidJson, BodyTooLarge, DiskFull."""
@@ -66,7 +69,7 @@ class BodyReader:
                 await in_thread(scanner.flush)
         finally:
             scanner.close()
-        return ScannedBody(*await _parsed(rest), limits)
+        return ScannedBody(*await _parsed(rest), limits, folder)
 
     async def _pieces(self, size: int) -> AsyncIterator[bytes]:
         """Cut chunks that would hold the event loop too long, and let it run between the parts."""
@@ -77,18 +80,22 @@ class BodyReader:
                 yield chunk[start : start + size]
 
 
-async def read_json(chunks: AsyncIterator[bytes], folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
+async def read_json(
+    chunks: AsyncIterator[bytes], folder: SpoolFolder, limits: BodyLimits, charset: str = ""
+) -> ScannedBody:
     """Read a JSON body. Raises InvalidJson, BodyTooLarge, DiskFull."""
-    return await BodyReader(chunks).read(folder, limits)
+    return await BodyReader(chunks, charset).read(folder, limits)
 
 
 @asynccontextmanager
-async def opened_json(chunks: AsyncIterator[bytes], parent: Path, limits: BodyLimits) -> AsyncIterator[ScannedBody]:
+async def opened_json(
+    chunks: AsyncIterator[bytes], parent: Path, limits: BodyLimits, charset: str = ""
+) -> AsyncIterator[ScannedBody]:
     """Read a JSON body; its files lie in a folder inside `parent` until the context ends. A short body has none.
 
     Raises InvalidJson, BodyTooLarge, DiskFull.
     """
-    reader = BodyReader(chunks)
+    reader = BodyReader(chunks, charset)
     body = await reader.read_short(limits)
     if body is not None:
         yield body
@@ -97,11 +104,12 @@ async def opened_json(chunks: AsyncIterator[bytes], parent: Path, limits: BodyLi
         yield await reader.read(folder, limits)
 
 
-def _parsed_at_once(json: bytes) -> Any:  # noqa: ANN401 - JSON
+def parsed_json(json: bytes, what: str = BODY) -> Any:  # noqa: ANN401 - JSON
+    """Return the value. Raises InvalidJson, which calls the text `what`."""
     try:
         return orjson.loads(json)
     except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"the body is not JSON: {error}") from None
+        raise not_json(json, error, what) from None
 
 
 async def _parsed(rest: Rest) -> tuple[Any, list[SpooledText]]:
@@ -115,3 +123,29 @@ def _remove(strings: list[LongString]) -> None:
     for string in strings:
         if string.path is not None:
             string.path.unlink()
+
+
+async def open_text(body: ScannedBody, where: Where, text: str | SpooledText) -> None:
+    """Read a string of the body as JSON, and put the value in its place; its long strings are files again.
+
+    Raises InvalidJson, BodyTooLarge, DiskFull.
+    """
+    what = f"the text of {'.'.join(map(str, where))!r}" if where else BODY
+    if isinstance(text, str):
+        json = utf8_text(text.encode())
+        body.limits.check_rest(len(json), units_of(json))
+        body.graft(where, ScannedBody(parsed_json(json, what), [], body.limits))
+    elif body.folder is not None:
+        try:
+            inner = await read_json(file_chunks(text.path), body.folder, body.limits)
+        except InvalidJson as error:
+            raise InvalidJson(error.message.replace(BODY, what, 1)) from None
+        body.graft(where, inner)
+        await in_thread(text.path.unlink)
+
+
+async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+    """Yield the pieces of a file."""
+    with path.open("rb") as file:
+        while chunk := await in_thread(lambda: file.read(PIECE)):
+            yield chunk

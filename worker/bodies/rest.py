@@ -9,11 +9,14 @@ from typing import Any
 
 import orjson
 
-from worker.bodies.long_string import LongString
+from worker.bodies.json_error import BODY, invalid, piece
+from worker.bodies.long_string import BadString, LongString
 from worker.bodies.spooled import SpooledText, Where
 from worker.errors import InvalidJson
 
 Container = list[Any] | dict[Any, Any]
+WINDOW = 200
+"""Characters in which a piece to show, and the placeholders in it, lie whole."""
 COLON = re.compile(rb'"[ \t\r\n]*:')
 
 
@@ -29,6 +32,15 @@ class Replacement:
     standing: str
     characters: int
     string: LongString | None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonPlace:
+    """A character of the rest; `line_start` is the first one of its line, and `line` counts from 1."""
+
+    at: int
+    line_start: int
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +65,39 @@ class Rest:
         spooled = list(_placed(box, strings)) if strings else []
         return box[0], spooled, list(strings.values())
 
-    def error(self, message: str, offset: int, characters: int) -> InvalidJson:
-        """Return the error for what is wrong `characters` after a byte of the rest."""
+    def error(self, message: str, offset: int, bad: BadString | None = None) -> InvalidJson:
+        """Return the error for what is wrong at a byte of the rest, or inside the string that begins there."""
         before = self.json[:offset].decode(errors="replace")
-        line_start = before.rfind("\n") + 1
-        return self._located(message, len(before), line_start, before.count("\n") + 1, characters)
+        place = JsonPlace(len(before), before.rfind("\n") + 1, before.count("\n") + 1)
+        if bad is None:
+            return self._located(message, place, 0, self._piece(place.at))
+        return self._located(message, place, bad.offset, bad.near)
 
     def _check_keys(self) -> None:
         for found in self.replacements:
             end = found.offset + len(found.standing.encode())
             if found.string and COLON.match(self.json, end):
-                raise self.error("an object has a key that is longer than any field's name", found.offset, 0)
+                raise self.error("an object has a key that is longer than any field's name", found.offset)
 
     def _moved(self, error: orjson.JSONDecodeError) -> InvalidJson:
-        return self._located(error.msg, error.pos, error.pos - error.colno + 1, error.lineno, 0)
+        place = JsonPlace(error.pos, error.pos - error.colno + 1, error.lineno)
+        return self._located(error.msg, place, 0, self._piece(error.pos))
 
-    def _located(self, message: str, at: int, line_start: int, line: int, more: int) -> InvalidJson:
-        """Name a place as orjson does; `at` and `line_start` are in characters of the rest."""
-        moved = [(place, more_here) for place, more_here in self._shifts() if place <= at]
-        character = at + more + sum(shift for _, shift in moved)
-        column = at - line_start + 1 + more + sum(shift for place, shift in moved if place > line_start)
-        return InvalidJson(f"the body is not JSON: {message}: line {line} column {column} (char {character})")
+    def _located(self, message: str, place: JsonPlace, more: int, near: str) -> InvalidJson:
+        """Name a place as orjson does: `more` characters of the body after `place`."""
+        moved = [(end, longer) for end, longer in self._shifts() if end <= place.at]
+        character = place.at + more + sum(shift for _, shift in moved)
+        column = place.at - place.line_start + 1 + more + sum(shift for end, shift in moved if end > place.line_start)
+        return invalid(BODY, f"{message}: line {place.line} column {column} (char {character})", near)
+
+    def _piece(self, at: int) -> str:
+        """Return the text around a character of the rest, in which long strings are left out."""
+        start = max(0, at - WINDOW)
+        text = self.json.decode(errors="replace")[start : at + WINDOW]
+        if long := next((found for found in self.replacements if found.string), None):
+            placeholder = re.compile(long.standing.rpartition("-")[0] + r"-\d+")
+            text = placeholder.sub(lambda match: "…".ljust(len(match[0]), "\0"), text)
+        return piece(text, at - start)
 
     def _shifts(self) -> Iterator[tuple[int, int]]:
         """Yield where each replacement ends in the rest, and by how much the string in the body is longer."""

@@ -9,7 +9,7 @@ import orjson
 
 from worker.bodies.cuts import last_cut, without_quoted
 from worker.bodies.folder import SpoolFolder
-from worker.bodies.limits import BodyLimits
+from worker.bodies.limits import BodyLimits, units_of
 from worker.bodies.long_string import BadString, LongString
 from worker.bodies.rest import Replacement, Rest
 
@@ -127,14 +127,14 @@ class BodyScanner:
         try:
             string.add(json)
         except BadString as error:
-            raise self._rest().error(error.message, self._opened, error.offset) from None
+            raise self._rest().error(error.message, self._opened, error) from None
 
     def _end_long(self, string: LongString) -> None:
         """Put in its place a placeholder, or the text where it is a short one after all."""
         try:
             string.end()
         except BadString as error:
-            raise self._rest().error(error.message, self._opened, error.offset) from None
+            raise self._rest().error(error.message, self._opened, error) from None
         text = string.short
         standing = f"{self._nonce}-{len(self._replacements)}" if text is None else orjson.dumps(text).decode()[1:-1]
         spooled = string if text is None else None
@@ -151,7 +151,6 @@ class BodyScanner:
         """Count what takes time to parse, up to a string that is still open: it may become a long one."""
         json, start = self._json, self._counted
         end = len(json) if self._opened == OUTSIDE else self._opened
-        containers = json.count(b"[", start, end) + json.count(b"{", start, end)
-        self._units += json.count(b",", start, end) + 5 * json.count(b":", start, end) + 10 * containers
+        self._units += units_of(json, start, end)
         self._counted = end
         self._limits.check_rest(end, self._units)

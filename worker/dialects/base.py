@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -14,6 +13,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from worker.bodies import Where
 from worker.delivery_options import Webhook
 from worker.dialects.extra_fields import ExtraDataFields
+from worker.dialects.field_names import nearest_field
 from worker.engine.protocol.api import EngineInfo
 from worker.errors import (
     Detail,
@@ -148,6 +148,7 @@ def typed(model: type[Model], body: Mapping[str, Any]) -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
+    problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")  # a misspelt field is missing, too
     details = [_detail(model, problem["loc"], problem["type"], problem["msg"]) for problem in problems]
     summary = "; ".join(detail.message for detail in details[:3])
     unknown = all(problem["type"] == "extra_forbidden" for problem in problems)
@@ -156,10 +157,16 @@ def typed(model: type[Model], body: Mapping[str, Any]) -> Model:
 
 def _detail(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> Detail:
     name = ".".join(str(part) for part in place)
+    if kind == "extra_forbidden" and name == "input":
+        return Detail("field 'input' has to be an object: {\"workflow\": ...}", input=name)
     if kind == "extra_forbidden":
-        near = get_close_matches(name, model.model_fields, n=1)
-        known = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(model.model_fields)}"
-        return Detail(f"unknown field {name!r}", input=name, suggestion=known)
+        near = nearest_field(model, place)
+        if near is None:
+            return Detail(
+                f"unknown field {name!r}", input=name, suggestion=f"known fields: {', '.join(model.model_fields)}"
+            )
+        meant = f"did you mean {near!r}?"
+        return Detail(f"unknown field {name!r}: {meant}", input=name, suggestion=meant)
     return Detail(f"field {name!r}: {message[:1].lower()}{message[1:]}", input=name)
 
 

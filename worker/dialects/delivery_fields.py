@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from worker.delivery_options import (
     NO_SECRET,
@@ -22,12 +22,22 @@ def _signs(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _format_name(value: object) -> object:
+    """`jpg`, `.JPG` and `image/jpeg` are all JPEG."""
+    if not isinstance(value, str):
+        return value
+    name = value.strip().lower().removeprefix("image/").removeprefix(".")
+    return "jpeg" if name in {"jpg", "jpe", "pjpeg"} else name
+
+
 class ImageFields(BaseModel):
     """How pictures are wanted. Without this they come as ComfyUI wrote them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["png", "jpeg", "webp"] | None = Field(None, description="Of pictures; animated ones stay as is.")
+    format: Annotated[Literal["png", "jpeg", "webp"] | None, BeforeValidator(_format_name)] = Field(
+        None, description="Of pictures; animated ones stay as is. `jpg` is jpeg, in any case, also as `image/jpg`."
+    )
     quality: int | None = Field(None, ge=1, le=100, description="Of JPEG and WebP.")
     metadata: Literal["keep", "strip"] = Field("keep", description="Workflow, prompt and EXIF inside the picture.")
 
@@ -53,6 +63,40 @@ class WebhookFields(BaseModel):
 
     def webhook(self) -> Webhook:
         return Webhook(self.url, self.secret or NO_SECRET)
+
+
+class RunpodS3(BaseModel):
+    """A bucket of the client's own, as RunPod's API names its fields."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    accessId: str = ""  # noqa: N815 - RunPod's words
+    accessSecret: SecretStr = NO_SECRET  # noqa: N815
+    bucketName: str = ""  # noqa: N815
+    endpointUrl: str = ""  # noqa: N815
+
+    def fields(self) -> dict[str, Any]:
+        """For S3Fields, which asks for what is missing."""
+        given = {
+            "bucket": self.bucketName,
+            "access_key_id": self.accessId,
+            "secret_access_key": self.accessSecret,
+            "endpoint_url": self.endpointUrl,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+class RunpodEnvelope(BaseModel):
+    """What RunPod's API takes beside `input`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    webhook: str | None = Field(None, max_length=4096, description="URL to which the end of the job is posted.")
+    s3Config: RunpodS3 | None = None  # noqa: N815 - RunPod's word
+
+    def called(self) -> Webhook | None:
+        """Return whom to tell of the job's end."""
+        return Webhook(self.webhook) if self.webhook else None
 
 
 class StockS3(BaseModel):

@@ -19,9 +19,11 @@ from worker.dialects.base import (
     extra_of,
     filled,
     problems_of,
+    prompt_of,
     typed,
     workflow_of,
 )
+from worker.dialects.comfyui_fields import ComfyFields, job_id, with_targets
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import Detail, InvalidField, WorkerError
@@ -31,7 +33,7 @@ from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInte
 from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
-from worker.workflow.prompt import editors_file
+from worker.workflow.prompt import editors_file, is_ui
 from worker.workflow.templates.template import Library
 
 Destinations = TypeVar("Destinations", bound="Destination")
@@ -76,7 +78,7 @@ def with_places(model: type[Destinations]) -> type[Destinations]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **fields)
 
 
-class NativeRequest(Destination):
+class NativeRequest(ComfyFields, Destination):
     """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
 
     workflow: dict[str, Any] | None = Field(
@@ -177,9 +179,9 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         params=params,
         urls=urls,
         output_mode=OutputMode(request.way),
-        key=request.id,
         strict=request.strict,
         keep_seeds=request.keep_seeds,
+        key=job_id(request.id, request.prompt_id) if request.prompt_id else request.id,
         timeout_s=request.timeout_s,
         image_format=request.output.wanted() if request.output else None,
         deliver_models=request.deliver_models,
@@ -207,7 +209,12 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
         raise InvalidField("either 'workflow' or 'template' is needed")
     if request.prompt is not None and request.workflow is not None and editors_file(request.workflow) is None:
         raise InvalidField("'workflow' beside a 'prompt' has to be what ComfyUI's editor saves")
-    return workflow_of(sent), {}
+    prompt = workflow_of(sent)
+    if request.partial_execution_targets is None:
+        return prompt, {}
+    if is_ui(prompt):
+        raise InvalidField("'partial_execution_targets' names nodes of an API prompt, and this is an editor's file")
+    return dict(with_targets(prompt_of(prompt), request.partial_execution_targets)), {}
 
 
 def read_wish(body: Mapping[str, Any]) -> JobRequest | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from worker.delivery_options import NO_SECRET
+from worker.delivery_options import Webhook
 from worker.dialects.base import (
     Answer,
     Body,
@@ -19,14 +19,18 @@ from worker.dialects.base import (
     typed,
     workflow_of,
 )
+from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
+from worker.dialects.field_names import RUNPOD_WORDS, in_words
 from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
-from worker.job import Job, JobRequest, Output, OutputMode, in_order
-from worker.storage.bucket import S3Target
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
+
+BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+RUN = (JobState.GENERATING, JobState.DELIVERING)
 
 
 class RunpodImage(BaseModel):
@@ -41,8 +45,8 @@ class RunpodImage(BaseModel):
         return f"{self.subfolder.strip('/')}/{self.name}" if self.subfolder.strip("/") else self.name
 
 
-class RunpodInput(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class RunpodInput(RunpodEnvelope):
+    """RunPod's worker sees only this, so that some clients put `webhook` and `s3Config` into it."""
 
     workflow: dict[str, Any] = Field(description="In ComfyUI's API format, or as its editor saves it.")
     images: list[RunpodImage] | None = None
@@ -53,39 +57,16 @@ class RunpodInput(BaseModel):
     extra_data: ExtraDataFields | None = Field(None, description="Not in worker-comfyui.")
 
 
-class RunpodS3(BaseModel):
-    """A bucket of the client's own, as RunPod's API names its fields."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    accessId: str = ""  # noqa: N815 - RunPod's words
-    accessSecret: SecretStr = NO_SECRET  # noqa: N815
-    bucketName: str = ""  # noqa: N815
-    endpointUrl: str = ""  # noqa: N815
-
-    def target(self) -> S3Target:
-        """Raises InvalidField that names what is missing, in our words."""
-        given = {
-            "bucket": self.bucketName,
-            "access_key_id": self.accessId,
-            "secret_access_key": self.accessSecret,
-            "endpoint_url": self.endpointUrl,
-        }
-        return typed(S3Fields, {name: value for name, value in given.items() if value}).target()
-
-
-class RunpodRequest(BaseModel):
-    """`{"input": {...}}`. Unknown fields are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
+class RunpodRequest(RunpodEnvelope):
+    """`{"input": {...}}`, and beside it what RunPod's API takes. Unknown fields are ignored."""
 
     input: RunpodInput
-    s3Config: RunpodS3 | None = None  # noqa: N815
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     whole = typed(RunpodRequest, body)
-    request, target = whole.input, whole.s3Config.target() if whole.s3Config else None
+    request, bucket = whole.input, whole.s3Config or whole.input.s3Config
+    target = typed(S3Fields, bucket.fields()).target() if bucket else None
     files, urls = read_inputs({image.path: image.image for image in request.images or ()})
     job = JobRequest(
         prompt=workflow_of(request.workflow),
@@ -93,6 +74,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         output_mode=OutputMode.URL if target else OutputMode.AUTO,
         target=target,
         own_target=target is not None,
+        webhook=whole.called() or request.called(),
         deliver_models=request.deliver_models,
         strict=request.strict,
         keep_seeds=request.keep_seeds,
@@ -111,7 +93,8 @@ def completed(answer: Answer) -> Body:
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
     found |= {"texts": texts} if texts else {}
-    return {**found, **answer.random_integers, **problems_of(answer.job), **changes_of(answer.job)}
+    problems = in_words(problems_of(answer.job), RUNPOD_WORDS)
+    return {**found, **answer.random_integers, **problems, **changes_of(answer.job)}
 
 
 def _image(answer: Answer, output: Output) -> Body:
@@ -127,9 +110,21 @@ def pending(job: Job, url: str, progress: Body) -> Body:
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    details = [detail.message for detail in error.details]
-    body: Body = {"error": error.message, "error_info": error.as_dict(), "id": job_id}
+    told = in_words(error.as_dict(), RUNPOD_WORDS)
+    details = [detail["message"] for detail in told["details"]]
+    body: Body = {"error": told["message"], "error_info": told, "id": job_id}
     return {**body, "details": details} if details else body
+
+
+def event(job: Job, webhook: Webhook, answered: Body) -> Body:
+    """Return the status object that RunPod posts to a webhook, with the answer as its `output`."""
+    times = {
+        "delayTime": round(sum(job.stages.get(state, 0.0) for state in BEFORE_RUN) * 1000),
+        "executionTime": round(sum(job.stages.get(state, 0.0) for state in RUN) * 1000),
+    }
+    status = {JobState.COMPLETED: "COMPLETED", JobState.CANCELLED: "CANCELLED"}.get(job.state, "FAILED")
+    error = {"error": answered["error"]} if "error" in answered else {}
+    return {"id": job.id, "status": status, **times, **error, "output": answered}
 
 
 DIALECT = Dialect(
@@ -139,6 +134,7 @@ DIALECT = Dialect(
     completed=completed,
     pending=pending,
     failed=failed,
+    event=event,
     request_model=RunpodRequest,
     files=("input", "images"),
 )

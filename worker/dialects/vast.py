@@ -19,10 +19,11 @@ from worker.dialects.base import (
     typed,
     workflow_of,
 )
-from worker.dialects.delivery_fields import ImageFields, StockS3, StockWebhook
+from worker.dialects.delivery_fields import ImageFields, RunpodEnvelope, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
+from worker.dialects.field_names import VAST_WORDS, in_words, meant_by
 from worker.dialects.modifiers import modified, raw_workflow
-from worker.errors import InvalidField, JobCancelled, WorkerError
+from worker.errors import Detail, InvalidField, JobCancelled, WorkerError
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
 from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
@@ -52,18 +53,17 @@ class VastInput(BaseModel):
         return raw or (self.workflow_json if not self.modifier else None)
 
 
-class VastRequest(BaseModel):
-    """`{"input": {...}}`. Unknown fields are ignored, as the stock template does."""
-
-    model_config = ConfigDict(extra="ignore")
+class VastRequest(RunpodEnvelope):
+    """`{"input": {...}}`, maybe with what RunPod's clients put beside it. Other fields are ignored, as by the stock."""
 
     input: VastInput
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    request = typed(VastRequest, body).input
-    prompt = _prompt(request, library)
-    given = request.s3.fields() if request.s3 else None
+    whole = typed(VastRequest, body)
+    request = whole.input
+    prompt = _prompt(request, library, body["input"])
+    given = (request.s3.fields() if request.s3 else None) or (whole.s3Config.fields() if whole.s3Config else None)
     target = typed(S3Fields, given).target() if given else None
     without_data = OutputMode.URL if target else OutputMode.NONE
     job = JobRequest(
@@ -72,7 +72,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         image_format=request.output.wanted() if request.output else None,
         target=target,
         own_target=target is not None,
-        webhook=request.webhook.webhook() if request.webhook else None,
+        webhook=(request.webhook.webhook() if request.webhook else None) or whole.called(),
         key=request.request_id or None,
         deliver_models=request.deliver_models,
         strict=request.strict,
@@ -82,15 +82,28 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     return ParsedRequest(job)
 
 
-def _prompt(request: VastInput, library: Library) -> Body:
+def _no_workflow(sent: Mapping[str, Any]) -> InvalidField:
+    """An `input` without a workflow may be of either dialect that has one."""
+    message = "'input' needs 'workflow_json' or 'modifier' (Vast's template), or 'workflow' (RunPod's worker)"
+    if (found := meant_by(sent)) is None:
+        return InvalidField(message, [Detail(message, input="input")])
+    name, meant = found
+    cure = f"did you mean 'input.{meant}'?"
+    if name == meant:
+        cure = f"'input.{name}' is empty, or no object"
+    message = f"unknown field 'input.{name}': {cure}" if name != meant else f"{message}; {cure}"
+    return InvalidField(message, [Detail(message, input=f"input.{name}", suggestion=cure)])
+
+
+def _prompt(request: VastInput, library: Library, sent: Mapping[str, Any]) -> Body:
     if raw := raw_workflow(request.modifier, request.modifications, request.workflow_json):
         return workflow_of(raw)
     if request.modifier and request.workflow_json:
-        raise InvalidField("'workflow_json' and 'modifier' exclude each other")
+        raise InvalidField("'input.workflow_json' and 'input.modifier' exclude each other")
     if request.modifier:
         return dict(modified(library, request.modifier, request.modifications).prompt)
     if not request.workflow_json:
-        raise InvalidField("either 'workflow_json' or 'modifier' is needed")
+        raise _no_workflow(sent)
     return workflow_of(request.workflow_json)
 
 
@@ -98,7 +111,7 @@ def completed(answer: Answer) -> Body:
     outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
     body |= {"timings": _timings(answer), **answer.random_integers}
-    return {**body, **problems_of(answer.job), **changes_of(answer.job)}
+    return {**body, **in_words(problems_of(answer.job), VAST_WORDS), **changes_of(answer.job)}
 
 
 def _output(answer: Answer, output: Output) -> Body:
@@ -138,7 +151,8 @@ def pending(job: Job, url: str, progress: Body) -> Body:
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
     status = "cancelled" if isinstance(error, JobCancelled) else "failed"
-    return {**_envelope(job_id or "", status, error.message, []), "error": error.as_dict()}
+    told = in_words(error.as_dict(), VAST_WORDS)
+    return {**_envelope(job_id or "", status, told["message"], []), "error": told}
 
 
 def _envelope(job_id: str, status: str, message: str, outputs: list[Body]) -> Body:

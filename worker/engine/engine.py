@@ -15,7 +15,6 @@ from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
 from worker.engine.leftovers import KillBudget, Leftovers
-from worker.engine.process.failed_packs import FailedPack
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
@@ -24,7 +23,7 @@ from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
+from worker.errors import Detail, EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
 from worker.job import JobRef, JobRequest
 from worker.settings import ComfySettings, LimitSettings
@@ -61,6 +60,8 @@ class Case:
     """Of the last submission."""
     known_as: str | None = None
     """Of a submission by an earlier life of this worker, which ComfyUI may still have."""
+    end: Detail | None = None
+    """How ComfyUI ended under it, with the node that ran where one was seen."""
 
     def begin(self) -> str:
         """Return the id of the next submission.
@@ -146,14 +147,15 @@ class Engine:
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
         self._notify = notify
-        self._supervisor = Supervisor(config.command, settings, notify) if config.command else None
+        self.supervisor = Supervisor(config.command, settings, notify) if config.command else None
+        """None where somebody else starts ComfyUI: then its end and its failed imports stand in its own log alone."""
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
         self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         self.client.stop = self._stop
         self._cases: dict[str, Case] = {}
         """Those whose prompts are in ComfyUI, by prompt id."""
         watch = own("engine-watch", self.name)
-        self._watchdog = Watchdog(self.api, self.socket, self._supervisor, settings, limits, watch)
+        self._watchdog = Watchdog(self.api, self.socket, self.supervisor, settings, limits, watch)
         self.leftovers = Leftovers(
             self.api, self.socket, self._watchdog, kills or KillBudget(), tasks, restartable=self.kept
         )
@@ -161,7 +163,7 @@ class Engine:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        if self._supervisor is not None:
+        if self.supervisor is not None:
             keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
         self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
@@ -186,12 +188,7 @@ class Engine:
     @property
     def kept(self) -> bool:
         """True where this worker starts it: its prompts end with its process, and its process with the worker."""
-        return self._supervisor is not None
-
-    @property
-    def failed_packs(self) -> tuple[FailedPack, ...] | None:
-        """Node packs that could not be imported; None for a ComfyUI that somebody else starts: only its log says."""
-        return self._supervisor.failed_packs if self._supervisor is not None else None
+        return self.supervisor is not None
 
     @property
     def api(self) -> ComfyApi:
@@ -257,9 +254,9 @@ class Engine:
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
                 raise
-            if self._supervisor is None:
+            if self.supervisor is None:
                 raise GpuFailed("ComfyUI's GPU does not answer any more") from error
-            self._supervisor.restart("its GPU does not answer any more", check_gpu=True)
+            self.supervisor.restart("its GPU does not answer any more", check_gpu=True)
             raise EngineForgotError(Loss.RUNNING) from error
         finally:
             del self._cases[prompt_id]
@@ -287,10 +284,10 @@ class Engine:
 
     async def _keep(self) -> None:
         """Keep ComfyUI running. Raises WorkerEnds where it can't be started any more and no other engine is left."""
-        if self._supervisor is None:
+        if self.supervisor is None:
             return
         try:
-            await self._supervisor.keep()
+            await self.supervisor.keep()
         except WorkerEnds as end:
             self.given_up = str(end)
             if not self.dispensable():

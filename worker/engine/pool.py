@@ -130,7 +130,7 @@ class EnginePool:
     @property
     def failed_packs(self) -> tuple[FailedPack, ...] | None:
         """Node packs that an engine could not import; None where no engine is started by this worker."""
-        known = [engine.failed_packs for engine in self.engines if engine.failed_packs is not None]
+        known = [engine.supervisor.failed_packs for engine in self.engines if engine.supervisor is not None]
         return tuple({pack.name: pack for packs in known for pack in packs}.values()) if known else None
 
     @property

@@ -15,11 +15,11 @@ from typing import Any
 import orjson
 
 from worker.engine.client import Submitted
-from worker.engine.engine import Case
+from worker.engine.engine import Case, Engine
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import DEFAULT_OPTIONS, SubmitOptions
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
-from worker.errors import JobCrashesEngine
+from worker.errors import Detail, JobCrashesEngine
 from worker.job import Job, JobRequest
 from worker.workflow.prompt import Prompt
 
@@ -37,6 +37,8 @@ class CrashRecord:
 
     crashes: dict[str, bool] = field(default_factory=dict)
     at: float = 0.0
+    cause: str = ""
+    """How ComfyUI ended the last time, and at which node, as far as that is known."""
 
     @property
     def convicted(self) -> bool:
@@ -69,11 +71,12 @@ class CrashHistory:
         self._records = {name: record for name, record in self._records.items() if record.at > oldest}
         return self._records.get(fingerprint(request)) if self._records else None
 
-    def add(self, request: JobRequest, prompt_id: str, *, seen: bool) -> CrashRecord:
+    def add(self, request: JobRequest, prompt_id: str, *, seen: bool, cause: str = "") -> CrashRecord:
         """Remember a crash; the same one is not counted twice."""
         record = self._records.setdefault(fingerprint(request), CrashRecord())
         record.crashes[prompt_id] = seen or record.crashes.get(prompt_id, False)
         record.at = time.time()
+        record.cause = cause or record.cause
         self._write()
         return record
 
@@ -125,12 +128,16 @@ class Recovery:
         there = case.known_as is not None or options.targets is not None  # where ComfyUI has the rest of it
         while True:
             only = self._engines.named(job.engine) if there else None
+            began = time.monotonic()
             try:
                 async with self._engines.place(job, only) as engine:
                     outputs = await engine.run(case, prompt, hear, submitted)
             except EngineForgotError as lost:
                 submitted(None)
                 there = False
+                end = await _end(job, engine, began) if lost.loss in {Loss.RUNNING, Loss.WAITING} else None
+                if end is not None and (end.node_id or case.end is None):
+                    case.end = end
                 self._lost(case, lost.loss)
             else:
                 self._crash_history.clear(job.request)
@@ -140,7 +147,8 @@ class Recovery:
         """Raises JobCrashesEngine."""
         record = self._crash_history.find(job.request)
         if record and record.convicted:
-            raise JobCrashesEngine("this job has crashed ComfyUI before; it is not run again for a while")
+            why = f": {record.cause}" if record.cause else ""
+            raise JobCrashesEngine(f"this job has crashed ComfyUI before; it is not run again for a while{why}")
         case = Case(job.request, job.ref, job.workload, options, alone=record is not None)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
@@ -153,17 +161,36 @@ class Recovery:
         """Decide what a loss means for the job. Raises JobCrashesEngine."""
         seen = case.known_as is None or loss is Loss.RUNNING
         case.known_as = None
-        log.warning("ComfyUI lost a prompt that was %s; sending it again", loss)
+        cause = case.end.message if case.end else ""
+        why = f": {cause}" if cause else ""
+        log.warning("ComfyUI lost a prompt that was %s; sending it again%s", loss, why)
         if case.lost(loss) or not seen:
             case.alone = True
-            if self._crash_history.add(case.request, case.prompt_id, seen=seen).convicted:
-                raise JobCrashesEngine("ComfyUI crashed or hung each time this job ran")
+            if self._crash_history.add(case.request, case.prompt_id, seen=seen, cause=cause).convicted:
+                raise JobCrashesEngine(
+                    f"ComfyUI crashed or hung each time this job ran{why}", [case.end] if case.end else ()
+                )
+
+
+async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
+    """Return how ComfyUI ended under a job, with the node that ran; None where the worker does not start it."""
+    found = await engine.supervisor.end_since(began) if engine.supervisor is not None else None
+    if found is None:
+        return None
+    now = job.progress
+    if now is None:
+        return Detail(f"ComfyUI {found.cause}, before a node of the job was seen to run")
+    where = f"node {now.node_id} ({now.title}, {now.class_type})" if now.class_type else f"node {now.node_id}"
+    return Detail(f"ComfyUI {found.cause}, while {where} ran", now.node_id, now.title, now.class_type or None)
 
 
 def _read(path: Path) -> dict[str, CrashRecord]:
     try:
         found: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
-        return {name: CrashRecord(record["crashes"], record["at"]) for name, record in found.items()}
+        return {
+            name: CrashRecord(record["crashes"], record["at"], record.get("cause", ""))
+            for name, record in found.items()
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:

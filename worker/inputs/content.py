@@ -10,9 +10,8 @@ from pathlib import Path
 
 from worker.errors import InvalidInputFile
 from worker.inputs.file_inputs import FileKind
+from worker.inputs.picture_formats import FORMATS, why_not_opened
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "ICO", "PPM", "TGA")
-"""Not those that start other programs (EPS) or that no loader of ComfyUI's expects."""
 UNSTREAMED = frozenset({"WEBP", "AVIF"})
 """Pillow reads these into memory whole, so that large ones are not looked at."""
 LARGE = 64 * 1024 * 1024
@@ -33,7 +32,7 @@ def check_content(file: Path | BytesIO, kinds: Collection[FileKind], max_megapix
             f"the picture has more than {max_megapixels:g} million pixels, all frames together: send a smaller one"
         )
     if FileKind.PICTURE in kinds and pixels is None:
-        raise InvalidInputFile("the node wants a picture, and this is none that it could open")
+        raise InvalidInputFile(why_not_opened(_head(file)))
     if FileKind.SOUND in kinds and pixels is not None:
         raise InvalidInputFile("the node wants sound, and this is a picture")
     if kinds and pixels is None and is_text(_head(file)):

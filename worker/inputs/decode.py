@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.bodies import Content, SpooledFile, SpooledText
+from worker.bodies import Content, SpooledFile, SpooledText, decode_base64
 from worker.errors import Detail, InvalidInputFile, NotBase64, UrlRefused
 from worker.fetch.target import read_target
 from worker.inputs.earlier_output import is_reference_text
 from worker.inputs.names import check_together, file_name
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII | re.IGNORECASE)
-DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(;[\w.+=-]+)*;base64,", re.ASCII)
 CURE = "send base64, a data URI or a URL"
 EXTENSIONS = {
     "image/jpeg": ".jpg",
+    "image/jpg": ".jpg",
     "image/webp": ".webp",
     "image/gif": ".gif",
     "image/tiff": ".tif",
@@ -98,10 +96,9 @@ def read_input(name: str, text: Content) -> SentFile:
 
 def decode(name: str, text: str) -> bytes:
     """Return what base64 or a data URI holds. Raises InvalidInputFile."""
-    uri = DATA_URI.match(text)
     try:
-        data = base64.b64decode(text[uri.end() :] if uri else text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        data = decode_base64(text)
+    except ValueError as error:
         raise _not_base64(name, error) from None
     if not data:
         raise InvalidInputFile(f"input {name!r} is empty")

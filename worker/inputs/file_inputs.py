@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile, StartupError
-from worker.inputs.decode import DATA_URI
 from worker.inputs.names import file_name
 from worker.inputs.signatures import looks_like_base64
 from worker.workflow.catalog.catalog import Catalog

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
-from worker.inputs.decode import DATA_URI, EXTENSIONS
+from worker.bodies import DATA_URI
+from worker.inputs.decode import EXTENSIONS
 from worker.inputs.signatures import base64_media
 
 STAND_IN = re.compile(r"data:([\w.+-]+/[\w.+-]+)?;sha256=([0-9a-f]{64});base64,", re.ASCII)
-BARE = re.compile(r"[A-Za-z0-9+/]{16,}", re.ASCII)
+BARE = re.compile(r"[A-Za-z0-9+/_\r\n-]{16,}", re.ASCII)
 HEAD = 256
 """Bytes of a text that show whether it is a file."""
 
@@ -23,7 +24,7 @@ def stand_in(head: str, sha256: str, *, bare: bool) -> str | None:
     It is one as a data URI, and as base64 of a picture, video or sound. With `bare` any base64 is one.
     """
     if uri := DATA_URI.match(head):
-        return f"data:{uri[1] or ''};sha256={sha256};base64,"
+        return f"data:{(uri[1] or '').lower()};sha256={sha256};base64,"
     kind = base64_media(head)
     if kind is None and not (bare and BARE.fullmatch(head)):
         return None

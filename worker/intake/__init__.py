@@ -11,6 +11,7 @@ The pattern for a platform or a route:
 
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers, status_of
+from worker.intake.body_forms import canonical
 from worker.intake.intake import SPOOL, Caller, Intake, Submission
 
-__all__ = ["SPOOL", "AnswerBody", "Answers", "Caller", "Intake", "Submission", "status_of"]
+__all__ = ["SPOOL", "AnswerBody", "Answers", "Caller", "Intake", "Submission", "canonical", "status_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import SystemRandom
@@ -20,8 +20,10 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
+from worker.intake.body_forms import canonical
 from worker.intake.own_outputs import OwnOutputs, may_name_outputs, named_outputs
 from worker.intake.workflow_files import put_stand_ins, with_files
 from worker.job import Job, JobRequest, OutputMode
@@ -29,7 +31,7 @@ from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
 from worker.platforms.base import Traits
-from worker.preflight import Preflight
+from worker.preflight import MANY_NODES, Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.repairs import ready_request
@@ -91,9 +93,15 @@ class Intake:
     files: InputStore
     answers: Answers
 
-    def body(self, chunks: AsyncIterator[bytes]) -> AbstractAsyncContextManager[ScannedBody]:
-        """Read a JSON body; its files are there until the context ends. Raises InvalidJson, BodyTooLarge, DiskFull."""
-        return opened_json(chunks, self.spool, self.limits)
+    @asynccontextmanager
+    async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
+        """Read a JSON body in any form; its files are there until the context ends.
+
+        Raises InvalidJson, InvalidField, BodyTooLarge, DiskFull.
+        """
+        async with opened_json(chunks, self.spool, self.limits, charset) as body:
+            await canonical(body)
+            yield body
 
     async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
         """Start the job that a body asks for, or find the one that it started before. `files` came beside the body.
@@ -142,10 +150,9 @@ class Intake:
         self.manager.admit()
         request, kept = await self._with_outputs(request, caller.principal)
         # Before it is checked, so that what was checked is what runs, and a second try is the same job.
-        own = submission.own | {file.name for file in kept}
-        request = ready_request(request, await self.catalog(), own, SystemRandom())
-        saved, files = request.extra.saved, (*submission.files, *kept)
-        async with self.preflight.admitted(request.prompt, saved) as units, self._arriving(files) as arrived:
+        request = await self._ready(request, submission.own | {file.name for file in kept})
+        files = *submission.files, *kept
+        async with self._admitted(request) as units, self._arriving(files) as arrived:
             return await self.manager.accept(
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
@@ -198,11 +205,23 @@ class Intake:
         except WorkerError:
             return FLOOR
 
+    async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
+        catalog, rng = await self.catalog(), SystemRandom()
+        if len(request.prompt) > MANY_NODES:
+            request = await asyncio.to_thread(ready_request, request, catalog, own, rng)
+        else:
+            request = ready_request(request, catalog, own, rng)
+        unused = unused_files(own, request.prompt, catalog) if own else ()
+        return replace(request, warnings=(*request.warnings, *unused))
+
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the request with the outputs of earlier jobs that it names, as files of its own."""
         if not may_name_outputs(request):
             return request, ()
         return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
+
+    def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
+        return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
         return self.files.arriving(files) if files else nullcontext()

@@ -10,7 +10,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from worker.errors import Detail, ModelDamaged, NodeFailed, WorkerError
-from worker.model_file import damage
+from worker.model_file import damage, is_pickle
 from worker.models.folder import ModelsFolder
 from worker.models.service import Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -33,7 +33,7 @@ ELSEWHERE = "Send the job to another worker."
 
 @dataclass(frozen=True, slots=True)
 class DamagedFile:
-    """A model file that a node could not load; `path` is None where this worker can't look at it."""
+    """A model file that a node could not load; `path` is None where this worker can't check it."""
 
     need: ModelNeed
     why: str
@@ -62,8 +62,8 @@ class ModelDoctor:
         loading = detail.message.startswith(LOADING)
         damaged = await asyncio.to_thread(lambda: list(self._damaged(own, others, loading=loading)))
         if not damaged and loading:
-            unseen = [need for need in own if self._place(need) is None]
-            damaged = [DamagedFile(need, f"it can't be loaded ({detail.message.strip()[:200]})") for need in unseen]
+            unsure = [need for need in own if not self._checkable(need)]
+            damaged = [DamagedFile(need, f"it can't be loaded ({detail.message.strip()[:200]})") for need in unsure]
         if not damaged:
             return error
         details = [await self._treated(file, detail) for file in damaged]
@@ -81,6 +81,14 @@ class ModelDoctor:
                 why = f"it can't be read: {(error.strerror or str(error)).lower()}"
             if why is not None:
                 yield DamagedFile(need, why, path)
+
+    def _checkable(self, need: ModelNeed) -> bool:
+        """Whether damage would be seen: not in a file that is elsewhere, nor in the older format of torch."""
+        path = self._place(need)
+        try:
+            return path is not None and not is_pickle(path)
+        except OSError:
+            return False
 
     def _place(self, need: ModelNeed) -> Path | None:
         if self._folder is None:

@@ -79,6 +79,10 @@ class ModelFiles:
             return True
         return self._folder is not None and self._folder.size(folder, name) is not None
 
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder of models."""
+        return self._folder.names(folder) if self._folder is not None else []
+
 
 class ModelsFolder:
     """`quota` in bytes is the most that the files we brought may take, 0 for no limit. A file that is `needed` stays.
@@ -137,6 +141,12 @@ class ModelsFolder:
             return next((found.stat().st_size for found in there if found.is_file()), None)
         except (OSError, ValueError):
             return None
+
+    def names(self, folder: str) -> list[str]:
+        """Return what is in a folder of models, as ComfyUI names it."""
+        roots = [root / folder for root in (self._baked, self.root) if root is not None]
+        files = (path.relative_to(root).as_posix() for root in roots for path in root.rglob("*") if path.is_file())
+        return sorted(set(files))
 
     def find(self, folder: str, file: str) -> Path | None:
         """Where a model file lies, in `baked` first, as ComfyUI looks for it; None for one that is not there."""

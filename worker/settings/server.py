@@ -26,3 +26,11 @@ class ServerSettings:
     )
     rate_limit: int = setting("WORKER_RATE_LIMIT", 0, "jobs that one token may ask for in a minute; 0: no limit")
     max_body: int = setting("WORKER_MAX_BODY_MIB", 100, "largest request body; above it the answer is 413")
+    cors_origins: str = setting(
+        "WORKER_CORS_ORIGINS", "", "origins of pages that may use the gateway: `https://app.example.com, ...`, or `*`"
+    )
+    trusted_proxies: str = setting(
+        "WORKER_TRUSTED_PROXIES",
+        "",
+        "reverse proxies whose `X-Forwarded-*` headers count: addresses and networks, `10.0.0.0/8, ::1`",
+    )

@@ -46,4 +46,4 @@ def scheme_problem(url: str) -> str | None:
     """Return what is wrong with an endpoint that names no scheme, None for any other."""
     if not url or url.lower().startswith(SCHEMES) or "://" in url:
         return None
-    return f"{url!r} has no scheme: write https://{url}"
+    return f"{url!r} has no scheme: write https://{url.lstrip('/')}"

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.dynamic_inputs import expand
-from worker.workflow.catalog.node_class import InputSpec
+from worker.workflow.catalog.folders import folders_by_input
+from worker.workflow.catalog.saved_models import is_model
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import Prompt, ancestors, unwrap
+from worker.workflow.loras import LORAS, named_loras
+from worker.workflow.prompt import Node, Prompt, unwrap
+from worker.workflow.running_nodes import running_nodes
 from worker.workflow.templates.template import ModelFile
 
 UPLOADS = "input"
@@ -18,13 +21,16 @@ NOT_FILES = frozenset({UPLOADS, "datasets", "diffusers"})
 """Uploads, and choices of folders."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 NO_MODEL = frozenset({"", "none", "None"})
+OTHER_ENDINGS = (".gguf", ".onnx", ".task", ".tflite", ".engine", ".torchscript", ".npz", ".nemo")
+"""Of model files, besides those that ComfyUI itself takes for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelNeed:
     """A model file that nodes of a prompt name: `folders` are those that the input looks into, the first is written to.
 
-    `listed`: the engine offers it. `source` is None where nobody here knows a download.
+    `listed`: the engine offers it. `source` is None where nobody here knows a download. `certain` is False where the
+    prompt does not show whether a node loads it.
     """
 
     file: str
@@ -32,6 +38,7 @@ class ModelNeed:
     nodes: tuple[str, ...]
     listed: bool
     source: ModelFile | None
+    certain: bool = True
 
     @property
     def folder(self) -> str:
@@ -55,15 +62,33 @@ def downloads(files: Iterable[ModelFile]) -> Downloads:
 def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = None) -> tuple[ModelNeed, ...]:
     """The files that the outputs of a prompt need, each once, in the prompt's order.
 
-    Only inputs of classes that we know list model files; what nodes of unknown packs load is not seen. Never raises.
+    Only inputs whose folders are known list model files; `unseen_models` says what else may be one. Never raises.
     """
-    places: dict[tuple[str, tuple[str, ...]], dict[str, bool]] = {}
-    for node_id, spec, value in _choices(prompt, catalog):
-        places.setdefault((value, spec.folders), {})[node_id] = value in (spec.options or ())
+    places: dict[tuple[str, tuple[str, ...]], list[_Use]] = {}
+    for use in (*_choices(prompt, catalog), *_loras(prompt, catalog)):
+        places.setdefault((use.file, use.folders), []).append(use)
     return tuple(
-        ModelNeed(file, folders, tuple(listed), any(listed.values()), _source(file, folders, known or {}))
-        for (file, folders), listed in places.items()
+        ModelNeed(
+            file,
+            folders,
+            tuple(dict.fromkeys(use.node_id for use in uses)),
+            any(use.listed for use in uses),
+            _source(file, folders, known or {}),
+            any(use.certain for use in uses),
+        )
+        for (file, folders), uses in places.items()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One node's name of a file."""
+
+    node_id: str
+    file: str
+    folders: tuple[str, ...]
+    listed: bool
+    certain: bool = True
 
 
 def saved_models(workflow: object) -> Iterator[ModelFile]:
@@ -94,31 +119,49 @@ def _sha256(model: Mapping[str, object]) -> str | None:
     return known.lower() if named and isinstance(known, str) and SHA256.fullmatch(known.lower()) else None
 
 
-def _choices(prompt: Prompt, catalog: Catalog) -> Iterator[tuple[str, InputSpec, str]]:
-    """(node id, input, file name) of every choice of a model file that an output needs."""
-    for node_id in _running(prompt, catalog):
+def _choices(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
+    """Yield every choice of a model file that an output needs."""
+    for node_id in running_nodes(prompt, catalog):
         node = prompt[node_id]
-        node_class = catalog[node["class_type"]]
-        for name, spec in (node_class.shown or expand(node_class, node["inputs"])).items():
-            if not spec.folders or NOT_FILES & set(spec.folders):
+        for name, (folders, options) in _file_inputs(node, catalog).items():
+            if NOT_FILES & set(folders):
                 continue
             for value in _texts(node["inputs"].get(name)):
-                if value not in NO_MODEL and value not in _fixed(node_class.name, name):
-                    yield node_id, spec, value
+                if is_file(value, node["class_type"], name):
+                    yield _Use(node_id, value, folders, value in options)
 
 
-def _running(prompt: Prompt, catalog: Catalog) -> list[str]:
-    """What the outputs need; everything where there is no output."""
-    known = [node_id for node_id, node in prompt.items() if node["class_type"] in catalog]
-    outputs = {node_id for node_id in known if catalog[prompt[node_id]["class_type"]].output_node}
-    needed = outputs.union(*(ancestors(prompt, output) for output in outputs))
-    return [node_id for node_id in known if not needed or node_id in needed]
+def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...], tuple[Json, ...]]]:
+    """Return (folders, choices) of the inputs that offer files; of a class that the catalog lacks, as it is known."""
+    if node["class_type"] not in catalog:
+        return {name: (folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
+    node_class = catalog[node["class_type"]]
+    specs = (node_class.shown or expand(node_class, node["inputs"])).values()
+    return {spec.name: (spec.folders, spec.options or ()) for spec in specs if spec.folders}
+
+
+def _loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
+    for lora in named_loras(prompt, catalog):
+        yield _Use(lora.node_id, lora.file, (LORAS,), lora.listed, lora.certain)
+
+
+def is_file(value: str, class_type: str, name: str) -> bool:
+    """Tell whether a choice of an input that offers files is one; packs offer others beside them (`Baked VAE`)."""
+    if value in NO_MODEL or value in _fixed(class_type, name):
+        return False
+    return class_type in bundled_catalog() or names_model(value)
+
+
+def names_model(value: str) -> bool:
+    """Tell whether a text is the name of a model file, by its end."""
+    return is_model(value) or value.lower().endswith(OTHER_ENDINGS)
 
 
 def _texts(value: Json) -> list[str]:
+    """Return the names in a value; pysssss's loaders wrap one with its picture."""
     match value:
-        case str():
-            return [value]
+        case str(name) | {"content": str(name)}:
+            return [name]
         case {"__value__": list(items)}:
             return [item for item in items if isinstance(item, str)]
     return []

@@ -190,6 +190,14 @@ async def test_a_large_file_is_never_whole_in_memory(client: Client) -> None:
     assert size == answer.content_length == 200 * 1024 * 1024
 
 
+async def test_repairs_are_counted(client: Client) -> None:
+    """A header counts what runs in another form than it was sent; without any it is missing."""
+    answer = await ask(client, {"workflow": picture() | {"7": {"class_type": "Note", "inputs": {}}}}, "image/*")
+    assert (answer.status, answer.headers["X-Job-Repairs"]) == (200, "1")
+    answer = await ask(client, {"workflow": picture()}, "image/*")
+    assert answer.headers.keys().isdisjoint({"X-Job-Repairs", "X-Job-Warnings", "X-Job-Problems"})
+
+
 async def test_problems_are_counted(client: Client) -> None:
     """A header counts the files that a node named and did not write; the JSON answer lists them as problems."""
     workflow = picture()

@@ -46,7 +46,7 @@ def test_a_catalog_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"{", "neither JSON nor"),
+        (b"{", "is not JSON: "),
         (b"\x89PNG\r\n\x1a\n", "carries no workflow"),
         (b"[]", "not a JSON object"),
         (b'{"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}', "Did you mean 'SaveImage'?"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.cli.terminal import WORKFLOWS, cli
 from tests.fetch.origin import broken, content, in_turn, opened, ranged, serving
-from tests.workflow.prompts import sampled
+from tests.workflow.prompts import link, node, sampled
 
 DATA = b"weights" * 10_000
 
@@ -63,6 +63,49 @@ def test_the_editors_own_list_is_read(tmp_path: Path) -> None:
     assert (row["file"], row["folder"], row["url"]) == ("a.pth", "upscale_models", "https://example.com/a.pth")
     (row,) = json.loads(cli("validate", "ui.json", "--json", cwd=tmp_path).stdout)["models"]
     assert (row["file"], row["here"], row["url"]) == ("a.pth", False, "https://example.com/a.pth")
+
+
+def test_a_model_that_cannot_be_seen_is_not_called_runnable(tmp_path: Path) -> None:
+    """Though each known file is there: the node and the reason are told, and the exit code is 1."""
+    prompt = sampled() | {"7": node("ADE_LoadAnimateDiffModel", model_name="mm.ckpt")}
+    prompt["3"]["inputs"]["model"] = link("7")
+    (tmp_path / "w.json").write_text(json.dumps(prompt))
+    (tmp_path / "plain.json").write_text(json.dumps(sampled()))
+    (tmp_path / "m" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "m" / "checkpoints" / "m.safetensors").write_bytes(DATA)
+    assert cli("models", "plan", "plain.json", "--folder", "m", cwd=tmp_path).returncode == 0
+    done = cli("models", "plan", "w.json", "--folder", "m", "--json", cwd=tmp_path)
+    body = json.loads(done.stdout)
+    assert (done.returncode, body["runnable"]) == (1, False)
+    assert [(one["workflow"], one["node_id"], one["value"]) for one in body["not_seen"]] == [("w.json", "7", "mm.ckpt")]
+    assert "? not seen" in cli("models", "plan", "w.json", "--folder", "m", cwd=tmp_path).stdout
+    assert cli("models", "fetch", "w.json", "--folder", "m", cwd=tmp_path).returncode == 0
+
+
+def test_a_file_that_cannot_be_converted_is_not_called_runnable(tmp_path: Path) -> None:
+    """What its nodes need can't be seen, whatever the editor saved of downloads."""
+    workflow = {"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}
+    (tmp_path / "ui.json").write_text(json.dumps(workflow))
+    done = cli("models", "plan", "ui.json", "--json", cwd=tmp_path)
+    assert (done.returncode, [one["node_id"] for one in json.loads(done.stdout)["not_seen"]]) == (1, ["7"])
+
+
+def test_loras_and_embeddings_are_found_by_a_part_of_their_name(tmp_path: Path) -> None:
+    """As the packs and ComfyUI find them in the folder of models."""
+    prompt = sampled()
+    entry = {"on": True, "lora": "detail", "strength": 1}
+    prompt["7"] = node("Power Lora Loader (rgthree)", model=link("4"), clip=link("4", 1), lora_1=entry)
+    prompt["3"]["inputs"]["model"] = link("7")
+    prompt["6"]["inputs"]["text"] = "a, embedding:hands"
+    (tmp_path / "w.json").write_text(json.dumps(prompt))
+    for name in ("checkpoints/m.safetensors", "loras/styles/detail.safetensors", "embeddings/hands.pt"):
+        (tmp_path / "m" / name).parent.mkdir(parents=True)
+        (tmp_path / "m" / name).write_bytes(DATA)
+    done = cli("models", "plan", "w.json", "--folder", "m", "--json", cwd=tmp_path)
+    assert [row["file"] for row in json.loads(done.stdout)["files"]] == [
+        *("m.safetensors", "styles/detail.safetensors", "hands.pt"),
+    ]
+    assert done.returncode == 0
 
 
 async def test_fetch_brings_what_is_missing(tmp_path: Path) -> None:

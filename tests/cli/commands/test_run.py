@@ -131,7 +131,7 @@ def test_a_node_that_raises_is_named(engine: EngineHandle, tmp_path: Path) -> No
     ("arguments", "reason"),
     [
         (["missing.json"], "no such file"),
-        (["broken.json"], "neither JSON nor a picture"),
+        (["broken.json"], "the workflow is not JSON"),
         ([WORKFLOWS / "smoke-resize.json", "--set", "Scale.widht=3"], "Did you mean 'width'?"),
         ([WORKFLOWS / "smoke-resize.json", "--set", "Scale"], "NODE.INPUT=VALUE"),
         ([WORKFLOWS / "smoke-resize.json", "--input", "photo.png"], "NAME=FILE"),

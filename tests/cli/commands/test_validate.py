@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+import pytest
+from pydantic import SecretStr
+
 from tests.cli.terminal import WORKFLOWS, cli
+from tests.conftest import Client, worker
+from tests.engines import EngineHandle
 from tests.workflow.prompts import sampled
+from worker.cli.client.workflow_file import read_request
 
 WORKFLOW = WORKFLOWS / "sd15-res4lyf.json"
 
@@ -74,3 +81,74 @@ def test_what_can_not_be_read_is_told(tmp_path: Path) -> None:
     assert cli("validate", "none.json", cwd=tmp_path).returncode == 2
     assert cli("validate", "bad.json", cwd=tmp_path).returncode == 2
     assert cli("validate", WORKFLOW, "--catalog", "list.json", cwd=tmp_path).returncode == 2
+
+
+SMALL = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+    "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
+}
+FILES = {
+    "as PowerShell writes it": json.dumps(SMALL).encode("utf-16"),
+    "as Notepad writes it": json.dumps(SMALL).encode("utf-8-sig"),
+    "RunPod's test_input.json": json.dumps({"input": {"workflow": SMALL}}).encode(),
+    "the stock template's payload": json.dumps({"input": {"workflow_json": json.dumps(SMALL)}}).encode(),
+    "a body of ComfyUI's": json.dumps({"prompt": SMALL, "client_id": "abc"}).encode(),
+    "with the editor's keys": json.dumps({**SMALL, "version": 0.4, "extra": {}}).encode(),
+    "JSON in JSON": json.dumps(json.dumps(SMALL)).encode() + b"\n\0",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_workflow_files_of_other_tools(tmp_path: Path, name: str) -> None:
+    """A file may be in any encoding, and may be the body of a request."""
+    (tmp_path / "w.json").write_bytes(FILES[name])
+    done = cli("validate", "w.json", "--assume-files", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 nodes" in done.stdout
+
+
+def test_a_saved_request_brings_its_files(tmp_path: Path) -> None:
+    """`comfy-worker run` sends the images of a `test_input.json`, and those of the command line go before them."""
+    image = {"name": "a.png", "image": "AAAA"}
+    (tmp_path / "w.json").write_text(json.dumps({"input": {"workflow": SMALL, "images": [image]}}))
+    (tmp_path / "b.png").write_bytes(b"b")
+    assert read_request(tmp_path / "w.json") == {"workflow": SMALL, "inputs": {"a.png": "AAAA"}}
+    given = read_request(tmp_path / "w.json", inputs=[f"a.png={tmp_path / 'b.png'}"])
+    assert given["inputs"] == {"a.png": "Yg=="}
+
+
+async def test_a_running_worker_is_asked(client: Client, tmp_path: Path) -> None:
+    """`--url` prints what the command prints by itself, and `--json` what the worker answers."""
+    workflow = sampled(steps=0)
+    workflow["9"]["class_type"] = "SaveImagge"
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    there = await asyncio.to_thread(cli, "validate", "w.json", "--url", client.app.url, cwd=tmp_path)
+    here = await asyncio.to_thread(cli, "validate", "w.json", "--assume-files", cwd=tmp_path)
+    assert (there.returncode, here.returncode) == (1, 1)
+    assert there.stdout.partition("\n\n  ✗ models/")[0] == here.stdout.partition("\n\n  ✓ models/")[0]
+    assert "Did you mean 'SaveImage'?" in there.stdout
+    done = await asyncio.to_thread(cli, "validate", "w.json", "--url", client.app.url + "/", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout) == (await client.post("/validate", {"workflow": workflow}))[1]
+    workflow = sampled()
+    workflow["3"]["inputs"]["seed"] = -1
+    (tmp_path / "w.json").write_text(json.dumps(workflow))
+    done = await asyncio.to_thread(cli, "validate", "w.json", "--url", client.app.url, "--strict", cwd=tmp_path)
+    assert (done.returncode, "Value -1 smaller than min" in done.stdout) == (1, True)
+
+
+async def test_a_worker_that_does_not_say_is_no_verdict(engine: EngineHandle, tmp_path: Path) -> None:
+    """Exit code 2 and the reason: no token, no worker, no worker's answer, or options that contradict each other."""
+    (tmp_path / "w.json").write_text(json.dumps(sampled()))
+    async with worker(engine, tmp_path / "state", tokens=SecretStr("me=0123456789abcdef")) as client:
+        url = client.app.url
+        for options, words in (
+            (["--url", url], "token"),
+            (["--url", "http://127.0.0.1:9"], "no worker answers at http://127.0.0.1:9"),
+            (["--url", engine.url], "not as a worker"),
+            (["--url", url, "--assume-files"], "has its own"),
+        ):
+            done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)
+            assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+        options = ["--url", url, "--token", "0123456789abcdef"]
+        done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr

@@ -13,8 +13,9 @@ from tests.conftest import Client
 from tests.node_packs import comfyui_folder
 from tests.workflow.prompts import empty, link, node, saved
 from worker.app import build
-from worker.engine.process.failed_packs import START, FailedPack, PackStage, packs_of, read_failed_packs
+from worker.engine.process.failed_packs import START, FailedPack, PackStage, explained, packs_of, read_failed_packs
 from worker.settings import Settings
+from worker.workflow.validation.explain import Problem
 
 WARNING = "\x1b[1m\x1b[33m[WARNING]\x1b[0m "
 LOG = f"""
@@ -87,6 +88,16 @@ def test_a_class_is_found_in_the_source_of_its_pack(tmp_path: Path) -> None:
     }
 
 
+def test_a_pack_is_known_by_its_registry_id(tmp_path: Path) -> None:
+    """Its folder may have any name: the project file has the id. One that can't be read counts for nothing."""
+    for name, text in {"one": '[project]\nname = "comfyui-some-pack"\n', "two": "[project", "three": ""}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").write_text(text)
+    packs = [FailedPack(path.name, "x", path=path) for path in sorted(tmp_path.iterdir())]
+    found = packs_of(packs, {"A": ["ComfyUI-Some-Pack"], "B": ["two"], "C": ["four"]})
+    assert {name: pack.name for name, pack in found.items()} == {"A": "one", "B": "two"}
+
+
 def test_a_pack_is_known_by_the_name_in_the_workflow() -> None:
     """Case and separators don't count; a pack that was imported after its prestartup script failed has its classes."""
     packs = [FailedPack("ComfyUI-Impact-Pack", "x"), FailedPack("Early", "y", PackStage.PRESTARTUP)]
@@ -147,6 +158,13 @@ async def test_what_belongs_to_no_known_pack_lists_the_failed_ones(broken: Clien
     _, answer = await broken.post("/generate/sync", {"workflow": {"1": node("Nowhere At All")}})
     expected = "Node packs that failed to import on this worker: Comfy-Broken, nodes_audio.py, notes, single.py, v3."
     assert answer["error"]["details"][0]["suggestion"] == expected
+
+
+async def test_a_file_of_comfyuis_own_nodes_counts() -> None:
+    """A class of comfy_extras is missing where its file could not be imported."""
+    missing = Problem("1", "Save", "SaveAudio", None, "There is no class.", "It comes with ComfyUI.", None)
+    [found] = await explained([missing], [FailedPack("nodes_audio.py", "no av")], None, lambda _: True)
+    assert found.message == "There is no class: ComfyUI's own nodes_audio.py failed to import: no av."
 
 
 async def test_capabilities_list_the_packs_that_failed(broken: Client, client: Client) -> None:

@@ -38,12 +38,35 @@ def test_what_needs_a_browser() -> None:
 
 
 def test_links_to_nowhere() -> None:
-    """The editor can't queue them either."""
+    """They count as none, with a warning that names the node, the input, and what is missing."""
     drawing = Drawing()
     drawing.node(3, "SaveImage", ["x"], inputs=[{"name": "images", "type": "IMAGE", "link": 7}])
-    assert drawing.refusal().details[0].input == "images"
-    drawing.links = [[7, 99, 0, 3, 0, "IMAGE"]]
-    assert "99" in drawing.refusal().message
+    for links, missing in (([], "link 7"), ([[7, 99, 0, 3, 0, "IMAGE"]], "node 99")):
+        drawing.links = links
+        conversion = convert(drawing.saved(), CATALOG)
+        assert conversion.prompt["3"]["inputs"] == {"filename_prefix": "x"}
+        (warning,) = conversion.warnings
+        assert (warning.node_id, warning.input) == ("3", "images")
+        assert missing in warning.message
+
+
+def test_a_field_with_a_link_to_nowhere() -> None:
+    """It keeps its own value; what is muted is not warned about."""
+    drawing = Drawing()
+    stale = [{"name": "width", "type": "INT", "link": 7, "widget": {"name": "width"}}]
+    drawing.node(3, "Canvas", [64, 48], inputs=stale)
+    drawing.node(4, "Canvas", [64, 48], inputs=stale, mode=2)
+    conversion = convert(drawing.saved(), CATALOG)
+    assert conversion.prompt["3"]["inputs"] == {"width": 64, "height": 48}
+    assert [warning.node_id for warning in conversion.warnings] == ["3"]
+
+
+def test_links_to_nowhere_in_subgraphs() -> None:
+    """An output that nothing inside feeds, and a field that an instance shows, which keeps the instance's value."""
+    drawing = using((2, [3.5]))
+    drawing.definitions[0].links[-1]["origin_id"] = 77
+    conversion = convert(drawing.saved(), CATALOG)
+    assert any("node 77" in warning.message for warning in conversion.warnings)
 
 
 def test_links_in_a_circle() -> None:

@@ -69,8 +69,8 @@ def test_a_pack_that_saves_by_name() -> None:
         "videopreview": {"hidden": False},
         "choose video to upload": "image",
     }
-    drawing.node(1, "Video", values)
-    prompt = convert(drawing.saved(), Catalog.from_object_info({"Video": video})).prompt
+    drawing.node(1, "VHS_VideoCombine", values)
+    prompt = convert(drawing.saved(), Catalog.from_object_info({"VHS_VideoCombine": video})).prompt
     assert prompt["1"]["inputs"] == {"frames": 9, "format": "mp4", "crf": 19}
 
 

@@ -143,6 +143,24 @@ def test_a_missing_input_of_a_dynamic_combo() -> None:
     assert validate(repaired.prompt, bundled_catalog()).accepted
 
 
+@pytest.mark.parametrize("sent", [[4, 0], ["4", "0"], [4, "0"]])
+def test_links_are_written_with_text_and_number(sent: list[Any]) -> None:
+    """ComfyUI finds no node by a number; what stands behind such a link is looked at as well."""
+    prompt = with_model("SDXL\\model.safetensors")
+    prompt["3"]["inputs"]["model"] = prompt["6"]["inputs"]["clip"] = prompt["8"]["inputs"]["vae"] = sent
+    repaired = repair(prompt, catalog())
+    assert codes(repaired) == ["path_separator", *["link_form"] * 3]
+    assert repaired.prompt["3"]["inputs"]["model"] == ["4", 0]
+
+
+@pytest.mark.parametrize("sent", [["77", 0], [77, 0], [4, -1], [4, 1.5], [4], ["4", "0", 0], [4, True]])
+def test_a_link_to_nowhere_stays(sent: list[Any]) -> None:
+    """It is refused with what is wrong with it."""
+    prompt = sampled()
+    prompt["3"]["inputs"]["model"] = sent
+    assert repair(prompt, catalog("m.safetensors")).repairs == ()
+
+
 def test_the_first_choice_is_no_default() -> None:
     """What the editor would only show first was never meant: ComfyUI refuses it, and so does the worker."""
     assert repair(without(sampled(), "3", "sampler_name"), catalog("m.safetensors")).repairs == ()
@@ -201,9 +219,18 @@ def test_notes_are_left_out() -> None:
     ]
 
 
+def test_the_value_of_a_primitive() -> None:
+    """It stands where the primitive was linked, also behind a reroute."""
+    fed = {"1": empty(width=link("5"), height=link("6")), "2": saved()}
+    fed |= {"5": node("PrimitiveNode", value=96), "6": node("Reroute", **{"": link("5")})}
+    repaired = repair(fed, bundled_catalog())
+    assert repaired.prompt == {"1": empty(width=96, height=96), "2": saved()}
+    assert codes(repaired) == ["editor_node", "editor_node"]
+
+
 def test_what_is_linked_to_is_not_left_out() -> None:
-    """A primitive that feeds a field is for the check to refuse; so is a prompt of notes alone, and a circle."""
-    fed = {"1": empty(width=link("5")), "2": saved(), "5": node("PrimitiveNode", value=64)}
+    """A primitive without a certain value is for the check to refuse; so is a prompt of notes alone, and a circle."""
+    fed = {"1": empty(width=link("5")), "2": saved(), "5": node("PrimitiveNode", value=64, control="fixed")}
     assert repair(fed, bundled_catalog()).prompt is fed
     alone = {"1": node("Note", text="hi")}
     assert repair(alone, bundled_catalog()).prompt is alone
@@ -226,6 +253,18 @@ def test_shipped_templates_need_no_repair() -> None:
         given |= {"prompt": "a"} if "prompt" in template.by_name else {}
         prompt = fill(template, given, lambda most: most // 2, frozenset({"x.png"})).prompt
         assert repair(prompt, bundled_catalog()).repairs == (), template.name
+
+
+def test_long_lists_take_no_time_either() -> None:
+    """Many names that are not listed in a list of thousands: it is read once."""
+    known = catalog(*(f"folder-{number}/model.safetensors" for number in range(5000)))
+    prompt: Prompt = {}
+    for number in range(500):
+        prompt[f"{number}"] = node("CheckpointLoaderSimple", ckpt_name=f"folder-{number}\\model.safetensors")
+        prompt[f"p{number}"] = node("PreviewAny", source=link(f"{number}"))
+    began = time.perf_counter()
+    assert len(repair(prompt, known).repairs) == 500
+    assert time.perf_counter() - began < 2, "twenty times what it takes on an idle machine"
 
 
 def test_it_takes_no_time() -> None:

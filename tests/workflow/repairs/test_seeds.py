@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workflow.prompts import node, sampled
+from worker.extra_data import ExtraData
 from worker.job import JobRequest, RandomInteger
 from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import bundled_catalog
@@ -94,6 +95,26 @@ def test_what_a_check_says_of_seeds() -> None:
     ready = ready_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
     assert ready.fields == (SeedField("3", "seed", 0, LARGEST),)
     assert [one.runs for one in ready.repairs] == [None]
+
+
+def test_the_editors_file_has_the_seeds_that_ran() -> None:
+    """In the node itself, its primitive, or the instance that shows it; where it is not certain, it stays."""
+    prompt = {number: node("A", seed=5) for number in ("1", "2", "7:3", "8:4")}
+    fields = (
+        SeedField("1", "seed", 0, 9),
+        SeedField("2", "seed", 10, 19, "6"),
+        SeedField("7:3", "seed", 20, 29, "7 seed"),
+        SeedField("8:4", "seed", 30, 39),
+    )
+    saved = {"1": [5, 5, "randomize"], "2": [5, "randomize"], "6": [5, "randomize"], "7": ["a", 5], "8": [5]}
+    nodes = [{"id": int(number), "widgets_values": values} for number, values in saved.items()]
+    extra = ExtraData({"workflow": {"nodes": nodes, "links": []}})
+    ready = ready_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
+    one, two, three, _ = (seed.value for seed in ready.seeds)
+    assert ready.extra.pnginfo is not None
+    written = {str(one["id"]): one["widgets_values"] for one in ready.extra.pnginfo["workflow"]["nodes"]}
+    assert written == {**saved, "1": [5, one, "randomize"], "6": [two, "randomize"], "7": ["a", three]}
+    assert nodes[0]["widgets_values"] == [5, 5, "randomize"]
 
 
 def test_fields_that_one_field_feeds_have_one_seed() -> None:

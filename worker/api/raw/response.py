@@ -102,10 +102,12 @@ def _headers(job: Job, choice: FileChoice) -> dict[str, str]:
     """The facts of the JSON answer that a client may need beside the file."""
     stages = [(state.value, job.stages[state]) for state in TIMED if state in job.stages]
     times = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in (*stages, ("total", job.elapsed_s))]
-    problems = {"X-Job-Problems": str(len(job.problems))} if job.problems else {}
+    request = job.request
+    lists = {"Problems": job.problems, "Repairs": request.repairs, "Warnings": request.warnings}
+    counts = {f"X-Job-{name}": str(len(listed)) for name, listed in lists.items() if listed}
     return (
         file_headers(choice.output, choice.content_type)
-        | problems
+        | counts
         | {
             "X-Job-Id": job.id,
             "X-Job-Token": job.token,

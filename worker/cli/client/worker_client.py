@@ -115,6 +115,25 @@ class WorkerClient:
             raise Failure.unreachable(self.url, error) from error
 
 
+async def validated(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
+    """Return what a worker answers at `POST /validate`. Raises Failure."""
+    place = f"{url.rstrip('/')}/validate"
+    headers = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
+    body = orjson.dumps({"workflow": workflow, **({"strict": True} if strict else {})})
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
+            session.post(place, data=body, headers=headers) as answer,
+        ):
+            await _check(answer)
+            report = orjson.loads(await answer.read())
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise Failure.unreachable(url, error) from error
+    if not isinstance(report, dict) or not {"valid", "problems", "models", "workload"} <= report.keys():
+        raise Failure.read(report)
+    return report
+
+
 def _bearer(job: Mapping[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {job['token']}"}
 

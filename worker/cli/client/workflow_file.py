@@ -16,13 +16,16 @@ from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import read_file, workflow_in
+from worker.workflow.exports import files_in
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 from worker.workflow.repairs.seeds import draw_seeds
 
 if TYPE_CHECKING:
     from worker.workflow.templates.template import Template
+
+MOST_READ = 512 * 1024 * 1024
 
 
 def read_request(
@@ -32,7 +35,8 @@ def read_request(
 
     `assignments` are `NODE.INPUT=VALUE` with a node's id or title, `inputs` are `NAME=FILE` or `NAME=FOLDER`.
     """
-    return request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
+    request = request_of(read_workflow(path), assignments, inputs, keep_seeds=keep_seeds)
+    return {**request, "inputs": {**_files_of(path), **request["inputs"]}}
 
 
 def template_request(template: Template, given: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -62,9 +66,10 @@ def request_of(
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises typer.BadParameter."""
+    """The file, of a very large one the beginning, where its metadata is. Raises typer.BadParameter."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MOST_READ)
     except OSError as error:
         raise typer.BadParameter(f"{path}: {(error.strerror or str(error)).lower()}") from error
 
@@ -108,6 +113,11 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
         return workflow_in(read_bytes(path))
     except CannotConvert as error:
         raise typer.BadParameter(f"{path}: {error.message}") from error
+
+
+def _files_of(path: Path) -> dict[str, Any]:
+    """Return the files in a request that was saved as a file, as RunPod's `test_input.json`."""
+    return files_in(read_file(read_bytes(path)))
 
 
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ FAILED = 1
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="what the editor saved, or a PNG, WebP or video of ComfyUI's")],
+    file: Annotated[Path, typer.Argument(help="what the editor saved, or a file of ComfyUI's that carries it")],
     *,
     catalog: Annotated[
         list[Path] | None,
@@ -22,8 +22,8 @@ def command(
 ) -> None:
     """Turn what the editor saved into an API prompt.
 
-    It is the one that the editor would send, and its seeds are those that were saved. What a job would repair in it is
-    listed. Without a catalog the nodes of ComfyUI 0.33.0 and of five packs are known.
+    It is the one that the editor would send, with the seeds that were saved.
+    Without a catalog the nodes of ComfyUI 0.33.0 and of five packs are known.
     """
     from worker.cli.client.workflow_file import catalog_of, read_bytes
     from worker.cli.output.changes import show_changes

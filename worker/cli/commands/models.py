@@ -14,10 +14,10 @@ import typer
 if TYPE_CHECKING:
     from worker.models.fetcher import FetchOutcome
     from worker.models.folder import ModelsFolder
+    from worker.models.needed_files import NeededFiles
     from worker.models.plan import ModelPlan
     from worker.settings import Settings
     from worker.workflow.catalog.catalog import Catalog
-    from worker.workflow.model_needs import Downloads
     from worker.workflow.templates.template import Library, ModelFile
 
 
@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Say which model files workflows need, or fetch them.
 
-    Downloads are resumed, checked and put into place whole. Exit code 1 where a file is not there afterwards.
+    Downloads are resumed, checked and put into place whole. Exit code 1 where a file is not there afterwards; of plan
+    also where a node may need a model that can't be seen.
     """
     from worker.cli.client.workflow_file import catalog_of
     from worker.errors import StartupError
@@ -57,49 +58,43 @@ def command(
     if root is None:
         raise StartupError("say where that ComfyUI's models lie: --folder, or WORKER_MODELS_FOLDER")
     library = read_library(settings.templates)
-    files = list(_needed(workflows, library, catalog_of(catalog or ())))
     place = ModelsFolder(root, baked=None if folder else baked_models(settings))
+    needed = list(_needed(workflows, library, catalog_of(catalog or ()), place))
+    files = [file for one in needed for file in one.files]
     before = plan(files, place)
     outcomes = asyncio.run(_fetch(settings, place, before, quiet=as_json)) if action is ModelsAction.FETCH else []
-    _tell(plan(files, place), outcomes, place, as_json=as_json)
-    raise typer.Exit(not plan(files, place).complete)
+    after = plan(files, place)
+    _tell(after, outcomes, place, needed, as_json=as_json)
+    unseen = action is ModelsAction.PLAN and any(one.unseen for one in needed)
+    raise typer.Exit(unseen or not after.complete)
 
 
-def _needed(names: Iterable[str], library: Library, catalog: Catalog) -> Iterator[ModelFile]:
+def _needed(names: Iterable[str], library: Library, catalog: Catalog, place: ModelsFolder) -> Iterator[NeededFiles]:
+    from worker.errors import PromptError
+    from worker.models.needed_files import NeededFiles, needed_files
     from worker.workflow.model_needs import downloads
 
-    known = [file for template in library.values() for file in template.models]
+    known = downloads(file for template in library.values() for file in template.models)
     for name in names:
         if name in library:
-            yield from library[name].models
-        else:
-            yield from _needed_by(Path(name), catalog, downloads(known), library)
+            yield NeededFiles(name, library[name].models)
+            continue
+        try:
+            yield needed_files(name, _workflow(Path(name), library), catalog, known, place)
+        except PromptError as error:
+            raise typer.BadParameter(f"{name}: {error.message}") from error
 
 
-def _needed_by(path: Path, catalog: Catalog, known: Downloads, library: Library) -> Iterator[ModelFile]:
-    """A file's models: by its nodes; by what the editor saved of them where no prompt can be made of it."""
+def _workflow(path: Path, library: Library) -> dict[str, object]:
     from worker.cli.client.workflow_file import read_workflow
-    from worker.errors import CannotConvert, PromptError
-    from worker.workflow.editor import convert, is_ui
-    from worker.workflow.model_needs import downloads, needed_models, saved_models
     from worker.workflow.nearest import did_you_mean
-    from worker.workflow.prompt import parse_prompt, unwrap
-    from worker.workflow.templates.template import ModelFile
+    from worker.workflow.prompt import unwrap
 
     if not path.exists():
         near = did_you_mean(str(path), library) or f"Templates: {', '.join(library) or 'none'}."
         raise typer.BadParameter(f"{path} is neither a template nor a file. {near}")
-    workflow = unwrap(read_workflow(path))
-    saved = list(saved_models(workflow))
-    try:
-        prompt = convert(workflow, catalog).prompt if is_ui(workflow) else parse_prompt(workflow)
-        needs = needed_models(prompt, catalog, {**downloads(saved), **known})
-    except CannotConvert:
-        yield from (known.get((file.folder, file.file), file) for file in saved)
-        return
-    except PromptError as error:
-        raise typer.BadParameter(f"{path}: {error.message}") from error
-    yield from (need.source or ModelFile(need.file, need.folder) for need in needs)
+    workflow: dict[str, object] = unwrap(read_workflow(path))
+    return workflow
 
 
 async def _fetch(settings: Settings, place: ModelsFolder, before: ModelPlan, *, quiet: bool) -> Sequence[FetchOutcome]:
@@ -112,7 +107,14 @@ async def _fetch(settings: Settings, place: ModelsFolder, before: ModelPlan, *, 
             return await fetcher.fetch_all(before.to_fetch, heard)
 
 
-def _tell(after: ModelPlan, outcomes: Sequence[FetchOutcome], place: ModelsFolder, *, as_json: bool) -> None:
+def _tell(
+    after: ModelPlan,
+    outcomes: Sequence[FetchOutcome],
+    place: ModelsFolder,
+    needed: Sequence[NeededFiles],
+    *,
+    as_json: bool,
+) -> None:
     errors = {outcome.file: outcome.error for outcome in outcomes if outcome.error}
     if as_json:
         import orjson
@@ -122,10 +124,14 @@ def _tell(after: ModelPlan, outcomes: Sequence[FetchOutcome], place: ModelsFolde
             | ({"error": errors[item.file].as_dict()} if item.file in errors else {})
             for item in after.items
         ]
+        unseen = [{"workflow": one.name, **dataclasses.asdict(model)} for one in needed for model in one.unseen]
         body = {"folder": str(place.root), "files": rows, "to_fetch": after.size, "free": after.free}
+        body |= {"not_seen": unseen, "runnable": after.complete and not unseen}
         typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
         return
     _show(after, {file: error.message for file, error in errors.items()}, place)
+    for one in needed:
+        _show_unseen(one)
 
 
 def _show(after: ModelPlan, errors: dict[ModelFile, str], place: ModelsFolder) -> None:
@@ -149,6 +155,19 @@ def _show(after: ModelPlan, errors: dict[ModelFile, str], place: ModelsFolder) -
     if after.to_fetch:
         left = f"{len(after.to_fetch)} to fetch, {size(after.size)}; {size(after.free)} free in {place.root}"
         console.print(Text(left, "dim"))
+
+
+def _show_unseen(needed: NeededFiles) -> None:
+    from rich.text import Text
+
+    from worker.cli.output.screen import screen
+
+    for model in needed.unseen:
+        node = f"node {model.node_id} ({model.class_type})" if model.node_id else needed.name
+        value = f" {model.input}={model.value!r}" if model.value is not None else ""
+        place = Text(f"{node}{value}", "bold")
+        screen().print(Text.assemble(("? not seen", "yellow"), f"  {needed.name}: " if model.node_id else "  ", place))
+        screen().print(Text(f"    {model.reason}", "dim"))
 
 
 def _says(file: ModelFile, state: str) -> str:

@@ -1,10 +1,11 @@
-"""`comfy-worker validate`: all that is wrong with a workflow, without an engine."""
+"""`comfy-worker validate`: all that is wrong with a workflow, without an engine or by a running worker."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from worker.workflow.validation.report import ValidationReport
 
 
-def command(
-    workflow: Annotated[Path, typer.Argument(help="in any format, or a picture or video of ComfyUI's")],
+def command(  # noqa: PLR0913 - one parameter an option
+    workflow: Annotated[Path, typer.Argument(help="in any format, or a file of ComfyUI's that carries it")],
     *,
     catalog: Annotated[
         list[Path] | None,
@@ -28,26 +29,51 @@ def command(
         bool, typer.Option("--assume-files", help="take models and input files for present")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="check what is there, without any repair")] = False,
+    url: Annotated[str | None, typer.Option(help="ask a running worker: its ComfyUI, packs and models count")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="WORKER_TOKEN", help="one of the worker's WORKER_TOKENS, where it has any")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print what POST /validate answers")] = False,
 ) -> None:
     """Say all that is wrong with a workflow, and what it needs.
 
-    Exit code 1 where ComfyUI would refuse it, or a part of it. Without a catalog the nodes of ComfyUI 0.33.0 and of
-    five packs are known.
+    Exit code 1 where ComfyUI would refuse it, or a part of it; 2 where a worker does not say. Without a catalog or a
+    worker the nodes of ComfyUI 0.33.0 and of five packs are known.
     """
     from worker.cli.client.workflow_file import catalog_of, read_workflow
+    from worker.cli.output.validation import show
 
-    known = catalog_of(catalog or ())
-    found = look(
-        read_workflow(workflow), known, _files(known, listed=bool(catalog), assume=assume_files), strict=strict
-    )
+    if url and (catalog or assume_files):
+        raise typer.BadParameter("--url asks a worker, which has its own catalog and files")
+    sent = read_workflow(workflow)
+    if url:
+        body = _asked(url, token, sent, strict=strict)
+    else:
+        known = catalog_of(catalog or ())
+        files = _files(known, listed=bool(catalog), assume=assume_files)
+        body = look(sent, _with_loras(known, files), files, strict=strict).as_dict()
     if as_json:
         import orjson
 
-        typer.echo(orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
-        _show(found, workflow.name)
-    raise typer.Exit(not found.valid)
+        show(body, workflow.name)
+    raise typer.Exit(not body["valid"])
+
+
+def _asked(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
+    """What a running worker answers. Raises typer.Exit."""
+    import asyncio
+
+    from worker.cli.client.worker_client import validated
+    from worker.cli.output.failure import Failure
+    from worker.cli.output.screen import screen
+
+    try:
+        return asyncio.run(validated(url, token, workflow, strict=strict))
+    except Failure as failure:
+        failure.show(screen(stderr=True))
+        raise typer.Exit(2) from None
 
 
 def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool = False) -> ValidationReport:
@@ -57,6 +83,7 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
     from worker.workflow.model_needs import downloads, needed_models, saved_models
     from worker.workflow.templates.library import read_library
     from worker.workflow.validation.report import report
+    from worker.workflow.validation.skipped_models import SKIPPED
 
     checked, warnings, ready = _checked(workflow, catalog, files, strict=strict)
     library = read_library(Settings.from_env().templates)
@@ -66,6 +93,7 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
         needed_models(checked.prompt, catalog, known),
         workload(checked.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
+        lambda problem: not strict or problem.kind != SKIPPED,
     )
     return replace(found, warnings=warnings, repairs=ready.repairs, seeds=ready.fields)
 
@@ -110,27 +138,9 @@ def _files(catalog: Catalog, *, listed: bool, assume: bool) -> FileCheck:
     return ModelFiles(models_folder(settings), baked_models(settings))
 
 
-def _show(found: ValidationReport, name: str) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
+def _with_loras(catalog: Catalog, files: FileCheck) -> Catalog:
+    """The catalog that lists the LoRAs of the models folder, which nodes find by a part of their name."""
+    from worker.models.folder import ModelFiles
+    from worker.workflow.loras import LORAS
 
-    from worker.cli.output.changes import show_changes
-    from worker.cli.output.failure import rows
-    from worker.cli.output.screen import screen
-    from worker.engine.client import detail
-
-    console = screen()
-    count = len(found.problems)
-    verdict = ("✓ valid", "bold green") if found.valid else (f"✗ {count} problem{'s'[: count > 1]}", "bold red")
-    facts = f"  {name}: {len(found.check.prompt)} nodes, workload {found.workload:g}"
-    console.print(Text.assemble(verdict, (facts, "dim")))
-    for problem in found.problems:
-        console.print(*rows(detail(problem)), sep="\n")
-    show_changes(console, found.as_dict())
-    if found.models:
-        console.print()
-    for need in found.models:
-        here = need in found.here
-        sign = ("✓", "green") if here else ("✗", "red")
-        source = "" if here else f"  {need.source.url if need.source else 'no download known'}"
-        console.print(Padding(Text.assemble(sign, f" models/{need.folder}/{need.file}", (source, "dim")), (0, 0, 0, 2)))
+    return catalog.with_files({LORAS: files.names(LORAS)}) if isinstance(files, ModelFiles) else catalog

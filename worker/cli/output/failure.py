@@ -28,7 +28,7 @@ class Failure(Exception):
         """From the body of an answer; one that is not a worker's says so."""
         match body:
             case {"error": {"code": str(code), "message": str(message), "details": list(details), **rest}}:
-                return cls(code, message, [_detail(row) for row in details], bool(rest.get("retryable")))
+                return cls(code, message, [detail_of(row) for row in details], bool(rest.get("retryable")))
         return cls("bad_answer", f"this is no worker's answer: {str(body)[:200]}")
 
     @classmethod
@@ -52,7 +52,8 @@ class Failure(Exception):
             console.print(Text("  The same request may succeed later, or on another worker.", "dim"))
 
 
-def _detail(row: Mapping[str, Any]) -> Detail:
+def detail_of(row: Mapping[str, Any]) -> Detail:
+    """Read one row of an error's details, or one problem of `POST /validate`."""
     return Detail(
         message=str(row.get("message", "")),
         node_id=row.get("node_id"),

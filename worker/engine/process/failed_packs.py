@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,7 +13,8 @@ from typing import TypeVar
 
 from worker.engine.process.import_log import read_imports
 from worker.errors import Detail
-from worker.workflow.catalog.provider import PackIds, pack_ids, provider_of
+from worker.workflow.catalog.catalog import bundled_catalog
+from worker.workflow.catalog.provider import PackIds, pack_ids
 from worker.workflow.validation.explain import Problem
 
 START = b"--- the worker starts this engine ---\n"
@@ -22,6 +24,7 @@ MOST_LOG = 8 * 1024 * 1024
 MOST_FILES, MOST_SOURCE = 4000, 1024 * 1024
 """Python files of one pack that are searched for a class, and the largest of them in bytes."""
 SEPARATOR = re.compile(r"[\s_.-]+")
+PROJECT = "pyproject.toml"
 LONGEST_REASON = 300
 REPAIR = "Repair the pack on the worker and start ComfyUI again; its log has the traceback."
 
@@ -50,7 +53,8 @@ class FailedPack:
 
     def __str__(self) -> str:
         failed = "failed to import" if self.stage is PackStage.IMPORT else "has a prestartup script that failed"
-        return f"the node pack {self.name} {failed}: {self.reason}"
+        kind = "the node pack" if self.path else "ComfyUI's own"
+        return f"{kind} {self.name} {failed}: {self.reason}"
 
 
 def read_failed_packs(log: Path) -> tuple[FailedPack, ...]:
@@ -92,8 +96,10 @@ async def explained(
 
 
 def _names(class_type: str, packs: PackIds) -> list[str]:
-    provider = provider_of(class_type)
-    return [*(packs[class_type].names if class_type in packs else ()), *([provider.name] if provider else ())]
+    """Names of the pack of a class: of the workflow's file, and the last part of the module in the bundled catalog."""
+    known = bundled_catalog()
+    module = known[class_type].pack.rpartition(".")[2] if class_type in known else ""
+    return [*(packs[class_type].names if class_type in packs else ()), *filter(None, [module])]
 
 
 def _explained(item: Item, owner: FailedPack | None, failed: str) -> Item:
@@ -130,7 +136,17 @@ def packs_of(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str]]
 
 
 def _same(pack: FailedPack, names: Iterable[str]) -> bool:
-    return _folded(pack.name.removesuffix(".py")) in {_folded(name) for name in names}
+    """Compare with the pack's folder and with its id in ComfyUI's registry, which its project file has."""
+    wanted = {_folded(name) for name in names}
+    return bool(wanted) and not wanted.isdisjoint({_folded(pack.name.removesuffix(".py")), _folded(_project(pack))})
+
+
+def _project(pack: FailedPack) -> str:
+    try:
+        found = tomllib.loads((pack.path / PROJECT).read_text("utf-8")) if pack.path else {}
+        return str(found.get("project", {}).get("name", pack.name))
+    except (OSError, ValueError, AttributeError):
+        return pack.name
 
 
 def _folded(name: str) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import aiohttp
 
 from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
+from worker.engine.process.exit_cause import EngineEnd, exit_cause, oom_kills
 from worker.engine.process.failed_packs import START, FailedPack, read_failed_packs
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
@@ -34,6 +36,8 @@ ASK_S = 0.1
 """How often a starting engine is asked whether it answers."""
 ANSWER = aiohttp.ClientTimeout(total=10)
 LOOK_AT_LOG_S = 30.0
+END_S = 2.0
+"""How long a process that no longer listens may take to end."""
 LOG_LIMIT = 16 * 1024 * 1024
 TAIL = 2000
 
@@ -63,11 +67,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """From a start to its end. `code` is the exit code, negative for a signal."""
+    """From a start to its end. `cause` says why it ended, in words that follow the engine's name."""
 
     answered: bool
     seconds: float
-    code: int
+    cause: str
 
 
 class Supervisor:
@@ -81,6 +85,10 @@ class Supervisor:
         self._why = ""
         self._check_gpu = False
         self._healthy = False
+        self._end: EngineEnd | None = None
+        """Of the last life that ended."""
+        self._over = asyncio.Event()
+        """Set while no engine runs."""
         self._failed_packs: tuple[FailedPack, ...] | None = None
         """Of this life of the engine; None until it answers."""
 
@@ -95,6 +103,13 @@ class Supervisor:
         if self._failed_packs is None:  # clients may reach it a moment before it is seen to answer
             return read_failed_packs(self._command.logs)
         return self._failed_packs
+
+    async def end_since(self, began: float) -> EngineEnd | None:
+        """Return how the engine ended after a time of the monotonic clock; None where it does not end soon."""
+        if self._end is None or self._end.at < began:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), END_S)
+        return self._end if self._end is not None and self._end.at >= began else None
 
     def restart(self, why: str, *, check_gpu: bool = False, healthy: bool = False) -> None:
         """End the engine at once, whatever it does, so that it is started anew; no effect on one that is starting.
@@ -115,7 +130,7 @@ class Supervisor:
             self._notify(EngineLost(self._command.name, self._cause(life)))
             unanswered = 0 if life.answered else unanswered + 1
             quick = 0 if life.seconds > STEADY_S or self._healthy else quick + 1
-            why = self._why or f"it ended with code {life.code}"
+            why = self._why or f"it {life.cause}"
             if unanswered >= self._settings.tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
                 raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
@@ -140,12 +155,13 @@ class Supervisor:
             return await self._live()
         except OSError as error:
             self._why = f"it can't be started: {error}"
-            return Life(answered=False, seconds=0.0, code=1)
+            return Life(answered=False, seconds=0.0, cause=self._why)
 
     async def _live(self) -> Life:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, kills = loop.time(), oom_kills()
         process = await _start(self._command)
+        self._over.clear()
         ended = asyncio.create_task(process.wait())
         try:
             answered = await self._answers(ended)
@@ -159,9 +175,12 @@ class Supervisor:
                 _signal(process, signal.SIGKILL)
             while not (await asyncio.wait({ended}, timeout=LOOK_AT_LOG_S))[0]:
                 await asyncio.to_thread(bound, self._command.logs)
-            return Life(answered, loop.time() - began, ended.result())
+            cause = exit_cause(ended.result(), kills)
+            self._end = EngineEnd(f"was stopped: {self._why}" if self._why else cause, time.monotonic())
+            return Life(answered, loop.time() - began, cause)
         finally:
             self._process = self._failed_packs = None
+            self._over.set()
             ended.cancel()
             await _stop(process)
 

@@ -50,7 +50,8 @@ class EngineFiles:
         if folder not in FOLDER_TYPES:
             return not self._settings.strict_files or name in self.models(folder)
         try:
-            return self._folders.named(name, folder).is_file()
+            place = self._folders.named(name.removesuffix("*").rstrip("/"), folder)
+            return place.is_dir() if name.endswith(("/", "/*")) else place.is_file()
         except OutsideFolder:
             return False
 

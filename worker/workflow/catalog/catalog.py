@@ -61,6 +61,7 @@ class Catalog(Mapping[str, NodeClass]):
         self._written = dict(written)
         self._files = dict(files)
         self._parsed: dict[str, NodeClass] = {}
+        self._made: frozenset[str] | None = None
 
     @classmethod
     def bundled(cls) -> Catalog:
@@ -115,6 +116,13 @@ class Catalog(Mapping[str, NodeClass]):
         info = self._list_files(name, info) if self._files else info
         return self.saved.out_of_class(info, folders_by_input(name)) if self.saved else info
 
+    def output_types(self) -> frozenset[str]:
+        """Return the types that any class makes, so that an input of such a type can be linked."""
+        if self._made is None:
+            outputs = (_outputs(written) for written in self._written.values())
+            self._made = frozenset(kind for listed in outputs for kind in listed if isinstance(kind, str))
+        return self._made
+
     def to_object_info(self) -> dict[str, JsonObject]:
         """Return all classes in the shape of `GET /object_info`."""
         return {name: self.object_info(name) for name in self._written}
@@ -146,6 +154,12 @@ class Catalog(Mapping[str, NodeClass]):
 def bundled_catalog() -> Catalog:
     """`Catalog.bundled()`, unpacked once; for whoever has no engine to ask."""
     return Catalog.bundled()
+
+
+def _outputs(written: JsonObject | bytes) -> list[Json]:
+    info = orjson.loads(written) if isinstance(written, bytes) else written
+    outputs = info.get("output")
+    return outputs if isinstance(outputs, list) else []
 
 
 def _order(inputs: Json) -> JsonObject:

@@ -1,13 +1,15 @@
 """Which choices list the files of a machine, and from which folders.
 
 A catalog shows such a choice as a plain list of names, so this cannot be read off it. Facts of ComfyUI 0.33.0
-and of RES4LYF, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. "input" is the
-folder of uploads; the other names are those of `GET /models`.
+and of RES4LYF, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins; those of other
+packs are measured (`measured_folders`). "input" is the folder of uploads; the other names are those of `GET /models`.
 """
 
 from __future__ import annotations
 
 from functools import cache
+
+from worker.workflow.catalog.measured_folders import measured_folders
 
 _LISTED: dict[str, str] = {
     "audio_encoders": "AudioEncoderLoader.audio_encoder_name",
@@ -67,14 +69,17 @@ def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
 
 def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
     """Return the folders whose files this input offers, or none."""
-    return _by_input().get((class_name, input_name), ())
+    known = _by_input().get((class_name, input_name))
+    return known or measured_folders().get(class_name, {}).get(input_name, ())
 
 
 def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:
     """Return the folders of each input of a class that offers files."""
-    return {name: folders for (owner, name), folders in _by_input().items() if owner == class_name}
+    ours = {name: folders for (owner, name), folders in _by_input().items() if owner == class_name}
+    return {**measured_folders().get(class_name, {}), **ours}
 
 
 def all_folders() -> list[str]:
     """The folders of models that some input offers, by name."""
-    return sorted(_LISTED.keys() - {"input", "datasets"})
+    measured = {folder for inputs in measured_folders().values() for folders in inputs.values() for folder in folders}
+    return sorted((_LISTED.keys() | measured) - {"input", "datasets"})

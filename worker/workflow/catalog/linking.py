@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from worker.workflow.catalog.node_class import COMBO, InputSpec
+from worker.workflow.catalog.class_facts import MORE_OUTPUTS, ONE_OUTPUT_FOR_ALL
+from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass
 from worker.workflow.json_value import Json
 
 ANY = "*"
@@ -26,12 +27,25 @@ _VHS_LOADERS = {
 }
 
 
+def output_type(source: NodeClass, slot: int) -> str | list[Json]:
+    """Return the type of a slot. Raises IndexError or TypeError in ComfyUI's words where there is none such."""
+    types = [output.type for output in source.outputs]
+    if source.name in ONE_OUTPUT_FOR_ALL and slot > 0:
+        return types[0]
+    if source.name in MORE_OUTPUTS and slot > len(types) - 1:
+        return ANY
+    # A list or a tuple as in ComfyUI, because the message about a slot that is not there names it.
+    return types[slot] if source.is_v3 else tuple(types)[slot]
+
+
 def fits(source_class: str, received: str | list[Json], target_class: str, spec: InputSpec) -> bool:
     """Tell whether ComfyUI 0.33.0 lets an output of type `received` go into this input.
 
     Types are equal, or one is `*` or a matched type, or the two lists of alternatives (`INT,FLOAT`) share one.
     """
     wanted = spec.config[0]
+    if source_class in ONE_OUTPUT_FOR_ALL and isinstance(received, str):
+        return True
     if received == wanted or ANY in (received, wanted) or MATCH in (received, wanted):
         return True
     if isinstance(received, list):

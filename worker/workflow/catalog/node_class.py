@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from worker.workflow.catalog.class_facts import NO_OUTPUT_NODES
 from worker.workflow.catalog.folders import folders_of
 from worker.workflow.json_value import Json, JsonObject
 
@@ -86,11 +87,11 @@ def read_node_class(name: str, info: JsonObject) -> NodeClass:
         pack=_text(info, "python_module"),
         inputs=inputs,
         outputs=tuple(_read_outputs(info)),
-        output_node=info.get("output_node") is True,
+        output_node=info.get("output_node") is True and name not in NO_OUTPUT_NODES,
         api_node=info.get("api_node") is True,
         is_input_list=info.get("is_input_list") is True,
         is_v3="api_node" in info,
-        by_name={spec.name: spec for spec in inputs},
+        by_name=_first_of_each(inputs),
         has_intermediate_output=info.get("has_intermediate_output") is True,
         shown=_shown(inputs),
     )
@@ -99,7 +100,15 @@ def read_node_class(name: str, info: JsonObject) -> NodeClass:
 def _shown(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
     if any(spec.type in (DYNAMIC_COMBO, AUTOGROW) for spec in inputs):
         return None
-    return {spec.name: spec for spec in inputs if spec.presence is not Presence.HIDDEN}
+    return _first_of_each(spec for spec in inputs if spec.presence is not Presence.HIDDEN)
+
+
+def _first_of_each(inputs: Iterable[InputSpec]) -> dict[str, InputSpec]:
+    """The inputs by name: one that is required and, under the same name, also optional is required."""
+    found: dict[str, InputSpec] = {}
+    for spec in inputs:
+        found.setdefault(spec.name, spec)
+    return found
 
 
 def read_input(name: str, presence: Presence, written: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:
@@ -165,4 +174,6 @@ def _text(info: JsonObject, key: str) -> str:
 
 def _number(options: JsonObject, key: str) -> float | None:
     value = options.get(key)
+    if value == -(2.0**64):
+        return -(2**64) + 1  # of the integers that classes have as limits the only one that the JSON reader rounds
     return value if isinstance(value, int | float) else None

@@ -35,7 +35,7 @@ _CLASS_KEYS = (
     *("api_node", "deprecated", "experimental", "dev_only"),
 )
 _PIN = re.compile(r"^(\S+)\s+\S+@([0-9a-f]{40})\b", re.MULTILINE)
-_EDITOR_KEYS = {"tooltip", "placeholder", "advanced", "display", "label_on", "label_off", "formats"}
+_EDITOR_KEYS = {"tooltip", "placeholder", "advanced", "display", "label_on", "label_off"}
 
 
 def reduce_object_info(object_info: Mapping[str, JsonObject]) -> bytes:
@@ -98,9 +98,21 @@ def _reduce_options(kind: str, extra: Json, folders: tuple[str, ...]) -> Json:
         kept["options"] = [_reduce_nested(option, "inputs") for option in options]
     elif isinstance(options, list):
         kept["options"] = _fixed(options, folders)
+    if "formats" in kept:
+        kept["formats"] = _reduce_formats(kept["formats"])
     if kind == AUTOGROW:
         kept["template"] = _reduce_nested(template, "input")
     return kept
+
+
+def _reduce_formats(formats: Json) -> Json:
+    """VideoHelperSuite's: of each field its name, type and options; what it means to FFmpeg is no input's business."""
+    if not isinstance(formats, dict):
+        return formats
+    return {
+        name: [row[:3] if isinstance(row, list) else row for row in rows] if isinstance(rows, list) else rows
+        for name, rows in formats.items()
+    }
 
 
 def _reduce_nested(holder: Json, key: str) -> Json:

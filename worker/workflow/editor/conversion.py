@@ -69,8 +69,9 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
         for place in flat.places.values()
         if place.node.silent and place.node.browser is None
     )
+    warnings = (*_warnings(flat.places.values()), *flat.warnings)
     seeds = _seeds(writer.seeds, running, prompt)
-    return Conversion(_without_loose_ends(prompt), tuple(_warnings(flat.places.values())), left_out, seeds)
+    return Conversion(_without_loose_ends(prompt), warnings, left_out, seeds)
 
 
 def _seeds(drawn: list[SeedField], running: list[FlatNode], prompt: Prompt) -> tuple[SeedField, ...]:
@@ -155,8 +156,9 @@ class _Writer:
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
+        sending = Sending(place, inputs, self.seeds, self._around)
         for send in SEND:
-            send(Sending(place, inputs, self.seeds, self._around))
+            send(sending)
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 

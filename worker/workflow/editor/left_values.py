@@ -14,7 +14,7 @@ _PREVIEWS = ("/view?", "/api/view?")
 
 def warn_of_rest(node: UiNode, rest: Iterable[Value]) -> None:
     """Warn of values that no field takes, unless they are only what the editor shows: buttons, lines, results."""
-    left = [value for value in rest if not _is_decoration(value)]
+    left = [value for value in rest if not is_decoration(value)]
     if not left or _shows_results(node) or _repeats_last(node, left):
         return
     shown = ", ".join(_shortened(value) for value in left[:_MOST])
@@ -22,7 +22,8 @@ def warn_of_rest(node: UiNode, rest: Iterable[Value]) -> None:
     node.warn(f"no input takes these values of the file: {shown}{more}")
 
 
-def _is_decoration(value: Value) -> bool:
+def is_decoration(value: Value) -> bool:
+    """Whether a value is only what the editor shows: a button, an address, nothing."""
     if isinstance(value, str):
         return not value.strip() or value in _BUTTONS or value.startswith(_PREVIEWS)
     return value in _EMPTY

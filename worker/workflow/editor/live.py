@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
@@ -55,6 +56,8 @@ class Widget:
     saved: bool = True
     sent: bool = True
     spec: InputSpec | None = None
+    accept: Callable[[Value], Value] | None = None
+    """What a pack's own field makes of a value that it is given; None: it takes every value as it is."""
 
     @property
     def large_text(self) -> bool:
@@ -77,6 +80,8 @@ class Slot:
     widget: str | None = None
     promoted: Widget | None = None
     """On an instance of a subgraph: the field that the subgraph shows there, with the instance's own value."""
+    label: str = ""
+    """The name that it was given on this node."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,7 @@ class Link:
     target: str
     target_slot: int = 0
     """As saved. Later editors have their slots in another order, so the slots' own links count."""
+    type: str = "*"
 
 
 @dataclass(slots=True)
@@ -131,6 +137,8 @@ class UiNode:
     subgraph: Graph | None = None
     browser: BrowserNode | None = None
     """What it does in the browser, where that alone knows it."""
+    written: JsonObject = field(default_factory=dict)
+    """The node as the file has it, for what only a pack's script looks at."""
     warnings: list[NodeWarning] = field(default_factory=list)
     """What the client is told of this node if it runs."""
 
@@ -167,6 +175,8 @@ class Graph:
     links: dict[int, Link] = field(default_factory=dict)
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
+    written: JsonObject = field(default_factory=dict)
+    """The graph as the file has it, for what only a pack's script looks at."""
 
     def target(self, link_id: int) -> tuple[UiNode, Slot] | None:
         """The node and slot that a link ends in. The slot is told by its own link, never by a saved index."""

@@ -45,7 +45,7 @@ class Loader:
 
     def _fill(self, graph: Graph, saved: SavedGraph) -> None:
         graph.links = {link.id: link for link in saved.links}
-        graph.inputs, graph.outputs = saved.inputs, saved.outputs
+        graph.inputs, graph.outputs, graph.written = saved.inputs, saved.outputs, saved.written
         for saved_node in saved.nodes:
             graph.nodes[saved_node.id] = self._node(graph, saved_node)
         for node in graph.nodes.values():
@@ -64,7 +64,9 @@ class Loader:
         if name not in self._unknown:
             self._unknown[name] = of_unknown_type(self._catalog[name])
         unknown = self._unknown[name]
-        return self._plain(name, custom_fields(unknown, saved, partial(self._plain, name)) if unknown else NO_FIELDS)
+        if not unknown:
+            return self._plain(name, NO_FIELDS)
+        return self._plain(name, custom_fields(unknown, saved, partial(self._plain, name), self._catalog.output_types))
 
     def _plain(self, name: str, fields: frozenset[str]) -> Shape:
         if (name, fields) not in self._shapes:
@@ -82,6 +84,7 @@ class Loader:
             fed=saved.fed,
             properties=saved.properties,
             values=saved.values,
+            written=saved.written,
         )
         if saved.type in self._graphs:
             node.subgraph = self._graphs[saved.type]
@@ -101,9 +104,10 @@ def _configure(shape: Shape, saved: SavedNode, graph: Graph) -> None:
     """Match what was saved to what the class has now: slots by name, values by their order."""
     node = shape.node
     node.outputs += saved.outputs[len(node.outputs) :]
-    links = {slot.name: slot.link for slot in saved.inputs}
+    by_name = {slot.name: slot for slot in saved.inputs}
     for slot in node.inputs:
-        slot.link = links.get(slot.name)
+        if before := by_name.get(slot.name):
+            slot.link, slot.label = before.link, before.label
     known = {slot.name for slot in node.inputs}
     node.inputs += [replace(slot) for slot in saved.inputs if slot.name not in known]
     for slot in list(node.inputs):

@@ -12,8 +12,8 @@ from typing import Any
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.live import MISSING, Slot, UiNode, Widget
 from worker.workflow.editor.packs.custom_fields import of_unknown_type
+from worker.workflow.editor.packs.vhs import saves_by_name
 from worker.workflow.editor.shape import Shape
-from worker.workflow.editor.values import BY_NAME
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt
 
@@ -120,7 +120,7 @@ def _outputs(node: UiNode, fed: Fed) -> list[dict[str, Any]]:
 
 def _values(node: UiNode) -> Json:
     saved = [widget for widget in node.widgets if widget.saved]
-    if node.node_class and BY_NAME in node.node_class.pack:
+    if saves_by_name(node.node_class):
         return {widget.name: _value(widget) for widget in saved}
     return [_value(widget) for widget in saved]
 

@@ -81,8 +81,9 @@ def _fed(graph: Graph, primitive: UiNode) -> list[tuple[UiNode, Slot, Widget]]:
 def _put(field: Widget, value: Value) -> None:
     if value is MISSING:
         return
-    number = _number(field.spec)
-    field.value = number.accept(value) if number else value
+    number = number_of(field.spec)
+    accept = field.accept or (number.accept if number else None)
+    field.value = accept(value) if accept else value
 
 
 def _value(graph: Graph, primitive: UiNode) -> Value:
@@ -92,18 +93,19 @@ def _value(graph: Graph, primitive: UiNode) -> Value:
         return MISSING
     own = primitive.values if isinstance(primitive.values, list) else []
     value: Value = own[0] if own else fed[0][2].value
-    merged = _number(fed[0][2].spec)
+    merged = number_of(fed[0][2].spec)
     if merged is None or value is MISSING:
         return value
     for _, _, field in fed:
-        both = _merge(merged, _number(field.spec))
+        both = _merge(merged, number_of(field.spec))
         if both is not None:
             merged = both
             value = merged.accept(merged.bound(value))
     return value
 
 
-def _number(spec: InputSpec | None) -> Number | None:
+def number_of(spec: InputSpec | None) -> Number | None:
+    """How an input rounds and bounds numbers; None for one that is no number."""
     kind = kind_of(spec) if spec else ""
     return Number(kind, spec.config[1]) if spec and kind in _NUMBERS else None
 

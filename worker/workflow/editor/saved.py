@@ -14,6 +14,7 @@ from worker.workflow.prompt import is_ui
 MOST_NODES = 5_000
 MOST_SLOTS = 2_000
 HIGHEST = 2**53
+_LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 _NUMBER = re.compile(r"-?[0-9]{1,15}")
 
 
@@ -30,6 +31,8 @@ class SavedNode:
     fed: list[int]
     values: Json
     properties: JsonObject
+    written: JsonObject = field(default_factory=dict)
+    """The node as the file has it."""
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class SavedGraph:
     links: list[Link]
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
+    written: JsonObject = field(default_factory=dict)
+    """The graph as the file has it."""
 
 
 @dataclass(slots=True)
@@ -91,6 +96,7 @@ def _graph(written: JsonObject) -> SavedGraph:
         links=list(read_links(written.get("links"))),
         inputs=list(_ports(written.get("inputs"))),
         outputs=list(_ports(written.get("outputs"))),
+        written=written,
     )
 
 
@@ -116,6 +122,7 @@ def read_node(node: JsonObject) -> SavedNode:
         fed=_ids(outputs[0].get("links")) if outputs else [],
         values=values if isinstance(values, list | dict) else None,
         properties=_object(node.get("properties")),
+        written=node,
     )
 
 
@@ -126,6 +133,7 @@ def _slot(written: JsonObject) -> Slot:
         type=_type(written.get("type")),
         link=whole(written.get("link")),
         widget=widget if isinstance(widget, str) else None,
+        label=_text(written.get("label")),
     )
 
 
@@ -140,14 +148,14 @@ def read_links(written: Json) -> Iterator[Link]:
     for link in _list(written):
         match link:
             case [_, _, _, _, *_] if isinstance(link, list):
-                row = [*link[:5], None][:5]
+                row = [*link[:6], None, None][:6]
             case {"id": _, "origin_id": _, "target_id": _} if isinstance(link, dict):
-                row = [link.get(key) for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot")]
+                row = [link.get(key) for key in _LINK]
             case _:
                 continue
         link_id, origin, target = whole(row[0]), _node_id(row[1]), _node_id(row[3])
         if link_id is not None and origin and target:
-            yield Link(link_id, origin, whole(row[2]) or 0, target, whole(row[4]) or 0)
+            yield Link(link_id, origin, whole(row[2]) or 0, target, whole(row[4]) or 0, _type(row[5]))
 
 
 def _ids(written: Json) -> list[int]:

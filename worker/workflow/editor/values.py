@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from worker.workflow.catalog.node_class import COMBO, DYNAMIC_COMBO
 from worker.workflow.editor.fields import choices_of
 from worker.workflow.editor.left_values import warn_of_rest
@@ -12,20 +10,13 @@ from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.json_value import Json, JsonObject
 
-BY_NAME = "VideoHelperSuite"
-"""The node pack whose script saves values by the names of their fields, those of the chosen format included."""
-
 _CUSTOM_COMBO = "CustomCombo"
-_A_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_BUTTON = "upload"
 
 
 def give_values(shape: Shape, saved: SavedNode) -> None:
     """Set the fields to what the file has; those that it has nothing for keep what their class says."""
     node, values = shape.node, saved.values
-    if isinstance(values, dict) and node.node_class and BY_NAME in node.node_class.pack:
-        _give_by_name(shape, values)
-    elif isinstance(values, dict):
+    if isinstance(values, dict):
         give_in_order(shape, [values.get(str(place), MISSING) for place in range(_most(shape, values))])
         warn_of_rest(node, [value for name, value in values.items() if not name.isdecimal()])
     elif isinstance(values, list):
@@ -65,17 +56,6 @@ def give_in_order(shape: Shape, values: list[Value]) -> None:
 def _most(shape: Shape, values: JsonObject) -> int:
     """How many places an object of values stands for: as in JavaScript it has no length, and every field is set."""
     return len(shape.node.widgets) + len(values)
-
-
-def _give_by_name(shape: Shape, values: JsonObject) -> None:
-    for widget in list(shape.node.widgets):
-        if widget.name in values:
-            shape.set_value(widget, values[widget.name])
-    known = {widget.name for widget in shape.node.widgets}
-    for name, value in values.items():
-        plain = isinstance(value, str | int | float) and name != _BUTTON
-        if plain and name not in known and _A_NAME.fullmatch(name):
-            shape.node.widgets.append(Widget(name, "format", value))
 
 
 def without_dummies(shape: Shape, values: list[Json]) -> list[Json]:

@@ -15,20 +15,20 @@ def mp4_texts(data: bytes) -> Iterator[tuple[str, str]]:
     waiting = [(data, 0)]
     while waiting:
         inside, depth = waiting.pop()
-        for kind, body in _boxes(inside):
+        for kind, body in boxes(inside):
             if kind in _INSIDE and depth < _DEEPEST:
                 waiting.append((body, depth + 1))
             elif kind == b"meta":
                 # QuickTime's has its boxes at once, MP4's a version before them.
-                yield from _items(dict(_boxes(body if body[4:8] == b"hdlr" else body[4:])))
+                yield from _items(dict(boxes(body if body[4:8] == b"hdlr" else body[4:])))
 
 
 def _items(meta: dict[bytes, bytes]) -> Iterator[tuple[str, str]]:
     names = list(_keys(meta.get(b"keys", b"")))
-    for kind, item in _boxes(meta.get(b"ilst", b"")):
+    for kind, item in boxes(meta.get(b"ilst", b"")):
         (number,) = struct.unpack(">I", kind)
         name = names[number - 1] if 1 <= number <= len(names) else _LETTERS.get(kind, "")
-        value = dict(_boxes(item)).get(b"data", b"")
+        value = dict(boxes(item)).get(b"data", b"")
         if name:
             yield name, value[8:].decode("utf-8", "replace")
 
@@ -43,7 +43,8 @@ def _keys(body: bytes) -> Iterator[str]:
         place += length
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each box; what the picture itself is made of is left out."""
     place = 0
     while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)

@@ -1,6 +1,7 @@
 """Nodes that only the editor has, and that some clients send all the same: left out where nothing needs them.
 
-A note is linked to nothing. A reroute hands on its one input, so that what is linked to it is linked to that.
+A note is linked to nothing. A reroute hands on its one input, so that what is linked to it is linked to that, and the
+value of a primitive stands in the inputs that it feeds.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from worker.prompt_changes import Repair
+from worker.workflow.editor.live import PRIMITIVE
 from worker.workflow.editor.packs.registry import BROWSER_NODES
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, is_link, links, title
@@ -48,9 +50,13 @@ def _past_reroutes(prompt: Prompt, found: list[str]) -> Prompt:
 
 
 def _handed_on(node: Node) -> Json:
+    """The link of a node that passes its only input on, or the only value of a primitive."""
     values, browser = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
-    hands_on = len(values) == 1 and is_link(values[0]) and not browser.gets_from and not browser.refused
-    return values[0] if hands_on else None
+    if len(values) != 1 or browser.gets_from or browser.refused:
+        return None
+    if node["class_type"] == PRIMITIVE:
+        return values[0] if isinstance(values[0], str | int | float) else None
+    return values[0] if is_link(values[0]) else None
 
 
 def _relinked(node: Node, passed: Mapping[str, Json]) -> Node:
@@ -72,5 +78,7 @@ def _end(value: Json, passed: Mapping[str, Json]) -> Json:
 
 def _left_out(prompt: Prompt, node_id: str) -> Repair:
     class_type = prompt[node_id]["class_type"]
-    message = f"{class_type!r} is a node of the editor's own that does nothing in a prompt: it is left out."
+    message = f"{class_type!r} is a node of the editor's own, which ComfyUI does not have: it is left out."
+    if _handed_on(prompt[node_id]) is not None:
+        message = f"{message[:-1]}, and what it hands on stands where it was linked."
     return Repair(message, "editor_node", node_id, title(prompt, node_id), None, class_type, None)

@@ -6,11 +6,13 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from random import Random
 
+from worker.extra_data import ExtraData
 from worker.job import JobRequest, RandomInteger
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, draw_random_integers
 from worker.workflow.repairs.repair import repair
+from worker.workflow.repairs.saved_seeds import with_seeds
 from worker.workflow.repairs.seeds import draw_seeds
 
 
@@ -49,7 +51,16 @@ def ready_request(request: JobRequest, catalog: Catalog, own: Container[str], rn
         random_integers=tuple(drawn),
         repairs=tuple(_with_seed(one, values) for one in ready.repairs),
         seeds=ready.seeds,
+        extra=_with_saved(request, ready) if ready.seeds else request.extra,
     )
+
+
+def _with_saved(request: JobRequest, ready: ReadyPrompt) -> ExtraData:
+    """What goes beside the prompt, with the drawn seeds in the editor's file."""
+    workflow = (request.extra.pnginfo or {}).get("workflow")
+    if not isinstance(workflow, dict) or not request.seed_fields:
+        return request.extra
+    return request.extra.with_workflow(with_seeds(workflow, request.prompt, request.seed_fields, ready.seeds))
 
 
 def _with_seed(one: Repair, values: dict[tuple[str, str], int]) -> Repair:

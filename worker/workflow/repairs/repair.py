@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.prompt import Prompt, links, title
+from worker.workflow.prompt import Prompt, title
 from worker.workflow.repairs.class_names import present_class
 from worker.workflow.repairs.editor_nodes import without_editor_nodes
 from worker.workflow.repairs.seeds import seed_of
 from worker.workflow.repairs.value_change import ValueChange
-from worker.workflow.repairs.values import value_changes
+from worker.workflow.repairs.values import RepairContext, value_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,10 @@ def repair(prompt: Prompt, catalog: Catalog, *, own: Container[str] = (), keep_s
         nodes, repairs = _with_known_classes(prompt, catalog)
     changed: Prompt = {}
     seeds: list[SeedField] = []
+    context = RepairContext(nodes, own, keep_seeds)
     for node_id in _needed(nodes, catalog):
         node = nodes[node_id]
-        changes = list(value_changes(node, catalog, own, keep_seeds=keep_seeds))
+        changes = list(value_changes(node, catalog, context))
         if changes:
             inputs = {**node["inputs"], **{change.input: change.runs for change in changes}}
             changed[node_id] = {**node, "inputs": inputs}
@@ -82,7 +83,9 @@ def _needed(prompt: Prompt, catalog: Catalog) -> list[str]:
     ]
     needed = set(waiting)
     while waiting:
-        for _, source, _ in links(prompt[waiting.pop()]):
+        for value in prompt[waiting.pop()]["inputs"].values():
+            # Also where a link is not written as it should be.
+            source = str(value[0]) if isinstance(value, list) and len(value) == 2 else ""
             if source in prompt and source not in needed:
                 needed.add(source)
                 waiting.append(source)

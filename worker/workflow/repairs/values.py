@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Self
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import COMBO, InputSpec, Presence
 from worker.workflow.json_value import Json
 from worker.workflow.nearest import nearest
-from worker.workflow.prompt import Node
+from worker.workflow.prompt import Node, Prompt, is_link
 from worker.workflow.repairs.seeds import seed_change
 from worker.workflow.repairs.value_change import ValueChange
 from worker.workflow.validation.node_validators import NODE_VALIDATORS
@@ -23,24 +25,72 @@ NUMBERS = frozenset({"INT", "FLOAT"})
 CONTROL = "control_after_generate"
 
 
-def value_changes(node: Node, catalog: Catalog, own: Container[str], *, keep_seeds: bool) -> Iterator[ValueChange]:
-    """Yield what has to change in a node of a known class. `own` are names of files that stay."""
+@dataclass(frozen=True, slots=True)
+class ListedNames:
+    """Names of files that are choices, by what is the same in each way to write them.
+
+    `foreign`: some of them have backslashes, so that the server is one on Windows.
+    """
+
+    by_same: Mapping[str, Collection[str]]
+    foreign: bool
+
+    @classmethod
+    def of(cls, options: Iterable[Json]) -> Self:
+        names = [option for option in options if isinstance(option, str)]
+        by_same: dict[str, set[str]] = {}
+        for name in names:
+            by_same.setdefault(_same(name), set()).add(name)
+        return cls(by_same, any("\\" in name for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class RepairContext:
+    """What the values of a node are judged by: its prompt, the files that stay as they are named, and the wish."""
+
+    prompt: Prompt
+    own: Container[str]
+    keep_seeds: bool
+    _listed: dict[int, ListedNames] = field(default_factory=dict)
+    """By the list of choices: many nodes have the same, which may be long."""
+
+    def listed(self, spec: InputSpec) -> ListedNames:
+        """The choices of an input that are texts."""
+        names = self._listed.get(id(spec.options))
+        if names is None:
+            names = self._listed[id(spec.options)] = ListedNames.of(spec.options or ())
+        return names
+
+
+def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Iterator[ValueChange]:
+    """Yield what has to change in a node of a known class."""
     node_class, inputs = catalog[node["class_type"]], node["inputs"]
-    validator = NODE_VALIDATORS.get(node_class.name)
     specs = node_class.shown or expand(node_class, inputs)
     for spec in specs.values():
         change: ValueChange | None = None
+        value = inputs.get(spec.name)
         if spec.name not in inputs:
             change = _missing(spec, [name for name in inputs if name not in specs])
-        elif isinstance(inputs[spec.name], list):
-            continue  # a link
+        elif isinstance(value, list):
+            change = None if is_link(value) else _link(spec, value, context.prompt)
         elif _is_seed(spec):
+            validator = NODE_VALIDATORS.get(node_class.name)
             own_check = validator is not None and validator.takes(spec.name)
-            change = None if keep_seeds or own_check else seed_change(spec, inputs[spec.name])
+            change = None if context.keep_seeds or own_check else seed_change(spec, value)
         else:
-            change = _value(spec, inputs[spec.name], own)
+            change = _value(spec, value, context)
         if change is not None:
             yield change
+
+
+def _link(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | None:
+    """A link whose node is written as a number, or whose slot is written as text."""
+    match value:
+        case [str(node) | int(node), str(slot) | int(slot)] if str(node) in prompt and str(slot).isdecimal():
+            runs: list[Json] = [str(node), int(slot)]
+            message = f"The link {value} is written {runs}: ids of nodes are text, and slots are numbers."
+            return ValueChange(spec.name, value, runs, "link_form", message)
+    return None
 
 
 def _is_seed(spec: InputSpec) -> bool:
@@ -60,9 +110,9 @@ def _missing(spec: InputSpec, strange: list[str]) -> ValueChange | None:
     return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
 
 
-def _value(spec: InputSpec, value: Json, own: Container[str]) -> ValueChange | None:
+def _value(spec: InputSpec, value: Json, context: RepairContext) -> ValueChange | None:
     if isinstance(value, str) and spec.type == COMBO:
-        name = _choice(spec, value, own)
+        name = _choice(spec, value, context)
         return None if name is None else _file_name(spec, value, name)
     if value is None and (spec.type in NUMBERS or spec.type == COMBO) and _usable(spec):
         if spec.type == COMBO and None in (spec.options or ()):
@@ -91,22 +141,19 @@ def _plain(default: Json) -> Json:
     return {"__value__": default} if isinstance(default, list) else default
 
 
-def _choice(spec: InputSpec, value: str, own: Container[str]) -> str | None:
+def _choice(spec: InputSpec, value: str, context: RepairContext) -> str | None:
     """The listed name that is the same but for separators and the form of its letters; None where `value` stays.
 
     A name in capitals is another one: two files may differ in nothing else.
     """
-    options = [option for option in spec.options or () if isinstance(option, str)]
-    if value in options or value in own or ADDRESS.match(value):
+    plain = value.isascii() and not SEPARATORS.search(value)
+    if plain or value in (spec.options or ()) or value in context.own or ADDRESS.match(value):
         return None
-    foreign = any("\\" in option for option in options)
-    if not foreign and value.isascii() and not SEPARATORS.search(value):
-        return None
-    wanted = _same(value)
-    matches = {option for option in options if _same(option) == wanted}
+    listed = context.listed(spec)
+    matches = listed.by_same.get(_same(value), ())
     if len(matches) == 1:
-        return matches.pop()
-    if matches or foreign or "\\" not in value or not spec.folders:
+        return next(iter(matches))
+    if matches or listed.foreign or "\\" not in value or not spec.folders:
         return None
     return SEPARATORS.sub("/", value)  # the file may be on its way
 

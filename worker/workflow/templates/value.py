@@ -14,9 +14,9 @@ SEED_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exact; ComfyUI itself takes up to 2**64 - 1."""
 LARGEST = 2**64
 """ComfyUI's numbers end here; Python's integers don't, and can't all be told from one another as floats."""
-SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|data:[^,]{0,100};base64,", re.ASCII | re.IGNORECASE)
+SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|\s*data:[^,]{0,200};\s*base64\s*,", re.ASCII | re.IGNORECASE)
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,195}\.[A-Za-z0-9]{1,5}")
-BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}", re.ASCII)
+BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]{16,}={0,2}\s*", re.ASCII)
 
 
 def value_problem(parameter: Parameter, value: Any) -> ValueProblem | None:  # noqa: ANN401 - JSON

@@ -16,6 +16,7 @@ from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
 from worker.workflow.validation.missing_class import missing_classes
+from worker.workflow.validation.skipped_models import skipped_model_problems
 from worker.workflow.validation.suggestion import LOST
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
@@ -34,7 +35,8 @@ class Check:
     Where no prompt could be made of what the editor saved there is no verdict.
 
     `problems` also has what ComfyUI takes and should not: outputs that it would silently leave out, graphs that it
-    dies of; and what it would only say once the first faults are mended, with an empty `comfyui_type`.
+    dies of; models that nodes would leave out without an error; and what it would only say once the first faults are
+    mended, with an empty `comfyui_type`.
     """
 
     prompt: Prompt
@@ -62,7 +64,7 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, sa
     lost = {problem.node_id for problem in told if problem.kind in LOST}
     ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
-    return Check(prompt, verdict, (*told, *ours, *hidden))
+    return Check(prompt, verdict, (*told, *ours, *hidden, *skipped_model_problems(prompt, catalog, files)))
 
 
 def not_converted(error: WorkerError) -> Check:

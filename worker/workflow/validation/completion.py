@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.linking import output_type
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Node, Prompt, links
 
@@ -57,6 +58,7 @@ def _lost(node: Node, prompt: Prompt, catalog: Catalog) -> Iterator[tuple[str, J
                 if not (isinstance(source, str) and source in prompt and isinstance(slot, int)):
                     yield name, [STAND_IN, 0]
                 elif (class_type := prompt[source]["class_type"]) in catalog:
-                    count = len(catalog[class_type].outputs)
-                    if not -count <= slot < count:  # Python counts from the end, too, and so does ComfyUI
+                    try:
+                        output_type(catalog[class_type], slot)
+                    except IndexError:
                         yield name, [STAND_IN, 0]

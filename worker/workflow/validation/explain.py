@@ -19,7 +19,8 @@ class Problem:
     """One thing that is wrong, where it is, what was expected, and what would probably be right.
 
     `kind` is the type of the error in ComfyUI's words. `comfyui_type` is the same where ComfyUI itself would say it of
-    the workflow as it is; None where it would not come so far, or says nothing at all.
+    the workflow as it is; None where it would not come so far, or says nothing at all. `file` is a model file that is
+    named inside of a value.
     """
 
     node_id: str | None
@@ -31,6 +32,7 @@ class Problem:
     comfyui_type: str | None
     expected: str | None = None
     kind: str = ""
+    file: str | None = None
 
 
 def explain(

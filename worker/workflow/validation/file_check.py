@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from worker.workflow.catalog.node_class import NodeClass
@@ -11,7 +12,9 @@ from worker.workflow.catalog.node_class import NodeClass
 class FileCheck(Protocol):
     """Knows the files of a machine.
 
-    `folder` is a model folder ("checkpoints", "loras", ...) or "input", "output", "temp"; `name` is relative to it.
+    `folder` is a model folder ("checkpoints", "loras", ...) or "input", "output", "temp"; `name` is relative to it. The
+    folder "" is the machine: `name` is the path of a file, as ComfyUI's process would open it. A name that ends in
+    `/` is of a folder, one that ends in `/*` of a folder with something in it.
     """
 
     def exists(self, folder: str, name: str) -> bool: ...
@@ -31,6 +34,29 @@ class AssumeUploads:
         return folder in {"input", "output", "temp", ""}
 
 
+class LocalFiles:
+    """The files of a ComfyUI on this machine, by its folders "input", "output" and "temp".
+
+    `working` is where its process runs. Of a folder that is not given, every file is taken for present; so is, in the
+    folder of inputs, what is `coming`. Choices take what the catalog lists only, as ComfyUI's do: a catalog that has
+    just been read lists what is there.
+    """
+
+    def __init__(self, folders: Mapping[str, Path], working: Path | None, coming: Collection[str] = ()) -> None:
+        self._folders = {**folders, "": working} if working is not None else folders
+        self._coming = coming
+
+    def exists(self, folder: str, name: str) -> bool:
+        if folder not in self._folders or (folder == "input" and name in self._coming):
+            return folder in {"input", "output", "temp", ""}
+        if not name or "\0" in name:
+            return False
+        path = self._folders[folder] / name.removesuffix("/*")
+        if name.endswith("/*"):
+            return path.is_dir() and any(path.iterdir())
+        return path.is_dir() if name.endswith("/") else path.is_file()
+
+
 class ListedFiles:
     """Those that a catalog of a machine lists, its uploads too; read when somebody first asks."""
 
@@ -44,7 +70,12 @@ class ListedFiles:
             return False
         if self._uploads is None:
             self._uploads = frozenset(_listed(self._catalog.values(), "input"))
-        return name in self._uploads
+        return name.removesuffix("*").removesuffix("/") in self._uploads
+
+
+def offered(files: FileCheck | None, folder: str, name: str) -> bool:
+    """Tell whether a choice takes a file that its list does not have: not where the catalog is all that there is."""
+    return files is not None and not isinstance(files, LocalFiles | ListedFiles) and files.exists(folder, name)
 
 
 def _listed(classes: Iterable[NodeClass], folder: str) -> Iterable[str]:

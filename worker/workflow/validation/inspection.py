@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.class_facts import NEVER_VALID, is_chosen
 from worker.workflow.catalog.dynamic_inputs import expand
-from worker.workflow.catalog.linking import fits
+from worker.workflow.catalog.linking import fits, output_type
 from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass, Presence
 from worker.workflow.json_value import Json, JsonObject
-from worker.workflow.prompt import Prompt, is_link
-from worker.workflow.validation.file_check import AssumeFiles, FileCheck
+from worker.workflow.prompt import Prompt
+from worker.workflow.validation.file_check import AssumeFiles, FileCheck, offered
 from worker.workflow.validation.node_validators import NODE_VALIDATORS, NodeValidator
 
 # What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
-ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ReferenceError)
+TAKE_EVERYTHING = frozenset({"CustomCombo"})  # classes that get inputs which they don't declare
 LONGEST_LIST = 20  # longer lists of choices are only counted in an error
 COERCIONS: dict[str, Callable[[object], Json]] = {
     "INT": lambda value: int(cast(str, value)),
@@ -80,6 +82,8 @@ class Inspection:
             return self._report_cycle(node_id)
         node = self._nodes[node_id]
         node_class = self._catalog[node["class_type"]]
+        if node_class.name in NEVER_VALID:
+            raise TypeError(NEVER_VALID[node_class.name])
         visit = _Visit(node_id, node_class, node["inputs"], NODE_VALIDATORS.get(node_class.name))
         for spec in (node_class.shown or expand(node_class, visit.inputs)).values():
             value = visit.inputs.get(spec.name)
@@ -87,7 +91,7 @@ class Inspection:
                 visit.errors += _missing(spec, node_class)
             elif not isinstance(value, list):
                 takes = visit.check is not None and visit.check.takes(spec.name)
-                visit.errors += _value_error(spec, visit.inputs, not takes, self._files)
+                visit.errors += _value_error(visit, spec, self._files, check_limits=not takes)
             elif error := self._link_error(visit, spec, value):
                 visit.errors.append(error)
             else:
@@ -100,7 +104,7 @@ class Inspection:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
             return _problem("bad_linked_input", message, spec.name, _about(spec, received_value=link))
         source = self._catalog[self._nodes[cast(str, link[0])]["class_type"]]
-        received = _output_types(source)[cast(int, link[1])]
+        received = output_type(source, cast(int, link[1]))
         visit.received[spec.name] = received
         if visit.check and visit.check.takes_types:
             return None
@@ -134,24 +138,13 @@ class Inspection:
         """Run the class's own check; its one complaint is told for each input that it was handed."""
         if not visit.check:
             return []
-        hidden = {spec.name for spec in visit.node_class.inputs if spec.presence is Presence.HIDDEN}
-        known = visit.node_class.by_name
-        arguments: dict[str, Json] = {
-            name: None if is_link(value) else value
-            for name, value in visit.inputs.items()
-            if visit.check.takes(name) and name in known
-        }
-        if visit.check.takes_all and not visit.node_class.is_v3:
-            arguments.update(dict.fromkeys(hidden))
-        if visit.check.takes_types:
-            arguments["input_types"] = visit.received
-        validation_error = visit.check.run(arguments, self._files or AssumeFiles())
+        arguments = _arguments(visit, visit.check)
+        validation_error = visit.check.run(arguments, self._files or AssumeFiles(), visit.node_class)
         if validation_error is None:
             return []
-        message = "Custom validation failed for node"
+        message, reason = "Custom validation failed for node", f" - {validation_error}" if validation_error else ""
         return [
-            _problem("custom_validation_failed", message, f"{name} - {validation_error}", {"input_name": name})
-            for name in arguments
+            _problem("custom_validation_failed", message, name + reason, {"input_name": name}) for name in arguments
         ]
 
     def _conclude(self, visit: _Visit) -> InspectionFinding:
@@ -178,14 +171,37 @@ def _problem(kind: str, message: str, details: str, extra_info: JsonObject) -> J
     return {"type": kind, "message": message, "details": details, "extra_info": extra_info}
 
 
-def _value_error(
-    spec: InputSpec, inputs: dict[str, Json], check_limits: bool, files: FileCheck | None
-) -> list[JsonObject]:
-    """Coerce `inputs[spec.name]` in place and return what is wrong with it: nothing or one error.
+def _arguments(visit: _Visit, check: NodeValidator) -> dict[str, Json]:
+    """What the server hands to a class's own check: None for whatever is linked, declared or not."""
+    known = visit.node_class.by_name
+    arguments: dict[str, Json] = {
+        name: None if _is_followed(value) else value
+        for name, value in visit.inputs.items()
+        if check.takes(name) and (name in known or _is_followed(value) or visit.node_class.name in TAKE_EVERYTHING)
+    }
+    if check.takes_all and not visit.node_class.is_v3:
+        hidden = [spec.name for spec in visit.node_class.inputs if spec.presence is Presence.HIDDEN]
+        arguments.update(dict.fromkeys(hidden))
+    if check.takes_types:
+        arguments["input_types"] = visit.received
+    return arguments
+
+
+def _is_followed(value: Json) -> bool:
+    """True for what the server's execution takes for a link: a slot of 1.5 included."""
+    match value:
+        case [str(), int() | float()]:
+            return True
+    return False
+
+
+def _value_error(visit: _Visit, spec: InputSpec, files: FileCheck | None, *, check_limits: bool) -> list[JsonObject]:
+    """Coerce `visit.inputs[spec.name]` in place and return what is wrong with it: nothing or one error.
 
     A value wrapped as `{"__value__": ...}` is unwrapped, which is how a prompt writes a list that is no link.
     Values of no JSON type of their own may raise TypeError when compared, as they do in ComfyUI.
     """
+    inputs = visit.inputs
     value = inputs[spec.name]
     try:
         if isinstance(value, dict) and "__value__" in value:
@@ -196,24 +212,28 @@ def _value_error(
         message = f"Failed to convert an input value to a {spec.type} value"
         extra = _about(spec, received_value=value, exception_message=str(failure))
         return [_problem("invalid_input_type", message, f"{spec.name}, {value}, {failure}", extra)]
-    error = _limit_error(spec, value, files) if check_limits else None
+    error = _limit_error(visit.node_class, spec, value, files) if check_limits else None
     return [error] if error else []
 
 
-def _limit_error(spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+def _limit_error(node_class: NodeClass, spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
     if spec.min is not None and cast(float, value) < spec.min:
         message = f"Value {value} smaller than min of {spec.min}"
         return _problem("value_smaller_than_min", message, spec.name, _about(spec, received_value=value))
     if spec.max is not None and cast(float, value) > spec.max:
         message = f"Value {value} bigger than max of {spec.max}"
         return _problem("value_bigger_than_max", message, spec.name, _about(spec, received_value=value))
-    return _choice_error(spec, value, files) if spec.type == COMBO else None
+    return _choice_error(node_class, spec, value, files) if spec.type == COMBO else None
 
 
-def _choice_error(spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+def _choice_error(node_class: NodeClass, spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
     chosen = value if spec.multiselect and isinstance(value, list) else [value]
     options = list(spec.options or ())
-    wrong = [one for one in chosen if one not in options and not _is_file(spec, one, files)]
+    wrong = [
+        one
+        for one in chosen
+        if not is_chosen(node_class.name, spec.name, one, options) and not _is_file(spec, one, files)
+    ]
     if not wrong:
         return None
     long = len(options) > LONGEST_LIST
@@ -226,7 +246,7 @@ def _choice_error(spec: InputSpec, value: Json, files: FileCheck | None) -> Json
 
 
 def _is_file(spec: InputSpec, name: Json, files: FileCheck | None) -> bool:
-    return files is not None and isinstance(name, str) and any(files.exists(folder, name) for folder in spec.folders)
+    return isinstance(name, str) and any(offered(files, folder, name) for folder in spec.folders)
 
 
 def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
@@ -238,9 +258,3 @@ def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
 
 def _about(spec: InputSpec, **extra: Json) -> JsonObject:
     return {"input_name": spec.name, "input_config": list(spec.config), **extra}
-
-
-def _output_types(node_class: NodeClass) -> list[str | list[Json]] | tuple[str | list[Json], ...]:
-    """A list or a tuple as in ComfyUI, because the message about a slot that is not there names it."""
-    types = [output.type for output in node_class.outputs]
-    return types if node_class.is_v3 else tuple(types)

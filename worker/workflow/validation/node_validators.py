@@ -1,139 +1,135 @@
 """The checks that single node classes make of their inputs, most of them that a file is there.
 
 ComfyUI calls them `VALIDATE_INPUTS`. The server hands one the inputs it names and leaves out its own checks of those;
-a check that takes everything switches off all limits of its class. Facts of ComfyUI 0.33.0 and of the packs
-at the pinned revisions; only the aspect ratio of FluxProUltraImageNode is left unchecked.
+a check that takes everything switches off all limits of its class. Facts of ComfyUI 0.33.0 and of fifteen packs; a
+class that is not here is taken to have no check.
 """
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from worker.workflow.json_value import Json
+from worker.workflow.catalog.node_class import NodeClass
+from worker.workflow.validation import named_files
 from worker.workflow.validation.file_check import FileCheck
-
-Arguments = Mapping[str, Json]
+from worker.workflow.validation.named_files import Arguments, Check, file_at, path_at
 
 
 @dataclass(frozen=True, slots=True)
 class NodeValidator:
-    """`decide` returns what is wrong, or None; `function` is how Python names it when an argument is missing."""
+    """`decide` returns what is wrong, "" where it does not say; `function` is how Python names the check.
+
+    `listed` names the arguments for which it raises a KeyError where the catalog does not list their value.
+    """
 
     function: str
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     takes_all: bool = False
     takes_types: bool = False
-    decide: Callable[[Arguments, FileCheck], str | None] = lambda arguments, files: None
+    listed: Callable[[Arguments], tuple[str, ...]] = lambda arguments: ()
+    decide: Check = lambda arguments, files: None
 
     def takes(self, name: str) -> bool:
         return self.takes_all or name in self.required or name in self.optional
 
-    def run(self, arguments: Arguments, files: FileCheck) -> str | None:
+    def run(self, arguments: Arguments, files: FileCheck, node_class: NodeClass) -> str | None:
         """Raises TypeError, as the server does, when a required argument is missing."""
-        missing = [name for name in self.required if name not in arguments]
+        missing = [repr(name) for name in self.required if name not in arguments]
         if missing:
-            raise TypeError(f"{self.function}() missing 1 required positional argument: {missing[0]!r}")
+            *first, last = missing
+            names = f"{', '.join(first)}{',' * (len(first) > 1)} and {last}" if first else last
+            more = "s" * (len(missing) > 1)
+            raise TypeError(f"{self.function}() missing {len(missing)} required positional argument{more}: {names}")
+        for name in self.listed(arguments):
+            if arguments[name] not in (node_class.by_name[name].options or ()):
+                raise KeyError(cast(str, arguments[name]) + " dir not found")
         return self.decide(arguments, files)
 
 
-def uploaded(name: str, files: FileCheck) -> bool:
-    """Tell whether a name as loaders take it (`a/b.png`, `b.png [temp]`) is there.
-
-    As in the server, an empty name is the folder itself, and a name that leaves its folder is not there.
-    """
-    folder = "input"
-    for other in ("output", "input", "temp"):
-        if name.endswith(f"[{other}]"):
-            folder, name = other, name[: -len(other) - 3]  # the brackets and the blank before them
-            break
-    path = posixpath.normpath(name)
-    if "\0" in path or path == ".." or path.startswith(("/", "../")):
-        return False
-    return path == "." or files.exists(folder, name)
-
-
-def _file_at(argument: str, text: str) -> Callable[[Arguments, FileCheck], str | None]:
-    def decide(arguments: Arguments, files: FileCheck) -> str | None:
-        name = cast(str, arguments[argument])  # anything else fails in `uploaded` just as it does in the server
-        return None if uploaded(name, files) else text.format(name)
-
-    return decide
-
-
 def _loader(function: str, argument: str, text: str) -> NodeValidator:
-    return NodeValidator(function, (argument,), decide=_file_at(argument, text))
-
-
-def _model_file(arguments: Arguments, files: FileCheck) -> str | None:
-    name = arguments["model_file"]
-    if not name or name == "none":
-        return None
-    return _file_at("model_file", "Invalid 3D model file: {}")(arguments, files)
-
-
-def _path(argument: str) -> Callable[[Arguments, FileCheck], str | None]:
-    """Paths anywhere on the machine, or addresses: nothing can be said of them from here but that links pass."""
-
-    def decide(arguments: Arguments, files: FileCheck) -> str | None:
-        path = arguments[argument]
-        if not isinstance(path, str) or path.partition("://")[1]:
-            return None
-        return None if files.exists("", path) else f"Invalid file path: {path}"
-
-    return decide
-
-
-def _tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
-    types = cast(dict[str, Json], arguments["input_types"])
-    if types["original_model_task_id"] in ("MODEL_TASK_ID", "RIG_TASK_ID", "RETARGET_TASK_ID"):
-        return None
-    return "original_model_task_id must be MODEL_TASK_ID, RIG_TASK_ID or RETARGET_TASK_ID type"
+    return NodeValidator(function, (argument,), decide=file_at(argument, text))
 
 
 def _all_checks() -> Iterator[tuple[str, NodeValidator]]:
+    yield from _own_checks()
+    yield from _switch_checks()
+    yield from _video_helper_checks()
+    yield from _impact_checks()
+
+
+def _own_checks() -> Iterator[tuple[str, NodeValidator]]:
     image = _loader("LoadImage.VALIDATE_INPUTS", "image", "Invalid image file: {}")
-    yield from dict.fromkeys(("LoadImage", "LoadImageMask", "LoadImageOutput"), image).items()
+    yield from dict.fromkeys(("LoadImage", "LoadImageMask", "LoadImageOutput", "WebcamCapture"), image).items()
     yield "Mask Sketch", _loader("MaskSketch.VALIDATE_INPUTS", "image", "Invalid image file: {}")
+    yield "LoadAndResizeImage", _loader("LoadAndResizeImage.VALIDATE_INPUTS", "image", "Invalid image file: {}")
     yield "LoadLatent", _loader("LoadLatent.VALIDATE_INPUTS", "latent", "Invalid latent file: {}")
     yield "LoadAudio", _loader("LoadAudio.validate_inputs", "audio", "Invalid audio file: {}")
     yield "LoadVideo", _loader("LoadVideo.validate_inputs", "file", "Invalid video file: {}")
     for name in ("Load3D", "Load3DAdvanced"):
-        yield name, NodeValidator(f"{name}.validate_inputs", ("model_file",), takes_all=True, decide=_model_file)
+        decide = named_files.model_file
+        yield name, NodeValidator(f"{name}.validate_inputs", ("model_file",), takes_all=True, decide=decide)
+    for name in ("LoadText|pysssss", "SaveText|pysssss"):
+        yield name, _text_file()
+    function = "FluxProUltraImageNode.validate_inputs"
+    yield "FluxProUltraImageNode", NodeValidator(function, ("aspect_ratio",), decide=named_files.aspect_ratio)
+    function = "TripoConversionNode.validate_inputs"
+    tripo = NodeValidator(function, ("input_types",), takes_types=True, decide=named_files.tripo_task)
+    yield "TripoConversionNode", tripo
+
+
+def _text_file() -> NodeValidator:
+    return NodeValidator(
+        "TextFileNode.VALIDATE_INPUTS",
+        ("root_dir", "file"),
+        takes_all=True,
+        listed=lambda arguments: ("root_dir",) if named_files.names_text_file(arguments) else (),
+        decide=named_files.text_file,
+    )
+
+
+def _switch_checks() -> Iterator[tuple[str, NodeValidator]]:
+    """Checks that are there to switch off the server's."""
     for name in ("SelectModelDevice", "SelectCLIPDevice", "SelectVAEDevice"):
         yield name, NodeValidator(f"{name}Node.validate_inputs", (), ("device",))
-    for name in ("TwoWaySwitch", "ThreeWaySwitch"):
-        yield name, NodeValidator(f"{name}.VALIDATE_INPUTS", (), takes_all=True)
+    for name, written in (
+        ("TwoWaySwitch", "TwoWaySwitch"),
+        ("ThreeWaySwitch", "ThreeWaySwitch"),
+        ("ReroutePrimitive|pysssss", "ReroutePrimitive"),
+    ):
+        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (), takes_all=True)
     yield "ModelAttentionBackend", NodeValidator("ModelAttentionBackend.VALIDATE_INPUTS", ("attention",))
-    yield "FluxProUltraImageNode", NodeValidator("FluxProUltraImageNode.validate_inputs", ("aspect_ratio",))
     yield "CustomCombo", NodeValidator("CustomComboNode.validate_inputs", ("choice",), ("index",), takes_all=True)
-    tripo = NodeValidator("TripoConversionNode.validate_inputs", ("input_types",), takes_types=True, decide=_tripo_task)
-    yield "TripoConversionNode", tripo
-    yield from _video_helper_checks()
+    clone = NodeValidator("ComboClone.validate_inputs", (), takes_all=True, decide=named_files.text_only)
+    yield "Combo Clone", clone
+    for name, written in (("VHS_Unbatch", "Unbatch"), ("DisplayAny", "DisplayAny")):
+        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", ("input_types",), takes_types=True)
 
 
 def _video_helper_checks() -> Iterator[tuple[str, NodeValidator]]:
     for name, written in (("VHS_LoadVideo", "LoadVideoUpload"), ("VHS_LoadVideoFFmpeg", "LoadVideoFFmpegUpload")):
         yield name, _loader(f"{written}.VALIDATE_INPUTS", "video", "Invalid video file: {}")
     for name in ("VHS_LoadVideoPath", "VHS_LoadVideoFFmpegPath"):
-        yield name, NodeValidator(f"{name[4:]}.VALIDATE_INPUTS", ("video",), decide=_path("video"))
-    yield "VHS_LoadImagePath", NodeValidator("LoadImagePath.VALIDATE_INPUTS", ("image",), decide=_path("image"))
-    audio = NodeValidator("LoadAudio.VALIDATE_INPUTS", ("audio_file",), takes_all=True, decide=_path("audio_file"))
-    yield "VHS_LoadAudio", audio
-    for name, argument, text in (
-        ("VHS_LoadAudioUpload", "audio", "Invalid file path: {}"),
-        ("VHS_LoadImages", "directory", "Directory '{}' cannot be found."),
+        yield name, NodeValidator(f"{name[4:]}.VALIDATE_INPUTS", ("video",), decide=path_at("video"))
+    yield "VHS_LoadImagePath", NodeValidator("LoadImagePath.VALIDATE_INPUTS", ("image",), decide=path_at("image"))
+    for name, written, argument, decide in (
+        ("VHS_LoadAudio", "LoadAudio", "audio_file", path_at("audio_file")),
+        ("VHS_LoadAudioUpload", "LoadAudioUpload", "audio", named_files.uploaded_audio),
+        ("VHS_LoadImages", "LoadImagesFromDirectoryUpload", "directory", named_files.uploaded_folder),
+        ("VHS_LoadImagesPath", "LoadImagesFromDirectoryPath", "directory", named_files.folder_path),
     ):
-        decide = _file_at(argument, text)
-        yield name, NodeValidator(f"{name[4:]}.VALIDATE_INPUTS", (argument,), takes_all=True, decide=decide)
-    yield (
-        "VHS_LoadImagesPath",
-        NodeValidator("LoadImagesFromDirectoryPath.VALIDATE_INPUTS", ("directory",), takes_all=True),
-    )
-    yield "VHS_Unbatch", NodeValidator("Unbatch.VALIDATE_INPUTS", ("input_types",), takes_types=True)
+        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (argument,), takes_all=True, decide=decide)
+
+
+def _impact_checks() -> Iterator[tuple[str, NodeValidator]]:
+    function = "ImageReceiver.VALIDATE_INPUTS"
+    arguments = ("image", "link_id", "save_to_workflow", "image_data", "trigger_always")
+    yield "ImageReceiver", NodeValidator(function, arguments, decide=named_files.received_image)
+    decide = file_at("latent", "Invalid latent file: {}", plain=True)
+    taken = ("latent", "link_id", "trigger_always")
+    yield "LatentReceiver", NodeValidator("LatentReceiver.VALIDATE_INPUTS", taken, decide=decide)
 
 
 NODE_VALIDATORS = dict(_all_checks())

@@ -11,6 +11,7 @@ from worker.workflow.json_value import JsonObject
 from worker.workflow.model_needs import ModelNeed
 from worker.workflow.validation.check import Check
 from worker.workflow.validation.explain import Problem
+from worker.workflow.validation.skipped_models import SKIPPED
 from worker.workflow.validation.validate import Verdict
 from worker.workflow.validation.validation_error import validation_errors
 
@@ -41,7 +42,8 @@ class ValidationReport:
 
     @property
     def missing(self) -> tuple[ModelNeed, ...]:
-        return tuple(need for need in self.models if need not in self.here)
+        """Those that a job can't do without."""
+        return tuple(need for need in self.models if need.certain and need not in self.here)
 
     @property
     def only_models_missing(self) -> bool:
@@ -51,6 +53,7 @@ class ValidationReport:
     def as_dict(self) -> JsonObject:
         return {
             "valid": self.valid,
+            "nodes": len(self.check.prompt),
             "problems": [_problem(problem) for problem in self.problems],
             "doubtful": [_problem(problem) for problem in self.doubtful],
             "models": [_model(need, need in self.here) for need in self.models],
@@ -92,6 +95,7 @@ def _problem(problem: Problem) -> JsonObject:
     """The object that answers of jobs have under `problems`, too; `output` is for files, which nothing has made yet."""
     found = asdict(problem)
     code = found.pop("kind")
+    del found["file"]  # the message has it
     return {**found, "code": code, "output": None}
 
 
@@ -100,7 +104,7 @@ def _told(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Probl
     if need is None:
         return problem
     cures = [problem.suggestion, _download(need)]
-    message = f"models/{need.folder} has no file {need.file!r}."
+    message = problem.message if problem.file else f"models/{need.folder} has no file {need.file!r}."
     return replace(problem, message=message, suggestion=" ".join(filter(None, cures)) or None)
 
 
@@ -110,10 +114,10 @@ def _is_missing(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) ->
 
 def _needs(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
     """The model file that a problem is about."""
-    if problem.kind != "value_not_in_list":
+    if problem.kind not in {"value_not_in_list", SKIPPED}:
         return
     node = check.prompt.get(problem.node_id or "")
-    value = node["inputs"].get(problem.input or "") if node else None
+    value = problem.file or (node["inputs"].get(problem.input or "") if node else None)
     yield from (need for need in needs if problem.node_id in need.nodes and need.file == value)
 
 

@@ -12,6 +12,7 @@ from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Node, Prompt
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
+from worker.workflow.validation.prompt_hooks import run_hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def validate(
     """
     try:
         nodes = _copy(prompt)
+        run_hooks(nodes, catalog)
         if any(node.get("class_type") in OLD_CLASSES for node in nodes.values()):
             replace_classes(nodes, catalog)
         error = _missing_class(nodes, catalog)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -90,6 +91,39 @@ async def test_both_dialects_bring_the_same_picture(vast: Vast) -> None:
     assert picture.startswith(b"\x89PNG")
     assert base64.b64decode(stock["response"]["output"][0]["data"]) == picture
     assert native["response"]["outputs"][0]["sha256"] == hashlib.sha256(picture).hexdigest()
+
+
+FORMS = {
+    "an API file": lambda workflow: workflow,
+    "ComfyUI's prompt": lambda workflow: {"prompt": workflow, "client_id": "abc"},
+    "JSON text": lambda workflow: {"workflow": json.dumps(workflow)},
+    "long JSON text": lambda workflow: {"workflow": json.dumps({**workflow, "extra": {"note": "x" * 100_000}})},
+    "RunPod's": lambda workflow: {"input": {"workflow": json.dumps(workflow)}, "webhook": ""},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_payloads_of_other_clients(vast: Vast, form: str) -> None:
+    """A payload may have the forms that a body of the gateway may have."""
+    answer = await vast.ask(FORMS[form](workflows.picture()))
+    assert (answer["status"], answer["ok"]) == (200, True), answer
+
+
+async def test_an_envelope_in_another_encoding(vast: Vast) -> None:
+    """UTF-16 is read here, too, and the signature still counts."""
+    auth = {**await vast.signed(), "cost": 1.0, "endpoint": "comfy"}
+    for signature, expected in ((auth["signature"], 200), ("AAAA", 401)):
+        body = {"auth_data": {**auth, "signature": signature}, "payload": {"workflow": workflows.picture()}}
+        assert (await vast.post("/generate/sync", data=json.dumps(body).encode("utf-16")))[0] == expected
+
+
+async def test_a_payload_that_cannot_be_read_is_told_why(vast: Vast) -> None:
+    """Text that should be JSON is the client's to mend, and the route of another server names ours."""
+    answer = await vast.ask({"workflow": "{'1': 2}"})
+    assert (answer["status"], answer["response"]["error"]["code"]) == (400, "invalid_json")
+    status, body = await vast.post("/history/abc", json={})
+    assert (status, body["error"]["code"]) == (404, "not_found")
+    assert "POST /result" in body["error"]["message"]
 
 
 async def test_an_error_arrives_whole(vast: Vast) -> None:

@@ -16,6 +16,12 @@ CATALOG = Catalog.from_object_info(
         **CLASSES,
         "Paint": node_class({"image": ["IMAGE"], "radius": ["INT", {"default": 3}], "colour": COLOUR}, ["IMAGE"]),
         "Pick": node_class({"image": ["IMAGE"], "how": [["fit", "fill"]], "list": OWN, "last": ["INT", {}]}, ["IMAGE"]),
+        "Args": node_class({}, ["THEIR_ARGS"]),
+        "Wan": node_class({"steps": ["INT", {}], "shift": ["INT", {}]}, [], args=["THEIR_ARGS", {}]),
+        "ADE_Options": {
+            **node_class({"length": ["INT", {}]}, [], autosize=["ADEAUTOSIZE", {}], stride=["INT", {"default": 1}]),
+            "python_module": "custom_nodes.ComfyUI-AnimateDiff-Evolved",
+        },
         "Forced": node_class({"how": [["fit"]], "text": ["STRING", {"forceInput": True}]}, [], list=OWN),
     }
 )
@@ -48,6 +54,11 @@ def test_a_field_without_a_slot_in_a_file_of_an_older_editor() -> None:
     assert given("Pick", ["fill", 7], [IMAGE]) == {"how": "fill", "last": 7}
 
 
+def test_a_type_that_a_class_makes_is_a_socket() -> None:
+    """A file from before the class had it lists none, and may have a value for a field that is gone."""
+    assert given("Wan", [20, 1, 5]) == {"steps": 20, "shift": 1}
+
+
 def test_a_file_that_lists_no_sockets_says_nothing() -> None:
     """What is not listed may be a socket."""
     assert given("Pick", ["fill", 7, 8]) == {"how": "fill", "last": 7}
@@ -72,3 +83,11 @@ def test_a_field_of_an_unknown_type_can_be_linked() -> None:
 def test_values_of_other_forms(values: Any) -> None:
     """Without a list of values nothing is counted."""
     assert "list" not in given("Pick", values, [IMAGE])
+
+
+def test_a_field_that_only_sets_the_size_is_not_sent() -> None:
+    """It has a place among the values, whether the file lists its slot or is of an older editor."""
+    slot = {"name": "autosize", "type": "ADEAUTOSIZE", "link": None, "widget": {"name": "autosize"}}
+    for inputs in ([slot], []):
+        assert given("ADE_Options", [16, "", 2], inputs) == {"length": 16, "stride": 2}
+    assert given("ADE_Options", [16, 2]) == {"length": 16, "stride": 2}

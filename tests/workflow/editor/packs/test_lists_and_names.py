@@ -11,6 +11,7 @@ from worker.errors import CannotConvert
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
 
+REPEATER = "Repeater|pysssss"
 LOADER, ENCODE, BRIDGE = "LoraLoader|pysssss", "ImpactWildcardEncode", "PreviewBridge"
 LORA, WILDCARD = "Select to add LoRA", "Select to add Wildcard"
 LABELS = {LORA: "Select the LoRA to add to the text", WILDCARD: "Select the Wildcard to add to the text"}
@@ -21,6 +22,10 @@ CATALOG = Catalog.from_object_info(
         LOADER: node_class({"lora_name": [["a", "b"]], "strength": ["FLOAT", {"default": 1}]}, ["MODEL"]),
         ENCODE: node_class({"text": ["STRING", {}], "mode": MODE, LORA: [["x"]], WILDCARD: [["y"]]}, ["CONDITIONING"]),
         BRIDGE: node_class({"images": ["IMAGE"], "image": ["STRING", {}]}, ["IMAGE"]),
+        "ImpactSwitch": node_class({"select": ["INT", {"default": 1, "min": 1}]}, ["*"]),
+        REPEATER: node_class(
+            {"repeats": ["INT", {}], "output": [["single", "multi"]], "node_mode": [["reuse", "create"]]}, ["*"]
+        ),
         "ConditioningAverage": node_class({"strength": ["FLOAT", {"default": 1}]}, ["CONDITIONING"]),
         "ControlNetLoader": node_class({"control_net_name": [["n.pth"]]}, ["CONTROL_NET"]),
         "SVD_img2vid_Conditioning": node_class({"width": ["INT", {}]}, ["CONDITIONING"]),
@@ -74,6 +79,31 @@ def test_lists_are_sent_as_their_label() -> None:
 def test_a_mode_that_was_a_text(value: Any, sent: bool) -> None:
     """It is a switch today."""
     assert given(ENCODE, ["t", value])["mode"] is sent
+
+
+def test_a_switch_counts_from_one() -> None:
+    """Files of older versions have 0; where nothing is linked, nothing is chosen."""
+    drawing = Drawing()
+    drawing.node(1, "ImpactSwitch", [0])
+    drawing.node(2, "Quote", ["x"])
+    assert drawing.prompt(CATALOG)["1"][1] == {"select": 0}
+    drawing.link(2, 0, 1, "input1")
+    assert drawing.prompt(CATALOG)["1"][1] == {"select": 1, "input1": ["2", 0]}
+    drawing._at(1)["widgets_values"] = [3]
+    assert drawing.prompt(CATALOG)["1"][1]["select"] == 3
+
+
+def test_outputs_of_a_repeater_are_one() -> None:
+    """Its script adds outputs that the class has not; copies that it makes of other nodes are refused."""
+    drawing = Drawing()
+    drawing.node(1, REPEATER, [3, "multi", "reuse"])
+    for slot in range(3):
+        drawing.node(5 + slot, "Any")
+        drawing.link(1, slot, 5 + slot, "value")
+    assert [drawing.prompt(CATALOG)[f"{5 + slot}"][1]["value"] for slot in range(3)] == [["1", 0]] * 3
+    drawing._at(1)["widgets_values"] = [3, "single", "create"]
+    with pytest.raises(CannotConvert, match=r"node 1 .*copies the node before it"):
+        convert(drawing.saved(), CATALOG)
 
 
 def test_a_bridge_names_its_own_node() -> None:

@@ -72,6 +72,12 @@ def test_a_loader_without_loras(values: Any) -> None:
     assert given(LORAS, values) == {}
 
 
+@pytest.mark.parametrize("names", [("0", "1"), ("lora_1", "lora_2")])
+def test_loras_that_were_saved_as_an_object(names: tuple[str, str]) -> None:
+    """Its values are the list, whatever their names."""
+    assert list(given(LORAS, dict(zip(names, (lora("a"), lora("b")), strict=True)))) == ["lora_1", "lora_2"]
+
+
 def test_what_is_no_lora_is_named() -> None:
     """A file's name alone does not say how strong it is to be."""
     conversion = converted(LORAS, ["a.safetensors", {"on": True}])

@@ -21,6 +21,8 @@ from worker.cli.commands.deploy.group import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.fleet.definition.fleet import Fleet
     from worker.fleet.plan.plan import Plan
 
@@ -52,7 +54,7 @@ def command(  # noqa: PLR0913 - one parameter an option
             from worker.fleet.plan.plan_file import as_dict
 
             out.write_text(_json(as_dict(plan)), "utf-8")
-    _show(plan, str(file), markdown=markdown, as_json=as_json)
+    _show(plan, str(file), warnings_of(fleet), markdown=markdown, as_json=as_json)
     raise typer.Exit(0 if plan.empty else 2)
 
 
@@ -66,19 +68,30 @@ def _plan(fleet: Fleet, rotate: list[str], snapshot: Path | None, server: str | 
         return make_plan(fleet, found.read(), rotate)
 
 
-def _show(plan: Plan, file: str, *, markdown: bool, as_json: bool) -> None:
+def warnings_of(fleet: Fleet) -> list[str]:
+    """What of a fleet cannot work, by the models of the templates that are here."""
+    from worker.fleet.plan.warnings import warnings
+    from worker.settings import Settings
+    from worker.workflow.templates.library import read_library
+
+    return list(warnings(fleet, read_library(Settings.from_env().templates)))
+
+
+def _show(plan: Plan, file: str, warnings: Sequence[str], *, markdown: bool, as_json: bool) -> None:
     from worker.fleet.plan.diff import markdown as as_markdown
     from worker.fleet.plan.plan_file import as_dict
 
     if as_json:
-        typer.echo(_json(as_dict(plan)))
+        typer.echo(_json({**as_dict(plan), "warnings": [*warnings]}))
     elif markdown:
         typer.echo(as_markdown(plan, file), nl=False)
+        if warnings:
+            typer.echo("\n" + "\n".join(f"- **Warning** {warning}" for warning in warnings))
     else:
-        show(plan)
+        show(plan, warnings)
 
 
-def show(plan: Plan) -> None:
+def show(plan: Plan, warnings: Sequence[str] = ()) -> None:
     """For people, in colours where the terminal has them."""
     from rich.text import Text
 
@@ -88,6 +101,8 @@ def show(plan: Plan) -> None:
     console = screen()
     for line in lines(plan):
         console.print(Text(line, STYLES.get(line[:1], "")), soft_wrap=True)
+    for warning in warnings:
+        console.print(Text(f"! {warning}", "yellow"), soft_wrap=True)
 
 
 def _json(value: object) -> str:

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.api.auth import LOCAL
+from worker.api.edge.unknown_routes import hint
 from worker.api.errors import DIALECT
 from worker.api.generate import WAYS, Way
 from worker.api.request_body import api_key_of
@@ -30,7 +31,7 @@ from worker.errors import (
     WorkerUnavailable,
 )
 from worker.events import RequestRefused
-from worker.intake import Caller
+from worker.intake import Caller, canonical
 from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
@@ -84,7 +85,9 @@ class Ingress:
         limits = self._app.intake.limits
         limits.check_total(request.content_length or 0)
         try:
-            return read_envelope(await BodyReader(request.content.iter_any()).read(folder, limits))
+            return read_envelope(
+                await BodyReader(request.content.iter_any(), request.charset or "").read(folder, limits)
+            )
         except web.RequestPayloadError as error:
             raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
 
@@ -133,8 +136,9 @@ class Ingress:
         key = repeat_key(grant, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
         caller = replace(caller, follows=way.follows)
-        request[DIALECT] = dialect_of(payload.value)
         try:
+            await canonical(payload)
+            request[DIALECT] = dialect_of(payload.value)
             asked = await intake.read(payload, caller)
         except WorkerError as error:
             return RequestContext(request, grant, way, error, FLOOR)
@@ -208,4 +212,5 @@ class Ingress:
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
 
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
-        return refusal(NotFound(f"no route {request.path}"))
+        known = [resource.canonical for resource in request.app.router.resources()]
+        return refusal(NotFound(f"no route {request.path}: {hint(request.path, known, job_urls=False)}"))

@@ -19,7 +19,8 @@ _SOCKETS = frozenset(
     {
         *("*", "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK", "CONTROL_NET", "CLIP_VISION"),
         *("CLIP_VISION_OUTPUT", "STYLE_MODEL", "UPSCALE_MODEL", "GLIGEN", "AUDIO", "VIDEO", "SAMPLER", "SIGMAS"),
-        *("GUIDER", "NOISE", "HOOKS", "MESH", "VOXEL", "PIPE_LINE", "BASIC_PIPE", "DETAILER_PIPE", "SEGS", AUTOGROW),
+        *("GUIDER", "NOISE", "HOOKS", "MESH", "VOXEL", "PIPE_LINE", "BASIC_PIPE", "DETAILER_PIPE", "SEGS"),
+        *("VHS_BatchManager", AUTOGROW),
         MATCH,
     }
 )
@@ -40,16 +41,21 @@ def of_unknown_type(node_class: NodeClass) -> tuple[InputSpec, ...]:
     )
 
 
-def custom_fields(unknown: Sequence[InputSpec], saved: SavedNode, shape_of: ShapeOf) -> frozenset[str]:
-    """Return the names of those inputs that are fields on this node of the file."""
+def custom_fields(
+    unknown: Sequence[InputSpec], saved: SavedNode, shape_of: ShapeOf, made: Callable[[], frozenset[str]]
+) -> frozenset[str]:
+    """Return the names of those inputs that are fields on this node of the file; `made` are types of outputs."""
     slots = {slot.name: slot for slot in saved.inputs}
     named = {spec.name for spec in unknown if _is_named(spec, slots[spec.name].widget if spec.name in slots else None)}
     absent = [spec.name for spec in unknown if spec.name not in slots and spec.name not in named]
     sure = frozenset(named)
     if not absent or not isinstance(saved.values, list) or not _lists_sockets(shape_of(sure), saved, absent):
         return sure
-    more = sure | frozenset(absent)
-    return more if not _explains(shape_of(sure), saved) and _explains(shape_of(more), saved) else sure
+    if _explains(shape_of(sure), saved):
+        return sure
+    types = made()
+    more = sure | {spec.name for spec in unknown if spec.name in absent and spec.type not in types}
+    return more if _explains(shape_of(more), saved) else sure
 
 
 def _is_named(spec: InputSpec, slot_for: str | None) -> bool:

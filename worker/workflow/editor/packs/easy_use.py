@@ -34,6 +34,11 @@ _WILDCARD = ("Select to add Wildcard", "Select the Wildcard to add to the text")
 
 _JOINED = ("EASY_PROMPT_STYLES", "EASY_COMBO")
 _WRITTEN = ("EASY_MULTI_ANGLE", "EASY_TABLE_EDITOR", "EASY_PROMPT_AWAIT_BAR")
+_DEFAULTS: Final = {
+    **dict.fromkeys(_JOINED, ""),
+    "EASY_MULTI_ANGLE": '[{"rotate":0,"vertical":0,"zoom":5,"add_angle_prompt":true}]',
+    "EASY_PROMPT_AWAIT_BAR": '{"select":"now","unlock":true,"last_seed":0,"seed":0}',
+}
 _OLD_VALUES: Final = {
     ("resolution", "自定义 x 自定义"): "width x height (custom)",
     ("preset", "FLUX.1-dev"): "REGULAR - FLUX and SD3.5 only (high strength)",
@@ -73,20 +78,23 @@ def give(shape: Shape, saved: SavedNode) -> bool:
 
 def _override(node: UiNode) -> None:
     """What comes by a link takes the place of what is chosen: the choice is reset."""
-    for slot_name, field_name, reset in (
-        ("model_override", "ckpt_name", None),
-        ("vae_override", "vae_name", "Baked VAE"),
-    ):
-        slot, widget = node.slot(slot_name), node.widget(field_name)
-        if slot and slot.link is not None and widget and widget.spec:
-            choices = choices_of(widget.spec)
-            widget.value = reset or (choices[0] if choices else "None")
+    checkpoint, vae = node.widget("ckpt_name"), node.widget("vae_name")
+    if checkpoint and checkpoint.spec and _is_linked(node, "model_override"):
+        choices = choices_of(checkpoint.spec)
+        checkpoint.value = choices[0] if choices else "None"
+    if vae and _is_linked(node, "vae_override"):
+        vae.value = "Baked VAE"
+
+
+def _is_linked(node: UiNode, name: str) -> bool:
+    slot = node.slot(name)
+    return slot is not None and slot.link is not None
 
 
 def _as_field(kind: str, value: Value) -> Value:
     """Lists of choices become one text, and objects their JSON."""
-    if kind in _JOINED and (value is None or value is MISSING):
-        return ""
+    if value is None or value is MISSING:
+        return _DEFAULTS.get(kind, value)
     if kind in _JOINED and isinstance(value, list):
         return ",".join(as_text(one) for one in value)
     if kind in _WRITTEN and isinstance(value, list | dict):

@@ -17,6 +17,7 @@ _WITH_LISTS = frozenset(
     }
 )
 _WITH_MODE = ("ImpactWildcardEncode", "ImpactWildcardProcessor")
+_SWITCHES = ("ImpactSwitch", "LatentSwitch", "SEGSSwitch", "ImpactInversedSwitch")
 _BRIDGES = ("PreviewBridge", "PreviewBridgeLatent")
 
 
@@ -27,6 +28,8 @@ def send(sending: Sending) -> None:
         inputs |= {key: label for key, label in _LABELS.items() if key in inputs and not isinstance(inputs[key], list)}
     if name in _WITH_MODE:
         _set_mode(sending)
+    if name in _SWITCHES and inputs.get("select") == 0 and any(isinstance(value, list) for value in inputs.values()):
+        inputs["select"] = 1  # they count from 1, and older versions did not
     if name in _BRIDGES and str(inputs.get("image") or "$").startswith("$"):
         inputs["image"] = f"${sending.node.id}-0"
 

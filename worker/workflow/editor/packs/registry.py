@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from worker.workflow.editor.live import OWN_NODES, BrowserNode
+from worker.workflow.editor.packs.animatediff import ANIMATEDIFF
 from worker.workflow.editor.packs.custom_scripts import CUSTOM_SCRIPTS
 from worker.workflow.editor.packs.easy_use import EASY_USE
 from worker.workflow.editor.packs.efficiency import EFFICIENCY
@@ -14,6 +15,8 @@ from worker.workflow.editor.packs.mtb import MTB
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.renamed import RENAMED
 from worker.workflow.editor.packs.rgthree import RGTHREE
+from worker.workflow.editor.packs.use_everywhere import USE_EVERYWHERE
+from worker.workflow.editor.packs.vhs import VHS
 
 PACKS: Final[tuple[Pack, ...]] = (
     RENAMED,
@@ -24,6 +27,9 @@ PACKS: Final[tuple[Pack, ...]] = (
     CUSTOM_SCRIPTS,
     IMPACT,
     MTB,
+    ANIMATEDIFF,
+    VHS,
+    USE_EVERYWHERE,
 )
 
 READ: Final = tuple(pack.read for pack in PACKS if pack.read)

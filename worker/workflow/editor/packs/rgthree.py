@@ -26,6 +26,7 @@ _BROWSER_NODES = (
     *("Fast Bypasser (rgthree)", "Fast Actions Button (rgthree)", "Power Conductor (rgthree)"),
 )
 
+_SUFFIX = " (rgthree)"
 _LORAS, _PRIMITIVE, _PUTER = "Power Lora Loader (rgthree)", "Power Primitive (rgthree)", "Power Puter (rgthree)"
 _SEED, _SEED_LIMIT = "Seed (rgthree)", 2**50
 _DRAWN = (-1, -2, -3)  # at random, one more than the last, one less: without a last one, at random too
@@ -42,9 +43,12 @@ _FALSE = ("false", "null", "none", "", "0")
 
 def give(shape: Shape, saved: SavedNode) -> bool:
     """Set the fields of the classes whose script adds or removes some."""
-    name, values = shape.node.type, _listed(saved.values)
+    name = shape.node.type
+    if not name.endswith(_SUFFIX):
+        return False
+    values = _listed(saved.values)
     if name == _LORAS:
-        _give_loras(shape.node, values)
+        _give_loras(shape.node, list(saved.values.values()) if isinstance(saved.values, dict) else values)
     elif name == _PRIMITIVE:
         _give_primitive(shape.node, values)
     elif name == _PUTER:

@@ -47,11 +47,20 @@ Onward = tuple[FlatNode, Slot, str]
 """A slot that takes the place of an output, and the type that is wanted of it."""
 
 
+class _Stale(Exception):
+    """A link that leads nowhere; `field` is what an instance of a subgraph shows in its place."""
+
+    def __init__(self, reason: str, field: Widget | None = None) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
 class FlatGraph:
     """All places by id. Subgraphs that are muted or bypassed in the workflow itself are not opened."""
 
     def __init__(self, root: Graph) -> None:
         self.places: dict[str, FlatNode] = {}
+        self.warnings: list[Detail] = []
         for node in root.nodes.values():
             place = self._add(node, root, None)
             if node.subgraph is not None and not node.silent:
@@ -60,43 +69,37 @@ class FlatGraph:
     def source(self, place: FlatNode, slot: Slot) -> FlatSource | Widget | None:
         """What feeds a slot: an output, or a field that an instance of a subgraph shows; None if nothing does.
 
-        Raises CannotConvert for links to nowhere and links in a circle.
+        A link that leads nowhere counts as none, with a warning. Raises CannotConvert for links in a circle.
         """
+        try:
+            return self._source(place, slot)
+        except _Stale as stale:
+            self.warnings.append(detail_of(place, f"{stale}: nothing is linked to its input {slot.name!r}", slot.name))
+            return stale.field
+
+    def _source(self, place: FlatNode, slot: Slot) -> FlatSource | Widget | None:
         seen: Seen = set()
         wanted = slot.type
         while True:
             self._step(seen, place, "in", id(slot))
-            link = self._link(place, slot)
-            if link is None:
+            if slot.link is None:
                 return None
+            link = place.graph.links.get(slot.link)
+            if link is None:
+                raise _Stale(f"link {slot.link} of node {place.id} is not in the file", slot.promoted)
             if place.host and link.origin == INSIDE:
-                place, slot = place.host, self._host_slot(place, slot, link)
+                place, slot = place.host, _host_slot(place, link)
                 if slot.link is None:
                     return slot.promoted
                 wanted = slot.type
                 continue
             origin = place.graph.nodes.get(link.origin)
             if origin is None:
-                self._refuse(place, slot, f"its input {slot.name!r} is linked to node {link.origin}, which isn't there")
+                raise _Stale(f"link {slot.link} comes from node {link.origin}, which is not in the file", slot.promoted)
             found = self._output(self._beside(place, origin), link.origin_slot, wanted, seen)
             if found is None or isinstance(found, FlatSource):
                 return found
             place, slot, wanted = found
-
-    def _link(self, place: FlatNode, slot: Slot) -> Link | None:
-        if slot.link is None:
-            return None
-        link = place.graph.links.get(slot.link)
-        if link is None:
-            self._refuse(place, slot, f"its input {slot.name!r} has a link that isn't in the file")
-        return link
-
-    def _host_slot(self, place: FlatNode, slot: Slot, link: Link) -> Slot:
-        """The slot of the instance around a node that its link comes from."""
-        slots = place.host.node.inputs if place.host else []
-        if not 0 <= link.origin_slot < len(slots):
-            self._refuse(place, slot, f"its input {slot.name!r} is linked to an input that its subgraph hasn't got")
-        return slots[link.origin_slot]
 
     def _output(self, place: FlatNode, number: int, wanted: str, seen: Seen) -> FlatSource | Onward | None:
         """The output itself, or the slot to look at instead, and the type that is wanted there."""
@@ -115,7 +118,7 @@ class FlatGraph:
             if inner[0] == INSIDE:
                 return _onward(place, inner[1], wanted)
             if inner[0] not in node.subgraph.nodes:
-                self._refuse(place, None, f"its output {number} is linked to node {inner[0]}, which isn't there")
+                raise _Stale(f"output {number} of node {place.id} comes from node {inner[0]}, which is not in the file")
             place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
 
     def _handed_on(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
@@ -123,7 +126,7 @@ class FlatGraph:
         browser = place.node.browser
         if browser is None or not browser.gets_from:
             if browser and browser.refused:
-                self._refuse(place, None, browser.refused)
+                self._refuse(place, browser.refused)
             return _onward(place, number, wanted)
         setter = self._setter(place, browser)
         return _onward(setter, number, wanted) if setter else None
@@ -136,7 +139,7 @@ class FlatGraph:
         if not found or (getter.strict and len(found) > 1):
             reason = f"{len(found) or 'no'} {kind} in its graph has the name {name!r}"
             if getter.strict:
-                self._refuse(place, None, reason)
+                self._refuse(place, reason)
             place.node.warn(f"{reason}: nothing is linked in its place")
             return None
         if len(own) > 1:
@@ -161,7 +164,7 @@ class FlatGraph:
             if host.node.subgraph is None:
                 continue
             if any(outer.node is host.node for outer in _hosts(host)):
-                self._refuse(host, None, "its subgraph contains itself")
+                self._refuse(host, "its subgraph contains itself")
             for node in host.node.subgraph.nodes.values():
                 place = self._add(node, host.node.subgraph, host)
                 if node.subgraph is not None:
@@ -173,11 +176,11 @@ class FlatGraph:
     def _step(self, seen: Seen, place: FlatNode, way: str, number: int) -> None:
         step = (place.id, way, number)
         if step in seen:
-            self._refuse(place, None, "its links go in a circle")
+            self._refuse(place, "its links go in a circle")
         seen.add(step)
 
-    def _refuse(self, place: FlatNode, slot: Slot | None, reason: str) -> NoReturn:
-        raise refusal(place, reason, slot.name if slot else None)
+    def _refuse(self, place: FlatNode, reason: str) -> NoReturn:
+        raise refusal(place, reason)
 
 
 def refusal(
@@ -197,6 +200,14 @@ def _hosts(place: FlatNode) -> Iterator[FlatNode]:
     while place.host is not None:
         place = place.host
         yield place
+
+
+def _host_slot(place: FlatNode, link: Link) -> Slot:
+    """The slot of the instance around a node that its link comes from."""
+    slots = place.host.node.inputs if place.host else []
+    if not 0 <= link.origin_slot < len(slots):
+        raise _Stale(f"link {link.id} comes from input {link.origin_slot} of a subgraph that has {len(slots)}")
+    return slots[link.origin_slot]
 
 
 def _bypassed(place: FlatNode, number: int, wanted: str) -> Onward | None:

@@ -1,0 +1,134 @@
+"""The prompts that both judge: shared ones, one around every class, and mutants of all; a catalog gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+
+from real.verdicts.graphs import GraphBuilder
+from real.verdicts.mutations import file_mutant, mutant
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import is_link
+from worker.workflow.validation.node_validators import NODE_VALIDATORS
+
+SEED = 33
+CLASSES_KNOWN = "without missing classes"
+MUTANTS = {CLASSES_KNOWN: 6, "class": 2}
+FILE_MUTANTS = 24
+HOOKED: dict[str, dict[str, Any]] = {
+    "ImpactSwitch": {"sel_mode": True, "select": 2, "input1": ["no such", 0], "input2": ["2", 0], "input3": ["3", 0]},
+    "LatentSwitch": {"sel_mode": True, "select": 1, "input1": ["2", 0], "input2": ["2", 9]},
+    "ImpactConditionalBranchSelMode": {"sel_mode": True, "cond": True, "tt_value": ["2", 0], "ff_value": ["2", 9]},
+    "ImpactInversedSwitch": {"sel_mode": True, "select": 2, "input": ["2", 0]},
+    "ImpactRemoteInt": {"node_id": "2", "widget_name": "width", "value": 0},
+    "ImageReceiver": {"save_to_workflow": True, "image": "missing.png"},
+    "LoadImage //Inspire": {"image": "missing.png"},
+    "PromptBuilder //Inspire": {"category": "no such"},
+    "WildcardEncode //Inspire": {"mode": True},
+    "MakeBasicPipe //Inspire": {"wildcard_mode": "populate"},
+    "ImpactWildcardProcessor": {"populated_text": "", "mode": True},
+}
+"""Classes whose packs change the prompt before it is validated, and the inputs with which they do."""
+HOOK_MUTANTS = 12
+FOLDERS = {
+    "input": ("sub/inside.png", "clip.mp4", "notes.txt", "3d/model.glb"),
+    "output": ("made.png",),
+}
+"""Files that are there, empty ones; so is the folder `empty` in input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A value of the key `prompt`, whatever it is; `group` is what the page counts it under."""
+
+    name: str
+    group: str
+    prompt: Any
+
+
+def cases(catalog: Catalog, shared: Path | None) -> Iterator[Case]:
+    """All, in the same order each time. `shared` is a folder of prompts that the editor made, as files below it."""
+    originals = [*_shared(shared, catalog)] if shared else []
+    originals += _by_class(catalog)
+    yield from originals
+    for case in originals:
+        rng = Random(f"{SEED} {case.name}")
+        for number in range(MUTANTS.get(case.group, 0)):
+            yield Case(f"{case.name} #{number}", f"{case.group}, changed", mutant(case.prompt, catalog, rng))
+    yield from _files(catalog)
+    yield from _hooks(catalog)
+
+
+def put_files(folders: dict[str, Path]) -> None:
+    """Put the files of `FOLDERS` into the folders of these names."""
+    for kind, names in FOLDERS.items():
+        for name in names:
+            path = folders[kind] / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+    (folders["input"] / "empty").mkdir(exist_ok=True)
+
+
+def _shared(folder: Path, catalog: Catalog) -> Iterator[Case]:
+    for path in sorted(folder.rglob("truth/*.json")):
+        prompt = orjson.loads(path.read_bytes()).get("output")
+        if not isinstance(prompt, dict) or not prompt:
+            continue
+        yield Case(path.stem, "shared", prompt)
+        known = _without_missing(prompt, catalog)
+        if known:
+            yield Case(f"{path.stem} without missing classes", CLASSES_KNOWN, known)
+
+
+def _without_missing(prompt: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
+    """A prompt less the nodes of classes that are not there, and the links to them."""
+    known = {node_id: node for node_id, node in prompt.items() if node.get("class_type") in catalog}
+    return {
+        node_id: {
+            **node,
+            "inputs": {
+                name: value for name, value in node["inputs"].items() if not is_link(value) or value[0] in known
+            },
+        }
+        for node_id, node in known.items()
+    }
+
+
+def _by_class(catalog: Catalog) -> Iterator[Case]:
+    builder = GraphBuilder(catalog)
+    for name in sorted(catalog):
+        if prompt := builder.prompt(name):
+            yield Case(name, "class", prompt)
+
+
+def _files(catalog: Catalog) -> Iterator[Case]:
+    """Each class that looks for files itself, with names of all kinds."""
+    builder = GraphBuilder(catalog)
+    for name in sorted(set(NODE_VALIDATORS) & set(catalog)):
+        prompt, validator = builder.prompt(name), NODE_VALIDATORS[name]
+        rng = Random(f"{SEED} files of {name}")
+        for number in range(FILE_MUTANTS if prompt else 0):
+            for argument in validator.required:
+                yield Case(f"{name}.{argument} #{number}", "files", file_mutant(prompt or {}, "1", argument, rng))
+
+
+def _hooks(catalog: Catalog) -> Iterator[Case]:
+    builder = GraphBuilder(catalog)
+    for name in sorted(set(HOOKED) & set(catalog)):
+        prompt = builder.prompt(name)
+        if not prompt:
+            continue
+        prompt["1"]["inputs"] |= HOOKED[name]
+        for extra in ("2", "3"):
+            node = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
+            prompt.setdefault(extra, node)
+        prompt["shown"] = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+        yield Case(f"{name}, before the run", "hooks", prompt)
+        rng = Random(f"{SEED} hooks of {name}")
+        for number in range(HOOK_MUTANTS):
+            yield Case(f"{name}, before the run #{number}", "hooks", mutant(prompt, catalog, rng))

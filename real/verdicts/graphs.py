@@ -1,0 +1,103 @@
+"""A small prompt around any class of a catalog: what it needs in front of it, and a node that shows what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.catalog.dynamic_inputs import expand
+from worker.workflow.catalog.node_class import AUTOGROW, COMBO, DYNAMIC_COMBO, InputSpec, NodeClass, Presence
+
+VALUES: dict[str, Any] = {"WEBCAM": "example.png", "INT": 1, "FLOAT": 1.0, "STRING": "text", "BOOLEAN": True}
+SHOWN_BY = ("PreviewAny", "source")
+MOST_NODES = 24
+ROUNDS = 6
+
+
+@dataclass(slots=True)
+class GraphBuilder:
+    """Builds prompts from the classes of one catalog; the same catalog gives the same prompts."""
+
+    catalog: Catalog
+    _providers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Type -> (class, slot) of the output that takes the fewest nodes to make."""
+
+    def __post_init__(self) -> None:
+        costs: dict[str, int] = {}
+        for _ in range(ROUNDS):
+            for name in sorted(self.catalog):
+                self._offer(self.catalog[name], costs)
+
+    def prompt(self, class_type: str) -> dict[str, Any] | None:
+        """Return a prompt with one node of this class, id "1"; None where nothing would show it."""
+        prompt: dict[str, Any] = {}
+        node_class = self.catalog[class_type]
+        self._add(class_type, prompt)
+        if node_class.output_node:
+            return prompt
+        shown_by, name = SHOWN_BY
+        if not node_class.outputs or shown_by not in self.catalog:
+            return None
+        prompt[str(len(prompt) + 1)] = {"class_type": shown_by, "inputs": {name: ["1", 0]}}
+        return prompt
+
+    def _offer(self, node_class: NodeClass, costs: dict[str, int]) -> None:
+        needs = [spec.type for spec in _needed(node_class, {}) if not _has_value(spec)]
+        if any(kind not in costs for kind in needs):
+            return
+        cost = 1 + sum(costs[kind] for kind in needs)
+        for slot, output in enumerate(node_class.outputs):
+            for kind in output.type.split(",") if isinstance(output.type, str) else ():
+                if cost < costs.get(kind, MOST_NODES):
+                    costs[kind] = cost
+                    self._providers[kind] = node_class.name, slot
+
+    def _add(self, class_type: str, prompt: dict[str, Any]) -> str:
+        node_id = str(len(prompt) + 1)
+        inputs: dict[str, Any] = {}
+        prompt[node_id] = {"class_type": class_type, "inputs": inputs}
+        node_class = self.catalog[class_type]
+        for spec in node_class.inputs:
+            if spec.type == DYNAMIC_COMBO and spec.presence is Presence.REQUIRED:
+                inputs[spec.name] = _first_key(spec)
+        for spec in _needed(node_class, inputs):
+            if spec.name in inputs:
+                continue
+            if _has_value(spec):
+                inputs[spec.name] = _value(spec)
+            elif (found := self._provider(spec.type)) and len(prompt) < MOST_NODES:
+                inputs[spec.name] = [self._add(found[0], prompt), found[1]]
+        return node_id
+
+    def _provider(self, kind: str) -> tuple[str, int] | None:
+        if kind in ("*", "COMFY_MATCHTYPE_V3"):
+            return "EmptyImage", 0
+        return next((self._providers[one] for one in kind.split(",") if one in self._providers), None)
+
+
+def _needed(node_class: NodeClass, inputs: Mapping[str, Any]) -> Iterator[InputSpec]:
+    for spec in expand(node_class, inputs).values():
+        if spec.presence is Presence.REQUIRED and spec.type not in (DYNAMIC_COMBO, AUTOGROW):
+            yield spec
+
+
+def _has_value(spec: InputSpec) -> bool:
+    return spec.type == COMBO or spec.type in VALUES or spec.default is not None
+
+
+def _value(spec: InputSpec) -> Any:  # noqa: ANN401 - JSON
+    if spec.default is not None:
+        return spec.default
+    if spec.type == COMBO:
+        return spec.options[0] if spec.options else "none"
+    value = VALUES[spec.type]
+    return max(value, spec.min) if spec.min is not None and not isinstance(value, str | bool) else value
+
+
+def _first_key(spec: InputSpec) -> Any:  # noqa: ANN401 - JSON
+    match spec.config[1].get("options"):
+        case [{"key": key}, *_]:
+            return key
+    return None

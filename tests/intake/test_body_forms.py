@@ -1,0 +1,183 @@
+"""Bodies in the forms that other tools send: each runs as what it means, or is refused with the place where it goes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import Client, shared_client
+from tests.inputs.files import loading, png
+from tests.workflows import picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
+
+API = picture(64, 32)
+EDITOR: dict[str, Any] = {
+    "id": "5f0ad8a2-7e52-4ad0-9a06-2d5ff0d4c0aa",
+    "revision": 0,
+    "last_node_id": 2,
+    "last_link_id": 1,
+    "nodes": [
+        {
+            **{"id": 1, "type": "EmptyImage", "pos": [0, 0], "size": [200, 100], "flags": {}, "order": 0, "mode": 0},
+            **{"inputs": [], "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}], "properties": {}},
+            "widgets_values": [64, 32, 1, 0],
+        },
+        {
+            **{"id": 2, "type": "SaveImage", "pos": [300, 0], "size": [200, 100], "flags": {}, "order": 1, "mode": 0},
+            **{"inputs": [{"name": "images", "type": "IMAGE", "link": 1}], "outputs": [], "properties": {}},
+            "widgets_values": ["forms"],
+        },
+    ],
+    "links": [[1, 1, 0, 2, 0, "IMAGE"]],
+    "groups": [],
+    "config": {},
+    "extra": {"ds": {"scale": 1}},
+    "version": 0.4,
+}
+TITLED = {node_id: {**node, "_meta": {"title": f"node {node_id}"}} for node_id, node in API.items()}
+LONG = {**API, "2": {**API["2"], "_meta": {"title": "x" * 100_000}}}
+PNG = base64.b64encode(png()).decode()
+
+NATIVE = {
+    "an API file": API,
+    "an API file with titles": TITLED,
+    "an API file with the editor's keys": {**API, "id": "abc", "version": 0.4, "extra": {"ds": {}}, "_meta": {"a": 1}},
+    "an API file below workflow with the editor's keys": {"workflow": {**API, "version": 0.4, "last_node_id": 9}},
+    "an API file with a node that is called workflow": {
+        "workflow": API["1"],
+        "2": {**API["2"], "inputs": {**API["2"]["inputs"], "images": ["workflow", 0]}},
+    },
+    "an editor's file": EDITOR,
+    "ComfyUI's prompt": {"prompt": API, "client_id": "abc", "extra_data": {"extra_pnginfo": {"workflow": EDITOR}}},
+    "ComfyUI's prompt with all that its editor sends": {
+        **{"prompt": API, "client_id": "abc", "front": False, "number": 0, "partial_execution_targets": None},
+        "extra_data": {"extra_pnginfo": {"workflow": EDITOR}, "preview_method": "auto"},
+    },
+    "an editor's file as the prompt": {"prompt": EDITOR, "client_id": "abc"},
+    "what graphToPrompt returns": {"workflow": EDITOR, "output": API},
+    "JSON text": {"workflow": json.dumps(API)},
+    "JSON text of an editor's file": {"workflow": json.dumps(EDITOR, indent=2)},
+    "JSON text twice": {"workflow": json.dumps(json.dumps(API))},
+    "JSON text as the prompt": {"prompt": json.dumps(API), "extra_data": json.dumps({"extra_pnginfo": {"a": 1}})},
+    "the body as JSON text": json.dumps({"workflow": API}),
+    "a file as JSON text": json.dumps(json.dumps(EDITOR)),
+    "JSON text of a wrapped workflow": {"workflow": json.dumps({"prompt": API})},
+    "inputs as JSON text": {"workflow": loading("a.png"), "inputs": json.dumps({"a.png": PNG})},
+    "long JSON text": {"workflow": json.dumps(LONG)},
+    "a long body as JSON text": json.dumps({"workflow": LONG}),
+    "a long API file": LONG,
+    "a long editor's file": {**EDITOR, "extra": {"note": "x" * 100_000}},
+    "a long key of the editor's in an API file": {**API, "extra": {"note": "x" * 100_000}},
+    "jpg": {"workflow": API, "output": {"format": "JPG"}},
+    "image/jpeg": {"workflow": API, "output": {"format": "image/jpeg"}},
+    "an empty bucket and webhook of RunPod's": {"workflow": API, "s3Config": {}, "webhook": ""},
+}
+RUNPOD = {
+    "RunPod's": {"input": {"workflow": API}},
+    "RunPod's with an editor's file": {"input": {"workflow": EDITOR}},
+    "RunPod's with JSON text": {"input": {"workflow": json.dumps(API)}},
+    "RunPod's input as JSON text": {"input": json.dumps({"workflow": API})},
+    "RunPod's with ComfyUI's prompt": {"input": {"prompt": API, "client_id": "abc"}},
+    "RunPod's with prompt and editor's file": {"input": {"prompt": API, "workflow": EDITOR}},
+    "RunPod's with an API file": {"input": API},
+    "RunPod's with a long API file": {"input": LONG},
+    "RunPod's with an editor's file as the input": {"input": EDITOR},
+    "RunPod's with images as JSON text": {
+        "input": {"workflow": loading("a.png"), "images": json.dumps([{"name": "a.png", "image": PNG}])}
+    },
+    "RunPod's with its policy": {"input": {"workflow": API}, "policy": {"executionTimeout": 60_000}, "webhook": ""},
+}
+VAST = {
+    "the stock template's": {"input": {"workflow_json": API, "return_outputs_as_base64": True}},
+    "the stock template's with JSON text": {"input": {"workflow_json": json.dumps(API)}},
+    "the stock template's modifications as JSON text": {
+        "input": {"modifier": "RawWorkflow", "modifications": json.dumps({"workflow_json": API})}
+    },
+}
+
+
+@pytest.mark.parametrize("form", NATIVE)
+async def test_native_forms_run(client: Client, form: str) -> None:
+    """Each is answered in the native shape."""
+    status, body = await client.post("/generate/sync", NATIVE[form])
+    assert status == 200, body
+    assert body["outputs"][0]["kind"] == "image"
+
+
+@pytest.mark.parametrize("form", RUNPOD)
+async def test_runpods_forms_run(client: Client, form: str) -> None:
+    """Each is answered in RunPod's shape."""
+    status, body = await client.post("/generate/sync", RUNPOD[form])
+    assert status == 200, body
+    assert body["images"][0]["type"] == "base64"
+
+
+@pytest.mark.parametrize("form", VAST)
+async def test_the_stock_templates_forms_run(client: Client, form: str) -> None:
+    """Each is answered in the stock template's shape."""
+    status, body = await client.post("/generate/sync", VAST[form])
+    assert (status, body.get("status")) == (200, "completed"), body
+
+
+async def test_the_editors_file_keeps_its_id(client: Client) -> None:
+    """The `id` of a file is no id of a job: the same file sent twice is two jobs."""
+    ids = [(await client.post("/generate/sync", EDITOR))[1]["id"] for _ in range(2)]
+    assert len({*ids, EDITOR["id"]}) == 3
+
+
+async def test_the_prompt_id_is_the_id(client: Client) -> None:
+    """ComfyUI's clients name their job, and find it under that name."""
+    body = {"prompt": API, "client_id": "abc", "prompt_id": "6f2ff9a4-6ff4-4d3c-8d43-53f4b3a2e7f0"}
+    status, answer = await client.post("/generate/sync", body)
+    assert (status, answer["id"]) == (200, body["prompt_id"])
+    status, answer = await client.post("/generate/sync", {**body, "id": "other"})
+    assert (status, answer["error"]["code"]) == (400, "invalid_field")
+
+
+async def test_only_the_targets_run(client: Client) -> None:
+    """`partial_execution_targets` leaves out the outputs that it does not name."""
+    prompt = {**API, "3": API["2"]}
+    status, body = await client.post("/generate/sync", {"prompt": prompt, "partial_execution_targets": ["3"]})
+    assert (status, [output["node_id"] for output in body["outputs"]]) == (200, ["3"])
+
+
+REFUSED = [
+    pytest.param({"prompt": API, "front": True}, "front", id="to the front of the queue"),
+    pytest.param({"prompt": API, "number": -5}, "number", id="a place in the queue"),
+    pytest.param({"prompt": API, "partial_execution_targets": []}, "partial_execution_targets", id="no targets"),
+    pytest.param({"prompt": API, "partial_execution_targets": ["9"]}, "names no node", id="unknown target"),
+    pytest.param({**API, "output_format": "url"}, "'workflow'", id="an API file with options"),
+    pytest.param({**EDITOR, "timeout_s": 3}, "'workflow'", id="an editor's file with options"),
+    pytest.param({"input": {**API, "webhook": "http://x"}}, "'input.workflow'", id="an input with options"),
+    pytest.param({"workflow": "{'1': {}}"}, "the text of 'workflow' is not JSON", id="Python's own notation"),
+    pytest.param({"workflow": "{" + "'1': " * 20_000}, "the text of 'workflow' is not JSON", id="the same, long"),
+    pytest.param({"workflow": "a cat"}, "workflow", id="a sentence"),
+]
+
+
+@pytest.mark.parametrize(("body", "named"), REFUSED)
+async def test_what_could_mean_two_things_is_refused(client: Client, body: dict[str, Any], named: str) -> None:
+    """The message names the field and says what to do."""
+    status, answer = await client.post("/generate/sync", body)
+    error = answer.get("error_info", answer["error"])
+    assert (status, error["fault"]) == (400, "client")
+    assert named in error["message"]
+
+
+@pytest.mark.parametrize("form", ["an editor's file", "an API file", "JSON text", "ComfyUI's prompt"])
+async def test_validate_reads_the_same_forms(client: Client, form: str) -> None:
+    """`POST /validate` takes any body of a job."""
+    status, body = await client.post("/validate", NATIVE[form])
+    assert (status, body["valid"]) == (200, True), body
+
+
+@pytest.mark.parametrize("form", ["an editor's file", "an API file", "RunPod's", "JSON text"])
+async def test_convert_reads_the_same_forms(client: Client, form: str) -> None:
+    """`POST /convert` finds the workflow in any of them."""
+    status, body = await client.post("/convert", {**NATIVE, **RUNPOD}[form])
+    assert (status, sorted(body["prompt"])) == (200, ["1", "2"]), body

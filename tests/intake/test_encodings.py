@@ -1,0 +1,146 @@
+"""Bodies in the encodings, content types and Unicode forms that tools on Windows, macOS and no-code products send."""
+
+from __future__ import annotations
+
+import base64
+import json
+import unicodedata
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import Client, shared_client
+from tests.inputs.files import loading, png
+from tests.workflows import picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+client = shared_client
+
+BODY = {"workflow": picture(), "inputs": {"Müller – é.png": base64.b64encode(png()).decode()}}
+TEXT = json.dumps(BODY, ensure_ascii=False)
+LONG = json.dumps({**BODY, "inputs": {"ü.png": "A" * 200_000}}, ensure_ascii=False)
+NFC, NFD = (unicodedata.normalize(form, "Café ü.png") for form in ("NFC", "NFD"))
+
+ENCODED = {
+    "UTF-8 with a mark": (TEXT.encode("utf-8-sig"), "application/json"),
+    "UTF-16 little-endian with a mark": (b"\xff\xfe" + TEXT.encode("utf-16-le"), "application/json"),
+    "UTF-16 big-endian with a mark": (b"\xfe\xff" + TEXT.encode("utf-16-be"), "application/json"),
+    "UTF-16 little-endian": (TEXT.encode("utf-16-le"), "application/json"),
+    "UTF-16 big-endian": (TEXT.encode("utf-16-be"), ""),
+    "UTF-32": (TEXT.encode("utf-32"), "application/json"),
+    "UTF-16 as declared": (TEXT.encode("utf-16"), "application/json; charset=utf-16"),
+    "UTF-8 though UTF-16 is declared": (TEXT.encode(), "application/json; charset=utf-16"),
+    "cp1252": (TEXT.encode("cp1252"), "application/json; charset=windows-1252"),
+    "Latin-1": (TEXT.replace("–", "-").encode("latin-1"), "text/plain; charset=ISO-8859-1"),
+    "an encoding that nobody knows": (TEXT.encode(), "application/json; charset=utf8mb4"),
+    "ASCII declared, UTF-8 sent": (TEXT.encode(), "application/json; charset=us-ascii"),
+    "a line end": (TEXT.encode() + b"\r\n", "application/json"),
+    "the zero of a C string": (TEXT.encode() + b"\0", "application/json"),
+    "UTF-16 with a line end and a zero": ((TEXT + "\r\n\0").encode("utf-16"), "application/json"),
+    "text/plain": (TEXT.encode(), "text/plain"),
+    "a form that is JSON": (TEXT.encode(), "application/x-www-form-urlencoded"),
+    "octets": (TEXT.encode(), "application/octet-stream"),
+    "another kind of JSON": (TEXT.encode(), "application/vnd.api+json"),
+    "nothing declared": (TEXT.encode(), ""),
+}
+
+
+async def post(client: Client, data: Any, content_type: str = "", path: str = "/generate/sync") -> tuple[int, Any]:
+    headers = {"Content-Type": content_type} if content_type else {}
+    skip = () if content_type or isinstance(data, aiohttp.FormData) else ("Content-Type",)
+    url = client.app.url + path
+    async with client.http.post(url, data=data, headers=headers, skip_auto_headers=skip) as answer:
+        return answer.status, await answer.json()
+
+
+@pytest.mark.parametrize("name", ENCODED)
+async def test_bodies_in_any_encoding(client: Client, name: str) -> None:
+    """The encoding is read from the first bytes, else from the header; what follows the end is left out."""
+    status, body = await post(client, *ENCODED[name])
+    assert status == 200, body
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+async def test_a_long_body_in_another_encoding(client: Client, encoding: str) -> None:
+    """Long strings are files also where the body is no UTF-8."""
+    assert (await post(client, LONG.encode(encoding)))[0] == 200
+
+
+async def test_convert_and_deliver_read_encodings(client: Client) -> None:
+    """The other routes that take JSON read it in the same way."""
+    status, body = await post(client, json.dumps(picture()).encode("utf-16"), "application/json", "/convert")
+    assert (status, sorted(body["prompt"])) == (200, ["1", "2"])
+
+
+async def test_bytes_of_another_encoding_are_named(client: Client) -> None:
+    """A body in cp1252 that declares nothing is refused with the byte, the text around it and the header to send."""
+    status, body = await post(client, TEXT.encode("cp1252"), "application/json")
+    assert (status, body["error"]["code"]) == (400, "invalid_json")
+    for part in ("0xfc", "near:", "ller", "charset=windows-1252"):
+        assert part in body["error"]["message"]
+
+
+async def test_bad_json_is_shown_with_its_surroundings(client: Client) -> None:
+    """The message has line and column, a piece of the text, and for a backslash how it is written."""
+    for filler in ("", "x" * 200_000):
+        text = '{"a": "FILLER",\n "workflow": {"1": {"inputs": {"ckpt_name": "SD15\\LCM.safetensors"}}}}'
+        _, body = await post(client, text.replace("FILLER", filler).encode())
+        message = body["error"]["message"]
+        assert "line 2" in message
+        assert "SD15\\LCM.safetensors" in message
+        assert "backslash" in message
+
+
+@pytest.mark.parametrize(("named", "sent"), [(NFC, NFD), (NFD, NFC)])
+async def test_names_of_files_in_either_unicode_form(client: Client, named: str, sent: str) -> None:
+    """macOS writes é as two characters: a file is found under its name in either form, by JSON and as a part."""
+    body = {"workflow": loading(named), "inputs": {sent: base64.b64encode(png()).decode()}}
+    status, answer = await client.post("/generate/sync", body)
+    assert status == 200, answer
+    form = aiohttp.FormData()
+    form.add_field("request", json.dumps({"workflow": loading(named)}))
+    form.add_field(sent, png(), filename=sent)
+    status, answer = await post(client, form)
+    assert status == 200, answer
+
+
+def parts(*pairs: tuple[str, bytes]) -> bytes:
+    """A multipart body with these headers and contents."""
+    return b"".join(b"--x\r\n%b\r\n\r\n%b\r\n" % (head.encode("latin-1"), body) for head, body in pairs) + b"--x--\r\n"
+
+
+DISPOSITION = 'Content-Disposition: form-data; name="{}"'
+MULTIPART = {
+    "a workflow as a file": [(DISPOSITION.format("workflow") + '; filename="w.json"', json.dumps(picture()).encode())],
+    "a prompt": [(DISPOSITION.format("prompt"), json.dumps(picture()).encode())],
+    "a workflow of PowerShell's": [(DISPOSITION.format("workflow"), json.dumps(picture()).encode("utf-16"))],
+    "a workflow beside a request": [
+        (DISPOSITION.format("request"), b'{"output_format": "url"}'),
+        (DISPOSITION.format("workflow"), json.dumps(picture()).encode()),
+    ],
+    "a declared charset": [
+        (
+            DISPOSITION.format("request") + "\r\nContent-Type: application/json; charset=windows-1252",
+            json.dumps(
+                {"workflow": loading("é.png"), "inputs": {"é.png": base64.b64encode(png()).decode()}},
+                ensure_ascii=False,
+            ).encode("cp1252"),
+        ),
+    ],
+    "a name as .NET writes it": [
+        (DISPOSITION.format("request"), json.dumps({"workflow": loading("é.png")}).encode()),
+        (DISPOSITION.format("=?utf-8?B?w6kucG5n?="), png()),
+    ],
+    "a name in the machine's encoding": [
+        (DISPOSITION.format("request"), json.dumps({"workflow": loading("é.png")}).encode()),
+        (DISPOSITION.format("é.png"), png()),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", MULTIPART)
+async def test_multipart_forms(client: Client, name: str) -> None:
+    """The workflow may be a part of its own, and parts may be named as other systems name them."""
+    status, body = await post(client, parts(*MULTIPART[name]), "multipart/form-data; boundary=x")
+    assert status == 200, body

@@ -1,0 +1,125 @@
+"""LoRAs that are named inside of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.workflow.prompts import link, node, sampled
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.lora_names import ending, nearest_part, strict_tags, tags
+from worker.workflow.loras import NamedLora, named_loras
+from worker.workflow.model_needs import needed_models
+from worker.workflow.prompt import Prompt
+
+LISTED = ["styles/detail_v1.5.safetensors", "b.safetensors", "old/b.pt"]
+CATALOG = Catalog.bundled().with_files({"loras": LISTED})
+
+
+def with_node(class_type: str, **inputs: Any) -> Prompt:
+    """Text to image with a node of a pack between the checkpoint and the sampler."""
+    prompt = sampled() | {"7": node(class_type, **inputs)}
+    prompt["3"]["inputs"]["model"] = link("7")
+    return prompt
+
+
+def loras(class_type: str, **inputs: Any) -> list[NamedLora]:
+    return list(named_loras(with_node(class_type, **inputs), CATALOG))
+
+
+def power(**more: Any) -> list[NamedLora]:
+    linked = {"model": link("4"), "clip": link("4", 1)}
+    return loras("Power Lora Loader (rgthree)", **linked | more)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("b.safetensors", "b.safetensors"),
+        ("b", "b.safetensors"),
+        ("elsewhere/b.safetensors", "b.safetensors"),
+        ("b.pt", "b.safetensors"),
+        ("old/b", "old/b.pt"),
+        ("detail_v1.5", "styles/detail_v1.5.safetensors"),
+        ("tail", "styles/detail_v1.5.safetensors"),
+        ("styles\\detail_v1.5.safetensors", None),
+        ("c", None),
+    ],
+)
+def test_rgthree_finds_a_lora_by_a_part_of_its_name(name: str, file: str | None) -> None:
+    """Whole, without folder, without extension, and at last as any part of a path."""
+    assert nearest_part(name, LISTED) == file
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("b", "b.safetensors"), ("b.pt", "old/b.pt"), ("v1.5", "styles/detail_v1.5.safetensors"), ("styles/b", None)],
+)
+def test_impact_finds_a_lora_by_its_end(name: str, file: str | None) -> None:
+    """A name without an extension is one of a safetensors file."""
+    assert ending(name, LISTED) == file
+
+
+def test_tags_of_a_text() -> None:
+    """Names without their numbers; not certain inside of options, none for wildcards, comments and no strength."""
+    text = """a <lora:b:0.8:1>, <lora:c>, <lora:d:LBW=B11:0,0;A=0:0.5> {<lora:e:1>|x {<lora:f>|y}}
+        # <lora:g:1>
+        <lora:__any__:1> <lora:h:0> <lora:i:0:1> <lora:b:0.8:1>"""
+    found = {tag.name: tag.certain for tag in tags(text)}
+    assert found == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
+    assert [tag.name for tag in strict_tags("<lora:b:0.8> <lora:c> <lora:d:0> <lora:e:1:1>")] == ["b", "c"]
+
+
+def test_entries_of_the_power_lora_loader() -> None:
+    """What is on and has a strength, for the model or for a linked CLIP, under any name that begins with lora_."""
+    entries: dict[str, Any] = {
+        "lora_1": {"on": True, "lora": "b", "strength": 1},
+        "LORA_2": {"on": True, "lora": "nope.safetensors", "strength": 0, "strengthTwo": 0.5},
+        "lora_3": {"on": False, "lora": "off", "strength": 1},
+        "lora_4": {"on": True, "lora": "none", "strength": 0},
+        "lora_5": {"on": True, "lora": "None", "strength": 1},
+        "header": {"type": "PowerLoraLoaderHeaderWidget"},
+    }
+    first = NamedLora("7", "lora_1.lora", "b", "b.safetensors", listed=True, certain=True)
+    second = NamedLora("7", "LORA_2.lora", "nope.safetensors", "nope.safetensors", listed=False, certain=True)
+    assert power(**entries) == [first, second]
+    assert power(**entries, clip=None) == [first]
+    assert not any(one.certain for one in power(**entries, model=None))
+
+
+def test_the_text_that_counts() -> None:
+    """The one to fill in where the mode says so, else the other; nothing where LoRAs are switched off."""
+    texts = {"wildcard_text": "<lora:w:1>", "populated_text": "<lora:p:1>"}
+    for mode, name in ((True, "w"), ("populate", "w"), (False, "p"), ("fixed", "p"), ("reproduce", "p")):
+        assert [one.name for one in loras("ImpactWildcardEncode", mode=mode, **texts)] == [name]
+    both = {f"{side}_{name}": text for side in ("positive", "negative") for name, text in texts.items()}
+    assert [one.input for one in loras("MakeBasicPipe //Inspire", wildcard_mode="fixed", **both)] == [
+        "positive_populated_text",
+        "negative_populated_text",
+    ]
+    prompts = {"prompt": "<lora:b:1>", "opt_model": link("4"), "opt_clip": link("4", 1)}
+    assert [one.file for one in loras("Power Prompt (rgthree)", **prompts)] == ["b.safetensors"]
+    assert loras("Power Prompt (rgthree)", **prompts, insert_lora="DISABLE LORAS") == []
+    assert loras("Power Prompt (rgthree)", prompt="<lora:b:1>") == []
+    assert loras("CLIPTextEncode", text="<lora:b:1>", clip=link("4", 1)) == []
+
+
+def test_a_linked_text_is_followed() -> None:
+    """Whether it arrives as it is nobody knows, so that such a LoRA refuses nothing."""
+    prompt = with_node("easy loraPromptApply", model=link("4"), clip=link("4", 1), positive=link("10"))
+    prompt["10"] = node("Text Concatenate", text_a=link("11"), text_b="<lora:b:1>")
+    prompt["11"] = node("Text Multiline", text="<lora:c:1>")
+    found = list(named_loras(prompt, CATALOG))
+    assert [(one.node_id, one.input, one.name, one.certain) for one in found] == [
+        ("7", "positive", "b", False),
+        ("7", "positive", "c", False),
+    ]
+
+
+def test_entries_of_other_packs_are_needed_but_refuse_nothing() -> None:
+    """Objects with a LoRA and a strength, or a switch, wherever a value has them."""
+    entries = {"__value__": [{"name": "b", "strength": "1.0", "active": True}, {"name": "c", "active": False}]}
+    prompt = with_node("Lora Loader (LoraManager)", model=link("4"), loras=entries)
+    needs = [need for need in needed_models(prompt, CATALOG) if need.folders == ("loras",)]
+    assert [(need.file, need.listed, need.certain) for need in needs] == [("b.safetensors", True, False)]

@@ -1,0 +1,90 @@
+"""What may need a model that can't be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.workflow.prompts import link, node, sampled
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.embeddings import named_embeddings
+from worker.workflow.unseen_models import FACES, FETCHES, HIDDEN, NO_CLASS, NO_FILE, NO_FOLDER, OWN_MODELS, TAGS
+from worker.workflow.unseen_models import unseen_models as unseen
+
+PACK = "custom_nodes.pack"
+TYPES = {
+    "ADE_LoadAnimateDiffModel": "MOTION_MODEL_ADE",
+    "DownloadAndLoadCogVideoModel": "COGVIDEOMODEL",
+    "HEDPreprocessor": "IMAGE",
+    "CannyEdgePreprocessor": "IMAGE",
+    "Load Text File": "STRING",
+    "Lora Stack of tags": "MODEL",
+    "Text Multiline": "STRING",
+    "Makes one": "MODEL",
+    "VideoModelLoader": "WANMODEL",
+    "SegmentAnything": "MASK",
+    "PulidModelLoader": "PULID",
+}
+CATALOG = Catalog.from_object_info(
+    Catalog.bundled().to_object_info()
+    | {name: {"input": {}, "output": [type_], "python_module": PACK} for name, type_ in TYPES.items()}
+)
+
+
+def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | None]]:
+    """(reason, input, value) of each that a prompt with this node has."""
+    prompt = sampled() | {"7": node(class_type, **inputs)}
+    prompt["9"]["inputs"]["more"] = link("7")
+    return [(one.reason, one.input, one.value) for one in unseen(prompt, CATALOG)]
+
+
+@pytest.mark.parametrize(
+    ("class_type", "inputs", "reason"),
+    [
+        ("ADE_LoadAnimateDiffModel", {"model_name": "mm.ckpt"}, (NO_FOLDER, "model_name", "mm.ckpt")),
+        ("PulidModelLoader", {"of": {"file": "a.bin"}}, (NO_FOLDER, "of.file", "a.bin")),
+        ("SegmentAnything", {"sam_model": "sam_vit_h (2.56GB)"}, (NO_FILE, "sam_model", "sam_vit_h (2.56GB)")),
+        ("DownloadAndLoadCogVideoModel", {"model": "THUDM/5b"}, (FETCHES, "model", "THUDM/5b")),
+        ("DownloadAndLoadCogVideoModel", {}, (FETCHES, None, None)),
+        ("HEDPreprocessor", {"image": link("8")}, (FETCHES, None, None)),
+        ("VideoModelLoader", {}, (OWN_MODELS, None, None)),
+        ("Makes one", {}, (OWN_MODELS, None, None)),
+        ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
+        ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
+        ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN["IPAdapterUnifiedLoader"], None, None)),
+        ("Not in the catalog", {}, (NO_CLASS, None, None)),
+    ],
+)
+def test_a_model_that_no_folder_is_known_for(
+    class_type: str, inputs: dict[str, Any], reason: tuple[str, str | None, str | None]
+) -> None:
+    """By the end of a name, the name of an input, the class, and what a node hands on."""
+    assert found(class_type, **inputs) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("class_type", "inputs"),
+    [
+        ("CannyEdgePreprocessor", {"image": link("8")}),
+        ("Load Text File", {"file_path": "a.txt"}),
+        ("Text Multiline", {"text": "<lora:a:1>"}),
+        ("Makes one", {"model": link("4")}),
+        ("UltralyticsDetectorProvider", {"model_name": "bbox/face_yolov8m.pt"}),
+        ("Power Lora Loader (rgthree)", {"lora_1": {"on": True, "lora": "a.safetensors", "strength": 1}}),
+        ("LoraLoader", {"lora_name": "a.safetensors"}),
+    ],
+)
+def test_what_is_seen_or_is_no_model(class_type: str, inputs: dict[str, Any]) -> None:
+    """Files of known folders, texts, and nodes that work without a model."""
+    assert found(class_type, **inputs) == []
+
+
+def test_embeddings_in_texts() -> None:
+    """With the extension of the file that is there, else that of a download."""
+    text = "a (embedding:easynegative:1.2), embedding:sub/hands, embedding:other.pt embedding:easynegative"
+    prompt = sampled()
+    prompt["6"]["inputs"]["text"] = text
+    assert list(named_embeddings(prompt, CATALOG, ["sub/hands.pt"])) == [
+        *("easynegative.safetensors", "sub/hands.pt", "other.pt"),
+    ]

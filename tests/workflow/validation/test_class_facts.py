@@ -1,0 +1,78 @@
+"""What classes do otherwise than their catalog entry says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.workflow.prompts import empty, link, node
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.validation.validate import validate
+
+
+def entry(inputs: Any, *outputs: str) -> Any:
+    return {"input": inputs, "output": [*outputs], "output_name": [*outputs], "output_node": False}
+
+
+CATALOG = Catalog.bundled().with_classes(
+    {
+        "ImpactInversedSwitch": entry({"required": {}}, "*"),
+        "ImageBatchSplitter //Inspire": entry({"required": {}}, "IMAGE"),
+        "Power Puter (rgthree)": entry({"required": {}}, "STRING"),
+        "Twice": entry({"required": {"a": ["INT", {}]}, "optional": {"a": ["INT", {}], "b": ["INT", {}]}}, "INT"),
+        "easy showAnythingLazy": {**entry({"required": {}}, "*"), "output_node": True},
+    }
+)
+
+
+def kinds(source: Any, target: Any | None = None) -> list[str]:
+    """Types of the errors of both nodes."""
+    target = target or node("PreviewAny", source=link("1"))
+    errors: Any = validate({"0": empty(), "1": source, "2": target}, CATALOG).node_errors
+    return [error["type"] for found in errors.values() for error in found["errors"]]
+
+
+def test_choices_that_are_a_tuple_are_not_checked() -> None:
+    """Any value is taken where the class gives its choices in a form that the server does not take for a list."""
+    given = {"noise_seed": 1, "steps": 1}
+    for name in ("LatentNoised.noise_type", "AdvancedNoise.noise_type"):
+        class_type, _, choice = name.partition(".")
+        found = kinds(node(class_type, **{choice: "no such", **given}))
+        assert "value_not_in_list" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("res_2m", []), ("multistep/res_2m", []), ("other/res_2m", []), ("no such", ["value_not_in_list"])],
+)
+def test_samplers_are_taken_without_their_group(name: str, told: list[str]) -> None:
+    """The part before the slash may be left out or be another; a value that is no text is an exception."""
+    assert kinds(node("ClownSamplerSelector_Beta", sampler_name=name)) == told
+    assert kinds(node("ClownSamplerSelector_Beta", sampler_name=5)) == ["exception_during_inner_validation"]
+
+
+def test_slots_beyond_the_catalogs() -> None:
+    """Some classes give any slot: with the type of the first, which goes anywhere, or with any type."""
+    takes_latent = node("VAEDecode", samples=link("1", 7), vae=link("1", 7))
+    shown = node("SaveImage", images=link("1", 3), filename_prefix="x")
+    assert kinds(node("ImageBatchSplitter //Inspire"), shown) == []
+    assert kinds(node("Power Puter (rgthree)"), shown) == []
+    assert kinds(node("Power Puter (rgthree)"), node("SaveImage", images=link("1"), filename_prefix="x"))
+    errors: Any = validate(
+        {"1": node("ImpactInversedSwitch"), "3": takes_latent, "2": node("PreviewAny", source=link("3"))}, CATALOG
+    )
+    assert errors.accepted
+
+
+def test_an_input_that_is_required_and_optional_is_required() -> None:
+    """The server looks among the required ones first."""
+    assert kinds(node("Twice")) == ["required_input_missing"]
+
+
+def test_a_class_whose_entry_is_anothers() -> None:
+    """It is no output node, whatever its entry says, and no node of it passes."""
+    alone = validate({"1": node("easy showAnythingLazy")}, CATALOG)
+    assert alone.error is not None
+    assert alone.error["type"] == "prompt_no_outputs"
+    assert kinds(node("easy showAnythingLazy")) == ["exception_during_inner_validation"]

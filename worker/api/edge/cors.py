@@ -1,0 +1,106 @@
+"""Cross-origin requests: which pages' scripts may use this worker from a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from worker.api.services import json_response
+from worker.dialects import NATIVE
+from worker.errors import Forbidden, StartupError
+
+ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
+METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Range, X-Comfy-Org-Api-Key"
+EXPOSED = (
+    "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Location, Retry-After, Server-Timing, "
+    "WWW-Authenticate, X-Job-Id, X-Job-Outputs, X-Job-Problems, X-Job-Token, X-Output-Index"
+)
+MAX_AGE_S = "600"
+"""How long a browser may keep the answer to a preflight request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """`origins` are exact ones. With `any_origin` every other page may use the worker, too, without credentials."""
+
+    origins: frozenset[str]
+    any_origin: bool = False
+
+    @classmethod
+    def read(cls, text: str) -> Cors:
+        """From WORKER_CORS_ORIGINS. Raises StartupError naming the entry."""
+        entries = {entry.strip() for entry in text.split(",")} - {""}
+        origins = {_origin(entry) for entry in entries - {"*"}}
+        return cls(frozenset(origins), any_origin="*" in entries)
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.origins) or self.any_origin
+
+    def headers(self, origin: str | None) -> dict[str, str]:
+        """Return what every response to a page of this origin carries; None where it is no page that asks."""
+        if origin is not None and origin in self.origins:
+            allowed: dict[str, str] = {
+                hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin,
+                hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS: "true",
+            }
+        elif origin is not None and self.any_origin:
+            allowed = {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*"}
+        else:
+            return {}
+        return {**allowed, hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED}
+
+    def preflight(self, headers: Mapping[str, str]) -> web.Response:
+        """Answer whether a page may send a request; that the route exists, and takes it, the request itself shows."""
+        origin = headers[hdrs.ORIGIN]
+        if not self.headers(origin):
+            error = Forbidden(f"WORKER_CORS_ORIGINS does not name the origin {origin[:200]!r}")
+            return json_response(NATIVE.failed(None, error), error.status)
+        asked = headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+        response = web.Response(
+            status=204,
+            headers={
+                hdrs.ACCESS_CONTROL_ALLOW_METHODS: METHODS,
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: asked if HEADER_NAMES.fullmatch(asked) else HEADERS,
+                hdrs.ACCESS_CONTROL_MAX_AGE: MAX_AGE_S,
+            },
+        )
+        if headers.get("Access-Control-Request-Private-Network") == "true":
+            response.headers["Access-Control-Allow-Private-Network"] = "true"
+        return response
+
+
+def _origin(entry: str) -> str:
+    """Return an origin as browsers write it: in lower case, without the port that its scheme has anyway."""
+    origin = entry.lower().rstrip("/")
+    if not ORIGIN.fullmatch(origin):
+        raise StartupError(
+            f"WORKER_CORS_ORIGINS: {entry!r} is neither * nor an origin like https://app.example.com, without a path"
+        )
+    return origin.removesuffix(DEFAULT_PORTS[origin.partition(":")[0]])
+
+
+def allow_origins(app: web.Application, cors: Cors) -> None:
+    """Let pages of these origins use all routes of the application, errors and streams included."""
+
+    @web.middleware
+    async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+        asks = request.method == hdrs.METH_OPTIONS and hdrs.ORIGIN in request.headers
+        if asks and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            return cors.preflight(request.headers)
+        return await handler(request)
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(cors.headers(request.headers.get(hdrs.ORIGIN)))
+        if cors.origins:
+            response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+
+    app.middlewares.insert(0, preflight)
+    app.on_response_prepare.append(add_headers)

@@ -1,0 +1,58 @@
+"""What ComfyUI's own clients send beside a prompt to `POST /prompt`: the fields, and what they mean here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field, field_validator
+
+from worker.errors import Detail, InvalidField
+from worker.workflow.prompt import Prompt, ancestors
+
+
+class ComfyFields(BaseModel):
+    """Fields of ComfyUI's `POST /prompt` that are no fields of ours."""
+
+    client_id: Any = Field(None, description="ComfyUI's; without a meaning here, where events are asked for by job.")
+    prompt_id: str | None = Field(None, description="ComfyUI's: the same as `id`.")
+    number: float | None = Field(None, description="ComfyUI's place in the queue; only 0, as jobs run in their order.")
+    front: bool | None = Field(None, description="ComfyUI's; only false, as jobs run in their order.")
+    partial_execution_targets: list[str] | None = Field(
+        None, description="Output nodes of an API prompt: only these run, with what they need."
+    )
+
+    @field_validator("number", "front")
+    @classmethod
+    def _keeps_the_order(cls, value: float | bool | None) -> float | bool | None:
+        if value:
+            raise ValueError("jobs run in the order in which they arrive, and none can go before others: leave it out")
+        return value
+
+    @field_validator("prompt_id", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("partial_execution_targets", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        return [str(item) for item in value] if isinstance(value, list) else value
+
+
+def job_id(own: str | None, prompt_id: str | None) -> str | None:
+    """Return the id that the client chose, by either name. Raises InvalidField for two different ones."""
+    if own and prompt_id and own != prompt_id:
+        raise InvalidField("'id' and 'prompt_id' are the same thing, and differ: leave one of them out")
+    return own or prompt_id or None
+
+
+def with_targets(prompt: Prompt, targets: Sequence[str]) -> Prompt:
+    """Return the part of a prompt that these nodes need. Raises InvalidField for a node that is not there."""
+    unknown = [target for target in targets if target not in prompt]
+    if unknown or not targets:
+        message = f"names no node of the prompt: {', '.join(unknown)[:200]}" if unknown else "is empty"
+        name = "partial_execution_targets"
+        raise InvalidField(f"{name!r} {message}", [Detail(message, input=name, suggestion="leave it out to run all")])
+    needed = {*targets, *(node for target in targets for node in ancestors(prompt, target))}
+    return {node_id: node for node_id, node in prompt.items() if node_id in needed}

@@ -1,0 +1,87 @@
+"""Why an engine's process ended, by its exit code; for SIGKILL with what the kernel says of memory."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+VMSTAT = Path("/proc/vmstat")
+MEMINFO = Path("/proc/meminfo")
+KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+GIB = 1024**3
+UNLIMITED = 2**60
+"""Above this a limit of version 1 of cgroups is none."""
+NATIVE = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEnd:
+    """The end of an engine's process: why, in words that follow "ComfyUI", and when, on the monotonic clock."""
+
+    cause: str
+    at: float
+
+
+def exit_cause(code: int, kills_before: int | None) -> str:
+    """Return why a process ended; `code` is negative for a signal. `kills_before` is `oom_kills` at its start."""
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        number = signal.Signals(-code)
+    except ValueError:
+        return f"was killed by signal {-code}"
+    if number is signal.SIGKILL:
+        kills = oom_kills()
+        if kills is not None and kills_before is not None and kills > kills_before:
+            return f"was killed by SIGKILL: the machine ran out of memory{_memory()}"
+        return f"was killed by SIGKILL, most likely because the machine ran out of memory{_memory()}"
+    return f"{'crashed with' if number in NATIVE else 'was ended by'} {number.name}"
+
+
+def oom_kills() -> int | None:
+    """Return how many processes the kernel has killed for memory, in our cgroup or on the machine; None: unknown."""
+    for path in (*_cgroup_files("memory.events", "memory.oom_control"), VMSTAT):
+        if found := KILLS.search(_text(path)):
+            return int(found[1])
+    return None
+
+
+def _memory() -> str:
+    """Return the size of the memory and what of it is free, in parentheses; empty where neither is known."""
+    limit = _first_number("memory.max", "memory.limit_in_bytes")
+    peak = _first_number("memory.peak", "memory.max_usage_in_bytes")
+    if limit is not None and limit < UNLIMITED:
+        used = f", at most {peak / GIB:.1f} GiB were in use" if peak is not None else ""
+        return f" (this container may use {limit / GIB:.1f} GiB{used})"
+    facts = dict(re.findall(r"^(MemTotal|MemAvailable): +(\d+) kB$", _text(MEMINFO), re.MULTILINE))
+    if len(facts) < 2:
+        return ""
+    total, free = (int(facts[name]) * 1024 / GIB for name in ("MemTotal", "MemAvailable"))
+    return f" (it has {total:.1f} GiB, of which {free:.1f} GiB are free now)"
+
+
+def _first_number(*names: str) -> int | None:
+    texts = (_text(path).strip() for path in _cgroup_files(*names))
+    return next((int(text) for text in texts if text.isdecimal()), None)
+
+
+def _cgroup_files(*names: str) -> Iterator[Path]:
+    """Yield where a file of our cgroup may be: in either version of cgroups, seen from a container or from outside."""
+    for line in _text(OWN_CGROUP).splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers in {"", "memory"}:
+            for root in (CGROUP / controllers / path.lstrip("/"), CGROUP / controllers):
+                yield from (root / name for name in names)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""

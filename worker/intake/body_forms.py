@@ -1,0 +1,152 @@
+"""The forms in which other tools send a request, brought into a form that a dialect reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from worker.bodies import ScannedBody, SpooledText, Where, open_text
+from worker.errors import Detail, InvalidField
+from worker.workflow.editor import is_ui
+from worker.workflow.exports import DEEPEST, FILE_KEYS, api_nodes, is_api_file, is_node, is_workflow_file
+
+WORKFLOWS = ("workflow", "workflow_json", "prompt")
+OBJECTS = (
+    *WORKFLOWS,
+    *("input", "inputs", "images", "params", "modifications", "extra_data", "output", "webhook", "s3", "s3Config"),
+)
+"""Fields whose value is an object or a list, which no-code tools write as a text with JSON."""
+OPTIONS = frozenset(
+    {
+        *("workflow", "prompt", "template", "params", "inputs", "output_format", "output", "webhook", "s3", "s3Config"),
+        *("put_urls", "timeout_s", "deliver_models", "extra_data"),
+    }
+)
+"""Fields that a request has beside its workflow. `id` is not one: the editor's file has its own."""
+BEGINNING = 64
+OBJECT_OR_LIST = re.compile(r'[\ufeff\s]*(\{\s*["}]|\[)')
+OBJECT = re.compile(r"""[\ufeff\s]*["{]""")
+BEGINNINGS = {
+    **dict.fromkeys(("", "workflow", "workflow_json", "input"), OBJECT),
+    "prompt": re.compile(r'\s*\{\s*["}]'),
+}
+"""How JSON begins in the text of a field; a prompt may be a sentence that begins with a brace."""
+S3_NAMES = {
+    "accessId": "access_key_id",
+    "accessSecret": "secret_access_key",
+    "bucketName": "bucket",
+    "endpointUrl": "endpoint_url",
+}
+"""RunPod's names of a bucket's fields, and ours."""
+
+
+async def canonical(body: ScannedBody) -> None:
+    """Change the body in place to a form that its dialect reads; a body in such a form stays as it is.
+
+    Raises InvalidJson for a text that should be JSON, and InvalidField for a body that could mean two things.
+    """
+    await _open(body, ())
+    if not isinstance(body.value, dict) or not body.value:
+        return
+    workflow = body.value.get("workflow")
+    if (not isinstance(workflow, dict) or "class_type" in workflow) and is_workflow_file(body.value):
+        _wrap_file(body, ())
+        return
+    for key in _fields(body.value):
+        await _open(body, (key,))
+    inside = body.value.get("input")
+    if isinstance(inside, dict) and "class_type" not in inside:
+        if is_workflow_file(inside):
+            _wrap_file(body, ("input",))
+        for key in _fields(body.value["input"]):
+            await _open(body, ("input", key))
+        _name_runpods_prompt(body)
+    else:
+        _rename_foreign_fields(body)
+    _drop_file_keys(body)
+
+
+def _fields(value: Mapping[str, Any]) -> list[str]:
+    return [key for key in OBJECTS if isinstance(value.get(key), str | SpooledText)]
+
+
+async def _open(body: ScannedBody, where: Where) -> None:
+    """Read what stands at a place as JSON for as long as it is a text that begins like JSON."""
+    begins = BEGINNINGS.get(str(where[-1]) if where else "", OBJECT_OR_LIST)
+    for _ in range(DEEPEST):
+        value = body.value
+        for key in where:
+            value = value[key]
+        if not isinstance(value, str | SpooledText):
+            return
+        head = await value.beginning(BEGINNING) if isinstance(value, SpooledText) else value[:BEGINNING]
+        if not begins.match(head):
+            return
+        await open_text(body, where, value)
+
+
+def _wrap_file(body: ScannedBody, where: Where) -> None:
+    """Move a workflow file that is the whole body, or the whole `input`, below `workflow`.
+
+    Raises InvalidField where fields of a request stand among those of the file.
+    """
+    value = body.value["input"] if where else body.value
+    options = sorted(key for key in OPTIONS & value.keys() if value[key] and not is_node(value[key]))
+    if options:
+        place = ".".join((*map(str, where), "workflow"))
+        cure = f'put the workflow under {place!r}: {{"workflow": {{...}}, "{options[0]}": ...}}'
+        message = f"{', '.join(map(repr, options))} stands among the keys of a workflow: {cure}"
+        raise InvalidField(message, [Detail(message, input=options[0], suggestion=cure)])
+    if not where:
+        body.moved_to("workflow")
+    else:
+        _put_between(body, "input", "workflow")
+    _drop_file_keys(body)
+
+
+def _put_between(body: ScannedBody, outer: str, key: str) -> None:
+    for text in body.spooled:
+        if text.where[:1] == (outer,):
+            text.where = (outer, key, *text.where[1:])
+    body.value[outer] = {key: body.value[outer]}
+
+
+def _name_runpods_prompt(body: ScannedBody) -> None:
+    """`{"input": {"prompt": {...}}}`: the workflow under ComfyUI's name for it, maybe with the editor's file."""
+    inside = body.value["input"]
+    if not isinstance(inside, dict) or not is_api_file(inside.get("prompt")):
+        return
+    if "workflow" in inside:
+        if is_ui(inside["workflow"]):
+            for text in body.spooled:
+                if text.where[:1] == ("input",) and text.where[1:2] in (("prompt",), ("workflow",)):
+                    text.where = ("input", "workflow", *text.where[1:])
+            inside["workflow"] = {"prompt": inside.pop("prompt"), "workflow": inside["workflow"]}
+    elif "workflow_json" not in inside:
+        body.rename(("input", "prompt"), ("input", "workflow"))
+
+
+def _rename_foreign_fields(body: ScannedBody) -> None:
+    """RunPod's `webhook` and `s3Config`, and what the editor's `graphToPrompt` returns, in our own fields."""
+    value = body.value
+    if isinstance(value.get("webhook"), str):
+        value["webhook"] = {"url": value["webhook"]} if value["webhook"] else None
+    if (bucket := value.get("s3Config")) is None or bucket == {}:
+        value.pop("s3Config", None)
+    elif isinstance(bucket, dict) and not value.get("s3"):
+        del value["s3Config"]
+        value["s3"] = {S3_NAMES.get(name, name): item for name, item in bucket.items() if item}
+    if "output" in value and "prompt" not in value and is_api_file(value["output"]):
+        body.rename(("output",), ("prompt",))
+
+
+def _drop_file_keys(body: ScannedBody) -> None:
+    """Leave only nodes in an API file, wherever a dialect has its workflow."""
+    inside = body.value.get("input")
+    for container in (body.value, inside if isinstance(inside, dict) else {}):
+        for key in WORKFLOWS:
+            workflow = container.get(key)
+            if isinstance(workflow, dict) and not FILE_KEYS.isdisjoint(workflow) and is_api_file(workflow):
+                container[key] = api_nodes(workflow)
+                body.forget_gone()

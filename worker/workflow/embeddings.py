@@ -1,0 +1,39 @@
+"""Embeddings that texts name: ComfyUI leaves out one that is not there, and says so in its log only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import Prompt
+from worker.workflow.running_nodes import running_nodes
+
+EMBEDDINGS = "embeddings"
+NAMED = re.compile(r"embedding:([^\s,:()|{}<>]+)")
+ENDINGS = (".safetensors", ".pt", ".bin")
+"""Tried in this order for a name without one."""
+
+
+def named_embeddings(prompt: Prompt, catalog: Catalog, listed: Sequence[str]) -> Iterator[str]:
+    """Yield the file of each, once: one of `listed`, else what a download would be called."""
+    seen = dict.fromkeys(
+        name
+        for node_id in running_nodes(prompt, catalog)
+        for value in prompt[node_id]["inputs"].values()
+        for text in _texts(value)
+        for name in NAMED.findall(text)
+    )
+    for name in seen:
+        files = (name, *(f"{name}{ending}" for ending in ENDINGS))
+        yield next((file for file in files if file in listed), name if name.endswith(ENDINGS) else files[1])
+
+
+def _texts(value: Json) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _texts(item)

@@ -1,0 +1,92 @@
+"""Names of LoRAs as packs read them: without folder or extension, and in tags of a text."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from worker.workflow.catalog.saved_models import is_model
+
+TAG = re.compile(r"<lora:([^>]+)>")
+STRICT_TAG = re.compile(r"<lora:([^:>]*?)(?::(-?\d*(?:\.\d*)?))?>")
+"""As rgthree reads it: a name and one number."""
+NUMBER = re.compile(r"-?(\d*\.?\d+|\d+\.?\d*)")
+WILDCARD = re.compile(r"__[\w\s.\-+/*\\]+?__")
+OPTIONS = re.compile(r"\{[^{}]*\}")
+
+FindLora = Callable[[str, Sequence[str]], str | None]
+"""The listed file that a pack takes for a name, None for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraTag:
+    """`certain`: the text has it however its wildcards and options are filled in."""
+
+    name: str
+    certain: bool
+
+
+def nearest_part(name: str, listed: Sequence[str]) -> str | None:
+    """Return what rgthree takes: the whole name or its last part, with its extension or without, or part of a path."""
+    bare, last = posixpath.splitext(name)[0], posixpath.basename(name)
+    steps = (
+        *((name, _whole), (name, _bare), (bare, _bare)),
+        *((name, posixpath.basename), (last, posixpath.basename)),
+        *((name, _bare_last), (_bare_last(name), _bare_last)),
+    )
+    for wanted, read in steps:
+        if (found := next((file for file in listed if read(file) == wanted), None)) is not None:
+            return found
+    return next((file for file in listed if name in file), None)
+
+
+def ending(name: str, listed: Sequence[str]) -> str | None:
+    """Return what Impact and Easy-Use take: the first file that ends with the name, with an extension."""
+    names = tuple(dict.fromkeys((with_extension(name), f"{name}.safetensors")))
+    return next((file for file in listed if file.endswith(names)), None)
+
+
+def with_extension(name: str) -> str:
+    """Return the name of a file that a name without an extension stands for."""
+    return name if is_model(name) else f"{name}.safetensors"
+
+
+def tags(text: str) -> Iterator[LoraTag]:
+    """Yield the LoRAs that Impact and Easy-Use load for a text; one without any strength loads nothing."""
+    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    certain = set(TAG.findall(_without_options(lines)))
+    for inside in dict.fromkeys(TAG.findall(lines)):
+        name, *rest = inside.strip(":").split(":")
+        strengths = [float(one) for one in rest if NUMBER.fullmatch(one)][:2]
+        filled_in = WILDCARD.search(name) is None and not set(name) & set("{}|")
+        if name.strip() and filled_in and (any(strengths) or not strengths):
+            yield LoraTag(name, inside in certain)
+
+
+def strict_tags(text: str) -> Iterator[LoraTag]:
+    """Yield the LoRAs that rgthree's prompts load for a text."""
+    for name, strength in dict.fromkeys(STRICT_TAG.findall(text)):
+        if name and (not strength or not NUMBER.fullmatch(strength) or float(strength)):
+            yield LoraTag(name, certain=True)
+
+
+def _without_options(text: str) -> str:
+    """Leave out `{one|another}`: which of them is taken is drawn."""
+    before = None
+    while before != text:
+        before, text = text, OPTIONS.sub("", text)
+    return text
+
+
+def _whole(file: str) -> str:
+    return file
+
+
+def _bare(file: str) -> str:
+    return posixpath.splitext(file)[0]
+
+
+def _bare_last(file: str) -> str:
+    return posixpath.splitext(posixpath.basename(file))[0]

@@ -1,0 +1,24 @@
+"""Which nodes of a prompt run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt, ancestors, links
+
+
+def running_nodes(prompt: Prompt, catalog: Catalog) -> list[str]:
+    """Return what the outputs need, in the prompt's order; everything where there is no output.
+
+    A node of an unknown class is taken for an output where no other node takes anything from it.
+    """
+    used = {source for node in prompt.values() for _, source, _ in links(node)}
+    outputs = [node_id for node_id in prompt if _is_output(node_id, prompt, catalog, used)]
+    needed = set(outputs).union(*(ancestors(prompt, output) for output in outputs))
+    return [node_id for node_id in prompt if not needed or node_id in needed]
+
+
+def _is_output(node_id: str, prompt: Prompt, catalog: Catalog, used: Collection[str]) -> bool:
+    class_type = prompt[node_id]["class_type"]
+    return catalog[class_type].output_node if class_type in catalog else node_id not in used

@@ -1,0 +1,143 @@
+"""What of a prompt may need a model that nobody here can see: no input names it, or its folder is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.catalog.folders import folders_by_input, folders_of
+from worker.workflow.json_value import Json
+from worker.workflow.loras import reads_loras
+from worker.workflow.model_needs import NO_MODEL, names_model
+from worker.workflow.prompt import Node, Prompt, links
+from worker.workflow.running_nodes import running_nodes
+
+BY_PRESET = "it picks files of models/ipadapter, models/clip_vision and models/loras by its preset"
+FACES = "it loads a set of files of models/insightface"
+HIDDEN = {
+    "IPAdapterUnifiedLoader": BY_PRESET,
+    "IPAdapterUnifiedLoaderCommunity": BY_PRESET,
+    "IPAdapterUnifiedLoaderFaceID": f"{BY_PRESET}, and {FACES}",
+    "IPAdapterInsightFaceLoader": FACES,
+    "InstantIDFaceAnalysis": FACES,
+    "DiffusersLoader": "it loads a folder of models/diffusers",
+}
+"""Classes of the bundled catalog that load what none of their inputs names."""
+FETCHES = "it fetches its model itself when it runs"
+OWN_MODELS = "it may load a model that no input names, or fetch one when it runs"
+NO_FOLDER = "the folder that this input looks into is not known"
+NO_FILE = "it names a model that is not a file of a known folder"
+NO_CLASS = "the catalog has no such class: --catalog names that of the ComfyUI it is for"
+TAGS = "how this class reads LoRAs in a text is not known"
+
+DOWNLOADS = re.compile(r"Download|AutoLoad|Preprocessor", re.IGNORECASE)
+LOADS = re.compile(
+    r"Load|Preprocessor|Unified|Provider|Rem(ove)?_?-? ?(B(ack)?_?g|Background)|RmBg|RMBG|Matting|Segment|Segformer"
+    r"|SemSeg|CLIPSeg|\bSAM\d?|SAM2|Ground(ing)?|Florence|Tagger|BLIP|Caption|Interrogat|LLM|LLaVA|Llava|VLM|Qwen"
+    r"|Ollama|BiRefNet|BEN2|UltraDetail|HumanParts|PersonMask|Yolo|Depth ?Anything|DepthMap|MiDaS|Zoe|Pose|VFI|RIFE"
+    r"|Whisper|TTS|InsightFace|FaceAnalysis|FaceSwap|FaceRestor|FaceParsing|ReActor|LivePortrait|Inpaint.*Lama|LaMa|Session"
+    r"|Upscal.*By Model|SUPIR|SeedVR|Translat|OCR"
+)
+"""Parts of names of classes that load models, found in shared workflows and registries of packs."""
+NO_MODELS = re.compile(
+    r"Load.*(Image|Img|Video|Audio|Text|Mask|Latent|Json|Prompt|Lines|File|Font|Frames|GIF|CSV|Dir|Folder|Style|Preset)"
+    r"|(Image|Video|Audio|Text|Mask|Latent|Prompt|String|File).*Load|Reload|Unload|Workload|Upload|Payload"
+    r"|(Canny|CannyEdge|Binary|Color|Scribble|Scribble_XDoG|Tile|Shuffle|Inpaint|LineartStandard|PyraCanny|TTPlanet.*)_?"
+    r"Preprocessor|^FaceKeypointsPreprocessor$|PixelK.*Provider|HookProvider|SchedulerProvider|ToSegs|Crop",
+    re.IGNORECASE,
+)
+"""Those that load other things, or work without one."""
+MODEL_WORD = re.compile(r"Download|Model|Encoder|VAE|LoRA|Ckpt|Checkpoint|Control_?Net|U-?Net|Pipeline|Diffus", re.I)
+MODEL_INPUT = re.compile(
+    r"(?:^|[_ ])(?:model|ckpt|checkpoint|unet|vae|lora|control_?net|weights|repo)(?:_?(?:name|id|path|file))?$", re.I
+)
+
+MODEL_TYPE = re.compile(r"MODEL|^(CLIP|VAE|CONTROL_NET|IPADAPTER|PIPELINE)$|DETECTOR|PREDICTOR", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenModel:
+    """Why a node may need a model; `value` is what its `input` says, where it is an input."""
+
+    reason: str
+    node_id: str | None = None
+    class_type: str | None = None
+    input: str | None = None
+    value: str | None = None
+
+
+def unseen_models(prompt: Prompt, catalog: Catalog) -> Iterator[UnseenModel]:
+    """Yield what may be a model beside those of `needed_models`, of the nodes that run."""
+    for node_id in running_nodes(prompt, catalog):
+        node = prompt[node_id]
+        class_type = node["class_type"]
+        if class_type in bundled_catalog():
+            if class_type in HIDDEN:
+                yield UnseenModel(HIDDEN[class_type], node_id, class_type)
+            continue
+        found = list(_in_inputs(node_id, node, catalog))
+        reason = None if found else _by_class(node, catalog)
+        yield from found if reason is None else (UnseenModel(reason, node_id, class_type),)
+
+
+def _by_class(node: Node, catalog: Catalog) -> str | None:
+    class_type = node["class_type"]
+    if folders_by_input(class_type) or reads_loras(class_type):
+        return None
+    if class_type not in catalog:
+        return NO_CLASS
+    if NO_MODELS.search(class_type) and not MODEL_WORD.search(class_type):
+        return None
+    if DOWNLOADS.search(class_type):
+        return FETCHES
+    return OWN_MODELS if LOADS.search(class_type) or _makes_model(node, catalog) else None
+
+
+def _makes_model(node: Node, catalog: Catalog) -> bool:
+    """Tell whether a node hands on a model that it got from no other node."""
+    types = (output.type for output in catalog[node["class_type"]].outputs)
+    return next(links(node), None) is None and any(isinstance(one, str) and MODEL_TYPE.search(one) for one in types)
+
+
+def _in_inputs(node_id: str, node: Node, catalog: Catalog) -> Iterator[UnseenModel]:
+    class_type = node["class_type"]
+    for name, value in node["inputs"].items():
+        if folders_of(class_type, name):
+            continue
+        for place, text in _texts(name, value):
+            reason = _reason(node, place, text, catalog)
+            if reason is not None:
+                yield UnseenModel(reason, node_id, class_type, place, text[:200])
+
+
+def _reason(node: Node, place: str, text: str, catalog: Catalog) -> str | None:
+    class_type = node["class_type"]
+    if "<lora:" in text:
+        return TAGS if not reads_loras(class_type) and _loads(class_type, catalog) else None
+    if names_model(text.strip()) and "\n" not in text:
+        return None if reads_loras(class_type) else NO_FOLDER
+    if MODEL_INPUT.search(place) and text not in NO_MODEL and len(text) > 1:
+        return FETCHES if DOWNLOADS.search(class_type) else NO_FILE
+    return None
+
+
+def _loads(class_type: str, catalog: Catalog) -> bool:
+    """Tell whether a class hands on a model, as one that reads LoRAs in a text does."""
+    if class_type not in catalog:
+        return True
+    return "MODEL" in {output.type for output in catalog[class_type].outputs if isinstance(output.type, str)}
+
+
+def _texts(place: str, value: Json) -> Iterator[tuple[str, str]]:
+    """(place, text) of each text in a value."""
+    match value:
+        case str():
+            yield place, value
+        case dict():
+            for key, item in value.items():
+                yield from _texts(f"{place}.{key}", item)
+        case list():
+            for index, item in enumerate(value):
+                yield from _texts(f"{place}.{index}", item)

@@ -1,0 +1,179 @@
+"""What installed packs change in a prompt before ComfyUI validates it: handlers that run in `POST /prompt`.
+
+Only changes that validation can see: an input that a switch takes away is not followed. A pack is installed where the
+catalog has its classes. Facts of Impact-Pack, Inspire-Pack and ComfyUI 0.33.0; a handler that fails on a prompt leaves
+the rest of its work undone, as in the server, which goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterator
+from typing import Any
+
+from worker.workflow.prompt import Prompt
+
+Nodes = dict[str, Any]
+SWITCHES = frozenset({"ImpactSwitch", "LatentSwitch", "SEGSSwitch", "ImpactMakeImageList"})
+WILDCARDS = frozenset({"ImpactWildcardEncode", "ImpactWildcardProcessor"})
+REMOTES: dict[str, tuple[type, ...]] = {"ImpactRemoteBoolean": (bool,), "ImpactRemoteInt": (int, float)}
+
+
+def run_hooks(prompt: Prompt, catalog: Container[str]) -> None:
+    """Change a prompt, whose nodes and inputs are the caller's own, as the handlers would."""
+    nodes: Nodes = {**prompt}
+    inspire = INSPIRE if "ImpactWildcardProcessor" in catalog else INSPIRE_ALONE
+    for mark, handlers in (("ImpactSwitch", IMPACT), ("PromptBuilder //Inspire", inspire)):
+        try:
+            for handler in handlers if mark in catalog else ():
+                handler(nodes)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+            continue
+
+
+def _remotes(nodes: Nodes) -> None:
+    """A remote control writes its value into another node."""
+    for node in _with_class(nodes):
+        if (kinds := REMOTES.get(node["class_type"])) is None:
+            continue
+        target = nodes.get(str(node["inputs"]["node_id"]))
+        if target is None:
+            continue
+        name = node["inputs"]["widget_name"]
+        if name in target["inputs"]:
+            if not isinstance(target["inputs"][name], kinds):
+                return
+            target["inputs"][name] = node["inputs"]["value"]
+
+
+def _switches(nodes: Nodes) -> None:
+    """A switch that selects before the run loses the inputs that it does not select."""
+    inversed = dict(_selections(nodes, {"ImpactInversedSwitch"}, "select", _selected_of(("ImpactInt", "value"))))
+    chosen = _selected_of(("ImpactInt", "value"), ("ImpactSwitch", "select"))
+    selected = dict(_selections(nodes, SWITCHES, "select", chosen))
+    branches = dict(_selections(nodes, {"ImpactConditionalBranchSelMode"}, "cond", _received_boolean))
+    for node_id, node in nodes.items():
+        lost = {*_behind(node, inversed)}
+        if node_id in selected:
+            lost |= {name for name in node["inputs"] if name.startswith("input")} - {f"input{selected[node_id]}"}
+        if node_id in branches:
+            lost.add("ff_value" if branches[node_id] else "tt_value")
+        for name in lost & node["inputs"].keys():
+            del node["inputs"][name]
+
+
+def _selections(
+    nodes: Nodes, classes: Collection[str], name: str, read: Callable[[Nodes], Iterator[Any]]
+) -> Iterator[tuple[str, Any]]:
+    """Yield (node id, what it selects) of nodes that select before the run; a linked choice is read at its source."""
+    for node_id, node in nodes.items():
+        if node.get("class_type") not in classes or not node["inputs"].get("sel_mode") or name not in node["inputs"]:
+            continue
+        choice = node["inputs"][name]
+        if isinstance(choice, list) and len(choice) == 2:
+            yield from ((node_id, found) for found in read(nodes[choice[0]]))
+        else:
+            yield node_id, choice
+
+
+def _selected_of(*sources: tuple[str, str]) -> Callable[[Nodes], Iterator[Any]]:
+    def read(source: Nodes) -> Iterator[Any]:
+        for class_type, name in sources:
+            if source["class_type"] == class_type and name in source.get("inputs", ()):
+                value = source["inputs"][name]
+                if class_type == "ImpactInt" or isinstance(value, int):
+                    yield value
+
+    return read
+
+
+def _received_boolean(source: Nodes) -> Iterator[bool]:
+    inputs = source.get("inputs", {})
+    if source["class_type"] == "ImpactValueReceiver" and inputs.get("typ") == "BOOLEAN":
+        value = inputs.get("value")
+        if isinstance(value, str):
+            yield value.lower() == "true"
+
+
+def _behind(node: Nodes, inversed: dict[str, Any]) -> Iterator[str]:
+    """Yield the inputs that come from a slot which an inversed switch does not serve."""
+    for name, value in node["inputs"].items():
+        if isinstance(value, list) and len(value) == 2 and value[0] in inversed and value[1] + 1 != inversed[value[0]]:
+            yield name
+
+
+def _wildcards(nodes: Nodes) -> None:
+    """A text that is made from wildcards before the run: its node says that it is made."""
+    for node in _with_class(nodes):
+        inputs = node["inputs"]
+        if node["class_type"] not in WILDCARDS or not inputs["mode"] or not isinstance(inputs["populated_text"], str):
+            continue
+        if _has_seed(inputs["seed"], nodes):
+            _text(inputs["wildcard_text"])
+            inputs["mode"] = False
+
+
+def _inspire_wildcards(nodes: Nodes) -> None:
+    for node in _with_class(nodes):
+        if node["class_type"] == "WildcardEncode //Inspire":
+            _inspire_text(node["inputs"], nodes)
+        elif node["class_type"] == "MakeBasicPipe //Inspire" and node["inputs"]["wildcard_mode"] == "populate":
+            inputs = node["inputs"]
+            made = [inputs[f"{side}_populated_text"] for side in ("positive", "negative")]
+            if any(isinstance(text, str) for text in made) and _has_seed(inputs["seed"], nodes):
+                inputs["wildcard_mode"] = "reproduce"
+
+
+def _inspire_text(inputs: dict[str, Any], nodes: Nodes) -> None:
+    if isinstance(inputs["mode"], bool):
+        inputs["mode"] = "populate" if inputs["mode"] else "fixed"
+    populated = inputs["mode"] == "populate" and isinstance(inputs["populated_text"], str)
+    if populated and _has_seed(inputs["seed"], nodes):
+        _text(inputs["wildcard_text"])
+        inputs["mode"] = "reproduce"
+
+
+def _has_seed(seed: Any, nodes: Nodes) -> bool:  # noqa: ANN401 - JSON
+    """Raises TypeError or ValueError for a value that is no number; of a link, only one class is read."""
+    if not isinstance(seed, list):
+        int(seed)
+        return True
+    try:
+        source = nodes[seed[0]]
+        if source["class_type"] == "Seed (rgthree)":
+            int(source["inputs"]["seed"])
+            return True
+    except (LookupError, TypeError, ValueError, AttributeError):
+        pass
+    return False
+
+
+def _text(value: Any) -> None:  # noqa: ANN401 - JSON
+    if not isinstance(value, str):
+        raise TypeError
+
+
+def _image_receivers(nodes: Nodes) -> None:
+    for node in _with_class(nodes):
+        if node["class_type"] == "ImageReceiver" and node["inputs"]["save_to_workflow"]:
+            node["inputs"]["image"] = "#DATA"
+
+
+def _inspire_images(nodes: Nodes) -> None:
+    for node in _with_class(nodes):
+        if node["class_type"] == "LoadImage //Inspire":
+            node["inputs"]["image"] = "#DATA"
+
+
+def _prompt_builders(nodes: Nodes) -> None:
+    for node in _with_class(nodes):
+        if node["class_type"] == "PromptBuilder //Inspire":
+            node["inputs"]["category"] = "#PLACEHOLDER"
+
+
+def _with_class(nodes: Nodes) -> Iterator[Any]:
+    return (node for node in nodes.values() if "class_type" in node)
+
+
+IMPACT = (_remotes, _switches, _wildcards, _image_receivers)
+INSPIRE = (_inspire_images, _inspire_wildcards, _prompt_builders)
+INSPIRE_ALONE = (_inspire_images, _prompt_builders)
