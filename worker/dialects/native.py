@@ -27,7 +27,7 @@ from worker.dialects.comfyui_fields import ComfyFields, job_id, with_targets
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import InvalidField, WorkerError
-from worker.inputs import read_inputs
+from worker.inputs import read_inputs, spellings
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
@@ -185,7 +185,8 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
     """The workflow, and the values of the template that it was made of."""
     sent = request.sent()
     if request.template is not None and sent is None:
-        made = filled(library, request.template, request.params, request.inputs)
+        names = {form for name in request.inputs for form in (name, *spellings(name))}
+        made = filled(library, request.template, request.params, names)
         return dict(made.prompt), made.values
     if request.template is not None:
         raise InvalidField(

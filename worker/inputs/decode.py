@@ -77,8 +77,12 @@ def decode(name: str, text: str) -> bytes:
 
 
 def spellings(name: str) -> tuple[str, ...]:
-    """Return a name in both Unicode forms: macOS writes é as two characters (NFD), other systems as one (NFC)."""
-    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
+    """Return a name in the forms of Unicode in which a workflow may write it.
+
+    macOS writes é as two characters (NFD) and other systems as one (NFC); its names of screenshots have a narrow space,
+    for which people type a plain one (NFKC).
+    """
+    return tuple(unicodedata.normalize(form, name) for form in ("NFKC", "NFD", "NFC"))
 
 
 def check_name(name: str) -> None:
