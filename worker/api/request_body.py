@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 from pydantic import SecretStr
 
+from worker.api.edge.form_body import FORM, form_chunks
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parsed_json, read_json, spool_file, utf8_text
@@ -37,11 +38,14 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
     files: tuple[SentFile, ...] = ()
     async with AsyncExitStack() as stack:
         try:
-            if request.content_type == "multipart/form-data":
+            if request.content_type.startswith("multipart/"):
                 folder = await stack.enter_async_context(SpoolFolder(intake.spool))
                 body, files = await _multipart(request, folder, intake.limits)
             else:
-                body = await stack.enter_async_context(intake.body(request.content.iter_any(), request.charset or ""))
+                chunks: AsyncIterator[bytes] = request.content.iter_any()
+                if request.content_type == FORM:
+                    chunks = form_chunks(chunks, intake.limits)
+                body = await stack.enter_async_context(intake.body(chunks, request.charset or ""))
         except web.RequestPayloadError as error:
             raise _not_encoded() from error
         request[DIALECT] = dialect_of(body.value)
