@@ -129,9 +129,9 @@ class Preflight:
         files = _files(info, self._engines.configs[0], coming)
         found = await _checked(workflow, catalog, files, editors_file)
         doubted = _classes(found.problems)
-        if coming is not None:
-            doubted = {node["class_type"] for node in found.prompt.values() if node["class_type"] in catalog}
-        if found.problems or coming is not None:
+        if isinstance(files, LocalFiles):
+            doubted |= {node["class_type"] for node in found.prompt.values()} & set(catalog)
+        if doubted or found.problems:
             # Its files, or its packs, may have come since the catalog was read, or gone.
             catalog = await self._engines.catalogs.renewed(doubted)
             found = await _checked(workflow, catalog, files, editors_file)

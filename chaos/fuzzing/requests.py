@@ -72,6 +72,10 @@ class Pot:
         del self.jobs[:-200]
 
 
+RARE = (
+    *("s3", "s3Config", "put_urls", "webhook", "id", "prompt", "prompt_id"),
+    *("number", "front", "partial_execution_targets"),
+)
 INPUT_NAMES = (
     (INPUT_FILE,),
     (INPUT_FILE, "b.bin"),
@@ -96,7 +100,7 @@ def bodies(document: Mapping[str, Any], grammar: Grammar) -> Strategy:
             "images": st.sampled_from([[{"name": name, "image": PICTURE} for name in names] for names in INPUT_NAMES]),
             "timeout_s": st.none() | st.floats(0.5, 100.0),
             # What most clients leave alone; schema-driven values of these rarely get past the first check.
-            **{name: st.none() for name in ("s3", "put_urls", "webhook", "id")},
+            **{name: st.none() for name in RARE},
             "request_id": st.just(""),
             "modifier": st.just(""),
             **BY_WORKFLOW,

@@ -14,7 +14,7 @@ from real.verdicts.graphs import GraphBuilder
 from real.verdicts.mutations import file_mutant, mutant
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import is_link
-from worker.workflow.validation.node_validators import NODE_VALIDATORS
+from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS
 
 SEED = 33
 CLASSES_KNOWN = "without missing classes"

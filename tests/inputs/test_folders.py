@@ -112,6 +112,41 @@ async def test_files_of_a_form_lie_in_folders(client: Client) -> None:
     assert (answer.status, widths(body)) == (200, [41, 42])
 
 
+@pytest.mark.parametrize("prefix", ["", "film/frames/", "C:\\film\\"])
+async def test_parts_of_one_name_are_a_folder(engine: EngineHandle, client: Client, prefix: str) -> None:
+    """As browsers send a folder: by the files' own names, with the folders of the client's machine or without."""
+    form = aiohttp.FormData(quote_fields=False)
+    workflow = takes("frames") | loads("frames/2.png", "frames/1.png")
+    form.add_field("request", orjson.dumps({"workflow": workflow}).decode())
+    for number in (1, 2):
+        form.add_field("frames", png(40 + number, 30), filename=f"{prefix}{number}.png")
+    async with client.http.post(client.app.url + "/generate/sync", data=form) as answer:
+        body = await answer.json()
+    assert (answer.status, widths(body)) == (200, [41, 42, 41]), body
+
+
+@pytest.mark.parametrize("names", [("1.png", "1.png"), ("1.png", ".."), ("1.png", "")])
+async def test_parts_that_make_no_folder_are_refused(client: Client, names: tuple[str, str]) -> None:
+    """None of them takes the place of another one, or leaves the folder."""
+    form = aiohttp.FormData(quote_fields=False)
+    form.add_field("request", orjson.dumps({"workflow": picture()}).decode())
+    for name in names:
+        form.add_field("frames", png(), filename=name)
+    async with client.http.post(client.app.url + "/generate/sync", data=form) as answer:
+        body = await answer.json()
+    assert (answer.status, body["error"]["code"]) == (400, "invalid_input_file"), body
+
+
+async def test_a_folder_goes_over_http(engine: EngineHandle, tmp_path: Path) -> None:
+    """To a ComfyUI whose input folder the worker does not see."""
+    async with worker(engine, tmp_path, comfyui_input=None) as client:
+        request = {"workflow": takes("frames"), "inputs": base64_of(FRAMES)}
+        status, body = await client.post("/generate/sync", request)
+        assert status == 200, body
+        folder = engine.input / await ran(engine, "9", "directory")
+        assert sorted(path.name for path in folder.iterdir()) == ["0001.png", "0002.png", "0010.png"]
+
+
 @pytest.mark.parametrize("folder", ["frames", "frames/", "D:\\film\\frames", "frames [input]"])
 async def test_a_folder_of_frames(engine: EngineHandle, client: Client, folder: str) -> None:
     """A node that takes a folder's name gets the job's own, with all files under their names; it goes with the job."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import unicodedata
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import pytest
 
 from tests.conftest import Client, shared_client
-from tests.inputs.files import loading, png
+from tests.inputs.files import loading, noise, png
 from tests.workflows import picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,6 +22,7 @@ client = shared_client
 BODY = {"workflow": picture(), "inputs": {"Müller – é.png": base64.b64encode(png()).decode()}}
 TEXT = json.dumps(BODY, ensure_ascii=False)
 LONG = json.dumps({**BODY, "inputs": {"ü.png": "A" * 200_000}}, ensure_ascii=False)
+LARGE = base64.b64encode(noise()).decode()
 NFC, NFD = (unicodedata.normalize(form, "Café ü.png") for form in ("NFC", "NFD"))
 
 ENCODED = {
@@ -103,6 +106,48 @@ async def test_names_of_files_in_either_unicode_form(client: Client, named: str,
     form.add_field(sent, png(), filename=sent)
     status, answer = await post(client, form)
     assert status == 200, answer
+
+
+WORKFLOW = json.dumps(picture())
+FORMS = {
+    "fields": urlencode({"workflow": WORKFLOW, "output_format": "url", "timeout_s": "30"}),
+    "a workflow and its files": urlencode(
+        {
+            "workflow": json.dumps(loading("a.png")),
+            "inputs": json.dumps({"a.png": base64.b64encode(png()).decode()}),
+        }
+    ),
+    "a whole request in a field": urlencode({"payload": json.dumps({"workflow": picture()})}),
+    "JSON that was encoded as a whole": quote(json.dumps({"workflow": picture()})),
+    "RunPod's in a field": urlencode({"input": json.dumps({"workflow": picture()})}),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_url_encoded_forms(client: Client, name: str) -> None:
+    """A form that is no JSON has fields of a request, or one field with all of it."""
+    status, body = await post(client, FORMS[name].encode(), "application/x-www-form-urlencoded")
+    assert status == 200, body
+
+
+async def test_a_form_that_is_too_large(client: Client) -> None:
+    """A form is read into memory, so that it has a bound of its own."""
+    data = io.BytesIO(b"workflow=" + b"a" * 5_000_000)
+    status, body = await post(client, data, "application/x-www-form-urlencoded")
+    assert (status, body["error"]["code"]) == (413, "body_too_large")
+
+
+async def test_a_list_of_one_request(client: Client) -> None:
+    """No-code tools send their items as a list; a list of one is that one."""
+    assert (await client.post("/generate/sync", [{"workflow": picture()}]))[0] == 200
+    assert (await client.post("/generate/sync", [{"workflow": loading("a.png"), "inputs": {"a.png": LARGE}}]))[0] == 200
+    assert (await client.post("/generate/sync", [{"workflow": picture()}] * 2))[0] == 400
+
+
+async def test_a_name_with_the_narrow_space_of_macos(client: Client) -> None:
+    """A screenshot's name has U+202F, where people type a space."""
+    body = {"workflow": loading("Shot at 9.41 AM.png"), "inputs": {"Shot at 9.41\u202fAM.png": LARGE}}
+    assert (await client.post("/generate/sync", body))[0] == 200
 
 
 def parts(*pairs: tuple[str, bytes]) -> bytes:

@@ -10,11 +10,12 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 from pydantic import SecretStr
 
+from worker.api.edge.form_body import FORM, form_chunks
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parsed_json, read_json, spool_file, utf8_text
 from worker.errors import ClientError, InvalidField, InvalidJson
-from worker.inputs import SentFile, file_name
+from worker.inputs import FormFile, SentFile, read_form
 from worker.intake import Caller, canonical
 from worker.intake.intake import dialect_of
 
@@ -37,11 +38,14 @@ async def received(request: web.Request) -> AsyncIterator[Received]:
     files: tuple[SentFile, ...] = ()
     async with AsyncExitStack() as stack:
         try:
-            if request.content_type == "multipart/form-data":
+            if request.content_type.startswith("multipart/"):
                 folder = await stack.enter_async_context(SpoolFolder(intake.spool))
                 body, files = await _multipart(request, folder, intake.limits)
             else:
-                body = await stack.enter_async_context(intake.body(request.content.iter_any(), request.charset or ""))
+                chunks: AsyncIterator[bytes] = request.content.iter_any()
+                if request.content_type == FORM:
+                    chunks = form_chunks(chunks, intake.limits)
+                body = await stack.enter_async_context(intake.body(chunks, request.charset or ""))
         except web.RequestPayloadError as error:
             raise _not_encoded() from error
         request[DIALECT] = dialect_of(body.value)
@@ -76,7 +80,7 @@ def api_key_of(request: web.Request) -> SecretStr | None:
 
 
 async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:
-    """The part `request` is the JSON body, or `workflow` the workflow; every other part is a file, by its own name."""
+    """The part `request` is the JSON body, or `workflow` the workflow; every other part is a file."""
     size = 0
 
     async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
@@ -87,7 +91,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             yield chunk
 
     parts: dict[str, ScannedBody] = {}
-    files: list[SentFile] = []
+    files: list[FormFile] = []
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
@@ -95,11 +99,12 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             if part.name in JSON_PARTS:
                 parts[part.name] = await read_json(chunks(part), folder, limits, part.get_charset(""))
             else:
-                name = file_name(part_name(part.name))
-                files.append(SentFile(name, await spool_file(chunks(part), folder)))
+                name, filename = part_name(part.name), part.filename
+                file = await spool_file(chunks(part), folder)
+                files.append(FormFile(name, part_name(filename) if filename else None, file))
     except (ValueError, LookupError) as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None
-    return await _joined(parts), tuple(files)
+    return await _joined(parts), read_form(files)
 
 
 async def _joined(parts: dict[str, ScannedBody]) -> ScannedBody:

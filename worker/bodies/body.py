@@ -59,6 +59,12 @@ class ScannedBody:
         self._put(text.where, value)
         self.spooled = [other for other in self.spooled if other is not text]
 
+    def take_item(self) -> None:
+        """Make the first item of a list the whole value."""
+        self.value = self.value[0]
+        for text in self.spooled:
+            text.where = text.where[1:]
+
     def moved_to(self, *where: str | int) -> None:
         """Move the whole value below these keys, which have to be names."""
         for text in self.spooled:

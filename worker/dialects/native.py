@@ -29,6 +29,7 @@ from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
+from worker.inputs.names import spellings
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
 from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
@@ -197,7 +198,8 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
     """The workflow, and the values of the template that it was made of."""
     sent = request.sent()
     if request.template is not None and sent is None:
-        made = filled(library, request.template, request.params, request.inputs)
+        names = {form for name in request.inputs for form in (name, *spellings(name))}
+        made = filled(library, request.template, request.params, names)
         return dict(made.prompt), made.values
     if request.template is not None:
         raise InvalidField(

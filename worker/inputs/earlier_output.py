@@ -20,6 +20,7 @@ REFERENCE = re.compile(
     SCHEME + r"://(?P<job>[\w.:@+-]{1,128})/(?P<output>[0-9]{1,9})(?:\?token=(?P<token>[\w-]{1,128}))?", re.ASCII
 )
 PATH = re.compile(r"/jobs/(?P<job>[^/]{1,400})/outputs/(?P<output>[0-9]{1,9})$")
+MOST_OUTPUTS = 10**9
 KEYS = frozenset({"job", "output", "token"})
 JOB_ID = re.compile(r"[\w.:@+-]{1,128}", re.ASCII)
 TOKEN = re.compile(r"[\w-]{1,128}", re.ASCII)
@@ -32,9 +33,13 @@ SCHEMA = {
             "type": "object",
             "description": "An output of an earlier job of yours on this worker, by its `index`.",
             "properties": {
-                "job": {"type": "string"},
-                "output": {"type": "integer", "minimum": 0},
-                "token": {"type": "string", "description": "The job's, where it was asked for by somebody else."},
+                "job": {"type": "string", "pattern": "^[A-Za-z0-9_.:@+-]{1,128}$"},
+                "output": {"type": "integer", "minimum": 0, "maximum": MOST_OUTPUTS - 1},
+                "token": {
+                    "type": "string",
+                    "pattern": "^[A-Za-z0-9_-]{1,128}$",
+                    "description": "The job's, where it was asked for by another caller.",
+                },
             },
             "required": ["job", "output"],
             "additionalProperties": False,
@@ -63,7 +68,7 @@ def reference_text(value: Mapping[str, Any]) -> str:
     job, output, token = value["job"], value["output"], value.get("token")
     if not isinstance(job, str) or not JOB_ID.fullmatch(job):
         raise ValueError("'job' of an earlier output has to be the id of a job")
-    if isinstance(output, bool) or not isinstance(output, int) or not 0 <= output < 10**9:
+    if isinstance(output, bool) or not isinstance(output, int) or not 0 <= output < MOST_OUTPUTS:
         raise ValueError("'output' of an earlier output has to be its index: 0 or above")
     if token is not None and not (isinstance(token, str) and TOKEN.fullmatch(token)):
         raise ValueError("'token' of an earlier output has to be the token of its job")

@@ -54,10 +54,11 @@ def check_together(names: Collection[str]) -> None:
 def spellings(name: str) -> Iterator[str]:
     """Yield the ways in which a workflow may write a stored name, of those that mean nothing else.
 
-    macOS writes é as two characters (NFD), other systems as one (NFC).
+    macOS writes é as two characters (NFD), other systems as one (NFC). It names screenshots with a narrow space, for
+    which people type a plain one (NFKC).
     """
     path, folder = _split(name)
-    for form in dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))):
+    for form in dict.fromkeys((path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD", "NFKC")))):
         for written in dict.fromkeys((form, form.replace("/", "\\"))):
             if folder == INPUT:
                 yield written
@@ -128,7 +129,7 @@ Rank = tuple[int, int, int, bool]
 
 def _rank(asked: Named, named: Named) -> Rank | None:
     """Tell how far the name is from what is asked for; None where it is another one."""
-    for form, spelled in enumerate((_as_is, _composed, _folded)):
+    for form, spelled in enumerate((_as_is, _composed, _compatible, _folded)):
         wanted = tuple(map(spelled, asked.parts))
         parts = tuple(map(spelled, named.parts))
         if wanted == parts:
@@ -148,8 +149,12 @@ def _composed(part: str) -> str:
     return unicodedata.normalize("NFC", part)
 
 
+def _compatible(part: str) -> str:
+    return unicodedata.normalize("NFKC", part)
+
+
 def _folded(part: str) -> str:
-    return _composed(part).casefold()
+    return _compatible(part).casefold()
 
 
 def _split(name: str) -> tuple[str, str]:

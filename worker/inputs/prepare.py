@@ -74,12 +74,13 @@ class Inputs:
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
         """
         catalog = await self._engines_catalog()
-        places, folders = list(file_inputs(prompt, catalog)), list(folder_inputs(prompt, catalog))
-        some = places or job.request.inputs or job.request.urls
-        sources = find_sources(job.request, places, folders) if some else NO_SOURCES
+        places, sent = list(file_inputs(prompt, catalog)), bool(job.request.inputs or job.request.urls)
+        folders = list(folder_inputs(prompt, catalog)) if sent else []
+        sources = find_sources(job.request, places, folders) if places or sent else NO_SOURCES
         places = [place for place in places if place.key not in sources.folders]
         folders = [place for place in folders if place.key in sources.folders]
-        check_paths(prompt, folders, self._opened)
+        if folders:
+            check_paths(prompt, folders, self._opened)
         check_names(prompt, places, sources.by_text, self._opened)
         if self._earlier is not None and places:
             find = partial(self._earlier, job.principal)

@@ -47,6 +47,9 @@ async def canonical(body: ScannedBody) -> None:
     Raises InvalidJson for a text that should be JSON, and InvalidField for a body that could mean two things.
     """
     await _open(body, ())
+    if isinstance(body.value, list) and len(body.value) == 1:  # as n8n and its like send one item
+        body.take_item()
+        await _open(body, ())
     if not isinstance(body.value, dict) or not body.value:
         return
     workflow = body.value.get("workflow")

@@ -24,8 +24,10 @@ from worker.job import Job, JobRequest, Output
 from worker.jobs.manager import JobManager
 from worker.outputs.files import Outputs
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.prompt import Prompt
+from worker.workflow.prompt import Prompt, is_link
 
+MARK = "output"
+"""Stands in every text that names one."""
 CURE = "send the file itself, or run that job again"
 
 
@@ -96,7 +98,7 @@ class OwnOutputs:
 def may_name_outputs(request: JobRequest) -> bool:
     """Whether any text of a request looks like an output of a job: most requests have none, and need no catalog."""
     everywhere = (text for node in request.prompt.values() for text in texts(node["inputs"]))
-    return any(reference_of(text, "") is not None for text in (*request.urls.values(), *everywhere))
+    return any(MARK in text and reference_of(text, "") is not None for text in (*request.urls.values(), *everywhere))
 
 
 def named_outputs(request: JobRequest) -> JobRequest:
@@ -119,7 +121,9 @@ def _with_texts(node: dict[str, Any]) -> dict[str, Any]:
 
 def _has_reference(node: object) -> bool:
     inputs = node.get("inputs") if isinstance(node, dict) else None
-    return isinstance(inputs, dict) and any(map(has_reference, inputs.values()))
+    return isinstance(inputs, dict) and any(
+        isinstance(value, dict | list) and not is_link(value) and has_reference(value) for value in inputs.values()
+    )
 
 
 def _named(places: Mapping[tuple[str, str], FileInput]) -> Iterator[tuple[FileInput, str]]:

@@ -9,7 +9,7 @@ import pytest
 from tests.workflow.prompts import empty, link, node
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.validation.file_check import AssumeFiles
-from worker.workflow.validation.named_files import uploaded
+from worker.workflow.validation.packs.named_files import uploaded
 from worker.workflow.validation.validate import validate
 
 CATALOG = Catalog.bundled()

@@ -7,6 +7,7 @@ from typing import Any
 from tests.workflow.prompts import empty, link, node
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
+from worker.workflow.validation.check import check
 from worker.workflow.validation.validate import Verdict, validate
 
 
@@ -43,6 +44,15 @@ def test_an_input_that_a_switch_does_not_select_is_not_looked_at() -> None:
     assert judged(n1=node("ImpactSwitch", select=2, sel_mode=True, **lost)).accepted
     assert not judged(n1=node("ImpactSwitch", select=1, sel_mode=True, **lost)).accepted
     assert not judged(n1=node("ImpactSwitch", select=2, sel_mode=False, **lost)).accepted
+
+
+def test_a_link_to_nowhere_that_a_switch_takes_away_is_no_problem() -> None:
+    """ComfyUI runs such a prompt: what is not selected is gone before it looks."""
+    switch = node("ImpactSwitch", select=1, sel_mode=True, input1=link("0"), input2=link("lost"))
+    prompt = {"0": empty(), "1": switch, "2": node("PreviewAny", source=link("1"))}
+    assert check(prompt, CATALOG).valid
+    switch["inputs"]["sel_mode"] = False
+    assert not check(prompt, CATALOG).valid
 
 
 def test_a_linked_selection_is_read_at_its_source() -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import orjson
 
+from worker.cli.client.workflow_file import prompt_in
 from worker.cli.output.failure import Failure
 from worker.engine.protocol.api import ComfyApi
-from worker.errors import EngineUnavailable, PromptError
+from worker.errors import CannotConvert, EngineUnavailable, PromptError
 from worker.load.workload import workload
+from worker.workflow.embedded_metadata import workflow_in
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import RANDOM_INTEGER, Node, Prompt, parse_prompt
+from worker.workflow.prompt import RANDOM_INTEGER, Node, Prompt
 from worker.workflow.templates.library import SHIPPED_FOLDER
 
 LOADER, CHECKPOINT = "CheckpointLoaderSimple", "ckpt_name"
@@ -68,8 +69,8 @@ def read_workflows(chosen: Path | None) -> dict[str, Prompt]:
     folder = chosen or SHIPPED_FOLDER
     paths = [path for path in sorted(folder.glob("*.json")) if chosen or path.stem in SENT]
     try:
-        found = {path.stem: parse_prompt(orjson.loads(path.read_bytes())) for path in paths}
-    except (OSError, orjson.JSONDecodeError, PromptError) as error:
+        found = {path.stem: prompt_in(workflow_in(path.read_bytes())) for path in paths}
+    except (OSError, CannotConvert, PromptError) as error:
         raise Failure("bad_workflow", f"a workflow in {folder} can't be read: {error}") from error
     if not found:
         raise Failure("no_workflows", f"there is no workflow in {folder}: name their folder with --workflows")

@@ -16,7 +16,7 @@ from worker.workflow.nearest import nearest
 from worker.workflow.prompt import Node, Prompt, is_link
 from worker.workflow.repairs.seeds import seed_change
 from worker.workflow.repairs.value_change import ValueChange
-from worker.workflow.validation.node_validators import NODE_VALIDATORS
+from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS
 
 SEPARATORS = re.compile(r"[\\/]+")
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")

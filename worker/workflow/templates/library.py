@@ -5,13 +5,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import orjson
-
 import worker
 from worker.errors import CannotConvert, StartupError
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.editor import convert, is_ui
-from worker.workflow.prompt import unwrap
+from worker.workflow.embedded_metadata import workflow_in
 from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.template import Library, Template, TemplateError
 
@@ -40,15 +38,15 @@ def read_library(folders: str) -> Library:
 def _read(path: Path) -> Template:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        workflow = unwrap(orjson.loads(path.with_suffix(".json").read_bytes()))
+        workflow: object = workflow_in(path.with_suffix(".json").read_bytes())
         if is_ui(workflow):
             workflow = convert(workflow, bundled_catalog()).prompt
         return read_template(path.stem, workflow, table)
     except OSError as error:
         raise StartupError(f"{path}: its workflow {path.stem}.json can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, orjson.JSONDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StartupError(f"{path}: {error}") from error
     except CannotConvert as error:
-        raise StartupError(f"{path}: its workflow can't be converted: {error.message}") from error
+        raise StartupError(f"{path}: its workflow can't be read: {error.message}") from error
     except TemplateError as error:
         raise StartupError(f"{path}: {'; '.join(error.problems)}") from error

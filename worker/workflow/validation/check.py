@@ -62,7 +62,8 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, sa
     whole = verdict.accepted and not verdict.node_errors
     told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog, saved))
     lost = {problem.node_id for problem in told if problem.kind in LOST}
-    ours = [of_error(error, prompt) for error in unsound(prompt) if error.node_id not in lost]
+    # What a pack takes away before ComfyUI validates is not followed either.
+    ours = [of_error(error, prompt) for error in unsound(verdict.prompt or prompt) if error.node_id not in lost]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
     return Check(prompt, verdict, (*told, *ours, *hidden, *skipped_model_problems(prompt, catalog, files)))
 

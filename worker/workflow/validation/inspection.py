@@ -14,7 +14,7 @@ from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass, Pres
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.file_check import AssumeFiles, FileCheck, offered
-from worker.workflow.validation.node_validators import NODE_VALIDATORS, NodeValidator
+from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS, NodeValidator
 
 # What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
 ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ReferenceError)

@@ -12,7 +12,7 @@ from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Node, Prompt
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
-from worker.workflow.validation.prompt_hooks import run_hooks
+from worker.workflow.validation.packs.prompt_hooks import run_hooks
 
 
 @dataclass(frozen=True, slots=True)

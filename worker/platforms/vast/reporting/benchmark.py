@@ -16,8 +16,9 @@ from typing import Any
 import aiohttp
 import orjson
 
-from worker.errors import StartupError
+from worker.errors import CannotConvert, StartupError
 from worker.platforms.vast.settings import VastSettings
+from worker.workflow.embedded_metadata import workflow_in
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class Benchmark:
         path = settings.benchmark
         try:
             text = path.read_bytes() if path else files(__package__).joinpath("benchmark.json").read_bytes()
-            workflow = orjson.loads(text)
-        except (OSError, orjson.JSONDecodeError) as error:
+            workflow = workflow_in(text)
+        except (OSError, CannotConvert) as error:
             raise StartupError(f"WORKER_BENCHMARK: can't read {path}: {error}") from error
         if not isinstance(workflow, dict):
             raise StartupError(f"WORKER_BENCHMARK: {path} is not a workflow in API format")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from worker.workflow.catalog.node_class import NodeClass
-from worker.workflow.validation import named_files
 from worker.workflow.validation.file_check import FileCheck
-from worker.workflow.validation.named_files import Arguments, Check, file_at, path_at
+from worker.workflow.validation.packs import named_files
+from worker.workflow.validation.packs.named_files import Arguments, Check, file_at, path_at
 
 
 @dataclass(frozen=True, slots=True)
