@@ -25,6 +25,18 @@ TYPES = {
     "VideoModelLoader": "WANMODEL",
     "SegmentAnything": "MASK",
     "PulidModelLoader": "PULID",
+    "CLIPSEG2": "IMAGE",
+    "Mask By Text": "IMAGE",
+    "easy applyFooocusInpaint": "MODEL",
+    "easy ipadapterApply": "MODEL",
+    "easy pulIDApply": "MODEL",
+    "ImpactWildcardEncode": "MODEL",
+    "Power Prompt (rgthree)": "MODEL",
+    "KSamplerProvider": "KSAMPLER",
+    "TwoSamplersForMaskUpscalerProvider": "UPSCALER",
+    "ADE_CameraPoseBasic": "CAMERACTRL_POSES",
+    "TorchCompileModelQwenImage": "MODEL",
+    "Text box": "STRING",
 }
 CATALOG = Catalog.from_object_info(
     Catalog.bundled().to_object_info()
@@ -53,6 +65,11 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
         ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN["IPAdapterUnifiedLoader"], None, None)),
+        ("CLIPSEG2", {"text": "hair"}, (OWN_MODELS, None, None)),
+        ("Mask By Text", {"prompt": "hair"}, (OWN_MODELS, None, None)),
+        ("easy applyFooocusInpaint", {"patch": "v26 (1.32GB)"}, (NO_FILE, "patch", "v26 (1.32GB)")),
+        ("easy ipadapterApply", {"preset": "x"}, (HIDDEN["easy ipadapterApply"], None, None)),
+        ("easy pulIDApply", {"pulid_file": "a.bin"}, (HIDDEN["easy pulIDApply"], None, None)),
         ("Not in the catalog", {}, (NO_CLASS, None, None)),
     ],
 )
@@ -73,6 +90,13 @@ def test_a_model_that_no_folder_is_known_for(
         ("UltralyticsDetectorProvider", {"model_name": "bbox/face_yolov8m.pt"}),
         ("Power Lora Loader (rgthree)", {"lora_1": {"on": True, "lora": "a.safetensors", "strength": 1}}),
         ("LoraLoader", {"lora_name": "a.safetensors"}),
+        ("ImpactWildcardEncode", {"Select to add LoRA": "Select the LoRA to add to the text", "model": link("4")}),
+        ("Power Prompt (rgthree)", {"insert_lora": "CHOOSE", "opt_model": link("4")}),
+        ("KSamplerProvider", {"seed": 1}),
+        ("TwoSamplersForMaskUpscalerProvider", {"vae": link("4", 2)}),
+        ("ADE_CameraPoseBasic", {"motion_type": "Pan Up"}),
+        ("TorchCompileModelQwenImage", {"model": link("4")}),
+        ("Text box", {"text": "a photo (8GB of it)"}),
     ],
 )
 def test_what_is_seen_or_is_no_model(class_type: str, inputs: dict[str, Any]) -> None:
