@@ -9,7 +9,7 @@ import pytest
 from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.embeddings import named_embeddings
-from worker.workflow.unseen_models import FACES, FETCHES, HIDDEN, NO_CLASS, NO_FILE, NO_FOLDER, OWN_MODELS, TAGS
+from worker.workflow.unseen_models import DRAWN, FACES, FETCHES, HIDDEN, NO_CLASS, NO_FILE, NO_FOLDER, OWN_MODELS, TAGS
 from worker.workflow.unseen_models import unseen_models as unseen
 
 PACK = "custom_nodes.pack"
@@ -70,6 +70,9 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("easy applyFooocusInpaint", {"patch": "v26 (1.32GB)"}, (NO_FILE, "patch", "v26 (1.32GB)")),
         ("easy ipadapterApply", {"preset": "x"}, (HIDDEN["easy ipadapterApply"], None, None)),
         ("easy pulIDApply", {"pulid_file": "a.bin"}, (HIDDEN["easy pulIDApply"], None, None)),
+        ("ImpactWildcardEncode", {"wildcard_text": "<lora:__any__:1>"}, (DRAWN, "wildcard_text", "<lora:__any__:1>")),
+        ("ImpactWildcardEncode", {"wildcard_text": "<lora:{a|b}:1>"}, (DRAWN, "wildcard_text", "<lora:{a|b}:1>")),
+        ("Text box", {"stack": '[{"name": "a.safetensors"}]'}, (NO_FOLDER, "stack", '[{"name": "a.safetensors"}]')),
         ("Not in the catalog", {}, (NO_CLASS, None, None)),
     ],
 )
@@ -92,6 +95,7 @@ def test_a_model_that_no_folder_is_known_for(
         ("LoraLoader", {"lora_name": "a.safetensors"}),
         ("ImpactWildcardEncode", {"Select to add LoRA": "Select the LoRA to add to the text", "model": link("4")}),
         ("Power Prompt (rgthree)", {"insert_lora": "CHOOSE", "opt_model": link("4")}),
+        ("ImpactWildcardEncode", {"wildcard_text": "__any__ <lora:a:1> {b|c}", "model": link("4")}),
         ("KSamplerProvider", {"seed": 1}),
         ("TwoSamplersForMaskUpscalerProvider", {"vae": link("4", 2)}),
         ("ADE_CameraPoseBasic", {"motion_type": "Pan Up"}),

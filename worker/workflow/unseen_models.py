@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.folders import folders_by_input, folders_of
 from worker.workflow.json_value import Json
+from worker.workflow.lora_names import TAG, draws_name
 from worker.workflow.loras import reads_loras
 from worker.workflow.model_needs import NO_MODEL, names_model
 from worker.workflow.prompt import Node, Prompt, links
@@ -42,6 +43,7 @@ NO_FOLDER = "the folder that this input looks into is not known"
 NO_FILE = "it names a model that is not a file of a known folder"
 NO_CLASS = "the catalog has no such class: --catalog names that of the ComfyUI it is for"
 TAGS = "how this class reads LoRAs in a text is not known"
+DRAWN = "the name of this LoRA is drawn when the node runs"
 
 DOWNLOADS = re.compile(r"Download|AutoLoad|Preprocessor", re.IGNORECASE)
 LOADS = re.compile(
@@ -70,6 +72,8 @@ CHOICES = re.compile(
 """Texts of inputs whose names speak of a model, that name none."""
 SIZED = re.compile(r"\(\d+(\.\d+)? ?[MG]B\)")
 """How some packs end the name of a model that they fetch."""
+IN_JSON = re.compile(r"""\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)["']""", re.IGNORECASE)
+"""The end of a model's name in a value that a pack keeps as JSON text."""
 MODEL_WORD = re.compile(r"Download|Model|Encoder|VAE|LoRA|Ckpt|Checkpoint|Control_?Net|U-?Net|Pipeline|Diffus", re.I)
 MODEL_INPUT = re.compile(
     r"(?:^|[_ ])(?:model|ckpt|checkpoint|unet|vae|lora|control_?net|weights|repo)(?:_?(?:name|id|path|file))?$", re.I
@@ -136,8 +140,10 @@ def _in_inputs(node_id: str, node: Node, catalog: Catalog) -> Iterator[UnseenMod
 def _reason(node: Node, place: str, text: str, catalog: Catalog) -> str | None:
     class_type = node["class_type"]
     if "<lora:" in text:
-        return TAGS if not reads_loras(class_type) and _loads(class_type, catalog) else None
-    if names_model(text.strip()) and "\n" not in text:
+        if reads_loras(class_type):
+            return DRAWN if any(draws_name(inside) for inside in TAG.findall(text)) else None
+        return TAGS if _loads(class_type, catalog) else None
+    if (names_model(text.strip()) and "\n" not in text) or (text.lstrip()[:1] in {"[", "{"} and IN_JSON.search(text)):
         return None if reads_loras(class_type) else NO_FOLDER
     named = MODEL_INPUT.search(place) and text not in NO_MODEL and len(text) > 1 and not CHOICES.fullmatch(text)
     if named or SIZED.search(text):
