@@ -152,3 +152,8 @@ async def test_a_name_is_no_base64(name: str) -> None:
     """However it begins."""
     assert base64_media(name) is None
     assert not looks_like_base64(name)
+
+
+async def test_a_long_text_that_is_no_base64_takes_no_time() -> None:
+    """The text is read once, however many blanks it has."""
+    assert not looks_like_base64(" " * 1_000_000 + "!")

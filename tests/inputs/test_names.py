@@ -45,7 +45,10 @@ def test_a_name_never_leaves_the_jobs_folder(name: str) -> None:
         file_name(name)
 
 
-@pytest.mark.parametrize("names", [["a", "a/b"], ["a/b/c.png", "a/b"], ["x [output]", "[output]/x"]])
+@pytest.mark.parametrize(
+    "names",
+    [["a", "a/b"], ["a/b/c.png", "a/b"], ["x [output]", "[output]/x"], ["a [output]", "a/b [output]"]],
+)
 def test_two_files_never_need_one_place(names: list[str]) -> None:
     """A file is not the folder of another one."""
     with pytest.raises(InvalidInputFile):
@@ -55,6 +58,7 @@ def test_two_files_never_need_one_place(names: list[str]) -> None:
 def test_names_that_differ_lie_in_different_places() -> None:
     """By folder, ComfyUI's own folders included, by case and by Unicode form."""
     names = ["face.png", "a/face.png", "b/face.png", "face.png [output]", "face.png [temp]", "Face.png", NFC, NFD]
+    names += ["a/b [output]", "Face.png/x [temp]"]
     check_together(names)
     assert len({stored_path(name) for name in names}) == len(names)
     assert list(folders_of_name("a/b/c.png [output]")) == ["a/b", "a"]
@@ -96,3 +100,10 @@ def test_of_two_unicode_forms_each_means_itself() -> None:
     """macOS writes é in another way than other systems do."""
     index = NameIndex([NFC, NFD])
     assert (index.meant(NFC), index.meant(NFD)) == ((NFC,), (NFD,))
+
+
+def test_thousands_of_files_of_one_name() -> None:
+    """Each text is looked up, and not compared with every file."""
+    index = NameIndex([f"{number}/x.png" for number in range(10_000)])
+    assert [index.meant(f"C:/in/{number}/X.png") for number in range(10_000)][-1] == ("9999/x.png",)
+    assert [index.meant(f"none-{number}/x.png") for number in range(10_000)][-1] == ()

@@ -7,6 +7,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from pydantic import SecretStr
 
@@ -14,6 +15,7 @@ from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle
 from tests.inputs.files import loading
 from tests.workflows import Workflow, picture, slow
+from worker.inputs.earlier_output import has_reference
 
 TOKENS = {"ann": "a" * 32, "bob": "b" * 32}
 GONE = (422, "output_not_kept")
@@ -223,3 +225,8 @@ async def test_the_kept_file_is_what_counts(engine: EngineHandle, tmp_path: Path
         second = await made(client, loading(named(job)), id="second")  # type: ignore[arg-type]
         status, body = await client.post("/generate/sync", native(named(second)))
         assert (status, width(body)) == (200, 72), body
+
+
+async def test_deep_lists_are_looked_through() -> None:
+    """A reference is found however deep it lies, as deep as JSON can be read."""
+    assert has_reference(orjson.loads("[" * 1000 + '{"job": "a", "output": 0}' + "]" * 1000))

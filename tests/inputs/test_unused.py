@@ -66,3 +66,16 @@ async def test_where_no_node_names_a_file_that_is_said(client: Client) -> None:
     body["input"]["workflow"]["2"]["inputs"]["filename_prefix"] = "x"
     status, answer = await client.post("/generate/sync", body)
     assert (status, "No node" in str(answer)) == (200, False)
+
+
+async def test_thousands_of_files_and_of_texts() -> None:
+    """It takes no time, and the answer does not list them all."""
+    prompt: Prompt = {
+        str(number): node("Unknown", text=f"see {number}.png, a {number}.png") for number in range(20_000)
+    }
+    own = {*(f"d/{number}.png" for number in range(5000)), *(f"no{number}.png" for number in range(5000))}
+    warnings = [warning.message for warning in unused_files(own, prompt, CATALOG)]
+    assert len(warnings) == 21
+    assert warnings[0].startswith("The file 'no0.png' came with the request")
+    assert warnings[-1] == "4980 more files came with the request, and no node uses them."
+    assert list(unused_files({f"a {number}.png" for number in range(5000)}, prompt, CATALOG)) == []

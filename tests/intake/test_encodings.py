@@ -130,6 +130,16 @@ async def test_url_encoded_forms(client: Client, name: str) -> None:
     assert status == 200, body
 
 
+async def test_a_form_in_a_declared_encoding(client: Client) -> None:
+    """The header's encoding is not taken for that of the JSON that was made of the form."""
+    form = urlencode({"workflow": json.dumps(loading("é.png")), "inputs": json.dumps({"é.png": LARGE})})
+    data = io.BytesIO(b" \n" * 100_000 + form.encode())
+    status, body = await post(client, data, "application/x-www-form-urlencoded; charset=ISO-8859-1")
+    assert status == 200, body
+    status, body = await post(client, io.BytesIO(b"{}"), "application/x-www-form-urlencoded")
+    assert status == 400, body
+
+
 async def test_a_form_that_is_too_large(client: Client) -> None:
     """A form is read into memory, so that it has a bound of its own."""
     data = io.BytesIO(b"workflow=" + b"a" * 5_000_000)
@@ -176,6 +186,10 @@ MULTIPART = {
     "a name as .NET writes it": [
         (DISPOSITION.format("request"), json.dumps({"workflow": loading("é.png")}).encode()),
         (DISPOSITION.format("=?utf-8?B?w6kucG5n?="), png()),
+    ],
+    "a name that only looks like one of .NET's": [
+        (DISPOSITION.format("request"), json.dumps({"workflow": loading("=?utf-8?B?a?=")}).encode()),
+        (DISPOSITION.format("=?utf-8?B?a?="), png()),
     ],
     "a name in the machine's encoding": [
         (DISPOSITION.format("request"), json.dumps({"workflow": loading("é.png")}).encode()),

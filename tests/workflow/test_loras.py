@@ -69,6 +69,15 @@ def test_tags_of_a_text() -> None:
     found = {tag.name: tag.certain for tag in tags(text)}
     assert found == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
     assert [tag.name for tag in strict_tags("<lora:b:0.8> <lora:c> <lora:d:0> <lora:e:1:1>")] == ["b", "c"]
+    assert [tag.name for tag in tags("<lora:>{<lora:a:.5>}} <lora:<lora:b:1.> <lora:c:-:0.> <lora:d")] == ["a", "<lora"]
+
+
+@pytest.mark.parametrize(
+    "text", ["<lora:" * 100_000, f"<lora:a:{'1' * 500_000}x>", "{" * 200_000 + "}" * 200_000, "<lora:>" * 100_000]
+)
+def test_a_text_made_to_take_long_takes_no_time(text: str) -> None:
+    """Tags that are never closed, long numbers and options inside of options are read once."""
+    assert [tag.name for tag in tags(text)] == (["a"] if "1" in text else [])
 
 
 def test_entries_of_the_power_lora_loader() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -36,7 +37,9 @@ async def convert_workflow(request: web.Request) -> web.Response:
     }
     # The prompt is the editor's, seeds included: this is what a job would change in it.
     strict = strict_of(request)
-    repairs = () if strict else repair(conversion.prompt, await found.intake.catalog()).repairs
+    repairs: Sequence[Repair] = ()
+    if not strict:
+        repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
     return web.Response(text=stringify(body), content_type="application/json")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from typing import Any
 
@@ -132,7 +133,8 @@ def part_name(name: str) -> str:
     .NET writes names beyond ASCII as mail does (`=?utf-8?B?...?=`), and some tools in the machine's own encoding.
     """
     if name.startswith("=?") and name.endswith("?="):
-        return str(make_header(decode_header(name)))
+        with suppress(MessageError, ValueError, LookupError):  # a name that only looks like one of these
+            return str(make_header(decode_header(name)))
     try:
         name.encode()
     except UnicodeEncodeError:

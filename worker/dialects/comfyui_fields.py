@@ -54,5 +54,5 @@ def with_targets(prompt: Prompt, targets: Sequence[str]) -> Prompt:
         message = f"names no node of the prompt: {', '.join(unknown)[:200]}" if unknown else "is empty"
         name = "partial_execution_targets"
         raise InvalidField(f"{name!r} {message}", [Detail(message, input=name, suggestion="leave it out to run all")])
-    needed = {*targets, *(node for target in targets for node in ancestors(prompt, target))}
+    needed = {*targets, *ancestors(prompt, *targets)}
     return {node_id: node for node_id, node in prompt.items() if node_id in needed}

@@ -77,9 +77,14 @@ def reference_text(value: Mapping[str, Any]) -> str:
 
 def has_reference(value: object) -> bool:
     """Whether a JSON value has such an object anywhere."""
-    if isinstance(value, dict):
-        return is_reference(value) or any(map(has_reference, value.values()))
-    return isinstance(value, list) and any(map(has_reference, value))
+    waiting = [value]  # not by recursion: a client may nest lists as deep as JSON can be read
+    while waiting:
+        item = waiting.pop()
+        if is_reference(item):
+            return True
+        if isinstance(item, dict | list):
+            waiting += item.values() if isinstance(item, dict) else item
+    return False
 
 
 def with_reference_texts(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.errors import Detail, InvalidInputFile
@@ -45,10 +45,11 @@ def check_together(names: Collection[str]) -> None:
         if (other := places.setdefault(stored_path(name), name)) != name:
             message = f"inputs {other!r} and {name!r} can't both be files"
             raise InvalidInputFile(message, [Detail(message, input=name, suggestion="rename one of them")])
-        for folder in folders_of_name(name):
-            if folder in names:
-                message = f"input {folder!r} can't be a file and the folder of {name!r}"
-                raise InvalidInputFile(message, [Detail(message, input=folder, suggestion="rename one of them")])
+    for place, name in places.items():
+        for folder in _folders_above(place):
+            if (file := places.get(folder)) is not None:
+                message = f"input {file!r} can't be a file and the folder of {name!r}"
+                raise InvalidInputFile(message, [Detail(message, input=file, suggestion="rename one of them")])
 
 
 def spellings(name: str) -> Iterator[str]:
@@ -76,7 +77,10 @@ def stored_path(name: str) -> str:
 
 def folders_of_name(name: str) -> Iterator[str]:
     """Yield the folders that a stored name lies in, the innermost first."""
-    path = _split(name)[0]
+    yield from _folders_above(_split(name)[0])
+
+
+def _folders_above(path: str) -> Iterator[str]:
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
@@ -95,6 +99,10 @@ class Named:
         return cls(tuple(part for part in path.replace("\\", "/").split("/") if part not in {"", "."}), folder)
 
 
+Table = dict[tuple[str, ...], list[tuple[str, str]]]
+"""Names, each with ComfyUI's folder that it is in, by their parts."""
+
+
 class NameIndex:
     """Finds the names that a text may mean.
 
@@ -104,41 +112,39 @@ class NameIndex:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._by_last: dict[str, list[tuple[str, Named]]] = {}
+        self._whole: list[Table] = [{} for _ in FORMS]
+        """By all parts of a name, in each form."""
+        self._ends: list[Table] = [{} for _ in FORMS]
+        """By the last parts of a name, but for all of them."""
+        self._longest = 1
         for name in names:
             named = Named.read(name)
-            if named.parts:
-                self._by_last.setdefault(_folded(named.parts[-1]), []).append((name, named))
+            self._longest = max(self._longest, len(named.parts))
+            for whole, ends, form in zip(self._whole, self._ends, FORMS, strict=True):
+                parts = tuple(map(form, named.parts))
+                whole.setdefault(parts, []).append((name, named.folder))
+                for start in range(1, len(parts)):
+                    ends.setdefault(parts[start:], []).append((name, named.folder))
 
     def meant(self, text: str) -> tuple[str, ...]:
         """Return the names that a text may mean: one where it is certain."""
         asked = Named.read(text)
-        if not asked.parts:
-            return ()
-        ranked = [
-            (rank, name)
-            for name, named in self._by_last.get(_folded(asked.parts[-1]), ())
-            if (rank := _rank(asked, named)) is not None
-        ]
-        best = min((rank for rank, _ in ranked), default=None)
-        return tuple(name for rank, name in ranked if rank == best)
+        parts = asked.parts[-self._longest :]
+        spelled = [tuple(map(form, parts)) for form in FORMS]
+        for start in range(len(parts)):
+            for whole, wanted in zip(self._whole, spelled, strict=True):
+                if found := whole.get(wanted[start:]):
+                    return _in_folder(found, asked.folder)
+        for ends, wanted in zip(self._ends, spelled, strict=True):
+            if found := ends.get(wanted):
+                return _in_folder(found, asked.folder)
+        return ()
 
 
-Rank = tuple[int, int, int, bool]
-
-
-def _rank(asked: Named, named: Named) -> Rank | None:
-    """Tell how far the name is from what is asked for; None where it is another one."""
-    for form, spelled in enumerate((_as_is, _composed, _compatible, _folded)):
-        wanted = tuple(map(spelled, asked.parts))
-        parts = tuple(map(spelled, named.parts))
-        if wanted == parts:
-            return 0, 0, form, asked.folder != named.folder
-        if wanted[-len(parts) :] == parts:
-            return 1, -len(parts), form, asked.folder != named.folder
-        if parts[-len(wanted) :] == wanted:
-            return 2, 0, form, asked.folder != named.folder
-    return None
+def _in_folder(found: Sequence[tuple[str, str]], folder: str) -> tuple[str, ...]:
+    """Return the names in one of ComfyUI's folders, or else all."""
+    same = tuple(name for name, place in found if place == folder)
+    return same or tuple(name for name, _ in found)
 
 
 def _as_is(part: str) -> str:
@@ -155,6 +161,10 @@ def _compatible(part: str) -> str:
 
 def _folded(part: str) -> str:
     return _compatible(part).casefold()
+
+
+FORMS = (_as_is, _composed, _compatible, _folded)
+"""How parts of names are compared, the strictest way first."""
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -34,7 +34,7 @@ STARTS = {"image/webp": b"RIFF", "audio/wav": b"RIFF", "video/x-msvideo": b"RIFF
 """What else has to be at the beginning."""
 SHORTEST = 64
 """Characters of base64 below which a text is taken for a name: no file of these kinds is so small."""
-BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*", re.ASCII)
+BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
 LOOKED_AT = 200
 """Characters that show what a text of base64 holds."""
 GROUP = 4

@@ -207,12 +207,9 @@ class Intake:
 
     async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
         catalog, rng = await self.catalog(), SystemRandom()
-        if len(request.prompt) > MANY_NODES:
-            request = await asyncio.to_thread(ready_request, request, catalog, own, rng)
-        else:
-            request = ready_request(request, catalog, own, rng)
-        unused = unused_files(own, request.prompt, catalog) if own else ()
-        return replace(request, warnings=(*request.warnings, *unused))
+        if len(request.prompt) + len(own) > MANY_NODES:
+            return await asyncio.to_thread(_made_ready, request, catalog, own, rng)
+        return _made_ready(request, catalog, own, rng)
 
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the request with the outputs of earlier jobs that it names, as files of its own."""
@@ -240,6 +237,12 @@ class Intake:
             return await self.engines.catalog()
         except EngineUnavailable:
             return bundled_catalog()
+
+
+def _made_ready(request: JobRequest, catalog: Catalog, own: frozenset[str], rng: SystemRandom) -> JobRequest:
+    request = ready_request(request, catalog, own, rng)
+    unused = unused_files(own, request.prompt, catalog) if own else ()
+    return replace(request, warnings=(*request.warnings, *unused))
 
 
 def _with_key(extra: ExtraData, api_key: SecretStr | None) -> ExtraData:

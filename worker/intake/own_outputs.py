@@ -116,7 +116,9 @@ def with_named_outputs(prompt: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_texts(node: dict[str, Any]) -> dict[str, Any]:
-    return {**node, "inputs": {name: with_reference_texts(value) for name, value in node["inputs"].items()}}
+    inputs = node["inputs"].items()
+    texts_of = {name: with_reference_texts(value) for name, value in inputs if has_reference(value)}
+    return {**node, "inputs": {**node["inputs"], **texts_of}}
 
 
 def _has_reference(node: object) -> bool:

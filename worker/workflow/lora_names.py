@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from worker.workflow.catalog.saved_models import is_model
 
-TAG = re.compile(r"<lora:([^>]+)>")
+TAG = "<lora:"
 STRICT_TAG = re.compile(r"<lora:([^:>]*?)(?::(-?\d*(?:\.\d*)?))?>")
 """As rgthree reads it: a name and one number."""
-NUMBER = re.compile(r"-?(\d*\.?\d+|\d+\.?\d*)")
+NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)")
 WILDCARD = re.compile(r"__[\w\s.\-+/*\\]+?__")
-OPTIONS = re.compile(r"\{[^{}]*\}")
+BRACES = re.compile(r"([{}])")
 
 FindLora = Callable[[str, Sequence[str]], str | None]
 """The listed file that a pack takes for a name, None for none."""
@@ -56,8 +56,8 @@ def with_extension(name: str) -> str:
 def tags(text: str) -> Iterator[LoraTag]:
     """Yield the LoRAs that Impact and Easy-Use load for a text; one without any strength loads nothing."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    certain = set(TAG.findall(_without_options(lines)))
-    for inside in dict.fromkeys(TAG.findall(lines)):
+    certain = set(_tagged(_without_options(lines)))
+    for inside in dict.fromkeys(_tagged(lines)):
         name, *rest = inside.strip(":").split(":")
         strengths = [float(one) for one in rest if NUMBER.fullmatch(one)][:2]
         if name.strip() and not draws_name(name) and (any(strengths) or not strengths):
@@ -76,12 +76,26 @@ def strict_tags(text: str) -> Iterator[LoraTag]:
             yield LoraTag(name, certain=True)
 
 
+def _tagged(text: str) -> Iterator[str]:
+    """Yield what stands in each `<lora:...>`, in linear time: a text may have many that are never closed."""
+    start = text.find(TAG)
+    while start >= 0 and (end := text.find(">", start + len(TAG))) >= 0:
+        if inside := text[start + len(TAG) : end]:
+            yield inside
+        start = text.find(TAG, end)
+
+
 def _without_options(text: str) -> str:
-    """Leave out `{one|another}`: which of them is taken is drawn."""
-    before = None
-    while before != text:
-        before, text = text, OPTIONS.sub("", text)
-    return text
+    """Leave out `{one|another}`, also one in another: which of them is taken is drawn."""
+    kept, opened = list[str](), list[int]()
+    for part in BRACES.split(text):
+        if part == "}" and opened:
+            del kept[opened.pop() :]
+            continue
+        if part == "{":
+            opened.append(len(kept))
+        kept.append(part)
+    return "".join(kept)
 
 
 def _whole(file: str) -> str:

@@ -103,10 +103,10 @@ def title(prompt: Prompt, node_id: str) -> str:
     return given if isinstance(given, str) and given else node["class_type"]
 
 
-def ancestors(prompt: Prompt, node_id: str) -> frozenset[str]:
-    """Return the ids of all nodes that this one needs, without itself unless it is part of a cycle."""
+def ancestors(prompt: Prompt, *node_ids: str) -> frozenset[str]:
+    """Return the ids of all nodes that these need, without themselves unless another one of them needs it."""
     found: set[str] = set()
-    waiting = [node_id]
+    waiting = [*node_ids]
     while waiting:
         node = prompt.get(waiting.pop())
         sources = {source for _, source, _ in links(node)} if node else set()

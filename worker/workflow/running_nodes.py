@@ -15,7 +15,7 @@ def running_nodes(prompt: Prompt, catalog: Catalog) -> list[str]:
     """
     used = {source for node in prompt.values() for _, source, _ in links(node)}
     outputs = [node_id for node_id in prompt if _is_output(node_id, prompt, catalog, used)]
-    needed = set(outputs).union(*(ancestors(prompt, output) for output in outputs))
+    needed = {*outputs, *ancestors(prompt, *outputs)}
     return [node_id for node_id in prompt if not needed or node_id in needed]
 
 

@@ -238,6 +238,17 @@ def test_what_is_linked_to_is_not_left_out() -> None:
     assert repair(circle, bundled_catalog()).repairs == ()
 
 
+def test_a_long_way_of_reroutes_takes_no_time() -> None:
+    """Each is followed once, also where the way ends in a circle."""
+    ends = {"0": empty(), "2": saved("r0")}
+    way = {f"r{number}": node("Reroute", a=link(f"r{number + 1}")) for number in range(20_000)}
+    assert repair({**ends, **way, "r20000": node("Reroute", a=link("0"))}, bundled_catalog()).prompt == {
+        "0": empty(),
+        "2": saved("0"),
+    }
+    assert repair({**ends, **way, "r20000": node("Reroute", a=link("r20000"))}, bundled_catalog()).repairs == ()
+
+
 def test_only_what_an_output_needs_is_looked_at() -> None:
     """ComfyUI accepts a prompt whatever stands in a node that nothing needs."""
     prompt = {**sampled(), "20": node("KSampler", seed=-1), "21": node("CheckpointLoaderSimple", ckpt_name="a\\b.ckpt")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qsl
 
@@ -21,18 +22,22 @@ MOST_FIELDS = 100
 async def form_chunks(chunks: AsyncIterator[bytes], limits: BodyLimits) -> AsyncIterator[bytes]:
     """Yield the body as JSON: as it is where it is JSON, as many clients send under a form's content type.
 
+    JSON that was made of a form begins with a byte order mark, whatever encoding the header declares.
+
     Raises BodyTooLarge, ClientError.
     """
-    first = b""
-    while not first.lstrip() and (chunk := await anext(chunks, None)) is not None:
-        first += chunk
-    if first.lstrip()[:1] and first.lstrip()[0] in ENCODED:
+    first, size = b"", 0
+    while not first and (chunk := await anext(chunks, None)) is not None:
+        size += len(chunk)
+        limits.check_total(size)
+        first = chunk.lstrip()
+    if first and first[0] in ENCODED:
         form = bytearray(first)
         async for chunk in chunks:
             form += chunk
             if len(form) > limits.restored:
                 raise BodyTooLarge(f"a form may have {limits.restored} bytes: send JSON, or multipart/form-data")
-        yield json_of(bytes(form))
+        yield BOM_UTF8 + json_of(bytes(form)).removeprefix(BOM_UTF8)
         return
     yield first
     async for chunk in chunks:

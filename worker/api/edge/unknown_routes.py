@@ -70,6 +70,6 @@ def hint(path: str, known: Iterable[str], *, job_urls: bool = True) -> str:
     plain = RUNPOD_ENDPOINT.sub("", plain, count=1)
     purpose = PURPOSES.get(plain[1:].partition("/")[0])
     if purpose is not None:
-        return purpose.format_map((JOB_URLS if job_urls else POSTED) | {"{name}": "{name}"})
+        return purpose.format_map(JOB_URLS if job_urls else POSTED)
     near = get_close_matches(plain[:100], routes, n=1, cutoff=0.7)
     return f"did you mean {routes[near[0]]}?" if near else "GET /openapi.json lists the routes"

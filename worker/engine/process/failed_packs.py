@@ -23,6 +23,8 @@ MOST_LOG = 8 * 1024 * 1024
 """Bytes of the log that are read: all imports stand at its beginning."""
 MOST_FILES, MOST_SOURCE = 4000, 1024 * 1024
 """Python files of one pack that are searched for a class, and the largest of them in bytes."""
+MOST_CLASSES = 50
+"""Classes of one workflow that are searched for: each takes a pass over all these files."""
 SEPARATOR = re.compile(r"[\s_.-]+")
 PROJECT = "pyproject.toml"
 LONGEST_REASON = 300
@@ -120,7 +122,7 @@ def packs_of(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str]]
     """
     failed = [pack for pack in packs if pack.stage is PackStage.IMPORT]
     found = {name: pack for name, known in classes.items() for pack in failed if _same(pack, known)}
-    left = [name for name in classes if name not in found]
+    left = [name for name in classes if name not in found][:MOST_CLASSES]
     if not left:
         return found
     sources = [(pack, list(_sources(pack))) for pack in failed]

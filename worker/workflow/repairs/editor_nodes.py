@@ -22,7 +22,8 @@ def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Promp
     if not found or len(found) == len(prompt):
         return prompt, []
     straight = _past_reroutes(prompt, found)
-    kept = {node_id: node for node_id, node in straight.items() if node_id not in found}
+    gone = frozenset(found)
+    kept = {node_id: node for node_id, node in straight.items() if node_id not in gone}
     kept = _with_linked(kept, straight)
     repairs = [_left_out(prompt, node_id) for node_id in found if node_id not in kept]
     return (
@@ -43,10 +44,10 @@ def _with_linked(kept: Prompt, prompt: Prompt) -> Prompt:
 
 def _past_reroutes(prompt: Prompt, found: list[str]) -> Prompt:
     handed_on = {node_id: _handed_on(prompt[node_id]) for node_id in found}
-    passed = {node_id: value for node_id, value in handed_on.items() if value is not None}
-    if not passed:
+    ends = _ends({node_id: value for node_id, value in handed_on.items() if value is not None})
+    if not ends:
         return prompt
-    return {node_id: _relinked(node, passed) for node_id, node in prompt.items()}
+    return {node_id: _relinked(node, ends) for node_id, node in prompt.items()}
 
 
 def _handed_on(node: Node) -> Json:
@@ -59,21 +60,31 @@ def _handed_on(node: Node) -> Json:
     return values[0] if is_link(values[0]) else None
 
 
-def _relinked(node: Node, passed: Mapping[str, Json]) -> Node:
-    if not any(source in passed for _, source, _ in links(node)):
+def _relinked(node: Node, ends: Mapping[str, Json]) -> Node:
+    if not any(source in ends for _, source, _ in links(node)):
         return node
-    return {**node, "inputs": {name: _end(value, passed) for name, value in node["inputs"].items()}}
+    return {**node, "inputs": {name: _end(value, ends) for name, value in node["inputs"].items()}}
 
 
-def _end(value: Json, passed: Mapping[str, Json]) -> Json:
-    """What a link leads to behind all reroutes; the link itself where they go in a circle."""
-    end, seen = value, set[str]()
-    while isinstance(end, list) and is_link(end) and (source := str(end[0])) in passed:
-        if source in seen:
-            return value
-        seen.add(source)
-        end = passed[source]
-    return end
+def _end(value: Json, ends: Mapping[str, Json]) -> Json:
+    """Return what a link leads to behind all reroutes; anything else as it is."""
+    return ends.get(str(value[0]), value) if isinstance(value, list) and is_link(value) else value
+
+
+def _ends(passed: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what each node hands on in the end; those whose links go in a circle are left out."""
+    ends: dict[str, Json] = {}
+    for node_id in passed:
+        way: dict[str, None] = {}
+        end: Json = [node_id, 0]
+        while isinstance(end, list) and is_link(end) and (source := str(end[0])) in passed:
+            if source in ends or source in way:
+                end = ends.get(source)  # None in a circle
+                break
+            way[source] = None
+            end = passed[source]
+        ends |= dict.fromkeys(way, end)
+    return {node_id: end for node_id, end in ends.items() if end is not None}
 
 
 def _left_out(prompt: Prompt, node_id: str) -> Repair:
