@@ -43,6 +43,8 @@ NAMED = {
     "the part": (loading("image"), [("image", "a.png", png(41))], 41),
     "the file": (loading("a.png"), [("image", "a.png", png(42))], 42),
     "the file, with a folder of the client's": (loading("a.png"), [("data", "pics/a.png", png(43))], 43),
+    "the file, with a blank that its client encodes": (loading("my a.png"), [("data", "my a.png", png(53))], 53),
+    "the part, with a blank that its client encodes": (loading("my a.png"), [("my a.png", "x", png(54))], 54),
     "the file, by a path": (loading("C:\\pics\\a.png"), [("file", "a.png", png(44))], 44),
     "the file, with an annotation": (loading("a.png [input]"), [("file", "a.png", png(45))], 45),
     "the part, though the file has another's name": (
@@ -70,7 +72,7 @@ async def test_a_node_names_the_part_or_the_file(client: Client, case: str) -> N
 
 
 def files(*names: tuple[str, str]) -> list[SentFile]:
-    return [SentFile(name, b"data", filename) for name, filename in names]
+    return [SentFile(name, b"data", (filename,)) for name, filename in names]
 
 
 async def test_two_parts_with_one_filename_are_refused_where_a_node_names_it() -> None:

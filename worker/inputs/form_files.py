@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from worker.bodies import SpooledFile
 from worker.errors import Detail, InvalidInputFile
@@ -32,12 +34,12 @@ def read_form(parts: Sequence[FormFile]) -> tuple[SentFile, ...]:
     times = Counter(part.name for part in parts)
     files: dict[str, SentFile] = {}
     for part in parts:
-        last = (part.filename or "").replace("\\", "/").rpartition("/")[2]
+        last = _last(part.filename or "")
         name = file_name(f"{part.name}/{last}" if times[part.name] > 1 else part.name)
         if name in files:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part.name, suggestion="rename one of them")])
-        files[name] = SentFile(name, part.content, last if times[part.name] == 1 and last != name else "")
+        files[name] = SentFile(name, part.content, _other_names(part) if times[part.name] == 1 else ())
     check_together(files)
     return tuple(files.values())
 
@@ -57,14 +59,14 @@ def with_filenames(
     renamed = {
         file.name: name
         for file in files
-        if file.name not in taken and (name := _named_filename(file.filename, unknown)) is not None
+        if file.name not in taken and (name := _named(file.other_names, unknown)) is not None
     }
     times = Counter(renamed.values())
     for part, name in renamed.items():
         if times[name] > 1:
             message = f"two parts of the form are the file {name!r}"
             raise InvalidInputFile(message, [Detail(message, input=part, suggestion="rename one of them")])
-    found = tuple(replace(file, name=renamed.get(file.name, file.name), filename="") for file in files)
+    found = tuple(replace(file, name=renamed.get(file.name, file.name), other_names=()) for file in files)
     check_together([*others, *(file.name for file in found)])
     return found
 
@@ -79,13 +81,23 @@ def _file_texts(prompt: Prompt, catalog: Catalog) -> Iterator[str]:
             yield from texts(node["inputs"])
 
 
-def _named_filename(filename: str, unknown: Sequence[str]) -> str | None:
-    """Return a part's filename as it is stored where one of the texts names it."""
-    try:
-        name = file_name(filename) if filename else None
-    except InvalidInputFile:
-        return None
-    if name is None:
-        return None
-    index = NameIndex([name])
-    return name if any(index.meant(text) for text in unknown) else None
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def _other_names(part: FormFile) -> tuple[str, ...]:
+    """What else the file of a part may be called. Some clients, as aiohttp, percent-encode a name with a blank."""
+    filename = part.filename or ""
+    names = (_last(filename), unquote(part.name), _last(unquote(filename)))
+    return tuple(dict.fromkeys(name for name in names if name and name != part.name))
+
+
+def _named(names: Sequence[str], unknown: Sequence[str]) -> str | None:
+    """Return the first of the names, as it is stored, that one of the texts means."""
+    for written in names:
+        with suppress(InvalidInputFile):
+            name = file_name(written)
+            index = NameIndex([name])
+            if any(index.meant(text) for text in unknown):
+                return name
+    return None

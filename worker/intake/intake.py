@@ -143,7 +143,7 @@ class Intake:
 
     async def named(self, files: Sequence[SentFile], others: Collection[str], prompt: Prompt) -> Sequence[SentFile]:
         """Return the files of a form by the names that the prompt has for them. Raises InvalidInputFile."""
-        if not any(file.filename for file in files):
+        if not any(file.other_names for file in files):
             return files
         return with_filenames(files, others, prompt, await self.catalog())
 
