@@ -79,6 +79,12 @@ FORMS = {
     "data URI with parameters": lambda data: (
         'DATA:Image/PNG;charset=utf-8;name="a, b;.png";BASE64, ' + base64.b64encode(data).decode()
     ),
+    "escaped twice": lambda data: base64.encodebytes(data).decode().replace("/", "\\/").replace("\n", "\\n"),
+    "escaped three times": lambda data: base64.encodebytes(data).decode().replace("\n", "\\\\r\\\\n"),
+    "escaped twice by .NET": lambda data: base64.b64encode(data).decode().replace("+", "\\u002B"),
+    "data URI that was escaped twice": lambda data: (
+        "data:image\\/png;base64," + base64.b64encode(data).decode().replace("/", "\\/")
+    ),
     "percent-encoded data URI": lambda data: "data:image/png;base64," + quote(base64.b64encode(data).decode(), ""),
 }
 

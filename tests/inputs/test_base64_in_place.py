@@ -54,14 +54,15 @@ async def test_it_is_read_in_every_dialect(client: Client, dialect: Any, data: b
 
 
 @pytest.mark.parametrize("data", [png(), noise(200)], ids=["short", "long"])
-@pytest.mark.parametrize("form", ["wrapped", "unpadded", "URL-safe"])
+@pytest.mark.parametrize("form", ["wrapped", "unpadded", "URL-safe", "escaped twice"])
 async def test_it_may_be_written_in_any_way(client: Client, data: bytes, form: str) -> None:
-    """With line breaks, without padding, or in the alphabet for URLs."""
+    """With line breaks, without padding, in the alphabet for URLs, or in JSON that was escaped twice."""
     data += b"\0" * (4 - len(data) % 3)  # so that there is padding to leave out
     text = {
         "wrapped": base64.encodebytes(data).decode().replace("\n", "\r\n"),
         "unpadded": text_of(data).rstrip("="),
         "URL-safe": base64.urlsafe_b64encode(data).decode(),
+        "escaped twice": base64.encodebytes(data).decode().replace("\n", "\\n").replace("/", "\\/"),
     }[form]
     status, body = await client.post("/generate/sync", native(loading(text)))
     assert (status, width(body)) == (200, 40 if len(data) < 9999 else 200), body

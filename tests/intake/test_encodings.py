@@ -95,6 +95,27 @@ async def test_bad_json_is_shown_with_its_surroundings(client: Client) -> None:
         assert "backslash" in message
 
 
+@pytest.mark.parametrize("filler", ["", "x" * 200_000], ids=["short", "long"])
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ('{"FILLER": 1, "cfg": NaN}', "JSON has no NaN"),
+        ('{"FILLER": 1, "cfg": -Infinity}', "JSON has no NaN and no Infinity"),
+        ("""{"FILLER": 1, 'cfg': 1}""", "json.dumps(body)"),
+        ('{"FILLER": 1, "strict": True}', "json.dumps(body)"),
+        ('{"FILLER": 1, "strict": undefined}', "leave the field out"),
+        ('{"FILLER": 1, // a note\n"strict": true}', "JSON has no comments"),
+        ("[object Object]", "JSON.stringify"),
+        ("'{workflow: {}}'", "curl -d @body.json"),
+    ],
+)
+async def test_what_other_languages_write_is_refused_by_name(client: Client, text: str, cure: str, filler: str) -> None:
+    """Python's NaN and dicts, JavaScript's undefined and objects: the message says what to send."""
+    status, body = await post(client, text.replace('"FILLER"', f'"a": "{filler}", "b"').encode())
+    assert (status, body["error"]["code"]) == (400, "invalid_json")
+    assert cure in body["error"]["message"]
+
+
 @pytest.mark.parametrize(("named", "sent"), [(NFC, NFD), (NFD, NFC)])
 async def test_names_of_files_in_either_unicode_form(client: Client, named: str, sent: str) -> None:
     """macOS writes é as two characters: a file is found under its name in either form, by JSON and as a part."""

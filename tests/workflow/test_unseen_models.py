@@ -9,7 +9,7 @@ import pytest
 from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.embeddings import named_embeddings
-from worker.workflow.unseen_models import FACES, FETCHES, HIDDEN, NO_CLASS, NO_FILE, NO_FOLDER, OWN_MODELS, TAGS
+from worker.workflow.unseen_models import DRAWN, FACES, FETCHES, HIDDEN, NO_CLASS, NO_FILE, NO_FOLDER, OWN_MODELS, TAGS
 from worker.workflow.unseen_models import unseen_models as unseen
 
 PACK = "custom_nodes.pack"
@@ -25,6 +25,18 @@ TYPES = {
     "VideoModelLoader": "WANMODEL",
     "SegmentAnything": "MASK",
     "PulidModelLoader": "PULID",
+    "CLIPSEG2": "IMAGE",
+    "Mask By Text": "IMAGE",
+    "easy applyFooocusInpaint": "MODEL",
+    "easy ipadapterApply": "MODEL",
+    "easy pulIDApply": "MODEL",
+    "ImpactWildcardEncode": "MODEL",
+    "Power Prompt (rgthree)": "MODEL",
+    "KSamplerProvider": "KSAMPLER",
+    "TwoSamplersForMaskUpscalerProvider": "UPSCALER",
+    "ADE_CameraPoseBasic": "CAMERACTRL_POSES",
+    "TorchCompileModelQwenImage": "MODEL",
+    "Text box": "STRING",
 }
 CATALOG = Catalog.from_object_info(
     Catalog.bundled().to_object_info()
@@ -53,6 +65,14 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
         ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN["IPAdapterUnifiedLoader"], None, None)),
+        ("CLIPSEG2", {"text": "hair"}, (OWN_MODELS, None, None)),
+        ("Mask By Text", {"prompt": "hair"}, (OWN_MODELS, None, None)),
+        ("easy applyFooocusInpaint", {"patch": "v26 (1.32GB)"}, (NO_FILE, "patch", "v26 (1.32GB)")),
+        ("easy ipadapterApply", {"preset": "x"}, (HIDDEN["easy ipadapterApply"], None, None)),
+        ("easy pulIDApply", {"pulid_file": "a.bin"}, (HIDDEN["easy pulIDApply"], None, None)),
+        ("ImpactWildcardEncode", {"wildcard_text": "<lora:__any__:1>"}, (DRAWN, "wildcard_text", "<lora:__any__:1>")),
+        ("ImpactWildcardEncode", {"wildcard_text": "<lora:{a|b}:1>"}, (DRAWN, "wildcard_text", "<lora:{a|b}:1>")),
+        ("Text box", {"stack": '[{"name": "a.safetensors"}]'}, (NO_FOLDER, "stack", '[{"name": "a.safetensors"}]')),
         ("Not in the catalog", {}, (NO_CLASS, None, None)),
     ],
 )
@@ -73,6 +93,14 @@ def test_a_model_that_no_folder_is_known_for(
         ("UltralyticsDetectorProvider", {"model_name": "bbox/face_yolov8m.pt"}),
         ("Power Lora Loader (rgthree)", {"lora_1": {"on": True, "lora": "a.safetensors", "strength": 1}}),
         ("LoraLoader", {"lora_name": "a.safetensors"}),
+        ("ImpactWildcardEncode", {"Select to add LoRA": "Select the LoRA to add to the text", "model": link("4")}),
+        ("Power Prompt (rgthree)", {"insert_lora": "CHOOSE", "opt_model": link("4")}),
+        ("ImpactWildcardEncode", {"wildcard_text": "__any__ <lora:a:1> {b|c}", "model": link("4")}),
+        ("KSamplerProvider", {"seed": 1}),
+        ("TwoSamplersForMaskUpscalerProvider", {"vae": link("4", 2)}),
+        ("ADE_CameraPoseBasic", {"motion_type": "Pan Up"}),
+        ("TorchCompileModelQwenImage", {"model": link("4")}),
+        ("Text box", {"text": "a photo (8GB of it)"}),
     ],
 )
 def test_what_is_seen_or_is_no_model(class_type: str, inputs: dict[str, Any]) -> None:

@@ -1,4 +1,8 @@
-"""Base64 in the forms that clients send: wrapped lines, no padding, the URL-safe alphabet, after a data URI's head."""
+"""Base64 in the forms that clients send: wrapped lines, no padding, the URL-safe alphabet, after a data URI's head.
+
+JSON that was escaped twice leaves `\\n`, `\\/` and `\\u002B` in a text. Base64 has no backslash, so that each means one
+thing.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from urllib.parse import unquote_to_bytes
 
 WHITESPACE = b" \t\r\n\v\f\0"
 STANDARD = bytes.maketrans(b"-_", b"+/")
-UNFINISHED_ESCAPE = re.compile(rb"%[0-9A-Fa-f]?\Z")
-HEAD = r'\s*data:\s*([\w.+-]+/[\w.+-]+)?(?:;(?:"[^"]*"|[^;,"])*)*?;\s*base64\s*,'
+UNFINISHED_ESCAPE = re.compile(rb"(?:%[0-9A-Fa-f]?|\\+(?:u[0-9A-Fa-f]{0,3})?)\Z")
+JSON_ESCAPE = re.compile(rb"\\+(?:([nrtfb/])|u00([0-9A-Fa-f]{2}))")
+ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"f": b"\f", b"b": b"", b"/": b"/"}
+HEAD = r'\s*data:\s*([\w.+-]+\\*/[\w.+-]+)?(?:;(?:"[^"]*"|[^;,"])*)*?;\s*base64\s*,'
 """The head of a data URI, with any parameters (`;charset=utf-8;name="a, b.png"`)."""
 DATA_URI = re.compile(HEAD, re.ASCII | re.IGNORECASE)
 DATA_URI_BYTES = re.compile(HEAD.encode(), re.IGNORECASE)
@@ -22,7 +28,7 @@ class Base64Decoder:
 
     def __init__(self) -> None:
         self._escape = b""
-        """A percent escape whose end has not come yet."""
+        """An escape of a URL or of JSON whose end has not come yet."""
         self._group = b""
         """A group of four characters whose end has not come yet, cleaned."""
         self._padded = False
@@ -56,7 +62,10 @@ class Base64Decoder:
         unfinished = UNFINISHED_ESCAPE.search(part)
         end = unfinished.start() if unfinished else len(part)
         self._escape = part[end:]
-        data, padding, after = unquote_to_bytes(part[:end]).translate(STANDARD, WHITESPACE).partition(b"=")
+        text = unquote_to_bytes(part[:end])
+        if b"\\" in text:
+            text = JSON_ESCAPE.sub(_unescaped, text)
+        data, padding, after = text.translate(STANDARD, WHITESPACE).partition(b"=")
         if after.strip(b"=") or (self._padded and data):
             raise ValueError("there is text after the padding")
         self._padded |= bool(padding)
@@ -68,6 +77,10 @@ def decode_base64(text: str) -> bytes:
     uri = DATA_URI.match(text)
     decoder = Base64Decoder()
     return decoder.feed(text[uri.end() if uri else 0 :].encode()) + decoder.finish()
+
+
+def _unescaped(escape: re.Match[bytes]) -> bytes:
+    return ESCAPED[escape[1]] if escape[1] else bytes.fromhex(escape[2].decode())
 
 
 def _decode(text: bytes) -> bytes:

@@ -19,6 +19,22 @@ CURES = (
     ("end of data", "the text breaks off"),
 )
 """Part of a parser's message, and what to do."""
+FOREIGN = (
+    (
+        re.compile(r"-?(?:NaN|Infinity)\b"),
+        "JSON has no NaN and no Infinity, as Python's json.dumps writes: send a number",
+    ),
+    (
+        re.compile(r"'[{\[]"),
+        "the shell's quotes came along: cmd.exe has only double ones; send a file, curl -d @body.json",
+    ),
+    (re.compile(r"'|True\b|False\b|None\b"), "Python prints a dict in this form: send json.dumps(body), not str(body)"),
+    (re.compile(r"object Object"), "JavaScript prints an object in this form: send JSON.stringify(body)"),
+    (re.compile(r"undefined\b"), "JSON has no undefined: leave the field out, or write null"),
+    (re.compile(r"//|/\*|#"), "JSON has no comments"),
+    (re.compile(r"[}\]]"), "there is a comma after the last item, or a value is missing"),
+)
+"""How a text goes on where JSON can't, and what to do."""
 
 
 def not_json(json: bytes, error: orjson.JSONDecodeError, what: str = BODY) -> InvalidJson:
@@ -30,12 +46,19 @@ def not_json(json: bytes, error: orjson.JSONDecodeError, what: str = BODY) -> In
         place = f"line {before.count(chr(10)) + 1} column {len(before) - before.rfind(chr(10))} (char {len(before)})"
         message = f"byte 0x{json[undecodable.start]:02x} is not UTF-8: {place}"
         return invalid(what, message, piece(json.decode(errors="replace"), len(before)))
-    return invalid(what, str(error), piece(text, error.pos))
+    return invalid(what, str(error), piece(text, error.pos), foreign_cure(text, error.pos))
 
 
-def invalid(what: str, message: str, near: str) -> InvalidJson:
+def foreign_cure(text: str, at: int) -> str | None:
+    """Return what to do about a text that goes on at a character as no JSON does; None where nothing is known."""
+    if text[at : at + 1] == "I" and text[at - 1 : at] == "-":
+        at -= 1
+    return next((cure for begins, cure in FOREIGN if begins.match(text, at)), None)
+
+
+def invalid(what: str, message: str, near: str, cure: str | None = None) -> InvalidJson:
     """Return the error: `message` has the place, `near` is the text around it."""
-    cure = next((cure for part, cure in CURES if part in message), None)
+    cure = next((cure for part, cure in CURES if part in message), cure)
     shown = f", near: {near}" if near else ""
     return InvalidJson(f"{what} is not JSON: {message}{shown}{f' ({cure})' if cure else ''}")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from worker.bodies.json_error import BODY, invalid, piece
+from worker.bodies.json_error import BODY, foreign_cure, invalid, piece
 from worker.bodies.long_string import BadString, LongString
 from worker.bodies.spooled import SpooledText, Where
 from worker.errors import InvalidJson
@@ -81,14 +81,15 @@ class Rest:
 
     def _moved(self, error: orjson.JSONDecodeError) -> InvalidJson:
         place = JsonPlace(error.pos, error.pos - error.colno + 1, error.lineno)
-        return self._located(error.msg, place, 0, self._piece(error.pos))
+        cure = foreign_cure(self.json.decode(errors="replace"), error.pos)
+        return self._located(error.msg, place, 0, self._piece(error.pos), cure)
 
-    def _located(self, message: str, place: JsonPlace, more: int, near: str) -> InvalidJson:
+    def _located(self, message: str, place: JsonPlace, more: int, near: str, cure: str | None = None) -> InvalidJson:
         """Name a place as orjson does: `more` characters of the body after `place`."""
         moved = [(end, longer) for end, longer in self._shifts() if end <= place.at]
         character = place.at + more + sum(shift for _, shift in moved)
         column = place.at - place.line_start + 1 + more + sum(shift for end, shift in moved if end > place.line_start)
-        return invalid(BODY, f"{message}: line {place.line} column {column} (char {character})", near)
+        return invalid(BODY, f"{message}: line {place.line} column {column} (char {character})", near, cure)
 
     def _piece(self, at: int) -> str:
         """Return the text around a character of the rest, in which long strings are left out."""

@@ -105,6 +105,11 @@ def decode(name: str, text: str) -> bytes:
     return data
 
 
+def uri_type(uri: re.Match[str]) -> str:
+    """Return the media type of a data URI by the match of its head, "" where it names none."""
+    return (uri[1] or "").replace("\\", "").lower()
+
+
 def _not_base64(name: str, error: ValueError) -> InvalidInputFile:
     detail = Detail(str(error), input=name, suggestion=CURE)
     return InvalidInputFile(f"input {name!r} is not base64: {CURE}", [detail])

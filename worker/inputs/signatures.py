@@ -35,6 +35,8 @@ STARTS = {"image/webp": b"RIFF", "audio/wav": b"RIFF", "video/x-msvideo": b"RIFF
 SHORTEST = 64
 """Characters of base64 below which a text is taken for a name: no file of these kinds is so small."""
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
+ESCAPES = re.compile(r"\\+(?:[nrt]|(?=/)|\Z)")
+"""What is left in base64 of line breaks and slashes that were escaped twice."""
 LOOKED_AT = 200
 """Characters that show what a text of base64 holds."""
 GROUP = 4
@@ -50,12 +52,12 @@ def media_type(head: bytes) -> str | None:
 
 def looks_like_base64(text: str) -> bool:
     """True for a text that has no sign of a name in it and is longer than one."""
-    return len(text) > LOOKED_AT and "." not in text and bool(BASE64.fullmatch(text))
+    return len(text) > LOOKED_AT and "." not in text and bool(BASE64.fullmatch(ESCAPES.sub("", text)))
 
 
 def base64_media(text: str) -> str | None:
     """Return the media type of the file that a text, or its beginning, certainly is the base64 of."""
-    head = text[: 2 * LOOKED_AT]
+    head = ESCAPES.sub("", text[: 2 * LOOKED_AT])
     if len(text) < SHORTEST or not BASE64.fullmatch(head):
         return None
     letters = "".join(head.split()).translate(str.maketrans("-_", "+/")).rstrip("=")[:SHORTEST]

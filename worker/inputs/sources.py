@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from worker.bodies import DATA_URI
 from worker.errors import Detail, FileNotAllowed, InvalidInputFile
-from worker.inputs.decode import EXTENSIONS, URL, decode
+from worker.inputs.decode import EXTENSIONS, URL, decode, uri_type
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
 from worker.inputs.names import NameIndex, check_together, folders_of_name, spellings, stored_path
 from worker.inputs.signatures import base64_media
@@ -133,7 +133,7 @@ def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: I
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix
         return Source(next(fresh) + (suffix if SUFFIX.fullmatch(suffix) else ""), place.label, text)
     uri = DATA_URI.match(text)
-    kind = (uri[1] or "").lower() if uri else base64_media(text)
+    kind = uri_type(uri) if uri else base64_media(text)
     if uri or kind:
         name = next(fresh) + EXTENSIONS.get(kind or "", ".png")
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from worker.bodies import DATA_URI
-from worker.inputs.decode import EXTENSIONS
+from worker.inputs.decode import EXTENSIONS, uri_type
 from worker.inputs.signatures import base64_media
 
 STAND_IN = re.compile(r"data:([\w.+-]+/[\w.+-]+)?;sha256=([0-9a-f]{64});base64,", re.ASCII)
@@ -24,7 +24,7 @@ def stand_in(head: str, sha256: str, *, bare: bool) -> str | None:
     It is one as a data URI, and as base64 of a picture, video or sound. With `bare` any base64 is one.
     """
     if uri := DATA_URI.match(head):
-        return f"data:{(uri[1] or '').lower()};sha256={sha256};base64,"
+        return f"data:{uri_type(uri)};sha256={sha256};base64,"
     kind = base64_media(head)
     if kind is None and not (bare and BARE.fullmatch(head)):
         return None

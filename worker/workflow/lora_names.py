@@ -60,9 +60,13 @@ def tags(text: str) -> Iterator[LoraTag]:
     for inside in dict.fromkeys(_tagged(lines)):
         name, *rest = inside.strip(":").split(":")
         strengths = [float(one) for one in rest if NUMBER.fullmatch(one)][:2]
-        filled_in = WILDCARD.search(name) is None and not set(name) & set("{}|")
-        if name.strip() and filled_in and (any(strengths) or not strengths):
+        if name.strip() and not draws_name(name) and (any(strengths) or not strengths):
             yield LoraTag(name, inside in certain)
+
+
+def draws_name(name: str) -> bool:
+    """Tell whether wildcards or options in the name of a LoRA are filled in when the node runs."""
+    return WILDCARD.search(name) is not None or bool(set(name) & set("{}|"))
 
 
 def strict_tags(text: str) -> Iterator[LoraTag]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.folders import folders_by_input, folders_of
 from worker.workflow.json_value import Json
+from worker.workflow.lora_names import TAG, draws_name
 from worker.workflow.loras import reads_loras
 from worker.workflow.model_needs import NO_MODEL, names_model
 from worker.workflow.prompt import Node, Prompt, links
@@ -16,6 +17,7 @@ from worker.workflow.running_nodes import running_nodes
 
 BY_PRESET = "it picks files of models/ipadapter, models/clip_vision and models/loras by its preset"
 FACES = "it loads a set of files of models/insightface"
+EVA_CLIP = f"{FACES}, and fetches EVA-CLIP when it runs"
 HIDDEN = {
     "IPAdapterUnifiedLoader": BY_PRESET,
     "IPAdapterUnifiedLoaderCommunity": BY_PRESET,
@@ -23,32 +25,55 @@ HIDDEN = {
     "IPAdapterInsightFaceLoader": FACES,
     "InstantIDFaceAnalysis": FACES,
     "DiffusersLoader": "it loads a folder of models/diffusers",
+    "easy ipadapterApply": BY_PRESET,
+    "easy ipadapterApplyADV": BY_PRESET,
+    "easy ipadapterApplyEncoder": BY_PRESET,
+    "easy ipadapterApplyFromParams": BY_PRESET,
+    "easy ipadapterStyleComposition": BY_PRESET,
+    "easy ipadapterApplyFaceIDKolors": f"{BY_PRESET}, and {FACES}",
+    "easy instantIDApply": FACES,
+    "easy instantIDApplyADV": FACES,
+    "easy pulIDApply": EVA_CLIP,
+    "easy pulIDApplyADV": EVA_CLIP,
 }
-"""Classes of the bundled catalog that load what none of their inputs names."""
+"""Classes that load what none of their inputs names; of the classes of the bundled catalog, all."""
 FETCHES = "it fetches its model itself when it runs"
 OWN_MODELS = "it may load a model that no input names, or fetch one when it runs"
 NO_FOLDER = "the folder that this input looks into is not known"
 NO_FILE = "it names a model that is not a file of a known folder"
 NO_CLASS = "the catalog has no such class: --catalog names that of the ComfyUI it is for"
 TAGS = "how this class reads LoRAs in a text is not known"
+DRAWN = "the name of this LoRA is drawn when the node runs"
 
 DOWNLOADS = re.compile(r"Download|AutoLoad|Preprocessor", re.IGNORECASE)
 LOADS = re.compile(
-    r"Load|Preprocessor|Unified|Provider|Rem(ove)?_?-? ?(B(ack)?_?g|Background)|RmBg|RMBG|Matting|Segment|Segformer"
-    r"|SemSeg|CLIPSeg|\bSAM\d?|SAM2|Ground(ing)?|Florence|Tagger|BLIP|Caption|Interrogat|LLM|LLaVA|Llava|VLM|Qwen"
-    r"|Ollama|BiRefNet|BEN2|UltraDetail|HumanParts|PersonMask|Yolo|Depth ?Anything|DepthMap|MiDaS|Zoe|Pose|VFI|RIFE"
-    r"|Whisper|TTS|InsightFace|FaceAnalysis|FaceSwap|FaceRestor|FaceParsing|ReActor|LivePortrait|Inpaint.*Lama|LaMa|Session"
-    r"|Upscal.*By Model|SUPIR|SeedVR|Translat|OCR"
+    r"Load|Preprocessor|Unified|(Detector|Classifier)Provider|Rem(ove)?_?-? ?(B(ack)?_?g|Background)|RmBg|RMBG|Matting"
+    r"|Segment|Segformer|SemSeg|CLIPS[Ee][Gg]|Mask By Text|\bSAM\d?|SAM2|Ground(ing)?|Florence|Tagger|BLIP|Caption"
+    r"|Interrogat|LLM|LLaVA|Llava|VLM|(?<!Model)Q[Ww]en|Ollama|Superprompt|BiRefNet|BEN2|UltraDetail|HumanParts|PersonMask|Yolo"
+    r"|Depth ?Anything|DepthMap|MiDaS|Zoe|Marigold|Deep ?Bump|Pose|VFI|RIFE|RAFTEstimate|Whisper|TTS|MMAudio|Demucs"
+    r"|LatentSync|Wav2Lip|SadTalker|EchoMimic|VTON|OOTD|DDColor|InsightFace|FaceAnalysis|FaceSwap|FaceRestor|FaceParsing"
+    r"|ReActor|LivePortrait|Inpaint.*Lama|LaMa|Session|Upscal.*By Model|SUPIR|SeedVR|Translat|OCR|ImageReward"
+    r"|icLightApply|easy applyInpaint|preSamplingLayerDiffusion"
 )
 """Parts of names of classes that load models, found in shared workflows and registries of packs."""
 NO_MODELS = re.compile(
-    r"Load.*(Image|Img|Video|Audio|Text|Mask|Latent|Json|Prompt|Lines|File|Font|Frames|GIF|CSV|Dir|Folder|Style|Preset)"
-    r"|(Image|Video|Audio|Text|Mask|Latent|Prompt|String|File).*Load|Reload|Unload|Workload|Upload|Payload"
+    r"Load.*(Image|Img|Video|Audio|Text|Mask|Latent|Json|Prompt|Lines|File|Font|Frames|GIF|CSV|Dir|Folder|Style|Preset"
+    r"|PSD|Cache|Pose|FromEXR|Settings)"
+    r"|(Image|Video|Audio|Text|Mask|Latent|Prompt|String|File|Style).*Load|Reload|Unload|Workload|Upload|Payload"
     r"|(Canny|CannyEdge|Binary|Color|Scribble|Scribble_XDoG|Tile|Shuffle|Inpaint|LineartStandard|PyraCanny|TTPlanet.*)_?"
-    r"Preprocessor|^FaceKeypointsPreprocessor$|PixelK.*Provider|HookProvider|SchedulerProvider|ToSegs|Crop",
+    r"Preprocessor|^FaceKeypointsPreprocessor$|ToSegs|Crop|Camera.*Pose|PoseKps|PoseAspect"
+    r"|^ReActor(Options|SetWeight|ImageDublicator)$|^SAM Parameters",
     re.IGNORECASE,
 )
 """Those that load other things, or work without one."""
+CHOICES = re.compile(
+    r"select\b.*|choose|(en|dis)able.*|\[.*\]|base|full|copy|default|baked vae", re.IGNORECASE | re.DOTALL
+)
+"""Texts of inputs whose names speak of a model, that name none."""
+SIZED = re.compile(r"\(\d+(\.\d+)? ?[MG]B\)")
+"""How some packs end the name of a model that they fetch."""
+IN_JSON = re.compile(r"""\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)["']""", re.IGNORECASE)
+"""The end of a model's name in a value that a pack keeps as JSON text."""
 MODEL_WORD = re.compile(r"Download|Model|Encoder|VAE|LoRA|Ckpt|Checkpoint|Control_?Net|U-?Net|Pipeline|Diffus", re.I)
 MODEL_INPUT = re.compile(
     r"(?:^|[_ ])(?:model|ckpt|checkpoint|unet|vae|lora|control_?net|weights|repo)(?:_?(?:name|id|path|file))?$", re.I
@@ -73,9 +98,9 @@ def unseen_models(prompt: Prompt, catalog: Catalog) -> Iterator[UnseenModel]:
     for node_id in running_nodes(prompt, catalog):
         node = prompt[node_id]
         class_type = node["class_type"]
-        if class_type in bundled_catalog():
-            if class_type in HIDDEN:
-                yield UnseenModel(HIDDEN[class_type], node_id, class_type)
+        if class_type in HIDDEN:
+            yield UnseenModel(HIDDEN[class_type], node_id, class_type)
+        if class_type in bundled_catalog() or class_type in HIDDEN:
             continue
         found = list(_in_inputs(node_id, node, catalog))
         reason = None if found else _by_class(node, catalog)
@@ -115,10 +140,13 @@ def _in_inputs(node_id: str, node: Node, catalog: Catalog) -> Iterator[UnseenMod
 def _reason(node: Node, place: str, text: str, catalog: Catalog) -> str | None:
     class_type = node["class_type"]
     if "<lora:" in text:
-        return TAGS if not reads_loras(class_type) and _loads(class_type, catalog) else None
-    if names_model(text.strip()) and "\n" not in text:
+        if reads_loras(class_type):
+            return DRAWN if any(draws_name(inside) for inside in TAG.findall(text)) else None
+        return TAGS if _loads(class_type, catalog) else None
+    if (names_model(text.strip()) and "\n" not in text) or (text.lstrip()[:1] in {"[", "{"} and IN_JSON.search(text)):
         return None if reads_loras(class_type) else NO_FOLDER
-    if MODEL_INPUT.search(place) and text not in NO_MODEL and len(text) > 1:
+    named = MODEL_INPUT.search(place) and text not in NO_MODEL and len(text) > 1 and not CHOICES.fullmatch(text)
+    if named or SIZED.search(text):
         return FETCHES if DOWNLOADS.search(class_type) else NO_FILE
     return None
 

@@ -118,7 +118,7 @@ def test_an_own_folder_adds_to_the_commands(tmp_path: Path) -> None:
     again = cli("templates", "new", workflow, "--write", cwd=tmp_path)
     assert (again.returncode, "is there already" in said(again.stderr)) == (2, True)
     (tmp_path / "broken.json").write_text("{")
-    assert "carries a workflow" in said(cli("templates", "new", tmp_path / "broken.json", cwd=tmp_path).stderr)
+    assert "the workflow is not JSON" in said(cli("templates", "new", tmp_path / "broken.json", cwd=tmp_path).stderr)
 
 
 def test_titles_lead_a_proposal() -> None:

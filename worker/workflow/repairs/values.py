@@ -21,6 +21,8 @@ from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS
 SEPARATORS = re.compile(r"[\\/]+")
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 """How URLs and data URIs begin; the drive of a path has one letter."""
+ESCAPED_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|\\+[nrt/]){64,}={0,2}(?:\\+[nr])*", re.ASCII)
+"""A file in place of its name, whose line breaks and slashes were escaped twice; a path of this length has a suffix."""
 NUMBERS = frozenset({"INT", "FLOAT"})
 CONTROL = "control_after_generate"
 
@@ -148,6 +150,8 @@ def _choice(spec: InputSpec, value: str, context: RepairContext) -> str | None:
     """
     plain = value.isascii() and not SEPARATORS.search(value)
     if plain or value in (spec.options or ()) or value in context.own or ADDRESS.match(value):
+        return None
+    if ESCAPED_BASE64.fullmatch(value):
         return None
     listed = context.listed(spec)
     matches = listed.by_same.get(_same(value), ())
