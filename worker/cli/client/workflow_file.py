@@ -152,8 +152,9 @@ def _files(text: str) -> Iterator[tuple[str, str]]:
         if not root.is_dir():
             yield name, base64.b64encode(root.read_bytes()).decode()
             return
-        for file in sorted(root.rglob("[!.]*")):
-            if file.is_file():
-                yield f"{name}/{file.relative_to(root).as_posix()}", base64.b64encode(file.read_bytes()).decode()
+        for file in sorted(root.rglob("*")):
+            path = file.relative_to(root)
+            if file.is_file() and not any(part.startswith(".") for part in path.parts):
+                yield f"{name}/{path.as_posix()}", base64.b64encode(file.read_bytes()).decode()
     except OSError as error:
         raise typer.BadParameter(f"--input {text}: {(error.strerror or str(error)).lower()}") from error

@@ -206,3 +206,16 @@ def test_the_output_of_a_setter_hands_on() -> None:
     drawing.node(3, "Any")
     drawing.link(2, 0, 3, "value")
     assert source(convert(drawing.saved(), CATALOG), "3") == ["1", 0]
+
+
+def test_a_long_chain_of_names_takes_no_time() -> None:
+    """Nodes that set a name are found by it."""
+    drawing = Drawing()
+    set_under(drawing, 1, "0")
+    for number in range(1, 300):
+        drawing.node(10 * number, "GetNode", [str(number - 1)])
+        drawing.node(10 * number + 1, "SetNode", [str(number)])
+        drawing.link(10 * number, 0, 10 * number + 1, "IMAGE", "IMAGE")
+    for number in range(300):
+        got(drawing, 10_000 + 2 * number, "299")
+    assert source(convert(drawing.saved(), CATALOG), "10599") == ["1", 0]

@@ -315,3 +315,16 @@ def test_many_filters_that_take_long() -> None:
     sender(drawing, 200, 1, properties=settings(title_regex="a.*a.*a.*b"))
     with pytest.raises(CannotConvert, match="too long"):
         convert(drawing.saved(), CATALOG)
+
+
+def test_many_groups_take_no_time() -> None:
+    """Where each node stands is found once, and a workflow with far more than anybody draws is refused."""
+    drawing = Drawing()
+    canvas(drawing, pos=[100, 100], size=[10, 10])
+    for number in range(2, 152):
+        drawing.node(number, "Blur", [1.0], pos=[100, 100], size=[10, 10])
+        sender(drawing, 200 + number, 1, properties=settings(group_restricted=1), pos=[100, 100], size=[10, 10])
+    groups = [{"title": "G", "bounding": [0, 0, 500, 500]}] * 150
+    convert({**drawing.saved(), "groups": groups}, CATALOG)
+    with pytest.raises(CannotConvert, match="too many nodes"):
+        convert({**drawing.saved(), "groups": groups * 100}, CATALOG)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from worker.errors import CannotConvert, Detail
+from worker.workflow.editor.javascript import as_text
 from worker.workflow.editor.live import (
     BYPASSED,
     INSIDE,
@@ -61,6 +62,8 @@ class FlatGraph:
     def __init__(self, root: Graph) -> None:
         self.places: dict[str, FlatNode] = {}
         self.warnings: list[Detail] = []
+        self._named: dict[int, dict[tuple[str, str], list[UiNode]]] = {}
+        """Nodes that set a name, by graph, class and name."""
         for node in root.nodes.values():
             place = self._add(node, root, None)
             if node.subgraph is not None and not node.silent:
@@ -134,7 +137,7 @@ class FlatGraph:
     def _setter(self, place: FlatNode, getter: BrowserNode) -> FlatNode | None:
         """The node that set the name that a node gets: in its own graph, or else the only one in those around it."""
         name, kind, around = _name(place.node), getter.gets_from, (place, *_hosts(place))
-        levels = [[self._beside(one, node) for node in _setters(one.graph, kind, name)] for one in around]
+        levels = [[self._beside(one, node) for node in self._setters(one.graph, kind, name)] for one in around]
         own, found = levels[0], [setter for level in levels[: None if getter.enclosing else 1] for setter in level]
         if not found or (getter.strict and len(found) > 1):
             reason = f"{len(found) or 'no'} {kind} in its graph has the name {name!r}"
@@ -149,6 +152,16 @@ class FlatGraph:
             place.node.warn(f"what it gets is not certain ({reason}): nothing is linked in its place, as in the editor")
             return None
         return found[0]
+
+    def _setters(self, graph: Graph, kind: str, name: Json) -> list[UiNode]:
+        """The nodes of a graph that set a name, in the file's order. An empty name is none."""
+        named = self._named.get(id(graph))
+        if named is None:
+            named = self._named[id(graph)] = {}
+            for node in graph.nodes.values():
+                if (found := _name(node)) not in (None, ""):
+                    named.setdefault((node.type, as_text(found)), []).append(node)
+        return [node for node in named.get((kind, as_text(name)), ()) if _name(node) == name]
 
     def _add(self, node: UiNode, graph: Graph, host: FlatNode | None) -> FlatNode:
         place = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
@@ -213,12 +226,6 @@ def _host_slot(place: FlatNode, link: Link) -> Slot:
 def _bypassed(place: FlatNode, number: int, wanted: str) -> Onward | None:
     index = bypass_slot(place.node, number, wanted)
     return None if index is None else (place, place.node.inputs[index], place.node.inputs[index].type)
-
-
-def _setters(graph: Graph, kind: str, name: Json) -> Iterator[UiNode]:
-    """The nodes of a graph that set a name, in the file's order. An empty name is none."""
-    if name is not None and name != "":
-        yield from (node for node in graph.nodes.values() if node.type == kind and _name(node) == name)
 
 
 def _name(node: UiNode) -> Json:

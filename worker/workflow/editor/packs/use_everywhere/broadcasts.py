@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from worker.workflow.editor.live import BYPASSED, INSIDE, REROUTE, Graph, Link, Slot, UiNode
-from worker.workflow.editor.packs.use_everywhere.areas import restricted_to
+from worker.workflow.editor.packs.use_everywhere.areas import Areas, restricted_to
 from worker.workflow.editor.packs.use_everywhere.filters import Budget, NameFilter, read_filter
 from worker.workflow.editor.packs.use_everywhere.settings import PROMPTS, SEED, is_sender, settings_of
 from worker.workflow.json_value import JsonObject
@@ -97,20 +97,20 @@ class Broadcast:
         return True
 
 
-def broadcasts(graph: Graph, root: Graph, budget: Budget) -> Iterator[Broadcast]:
+def broadcasts(graph: Graph, areas: Areas, budget: Budget) -> Iterator[Broadcast]:
     """What the nodes of a graph send, but for those that are muted or bypassed, and what comes from such nodes."""
     for node in graph.nodes.values():
         if not node.silent and (is_sender(node) or node.properties.get("ue_convert")):
-            yield from _Sender(node, graph, root, settings_of(node), budget).broadcasts()
+            yield from _Sender(node, graph, areas, settings_of(node), budget).broadcasts()
 
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """One node that sends; `root` is the workflow's own graph, whose groups count everywhere."""
+    """One node that sends."""
 
     node: UiNode
     graph: Graph
-    root: Graph
+    areas: Areas
     settings: JsonObject
     budget: Budget
 
@@ -120,7 +120,7 @@ class _Sender:
         repeated = {kind for kind, count in times.items() if count > 1}
         priority = _priority(self.node, self.settings, bool(repeated))
         titles, inputs, groups = (self._filter(kind) for kind in ("title", "input", "group"))
-        allowed = restricted_to(self.node, self.graph, self.root, self.settings, groups)
+        allowed = restricted_to(self.node, self.graph, self.areas, self.settings, groups)
         for one in (one for one in outgoing if _is_live(self.graph, one)):
             rule = self._rule(one.type in repeated)
             named = read_filter(one.name, False, self.budget) if rule is NameRule.PATTERN else None

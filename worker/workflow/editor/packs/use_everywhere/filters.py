@@ -14,6 +14,7 @@ LONGEST_NAME = 200
 MOST_REPEATS = 3
 MOST_BRANCHES = 8
 MOST_STEPS = 1_000_000_000
+MOST_COMPARISONS = 3_000_000
 _REPEATED_GROUP = re.compile(r"\)(?:[*+]|\{\d*,)")
 _REPEAT = re.compile(r"[*+]|\{\d+(?:,\d*)?\}")
 _BRANCH = re.compile(r"\((?!\?[=!<])|(?<!\()\?")
@@ -23,16 +24,23 @@ _ONLY_IN_PYTHON = re.compile(r"\(\?(?![:=!]|<[=!A-Za-z_])|\(\?P|[*+?}]\+")
 
 @dataclass(slots=True)
 class Budget:
-    """The steps that all filters of one workflow may take together."""
+    """The steps that all filters of one workflow may take together, and how often nodes may be compared."""
 
     steps: int = MOST_STEPS
+    comparisons: int = MOST_COMPARISONS
 
     def spend(self, pattern: re.Pattern[str], text: str) -> None:
         """Raises CannotConvert where they are used up."""
-        plain = _plain(pattern.pattern)
-        self.steps -= (len(text) + 1) ** (_count(_REPEAT, plain) + 1) << 2 * _count(_BRANCH, plain)
+        repeats, branches = _weight(pattern.pattern)
+        self.steps -= (len(text) + 1) ** (repeats + 1) << 2 * branches
         if self.steps < 0:
             raise CannotConvert("the filters of Anything Everywhere would take too long over this workflow")
+
+    def compare(self, times: int) -> None:
+        """Spend so many comparisons of what sends with what may receive. Raises CannotConvert."""
+        self.comparisons -= times
+        if self.comparisons < 0:
+            raise CannotConvert("Anything Everywhere would take too long: the workflow has too many nodes and groups")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,13 @@ def _compiled(text: str) -> re.Pattern[str] | None:
         return re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", text), re.ASCII)
     except (re.error, RecursionError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=500)
+def _weight(text: str) -> tuple[int, int]:
+    """Return how often a pattern repeats something, and how often it may go on in two ways."""
+    plain = _plain(text)
+    return _count(_REPEAT, plain), _count(_BRANCH, plain)
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from worker.workflow.editor.live import INSIDE, OUTSIDE, BrowserNode, Graph, Link, Port, Slot, UiNode
 from worker.workflow.editor.packs.pack import Pack
+from worker.workflow.editor.packs.use_everywhere.areas import Areas
 from worker.workflow.editor.packs.use_everywhere.broadcasts import Broadcast, Outgoing, Target, broadcasts, type_of
 from worker.workflow.editor.packs.use_everywhere.filters import Budget
 from worker.workflow.editor.packs.use_everywhere.settings import ANYTHING, PROMPTS, is_sender, receives
@@ -15,12 +16,14 @@ _OUTPUTS = "subgraph output node"
 
 
 def link(graphs: Sequence[Graph]) -> None:
-    """Link what is sent in each graph. Raises CannotConvert for filters that would take too long."""
+    """Link what is sent in each graph. Raises CannotConvert for what would take too long."""
     budget = Budget()
+    areas = Areas(graphs[0], budget)
     for graph in graphs:
         _give_types(graph)
-        sent = list(broadcasts(graph, graphs[0], budget))
+        sent = list(broadcasts(graph, areas, budget))
         if sent:
+            budget.compare(len(sent) * sum(len(node.inputs) for node in graph.nodes.values() if not is_sender(node)))
             _link_inputs(graph, graphs[0], sent)
             _link_outputs(graph, sent)
 
