@@ -27,6 +27,7 @@ CATALOG = Catalog.from_object_info(
             {"repeats": ["INT", {}], "output": [["single", "multi"]], "node_mode": [["reuse", "create"]]}, ["*"]
         ),
         INSPIRE: node_class({"image": [["a.png"]], "image_data": ["STRING", {}]}, ["IMAGE"]),
+        "ImageReceiver": node_class({"save_to_workflow": ["BOOLEAN", {}], "image_data": ["STRING", {}]}, ["IMAGE"]),
         "ConditioningAverage": node_class({"strength": ["FLOAT", {"default": 1}]}, ["CONDITIONING"]),
         "ControlNetLoader": node_class({"control_net_name": [["n.pth"]]}, ["CONTROL_NET"]),
         "SVD_img2vid_Conditioning": node_class({"width": ["INT", {}]}, ["CONDITIONING"]),
@@ -150,3 +151,16 @@ def test_a_picture_that_the_browser_draws_into_a_field() -> None:
     assert conversion.prompt["1"]["inputs"] == {"image": "a.png"}
     assert conversion.prompt["2"]["inputs"]["image_data"] == "data:image/png;base64,AAAA"
     assert [(one.node_id, one.input) for one in conversion.warnings] == [("1", "image_data")]
+
+
+@pytest.mark.parametrize(
+    ("values", "sent", "warned"),
+    [([True, "data:1"], "data:1", 0), ([True, "[IMAGE DATA]"], "", 1), ([False, "data:1"], "", 0)],
+)
+def test_a_received_picture_is_sent_if_the_file_keeps_it(values: list[Any], sent: str, warned: int) -> None:
+    """A placeholder is none: without the picture the node would run with an empty one, so that is a warning."""
+    drawing = Drawing()
+    drawing.node(1, "ImageReceiver", values)
+    conversion = convert(drawing.saved(), CATALOG)
+    assert conversion.prompt["1"]["inputs"]["image_data"] == sent
+    assert len(conversion.warnings) == warned

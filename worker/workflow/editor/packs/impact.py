@@ -19,6 +19,8 @@ _WITH_LISTS = frozenset(
 _WITH_MODE = ("ImpactWildcardEncode", "ImpactWildcardProcessor")
 _SWITCHES = ("ImpactSwitch", "LatentSwitch", "SEGSSwitch", "ImpactInversedSwitch")
 _BRIDGES = ("PreviewBridge", "PreviewBridgeLatent")
+_RECEIVER, _DATA, _KEPT, _PLACEHOLDER = "ImageReceiver", "image_data", "save_to_workflow", "[IMAGE DATA]"
+_NOT_IN_THE_FILE = "the browser draws the received picture into this field, and the file has only a placeholder"
 
 
 def send(sending: Sending) -> None:
@@ -32,6 +34,18 @@ def send(sending: Sending) -> None:
         inputs["select"] = 1  # they count from 1, and older versions did not
     if name in _BRIDGES and str(inputs.get("image") or "$").startswith("$"):
         inputs["image"] = f"${sending.node.id}-0"
+    if name == _RECEIVER and isinstance(inputs.get(_DATA), str):
+        _keep_picture(sending)
+
+
+def _keep_picture(sending: Sending) -> None:
+    """Send the picture of the file only where the node says that it keeps one there; else it is read from a folder."""
+    kept = sending.node.widget(_KEPT)
+    keeps = kept is not None and bool(kept.value)
+    if keeps and sending.inputs[_DATA] == _PLACEHOLDER:
+        sending.node.warn(_NOT_IN_THE_FILE, _DATA, f"Switch {_KEPT} off, or export the workflow in API format.")
+    if not keeps or sending.inputs[_DATA] == _PLACEHOLDER:
+        sending.inputs[_DATA] = ""
 
 
 def _set_mode(sending: Sending) -> None:
