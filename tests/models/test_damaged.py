@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,64 @@ async def test_a_file_that_can_not_be_checked_is_named_and_stays(tmp_path: Path)
         error = await doctor.explained(raised, naming(path.name), client.app.engines.known_catalog)
         assert (error.code, f"it can't be loaded ({text[:-1]}" in error.message) == ("model_damaged", True)
         assert path.exists()
+
+
+def unloaded() -> NodeFailed:
+    text = SAFETENSORS + "header too large"
+    return NodeFailed("failed", [Detail(text, "4", "Load", "CheckpointLoaderSimple")])
+
+
+async def test_a_file_that_an_image_baked_in_is_set_aside(tmp_path: Path) -> None:
+    """It lies in the models of the ComfyUI that the worker starts, not in the folder that the worker writes to."""
+    async with serving_models(tmp_path) as (handle, client):
+        baked = handle.base / "models"
+        path = put(handle, "page.safetensors", PAGE)
+        doctor = ModelDoctor(client.app.models, ModelsFolder(tmp_path / "own", baked=baked), settle=0)
+        error = await doctor.explained(unloaded(), naming(path.name), client.app.engines.known_catalog)
+        assert (error.code, "set aside as page.safetensors.damaged" in error.message) == ("model_damaged", True)
+        assert (path.exists(), (path.parent / "page.safetensors.damaged").read_bytes()) == (False, PAGE)
+
+
+async def test_a_file_that_is_still_being_written_stays(tmp_path: Path) -> None:
+    """A copy that runs beside the worker ends under the name that it began with."""
+    async with serving_models(tmp_path) as (handle, client):
+        path = put(handle, "cut.safetensors", DAMAGED["cut.safetensors"])
+        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"), settle=0.5)
+        catalog = client.app.engines.known_catalog
+        explained = asyncio.create_task(doctor.explained(unloaded(), naming(path.name), catalog))
+        with path.open("ab") as copy:
+            while not explained.done():
+                copy.write(b"more")
+                copy.flush()
+                await asyncio.sleep(0.02)
+        error = await explained
+        assert (error.code, "still being written" in error.message) == ("model_damaged", True)
+        assert path.exists()
+
+
+async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) -> None:
+    """Too many open files, as one reason: the file itself may be whole."""
+    async with serving_models(tmp_path) as (handle, client):
+        path = put(handle, "good.safetensors", GOOD)
+        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"), settle=0)
+        catalog = client.app.engines.known_catalog
+        with no_more_files():
+            error = await doctor.explained(unloaded(), naming(path.name), catalog)
+        assert (error.code, "can't be read: too many open files" in error.message) == ("model_damaged", True)
+        assert path.read_bytes() == GOOD
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_file_of_the_client_is_never_touched(tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
     now = job.progress
     if now is None:
         return Detail(f"ComfyUI {found.cause}, before a node of the job was seen to run")
-    where = f"node {now.node_id} ({now.title}, {now.class_type})" if now.class_type else f"node {now.node_id}"
+    names = ", ".join(dict.fromkeys(filter(None, (now.title, now.class_type))))
+    where = f"node {now.node_id} ({names})" if names else f"node {now.node_id}"
     return Detail(f"ComfyUI {found.cause}, while {where} ran", now.node_id, now.title, now.class_type or None)
 
 

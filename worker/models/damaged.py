@@ -28,12 +28,14 @@ LOADING = (
     "RuntimeError: unexpected EOF, expected",
 )
 """How the errors begin that safetensors and torch raise for a file that they can't read."""
+SETTLE_S = 1.0
+"""How long a damaged file is watched: one that changes is still being written."""
 ELSEWHERE = "Send the job to another worker."
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedFile:
-    """A model file that a node could not load; `path` is None where this worker can't check it."""
+    """A model file that a node could not load; `path` is None where this worker can't check or can't read it."""
 
     need: ModelNeed
     why: str
@@ -43,9 +45,10 @@ class DamagedFile:
 class ModelDoctor:
     """Checks the model files of a failed node. `folder` is None where the worker does not know ComfyUI's models."""
 
-    def __init__(self, models: Models, folder: ModelsFolder | None) -> None:
+    def __init__(self, models: Models, folder: ModelsFolder | None, settle: float = SETTLE_S) -> None:
         self._models = models
         self._folder = folder
+        self._settle = settle
 
     async def explained(self, error: NodeFailed, prompt: Prompt, catalog: Catalog | None) -> WorkerError:
         """Return the error that the failure of a node really is: ModelDamaged where a model of it is damaged.
@@ -78,7 +81,9 @@ class ModelDoctor:
                 if path and need.source is not None and (why is not None or (loading and need in own)):
                     why = _compared(path, need.source, why)
             except OSError as error:
-                why = f"it can't be read: {(error.strerror or str(error)).lower()}"
+                if need in own:
+                    yield DamagedFile(need, f"it can't be read: {(error.strerror or str(error)).lower()}")
+                continue
             if why is not None:
                 yield DamagedFile(need, why, path)
 
@@ -99,7 +104,9 @@ class ModelDoctor:
         """Set a file aside, have it fetched again, and say so."""
         name = f"models/{file.need.folder}/{file.need.file}"
         message, suggestion = f"{name} of this worker is damaged: {file.why}.", ELSEWHERE
-        if file.path is not None and self._folder is not None:
+        if file.path is not None and await self._changes(file.path):
+            message = f"{name} of this worker is not whole: it is still being written."
+        elif file.path is not None and self._folder is not None:
             try:
                 aside = await asyncio.to_thread(self._folder.set_aside, file.path)
             except OSError as error:
@@ -111,6 +118,21 @@ class ModelDoctor:
                 suggestion = f"{ELSEWHERE} Or send it again here once the model has been fetched."
             log.error("%s", message)
         return replace(failed, message=message, suggestion=suggestion)
+
+    async def _changes(self, path: Path) -> bool:
+        """Watch a file for a moment: a copy that runs beside the worker would go on under the new name."""
+        before = await asyncio.to_thread(_state, path)
+        await asyncio.sleep(self._settle)
+        return before != await asyncio.to_thread(_state, path)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Return the size and the time of the last change of a file; None for one that is gone."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _compared(path: Path, expected: ModelFile, why: str | None) -> str | None:

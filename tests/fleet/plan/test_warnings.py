@@ -52,6 +52,8 @@ MODELS = 'WORKER_MODELS = "sdxl"'
         ('"RTX 4090"', '"RTX4090"', "no offer at Vast has a GPU called 'RTX4090'; did you mean 'RTX 4090'?"),
         ('"RTX 4090"', '"NVIDIA GeForce RTX 4090"', "did you mean 'RTX 4090'?"),
         ('"RTX 4090"', '"rtx_4090"', "did you mean 'RTX 4090'?"),
+        ('"RTX 4090"', '"RTX 4080 Super"', "did you mean 'RTX 4080S'?"),
+        ('"RTX 4090"', '"A100 80GB"', "did you mean 'A100 PCIE' or 'A100 SXM4'?"),
     ],
 )
 def test_what_cannot_work_is_told(old: str, new: str, says: str) -> None:

@@ -40,7 +40,7 @@ class WorkerClient:
     def __init__(self, session: aiohttp.ClientSession, url: str, token: str | None = None) -> None:
         self._session = session
         self._asking = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
-        self.url = url.rstrip("/")
+        self.url = _with_scheme(url)
 
     async def follow(self, request: Mapping[str, Any]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Name and data of every event of a new job, from `accepted` to `result`.
@@ -117,7 +117,7 @@ class WorkerClient:
 
 async def validated(url: str, token: str | None, workflow: object, *, strict: bool) -> Mapping[str, Any]:
     """Return what a worker answers at `POST /validate`. Raises Failure."""
-    place = f"{url.rstrip('/')}/validate"
+    place = f"{_with_scheme(url)}/validate"
     headers = JSON | ({"Authorization": f"Bearer {token}"} if token else {})
     body = orjson.dumps({"workflow": workflow, **({"strict": True} if strict else {})})
     try:
@@ -132,6 +132,11 @@ async def validated(url: str, token: str | None, workflow: object, *, strict: bo
     if not isinstance(report, dict) or not {"valid", "problems", "models", "workload"} <= report.keys():
         raise Failure.read(report)
     return report
+
+
+def _with_scheme(url: str) -> str:
+    """Take a URL without a scheme for HTTP, as curl does."""
+    return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
 def _bearer(job: Mapping[str, Any]) -> dict[str, str]:

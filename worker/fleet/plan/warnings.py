@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,15 @@ GPUS = (
 )
 """Some names of GPUs as Vast has them. A name is doubted only where it is one of these in another spelling."""
 MAKERS = ("NVIDIA", "GEFORCE")
+FAMILIES = {
+    "A100": ("A100 PCIE", "A100 SXM4"),
+    "H100": ("H100 PCIE", "H100 SXM", "H100 NVL"),
+    "RTXPRO6000": ("RTX PRO 6000 S", "RTX PRO 6000 WS"),
+    "T4": ("Tesla T4",),
+    "V100": ("Tesla V100",),
+}
+"""Names that others give to several of these, or without the first word."""
+MEMORY = re.compile(r"\b\d+ ?GB?\b")
 
 
 def warnings(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
@@ -33,8 +43,8 @@ def warnings(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
     yield from _workers(fleet)
     for name, group in fleet.groups.items():
         for gpu in group.gpus:
-            if (meant := _meant(gpu)) is not None:
-                yield f"groups.{name}: no offer at Vast has a GPU called {gpu!r}; did you mean {meant!r}?"
+            if meant := _meant(gpu):
+                yield f"groups.{name}: no offer at Vast has a GPU called {gpu!r}; did you mean {' or '.join(meant)}?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +117,18 @@ def _workers(fleet: Fleet) -> Iterator[str]:
         yield "endpoint: cold_workers, min_load and min_cold_load are 0: without load there is no worker to wait for"
 
 
-def _meant(gpu: str) -> str | None:
-    """The name that another spelling stands for; blanks and underscores are the same to Vast."""
+def _meant(gpu: str) -> list[str]:
+    """Return the names that another spelling stands for; blanks and underscores are the same to Vast."""
     name = gpu.replace("_", " ")
-    plain = {_plain(known): known for known in GPUS}
-    return None if name in GPUS else plain.get(_plain(name))
+    if name in GPUS:
+        return []
+    plain = _plain(name)
+    names = FAMILIES.get(plain) or [known for known in GPUS if _plain(known) == plain]
+    return [repr(known) for known in names]
 
 
 def _plain(name: str) -> str:
-    text = name.upper()
+    text = MEMORY.sub("", name.upper()).replace("SUPER", "S")
     for maker in MAKERS:
         text = text.replace(maker, "")
     letters = "".join(letter for letter in text if letter.isalnum())
