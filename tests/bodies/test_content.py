@@ -102,6 +102,23 @@ async def test_base64_in_the_forms_that_clients_send(tmp_path: Path, form: str, 
     assert target.read_bytes() == data
 
 
+@pytest.mark.parametrize("size", [300, 300_000])
+def test_spaces_in_place_of_plus_are_refused(tmp_path: Path, size: int) -> None:
+    """A form makes a space of each `+`: without it another file would be read. Lines that a shell joins are fine."""
+    data = random.Random(size).randbytes(size)
+    standard = base64.b64encode(data).decode()
+    source = tmp_path / "text"
+    source.write_text(standard.replace("+", " "))
+    with pytest.raises(ValueError, match="where '\\+' was"):
+        decode_base64(source.read_text())
+    with pytest.raises(NotBase64, match="where '\\+' was"):
+        decode_base64_file(source, tmp_path / "data")
+    for joined in (base64.encodebytes(data).decode().replace("\n", " "), standard):
+        assert decode_base64(joined) == data
+    lines = base64.encodebytes(bytes(size)).decode().replace("\n", " ")
+    assert decode_base64(lines) == bytes(size)
+
+
 @pytest.mark.parametrize("at", [262_143, 262_144, 262_145, 400_000])
 async def test_padding_ends_base64(tmp_path: Path, at: int) -> None:
     """Padding before the end is refused also where a piece ends with it, and the text can still be read."""

@@ -49,6 +49,19 @@ async def ran(engine: EngineHandle, node: str, name: str) -> str:
     return str(entry["prompt"][2][node]["inputs"][name])
 
 
+async def test_one_file_is_not_taken_for_two(engine: EngineHandle, tmp_path: Path) -> None:
+    """Two nodes name files of one name in different folders: a single one of them is refused, not used for both."""
+    async with worker(engine, tmp_path) as client:
+        sent = {"inputs": base64_of({"face.png": png(11)})}
+        workflow = loads("a/face.png", "C:\\me\\b\\face.png")
+        status, body = await client.post("/generate/sync", {"workflow": workflow, **sent})
+        assert (status, body["error"]["code"]) == (422, "file_not_allowed"), body
+        assert "may be either" in body["error"]["message"]
+        workflow = loads("b/face.png", "C:\\me\\b\\face.png", "face.png")
+        status, body = await client.post("/generate/sync", {"workflow": workflow, **sent})
+        assert (status, widths(body)) == (200, [11, 11, 11]), body
+
+
 NAMES = [
     (["a/face.png", "b/face.png"], ["a/face.png", "b/face.png"]),
     (["a/face.png", "b/face.png"], ["a\\face.png", "C:\\Users\\me\\b\\face.png"]),

@@ -14,6 +14,9 @@ STANDARD = bytes.maketrans(b"-_", b"+/")
 UNFINISHED_ESCAPE = re.compile(rb"(?:%[0-9A-Fa-f]?|\\+(?:u[0-9A-Fa-f]{0,3})?)\Z")
 JSON_ESCAPE = re.compile(rb"\\+(?:([nrtfb/])|u00([0-9A-Fa-f]{2}))")
 ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"f": b"\f", b"b": b"", b"/": b"/"}
+SPACE = re.compile(rb"(?<=[A-Za-z0-9/]) (?=[A-Za-z0-9/])")
+SHORTEST_SPACED = 64
+"""Characters of a text whose spaces are looked at."""
 HEAD = r'\s*data:\s*([\w.+-]+\\*/[\w.+-]+)?(?:;(?:"[^"]*"|[^;,"])*)*?;\s*base64\s*,'
 """The head of a data URI, with any parameters (`;charset=utf-8;name="a, b.png"`)."""
 DATA_URI = re.compile(HEAD, re.ASCII | re.IGNORECASE)
@@ -65,6 +68,7 @@ class Base64Decoder:
         text = unquote_to_bytes(part[:end])
         if b"\\" in text:
             text = JSON_ESCAPE.sub(_unescaped, text)
+        _check_spaces(text)
         data, padding, after = text.translate(STANDARD, WHITESPACE).partition(b"=")
         if after.strip(b"=") or (self._padded and data):
             raise ValueError("there is text after the padding")
@@ -77,6 +81,14 @@ def decode_base64(text: str) -> bytes:
     uri = DATA_URI.match(text)
     decoder = Base64Decoder()
     return decoder.feed(text[uri.end() if uri else 0 :].encode()) + decoder.finish()
+
+
+def _check_spaces(text: bytes) -> None:
+    """Raise ValueError where spaces are what a form made of `+`: those of wrapped lines have the same distance."""
+    if b" " not in text or len(text) < SHORTEST_SPACED or any(sign in text for sign in (b"+", b"-", b"_", b"\n")):
+        return
+    if len({len(line) for line in SPACE.split(text)[1:-1]}) > 1:
+        raise ValueError("it has spaces where '+' was: send JSON, or '+' as %2B in a form")
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:

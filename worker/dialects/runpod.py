@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from worker.bodies import Content
 from worker.delivery_options import Webhook
 from worker.dialects.base import (
     Answer,
@@ -23,7 +24,7 @@ from worker.dialects.bucket_fields import RUNPOD_NAMES, bucket_target
 from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.dialects.field_names import RUNPOD_WORDS, in_words
-from worker.errors import WorkerError
+from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
@@ -68,7 +69,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     request, bucket = whole.input, whole.s3Config or whole.input.s3Config
     place = "s3Config" if whole.s3Config else "input.s3Config"
     target = bucket_target(bucket.fields(), RUNPOD_NAMES, place) if bucket else None
-    files, urls = read_inputs({image.path: image.image for image in request.images or ()})
+    files, urls = read_inputs(_by_path(request.images or ()))
     job = JobRequest(
         prompt=workflow_of(request.workflow),
         urls=urls,
@@ -82,6 +83,18 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         extra=extra_of(request.workflow, request.extra_data, request.comfy_org_api_key),
     )
     return ParsedRequest(job, files)
+
+
+def _by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
+    """Return what the images hold by their names. Raises InvalidField where two have one name and differ."""
+    found: dict[str, Content] = {}
+    for number, image in enumerate(images):
+        if image.path in found and found[image.path] != image.image:
+            message = f"two images are called {image.path!r}: only one of them could be used"
+            cure = "rename one of them, or put them into different folders: `a/face.png`"
+            raise InvalidField(f"{message}; {cure}", [Detail(message, input=f"input.images.{number}", suggestion=cure)])
+        found[image.path] = image.image
+    return found
 
 
 def completed(answer: Answer) -> Body:

@@ -65,12 +65,14 @@ def find_sources(request: JobRequest, places: Sequence[FileInput], folders: Sequ
     index = NameIndex(given)
     in_folders = _folders(given, folders)
     by_text: dict[str, Source] = {}
+    paths: dict[str, list[str]] = {}
     taken = {PurePosixPath(name).stem for name in given}
     fresh = (stem for number in count() if (stem := f"file-{number}") not in taken)
     for place in places:
         for text in texts(place.value) if place.uploads and place.key not in in_folders else ():
             source = by_text.get(text) or sent.get(text) or _in_place(text, place, sent, fresh)
-            source = source or _meant(text, place, sent, index)
+            if source is None and (source := _meant(text, place, sent, index)) is not None:
+                _check_one_path(text, place, source, paths.setdefault(source.name, []))
             if source is not None:
                 by_text[text] = source
                 source.kinds |= {place.kind} if place.kind else set()
@@ -84,6 +86,19 @@ def _meant(text: str, place: FileInput, sent: Mapping[str, Source], index: NameI
     if len(names) > 1:
         raise _ambiguous(text, place, names)
     return sent[names[0]] if names else None
+
+
+def _check_one_path(text: str, place: FileInput, source: Source, paths: list[str]) -> None:
+    """Raise FileNotAllowed where another node names a file in another folder, and only one of the two was sent."""
+    for other in paths:
+        if not NameIndex([other]).meant(text):
+            message = (
+                f"{place.label} names {text[-80:]!r}, and another node {other[-80:]!r}: {source.label} may be either"
+            )
+            cure = "send both files, each under its whole name, with its folders"
+            detail = Detail(message, place.node_id, None, place.class_type, place.input, cure)
+            raise FileNotAllowed(message, [detail])
+    paths.append(text)
 
 
 def _folders(given: Iterable[str], places: Sequence[FileInput]) -> dict[tuple[str, str], str]:

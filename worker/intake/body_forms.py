@@ -59,6 +59,7 @@ async def canonical(body: ScannedBody) -> None:
         await _open(body, (key,))
     inside = body.value.get("input")
     if isinstance(inside, dict) and "class_type" not in inside:
+        _check_one_workflow(body.value, inside)
         if is_workflow_file(inside):
             _wrap_file(body, ("input",))
         for key in _fields(body.value["input"]):
@@ -116,6 +117,14 @@ def _wrap_file(body: ScannedBody, where: Where) -> None:
     else:
         _put_between(body, "input", "workflow")
     _drop_file_keys(body)
+
+
+def _check_one_workflow(value: Mapping[str, Any], inside: Mapping[str, Any]) -> None:
+    """Raise InvalidField where a workflow stands beside `input`, whose own one would run."""
+    for name in WORKFLOWS:
+        if isinstance(value.get(name), dict) and value[name] and inside:
+            message = f"{name!r} stands beside 'input', and only one of the two can run: leave one of them out"
+            raise InvalidField(message, [Detail(message, input=name, suggestion="leave one of them out")])
 
 
 def _put_between(body: ScannedBody, outer: str, key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -105,6 +106,40 @@ def test_workflow_files_of_other_tools(tmp_path: Path, name: str) -> None:
     done = cli("validate", "w.json", "--assume-files", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 nodes" in done.stdout
+
+
+def listed(name: str, field: str, files: list[str], **others: Any) -> dict[str, Any]:
+    """A class of a catalog whose field lists files."""
+    required = {field: [files, {}], **{other: [kind, {}] for other, kind in others.items()}}
+    outputs = {"output": ["IMAGE"], "output_is_list": [False], "output_name": ["IMAGE"], "output_node": True}
+    return {name: {"input": {"required": required}, "name": name, "display_name": name, **outputs}}
+
+
+@pytest.mark.parametrize(
+    ("known", "inputs", "there"),
+    [
+        (listed("LoadLatent", "latent", ["a.latent"]), {"latent": "a.latent"}, True),
+        (listed("LoadLatent", "latent", ["a.latent"]), {"latent": "b.latent"}, False),
+        (listed("LoadImageOutput", "image", ["a.png [output]"]), {"image": "a.png [output]"}, True),
+        (listed("LoadImageOutput", "image", ["a.png [output]"]), {"image": "a.png"}, False),
+        (listed("LoadImage", "image", ["b.png"]), {"image": "a.png [temp]"}, False),
+        (listed("VHS_LoadImages", "directory", ["frames"]), {"directory": "frames"}, True),
+        (listed("VHS_LoadImages", "directory", ["frames"]), {"directory": "other"}, False),
+        (
+            listed("LatentReceiver", "latent", ["a.latent [output]"], link_id="INT", trigger_always="BOOLEAN"),
+            {"latent": "a.latent [output]", "link_id": 0, "trigger_always": False},
+            True,
+        ),
+    ],
+)
+def test_a_catalog_alone_says_which_files_a_class_finds(
+    tmp_path: Path, known: dict[str, Any], inputs: dict[str, Any], there: bool
+) -> None:
+    """What the class itself lists is there, with its annotation, also where no other class lists it."""
+    (tmp_path / "c.json").write_text(json.dumps(known))
+    (tmp_path / "w.json").write_text(json.dumps({"1": {"class_type": next(iter(known)), "inputs": inputs}}))
+    done = cli("validate", "w.json", "--catalog", "c.json", "--strict", cwd=tmp_path)
+    assert done.returncode == (not there), done.stdout + done.stderr
 
 
 def test_a_saved_request_brings_its_files(tmp_path: Path) -> None:

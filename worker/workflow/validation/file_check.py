@@ -73,6 +73,27 @@ class ListedFiles:
         return name.removesuffix("*").removesuffix("/") in self._uploads
 
 
+class ClassFiles:
+    """The files of a machine, and those that one class lists: it lists them because it finds them."""
+
+    def __init__(self, files: ListedFiles, node_class: NodeClass) -> None:
+        self._files = files
+        self._listed = {name for spec in node_class.inputs for name in spec.options or () if isinstance(name, str)}
+
+    def exists(self, folder: str, name: str) -> bool:
+        """`name [output]` in a list is a file of the folder `output`; a name without one is of `input`."""
+        bare = name.removesuffix("*").removesuffix("/")
+        forms = {f"{bare} [{folder}]", bare} if folder == "input" else {f"{bare} [{folder}]"}
+        return not forms.isdisjoint(self._listed) or self._files.exists(folder, name)
+
+
+def files_of_class(files: FileCheck | None, node_class: NodeClass) -> FileCheck:
+    """Return what the own check of a class asks for files."""
+    if isinstance(files, ListedFiles):
+        return ClassFiles(files, node_class)
+    return AssumeFiles() if files is None else files
+
+
 def offered(files: FileCheck | None, folder: str, name: str) -> bool:
     """Tell whether a choice takes a file that its list does not have: not where the catalog is all that there is."""
     return files is not None and not isinstance(files, LocalFiles | ListedFiles) and files.exists(folder, name)

@@ -13,7 +13,7 @@ from worker.workflow.catalog.linking import fits, output_type
 from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass, Presence
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Prompt
-from worker.workflow.validation.file_check import AssumeFiles, FileCheck, offered
+from worker.workflow.validation.file_check import FileCheck, files_of_class, offered
 from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS, NodeValidator
 
 # What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
@@ -139,7 +139,7 @@ class Inspection:
         if not visit.check:
             return []
         arguments = _arguments(visit, visit.check)
-        validation_error = visit.check.run(arguments, self._files or AssumeFiles(), visit.node_class)
+        validation_error = visit.check.run(arguments, files_of_class(self._files, visit.node_class), visit.node_class)
         if validation_error is None:
             return []
         message, reason = "Custom validation failed for node", f" - {validation_error}" if validation_error else ""
