@@ -146,9 +146,67 @@ async def test_only_the_targets_run(client: Client) -> None:
     assert (status, [output["node_id"] for output in body["outputs"]]) == (200, ["3"])
 
 
+async def test_a_place_in_the_queue_is_a_warning(client: Client) -> None:
+    """ComfyUI's clients may ask to go first: the job runs, and the answer says that its order stays."""
+    for fields in ({"front": True}, {"number": -5}, {"front": True, "number": 3.5}):
+        for route in ("/generate/sync", "/validate"):
+            status, answer = await client.post(route, {"prompt": API, **fields})
+            assert status == 200, answer
+            assert {warning["input"] for warning in answer["warnings"]} == fields.keys()
+    _, answer = await client.post("/generate/sync", {"prompt": EDITOR, "front": True})
+    assert "in which they arrive" in answer["warnings"][0]["message"]
+    _, answer = await client.post("/generate/sync", {"prompt": API, "front": False, "number": 0})
+    assert "warnings" not in answer
+
+
+ENVELOPED = {"payload": {"input": {"workflow_json": API}}, "auth_data": {"signature": "x", "reqnum": 1, "cost": "1"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ENVELOPED,
+        {"payload": {"workflow": API}},
+        {"payload": json.dumps({"workflow": API}), "auth_data": {}},
+        {"payload": {"workflow": LONG}, "auth_data": {"note": "x" * 100_000}},
+    ],
+    ids=["as its clients send it", "without a signature", "as JSON text", "long"],
+)
+async def test_vasts_envelope_is_opened(client: Client, body: dict[str, Any]) -> None:
+    """What a client of Vast's posts to an ingress runs here, too: the request is under `payload`."""
+    status, answer = await client.post("/generate/sync", body)
+    assert (status, answer["status"]) in [(200, "success"), (200, "completed")], answer
+
+
+BUCKETS = [
+    pytest.param({"workflow": API, "s3Config": {"bucketName": "c"}}, "s3Config.bucketName", id="RunPod's at the top"),
+    pytest.param({"input": {"workflow": API}, "s3Config": {"bucketName": "pics"}}, "s3Config.accessId", id="RunPod's"),
+    pytest.param({"input": {"workflow": API, "s3Config": {"accessId": "a"}}}, "input.s3Config.bucketName", id="inside"),
+    pytest.param(
+        {"input": {"workflow_json": API}, "s3Config": {"bucketName": "c"}}, "s3Config.bucketName", id="beside Vast's"
+    ),
+    pytest.param(
+        {"input": {"workflow_json": API, "s3": {"bucket_name": "c", "access_key_id": "a"}}},
+        "input.s3.bucket_name",
+        id="Vast's",
+    ),
+    pytest.param({"workflow": API, "s3": {"bucket": "c"}}, "s3.bucket", id="native"),
+]
+
+
+@pytest.mark.parametrize(("body", "named"), BUCKETS)
+async def test_errors_of_a_bucket_name_the_clients_fields(client: Client, body: dict[str, Any], named: str) -> None:
+    """RunPod's and Vast's clients read the words that they wrote, with the place where these stand."""
+    status, answer = await client.post("/generate/sync", body)
+    error = answer.get("error_info", answer["error"])
+    assert (status, error["code"]) == (400, "invalid_field")
+    assert f"field {named!r}" in error["message"]
+    assert named in [detail["input"] for detail in error["details"]]
+
+
 REFUSED = [
-    pytest.param({"prompt": API, "front": True}, "front", id="to the front of the queue"),
-    pytest.param({"prompt": API, "number": -5}, "number", id="a place in the queue"),
+    pytest.param({"prompt": API, "front": "maybe"}, "front", id="no boolean for the front of the queue"),
+    pytest.param({"prompt": API, "number": {}}, "number", id="no number for the queue"),
     pytest.param({"prompt": API, "partial_execution_targets": []}, "partial_execution_targets", id="no targets"),
     pytest.param({"prompt": API, "partial_execution_targets": ["9"]}, "names no node", id="unknown target"),
     pytest.param({**API, "output_format": "url"}, "'workflow'", id="an API file with options"),

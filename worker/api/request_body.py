@@ -24,6 +24,14 @@ MIB = 1024 * 1024
 REQUEST_PART = "request"
 WORKFLOW_PARTS = frozenset({"workflow", "prompt"})
 JSON_PARTS = {REQUEST_PART, *WORKFLOW_PARTS}
+FIELD_PARTS = frozenset(
+    {
+        *("template", "params", "inputs", "output_format", "output", "webhook", "s3", "put_urls", "timeout_s", "id"),
+        *("deliver_models", "strict", "keep_seeds", "extra_data", "client_id", "prompt_id"),
+    }
+)
+"""Parts without a filename that are fields of the request, as `curl -F output_format=url` sends them."""
+LONGEST_FIELD = 64 * 1024
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
 Received = tuple[ScannedBody, tuple[SentFile, ...]]
@@ -92,6 +100,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
             yield chunk
 
     parts: dict[str, ScannedBody] = {}
+    fields: dict[str, Any] = {}
     files: list[FormFile] = []
     try:
         async for part in await request.multipart():
@@ -99,31 +108,51 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
                 raise ClientError("every part of a multipart body needs a name, and none may have parts of its own")
             if part.name in JSON_PARTS:
                 parts[part.name] = await read_json(chunks(part), folder, limits, part.get_charset(""))
+            elif part.name in FIELD_PARTS and not part.filename:
+                fields[part.name] = await _field(part.name, chunks(part))
             else:
                 name, filename = part_name(part.name), part.filename
                 file = await spool_file(chunks(part), folder)
                 files.append(FormFile(name, part_name(filename) if filename else None, file))
     except (ValueError, LookupError) as error:
         raise ClientError(f"the multipart body can't be read: {error}") from None
-    return await _joined(parts), read_form(files)
+    return await _joined(parts, fields, ScannedBody({}, [], limits, folder)), read_form(files)
 
 
-async def _joined(parts: dict[str, ScannedBody]) -> ScannedBody:
-    """Return the body that the parts with JSON make together."""
+async def _field(name: str, chunks: AsyncIterator[bytes]) -> str | bool:
+    """Return the text of a part that is a field, or the boolean that it is."""
+    text = bytearray()
+    async for chunk in chunks:
+        text += chunk
+        if len(text) > LONGEST_FIELD:
+            raise ClientError(f"the part {name!r} is a field of the request, and too long for one")
+    written = text.decode().strip()
+    return written.lower() == "true" if written.lower() in {"true", "false"} else written
+
+
+async def _joined(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: ScannedBody) -> ScannedBody:
+    """Return the body that the parts with JSON and the fields make together."""
     body = parts.get(REQUEST_PART)
     if body is not None:
         await canonical(body)
     for name in WORKFLOW_PARTS & parts.keys():
-        if body is None:
-            body = ScannedBody({}, [], parts[name].limits, parts[name].folder)
-        if not isinstance(body.value, dict) or name in body.value:
-            raise ClientError(f"the part {name!r} is in the part {REQUEST_PART!r}, too: leave one of them out")
+        body = _without(name, body or empty)
         body.graft((name,), parts[name])
+    for name, value in fields.items():
+        body = _without(name, body or empty)
+        body.value[name] = value
     if body is None:
         raise ClientError(
             f"a multipart body needs the part {REQUEST_PART!r}, the JSON of the request, or the part 'workflow'"
         )
     await canonical(body)
+    return body
+
+
+def _without(name: str, body: ScannedBody) -> ScannedBody:
+    """Return the body, which is an object that has no such field. Raises ClientError."""
+    if not isinstance(body.value, dict) or name in body.value:
+        raise ClientError(f"the part {name!r} is in the part {REQUEST_PART!r}, too: leave one of them out")
     return body
 
 

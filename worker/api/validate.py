@@ -15,6 +15,7 @@ from worker.api.errors import DIALECT
 from worker.api.request_body import caller_of, received, strict_of
 from worker.api.services import Services, json_response, services
 from worker.errors import ClientError, EngineUnavailable, PromptError
+from worker.inputs.unused import unused_files
 from worker.intake.own_outputs import with_named_outputs
 from worker.intake.workflow_files import put_stand_ins
 from worker.job import JobRequest
@@ -31,32 +32,38 @@ async def validate(request: web.Request) -> web.Response:
     """`POST /validate`: all that is wrong with a workflow, the models it needs and what it weighs; nothing runs."""
     found = services(request)
     principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
-    async with received(request) as (body, files):
+    async with received(request) as (body, sent):
         await put_stand_ins(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
         beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
-        brought = _brought(body.value) | {file.name for file in files}
+        others = _brought(body.value)
+        files = sent
         job = _options(body.value, strict_of(request))
         # A prompt is taken as it is, however wrong; anything else is read as a job is.
         if "workflow" not in body.value or is_ui(saved):
             try:
-                submission = await found.intake.read(body, caller_of(request, principal), files)
+                submission = await found.intake.read(body, caller_of(request, principal), sent)
                 job, workflow = submission.request, submission.request.prompt
+                others, files = submission.own, ()
             except ClientError as error:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
     with suppress(ValueError):  # what names no output stays, and is told as what it is
         workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
-    ready = await _ready(found, workflow, job)
+    brought = others | {file.name for file in files}
+    ready = await _ready(found, workflow, job, brought)
+    if ready is not None and files:
+        brought = others | {file.name for file in await found.intake.named(files, others, ready.prompt)}
     prompt, known = ready.prompt if ready else workflow, downloads(saved_models(saved))
-    coming = brought | _own_files(job) if job.strict else None
+    coming = brought if job.strict else None
     told = await found.preflight.report(prompt, known, beside, coming, strict=job.strict)
     if told is None:
         raise EngineUnavailable("ComfyUI does not say now what it can run")
     if ready is not None:
-        told = replace(told, repairs=ready.repairs, warnings=job.warnings, seeds=ready.fields)
+        unused = unused_files(brought, ready.prompt, await found.intake.catalog()) if brought else ()
+        told = replace(told, repairs=ready.repairs, warnings=(*job.warnings, *unused), seeds=ready.fields)
     return json_response(told.as_dict())
 
 
@@ -65,14 +72,14 @@ def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
     return JobRequest(prompt={}, strict=strict or body.get("strict") is True, keep_seeds=body.get("keep_seeds") is True)
 
 
-async def _ready(found: Services, workflow: object, job: JobRequest) -> ReadyPrompt | None:
+async def _ready(found: Services, workflow: object, job: JobRequest, own: frozenset[str]) -> ReadyPrompt | None:
     """Return what a job would run of a workflow; None for what is none."""
     try:
         prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
     except PromptError:
         return None
     job, catalog = replace(job, prompt=dict(prompt)), await found.intake.catalog()
-    return await asyncio.to_thread(ready_prompt, job, catalog, _own_files(job), SystemRandom())
+    return await asyncio.to_thread(ready_prompt, job, catalog, own, SystemRandom())
 
 
 def _beside(body: object) -> object:
@@ -87,7 +94,3 @@ def _brought(body: Mapping[str, Any]) -> frozenset[str]:
     """Return the names of files that stand beside a prompt that is taken as it is."""
     inputs = body.get("inputs")
     return frozenset(inputs) if isinstance(inputs, dict) else frozenset()
-
-
-def _own_files(job: JobRequest) -> frozenset[str]:
-    return frozenset({*job.urls, *(file.name for file in job.inputs)})

@@ -1,7 +1,7 @@
 """Base64 in the forms that clients send: wrapped lines, no padding, the URL-safe alphabet, after a data URI's head.
 
-JSON that was escaped twice leaves `\\n`, `\\/` and `\\u002B` in a text. Base64 has no backslash, so that each means one
-thing.
+JSON that was escaped twice leaves `\\n`, `\\/` and `\\u002B` in a text. Base64 has no backslash, so that each has one
+meaning.
 """
 
 from __future__ import annotations

@@ -59,9 +59,10 @@ class ScannedBody:
         self._put(text.where, value)
         self.spooled = [other for other in self.spooled if other is not text]
 
-    def take_item(self) -> None:
-        """Make the first item of a list the whole value."""
-        self.value = self.value[0]
+    def take(self, key: str | int) -> None:
+        """Make an item of a list, or a field of an object, the whole value."""
+        self.value = self.value[key]
+        self.spooled = [text for text in self.spooled if text.where[:1] == (key,)]
         for text in self.spooled:
             text.where = text.where[1:]
 

@@ -16,18 +16,13 @@ class ComfyFields(BaseModel):
 
     client_id: Any = Field(None, description="ComfyUI's; without a meaning here, where events are asked for by job.")
     prompt_id: str | None = Field(None, description="ComfyUI's: the same as `id`.")
-    number: float | None = Field(None, description="ComfyUI's place in the queue; only 0, as jobs run in their order.")
-    front: bool | None = Field(None, description="ComfyUI's; only false, as jobs run in their order.")
+    number: float | None = Field(
+        None, description="ComfyUI's place in the queue; jobs run in their order all the same."
+    )
+    front: bool | None = Field(None, description="ComfyUI's; jobs run in their order all the same.")
     partial_execution_targets: list[str] | None = Field(
         None, description="Output nodes of an API prompt: only these run, with what they need."
     )
-
-    @field_validator("number", "front")
-    @classmethod
-    def _keeps_the_order(cls, value: float | bool | None) -> float | bool | None:
-        if value:
-            raise ValueError("jobs run in the order in which they arrive, and none can go before others: leave it out")
-        return value
 
     @field_validator("prompt_id", mode="before")
     @classmethod
@@ -38,6 +33,15 @@ class ComfyFields(BaseModel):
     @classmethod
     def _texts(cls, value: object) -> object:
         return [str(item) for item in value] if isinstance(value, list) else value
+
+
+def order_warnings(fields: ComfyFields) -> tuple[Detail, ...]:
+    """Return a warning for each field that asks for another place in the queue."""
+    return tuple(
+        Detail(f"{name!r} has no effect here: jobs run in the order in which they arrive.", input=name)
+        for name in ("front", "number")
+        if getattr(fields, name)
+    )
 
 
 def job_id(own: str | None, prompt_id: str | None) -> str | None:

@@ -23,7 +23,7 @@ from worker.dialects.base import (
     typed,
     workflow_of,
 )
-from worker.dialects.comfyui_fields import ComfyFields, job_id, with_targets
+from worker.dialects.comfyui_fields import ComfyFields, job_id, order_warnings, with_targets
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.errors import Detail, InvalidField, WorkerError
@@ -190,6 +190,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         own_target=request.target() is not None,
         webhook=request.webhook.webhook() if request.webhook else None,
         extra=extra_of(request.sent(), request.extra_data),
+        warnings=order_warnings(request) if request.front or request.number else (),
     )
     return ParsedRequest(job, files)
 

@@ -19,6 +19,7 @@ from worker.dialects.base import (
     typed,
     workflow_of,
 )
+from worker.dialects.bucket_fields import RUNPOD_NAMES, bucket_target
 from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
 from worker.dialects.field_names import RUNPOD_WORDS, in_words
@@ -26,7 +27,6 @@ from worker.errors import WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
-from worker.storage.s3 import S3Fields
 from worker.workflow.templates.template import Library
 
 BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
@@ -66,7 +66,8 @@ class RunpodRequest(RunpodEnvelope):
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     whole = typed(RunpodRequest, body)
     request, bucket = whole.input, whole.s3Config or whole.input.s3Config
-    target = typed(S3Fields, bucket.fields()).target() if bucket else None
+    place = "s3Config" if whole.s3Config else "input.s3Config"
+    target = bucket_target(bucket.fields(), RUNPOD_NAMES, place) if bucket else None
     files, urls = read_inputs({image.path: image.image for image in request.images or ()})
     job = JobRequest(
         prompt=workflow_of(request.workflow),

@@ -19,13 +19,14 @@ from worker.dialects.base import (
     typed,
     workflow_of,
 )
+from worker.dialects.bucket_fields import RUNPOD_NAMES, STOCK_NAMES, bucket_target
 from worker.dialects.delivery_fields import ImageFields, RunpodEnvelope, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.field_names import VAST_WORDS, in_words, meant_by
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import Detail, InvalidField, JobCancelled, WorkerError
 from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
-from worker.storage.s3 import S3Fields
+from worker.storage.bucket import S3Target
 from worker.workflow.templates.template import Library
 
 
@@ -63,8 +64,7 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
     whole = typed(VastRequest, body)
     request = whole.input
     prompt = _prompt(request, library, body["input"])
-    given = (request.s3.fields() if request.s3 else None) or (whole.s3Config.fields() if whole.s3Config else None)
-    target = typed(S3Fields, given).target() if given else None
+    target = _bucket(whole)
     without_data = OutputMode.URL if target else OutputMode.NONE
     job = JobRequest(
         prompt=prompt,
@@ -80,6 +80,15 @@ def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
         extra=extra_of(request.sent(), request.extra_data),
     )
     return ParsedRequest(job)
+
+
+def _bucket(whole: VastRequest) -> S3Target | None:
+    """The client's bucket: in `input.s3`, or beside `input` in RunPod's words."""
+    if whole.input.s3 and (given := whole.input.s3.fields()):
+        return bucket_target(given, STOCK_NAMES, "input.s3")
+    if whole.s3Config and (given := whole.s3Config.fields()):
+        return bucket_target(given, RUNPOD_NAMES, "s3Config")
+    return None
 
 
 def _no_workflow(sent: Mapping[str, Any]) -> InvalidField:

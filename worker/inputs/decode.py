@@ -50,11 +50,13 @@ class KeptFile:
 class SentFile:
     """A file as it came with a request: a small one in memory, a long string of base64, or a file of its own.
 
-    Or an output of an earlier job, which the request names.
+    Or an output of an earlier job, which the request names. `other_names` are those of a part of a form beside
+    the part's own, one of which the workflow may use.
     """
 
     name: str
     content: bytes | SpooledText | SpooledFile | KeptFile
+    other_names: tuple[str, ...] = ()
 
     async def decoded(self) -> bytes | SpooledFile | KeptFile:
         """Return the file itself. Raises InvalidInputFile, DiskFull."""

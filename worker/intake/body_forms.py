@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.bodies import ScannedBody, SpooledText, Where, open_text
+from worker.dialects.bucket_fields import RUNPOD_NAMES, bucket_target
 from worker.errors import Detail, InvalidField
 from worker.workflow.editor import is_ui
 from worker.workflow.exports import DEEPEST, FILE_KEYS, api_nodes, is_api_file, is_node, is_workflow_file
@@ -24,6 +25,8 @@ OPTIONS = frozenset(
     }
 )
 """Fields that a request has beside its workflow. `id` is not one: the editor's file has its own."""
+ENVELOPE = frozenset({"payload", "auth_data", "session_id"})
+"""The fields of the envelope in which Vast's clients send a request."""
 BEGINNING = 64
 OBJECT_OR_LIST = re.compile(r'[\ufeff\s]*(\{\s*["}]|\[)')
 OBJECT = re.compile(r"""[\ufeff\s]*["{]""")
@@ -32,13 +35,8 @@ BEGINNINGS = {
     "prompt": re.compile(r'\s*\{\s*["}]'),
 }
 """How JSON begins in the text of a field; a prompt may be a sentence that begins with a brace."""
-S3_NAMES = {
-    "accessId": "access_key_id",
-    "accessSecret": "secret_access_key",
-    "bucketName": "bucket",
-    "endpointUrl": "endpoint_url",
-}
-"""RunPod's names of a bucket's fields, and ours."""
+OUR_NAMES = {theirs: ours for ours, theirs in RUNPOD_NAMES.items()}
+"""Of a bucket's fields, by RunPod's."""
 
 
 async def canonical(body: ScannedBody) -> None:
@@ -48,8 +46,9 @@ async def canonical(body: ScannedBody) -> None:
     """
     await _open(body, ())
     if isinstance(body.value, list) and len(body.value) == 1:  # as n8n and its like send one item
-        body.take_item()
+        body.take(0)
         await _open(body, ())
+    await _take_payload(body)
     if not isinstance(body.value, dict) or not body.value:
         return
     workflow = body.value.get("workflow")
@@ -68,6 +67,17 @@ async def canonical(body: ScannedBody) -> None:
     else:
         _rename_foreign_fields(body)
     _drop_file_keys(body)
+
+
+async def _take_payload(body: ScannedBody) -> None:
+    """What a client of Vast's posts to a worker's ingress, sent here: the request is under `payload`.
+
+    The router's signature beside it says nothing here, where the caller is known by the request's own headers.
+    """
+    if isinstance(body.value, dict) and "payload" in body.value and ENVELOPE.issuperset(body.value):
+        await _open(body, ("payload",))
+        if isinstance(body.value["payload"], dict):
+            body.take("payload")
 
 
 def _fields(value: Mapping[str, Any]) -> list[str]:
@@ -139,7 +149,8 @@ def _rename_foreign_fields(body: ScannedBody) -> None:
         value.pop("s3Config", None)
     elif isinstance(bucket, dict) and not value.get("s3"):
         del value["s3Config"]
-        value["s3"] = {S3_NAMES.get(name, name): item for name, item in bucket.items() if item}
+        value["s3"] = {OUR_NAMES.get(name, name): item for name, item in bucket.items() if item}
+        bucket_target(value["s3"], RUNPOD_NAMES, "s3Config")  # an error names what was sent
     if "output" in value and "prompt" not in value and is_api_file(value["output"]):
         body.rename(("output",), ("prompt",))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
@@ -34,6 +35,7 @@ from worker.platforms.base import Traits
 from worker.preflight import MANY_NODES, Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
+from worker.workflow.prompt import Prompt
 from worker.workflow.repairs import ready_request
 from worker.workflow.templates.template import Library
 
@@ -122,6 +124,8 @@ class Intake:
         if long_texts:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
             job = replace(job, prompt=dict(prompt))
+        others = {*job.urls, *(file.name for file in parsed.files)}
+        files = await self.named(files, others, job.prompt)
         key = job.key or caller.idempotency_key
         job = replace(
             job,
@@ -136,6 +140,12 @@ class Intake:
             follows=caller.follows,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
+
+    async def named(self, files: Sequence[SentFile], others: Collection[str], prompt: Prompt) -> Sequence[SentFile]:
+        """Return the files of a form by the names that the prompt has for them. Raises InvalidInputFile."""
+        if not any(file.other_names for file in files):
+            return files
+        return with_filenames(files, others, prompt, await self.catalog())
 
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or find the one that the same request started under the same id.
@@ -229,7 +239,7 @@ class Intake:
             return job
         conversion = await self.convert(job.prompt)
         prompt = dict(prompt_of(conversion.prompt))
-        return replace(job, prompt=prompt, warnings=conversion.warnings, seed_fields=conversion.seeds)
+        return replace(job, prompt=prompt, warnings=(*job.warnings, *conversion.warnings), seed_fields=conversion.seeds)
 
     async def catalog(self) -> Catalog:
         """Return the engine's, or the bundled one while that can't be had."""

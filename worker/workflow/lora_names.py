@@ -56,8 +56,8 @@ def with_extension(name: str) -> str:
 def tags(text: str) -> Iterator[LoraTag]:
     """Yield the LoRAs that Impact and Easy-Use load for a text; one without any strength loads nothing."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    certain = set(inside_tags(_without_options(lines)))
-    for inside in dict.fromkeys(inside_tags(lines)):
+    certain = set(tagged(_without_options(lines)))
+    for inside in dict.fromkeys(tagged(lines)):
         name, *rest = inside.strip(":").split(":")
         strengths = [float(one) for one in rest if NUMBER.fullmatch(one)][:2]
         if name.strip() and not draws_name(name) and (any(strengths) or not strengths):
@@ -76,7 +76,7 @@ def strict_tags(text: str) -> Iterator[LoraTag]:
             yield LoraTag(name, certain=True)
 
 
-def inside_tags(text: str) -> Iterator[str]:
+def tagged(text: str) -> Iterator[str]:
     """Yield what stands in each `<lora:...>`, in linear time: a text may have many that are never closed."""
     start = text.find(TAG)
     while start >= 0 and (end := text.find(">", start + len(TAG))) >= 0:

@@ -12,7 +12,14 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
 
 CATALOG = Catalog.from_object_info(
-    {**CLASSES, "Show": {**node_class({"text": ["STRING", {"forceInput": True}]}), "output_node": True}}
+    {
+        **CLASSES,
+        "Show": {**node_class({"text": ["STRING", {"forceInput": True}]}), "output_node": True},
+        "Tag": {**node_class({"most": ["INT", {}]}), "output_node": True},
+        "Steer": node_class({"seed": ["INT", {}]}, [], curve=["FLOAT", {"forceInput": True}]),
+        "Speak": node_class({"text": ["STRING", {"multiline": True}], "loud": ["BOOLEAN", {}]}),
+        "Animation Builder (mtb)": node_class({"frames": ["INT", {}]}),
+    }
 )
 
 
@@ -54,11 +61,33 @@ def test_values_by_name_are_a_warning() -> None:
         ("Show", [["a", "b"], True]),
         ("Sample", [7, "randomize", 30, "fill"]),
         ("Old", [0.5, "fill"]),
+        ("Tag", [7, "a cat, a dog"]),
+        ("Canvas", [640, 480, "<tr><td>640 x 480</td></tr>"]),
+        ("Steer", [7, "fixed", 0]),
+        ("Say", ["hello", True]),
+        ("Speak", ["hello", False, [False, True]]),
+        ("Animation Builder (mtb)", [12, "frame: 0 / 11", "reset"]),
     ],
 )
 def test_what_the_editor_only_shows_is_none(kind: str, values: Any) -> None:
     """Buttons, lines, previews, a last value that was saved twice, results, and values that stood for sockets."""
     assert warnings(kind, values) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("Tag", [7, "fill"]),
+        ("Tag", [7, 8]),
+        ("Steer", [7, "fixed", 0, 1]),
+        ("Canvas", [640, 480, True]),
+        ("Say", ["hello", True, True]),
+        ("Speak", ["hello", "a field that went", True]),
+    ],
+)
+def test_what_may_have_been_set_is_a_warning(kind: str, values: Any) -> None:
+    """A choice, a number, more values than sockets or large texts, and a value that moved into another field."""
+    assert len(warnings(kind, values)) == 1
 
 
 def test_a_node_that_does_not_run_warns_of_nothing() -> None:

@@ -22,5 +22,5 @@ def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
             continue
         if nearest_part(name, listed) is None and not any("\\" in file for file in listed):
             runs = name.replace("\\", "/")  # where it is not listed, the file may be on its way
-            message = f"{name!r} is written {runs!r} here: the folders of a name are divided in another way."
+            message = f"{name!r} is written {runs!r} here: this server separates folders by another character."
             yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)

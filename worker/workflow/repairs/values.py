@@ -169,7 +169,7 @@ def _same(name: str) -> str:
 
 def _file_name(spec: InputSpec, value: str, name: str) -> ValueChange:
     if unicodedata.normalize("NFC", value) != unicodedata.normalize("NFC", name):
-        message = f"{value!r} is written {name!r} here: the folders of a name are divided in another way."
+        message = f"{value!r} is written {name!r} here: this server separates folders by another character."
         return ValueChange(spec.name, value, name, "path_separator", message)
     message = f"{value!r} is listed here with the same letters in another Unicode form."
     return ValueChange(spec.name, value, name, "unicode_form", message)

@@ -11,7 +11,7 @@ from worker.errors import CannotConvert
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
 
-REPEATER = "Repeater|pysssss"
+REPEATER, INSPIRE = "Repeater|pysssss", "LoadImage //Inspire"
 LOADER, ENCODE, BRIDGE = "LoraLoader|pysssss", "ImpactWildcardEncode", "PreviewBridge"
 LORA, WILDCARD = "Select to add LoRA", "Select to add Wildcard"
 LABELS = {LORA: "Select the LoRA to add to the text", WILDCARD: "Select the Wildcard to add to the text"}
@@ -26,6 +26,7 @@ CATALOG = Catalog.from_object_info(
         REPEATER: node_class(
             {"repeats": ["INT", {}], "output": [["single", "multi"]], "node_mode": [["reuse", "create"]]}, ["*"]
         ),
+        INSPIRE: node_class({"image": [["a.png"]], "image_data": ["STRING", {}]}, ["IMAGE"]),
         "ConditioningAverage": node_class({"strength": ["FLOAT", {"default": 1}]}, ["CONDITIONING"]),
         "ControlNetLoader": node_class({"control_net_name": [["n.pth"]]}, ["CONTROL_NET"]),
         "SVD_img2vid_Conditioning": node_class({"width": ["INT", {}]}, ["CONDITIONING"]),
@@ -138,3 +139,14 @@ def test_an_input_with_another_name_today_stays_linked() -> None:
     assert drawing.prompt(CATALOG)["1"] == ("ControlNetLoader", {"control_net_name": ["2", 0]})
     old = Catalog.from_object_info({**CLASSES, "T2IAdapterLoader": node_class({"t2i_adapter_name": [["n.pth"]]})})
     assert drawing.prompt(old)["1"] == ("T2IAdapterLoader", {"t2i_adapter_name": ["2", 0]})
+
+
+def test_a_picture_that_the_browser_draws_into_a_field() -> None:
+    """The placeholder that a file has for it is not sent, with a warning; a picture in the file is."""
+    drawing = Drawing()
+    drawing.node(1, INSPIRE, ["a.png", "[IMAGE DATA]", "image"])
+    drawing.node(2, INSPIRE, ["a.png", "data:image/png;base64,AAAA", "image"])
+    conversion = convert(drawing.saved(), CATALOG)
+    assert conversion.prompt["1"]["inputs"] == {"image": "a.png"}
+    assert conversion.prompt["2"]["inputs"]["image_data"] == "data:image/png;base64,AAAA"
+    assert [(one.node_id, one.input) for one in conversion.warnings] == [("1", "image_data")]

@@ -10,6 +10,7 @@ from worker.workflow.editor.packs.custom_scripts import CUSTOM_SCRIPTS
 from worker.workflow.editor.packs.easy_use import EASY_USE
 from worker.workflow.editor.packs.efficiency import EFFICIENCY
 from worker.workflow.editor.packs.impact import IMPACT
+from worker.workflow.editor.packs.inspire import INSPIRE
 from worker.workflow.editor.packs.kjnodes import KJNODES
 from worker.workflow.editor.packs.mtb import MTB
 from worker.workflow.editor.packs.pack import Pack
@@ -26,6 +27,7 @@ PACKS: Final[tuple[Pack, ...]] = (
     EASY_USE,
     CUSTOM_SCRIPTS,
     IMPACT,
+    INSPIRE,
     MTB,
     ANIMATEDIFF,
     VHS,
