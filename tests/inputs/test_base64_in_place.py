@@ -158,3 +158,4 @@ async def test_a_name_is_no_base64(name: str) -> None:
 async def test_a_long_text_that_is_no_base64_takes_no_time() -> None:
     """The text is read once, however many blanks it has."""
     assert not looks_like_base64(" " * 1_000_000 + "!")
+    assert not looks_like_base64("\\" * 1_000_000 + "!")

@@ -132,3 +132,10 @@ def test_entries_of_other_packs_are_needed_but_refuse_nothing() -> None:
     prompt = with_node("Lora Loader (LoraManager)", model=link("4"), loras=entries)
     needs = [need for need in needed_models(prompt, CATALOG) if need.folders == ("loras",)]
     assert [(need.file, need.listed, need.certain) for need in needs] == [("b.safetensors", True, False)]
+
+
+def test_many_nodes_behind_a_long_way_take_no_time() -> None:
+    """Texts without a tag are not followed."""
+    prompt = {f"{number}": node("CLIPTextEncode", text=link(f"{number + 1}")) for number in range(4000)}
+    prompt |= {f"d{number}": node("FaceDetailer", wildcard=link(f"{number}")) for number in range(4000)}
+    assert list(named_loras(prompt, CATALOG)) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ from worker.bodies import SpooledFile
 from worker.errors import Detail, InvalidInputFile
 from worker.inputs.decode import SentFile
 from worker.inputs.file_inputs import file_inputs, texts
-from worker.inputs.names import NameIndex, check_together, file_name
+from worker.inputs.names import NameIndex, check_together, file_name, last_part
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
@@ -55,7 +55,10 @@ def with_filenames(
     by_name = NameIndex([*others, *(file.name for file in files)])
     written = list(_file_texts(prompt, catalog))
     taken = {name for text in written for name in by_name.meant(text)}
-    unknown = [text for text in written if not by_name.meant(text)]
+    unknown: dict[str, list[str]] = {}
+    for text in written:
+        if not by_name.meant(text):
+            unknown.setdefault(last_part(text), []).append(text)
     renamed = {
         file.name: name
         for file in files
@@ -92,12 +95,12 @@ def _other_names(part: FormFile) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name and name != part.name))
 
 
-def _named(names: Sequence[str], unknown: Sequence[str]) -> str | None:
-    """Return the first of the names, as it is stored, that one of the texts means."""
+def _named(names: Sequence[str], unknown: Mapping[str, Sequence[str]]) -> str | None:
+    """Return the first of the names, as it is stored, that one of the texts means; these are by their last part."""
     for written in names:
         with suppress(InvalidInputFile):
             name = file_name(written)
             index = NameIndex([name])
-            if any(index.meant(text) for text in unknown):
+            if any(index.meant(text) for text in unknown.get(last_part(name), ())):
                 return name
     return None

@@ -141,6 +141,12 @@ class NameIndex:
         return ()
 
 
+def last_part(text: str) -> str:
+    """Return the last part of a name in the form in which any two are compared: where it differs, the names do."""
+    parts = Named.read(text).parts
+    return _folded(parts[-1]) if parts else ""
+
+
 def _in_folder(found: Sequence[tuple[str, str]], folder: str) -> tuple[str, ...]:
     """Return the names in one of ComfyUI's folders, or else all."""
     same = tuple(name for name, place in found if place == folder)

@@ -35,7 +35,7 @@ STARTS = {"image/webp": b"RIFF", "audio/wav": b"RIFF", "video/x-msvideo": b"RIFF
 SHORTEST = 64
 """Characters of base64 below which a text is taken for a name: no file of these kinds is so small."""
 BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]++={0,2}\s*+", re.ASCII)
-ESCAPES = re.compile(r"\\+(?:[nrt]|(?=/)|\Z)")
+ESCAPES = re.compile(r"(?<!\\)\\++(?:[nrt]|(?=/)|\Z)")
 """What is left in base64 of line breaks and slashes that were escaped twice."""
 LOOKED_AT = 200
 """Characters that show what a text of base64 holds."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import Json
-from worker.workflow.lora_names import FindLora, LoraTag, ending, nearest_part, strict_tags, tags, with_extension
+from worker.workflow.lora_names import TAG, FindLora, LoraTag, ending, nearest_part, strict_tags, tags, with_extension
 from worker.workflow.prompt import Node, Prompt, ancestors, is_link
 from worker.workflow.running_nodes import running_nodes
 
@@ -65,9 +65,9 @@ class _Name:
 
 def named_loras(prompt: Prompt, catalog: Catalog) -> Iterator[NamedLora]:
     """Yield those of the nodes that run, in the prompt's order."""
-    listed = listed_loras(catalog)
+    listed, with_tags = listed_loras(catalog), _with_tags(prompt)
     for node_id in running_nodes(prompt, catalog):
-        for one, find in _names(prompt, node_id):
+        for one, find in _names(prompt, node_id, with_tags):
             found = find(one.name, listed)
             file = found or with_extension(one.name.replace("\\", "/"))
             yield NamedLora(node_id, one.input, one.name, file, found is not None, one.certain)
@@ -84,7 +84,9 @@ def reads_loras(class_type: str) -> bool:
     return class_type in {POWER_LORA_LOADER, *POWER_PROMPTS, *POPULATED, *_TEXTS}
 
 
-def _names(prompt: Prompt, node_id: str) -> Iterator[tuple[_Name, FindLora]]:
+def _names(
+    prompt: Prompt, node_id: str, with_tags: Mapping[str, Sequence[LoraTag]]
+) -> Iterator[tuple[_Name, FindLora]]:
     node = prompt[node_id]
     class_type = node["class_type"]
     if class_type == POWER_LORA_LOADER:
@@ -92,7 +94,7 @@ def _names(prompt: Prompt, node_id: str) -> Iterator[tuple[_Name, FindLora]]:
     elif class_type in POWER_PROMPTS:
         yield from ((one, nearest_part) for one in _power_prompt(node, POWER_PROMPTS[class_type]))
     elif class_type in POPULATED or class_type in _TEXTS or class_type in _MAYBE:
-        yield from ((one, ending) for one in _in_texts(prompt, node_id))
+        yield from ((one, ending) for one in _in_texts(prompt, node_id, with_tags))
     else:
         yield from ((one, nearest_part) for one in _in_entries(node))
 
@@ -119,18 +121,27 @@ def _power_prompt(node: Node, names: Sequence[str]) -> Iterator[_Name]:
         yield from _tagged(name, strict_tags(text) if isinstance(text, str) else (), certain=True)
 
 
-def _in_texts(prompt: Prompt, node_id: str) -> Iterator[_Name]:
+def _with_tags(prompt: Prompt) -> dict[str, list[LoraTag]]:
+    """Return the LoRAs in the texts of each node that has any: many nodes may be linked to the same ones."""
+    found: dict[str, list[LoraTag]] = {}
+    for node_id, node in prompt.items():
+        texts = [text for text in node["inputs"].values() if isinstance(text, str) and TAG in text]
+        if texts:
+            found[node_id] = list(tags("\n".join(texts)))
+    return found
+
+
+def _in_texts(prompt: Prompt, node_id: str, with_tags: Mapping[str, Sequence[LoraTag]]) -> Iterator[_Name]:
     node = prompt[node_id]
     inputs, certain = node["inputs"], node["class_type"] not in _MAYBE
     for name in _texts(node):
         value = inputs.get(name)
         if isinstance(value, str):
             yield from _tagged(name, tags(value), certain=certain)
-        elif isinstance(value, list) and is_link(value):
+        elif with_tags and isinstance(value, list) and is_link(value):
             source = str(value[0])
             for before in (source, *ancestors(prompt, source)) if source in prompt else ():
-                texts = [text for text in prompt[before]["inputs"].values() if isinstance(text, str)]
-                yield from _tagged(name, tags("\n".join(texts)), certain=False)
+                yield from _tagged(name, with_tags.get(before, ()), certain=False)
 
 
 def _texts(node: Node) -> Iterator[str]:

@@ -85,11 +85,13 @@ def test_files_go_with_the_request(engine: EngineHandle, tmp_path: Path) -> None
 
 
 def test_a_folder_goes_with_the_request(engine: EngineHandle, tmp_path: Path) -> None:
-    """Its files go below the name that `--input` gives it; those whose names begin with a dot stay."""
+    """Its files go below the name that `--input` gives it; those that are hidden, or in a hidden folder, stay."""
     (tmp_path / "mine" / "deep").mkdir(parents=True)
     Image.new("RGB", (48, 32), "teal").save(tmp_path / "mine" / "a.png")
     Image.new("RGB", (50, 32), "teal").save(tmp_path / "mine" / "deep" / "a.png")
     (tmp_path / "mine" / ".DS_Store").write_bytes(b"")
+    (tmp_path / "mine" / ".git").mkdir()
+    (tmp_path / "mine" / ".git" / "config").write_bytes(b"")  # an empty file would be refused
     workflow = picture()
     workflow["1"] = {"class_type": "LoadImage", "inputs": {"image": "frames/deep/a.png"}}
     workflow["3"] = {"class_type": "VHS_LoadImages", "inputs": {"directory": "frames"}}

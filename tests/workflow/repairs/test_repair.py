@@ -153,7 +153,9 @@ def test_links_are_written_with_text_and_number(sent: list[Any]) -> None:
     assert repaired.prompt["3"]["inputs"]["model"] == ["4", 0]
 
 
-@pytest.mark.parametrize("sent", [["77", 0], [77, 0], [4, -1], [4, 1.5], [4], ["4", "0", 0], [4, True]])
+@pytest.mark.parametrize(
+    "sent", [["77", 0], [77, 0], [4, -1], [4, 1.5], [4], ["4", "0", 0], [4, True], ["4", "9" * 5000]]
+)
 def test_a_link_to_nowhere_stays(sent: list[Any]) -> None:
     """It is refused with what is wrong with it."""
     prompt = sampled()

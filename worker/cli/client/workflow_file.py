@@ -153,8 +153,8 @@ def _files(text: str) -> Iterator[tuple[str, str]]:
             yield name, base64.b64encode(root.read_bytes()).decode()
             return
         for file in sorted(root.rglob("*")):
-            path = file.relative_to(root)
-            if file.is_file() and not any(part.startswith(".") for part in path.parts):
-                yield f"{name}/{path.as_posix()}", base64.b64encode(file.read_bytes()).decode()
+            inside = file.relative_to(root)
+            if file.is_file() and not any(part.startswith(".") for part in inside.parts):
+                yield f"{name}/{inside.as_posix()}", base64.b64encode(file.read_bytes()).decode()
     except OSError as error:
         raise typer.BadParameter(f"--input {text}: {(error.strerror or str(error)).lower()}") from error

@@ -25,6 +25,7 @@ ESCAPED_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|\\+[nrt/]){64,}={0,2}(?:\\+[nr]
 """A file in place of its name, whose line breaks and slashes were escaped twice; a path of this length has a suffix."""
 NUMBERS = frozenset({"INT", "FLOAT"})
 CONTROL = "control_after_generate"
+SLOT = re.compile(r"[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Itera
 def _link(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | None:
     """A link whose node is written as a number, or whose slot is written as text."""
     match value:
-        case [str(node) | int(node), str(slot) | int(slot)] if str(node) in prompt and str(slot).isdecimal():
+        case [str(node) | int(node), str(slot) | int(slot)] if str(node) in prompt and SLOT.fullmatch(str(slot)):
             runs: list[Json] = [str(node), int(slot)]
             message = f"The link {value} is written {runs}: ids of nodes are text, and slots are numbers."
             return ValueChange(spec.name, value, runs, "link_form", message)

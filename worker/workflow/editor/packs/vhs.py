@@ -30,7 +30,7 @@ _FORMER_NAMES: Final = {COMBINE: {"save_output": "save_image"}}
 _FORMER_SLOTS: Final = {"batch_manager": "meta_batch"}
 _FORMER_FIELDS: Final = ("force_size", "save_image")
 _NEWEST, _MANAGER = "VHS_SelectLatest", "VHS_BatchManager"
-_SIZE = re.compile(r"\s*([+-]?\d+)")
+_SIZE = re.compile(r"\s*([+-]?\d{1,15})")
 _A_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BUTTON = "upload"
 
