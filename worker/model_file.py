@@ -50,9 +50,10 @@ def safetensors_fault(path: Path) -> SafetensorsFault | None:
     return None if complete else SafetensorsFault.OFFSETS
 
 
-def damage(path: Path) -> str | None:
+def damage(path: Path, *, failed_to_load: bool = True) -> str | None:
     """Say what is wrong with a model file; None where nothing is, or its format is not known. Raises OSError.
 
+    With `failed_to_load` a `.pt` is damaged, too, where it has no format of torch's; else a node of a pack may read it.
     Only headers and lengths are read: a file whose bytes changed in the middle is not noticed.
     """
     size, suffix = path.stat().st_size, path.suffix.lower()
@@ -68,7 +69,7 @@ def damage(path: Path) -> str | None:
         fault = safetensors_fault(path)
         return _sentence(fault, size) if fault else None
     if suffix in TORCH:
-        return _torch_damage(path, head)
+        return _torch_damage(path, head, failed_to_load=failed_to_load)
     return "it does not begin as a GGUF file" if suffix == ".gguf" and not head.startswith(GGUF) else None
 
 
@@ -89,8 +90,8 @@ def _sentence(fault: SafetensorsFault, size: int) -> str:
     return reasons[fault]
 
 
-def _torch_damage(path: Path, head: bytes) -> str | None:
+def _torch_damage(path: Path, head: bytes, *, failed_to_load: bool) -> str | None:
     if head.startswith(ZIP):
         return None if zipfile.is_zipfile(path) else "it is a zip archive that was cut off"
     known = head.startswith(PICKLE) or head[TAR_AT:].startswith(TAR)
-    return None if known else "it is neither a zip archive nor a pickle"
+    return None if known or not failed_to_load else "it is neither a zip archive nor a pickle"

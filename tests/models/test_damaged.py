@@ -41,6 +41,13 @@ def test_a_healthy_file_is_left_alone(tmp_path: Path, name: str) -> None:
     assert damage(tmp_path / name) is None
 
 
+def test_a_file_of_another_format_is_damaged_only_where_it_can_not_be_loaded(tmp_path: Path) -> None:
+    """A node of a pack may keep data of its own in a `.pt`, and fail for another reason."""
+    (tmp_path / "own.pt").write_bytes(b"own format" * 20)
+    assert damage(tmp_path / "own.pt", failed_to_load=False) is None
+    assert damage(tmp_path / "own.pt") == "it is neither a zip archive nor a pickle"
+
+
 def test_what_the_library_says_of_each_fault(tmp_path: Path) -> None:
     """In the words of safetensors itself, as a real ComfyUI reported them."""
     expected = {

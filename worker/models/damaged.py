@@ -77,7 +77,7 @@ class ModelDoctor:
         for need in (*own, *(need for need in others if need not in own)):
             path = self._place(need)
             try:
-                why = damage(path) if path else None
+                why = damage(path, failed_to_load=loading) if path else None
                 if path and need.source is not None and (why is not None or (loading and need in own)):
                     why = _compared(path, need.source, why)
             except OSError as error:

@@ -75,3 +75,13 @@ async def test_a_cycle_that_validation_does_not_see(client: Client) -> None:
     name, error = entry["status"]["messages"][-1]
     assert (name, error["exception_type"], error["node_id"]) == ("execution_error", "graph.DependencyCycleError", "2")
     assert (await client.run(picture()))["status"]["completed"]
+
+
+async def test_a_text_in_place_of_a_picture_fails_in_the_node(client: Client) -> None:
+    """ComfyUI checks no value of an input that takes a picture."""
+    workflow = picture()
+    workflow["2"]["inputs"]["images"] = "1"
+    entry = await client.run(workflow)
+    name, error = entry["status"]["messages"][-1]
+    found = error["exception_type"], error["exception_message"].strip(), error["node_id"]
+    assert (name, *found) == ("execution_error", "AttributeError", "'str' object has no attribute 'shape'", "2")

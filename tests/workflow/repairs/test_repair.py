@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 from typing import Any
 
@@ -268,20 +267,8 @@ def test_shipped_templates_need_no_repair() -> None:
         assert repair(prompt, bundled_catalog()).repairs == (), template.name
 
 
-def test_long_lists_take_no_time_either() -> None:
-    """Many names that are not listed in a list of thousands: it is read once."""
-    known = catalog(*(f"folder-{number}/model.safetensors" for number in range(5000)))
-    prompt: Prompt = {}
-    for number in range(500):
-        prompt[f"{number}"] = node("CheckpointLoaderSimple", ckpt_name=f"folder-{number}\\model.safetensors")
-        prompt[f"p{number}"] = node("PreviewAny", source=link(f"{number}"))
-    began = time.perf_counter()
-    assert len(repair(prompt, known).repairs) == 500
-    assert time.perf_counter() - began < 2, "twenty times what it takes on an idle machine"
-
-
-def test_it_takes_no_time() -> None:
-    """A prompt of a hundred nodes is looked at in less than a millisecond."""
+def test_a_prompt_that_needs_no_repair_is_returned_itself() -> None:
+    """Also a large one: nothing is copied."""
     prompt: Prompt = {}
     for number in range(17):
         for node_id, one in sampled().items():
@@ -291,9 +278,5 @@ def test_it_takes_no_time() -> None:
             }
             prompt[f"{number}-{node_id}"] = {**one, "inputs": inputs}
     known = catalog("m.safetensors")
-    assert repair(prompt, known).prompt is prompt
-    began = time.perf_counter()
-    for _ in range(20):
-        repair(prompt, known)
     assert len(prompt) == 102
-    assert (time.perf_counter() - began) / 20 < 0.01, "ten times what it takes on an idle machine"
+    assert repair(prompt, known).prompt is prompt

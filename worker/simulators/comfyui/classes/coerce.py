@@ -1,4 +1,7 @@
-"""Stand-ins by type: whatever arrives, a value of the wanted type that carries its trace on."""
+"""Stand-ins by type: whatever another node hands on, a value of the wanted type that carries its trace on.
+
+Text and numbers that stand in place of a picture fail as they do in ComfyUI, which checks no value of such an input.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,10 @@ def pictures(value: Value) -> Pictures:
             return _drawn((value.width, value.height), value.trace, value.batch * value.length)
         case Clip():
             return value.pictures
+        case str():
+            raise AttributeError("'str' object has no attribute 'shape'")
+        case int() | float():
+            raise TypeError(f"{type(value).__name__!r} object is not subscriptable")
         case _:
             return _drawn(DEFAULT_SIZE, trace_of(value))
 
