@@ -17,8 +17,8 @@ ROOT = Path(worker.__file__).parent
 MOST = 59
 """Files that a request may enter; lower it when a change saves one, and never raise it without a reason.
 
-Two of them are the encodings and the forms in which bodies arrive, four repair the prompt, and five look at what node
-packs do to a prompt and which models they load by themselves.
+Two of them read encodings and forms of bodies, four repair the prompt, and five apply the rules of node packs and find
+the models that their nodes load.
 """
 BEGINS, ENDS = ("generate_sync", "api/generate.py"), ("submit", "engine/protocol/api.py")
 

@@ -1,4 +1,4 @@
-"""What is repaired runs and is listed, in every answer and dialect; seeds are drawn once a job."""
+"""Jobs run the repaired prompt, and every dialect lists the repairs in its answer. Each job draws its seeds once."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -114,7 +113,7 @@ async def test_the_embedded_engine_refuses_it_as_comfyui_does(tmp_path: Path, na
 
 
 async def test_it_is_set_aside(tmp_path: Path) -> None:
-    """Kept under another name, so that the next job is told before it costs anything; the loader is named."""
+    """The file is renamed, so that the next job is refused before it runs. The error names the loader."""
     async with serving_models(tmp_path) as (handle, client):
         for number in ("", "1"):
             path = put(handle, "a.safetensors", DAMAGED["cut.safetensors"])
@@ -220,11 +219,9 @@ async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) ->
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """Let this process open none."""
+    """Let this process open none; those that are open stay so."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.open(os.devnull, os.O_RDONLY)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         yield
     finally:

@@ -70,7 +70,7 @@ async def test_a_lora_in_an_entry_is_looked_for_before_the_job_runs(tmp_path: Pa
 
 
 async def test_a_lora_in_an_entry_is_named_as_on_windows(tmp_path: Path) -> None:
-    """The entry is repaired, which is told; it is refused where the file is not there."""
+    """The entry is repaired and listed in `repairs`; the job is refused if the file is missing."""
     async with serving_packs(tmp_path) as (handle, client):
         put(handle.base, "loras", "styles/new.safetensors")
         status, body = await client.post("/generate/sync", {"workflow": with_lora("styles\\new.safetensors")})

@@ -30,7 +30,7 @@ def test_a_check_lists_what_a_job_would_repair(tmp_path: Path) -> None:
 
 
 def test_a_conversion_keeps_the_saved_seed(tmp_path: Path) -> None:
-    """Twice the same prompt; what a job would repair is told beside it."""
+    """Converting twice prints the same prompt. The repairs that a job would make are listed beside it."""
     workflow = written(tmp_path, randomized(seed=11))
     first, second = (cli("convert", workflow, cwd=tmp_path).stdout for _ in range(2))
     assert first == second

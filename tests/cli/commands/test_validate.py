@@ -153,7 +153,7 @@ def test_a_saved_request_brings_its_files(tmp_path: Path) -> None:
 
 
 async def test_a_running_worker_is_asked(client: Client, tmp_path: Path) -> None:
-    """`--url` prints what the command prints by itself, `--json` what the worker answers, the scheme being optional."""
+    """`--url` prints what the local command prints, and `--json` prints the worker's answer. The scheme is optional."""
     workflow = sampled(steps=0)
     workflow["9"]["class_type"] = "SaveImagge"
     (tmp_path / "w.json").write_text(json.dumps(workflow))

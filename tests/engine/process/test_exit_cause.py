@@ -1,4 +1,4 @@
-"""How the end of ComfyUI's process is told, by its exit code; and to the job that ran."""
+"""The message about ComfyUI's exit: the signal or exit code, and the job and node that were running."""
 
 from __future__ import annotations
 

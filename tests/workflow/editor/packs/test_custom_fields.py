@@ -60,7 +60,7 @@ def test_a_type_that_a_class_makes_is_a_socket() -> None:
 
 
 def test_a_file_that_lists_no_sockets_says_nothing() -> None:
-    """What is not listed may be a socket."""
+    """An input that the file does not list may be a socket."""
     assert given("Pick", ["fill", 7, 8]) == {"how": "fill", "last": 7}
 
 

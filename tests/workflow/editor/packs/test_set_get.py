@@ -159,7 +159,7 @@ def test_what_is_set_inside_is_not_got_outside() -> None:
 
 
 def test_easy_use_looks_in_its_own_graph_only() -> None:
-    """What is set around a subgraph is none of its names."""
+    """A name set in the graph around a subgraph is not visible inside the subgraph."""
     drawing, inside = subgraph()
     got(inside, 11, "a", "easy getNode")
     set_under(drawing, 1, "a", "easy setNode")
@@ -168,7 +168,7 @@ def test_easy_use_looks_in_its_own_graph_only() -> None:
 
 
 def test_a_chain_of_names_and_reroutes() -> None:
-    """What is set may itself be got under another name."""
+    """A setter's source may be a getter of another name."""
     drawing, inside = subgraph()
     got(inside, 11, "b")
     set_under(drawing, 1, "a")

@@ -6,52 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
-from worker.errors import CannotConvert
-from worker.workflow.catalog.catalog import Catalog
+from tests.workflow.editor.drawing import Drawing
+from tests.workflow.editor.packs.senders import (
+    INSIDE,
+    WITHOUT,
+    canvas,
+    inputs,
+    sender,
+    sent,
+    settings,
+)
 from worker.workflow.editor import convert
-
-SENDERS = {
-    "Anything Everywhere": node_class({}, anything=["*", {}]),
-    "Anything Everywhere?": node_class({}, anything=["*", {}], title_regex=["STRING", {}], input_regex=["STRING", {}]),
-    "Anything Everywhere3": node_class({}, anything=["*", {}], anything2=["*", {}], anything3=["*", {}]),
-    "Prompts Everywhere": node_class({}, positive=["*", {}], negative=["*", {}]),
-    "Seed Everywhere": node_class({"seed": ["INT", {}]}, ["INT"]),
-}
-PLAY = node_class({"positive": ["MASK"], "negative": ["MASK"], "image": ["IMAGE"]})
-CATALOG = Catalog.from_object_info({**CLASSES, **SENDERS, "Play": PLAY})
-WITHOUT = Catalog.from_object_info({**CLASSES, "Play": PLAY})
-INSIDE = "33333333-3333-4333-8333-333333333333"
-
-
-def settings(**more: Any) -> dict[str, Any]:
-    """What version 7 of the pack saves."""
-    return {"ue_properties": {"version": "7.8", "widget_ue_connectable": {}, "input_ue_unconnectable": {}, **more}}
-
-
-def sender(drawing: Drawing, number: int, origin: int, slot: int = 0, kind: str = "IMAGE", **more: Any) -> None:
-    """One of the pack's nodes, with one output linked in."""
-    drawing.node(number, more.pop("type", "Anything Everywhere"), more.pop("values", []), **more)
-    drawing.link(origin, slot, number, "anything", kind)
-
-
-def canvas(drawing: Drawing, number: int = 1, **more: Any) -> int:
-    return drawing.node(number, "Canvas", [64, 64], **more)
-
-
-def inputs(drawing: Drawing, number: int | str, catalog: Catalog = CATALOG, **more: Any) -> Any:
-    prompt = convert({**drawing.saved(), **more}, catalog).prompt
-    return prompt[str(number)]["inputs"]
-
-
-def sent(properties: dict[str, Any] | None = None, **more: Any) -> Any:
-    """What reaches the `image` of a node called "my save" that stands in the group "G1" and is red."""
-    drawing = Drawing()
-    canvas(drawing)
-    drawing.node(2, "Blur", [1.0], title="my blur", pos=[100, 100], size=[100, 100], color="red")
-    sender(drawing, 3, 1, properties=properties or {}, pos=[300, 100], size=[100, 100], **more)
-    groups = [{"title": "G1", "bounding": [90, 60, 200, 200]}, {"title": "G2", "bounding": [290, 60, 200, 200]}]
-    return inputs(drawing, 2, groups=groups).get("image")
 
 
 def test_every_unconnected_input_of_the_type_gets_it() -> None:
@@ -280,51 +245,3 @@ def test_subgraphs() -> None:
     assert inputs(drawing, "2:10")["image"] == ["1", 0]
     assert inputs(drawing, "2:11")["image"] == ["2:10", 0]
     assert inputs(drawing, 3)["images"] == ["2:10", 0]
-
-
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)*b", "a*a*a*a*a*b", "x" * 600, "a?" * 9 + "a" * 9])
-def test_filters_that_would_take_too_long(pattern: str) -> None:
-    """They are refused before they are tried."""
-    with pytest.raises(CannotConvert, match="too complex"):
-        sent(settings(title_regex=pattern))
-
-
-@pytest.mark.parametrize(
-    ("pattern", "reaches"),
-    [
-        ("(_|\\b)pos(itive|_|\\b)|my", True),
-        ("^(?!.*other).*$", True),
-        ("[a-z+*]{2} b", True),
-        ("(?<part>m)y", True),
-        ("(?i)MY", True),
-        ("MY", False),
-        (12, False),
-    ],
-)
-def test_filters_of_javascript(pattern: Any, reaches: bool) -> None:
-    """What is no regular expression there filters nothing."""
-    assert sent(settings(title_regex=pattern)) == (["1", 0] if reaches else None)
-
-
-def test_many_filters_that_take_long() -> None:
-    """All filters of a workflow share one limit."""
-    drawing = Drawing()
-    canvas(drawing)
-    for number in range(2, 100):
-        drawing.node(number, "Blur", [1.0], title="a" * 150 + str(number))
-    sender(drawing, 200, 1, properties=settings(title_regex="a.*a.*a.*b"))
-    with pytest.raises(CannotConvert, match="too long"):
-        convert(drawing.saved(), CATALOG)
-
-
-def test_many_groups_take_no_time() -> None:
-    """Where each node stands is found once, and a workflow with far more than anybody draws is refused."""
-    drawing = Drawing()
-    canvas(drawing, pos=[100, 100], size=[10, 10])
-    for number in range(2, 152):
-        drawing.node(number, "Blur", [1.0], pos=[100, 100], size=[10, 10])
-        sender(drawing, 200 + number, 1, properties=settings(group_restricted=1), pos=[100, 100], size=[10, 10])
-    groups = [{"title": "G", "bounding": [0, 0, 500, 500]}] * 150
-    convert({**drawing.saved(), "groups": groups}, CATALOG)
-    with pytest.raises(CannotConvert, match="too many nodes"):
-        convert({**drawing.saved(), "groups": groups * 100}, CATALOG)

@@ -1,0 +1,51 @@
+"""Drawings with cg-use-everywhere's nodes, and what they send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.editor import convert
+
+SENDERS = {
+    "Anything Everywhere": node_class({}, anything=["*", {}]),
+    "Anything Everywhere?": node_class({}, anything=["*", {}], title_regex=["STRING", {}], input_regex=["STRING", {}]),
+    "Anything Everywhere3": node_class({}, anything=["*", {}], anything2=["*", {}], anything3=["*", {}]),
+    "Prompts Everywhere": node_class({}, positive=["*", {}], negative=["*", {}]),
+    "Seed Everywhere": node_class({"seed": ["INT", {}]}, ["INT"]),
+}
+PLAY = node_class({"positive": ["MASK"], "negative": ["MASK"], "image": ["IMAGE"]})
+CATALOG = Catalog.from_object_info({**CLASSES, **SENDERS, "Play": PLAY})
+WITHOUT = Catalog.from_object_info({**CLASSES, "Play": PLAY})
+INSIDE = "33333333-3333-4333-8333-333333333333"
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    """What version 7 of the pack saves."""
+    return {"ue_properties": {"version": "7.8", "widget_ue_connectable": {}, "input_ue_unconnectable": {}, **more}}
+
+
+def sender(drawing: Drawing, number: int, origin: int, slot: int = 0, kind: str = "IMAGE", **more: Any) -> None:
+    """One of the pack's nodes, with one output linked in."""
+    drawing.node(number, more.pop("type", "Anything Everywhere"), more.pop("values", []), **more)
+    drawing.link(origin, slot, number, "anything", kind)
+
+
+def canvas(drawing: Drawing, number: int = 1, **more: Any) -> int:
+    return drawing.node(number, "Canvas", [64, 64], **more)
+
+
+def inputs(drawing: Drawing, number: int | str, catalog: Catalog = CATALOG, **more: Any) -> Any:
+    prompt = convert({**drawing.saved(), **more}, catalog).prompt
+    return prompt[str(number)]["inputs"]
+
+
+def sent(properties: dict[str, Any] | None = None, **more: Any) -> Any:
+    """What reaches the `image` of a node called "my save" that stands in the group "G1" and is red."""
+    drawing = Drawing()
+    canvas(drawing)
+    drawing.node(2, "Blur", [1.0], title="my blur", pos=[100, 100], size=[100, 100], color="red")
+    sender(drawing, 3, 1, properties=properties or {}, pos=[300, 100], size=[100, 100], **more)
+    groups = [{"title": "G1", "bounding": [90, 60, 200, 200]}, {"title": "G2", "bounding": [290, 60, 200, 200]}]
+    return inputs(drawing, 2, groups=groups).get("image")
