@@ -55,7 +55,7 @@ async def soak(plan: SoakPlan, folder: Path) -> Chapter:
     ledger = JobLedger()
     started = time.monotonic()
     async with stage(folder, SETTINGS) as scene, _session() as http:
-        runs = Runs(http, scene.engine.url)
+        runs = Runs(http, [scene.engine.url])
         gauge = Gauge(scene.worker.child.pid)
         trouble = _trouble(plan, scene, ledger, runs)
         background = (gauge.watch(lambda: ledger.ended / plan.jobs), runs.watch(), trouble)

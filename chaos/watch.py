@@ -22,9 +22,16 @@ def complaints(logs: Sequence[Path]) -> list[RunFinding]:
     return [none("unhandled exceptions in a log", len(found), found[:3])]
 
 
+NOT_OURS = re.compile(
+    r"RequestPayloadError|UVProcessTransport is open in __dealloc__|ERROR +asyncio Fatal .*\nMemoryError$", re.DOTALL
+)
+"""The HTTP library complains of a body that is not what its Content-Encoding says, after our answer. The event loop
+does of a process that could not be started for want of a file descriptor, after it has raised the error, and of a
+connection that it closes because it has no memory to read from it."""
+
+
 def _complains(record: str) -> bool:
-    """The HTTP library complains of a request whose body is not what its Content-Encoding says, after our answer."""
-    return bool(COMPLAINT.search(record)) and "RequestPayloadError" not in record
+    return bool(COMPLAINT.search(record)) and not NOT_OURS.search(record.rstrip())
 
 
 def _records(path: Path) -> Iterator[str]:

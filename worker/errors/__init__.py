@@ -78,12 +78,14 @@ from worker.errors.unavailable import (
     DiskFull,
     Draining,
     EngineUnavailable,
+    Exhausted,
     GpuFailed,
     JournalUnavailable,
     RateLimited,
     RemovedByOperator,
     WorkerBusy,
     WorkerUnavailable,
+    shortage,
 )
 from worker.errors.workflow import ParamsError, PromptError, UiFormatError, ValueProblem
 
@@ -106,6 +108,7 @@ __all__ = [
     "DiskFull",
     "Draining",
     "EngineUnavailable",
+    "Exhausted",
     "Fault",
     "FetchFailed",
     "FileNotAllowed",
@@ -175,4 +178,5 @@ __all__ = [
     "WorkerError",
     "WorkerUnavailable",
     "error_class",
+    "shortage",
 ]
