@@ -73,6 +73,7 @@ chaos: $(READY) ## every fault with jobs in flight, in four ways to ask
 
 soak: $(READY) ## thousands of jobs of all kinds, with faults; nothing lost, nothing grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
+	$(BIN)/python -m chaos sockets $(if $(SHORT),--short)
 
 fuzz: $(READY) ## generated requests on every route
 	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)

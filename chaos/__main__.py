@@ -1,4 +1,4 @@
-"""`python -m chaos soak|fuzz`: run it, write its chapter, fail when a target is missed."""
+"""`python -m chaos soak|sockets|fuzz|matrix`: run it, write its chapter, fail when a target is missed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ async def _soak(options: argparse.Namespace, folder: Path) -> Chapter:
     return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
 
 
+async def _sockets(options: argparse.Namespace, folder: Path) -> Chapter:
+    plan = soak.SOCKETS_SHORT if options.short else soak.SOCKETS
+    return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
+
+
 async def _fuzz(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = fuzz.SHORT if options.short else fuzz.FULL
     return await fuzz.fuzz(dataclasses.replace(plan, **_given(options)), folder)
@@ -39,7 +44,7 @@ async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
     return await matrix.matrix(dataclasses.replace(plan, **_given(options)), folder)
 
 
-RUNS: dict[str, Run] = {"soak": _soak, "fuzz": _fuzz, "matrix": _matrix}
+RUNS: dict[str, Run] = {"soak": _soak, "sockets": _sockets, "fuzz": _fuzz, "matrix": _matrix}
 
 
 def main() -> None:

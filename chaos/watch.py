@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from chaos.finding import RunFinding, none
-from chaos.testbed.stage import Stage
+from chaos.testbed.stage import KeptStage, Stage
 
 COMPLAINT = re.compile(
     "Traceback|in a way nobody expected|never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:"
@@ -53,9 +53,9 @@ def secrets(logs: Sequence[Path], planted: Collection[str]) -> RunFinding:
     return none(f"secrets in a log, of {len(planted):,} planted", len(found), found[:3])
 
 
-def left_behind(scene: Stage) -> list[str]:
+def left_behind(scene: Stage | KeptStage) -> list[str]:
     """Folders of jobs that are forgotten."""
-    places = (scene.worker.state / "outputs", scene.worker.state / "inputs", scene.engine.base / "input")
+    places = (scene.worker.state / "outputs", scene.worker.state / "inputs", scene.input)
     return [f"{place.name}/{path.name}" for place in places if place.exists() for path in sorted(place.glob("job-*"))]
 
 
