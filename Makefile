@@ -70,8 +70,9 @@ bench: $(READY) ## writes docs/benchmarks.md
 
 chaos: $(READY) ## every fault with jobs in flight, in four ways to ask
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)
+	$(BIN)/python -m chaos extremes $(if $(SHORT),--short)
 
-soak: $(READY) ## thousands of jobs of all kinds, with faults; nothing lost, nothing grows
+soak: $(READY) ## thousands of jobs of all kinds on four engines, with faults; nothing lost, nothing grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
 	$(BIN)/python -m chaos sockets $(if $(SHORT),--short)
 

@@ -163,7 +163,7 @@ async def kept_stage(folder: Path, env: Mapping[str, str], engines: int) -> Asyn
     worker = worker_in(folder, engine_in(folder), "embedded", {})
     shared = {"WORKER_COMFYUI_INPUT", "WORKER_COMFYUI_OUTPUT"}
     own = {name: value for name, value in worker.child.env.items() if name not in shared}
-    worker.child.env = {**own, "WORKER_GPUS": ",".join(map(str, range(engines))), **env}
+    worker.child.env = {**own, "WORKER_GPUS": str(engines), **env}
     scene = KeptStage(folder, worker)
     try:
         await worker.start()
