@@ -62,6 +62,7 @@ class FaultCase:
 
 ALONE, WITH_BUCKET = {"WORKER_DRAIN": "0.5"}, bucket_settings()
 DOWN = RouterFaultConfig(status_status=503, delete_status=503, route_status=503)
+PAGE = RouterFaultConfig(report_page=True)
 SLOW = RouterFaultConfig(status_delay_s=2.0, delete_delay_s=2.0)
 CASES = (
     FaultCase("ComfyUI killed", engine_gets(signal.SIGKILL), sign="has to start again", within_s=1.0),
@@ -100,6 +101,8 @@ CASES = (
     FaultCase("S3 down", bucket_is(Mood.DOWN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
     FaultCase("S3 slow", bucket_is(Mood.SLOW), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
     FaultCase("S3 answers 500", bucket_is(Mood.BROKEN), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    FaultCase("S3 answers a page", bucket_is(Mood.PAGE), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
+    FaultCase("S3 answers half an error", bucket_is(Mood.CUT), env=WITH_BUCKET, by_url=True, apart=True, outside=True),
     FaultCase(
         "S3 refuses the credentials", bucket_is(Mood.STRICT), env=WITH_BUCKET, by_url=True, apart=True, outside=True
     ),
@@ -117,6 +120,7 @@ CASES = (
     FaultCase("ComfyUI's disk full", trigger="full", ends=frozenset({"node_failed"})),
     FaultCase("autoscaler down", autoscaler_is(DOWN), apart=True, outside=True),
     FaultCase("autoscaler slow", autoscaler_is(SLOW), apart=True, outside=True),
+    FaultCase("autoscaler answers a page", autoscaler_is(PAGE), apart=True, outside=True),
     FaultCase("clients gone", apart=True, gone=True),
     FaultCase("few file descriptors, ComfyUI killed", few_files, outside=True),
     FaultCase("little address space, ComfyUI killed", little_memory, outside=True),
