@@ -16,9 +16,10 @@ from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
+from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
-from worker.engine.recovery import CrashHistory, Recovery
+from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher

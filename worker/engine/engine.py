@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
+from worker.engine.crashes.case import Case
 from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
-from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
+from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.messages import RunsApart
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import Detail, EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
-from worker.job import JobRef, JobRequest
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.catalog.catalog import Catalog
@@ -37,46 +35,6 @@ FREEING_S = 0.3
 """ComfyUI's thread empties the memory when it wakes up, but first runs a prompt that has come by then."""
 CLOCK_S = 0.006
 """Longer than a step of a file system's clock, which is 4 ms on most kernels, and one of ComfyUI's, which is 1 ms."""
-UNSURE = 2
-"""Losses of a job that seemed to wait, after which it runs alone: ComfyUI may have crashed before its first frame."""
-
-
-@dataclass(slots=True)
-class Case:
-    """What the worker knows of a job while engines may crash under it.
-
-    `alone` where the job may be the one that crashes ComfyUI. `freed` once ComfyUI ran out of memory under it.
-    """
-
-    request: JobRequest
-    job: JobRef
-    workload: float = 0.0
-    options: SubmitOptions = DEFAULT_OPTIONS
-    """What goes to ComfyUI beside the prompt."""
-    alone: bool = False
-    waiting_losses: int = 0
-    freed: bool = False
-    prompt_id: str = ""
-    """Of the last submission."""
-    known_as: str | None = None
-    """Of a submission by an earlier life of this worker, which ComfyUI may still have."""
-    end: Detail | None = None
-    """How ComfyUI ended under it, with the node that ran where one was seen."""
-
-    def begin(self) -> str:
-        """Return the id of the next submission.
-
-        Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
-        """
-        self.prompt_id = self.known_as or str(uuid.uuid4())
-        return self.prompt_id
-
-    def lost(self, loss: Loss) -> bool:
-        """Whether the loss counts against the job; nobody else was inside where it ran alone."""
-        counts = loss is Loss.RUNNING or (loss is Loss.WAITING and self.alone)
-        self.waiting_losses += loss is Loss.WAITING
-        self.alone |= counts or self.waiting_losses >= UNSURE
-        return counts
 
 
 class ExclusiveLock:

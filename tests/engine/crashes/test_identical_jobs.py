@@ -1,0 +1,74 @@
+"""Jobs with one graph inside ComfyUI when it dies: one death counts once, and a guilty graph is found all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.engine.supervised import Supervised, engine_pids, supervised
+from tests.engines import start_engine
+from tests.jobs.test_restart import served
+from tests.workflows import faulty, slow
+
+
+async def begun(worker: Supervised, jobs: list[dict]) -> None:
+    """Wait until one of the jobs runs."""
+    await worker.state(jobs[0], "generating")
+
+
+@pytest.mark.parametrize("count", [3, 5])
+async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
+    """Jobs with one graph wait in ComfyUI when both die: each is a success of the next life."""
+    workflow = slow(0.6, steps=6)
+    with start_engine(tmp_path / "engine") as engine:
+        async with served(engine, tmp_path / "state") as worker:
+            jobs = [(await worker.post("/generate", {"workflow": workflow}))[1] for _ in range(count)]
+            await worker.running()
+            await worker.end()
+            engine.kill()
+            engine.restart()
+            await worker.start()
+            assert [(await worker.result(job))[0] for job in jobs] == [200] * count
+
+
+@pytest.mark.parametrize("count", [3, 5])
+async def test_one_kill_of_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
+    """The job that ran runs again alone, the others after it."""
+    workflow = slow(0.6, steps=6)
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(workflow) for _ in range(count)]
+        await begun(worker, jobs)
+        worker.signal(signal.SIGKILL)
+        assert [(await worker.result(job))[0] for job in jobs] == [200] * count
+
+
+async def test_engines_that_are_killed_together_convict_nobody(tmp_path: Path) -> None:
+    """Each of two engines runs a job with the same graph when one event ends both."""
+    workflow = slow(1.0, steps=10)
+    async with supervised(tmp_path, gpus="2") as worker:
+        await worker.app.engines.settled()
+        jobs = [await worker.job(workflow) for _ in range(5)]
+        for job in jobs[:2]:
+            await worker.state(job, "generating")
+        pids = [pid for engine in ("engine", "engine-1") for pid in engine_pids(tmp_path, engine)]
+        assert len(pids) == 2
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        assert [(await worker.result(job))[0] for job in jobs] == [200] * 5
+
+
+async def test_a_guilty_graph_is_convicted_for_all_its_jobs(tmp_path: Path) -> None:
+    """Two deaths of ComfyUI are enough for all jobs with the graph that it died under, and one more job runs well."""
+    guilty = faulty("crash;times=0", 0.2)
+    async with supervised(tmp_path) as worker:
+        jobs = [await worker.job(guilty) for _ in range(4)]
+        other = await worker.job(slow(0.1))
+        results = [await worker.result(job) for job in jobs]
+        assert [body["error"]["code"] for _, body in results] == ["job_crashes_engine"] * 4
+        assert (await worker.result(other))[0] == 200
+    [record] = orjson.loads((tmp_path / "suspects.json").read_bytes()).values()
+    assert len(record["crashes"]) == 2
