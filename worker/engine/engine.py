@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
@@ -24,6 +24,7 @@ from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
+from worker.job import JobRef
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.catalog.catalog import Catalog
@@ -76,6 +77,16 @@ async def _apart() -> AsyncIterator[None]:
         await asyncio.sleep(CLOCK_S)
 
 
+class InputPlaces(Protocol):
+    """Where ComfyUI finds the files of jobs, by the names of their folders."""
+
+    async def place(self, folder: str) -> None:
+        """Put a job's files there for one of its prompts; `release` follows in any case. Raises DiskFull, OSError."""
+
+    async def release(self, folder: str) -> None:
+        """Remove them, unless another prompt of the job needs them."""
+
+
 class Engine:
     """One ComfyUI and the parts that use and watch it.
 
@@ -101,6 +112,8 @@ class Engine:
         """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
         self.elsewhere: Callable[[], bool] = lambda: False
         """Whether another engine is free."""
+        self.inputs: InputPlaces | None = None
+        """None where ComfyUI's input folder can't be reached: then the files were uploaded before."""
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
@@ -205,10 +218,11 @@ class Engine:
                 hear(RunsApart(submitted_as))
 
         try:
-            with self._watchdog.following(prompt_id, prompt):
-                return await self.client.follow(
-                    prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
-                )
+            async with self._with_inputs(case):
+                with self._watchdog.following(prompt_id, prompt):
+                    return await self.client.follow(
+                        prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
+                    )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
                 raise
@@ -218,6 +232,23 @@ class Engine:
             raise EngineForgotError(Loss.RUNNING) from error
         finally:
             del self._cases[prompt_id]
+
+    @asynccontextmanager
+    async def _with_inputs(self, case: Case) -> AsyncIterator[None]:
+        """Have the job's files where ComfyUI finds them, until ComfyUI has let go of the prompt."""
+        if self.inputs is None:
+            yield
+            return
+        try:
+            await self.inputs.place(case.job.folder)
+            yield
+        finally:
+            self._tasks.spawn(f"inputs-{case.prompt_id}", self._let_go(self.inputs, case.job))
+
+    async def _let_go(self, inputs: InputPlaces, job: JobRef) -> None:
+        """A job may have ended while ComfyUI still runs a node of it, which may read a file."""
+        await self.leftovers.gone(job)
+        await inputs.release(job.folder)
 
     async def _check(self, case: Case, prompt: Prompt) -> None:
         """Raises ApiKeyLost and ModelsMissing where the prompt can't be sent any more."""

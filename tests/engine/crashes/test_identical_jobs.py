@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
 from tests.engine.supervised import Supervised, engine_pids, supervised
 from tests.engines import start_engine
-from tests.jobs.test_restart import served
+from tests.jobs.test_restart import Served, served
 from tests.workflows import faulty, slow
+
+
+async def state(worker: Served, job: dict) -> str:
+    """Where a job stands."""
+    async with worker.http.get(f"{worker.url}/jobs/{job['id']}?token={job['token']}") as answer:
+        return (await answer.json()).get("state", "")
 
 
 async def begun(worker: Supervised, jobs: list[dict]) -> None:
@@ -33,6 +41,20 @@ async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, co
             engine.restart()
             await worker.start()
             assert [(await worker.result(job))[0] for job in jobs] == [200] * count
+
+
+async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_path: Path) -> None:
+    """The same where the worker starts ComfyUI, which ends with it: three of five jobs were inside."""
+    workflow, base = slow(0.6, steps=6), tmp_path / "state" / "engine"
+    engine = SimpleNamespace(url="embedded", output=base / "output", input=base / "input")
+    async with served(engine, tmp_path / "state") as worker:
+        jobs = [(await worker.post("/generate", {"workflow": workflow}))[1] for _ in range(5)]
+        async with asyncio.timeout(20):
+            while (await state(worker, jobs[0])) != "generating":
+                await asyncio.sleep(0.02)
+        await worker.end()
+        await worker.start()
+        assert [(await worker.result(job))[0] for job in jobs] == [200] * 5
 
 
 @pytest.mark.parametrize("count", [3, 5])
