@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,28 +16,30 @@ import pytest
 from tests.engine.supervised import Supervised, engine_pids, supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import Served, served
-from tests.workflows import faulty, slow
+from tests.workflows import faulty, picture, slow
 
 
-async def state(worker: Served, job: dict) -> str:
-    """Where a job stands."""
-    async with worker.http.get(f"{worker.url}/jobs/{job['id']}?token={job['token']}") as answer:
-        return (await answer.json()).get("state", "")
+def submitted(state: Path) -> int:
+    """How many jobs that have not ended ComfyUI was sent, by the journal."""
+    with closing(sqlite3.connect(state / "journal.sqlite")) as journal:
+        return journal.execute("SELECT count(prompt_id) FROM jobs WHERE ended_at IS NULL").fetchone()[0]
 
 
-async def begun(worker: Supervised, jobs: list[dict]) -> None:
-    """Wait until one of the jobs runs."""
-    await worker.state(jobs[0], "generating")
+async def inside(worker: Served | Supervised) -> None:
+    """Wait until ComfyUI has three jobs, as many as it gets at once."""
+    async with asyncio.timeout(10):
+        while sum(map(len, (await worker.engine_says("/queue")).values())) < 3:
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("count", [3, 5])
 async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
     """Jobs with one graph wait in ComfyUI when both die: each is a success of the next life."""
-    workflow = slow(0.6, steps=6)
+    workflow = slow(2.0, steps=20)
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as worker:
             jobs = [(await worker.post("/generate", {"workflow": workflow}))[1] for _ in range(count)]
-            await worker.running()
+            await inside(worker)
             await worker.end()
             engine.kill()
             engine.restart()
@@ -45,12 +49,13 @@ async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, co
 
 async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_path: Path) -> None:
     """The same where the worker starts ComfyUI, which ends with it: three of five jobs were inside."""
-    workflow, base = slow(0.6, steps=6), tmp_path / "state" / "engine"
+    workflow, base = slow(2.0, steps=20), tmp_path / "state" / "engine"
     engine = SimpleNamespace(url="embedded", output=base / "output", input=base / "input")
     async with served(engine, tmp_path / "state") as worker:
+        await worker.post("/generate/sync", {"workflow": picture()})  # until its catalog is read jobs run apart
         jobs = [(await worker.post("/generate", {"workflow": workflow}))[1] for _ in range(5)]
         async with asyncio.timeout(20):
-            while (await state(worker, jobs[0])) != "generating":
+            while submitted(tmp_path / "state") < 3:
                 await asyncio.sleep(0.02)
         await worker.end()
         await worker.start()
@@ -60,10 +65,10 @@ async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_pat
 @pytest.mark.parametrize("count", [3, 5])
 async def test_one_kill_of_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
     """The job that ran runs again alone, the others after it."""
-    workflow = slow(0.6, steps=6)
+    workflow = slow(2.0, steps=20)
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for _ in range(count)]
-        await begun(worker, jobs)
+        await inside(worker)
         worker.signal(signal.SIGKILL)
         assert [(await worker.result(job))[0] for job in jobs] == [200] * count
 
