@@ -35,7 +35,7 @@ async def inside(worker: Served | Supervised) -> None:
 @pytest.mark.parametrize("count", [3, 5])
 async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
     """Jobs with one graph wait in ComfyUI when both die: each is a success of the next life."""
-    workflow = slow(2.0, steps=20)
+    workflow = slow(1.2, steps=12)
     with start_engine(tmp_path / "engine") as engine:
         async with served(engine, tmp_path / "state") as worker:
             jobs = [(await worker.post("/generate", {"workflow": workflow}))[1] for _ in range(count)]
@@ -49,7 +49,7 @@ async def test_one_kill_of_worker_and_comfyui_convicts_nobody(tmp_path: Path, co
 
 async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_path: Path) -> None:
     """The same where the worker starts ComfyUI, which ends with it: three of five jobs were inside."""
-    workflow, base = slow(2.0, steps=20), tmp_path / "state" / "engine"
+    workflow, base = slow(1.2, steps=12), tmp_path / "state" / "engine"
     engine = SimpleNamespace(url="embedded", output=base / "output", input=base / "input")
     async with served(engine, tmp_path / "state") as worker:
         await worker.post("/generate/sync", {"workflow": picture()})  # until its catalog is read jobs run apart
@@ -65,7 +65,7 @@ async def test_one_kill_of_a_worker_with_its_own_comfyui_convicts_nobody(tmp_pat
 @pytest.mark.parametrize("count", [3, 5])
 async def test_one_kill_of_comfyui_convicts_nobody(tmp_path: Path, count: int) -> None:
     """The job that ran runs again alone, the others after it."""
-    workflow = slow(2.0, steps=20)
+    workflow = slow(1.2, steps=12)
     async with supervised(tmp_path) as worker:
         jobs = [await worker.job(workflow) for _ in range(count)]
         await inside(worker)
