@@ -16,13 +16,14 @@ from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
+from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
-from worker.engine.recovery import CrashHistory, Recovery
+from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
-from worker.inputs import InputEngine, Inputs, InputStore
+from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
 from worker.intake import SPOOL, Answers, Intake
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
@@ -216,7 +217,8 @@ async def _pipeline(
     for one in engines.engines:
         one.writes_unseen = partial(outputs.may_write_unseen, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
-    engine = InputEngine(engines.first.api, engines.catalog, engines.first.config.input)
+    placed = await _placed_inputs(engines, state)
+    engine = InputEngine(engines.first.api, engines.catalog, placed)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
     return Pipeline(
         engines=engines,
@@ -229,6 +231,18 @@ async def _pipeline(
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,
     )
+
+
+async def _placed_inputs(engines: EnginePool, state: Path) -> PlacedInputs | None:
+    """Return what puts files into the input folder that all engines share; None where it can't be reached."""
+    shared = engines.first.config.input
+    if shared is None:
+        return None
+    placed = PlacedInputs(shared, state / "staged")
+    await asyncio.to_thread(placed.clear, state)
+    for one in engines.engines:
+        one.inputs = placed
+    return placed
 
 
 __all__ = ["App", "build"]

@@ -12,8 +12,8 @@ import pytest
 from tests.engine.supervised import Supervised, supervised
 from tests.workflows import picture, slow
 from worker.engine.config import EngineConfig
+from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
-from worker.engine.recovery import CrashHistory
 from worker.errors import EngineUnavailable
 from worker.job import Job, JobRequest
 from worker.jobs.journal import Journal

@@ -54,6 +54,7 @@ async def look(settings: Settings, platform: Platform) -> list[CheckFinding]:
         *gpus,
         *engine,
         host.hard_links(settings),
+        *host.bucket_keys(settings),
         *sdks,
         *platform.check(environment()),
     ]
