@@ -192,7 +192,7 @@ class Supervisor:
         """ComfyUI answers once it has imported its packs, so what failed stands in its log by now."""
         self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
         for pack in self._failed_packs:
-            log.error("%s: %s", self._command.label, pack)
+            log.error("%s: %s. %s", self._command.label, pack, pack.cure)
 
     async def _answers(self, ended: asyncio.Task[int]) -> bool:
         """False when the time is over, or the process."""

@@ -41,9 +41,9 @@ def sandbox_policy(
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
     code = own_interpreter() + _tree(settings, python, environ)
     models = [path for path in (folders.models, folders.baked) if path is not None]
-    _make([folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models])
+    _make([folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models, *written])
     root = folders.root
-    links = [path for path in linked(models) if not path.is_relative_to(settings.state)]
+    links = _outside(linked(models), settings)
     read, names = without([*system_paths(), *code, *links, *named, *more_read], _hidden(settings))
     private = [root / "user", root / "home", root / "tmp", *_caches(environ), SHARED_MEMORY, _mps(environ)]
     return SandboxPolicy(
@@ -53,7 +53,7 @@ def sandbox_policy(
         private=_distinct([*private, *more_write]),
         devices=_distinct(devices()),
         names=_distinct(names),
-        tcp=(port,) if settings.sandbox.network is EngineNetwork.NONE else None,
+        tcp=(port,) if settings.sandbox.network == EngineNetwork.NONE else None,
         landlock=status.landlock,
     )
 
@@ -72,7 +72,13 @@ def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[P
     places = [tree, *(tree / name for name in ("custom_nodes", "models"))]
     links = [path.resolve() for place in places if place.is_dir() for path in place.iterdir() if path.is_symlink()]
     inside = [path for path in linked([tree / "custom_nodes"]) if path not in pack_files(tree)]
-    return [*roots, *links, *inside, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
+    found = _outside([*links, *inside], settings)
+    return [*roots, *found, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
+
+
+def _outside(links: Iterable[Path], settings: Settings) -> list[Path]:
+    """Targets of links, but for those in the worker's state: a folder there that the engine needs has its own rule."""
+    return [path for path in links if not path.is_relative_to(settings.state.resolve())]
 
 
 def _hidden(settings: Settings) -> list[Path]:

@@ -43,13 +43,13 @@ def without(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path]
     """Return `paths` without the `hidden` ones: what may be read, and the folders of which only names may be listed.
 
     Landlock can only add: a folder that holds a hidden one is replaced by its other children, and its names stay
-    listed, as Python finds no module in a folder that it can't list. Links among
-    them are left out: their targets are found apart.
+    listed, as Python finds no module in a folder that it can't list. A path that is named inside of it stays.
+    Links are left out: their targets are found apart.
     """
     allowed: list[Path] = []
     listed: list[Path] = []
     for path in paths:
-        if any(path.is_relative_to(one) for one in hidden):
+        if path in hidden:
             continue
         if not any(one.is_relative_to(path) for one in hidden):
             allowed.append(path)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.engine.process.folders import is_url
 from worker.errors import StartupError
-from worker.settings import EngineNetwork, SandboxMode, SandboxSettings
+from worker.settings import EngineNetwork, SandboxMode, SandboxSettings, Settings
 
 CREATE_RULESET, ASK_VERSION = 444, 1
 SINCE_TRUNCATE, SINCE_TCP, SINCE_IOCTL, SINCE_SCOPES = 3, 4, 5, 6
@@ -59,14 +60,21 @@ def landlock_version() -> int:
     return version if version > 0 else -ctypes.get_errno()
 
 
+def engines_sandbox(settings: Settings) -> SandboxStatus | None:
+    """Return the state of the sandbox of this worker's engines; None where it starts none. Raises StartupError."""
+    if is_url(settings.engine.comfyui):
+        return None
+    return sandbox_status(settings.sandbox, landlock_version())
+
+
 def sandbox_status(settings: SandboxSettings, version: int) -> SandboxStatus:
     """Return what holds under these settings with this Landlock. Raises StartupError where that is too little."""
-    if settings.mode is SandboxMode.OFF:
-        if settings.network is EngineNetwork.NONE:
+    if settings.mode == SandboxMode.OFF:
+        if settings.network == EngineNetwork.NONE:
             raise StartupError("WORKER_ENGINE_NETWORK=none needs the sandbox: take out WORKER_SANDBOX=off")
         return SandboxStatus(SandboxState.OFF, "WORKER_SANDBOX=off")
     status = _offered(settings, version)
-    if settings.mode is SandboxMode.REQUIRED and status.state is not SandboxState.ON:
+    if settings.mode == SandboxMode.REQUIRED and status.state is not SandboxState.ON:
         raise StartupError(f"WORKER_SANDBOX=required, and the sandbox is {status}; {CURE}")
     return status
 
@@ -84,7 +92,7 @@ def _missing(settings: SandboxSettings, version: int) -> Iterator[str]:
     """Yield what a job can do in spite of the sandbox, as the kernel is too old."""
     if version < SINCE_TRUNCATE:
         yield "emptying files (Linux 6.2)"
-    if settings.network is EngineNetwork.NONE and version < SINCE_TCP:
+    if settings.network == EngineNetwork.NONE and version < SINCE_TCP:
         yield "TCP connections (Linux 6.7)"
     if version < SINCE_SCOPES:
         yield "signals to the worker (Linux 6.12)"

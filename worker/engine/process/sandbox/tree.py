@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from worker.engine.process.required_packs import RECORD
+
 PRIVATE = ("input", "output", "temp", "user", ".git")
 """Folders of a tree that hold what people made in it; the worker gives its engines others."""
 MODEL_PATHS = "extra_model_paths.yaml"
@@ -19,7 +21,6 @@ WRITTEN_OPTIONS = ("--output-directory", "--temp-directory", "--user-directory",
 PACK_FILES = {"RES4LYF": ("res4lyf.config.json",), "ComfyUI-Easy-Use": ("config.yaml",)}
 """Files of data that packs write into their own folder whenever they are imported, and fail where they can't. An image
 has them from `writes=` of its pins."""
-RECORD = "pins.json"
 
 
 def linked(folders: Iterable[Path]) -> list[Path]:
@@ -82,18 +83,16 @@ def _named(text: str, home: Path) -> Iterator[Path]:
 
 
 def argument_paths(args: str) -> tuple[list[Path], list[Path]]:
-    """Return what ComfyUI's arguments name: what is read, and the folders that are written.
-
-    A folder that does not exist yet is no path here.
-    """
+    """Return what ComfyUI's arguments name: what is there to be read, and the folders that are written."""
     words = [part for word in shlex.split(args) for part in word.split("=", 1)]
     read: list[Path] = []
     written: list[Path] = []
     for before, word in zip(["", *words], words, strict=False):
         path = Path(word)
-        if not path.is_absolute() or not path.exists():
-            continue
-        (written if before in WRITTEN_OPTIONS else read).append(path)
+        if before in WRITTEN_OPTIONS:
+            written.append(path.absolute())
+        elif path.is_absolute() and path.exists():
+            read.append(path)
         if path.suffix in {".yaml", ".yml"}:
             read += model_paths(path)
     return read, written
