@@ -13,7 +13,7 @@ import subprocess
 import uuid
 import wave
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from worker.engine.config import EngineConfig, engine_configs
 from worker.engine.process.supervisor import Supervisor
 from worker.settings import Settings
 
-COMFYUI = os.environ.get("REAL_COMFYUI", "")
+COMFYUI = str(Path(found).absolute()) if (found := os.environ.get("REAL_COMFYUI")) else ""
 pytestmark = [
     pytest.mark.skipif(not COMFYUI, reason="needs a real ComfyUI: make real COMFYUI=FOLDER"),
     pytest.mark.timeout(900),
@@ -69,7 +69,10 @@ CASES = (
     PathNode("Load Image Batch", {"path": "{pictures}"}),
     PathNode("Image Load", {"image_path": "{pictures}/canary-1.png"}),
     PathNode("Create Grid Image", {"images_path": "{pictures}"}),
-    PathNode("LoadImagesFromFolderKJ", {"folder": "{pictures}", "width": 333, "height": 77}),
+    PathNode(
+        "LoadImagesFromFolderKJ",
+        {"folder": "{pictures}", "width": 333, "height": 77, "image_load_cap": 0, "start_index": 0},
+    ),
     PathNode("LoadImagesFromDir //Inspire", {"directory": "{pictures}"}),
     PathNode("LoadImageListFromDir //Inspire", {"directory": "{pictures}"}),
     PathNode("VHS_LoadImagesPath", {"directory": "{pictures}"}),
@@ -86,11 +89,11 @@ CASES = (
     PathNode("easy loadImagesForLoop", {"directory": "{pictures}"}),
     PathNode("Save Text File", {"text": "x", "path": "{target}"}, writes=True),
     PathNode("Image Save", {"output_path": "{target}"}, writes=True),
-    PathNode("Write to GIF", {"output_path": "{target}", "transition_frames": 2, "max_size": 64}, writes=True),
-    PathNode("Create Morph Image", {"output_path": "{target}", "transition_frames": 2, "max_size": 64}, writes=True),
+    PathNode("Write to GIF", {"output_path": "{target}", "transition_frames": 2, "max_size": 128}, writes=True),
+    PathNode("Create Morph Image", {"output_path": "{target}", "transition_frames": 2, "max_size": 128}, writes=True),
     PathNode(
         "Create Morph Image from Path",
-        {"input_path": "{pictures}", "output_path": "{target}", "transition_frames": 2, "max_size": 64},
+        {"input_path": "{pictures}", "output_path": "{target}", "transition_frames": 2, "max_size": 128},
         writes=True,
     ),
     PathNode("Export API", {"output_path": "{target}"}, writes=True),
@@ -99,7 +102,6 @@ CASES = (
     PathNode("SaveStringKJ", {"string": "x", "output_folder": "{target}"}, writes=True),
     PathNode("CR Save Text To File", {"multiline_text": "x", **WRITTEN}, writes=True),
     PathNode("easy saveText", {"text": "x", **WRITTEN}, writes=True),
-    PathNode("easy saveTextLazy", {"text": "x", **WRITTEN}, writes=True),
 )
 
 
@@ -115,6 +117,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
         foreign / "moving/canary.gif", save_all=True, append_images=[picture.point(lambda value: value - 1)] * 3
     )
     (foreign / "words/canary.txt").write_text(f"{WORD}, {WORD}\n")
+    (foreign / "words\\canary.txt").write_text(f"{WORD}, {WORD}\n")  # as Comfyroll joins a folder and a name
     (foreign / f"fonts/{WORD}.ttf").write_bytes(b"")
     with wave.open(str(foreign / "sounds/canary.wav"), "wb") as sound:
         sound.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -123,7 +126,8 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     (state / "comfyui-1/output/canary.txt").write_text(WORD)
     (state / "journal.sqlite").write_text(WORD)
     process = subprocess.Popen(["/bin/sleep", "1000"], env={"WORKER_TOKENS": WORD})
-    yield Ground(foreign, state, process.pid)
+    with chdir(tmp_path):  # some nodes take a path for one below the working directory
+        yield Ground(foreign, state, process.pid)
     process.kill()
     process.wait()
 
@@ -184,20 +188,31 @@ async def _reached(http: aiohttp.ClientSession, ground: Ground, config: EngineCo
         prompt_id = str(uuid.uuid4())
         prompt = _prompt(case, catalog[case.class_type], _places(ground, target))
         async with http.post("/prompt", json={"prompt": prompt, "prompt_id": prompt_id}) as answer:
-            assert answer.status == 200, (case.class_type, await answer.text())
-        sent[prompt_id] = case, target
+            refused = await answer.text() if answer.status != 200 else ""
+        if refused:  # some packs look at their paths before they run
+            assert config.command is not None
+            assert config.command.sandbox is not None, (case.class_type, refused)
+            assert WORD not in refused
+        else:
+            sent[prompt_id] = case, target
     async with asyncio.timeout(RUN_S):
         while set(history := await _history(http)) < set(sent):
             await asyncio.sleep(0.2)
     found = set()
     for prompt_id, (case, target) in sent.items():
         run = history[prompt_id]
-        if any(target.iterdir()) if case.writes else _shows_canary(run, config):
+        if _written(ground, target) if case.writes else _shows_canary(run, config):
             found.add(case.class_type)
         else:
             errors = [data.get("exception_message") for kind, data in run["status"]["messages"] if "error" in kind]
             print("not reached:", case.class_type, errors)
     return found
+
+
+def _written(ground: Ground, target: Path) -> bool:
+    """Whether there is a file in the folder that a node was to write to, or beside it, by its name."""
+    files = (path for path in ground.foreign.parent.rglob("*") if path.is_file())
+    return any(target.name in str(path) and not path.is_relative_to(ground.state) for path in files)
 
 
 async def _history(http: aiohttp.ClientSession) -> dict[str, Any]:
@@ -220,6 +235,8 @@ def _prompt(case: PathNode, described: dict[str, Any], places: dict[str, str]) -
         "node": {"class_type": case.class_type, "inputs": {**inputs, **given}},
     }
     for number, kind in enumerate(described["output"]):
+        if kind == "AUDIO" and "IMAGE" in described["output"]:
+            continue  # these videos have no sound
         show = {"IMAGE": ("PreviewImage", "images"), "AUDIO": ("SaveAudio", "audio")}
         class_type, name = show.get(kind, ("PreviewAny", "source"))
         more = {"filename_prefix": "sound"} if kind == "AUDIO" else {}
