@@ -64,6 +64,7 @@ conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, r
 
 real: $(READY) ## about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)
+	REAL_COMFYUI=$(COMFYUI) $(BIN)/pytest -q tests/real/test_sandbox.py
 
 bench: $(READY) ## writes docs/benchmarks.md
 	$(BIN)/python -m bench
