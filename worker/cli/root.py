@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.errors import StartupError
+from worker.errors import StartupError, StateInUse
 
 # Two words: a command of a group, which the first word's own command leads.
 COMMANDS = {
@@ -60,6 +60,9 @@ def main() -> None:
         for name in [name for name in COMMANDS if name.split()[0] in sys.argv[1:2]] or list(COMMANDS):
             _add(app, name)
         app(prog_name="comfy-worker")
+    except StateInUse as error:
+        typer.echo(f"comfy-worker: {error}", err=True)
+        sys.exit(StateInUse.exit_code)
     except StartupError as error:
         sys.exit(f"comfy-worker: {error}")
     except ModuleNotFoundError as error:
