@@ -38,6 +38,8 @@ COMMANDS = {
     "deploy rollback": "worker.cli.commands.deploy.rollback",
     "deploy destroy": "worker.cli.commands.deploy.destroy",
     "deploy snapshot": "worker.cli.commands.deploy.snapshot",
+    "journal": "worker.cli.commands.journal.group",
+    "journal downgrade": "worker.cli.commands.journal.downgrade",
     "engine": "worker.cli.commands.engine",
     "demo": "worker.cli.commands.demo",
 }

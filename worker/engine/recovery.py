@@ -10,7 +10,6 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -187,13 +186,28 @@ async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
 
 def _read(path: Path) -> dict[str, CrashRecord]:
     try:
-        found: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
-        return {
-            name: CrashRecord(record["crashes"], record["at"], record.get("cause", ""))
-            for name, record in found.items()
-        }
+        found = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         log.warning("crashes of earlier lives are forgotten: %s can't be read (%s)", path, error)
         return {}
+    records = found if isinstance(found, dict) else {"": found}
+    read = {name: record for name, value in records.items() if (record := _record(value)) is not None}
+    if len(read) < len(records):
+        log.warning(
+            "%d of %d records in %s can't be read and are forgotten", len(records) - len(read), len(records), path
+        )
+    return read
+
+
+def _record(found: object) -> CrashRecord | None:
+    """Return a stored record, None for anything else. Fields that a later release adds are ignored."""
+    if not isinstance(found, dict):
+        return None
+    crashes, at, cause = found.get("crashes"), found.get("at"), found.get("cause", "")
+    if not isinstance(crashes, dict) or not all(isinstance(seen, bool) for seen in crashes.values()):
+        return None
+    if isinstance(at, bool) or not isinstance(at, int | float) or not isinstance(cause, str):
+        return None
+    return CrashRecord(crashes, float(at), cause)

@@ -38,7 +38,9 @@ def _misplaced(state: Path) -> Iterator[Path]:
     for name in INSIDE:
         if _no_folder(state / name):
             yield state / name
-    for pattern in ("models/.comfy-worker/*/*", "engine/models/.comfy-worker/*/*", "fetched/*/*"):
+    for name in ("inputs", "outputs"):
+        yield from (path for path in sorted(state.glob(f"{name}/job-*")) if _no_folder(path))
+    for pattern in ("*/models.yaml", "models/.comfy-worker/*/*", "engine/models/.comfy-worker/*/*", "fetched/*/*"):
         yield from (path for path in sorted(state.glob(pattern)) if not _file(path))
 
 
