@@ -1,4 +1,4 @@
-"""A journal that is locked, damaged or gone while the worker runs: jobs without ids go on, and it recovers by itself."""
+"""A journal that is locked, damaged or gone while the worker runs: jobs without ids go on, and it recovers."""
 
 from __future__ import annotations
 
