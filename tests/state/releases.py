@@ -82,7 +82,8 @@ class Life:
     process: asyncio.subprocess.Process
 
     async def post(self, path: str, body: object = None, **given: object) -> tuple[int, dict]:
-        async with self.http.post(self.url + path, **({"json": body} | given)) as answer:
+        form = given or {"json": body}
+        async with self.http.post(self.url + path, **form) as answer:
             return answer.status, await answer.json()
 
     async def get(self, path: str, token: str = "") -> tuple[int, dict]:
