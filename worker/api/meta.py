@@ -29,6 +29,8 @@ async def health(request: web.Request) -> web.Response:
         body["sandbox"] = sandbox.as_dict()
     if manager.set_aside:
         body["jobs_set_aside"] = manager.set_aside
+    if services(request).state_damage:
+        body["state_set_aside"] = list(services(request).state_damage)
     return json_response(body, 200 if trouble is None else 503)
 
 

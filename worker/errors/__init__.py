@@ -70,7 +70,7 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
-from worker.errors.process import CannotListen, RestartAsked, StartupError, UnknownPlatform, WorkerEnds
+from worker.errors.process import CannotListen, RestartAsked, StartupError, StateInUse, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -163,6 +163,7 @@ __all__ = [
     "SnapshotError",
     "StalePlan",
     "StartupError",
+    "StateInUse",
     "TargetNotAllowed",
     "UiFormatError",
     "Unauthorized",
