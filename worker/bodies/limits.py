@@ -12,7 +12,7 @@ PIECE = 256 * KIB
 """Bytes that hold the event loop for about 1 ms while they are scanned and decoded."""
 
 DEEPEST_JSON = 100
-"""Levels of lists and objects in a client's JSON. The deepest of the 900 workflows and answers that we have seen has 25.
+"""Levels of lists and objects in a client's JSON. The deepest of 900 workflows and catalogs that we have seen has 25.
 
 Code behind the parser may recurse over a value, also when a few bodies were put into each other: orjson writes 254
 levels, and Python ends at 1,000 calls.

@@ -10,9 +10,7 @@ from tests.workflow.editor.drawing import Drawing
 from tests.workflows import drawn, picture
 
 Path = tuple[str | int, ...]
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 OTHER_VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 7, 2**53, 10**30, 1.5, -1e308, "", "1", "²", "٣", "x\0y", "a/../b", "9" * 5000, "画" * 84),
     *([], [[]], [None], [1, 2], ["1", 0], ["1", -1], ["²", 0], ["1", 0, 0], [{}], {}, {"1": 1}, {"": {}}, [["1", 0]]),
