@@ -17,7 +17,7 @@ from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, Outpu
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
 from worker.outputs.overwriting import may_be_overwritten
-from worker.outputs.problems import dangling, model_kept, undelivered, unseen
+from worker.outputs.problems import dangling, model_kept, picture_lost, undelivered, unseen
 from worker.outputs.reports import NodeOutput, Text, Value, node_outputs
 from worker.outputs.run_files import RunFiles
 from worker.workflow.catalog.catalog import Catalog
@@ -150,6 +150,7 @@ class OutputCollector:
         paths = [replace(path, node_id=names.get(path.node_id, path.node_id)) for path in look.dangling]
         self._problems += [dangling(self.prompt, path) for path in paths]
         self._problems += [unseen(self.prompt, names.get(node, node)) for node in self._files.unseen]
+        self._problems += [picture_lost(self.prompt, names.get(node, node)) for node in self._files.unsent]
         again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
         kept = tuple(output for output in outputs if output.node_id not in again)
         return Collected(kept, tuple(self._problems), look.files, frozenset(again), self._next)
