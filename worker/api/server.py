@@ -12,6 +12,7 @@ from aiohttp import web
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
 from worker.api.edge.browsers import BrowserCheck, refuse_other_pages
 from worker.api.edge.cors import allow_origins
+from worker.api.edge.malformed import malformed_requests_counted
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
@@ -74,12 +75,13 @@ async def listen(services: Services) -> AsyncIterator[str]:
     """
     runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    try:
-        settings = services.settings
+    with malformed_requests_counted():
         try:
-            await web.TCPSite(runner, settings.server.host, settings.server.port).start()
-        except (OSError, OverflowError) as error:
-            raise CannotListen(settings.server.host, settings.server.port, error) from error
-        yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+            settings = services.settings
+            try:
+                await web.TCPSite(runner, settings.server.host, settings.server.port).start()
+            except (OSError, OverflowError) as error:
+                raise CannotListen(settings.server.host, settings.server.port, error) from error
+            yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()

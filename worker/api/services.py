@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -89,4 +90,8 @@ def base_url(request: web.Request, found: Services) -> str:
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401
     headers = {**SAFE_HEADERS, **(headers or {})}
-    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+    try:
+        data = orjson.dumps(body)
+    except orjson.JSONEncodeError:  # a text in it has bytes of a header or a part that are no UTF-8
+        data = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+    return web.Response(body=data, status=status, headers=headers, content_type="application/json")
