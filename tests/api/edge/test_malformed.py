@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from aiohttp.http_exceptions import BadStatusLine, LineTooLong
 
 from tests.api.edge.garbage import GARBAGE, MARK, send
+from tests.api.edge.raw_request import sent
 from tests.cli.commands.test_serve import serving
+from tests.conftest import Client
 from tests.engines import EngineHandle
 from worker.api.edge.malformed import LINES, MalformedRequests
 
@@ -18,10 +21,10 @@ from worker.api.edge.malformed import LINES, MalformedRequests
 @pytest.mark.timeout(90)
 async def test_a_flood_is_a_few_lines(engine: EngineHandle, tmp_path: Path) -> None:
     """Each line is short and has nothing of the request; what is left out is counted, also where the worker ends."""
-    sent = GARBAGE * 12
+    flood = GARBAGE * 12
     async with serving("--comfyui", engine.url, cwd=tmp_path) as (process, said):
         async with asyncio.timeout(60):
-            await send(int(said.rsplit(":", 1)[1]), sent)
+            await send(int(said.rsplit(":", 1)[1]), flood)
             process.terminate()
             assert process.stderr is not None
             lines = (await process.stderr.read()).decode().splitlines()
@@ -30,8 +33,19 @@ async def test_a_flood_is_a_few_lines(engine: EngineHandle, tmp_path: Path) -> N
     assert MARK.decode() not in text
     short = [line for line in lines if "malformed request from 127.0.0.1: " in line]
     assert len(short) == LINES
-    assert f"malformed requests: {len(sent) - LINES} more" in text
+    assert f"malformed requests: {len(flood) - LINES} more" in text
     assert all(len(line) < 200 and line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "multipart/form-data; boundary\xb3=\xff"])
+@pytest.mark.parametrize("path", ["/convert", "/generate"])
+async def test_a_form_that_is_none_is_the_clients_fault(client: Client, path: str, kind: str) -> None:
+    """Headers of a part that are none, and a type with bytes that are no UTF-8, give an error that can be read."""
+    own = client.app.url.removeprefix("http://")
+    body = b"--b\r\nBad\x01 Header\xff: y\r\n\r\nx\r\n--b--\r\n"
+    answer = await sent(client, path, f"Host: {own}", f"Content-Type: {kind}", body=body)
+    assert answer.status in {400, 422}
+    assert json.loads(answer.body)["error"]["fault"] == "client"
 
 
 def recorded(error: Exception, level: int = logging.ERROR) -> logging.LogRecord:
