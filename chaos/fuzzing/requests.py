@@ -42,6 +42,12 @@ HEADERS: tuple[Mapping[str, str], ...] = (
     {"Expect": "nonsense", **CLOSED},
     {"Idempotency-Key": "../" * 9},
     {"Idempotency-Key": "x" * 300},
+    {"Origin": "null"},
+    {"Origin": "https://evil.example, http://127.0.0.1"},
+    {"Origin": "", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+    {"Host": 'evil"><script>'},
+    {"Host": "[::ffff:127.0.0.1%25lo]:99999", "X-Forwarded-Host": "evil, \x80"},
 )
 STRANGERS: tuple[str, ...] = ("", "Bearer", "Bearer x", "Basic eDp5", "Bearer " + "y" * 4000, "bearer \t", "\x80")
 SECRETS = ("access_key_id", "secret_access_key", "session_token", "secret")

@@ -11,7 +11,7 @@ from aiohttp import BodyPartReader, hdrs, web
 from worker.api.edge.form_parts import readable_parts
 from worker.api.errors import too_large
 from worker.api.request_body import strict_of
-from worker.api.services import services
+from worker.api.services import SAFE_HEADERS, services
 from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError
 from worker.prompt_changes import Repair, SeedField
@@ -43,7 +43,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
         repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
-    return web.Response(text=stringify(body), content_type="application/json")
+    return web.Response(text=stringify(body), headers=SAFE_HEADERS, content_type="application/json")
 
 
 async def _sent(request: web.Request) -> bytes:

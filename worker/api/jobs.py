@@ -59,7 +59,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
     if output is None:
         raise NotFound(f"job {job.id!r} has no output {index!r}")
     if output.text is not None:
-        return web.Response(text=output.text, headers={"X-Content-Type-Options": "nosniff"})
+        return web.Response(text=output.text, headers=file_headers(output, "text/plain; charset=utf-8"))
     path = services(request).outputs.path(job, output)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound(f"output {index!r} of job {job.id!r} is gone")

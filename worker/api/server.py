@@ -10,12 +10,14 @@ from typing import Any
 from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
-from worker.api.edge.cors import Cors, allow_origins
-from worker.api.edge.proxies import trusted_networks
+from worker.api.edge.browsers import BrowserCheck, refuse_other_pages
+from worker.api.edge.cors import allow_origins
+from worker.api.edge.malformed import malformed_requests_counted
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
 from worker.errors import CannotListen
+from worker.platforms.base import Authenticator
 
 ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
@@ -54,9 +56,11 @@ def application(services: Services) -> web.Application:
     """Return the application of all routes. Raises StartupError for settings that can't be read."""
     app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
     settings = services.settings.server
-    trusted_networks(settings.trusted_proxies)
-    if (cors := Cors.read(settings.cors_origins)).enabled:
-        allow_origins(app, cors)
+    check = BrowserCheck.of(settings)
+    if not services.access.tokens and services.traits.authenticates is Authenticator.WORKER:
+        app.middlewares.append(refuse_other_pages(check))
+    if check.cors.enabled:
+        allow_origins(app, check.cors)
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)
@@ -71,12 +75,13 @@ async def listen(services: Services) -> AsyncIterator[str]:
     """
     runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    try:
-        settings = services.settings
+    with malformed_requests_counted():
         try:
-            await web.TCPSite(runner, settings.server.host, settings.server.port).start()
-        except (OSError, OverflowError) as error:
-            raise CannotListen(settings.server.host, settings.server.port, error) from error
-        yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+            settings = services.settings
+            try:
+                await web.TCPSite(runner, settings.server.host, settings.server.port).start()
+            except (OSError, OverflowError) as error:
+                raise CannotListen(settings.server.host, settings.server.port, error) from error
+            yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()

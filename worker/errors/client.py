@@ -48,6 +48,20 @@ class Forbidden(ClientError):
     status = 403
 
 
+class HostNotAllowed(ClientError):
+    """The request names a host that is not known to be this worker's: its DNS may be in other hands."""
+
+    code = "host_not_allowed"
+    status = 403
+
+
+class OriginNotAllowed(ClientError):
+    """A browser sent the request for a page of another origin."""
+
+    code = "origin_not_allowed"
+    status = 403
+
+
 class NotFound(ClientError):
     """The thing does not exist, or belongs to another caller: the two must look the same."""
 
