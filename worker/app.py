@@ -199,7 +199,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     manager.restore()
-    url = await enter(listen(parts))
+    url = await enter(listen(parts, tasks))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 

@@ -20,10 +20,12 @@ from worker.errors.client import (
     NotAcceptable,
     NotFound,
     NothingToDeliver,
+    RequestTimeout,
     TargetNotAllowed,
     Unauthorized,
     UnknownField,
     UnknownTemplate,
+    UnsupportedEncoding,
     UrlNeedsStorage,
 )
 from worker.errors.deploy import (
@@ -154,6 +156,7 @@ __all__ = [
     "RateLimited",
     "Refused",
     "RemovedByOperator",
+    "RequestTimeout",
     "RequirementsError",
     "RestartAsked",
     "SmokeFailed",
@@ -167,6 +170,7 @@ __all__ = [
     "UnknownPlatform",
     "UnknownTemplate",
     "Unreachable",
+    "UnsupportedEncoding",
     "UrlNeedsStorage",
     "UrlRefused",
     "ValueProblem",
