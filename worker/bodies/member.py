@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 from worker.bodies.cuts import without_quoted
@@ -11,6 +12,8 @@ from worker.bodies.cuts import without_quoted
 STRING = re.compile(rb'"[^"]*"')
 OPENS = re.compile(rb"[ \t\r\n]*\{")
 COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
+MOST_KEYS = 100
+"""Members of the name, at any depth, that are looked at. No client sends another one than at the top."""
 DECODER = json.JSONDecoder()
 
 
@@ -31,7 +34,7 @@ class MemberSearch:
             return None
         plain = without_quoted(text)
         depth = at = 0
-        for key in self._key.finditer(plain):
+        for key in islice(self._key.finditer(plain), MOST_KEYS):
             between = STRING.sub(b"", plain[at : key.start()])
             if b'"' in between:  # what looks like a key begins at the end of another string, as in no JSON
                 return None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from worker.connections.limits import IDLE_S, ConnectionLimits
 
@@ -52,6 +52,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self.handler: web.RequestHandler | None = None
         self._request: web.Request | None = None
+        self._rest: StreamReader | None = None
+        """The body of the last request: what is not read of it when the answer is sent is read and thrown away."""
         self._waiting_since = now
         self._begun_at: float | None = now
         """Since when the headers of a request are awaited; None between two requests."""
@@ -67,7 +69,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport  # type: ignore[assignment]  # a socket's is a Transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._owner.buffer[: READ if self.proven else UNPROVEN_READ]
+        discarded = self._request is None and self._rest is not None and not self._rest.is_eof()
+        return self._owner.buffer[: READ if self.proven or discarded else UNPROVEN_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.handler is None:
@@ -107,6 +110,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def end(self) -> None:
         """The request was answered."""
+        if self._request is not None:
+            self._rest = self._request.content
         self._request, self._waiting_since = None, self._loop.time()
 
     def prove(self) -> None:

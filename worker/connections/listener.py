@@ -68,6 +68,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._numbers = 0
         self._closed = 0
         self._reported_at = -REPORT_S
@@ -119,6 +120,9 @@ class Listener:
             request[CONNECTION] = connection
             connection.begin(request)
             try:
+                if not connection.proven:
+                    async with self._turn:  # a burst of requests is spread over as many turns of the event loop
+                        await asyncio.sleep(0)
                 return await handle(request)
             finally:
                 connection.end()

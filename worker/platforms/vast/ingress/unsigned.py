@@ -15,7 +15,7 @@ LARGEST = MIB
 """A body without `auth_data` in its head."""
 MEMORY = 32 * MIB
 AT_A_TIME = 8
-FIXED = 2 * KIB
+FIXED = 16 * KIB
 """What a body takes beside its bytes."""
 
 
