@@ -153,9 +153,11 @@ class Listener:
     async def _take(self, sock: socket.socket, address: str) -> None:
         self._numbers += 1
         client = self.limits.client_of(address) or f"proxied {self._numbers}"
-        if reserve_is_touched(sock.fileno()) and not self._spare():
-            sock.close()
-            return
+        if reserve_is_touched(len(self._open), sock.fileno()):
+            if not self._spare():
+                sock.close()
+                return
+            await asyncio.sleep(PAUSE_S)  # until its descriptor is free
         while crowd := self._table.crowd(client):
             if (spare := dispensable(crowd)) is None:
                 sock.close()
