@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import resource
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 
+from tests.connections.conftest import Open, Stream, status
 from worker.connections import HANDLER, ConnectionLimits, LimitedSite, prove
 from worker.supervision import Tasks
 
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Open = Callable[..., Awaitable[Stream]]
 POST = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
 GET = b"GET /prove HTTP/1.1\r\nHost: x\r\n\r\n"
 LONG_S = 1000.0
 RELEASE = web.AppKey("release", asyncio.Event)
-ROOT = Path(__file__).parents[2]
 
 
 async def read(request: web.Request) -> web.Response:
@@ -54,33 +49,6 @@ async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
             yield runner.addresses[0][1], app[RELEASE]
         finally:
             await runner.cleanup()
-
-
-@pytest.fixture
-async def opened() -> AsyncIterator[Open]:
-    """Opens a connection and sends something; all are closed after the test."""
-    streams: list[Stream] = []
-
-    async def open_one(port: int, sent: bytes = b"") -> Stream:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        streams.append((reader, writer))
-        writer.write(sent)
-        return reader, writer
-
-    yield open_one
-    for _, writer in streams:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-
-async def status(stream: Stream) -> int:
-    """The status of an answer; 0 where the connection was closed without one."""
-    try:
-        line = await stream[0].readline()
-    except ConnectionError:
-        return 0
-    return int(line.split()[1]) if line else 0
 
 
 @pytest.mark.parametrize("sent", [b"", b"P", b"GET / HTTP/1.1\r\nX-A: "], ids=["nothing", "a letter", "half"])
@@ -142,44 +110,3 @@ async def known(stream: Stream) -> None:
     """Give the server the moment in which it proves a connection."""
     await stream[1].drain()
     await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def limited_process() -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """A server in a process of its own, whose limit on open files the test can set."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.connections.served", cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield process, int(await process.stdout.readline())
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def test_the_last_descriptors_are_not_for_connections(opened: Open) -> None:
-    """With few descriptors strangers make room, so that the worker can open files, and a client gets its answer."""
-    async with limited_process() as (process, port):
-        used = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 40, used + 40))
-        strangers = [await opened(port) for _ in range(60)]
-        for _ in range(5):
-            client = await opened(port, b"GET /file HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert await status(client) == 200
-        assert await status(strangers[0]) == 0
-
-
-async def test_too_few_descriptors_are_no_end(opened: Open) -> None:
-    """Where none can be spared connections are refused; once there are some the next one is answered."""
-    async with limited_process() as (process, port):
-        before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
-        used = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
-        for limit in (used, used + 3):
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, before[1]))
-            for _ in range(5):
-                await opened(port, GET)
-            await asyncio.sleep(0.3)
-            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
-            client = await opened(port, GET)
-            assert await status(client) == 200
