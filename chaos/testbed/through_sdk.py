@@ -54,12 +54,17 @@ async def vast_worker(engine: StageEngine, env: Mapping[str, str]) -> AsyncItera
             await worker.child.end()
 
 
+def signed_auth(behind: Behind, number: int) -> dict[str, Any]:
+    """Return `auth_data` as the router gives it with a number of its own."""
+    signed = {"url": behind.url, "signature": behind.vast.sign(behind.url)}
+    return {"cost": 1.0, "endpoint": ENDPOINT, "__request_id": "x", **signed, "request_idx": number, "reqnum": number}
+
+
 class Envelopes:
     """Puts payloads into what the SDK's worker takes."""
 
     def __init__(self, behind: Behind, pot: Pot, seed: int) -> None:
-        signed = {"url": behind.url, "signature": behind.vast.sign(behind.url)}
-        self._auth = {"cost": 1.0, "endpoint": ENDPOINT, "__request_id": "x", **signed}
+        self._auth = signed_auth(behind, 0)
         self._pot = pot
         self._random = Random(seed)
 

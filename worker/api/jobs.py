@@ -11,6 +11,7 @@ from worker.api.request_body import read_small_object
 from worker.api.responses import file_headers, job_response
 from worker.api.services import json_response, services
 from worker.api.sse import stream_events
+from worker.connections import prove
 from worker.dialects import VAST
 from worker.dialects.native import read_wish
 from worker.errors import NotFound
@@ -92,4 +93,6 @@ def _job(request: web.Request) -> Job:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         token = request.query.get("token", "")
-    return found.manager.find(job_id, token.strip())
+    job = found.manager.find(job_id, token.strip())
+    prove(request)
+    return job

@@ -13,11 +13,16 @@ from worker.api import convert, generate, jobs, meta, metrics, templates, valida
 from worker.api.edge.browsers import BrowserCheck, refuse_other_pages
 from worker.api.edge.cors import allow_origins
 from worker.api.edge.malformed import malformed_requests_counted
+from worker.api.edge.proof import prove_callers
+from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
+from worker.connections import HANDLER, ConnectionLimits, LimitedSite
 from worker.errors import CannotListen
 from worker.platforms.base import Authenticator
+from worker.settings import Settings
+from worker.supervision import Tasks
 
 ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
@@ -54,7 +59,7 @@ def openapi() -> dict[str, Any]:
 
 def application(services: Services) -> web.Application:
     """Return the application of all routes. Raises StartupError for settings that can't be read."""
-    app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
+    app = web.Application(middlewares=[errors, prove_callers], client_max_size=services.intake.limits.total)
     settings = services.settings.server
     check = BrowserCheck.of(settings)
     if not services.access.tokens and services.traits.authenticates is Authenticator.WORKER:
@@ -68,20 +73,30 @@ def application(services: Services) -> web.Application:
 
 
 @asynccontextmanager
-async def listen(services: Services) -> AsyncIterator[str]:
+async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
     """Serve until the context ends; yields the address. A client that leaves cancels its handler.
 
     Raises StartupError.
     """
-    runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+    options = {"handler_cancellation": True, "access_log": None, "shutdown_timeout": 1.0, **HANDLER}
+    runner = web.AppRunner(application(services), **options)
     await runner.setup()
     with malformed_requests_counted():
         try:
             settings = services.settings
+            limits = connection_limits(settings)
+            host, port = settings.server.host, settings.server.port
             try:
-                await web.TCPSite(runner, settings.server.host, settings.server.port).start()
+                await LimitedSite(runner, host, port, limits=limits, tasks=tasks).start()
             except (OSError, OverflowError) as error:
-                raise CannotListen(settings.server.host, settings.server.port, error) from error
-            yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
+                raise CannotListen(host, port, error) from error
+            yield f"http://{host}:{runner.addresses[0][1]}"
         finally:
             await runner.cleanup()
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """Return the limits for the connections of a port. Raises StartupError."""
+    given = settings.connections
+    trusted = trusted_networks(settings.server.trusted_proxies)
+    return ConnectionLimits(given.header_s, given.body_s, given.unproven, trusted)

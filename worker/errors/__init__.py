@@ -22,10 +22,12 @@ from worker.errors.client import (
     NotFound,
     NothingToDeliver,
     OriginNotAllowed,
+    RequestTimeout,
     TargetNotAllowed,
     Unauthorized,
     UnknownField,
     UnknownTemplate,
+    UnsupportedEncoding,
     UrlNeedsStorage,
 )
 from worker.errors.deploy import (
@@ -161,6 +163,7 @@ __all__ = [
     "RateLimited",
     "Refused",
     "RemovedByOperator",
+    "RequestTimeout",
     "RequirementsError",
     "RestartAsked",
     "SmokeFailed",
@@ -175,6 +178,7 @@ __all__ = [
     "UnknownPlatform",
     "UnknownTemplate",
     "Unreachable",
+    "UnsupportedEncoding",
     "UrlNeedsStorage",
     "UrlRefused",
     "ValueProblem",

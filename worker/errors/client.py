@@ -86,6 +86,21 @@ class IdTaken(ClientError):
     status = 409
 
 
+class RequestTimeout(ClientError):
+    """The request did not arrive in time. The same one may, over a better connection."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
+
+
+class UnsupportedEncoding(ClientError):
+    """The body is compressed where it must not be."""
+
+    code = "unsupported_encoding"
+    status = 415
+
+
 class BodyTooLarge(ClientError):
     code = "body_too_large"
     status = 413

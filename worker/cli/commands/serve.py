@@ -85,8 +85,10 @@ def _run(settings: Settings, place: Platform) -> None:
 
     from worker.cli.hosting.allocator import keep_memory_flat
     from worker.cli.hosting.parent_process import RESTART_CODE
+    from worker.connections import raise_file_limit
 
     keep_memory_flat()
+    raise_file_limit()
     try:
         uvloop.run(serve(settings, place))
     except RestartAsked as asked:
