@@ -30,6 +30,8 @@ from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
+from worker.jobs.state_folder import repair_state
+from worker.jobs.state_lock import state_lock
 from worker.models.damaged import ModelDoctor
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
@@ -150,13 +152,15 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
     platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
-    body is cancelled (`tasks.failure`).
+    body is cancelled (`tasks.failure`). Raises StateInUse where another worker has the state folder.
     """
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
-    async with supervised, AsyncExitStack() as stack:
-        await remove_leftovers(settings.state / SPOOL)
-        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
+    with state_lock(settings.state):
+        damage = repair_state(settings.state)
+        async with supervised, AsyncExitStack() as stack:
+            await remove_leftovers(settings.state / SPOOL)
+            yield await _assembled(settings, BuildOptions(fan_out, storage, traits, damage), supervised, stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,8 @@ class BuildOptions:
     observers: Observers
     storage: Storage | None
     traits: Traits
+    state_damage: Sequence[str]
+    """Names of what was moved aside in the state folder."""
 
 
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
@@ -193,13 +199,15 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
+        state_damage=options.state_damage,
     )
     if models.fetches:
         observers.add(models)
     hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
-    manager.restore()
+    await manager.restore()
+    tasks.start("journal", pipeline.journal.catch_up)
     url = await enter(listen(parts))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
@@ -217,6 +225,7 @@ async def _pipeline(
     for one in engines.engines:
         one.writes_unseen = partial(outputs.may_write_unseen, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
+    journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
     placed = await _placed_inputs(engines, state)
     engine = InputEngine(engines.first.api, engines.catalog, placed)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
@@ -226,7 +235,7 @@ async def _pipeline(
         inputs=Inputs(engine, fetcher, InputStore(state / "inputs"), settings.inputs, earlier),
         outputs=outputs,
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
-        journal=stack.enter_context(Journal(state / "journal.sqlite")),
+        journal=journal,
         observers=observers,
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,

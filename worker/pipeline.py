@@ -24,7 +24,6 @@ from worker.engine.recovery import Recovery
 from worker.errors import (
     ClientError,
     DeliveryFailed,
-    DiskFull,
     Draining,
     InternalError,
     JobCancelled,
@@ -34,6 +33,7 @@ from worker.errors import (
     OutputMissing,
     OutputProblem,
     WorkerError,
+    shortage,
 )
 from worker.events import (
     DeliveryEnded,
@@ -55,6 +55,7 @@ from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
 from worker.outputs.output_collector import Collected, OutputCollector, Part, still_results
 from worker.outputs.problems import nothing, of_node, promised
+from worker.outputs.run_files import SENT
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.opened import opened
@@ -65,8 +66,6 @@ log = logging.getLogger(__name__)
 
 PREVIEW_METHOD = "preview_method"
 """What ComfyUI calls the way to make previews of one prompt; it goes before the option of its command line."""
-SENDS_ITS_PICTURE = "SaveImageWebsocket"
-"""The one class whose result comes as a preview frame instead of a file."""
 READS_WORKFLOW = "EXTRA_PNGINFO"
 """Type of the hidden input in which a node gets the editor's file."""
 
@@ -125,10 +124,10 @@ class Pipeline:
             self.cancelled(job)
             raise
         except Exception as error:
-            full = DiskFull.of(error)
-            if full is None:
+            lacking = shortage(error)
+            if lacking is None:
                 log.exception("job %s failed in a way nobody expected", job.id)
-            self._fail(job, full or InternalError("an unexpected error in the worker"))
+            self._fail(job, lacking or InternalError("an unexpected error in the worker"))
         else:
             self._enter(job, JobState.COMPLETED)
         finally:
@@ -264,7 +263,7 @@ class Pipeline:
             case Progress(node=str(node), value=value, maximum=maximum):
                 job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
-            case Preview() if _class(prompt, message.node) == SENDS_ITS_PICTURE:
+            case Preview() if _class(prompt, message.node) == SENT:
                 collector.picture_sent(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job.ref, node, mime, data))

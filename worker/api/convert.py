@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from aiohttp import BodyPartReader, hdrs, web
 
+from worker.api.edge.form_parts import readable_parts
 from worker.api.errors import too_large
 from worker.api.request_body import strict_of
 from worker.api.services import services
@@ -48,15 +49,16 @@ async def convert_workflow(request: web.Request) -> web.Response:
 async def _sent(request: web.Request) -> bytes:
     """The body; of a multipart one the first part. Raises BodyTooLarge, ClientError."""
     most = services(request).settings.server.max_body
+    data = bytearray()
     try:
         if request.content_type != "multipart/form-data":
             return await request.read()
-        part = await (await request.multipart()).next()
-        data = bytearray()
-        while isinstance(part, BodyPartReader) and (chunk := await part.read_chunk(MIB)):
-            data += chunk
-            if len(data) > most * MIB:
-                raise too_large(most)
-    except (ValueError, web.RequestPayloadError) as error:
+        with readable_parts():
+            part = await (await request.multipart()).next()
+            while isinstance(part, BodyPartReader) and (chunk := await part.read_chunk(MIB)):
+                data += chunk
+                if len(data) > most * MIB:
+                    raise too_large(most)
+    except web.RequestPayloadError as error:
         raise ClientError(f"the body can't be read: {error}") from None
     return bytes(data)

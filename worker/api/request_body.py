@@ -12,6 +12,7 @@ from aiohttp import BodyPartReader, web
 from pydantic import SecretStr
 
 from worker.api.edge.form_body import FORM, form_chunks
+from worker.api.edge.form_parts import readable_parts
 from worker.api.errors import DIALECT
 from worker.api.services import base_url, services
 from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parsed_json, read_json, spool_file, utf8_text
@@ -102,7 +103,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
     parts: dict[str, ScannedBody] = {}
     fields: dict[str, Any] = {}
     files: list[FormFile] = []
-    try:
+    with readable_parts():
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise ClientError("every part of a multipart body needs a name, and none may have parts of its own")
@@ -114,8 +115,6 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
                 name, filename = part_name(part.name), part.filename
                 file = await spool_file(chunks(part), folder)
                 files.append(FormFile(name, part_name(filename) if filename else None, file))
-    except (ValueError, LookupError) as error:
-        raise ClientError(f"the multipart body can't be read: {error}") from None
     return await _joined(parts, fields, ScannedBody({}, [], limits, folder)), read_form(files)
 
 

@@ -21,13 +21,14 @@ from worker.bodies.content import Content
 from worker.bodies.encoding import utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
 from worker.bodies.json_error import not_json
-from worker.bodies.limits import BodyLimits
+from worker.bodies.limits import DEEPEST_JSON, BodyLimits, check_depth
 from worker.bodies.reader import BodyReader, open_text, opened_json, parsed_json, read_json
 from worker.bodies.scanner import BodyScanner
 from worker.bodies.spooled import SpooledFile, SpooledText, Where, spool_file
 
 __all__ = [
     "DATA_URI",
+    "DEEPEST_JSON",
     "BodyLimits",
     "BodyReader",
     "BodyScanner",
@@ -37,6 +38,7 @@ __all__ = [
     "SpooledFile",
     "SpooledText",
     "Where",
+    "check_depth",
     "decode_base64",
     "in_thread",
     "not_json",

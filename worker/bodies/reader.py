@@ -14,7 +14,7 @@ from worker.bodies.body import ScannedBody
 from worker.bodies.encoding import utf8_chunks, utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread
 from worker.bodies.json_error import BODY, not_json
-from worker.bodies.limits import KIB, PIECE, BodyLimits, units_of
+from worker.bodies.limits import KIB, PIECE, BodyLimits, check_depth, units_of
 from worker.bodies.long_string import LongString
 from worker.bodies.rest import Rest
 from worker.bodies.scanner import BodyScanner
@@ -105,11 +105,13 @@ async def opened_json(
 
 
 def parsed_json(json: bytes, what: str = BODY) -> Any:  # noqa: ANN401 - JSON
-    """Return the value. Raises InvalidJson, which calls the text `what`."""
+    """Return the value. Raises InvalidJson, which calls the text `what`, also for one that is nested too deep."""
     try:
-        return orjson.loads(json)
+        value = orjson.loads(json)
     except orjson.JSONDecodeError as error:
         raise not_json(json, error, what) from None
+    check_depth(value, what)
+    return value
 
 
 async def _parsed(rest: Rest) -> tuple[Any, list[SpooledText]]:

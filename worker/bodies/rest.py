@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from worker.bodies.json_error import BODY, foreign_cure, invalid, piece
+from worker.bodies.limits import check_depth
 from worker.bodies.long_string import BadString, LongString
 from worker.bodies.spooled import SpooledText, Where
 from worker.errors import InvalidJson
@@ -60,6 +61,7 @@ class Rest:
             value = orjson.loads(self.json)
         except orjson.JSONDecodeError as error:
             raise self._moved(error) from None
+        check_depth(value, BODY)
         strings = {found.standing: found.string for found in self.replacements if found.string}
         box = [value]
         spooled = list(_placed(box, strings)) if strings else []

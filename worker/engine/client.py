@@ -128,6 +128,7 @@ class ComfyClient:
                 hear=hear,
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
+                garbled_before=self.socket.garbled,
                 kept=self._kept,
                 options=options,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,7 @@ from worker.engine.protocol.messages import (
     ExecutionInterrupted,
     ExecutionStart,
     ExecutionSuccess,
+    FramesLost,
     RunMessage,
     Status,
 )
@@ -89,6 +91,10 @@ class Run:
     taken: bool = True
     started: bool = False
     hung: bool = False
+    succeeded: bool = False
+    """Whether ComfyUI said so; it sends that before the end."""
+    garbled_before: int = 0
+    """Frames of another shape before the prompt was submitted."""
     absent_since: float | None = None
 
     async def follow(self) -> Outputs:
@@ -100,13 +106,32 @@ class Run:
         while True:
             message = await self._next()
             if isinstance(message, Executing) and message.node is None:
-                return outputs
+                return await self._completed(outputs)
             if message is None or (self.deaf and isinstance(message, Status)):
                 found = await self._ask()
                 if found is not None:
                     return found
             else:
                 self._take(message, outputs)
+
+    async def _completed(self, outputs: Outputs) -> Outputs:
+        """Return what the nodes reported; ComfyUI is asked where a frame that said so may not have arrived."""
+        garbled = self.socket.garbled != self.garbled_before
+        if outputs and self.succeeded and not garbled:
+            return outputs
+        if garbled:
+            self.hear(FramesLost(self.prompt_id))
+        history = None
+        with suppress(EngineUnavailable):  # then it is what was heard
+            history = (await self.api.locate(self.prompt_id)).history
+        return {**self._outcome(history), **outputs} if history is not None else outputs
+
+    def _outcome(self, history: HistoryEntry) -> Outputs:
+        if history.error is not None:
+            raise failure(history.error, self.prompt, self.options.extra_data)
+        if history.interrupted:
+            raise self._interrupted()
+        return history.outputs
 
     def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
         match message:
@@ -130,6 +155,7 @@ class Run:
                 self.hear(message)
             case _:
                 self.started = True
+                self.succeeded |= isinstance(message, ExecutionSuccess)
                 self.hear(message)
 
     def _ended_by(self, note: EngineSick | Evicted) -> Exception:
@@ -196,14 +222,11 @@ class Run:
         if history is None:
             return {}
         self._hear_again(history)
-        if history.error is not None:
-            raise failure(history.error, self.prompt, self.options.extra_data)
-        if history.interrupted:
-            raise self._interrupted()
-        return history.outputs
+        return self._outcome(history)
 
     def _hear_again(self, history: HistoryEntry) -> None:
         """Tell what was not heard of when the run began and ended, and of what ComfyUI did not run."""
+        self.hear(FramesLost(self.prompt_id))
         self.hear(ExecutionStart(self.prompt_id, history.started_at))
         if history.cached:
             self.hear(ExecutionCached(self.prompt_id, history.cached))

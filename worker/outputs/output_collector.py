@@ -13,11 +13,11 @@ from typing import Any
 from worker.engine.protocol.api import FileRef
 from worker.engine.protocol.messages import Executed, Preview, RunMessage
 from worker.engine.run import Outputs as NodeOutputs
-from worker.errors import DiskFull, EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable
+from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
 from worker.outputs.overwriting import may_be_overwritten
-from worker.outputs.problems import dangling, model_kept, undelivered, unseen
+from worker.outputs.problems import dangling, model_kept, picture_lost, undelivered, unseen
 from worker.outputs.reports import NodeOutput, Text, Value, node_outputs
 from worker.outputs.run_files import RunFiles
 from worker.workflow.catalog.catalog import Catalog
@@ -150,6 +150,7 @@ class OutputCollector:
         paths = [replace(path, node_id=names.get(path.node_id, path.node_id)) for path in look.dangling]
         self._problems += [dangling(self.prompt, path) for path in paths]
         self._problems += [unseen(self.prompt, names.get(node, node)) for node in self._files.unseen]
+        self._problems += [picture_lost(self.prompt, names.get(node, node)) for node in self._files.unsent]
         again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
         kept = tuple(output for output in outputs if output.node_id not in again)
         return Collected(kept, tuple(self._problems), look.files, frozenset(again), self._next)
@@ -188,7 +189,7 @@ class OutputCollector:
                 outputs.append(await taking.task)
             except (OutputMissing, EngineUnavailable, OSError) as error:
                 report = taking.report
-                if report is None or DiskFull.of(error) is not None:
+                if report is None or shortage(error) is not None:
                     raise
                 if isinstance(error, OutputMissing) and self._from_cache(report):
                     self._again.add(report.node_id)
@@ -230,7 +231,7 @@ class OutputCollector:
             try:
                 return await self._outputs.take(self._job, index, report)
             except (OSError, EngineUnavailable) as error:
-                passing = isinstance(error, EngineUnavailable) or DiskFull.of(error) is not None
+                passing = isinstance(error, EngineUnavailable) or shortage(error) is not None
                 if not passing or time.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(ROOM_RETRY_S)

@@ -67,6 +67,12 @@ def unseen(prompt: Prompt, node_id: str) -> OutputProblem:
     )
 
 
+def picture_lost(prompt: Prompt, node_id: str) -> OutputProblem:
+    """A picture that was to come over ComfyUI's WebSocket."""
+    why = "the picture that the node sends over ComfyUI's WebSocket did not arrive, and ComfyUI keeps none"
+    return of_node(prompt, node_id, OutputMissing.code, why, suggestion="save it with SaveImage, or run the job again")
+
+
 def nothing(prompt: Prompt) -> OutputProblem:
     """A workflow that ran and left nothing."""
     return of_node(

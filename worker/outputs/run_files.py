@@ -17,6 +17,7 @@ from worker.engine.protocol.messages import (
     ExecutionInterrupted,
     ExecutionStart,
     ExecutionSuccess,
+    FramesLost,
     RunMessage,
     RunsApart,
 )
@@ -30,6 +31,9 @@ from worker.workflow.prompt import Prompt
 from worker.workflow.write_again import signature
 
 log = logging.getLogger(__name__)
+
+SENT = "SaveImageWebsocket"
+"""The one class whose result comes as a preview frame instead of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class RunFiles:
         self._files: WrittenFiles | None = None
         self._window: Window | None = None
         self._apart = False
+        self._frames_lost = False
         self._signatures: dict[str, bytes] = {}
         self._own: set[FileRef] = set()
         """Reported files that this run wrote; a node may also report one that was there."""
@@ -74,6 +79,8 @@ class RunFiles:
         match message:
             case RunsApart():
                 self._apart = True
+            case FramesLost():
+                self._frames_lost = True
             case ExecutionStart(at=at) if self._window is None:
                 self._files = self._engine_files()  # the engine is known by now
                 self._window = self._files.begin(at, apart=self._apart)
@@ -114,7 +121,7 @@ class RunFiles:
             self._window.kept = False
             for ref in self._own:
                 self._files.release(ref)
-        self._window, self._apart = None, False
+        self._window, self._apart, self._frames_lost = None, False, False
         self._own.clear()
         self.log = NodeLog(self.is_output)
 
@@ -158,11 +165,17 @@ class RunFiles:
         return {node for node in self.log.cached - self.log.with_files if self.is_output(node) and self._writes(node)}
 
     @property
+    def unsent(self) -> list[str]:
+        """Nodes whose picture comes over the WebSocket and did not, as far as it is known that they ran."""
+        ran = set(self._prompt) - self.log.cached if self._frames_lost else self.log.ran
+        return [node for node in self._prompt if node in ran - self.log.with_files and self.class_of(node) == SENT]
+
+    @property
     def unseen(self) -> list[str]:
         """Output nodes that reported nothing at all, where the engine's folders can't be looked at."""
         if self._files is not None and "output" in self._files.roots:
             return []
-        return [node for node in self.log.owing if not self.log.reported.get(node)]
+        return [node for node in self.log.owing if not self.log.reported.get(node) and self.class_of(node) != SENT]
 
     def is_output(self, node_id: str) -> bool:
         """Whether the node is an end of the workflow. One that another node expanded into is none."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -102,17 +100,34 @@ class CrashHistory:
 
 def _read(path: Path) -> dict[str, CrashRecord]:
     try:
-        records: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
-        return {name: _record(record) for name, record in records.items()}
+        found = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         log.warning("crashes of earlier lives are forgotten: %s can't be read (%s)", path, error)
         return {}
+    records = found if isinstance(found, dict) else {"": found}
+    read = {name: record for name, value in records.items() if (record := _record(value)) is not None}
+    if len(read) < len(records):
+        log.warning(
+            "%d of %d records in %s can't be read and are forgotten", len(records) - len(read), len(records), path
+        )
+    return read
 
 
-def _record(record: Mapping[str, Any]) -> CrashRecord:
-    """Read a record. A worker up to 0.2 wrote no `prompts`, and named each death by the prompt."""
-    crashes = record["crashes"]
-    prompts = record["prompts"] if "prompts" in record else {prompt_id: prompt_id for prompt_id in crashes}
-    return CrashRecord(crashes, record["at"], record.get("cause", ""), prompts)
+def _record(found: object) -> CrashRecord | None:
+    """Return a stored record, None for anything else. Fields that a later release adds are ignored.
+
+    A worker up to 0.2 wrote no `prompts`, and named each death by the prompt.
+    """
+    if not isinstance(found, dict):
+        return None
+    crashes, at, cause = found.get("crashes"), found.get("at"), found.get("cause", "")
+    if not isinstance(crashes, dict) or not all(isinstance(seen, bool) for seen in crashes.values()):
+        return None
+    if isinstance(at, bool) or not isinstance(at, int | float) or not isinstance(cause, str):
+        return None
+    prompts = found.get("prompts", {prompt_id: prompt_id for prompt_id in crashes})
+    if not isinstance(prompts, dict) or not all(isinstance(death, str) for death in prompts.values()):
+        return None
+    return CrashRecord(crashes, float(at), cause, prompts)

@@ -78,7 +78,7 @@ def history_answer(answer: object, prompt_id: str) -> HistoryEntry | None:
     if not entry:
         return None
     outputs = mapping(mapping(entry).get("outputs") or {})
-    messages = mapping(mapping(entry).get("status") or {}).get("messages") or ()
+    messages = _listed(mapping(mapping(entry).get("status") or {}).get("messages"))
     ends = dict(map(_message, messages))
     failed = ends.get("execution_error")
     last = failed or ends.get("execution_interrupted") or ends.get("execution_success") or {}
@@ -86,7 +86,7 @@ def history_answer(answer: object, prompt_id: str) -> HistoryEntry | None:
         {str(node): dict(mapping(output or {})) for node, output in outputs.items()},
         execution_error(failed) if failed is not None else None,
         "execution_interrupted" in ends,
-        tuple(map(str, ends.get("execution_cached", {}).get("nodes") or ())),
+        tuple(map(str, _listed(ends.get("execution_cached", {}).get("nodes")))),
         moment(ends.get("execution_start", {})),
         moment(last),
     )
@@ -134,6 +134,13 @@ def upload_answer(answer: object) -> str:
     """Read `POST /upload/image`: the name that nodes must use. Raises UnexpectedShape."""
     stored = mapping(answer)
     return "/".join(part for part in (text_of(stored, "subfolder"), text_of(stored, "name")) if part)
+
+
+def _listed(value: object) -> list[Any]:
+    """Return a list that may be left out."""
+    if not isinstance(value or [], list):
+        raise UnexpectedShape(f"{type(value).__name__} instead of a list")
+    return value if isinstance(value, list) else []
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:

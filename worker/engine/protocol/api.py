@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from io import BytesIO
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -26,6 +25,7 @@ from worker.engine.protocol.answers import (
     upload_answer,
 )
 from worker.engine.protocol.messages import UnexpectedShape, loads, mapping
+from worker.engine.protocol.reading import CATALOG, FILES, QUICK, expected, whole
 from worker.errors import (
     EngineUnavailable,
     InvalidInputFile,
@@ -39,15 +39,16 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
 
-QUICK = aiohttp.ClientTimeout(total=10)
-"""For routes that answer at once. A cold model load has held ComfyUI's event loop for seconds."""
-SLOW = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 CHUNK = 256 * 1024
 LARGE = 1024 * 1024
 
 
 REFUSED_FILES = {404: OutputMissing, 400: OutputNotAllowed, 403: OutputNotAllowed}
 """What the statuses of `GET /view` mean for a file that a node has reported."""
+REFUSED_INPUTS = frozenset({400, 403, 413, 500})
+"""By which `POST /upload/image` refuses a file; it answers 500 to a name that its disk does not take."""
+PAGES = frozenset({"text/html", "application/json"})
+"""Types of what a proxy answers in ComfyUI's place. ComfyUI itself never sends the former for a file."""
 
 
 class PromptPlace(StrEnum):
@@ -117,7 +118,8 @@ DEFAULT_OPTIONS = SubmitOptions()
 
 def read_object_info(data: bytes) -> Catalog:
     """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
-    classes = mapping(orjson.loads(data))
+    if not (classes := mapping(orjson.loads(data))):
+        raise UnexpectedShape("it has no class of nodes")
     return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()})
 
 
@@ -210,14 +212,15 @@ class ComfyApi:
         form.add_field("subfolder", folder)
         form.add_field("overwrite", "true")
         try:
-            async with self._session.post(self.base_url + "/upload/image", data=form, timeout=SLOW) as answer:
-                if answer.status != 200:
+            async with self._session.post(self.base_url + "/upload/image", data=form, timeout=FILES) as answer:
+                if answer.status in REFUSED_INPUTS:
                     raise InvalidInputFile(f"ComfyUI refuses the input file {name!r} (HTTP {answer.status})")
-                stored = orjson.loads(await answer.read())
+                if answer.status != 200:
+                    raise EngineUnavailable(f"POST /upload/image of {name!r} was answered by HTTP {answer.status}")
+                with expected("POST /upload/image"):
+                    return upload_answer(orjson.loads(await whole(answer)))
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             raise EngineUnavailable(f"ComfyUI did not take the input file {name!r}") from error
-        with expected("POST /upload/image"):
-            return upload_answer(stored)
 
     async def download(self, file: FileRef, target: Path) -> None:
         """Stream a file of ComfyUI's to `target`, never whole in memory.
@@ -226,10 +229,12 @@ class ComfyApi:
         """
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.folder}
         try:
-            async with self._session.get(self.base_url + "/view", params=params, timeout=SLOW) as answer:
+            async with self._session.get(self.base_url + "/view", params=params, timeout=FILES) as answer:
                 if answer.status != 200:
                     kind = REFUSED_FILES.get(answer.status, OutputUnreadable)
                     raise kind(f"ComfyUI reported {file.filename!r} and answers GET /view with HTTP {answer.status}")
+                if answer.content_type in PAGES - {guess_type(file.filename)[0]}:
+                    raise EngineUnavailable(f"a page was sent in place of {file.filename!r}: {answer.content_type}")
                 with target.open("wb") as sink:
                     async for chunk in answer.content.iter_chunked(CHUNK):
                         sink.write(chunk)
@@ -245,13 +250,19 @@ class ComfyApi:
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
         """Every node class. `read` parses the answer; it raises UnexpectedShape and JSONDecodeError."""
         with expected("GET /object_info"):
-            catalog: Catalog = await self._get("/object_info", SLOW, read)
+            catalog: Catalog = await self._get("/object_info", CATALOG, read)
             return catalog
 
     async def node_class(self, name: str) -> JsonObject | None:
-        """One class of the catalog; None where there is none of this name."""
+        """One class of the catalog; None where there is none of this name, which may be one that no route takes."""
+        try:
+            answer = await self._get(f"/object_info/{quote(name, safe='')}")
+        except EngineUnavailable as error:
+            if isinstance(error.__cause__, aiohttp.ClientResponseError) and 400 <= error.__cause__.status < 500:
+                return None
+            raise
         with expected("GET /object_info"):
-            info = mapping(await self._get(f"/object_info/{quote(name, safe='')}")).get(name)
+            info = mapping(answer).get(name)
         return info if isinstance(info, dict) else None
 
     async def _get(
@@ -260,30 +271,23 @@ class ComfyApi:
         try:
             async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()
-                return read(await answer.read())
-        except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError, RecursionError) as error:
+                with expected(f"GET {path}"):
+                    return read(await whole(answer))
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
 
     async def _post(self, path: str, body: object) -> tuple[int, object]:
         """Status and JSON body; None for a body that is empty or no JSON (most POST routes answer so)."""
         try:
             async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
-                status, text = answer.status, await answer.read()
+                with expected(f"POST {path}"):
+                    status, text = answer.status, await whole(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer POST {path}") from error
         try:
             return status, orjson.loads(text)
         except orjson.JSONDecodeError:
             return status, None
-
-
-@contextmanager
-def expected(route: str) -> Iterator[None]:
-    """Report an answer of another shape as what it is to the caller: no answer. Raises EngineUnavailable."""
-    try:
-        yield
-    except UnexpectedShape as error:
-        raise EngineUnavailable(f"the answer to {route} is not ComfyUI's: {error}") from error
 
 
 def _revealed(value: object) -> object:

@@ -104,8 +104,16 @@ class RunsApart:
     prompt_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class FramesLost:
+    """Not ComfyUI's: some or all of what it said of this prompt did not arrive."""
+
+    prompt_id: str
+
+
 RunEnd = ExecutionSuccess | ExecutionError | ExecutionInterrupted
-RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd | RunsApart
+OwnNote = RunsApart | FramesLost
+RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd | OwnNote
 Message = Status | RunMessage
 
 
@@ -121,8 +129,23 @@ def parse_text(text: str) -> Message | None:
         frame = loads(text)
         read = READERS.get(frame["type"])
         return read(frame["data"]) if read else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnexpectedShape):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, UnexpectedShape):
         return None
+
+
+def is_garbled(frame: str | bytes) -> bool:
+    """Whether a frame that was read as None should have told something about a run."""
+    if isinstance(frame, bytes):
+        return len(frame) < 8 or struct.unpack_from(">I", frame)[0] == PREVIEW_WITH_METADATA
+    if frame.startswith(IGNORED):
+        return False
+    try:
+        found = mapping(loads(frame))
+        kind, data = text_of(found, "type"), found.get("data")
+    except (ValueError, RecursionError, UnexpectedShape):
+        return True
+    resent = kind == "executing" and isinstance(data, dict) and "prompt_id" not in data
+    return kind in READERS and not resent
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401 - JSON

@@ -18,7 +18,7 @@ import orjson
 
 from worker.backoff import Backoff
 from worker.engine.process.names import own
-from worker.engine.protocol.messages import Message, RunMessage, Status, parse_binary, parse_text
+from worker.engine.protocol.messages import Message, RunMessage, Status, is_garbled, parse_binary, parse_text
 from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
 from worker.supervision import Tasks, stop
 
@@ -98,6 +98,8 @@ class EngineSocket:
         """How many sockets were opened: behind each there may be another life of ComfyUI."""
         self.heard_at = 0.0
         """When the last frame of any kind came, on the monotonic clock."""
+        self.garbled = 0
+        """How many frames had another shape than ComfyUI's: each may have told something of any prompt."""
 
     async def __aenter__(self) -> Self:
         self._task = self._tasks.start(own("comfyui-websocket", self.name), self._keep_open)
@@ -185,6 +187,13 @@ class EngineSocket:
                     self._notify(EngineConnected(self.name))
                 if message is not None:
                     self._deliver(message)
+                elif frame.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY} and is_garbled(frame.data):
+                    self._count_garbled()
+
+    def _count_garbled(self) -> None:
+        if self.garbled == 0:
+            log.warning("ComfyUI sent a frame of another shape than its own; what a run has lost by it is asked for")
+        self.garbled += 1
 
     def _deliver(self, message: Message) -> None:
         if isinstance(message, Status):

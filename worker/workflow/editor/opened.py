@@ -144,5 +144,5 @@ def _plain(value: Json) -> Json:
 
 
 def _id(node_id: str) -> int | str:
-    """The editor counts its nodes; any other id stays text."""
-    return int(node_id) if node_id.isascii() and node_id.isdigit() else node_id
+    """The editor counts its nodes; any other id stays text, also a number that no JavaScript reads exactly."""
+    return int(node_id) if node_id.isascii() and node_id.isdigit() and len(node_id) <= 15 else node_id

@@ -9,7 +9,7 @@ from typing import cast
 
 import orjson
 
-from worker.bodies import not_json, utf8_text
+from worker.bodies import check_depth, not_json, utf8_text
 from worker.errors import CannotConvert, InvalidJson
 from worker.workflow.embedded_metadata.avif import avif_texts, is_avif
 from worker.workflow.embedded_metadata.jpeg import jpeg_texts
@@ -88,8 +88,9 @@ def workflow_in(data: bytes, charset: str = "") -> Json:
     JSON may be the body of a request in any dialect, in any encoding that requests may have; `charset` is a declared
     one. Raises CannotConvert.
     """
-    found = read_file(data, charset)
     try:
+        found = read_file(data, charset)
+        check_depth(found, "the workflow")
         return cast("Json", unwrap(export_in(found)))
     except InvalidJson as error:
         raise CannotConvert(error.message) from None

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import orjson
 
+from worker.bodies import parsed_json
+from worker.errors import InvalidJson
+
 MOST = 100_000_000
 """Bytes of a header of safetensors; the format allows no more."""
 
@@ -49,8 +52,8 @@ def svg_texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 def _object(text: bytes) -> dict[str, object]:
     try:
-        value = orjson.loads(text.rstrip(b"\0 "))
-    except orjson.JSONDecodeError:
+        value = parsed_json(text.rstrip(b"\0 "))
+    except InvalidJson:
         return {}
     return value if isinstance(value, dict) else {}
 

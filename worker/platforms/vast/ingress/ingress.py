@@ -25,13 +25,14 @@ from worker.errors import (
     ClientError,
     Draining,
     Forbidden,
+    InternalError,
     InvalidJson,
     NotFound,
     WorkerError,
     WorkerUnavailable,
 )
 from worker.events import RequestRefused
-from worker.intake import Caller, canonical
+from worker.intake import Caller, Submission, canonical
 from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
@@ -132,17 +133,22 @@ class Ingress:
         """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
         if payload is None:
             return RequestContext(request, grant, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
-        intake, base_url = self._app.intake, self._app.settings.server.public_url.rstrip("/")
-        key = repeat_key(grant, payload)
-        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
-        caller = replace(caller, follows=way.follows)
         try:
-            await canonical(payload)
-            request[DIALECT] = dialect_of(payload.value)
-            asked = await intake.read(payload, caller)
+            asked = await self._asked_for(request, way, grant, payload)
+            return RequestContext(request, grant, way, asked, self._app.intake.workload(asked.request))
         except WorkerError as error:
             return RequestContext(request, grant, way, error, FLOOR)
-        return RequestContext(request, grant, way, asked, intake.workload(asked.request))
+        except Exception:
+            log.exception("a request can't be read, in a way nobody expected")
+            return RequestContext(request, grant, way, InternalError("an unexpected error in the worker"), FLOOR)
+
+    async def _asked_for(self, request: web.Request, way: Way, grant: Grant, payload: ScannedBody) -> Submission:
+        base_url = self._app.settings.server.public_url.rstrip("/")
+        key = repeat_key(grant, payload)
+        caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
+        await canonical(payload)
+        request[DIALECT] = dialect_of(payload.value)
+        return await self._app.intake.read(payload, replace(caller, follows=way.follows))
 
     def _admit(self, envelope: Envelope, workload: float) -> None:
         if envelope.payload is None:

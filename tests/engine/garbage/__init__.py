@@ -1,0 +1,1 @@
+"""A ComfyUI that answers what none should: other JSON types, halves, pages, nothing."""

@@ -1,0 +1,110 @@
+"""Recorded frames and answers with one value of another JSON type: each is read, or is told as what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.api.bad_input.bodies import OTHER_VALUES, places, swapped
+from tests.engine.garbage.recorded import Session, record
+from tests.engines import EngineHandle
+from tests.workflows import picture
+from worker.engine.protocol.answers import history_answer, queue_answer, stats_answer, submission_answer, upload_answer
+from worker.engine.protocol.messages import Executed, UnexpectedShape, parse_binary, parse_text
+from worker.outputs.reports import node_outputs
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.validation.explain import explain
+from worker.workflow.validation.validate import validate
+
+VALUES = st.sampled_from(
+    (*OTHER_VALUES, float("nan"), float("inf"), "\ud800", 10**400, {"filename": []}, [{"filename": 1}])
+)
+READERS: dict[str, Callable[[object], object]] = {
+    "/queue": queue_answer,
+    "/history": lambda answer: [history_answer(answer, key) for key in (answer if isinstance(answer, dict) else [""])],
+    "/prompt": lambda answer: [submission_answer(status, answer) for status in (200, 400, 500)],
+    "/system_stats": stats_answer,
+    "/upload": upload_answer,
+}
+EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+def session(engine: EngineHandle) -> Session:
+    """What the engine said, once for all tests here."""
+    return asyncio.run(record(engine))
+
+
+def as_sent(value: object) -> str:
+    """As Python's json writes it: with NaN and halves of surrogate pairs."""
+    import json
+
+    return json.dumps(value)
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_frames_are_read_or_left_out(session: Session, data: st.DataObject) -> None:
+    """No frame raises, and what a node reported in it is looked at without an exception."""
+    frame = data.draw(st.sampled_from(session.frames))
+    changed = swapped(frame, data.draw(st.sampled_from(list(places(frame)))), data.draw(VALUES))
+    message = parse_text(as_sent(changed))
+    if isinstance(message, Executed):
+        for found in node_outputs(message.node, message.output, is_output=True):
+            orjson.dumps(str(found.item))
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_previews_are_read_or_left_out(session: Session, data: st.DataObject) -> None:
+    """No binary frame raises: with another header, with one that is cut, or with a length that lies."""
+    preview = data.draw(st.sampled_from(session.previews))
+    event, length = struct.unpack_from(">II", preview)
+    header = orjson.loads(preview[8 : 8 + length])
+    changed = swapped(header, data.draw(st.sampled_from(list(places(header)))), data.draw(VALUES))
+    text = as_sent(changed).encode()
+    size = data.draw(st.sampled_from([len(text), 0, len(text) - 1, 2**32 - 1]))
+    frame = struct.pack(">II", event, size) + text + b"x"
+    parse_binary(frame[: data.draw(st.integers(0, len(frame)))])
+    parse_binary(frame)
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_answers_are_read_or_have_another_shape(session: Session, data: st.DataObject) -> None:
+    """Whatever stands where in an answer, reading it raises UnexpectedShape or nothing."""
+    route = data.draw(st.sampled_from(sorted(READERS)))
+    answer = data.draw(st.sampled_from(session.answers[route]))
+    changed = swapped(answer, data.draw(st.sampled_from(list(places(answer)))), data.draw(VALUES))
+    with suppress(UnexpectedShape):
+        READERS[route](changed)
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_refusals_are_explained(session: Session, data: st.DataObject) -> None:
+    """ComfyUI's words on a workflow are explained, whatever they are."""
+    answer = data.draw(st.sampled_from([one for one in session.answers["/prompt"] if one["node_errors"]]))
+    changed = swapped(answer, data.draw(st.sampled_from(list(places(answer)))), data.draw(VALUES))
+    with suppress(UnexpectedShape):
+        if refusal := submission_answer(400, changed):
+            explain(refusal.error, refusal.node_errors, picture(), Catalog.bundled())
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_a_catalog_of_another_shape(session: Session, data: st.DataObject) -> None:
+    """A workflow is judged by a catalog in which a class has another shape, too."""
+    classes = session.answers["/object_info"][0]
+    changed = swapped(
+        classes, data.draw(st.sampled_from([p for p in places(classes) if len(p) > 1])), data.draw(VALUES)
+    )
+    catalog = Catalog.bundled().with_classes({name: dict(info) for name, info in changed.items()})
+    validate(picture(), catalog)
