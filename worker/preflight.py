@@ -29,13 +29,12 @@ from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads, Fi
 from worker.workflow.validation.model_references import saved_model_problems
 from worker.workflow.validation.report import ValidationReport, report
 from worker.workflow.validation.skipped_models import LISTS, SKIPPED, skipped_model_problems
+from worker.workflow.walk import walk
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
 """Longer no request waits for the engine's catalog: then ComfyUI has the word."""
-MANY_NODES = 300
-"""More are checked in a thread, so that nobody else waits."""
 
 
 class Preflight:
@@ -136,17 +135,22 @@ class Preflight:
             catalog = await self._engines.catalogs.renewed(doubted)
             found = await _checked(workflow, catalog, files, editors_file)
         saved = await self._engines.saved_models()
-        others = list(saved_model_problems(found.prompt, catalog, saved)) if saved.by_folder else []
+        others = []
+        if saved.by_folder:
+            others = await walk(found.prompt, lambda: list(saved_model_problems(found.prompt, catalog, saved)))
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
         problems = found.problems
         if problems and (failed := self._engines.failed_packs):
             problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
         problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
         certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version, strict=strict)
+        models, units = await walk(
+            found.prompt, lambda: (needed_models(found.prompt, catalog, known), workload(found.prompt, catalog))
+        )
         return report(
             replace(found, problems=problems),
-            needed_models(found.prompt, catalog, known),
-            workload(found.prompt, catalog),
+            models,
+            units,
             self._models.here,
             lambda problem: _input(problem) in theirs or certain_of(problem),
         )
@@ -198,9 +202,7 @@ def _files(info: EngineInfo, config: EngineConfig, coming: Collection[str] | Non
 
 
 async def _checked(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> Check:
-    if isinstance(workflow, dict) and len(workflow) > MANY_NODES:
-        return await asyncio.to_thread(check, workflow, catalog, files, editors_file)
-    return check(workflow, catalog, files, editors_file)
+    return await walk(workflow, lambda: check(workflow, catalog, files, editors_file))
 
 
 def _input(problem: Problem) -> tuple[str | None, str | None, str]:

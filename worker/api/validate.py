@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -26,6 +27,7 @@ from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
 from worker.workflow.repairs import ReadyPrompt, ready_prompt
 from worker.workflow.validation.check import not_converted
 from worker.workflow.validation.report import report
+from worker.workflow.walk import walk
 
 
 async def validate(request: web.Request) -> web.Response:
@@ -50,8 +52,7 @@ async def validate(request: web.Request) -> web.Response:
                 if not is_ui(saved):
                     raise
                 return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
-    with suppress(ValueError):  # what names no output stays, and is told as what it is
-        workflow = with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
+    workflow = await walk(workflow, partial(_with_outputs, workflow))
     brought = others | {file.name for file in files}
     ready = await _ready(found, workflow, job, brought)
     if ready is not None and files:
@@ -74,12 +75,23 @@ def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
 
 async def _ready(found: Services, workflow: object, job: JobRequest, own: frozenset[str]) -> ReadyPrompt | None:
     """Return what a job would run of a workflow; None for what is none."""
-    try:
-        prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
-    except PromptError:
-        return None
-    job, catalog = replace(job, prompt=dict(prompt)), await found.intake.catalog()
-    return await asyncio.to_thread(ready_prompt, job, catalog, own, SystemRandom())
+    catalog = await found.intake.catalog()
+
+    def ready() -> ReadyPrompt | None:
+        try:
+            prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
+        except PromptError:
+            return None
+        return ready_prompt(replace(job, prompt=dict(prompt)), catalog, own, SystemRandom())
+
+    return await asyncio.to_thread(ready)
+
+
+def _with_outputs(workflow: object) -> object:
+    """Return the workflow with texts for the outputs that it names. What names none stays, to be told as what it is."""
+    with suppress(ValueError):
+        return with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
+    return workflow
 
 
 def _beside(body: object) -> object:

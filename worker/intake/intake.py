@@ -32,12 +32,13 @@ from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
 from worker.outputs.delivery import Delivery
 from worker.platforms.base import Traits
-from worker.preflight import MANY_NODES, Preflight
+from worker.preflight import Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.prompt import Prompt
 from worker.workflow.repairs import ready_request
 from worker.workflow.templates.template import Library
+from worker.workflow.walk import walk
 
 SPOOL = "bodies"
 """Folder in the state folder for the long strings of bodies that are being read."""
@@ -118,8 +119,9 @@ class Intake:
         # Long strings are hashed where they stand, before anything takes their place.
         prints = await self._fingerprints(body, files) if body.spooled else None
         long_texts = await put_stand_ins(body, dialect) if body.spooled else None
-        parsed = dialect.read(body.value, self.library)
-        job = named_outputs(self.reachable(await self._converted(parsed.job)))
+        parsed = await walk(body.value, lambda: dialect.read(body.value, self.library))
+        converted = self.reachable(await self._converted(parsed.job))
+        job = await walk(converted.prompt, lambda: named_outputs(converted))
         in_place: tuple[SentFile, ...] = ()
         if long_texts:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
@@ -223,13 +225,11 @@ class Intake:
 
     async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
         catalog, rng = await self.catalog(), SystemRandom()
-        if len(request.prompt) + len(own) > MANY_NODES:
-            return await asyncio.to_thread(_made_ready, request, catalog, own, rng)
-        return _made_ready(request, catalog, own, rng)
+        return await walk((request.prompt, sorted(own)), lambda: _made_ready(request, catalog, own, rng))
 
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the request with the outputs of earlier jobs that it names, as files of its own."""
-        if not may_name_outputs(request):
+        if not await walk(request.prompt, lambda: may_name_outputs(request)):
             return request, ()
         return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
 

@@ -116,5 +116,5 @@ def _running(prompt: Prompt, catalog: Catalog) -> set[str]:
     known = {node_id: catalog[node["class_type"]] for node_id, node in prompt.items() if node["class_type"] in catalog}
     remote = {node_id for node_id, node_class in known.items() if node_class.api_node}
     outputs = {node_id for node_id, node_class in known.items() if node_class.output_node}
-    needed = outputs.union(*(ancestors(prompt, output) for output in outputs))
+    needed = outputs | ancestors(prompt, *outputs)  # together: one after the other takes the square of the time
     return (needed or set(prompt)) - remote
