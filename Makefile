@@ -64,15 +64,18 @@ conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, r
 
 real: $(READY) ## about 120 jobs on a real ComfyUI, COMFYUI=FOLDER with main.py, custom_nodes/ and .venv/; MODELS=FOLDER for more models, ARGS="--cpu"; writes docs/compatibility.md
 	$(BIN)/python -m real $(COMFYUI) $(if $(MODELS),--models $(MODELS)) $(if $(ARGS),--arguments="$(ARGS)") $(if $(ONLY),--only "$(ONLY)") $(if $(RECORD),--record $(RECORD)) $(if $(wildcard $(SHARED_DATA)/wild),--prompts $(SHARED_DATA)/wild)
+	REAL_COMFYUI=$(COMFYUI) $(BIN)/pytest -q tests/real/test_sandbox.py
 
 bench: $(READY) ## writes docs/benchmarks.md
 	$(BIN)/python -m bench
 
 chaos: $(READY) ## every fault with jobs in flight, in four ways to ask
 	$(BIN)/python -m chaos matrix $(if $(SHORT),--short)
+	$(BIN)/python -m chaos extremes $(if $(SHORT),--short)
 
-soak: $(READY) ## thousands of jobs of all kinds, with faults; nothing lost, nothing grows
+soak: $(READY) ## thousands of jobs of all kinds on four engines, with faults; nothing lost, nothing grows
 	$(BIN)/python -m chaos soak $(if $(SHORT),--short)
+	$(BIN)/python -m chaos sockets $(if $(SHORT),--short)
 
 fuzz: $(READY) ## generated requests on every route
 	$(BIN)/python -m chaos fuzz $(if $(SHORT),--short)

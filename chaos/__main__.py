@@ -1,4 +1,4 @@
-"""`python -m chaos soak|fuzz`: run it, write its chapter, fail when a target is missed."""
+"""`python -m chaos soak|sockets|fuzz|matrix|extremes`: run it, write its chapter, fail when a target is missed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from chaos import fuzz, matrix, soak
+from chaos import extremes, fuzz, matrix, soak
 from chaos.document import Chapter, with_chapter
 from chaos.testbed.real import Real
 
@@ -23,6 +23,11 @@ STATE = Path(".state")
 
 async def _soak(options: argparse.Namespace, folder: Path) -> Chapter:
     plan = soak.SHORT if options.short else soak.FULL
+    return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
+
+
+async def _sockets(options: argparse.Namespace, folder: Path) -> Chapter:
+    plan = soak.SOCKETS_SHORT if options.short else soak.SOCKETS
     return await soak.soak(dataclasses.replace(plan, **_given(options)), folder)
 
 
@@ -39,7 +44,12 @@ async def _matrix(options: argparse.Namespace, folder: Path) -> Chapter:
     return await matrix.matrix(dataclasses.replace(plan, **_given(options)), folder)
 
 
-RUNS: dict[str, Run] = {"soak": _soak, "fuzz": _fuzz, "matrix": _matrix}
+async def _extremes(options: argparse.Namespace, folder: Path) -> Chapter:
+    plan = extremes.SHORT if options.short else extremes.FULL
+    return await extremes.extremes(dataclasses.replace(plan, **_given(options)), folder)
+
+
+RUNS: dict[str, Run] = {"soak": _soak, "sockets": _sockets, "fuzz": _fuzz, "matrix": _matrix, "extremes": _extremes}
 
 
 def main() -> None:

@@ -62,6 +62,10 @@ def _flat(what: str, early: Sequence[float], late: Sequence[float]) -> RunFindin
 
 
 def _sample(pid: int, progress: float) -> Sample:
+    return Sample(progress, rss_mib(pid), sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def rss_mib(pid: int, field: str = "VmRSS") -> float:
+    """Return the resident memory of a process; of `VmHWM`, the most that it ever was."""
     status = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
-    memory = int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
-    return Sample(progress, memory, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
+    return int(next(line for line in status if line.startswith(field)).split()[1]) / 1024

@@ -26,12 +26,13 @@ from worker.workflow.prompt import Prompt
 TEXT = f"""\
 `make chaos`: `comfy-worker serve --platform vast` with the embedded engine, a bucket and the autoscaler, all processes
 or servers of their own on loopback. In each row jobs of all four ways are in flight when the fault strikes; each has
-an id of its own. Clients whose connection breaks, or who are told that they may, ask again under it, as a real one
-would. Then each asks once more: the end has to be the same. *In flight*: sync / async / stream / through Vast.
-*Noticed*: from the fault to the worker's own words about it. *Serving*: from then, or from the end of what somebody
-else had to mend, to the next finished job. *Again*: runs beyond a job's first, as far as the engine lived to tell.
-*For nothing*: jobs that the engine finished twice, by its own history. Silence counts after {SILENCE_S:g} s here
-(30 s by default), of a node likewise (15 min). Rows with an asterisk only simulate what a GPU would do."""
+an id of its own, and five more have one graph. Clients whose connection breaks, or who are told that they may, ask
+again under it, as a real one would. Then each asks once more: the end has to be the same. *In flight*: sync / async /
+stream / through Vast. *Noticed*: from the fault to the worker's own words about it. *Serving*: from then, or from the
+end of what somebody else had to mend, to the next finished job. *Again*: runs beyond a job's first, as far as the
+engine lived to tell. *For nothing*: jobs that the engine finished twice, by its own history. Silence counts after
+{SILENCE_S:g} s here (30 s by default), of a node likewise (15 min). Rows with an asterisk only simulate what a GPU
+would do."""
 REAL_TEXT = """\
 The rows of the table above that a real ComfyUI can be made to have (`python -m chaos matrix --comfyui FOLDER --workflow
 FILE`): 0.33.0 with RES4LYF and ControlAltAI on a CPU, started by the worker; the fault strikes while it samples (random
@@ -138,7 +139,7 @@ def _findings(cells: Sequence[Cell], plan: MatrixPlan) -> list[RunFinding]:
         for cell, entry in entries
         if not set(entry.heard) <= ({"success"} | _ends(cell, entry.scenario.number))
     ]
-    twice = [(cell.case.name, number) for cell in cells for number, ran in cell.completed.items() if ran > 1]
+    twice = [(cell.case.name, number) for cell in cells for number in _twice(cell)]
     few = [cell.case.name for cell in cells if (sum if plan.real else min)(cell.in_flight.values()) < LEAST]
     late = [(cell.case.name, cell.noticed_s) for cell in cells if cell.case.sign and _late(cell, plan)]
     idle = [
@@ -159,10 +160,14 @@ def _findings(cells: Sequence[Cell], plan: MatrixPlan) -> list[RunFinding]:
     ]
 
 
+def _twice(cell: Cell) -> list[int]:
+    """Numbers of jobs that the engine finished twice. 0 is the graph that several jobs have."""
+    return [number for number, ran in cell.completed.items() if number and ran > 1]
+
+
 def _ends(cell: Cell, number: int) -> set[str]:
     """Others than success, which only the job that brings the fault about may have."""
-    ordinary = any(number in numbers for numbers in cell.ways.values())
-    return set() if ordinary else set(cell.case.ends)
+    return set(cell.case.ends) if number == cell.trigger else set()
 
 
 def _late(cell: Cell, plan: MatrixPlan) -> bool:
@@ -173,11 +178,10 @@ def _row(cell: Cell) -> tuple[str, ...]:
     name = cell.case.name + " \\*" * cell.case.simulated
     if cell.skipped:
         return (name, cell.skipped, "", "", "", "", "")
-    again = sum(ran - 1 for ran in cell.runs.values() if ran > 1)
-    twice = sum(1 for ran in cell.completed.values() if ran > 1)
+    again = sum(ran - 1 for number, ran in cell.runs.items() if number and ran > 1)
     ends = ", ".join(f"{end} {count}" for end, count in sorted(cell.ledger.ends().items()))
     flight = " / ".join(str(cell.in_flight[way]) for way in Way)
-    return (name, flight, _seconds(cell.noticed_s), _seconds(cell.served_s), ends, str(again), str(twice))
+    return (name, flight, _seconds(cell.noticed_s), _seconds(cell.served_s), ends, str(again), str(len(_twice(cell))))
 
 
 def _seconds(value: float | None) -> str:

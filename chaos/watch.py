@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from chaos.finding import RunFinding, none
-from chaos.testbed.stage import Stage
+from chaos.testbed.stage import KeptStage, Stage
 
 COMPLAINT = re.compile(
     "Traceback|in a way nobody expected|never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:"
@@ -22,9 +22,16 @@ def complaints(logs: Sequence[Path]) -> list[RunFinding]:
     return [none("unhandled exceptions in a log", len(found), found[:3])]
 
 
+NOT_OURS = re.compile(
+    r"RequestPayloadError|UVProcessTransport is open in __dealloc__|ERROR +asyncio Fatal .*\nMemoryError$", re.DOTALL
+)
+"""The HTTP library complains of a body that is not what its Content-Encoding says, after our answer. The event loop
+does of a process that could not be started for want of a file descriptor, after it has raised the error, and of a
+connection that it closes because it has no memory to read from it."""
+
+
 def _complains(record: str) -> bool:
-    """The HTTP library complains of a request whose body is not what its Content-Encoding says, after our answer."""
-    return bool(COMPLAINT.search(record)) and "RequestPayloadError" not in record
+    return bool(COMPLAINT.search(record)) and not NOT_OURS.search(record.rstrip())
 
 
 def _records(path: Path) -> Iterator[str]:
@@ -46,9 +53,9 @@ def secrets(logs: Sequence[Path], planted: Collection[str]) -> RunFinding:
     return none(f"secrets in a log, of {len(planted):,} planted", len(found), found[:3])
 
 
-def left_behind(scene: Stage) -> list[str]:
+def left_behind(scene: Stage | KeptStage) -> list[str]:
     """Folders of jobs that are forgotten."""
-    places = (scene.worker.state / "outputs", scene.worker.state / "inputs", scene.engine.base / "input")
+    places = (scene.worker.state / "outputs", scene.worker.state / "inputs", scene.input)
     return [f"{place.name}/{path.name}" for place in places if place.exists() for path in sorted(place.glob("job-*"))]
 
 

@@ -23,9 +23,10 @@ given, _ = parser.parse_known_args()
 print("Import times for custom nodes:")
 for pack in sorted(pathlib.Path(__file__).parent.glob("custom_nodes/*/")):
     print(f"   0.0 seconds: {pack}", flush=True)
-engine = "/opt/comfy-worker/bin/comfy-worker"
+python = "/opt/comfy-worker/env/bin/python"
 base = str(given.output_directory.parent)
-os.execv(engine, [engine, "engine", "--host", given.listen, "--port", given.port, "--base", base])
+command = [python, "-P", "-m", "worker", "engine", "--host", given.listen, "--port", given.port, "--base", base]
+os.execv(python, command)
 '''
 
 

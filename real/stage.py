@@ -62,6 +62,8 @@ class RealComfyUI:
             "WORKER_COMFYUI": str(self.folder),
             "WORKER_COMFYUI_ARGS": f"{self.arguments} --extra-model-paths-config {paths}",
             "WORKER_ENGINE_START": f"{START_S:g}",
+            "WORKER_SANDBOX": "required",
+            "WORKER_SANDBOX_READ": str(PACKS.parent),
             **SETTINGS,
             **OFFLINE,
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import worker.errors
-from worker.errors import ClientError, Detail, DiskFull, Fault, InternalError, JobError, WorkerError, WorkerUnavailable
+from worker.errors import ClientError, Detail, Fault, InternalError, JobError, WorkerError, WorkerUnavailable, shortage
 
 
 def tree(root: type[WorkerError]) -> Iterator[type[WorkerError]]:
@@ -55,13 +55,33 @@ def test_the_body_names_place_and_cure() -> None:
     ]
 
 
-def test_a_full_disk_is_told_from_other_failures() -> None:
-    """By the number of the error alone; what it says could be anything."""
-    full = DiskFull.of(OSError(errno.ENOSPC, "No space left on device"))
-    assert full is not None
-    assert (full.code, full.retryable, full.retryable_elsewhere) == ("disk_full", True, True)
-    assert DiskFull.of(OSError(errno.EIO, "No space left on device")) is None
-    assert DiskFull.of(ValueError("No space left on device")) is None
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (OSError(errno.ENOSPC, "whatever it says"), "disk_full"),
+        (OSError(errno.EDQUOT, "whatever it says"), "disk_full"),
+        (OSError(errno.EMFILE, "whatever it says"), "exhausted"),
+        (OSError(errno.ENFILE, "whatever it says"), "exhausted"),
+        (OSError(errno.ENOMEM, "whatever it says"), "exhausted"),
+        (MemoryError(), "exhausted"),
+        (RuntimeError("can't start new thread"), "exhausted"),
+    ],
+)
+def test_what_the_machine_has_too_little_of_is_told_from_other_failures(failure: Exception, code: str) -> None:
+    """A shortage is recognised by the exception's type and number, and another try may help, here or elsewhere."""
+    lacking = shortage(failure)
+    assert lacking is not None
+    assert (lacking.code, lacking.status) == (code, 503)
+    assert lacking.retryable
+    assert lacking.retryable_elsewhere
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.EIO, "No space left on device"), ValueError("No space left on device"), RuntimeError("")]
+)
+def test_other_failures_are_no_shortage(failure: Exception) -> None:
+    """The text of an error decides nothing, since it could come from a client."""
+    assert shortage(failure) is None
 
 
 WORKER = Path(worker.errors.__file__).parent.parent

@@ -12,6 +12,7 @@ import pytest
 
 from worker.errors import StartupError
 from worker.settings import PreviewMethod, Settings
+from worker.settings.engine_environment import is_credential
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -92,3 +93,56 @@ def test_every_secret_is_kept_from_comfyui() -> None:
         [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, check=True
     )
     assert given.keys() & set(done.stdout.split()) == {"WORKER_PLATFORM"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HF_TOKEN", "x"),
+        ("HUGGING_FACE_HUB_TOKEN", "x"),
+        ("JUPYTER_TOKEN", "x"),
+        ("OPENAI_API_KEY", "x"),
+        ("AWS_BEARER_TOKEN_BEDROCK", "x"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/key.json"),
+        ("STABILITY_KEY", "x"),
+        ("azure_client_secret", "x"),
+        ("DB_PWD", "x"),
+        ("PGPASSWORD", "x"),
+        ("SSH_AUTH_SOCK", "/run/agent"),
+        ("DATABASE_URL", "postgres://user:secret@db/x"),
+        ("HTTPS_PROXY", "http://user:secret@proxy:3128"),
+        ("ANYTHING", "hf_abcdefghijklmnopqrstuvwx"),
+        ("ANYTHING", "-----BEGIN RSA PRIVATE KEY-----"),
+    ],
+)
+def test_a_credential_is_kept_from_comfyui_unless_it_is_passed_on(name: str, value: str) -> None:
+    """By the variable's name or the value's form; WORKER_ENGINE_ENV passes it on."""
+    assert is_credential(name, value)
+    assert name not in engine_sees({name: value})
+    assert name in engine_sees({name: value, "WORKER_ENGINE_ENV": f"OTHER, {name}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOKENIZERS_PARALLELISM", "false"),
+        ("PWD", "/x"),
+        ("HTTPS_PROXY", "http://proxy:3128"),
+        ("CUDA_VISIBLE_DEVICES", "GPU-0123456789abcdef0123"),
+        ("NVIDIA_REQUIRE_CUDA", "cuda>=13.0 brand=unknown,driver>=535,driver<536"),
+        ("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True"),
+        ("HF_HUB_OFFLINE", "1"),
+        ("KEYBOARD", "us"),
+    ],
+)
+def test_what_is_no_credential_reaches_comfyui(name: str, value: str) -> None:
+    """Packs and torch are set up by variables too."""
+    assert not is_credential(name, value)
+
+
+def engine_sees(given: dict[str, str]) -> list[str]:
+    code = "from worker.settings import engine_environment; print(*engine_environment(), sep=chr(10))"
+    env = {"PATH": os.environ["PATH"], **given}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout.split()

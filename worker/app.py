@@ -16,19 +16,22 @@ from worker.api.server import listen
 from worker.api.services import Services
 from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
+from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
 from worker.engine.process.required_packs import lacking, needed_classes
-from worker.engine.recovery import CrashHistory, Recovery
+from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
-from worker.inputs import InputEngine, Inputs, InputStore
+from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
 from worker.intake import SPOOL, Answers, Intake
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
 from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
+from worker.jobs.state_folder import repair_state
+from worker.jobs.state_lock import state_lock
 from worker.models.damaged import ModelDoctor
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
@@ -149,13 +152,15 @@ async def build(
 
     `storage` is where outputs go that are asked for by URL; without one, this worker itself. `traits` are those of the
     platform. Raises StartupError, also while it runs: where a task fails without which the worker is of no use, the
-    body is cancelled (`tasks.failure`).
+    body is cancelled (`tasks.failure`). Raises StateInUse where another worker has the state folder.
     """
     fan_out = Observers([JobLog(), *observers])
     supervised = tasks or Tasks(lambda task: fan_out.notify(TaskFailed(task)))
-    async with supervised, AsyncExitStack() as stack:
-        await remove_leftovers(settings.state / SPOOL)
-        yield await _assembled(settings, BuildOptions(fan_out, storage, traits), supervised, stack)
+    with state_lock(settings.state):
+        damage = repair_state(settings.state)
+        async with supervised, AsyncExitStack() as stack:
+            await remove_leftovers(settings.state / SPOOL)
+            yield await _assembled(settings, BuildOptions(fan_out, storage, traits, damage), supervised, stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,8 @@ class BuildOptions:
     observers: Observers
     storage: Storage | None
     traits: Traits
+    state_damage: Sequence[str]
+    """Names of what was moved aside in the state folder."""
 
 
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
@@ -192,13 +199,15 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
         trouble=lambda: tasks.trouble or engines.hopeless,
+        state_damage=options.state_damage,
     )
     if models.fetches:
         observers.add(models)
     hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
-    manager.restore()
+    await manager.restore()
+    tasks.start("journal", pipeline.journal.catch_up)
     url = await enter(listen(parts))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
@@ -216,7 +225,9 @@ async def _pipeline(
     for one in engines.engines:
         one.writes_unseen = partial(outputs.may_write_unseen, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
-    engine = InputEngine(engines.first.api, engines.catalog, engines.first.config.input)
+    journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
+    placed = await _placed_inputs(engines, state)
+    engine = InputEngine(engines.first.api, engines.catalog, placed)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
     return Pipeline(
         engines=engines,
@@ -224,11 +235,23 @@ async def _pipeline(
         inputs=Inputs(engine, fetcher, InputStore(state / "inputs"), settings.inputs, earlier),
         outputs=outputs,
         delivery=await enter(delivery(settings, outputs, options.storage, options.traits)),
-        journal=stack.enter_context(Journal(state / "journal.sqlite")),
+        journal=journal,
         observers=observers,
         api_key=settings.engine.api_key,
         previews=settings.engine.previews,
     )
+
+
+async def _placed_inputs(engines: EnginePool, state: Path) -> PlacedInputs | None:
+    """Return what puts files into the input folder that all engines share; None where it can't be reached."""
+    shared = engines.first.config.input
+    if shared is None:
+        return None
+    placed = PlacedInputs(shared, state / "staged")
+    await asyncio.to_thread(placed.clear, state)
+    for one in engines.engines:
+        one.inputs = placed
+    return placed
 
 
 __all__ = ["App", "build"]

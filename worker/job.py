@@ -108,7 +108,8 @@ class JobRequest:
     """The same where the platform knows that a request was repeated; the caller knows nothing of it."""
     timeout_s: float | None = None
     fingerprint: str = ""
-    """Hash of the body: the same key with another body is a conflict."""
+    """Hash of the body: the same key with another body is a conflict. Empty where an earlier release stored it."""
+    former_fingerprints: tuple[str, ...] = ()  # by the rules of v0.2.0, then of those before it
     follows: bool = False
     """The client follows the job's events, which have previews then. The intake sets it."""
     raw: bool = False
@@ -144,8 +145,14 @@ class JobRequest:
 
     @property
     def job_id(self) -> str | None:
-        """What the job is called; None where that is left to the worker."""
+        """Its id; None where the worker chooses one."""
         return self.key or self.repeat_key
+
+    def same_body(self, other: JobRequest) -> bool:
+        """Whether two requests under one key have the same body, by a fingerprint of one release."""
+        if (self.fingerprint and other.fingerprint) or not (self.former_fingerprints or other.former_fingerprints):
+            return self.fingerprint == other.fingerprint
+        return not set(self.former_fingerprints).isdisjoint(other.former_fingerprints)
 
     def redirected(self, other: JobRequest) -> JobRequest:
         """Return the request with the place and the way of delivery of another one."""

@@ -24,7 +24,6 @@ from worker.engine.recovery import Recovery
 from worker.errors import (
     ClientError,
     DeliveryFailed,
-    DiskFull,
     Draining,
     InternalError,
     JobCancelled,
@@ -34,6 +33,7 @@ from worker.errors import (
     OutputMissing,
     OutputProblem,
     WorkerError,
+    shortage,
 )
 from worker.events import (
     DeliveryEnded,
@@ -124,10 +124,10 @@ class Pipeline:
             self.cancelled(job)
             raise
         except Exception as error:
-            full = DiskFull.of(error)
-            if full is None:
+            lacking = shortage(error)
+            if lacking is None:
                 log.exception("job %s failed in a way nobody expected", job.id)
-            self._fail(job, full or InternalError("an unexpected error in the worker"))
+            self._fail(job, lacking or InternalError("an unexpected error in the worker"))
         else:
             self._enter(job, JobState.COMPLETED)
         finally:

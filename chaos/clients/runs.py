@@ -1,10 +1,11 @@
-"""How often the engine ran each scenario, read from its own history while it runs."""
+"""How often the engines ran each scenario, read from their own histories while they run."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +19,10 @@ WINDOW = 512
 
 @dataclass(slots=True)
 class Runs:
-    """`url` is the engine's own, not the relay's. A run is a prompt that was started, however it ended."""
+    """`urls` are the engines' own, not the relay's. A run is a prompt that was started, however it ended."""
 
     http: aiohttp.ClientSession
-    url: str
+    urls: Sequence[str]
     seen: set[str] = field(default_factory=set)
     numbers: Counter[int] = field(default_factory=Counter)
     completed: Counter[int] = field(default_factory=Counter)
@@ -35,11 +36,14 @@ class Runs:
             await self.read()
 
     async def read(self) -> None:
-        """What is new since last time; nothing while the engine is gone."""
+        """What is new since last time; nothing of an engine that is gone."""
+        await asyncio.gather(*(self._read(url) for url in self.urls))
+
+    async def _read(self, url: str) -> None:
         window = WINDOW
         while True:
             try:
-                history = await self._history(window)
+                history = await self._history(url, window)
             except (aiohttp.ClientError, ConnectionError, TimeoutError):
                 return
             new = [prompt_id for prompt_id in history if prompt_id not in self.seen]
@@ -55,8 +59,8 @@ class Runs:
             self.numbers[int(found[1])] += 1
             self.completed[int(found[1])] += entry["status"]["completed"]
 
-    async def _history(self, window: int) -> dict[str, Any]:
+    async def _history(self, url: str, window: int) -> dict[str, Any]:
         timeout = aiohttp.ClientTimeout(total=20)
-        async with self.http.get(f"{self.url}/history?max_items={window}", timeout=timeout) as answer:
+        async with self.http.get(f"{url}/history?max_items={window}", timeout=timeout) as answer:
             history: dict[str, Any] = orjson.loads(await answer.read())
             return history

@@ -19,6 +19,8 @@ class Mood(StrEnum):
     BROKEN = "500s"
     STRICT = "wrong credentials"
     DOWN = "down"
+    PAGE = "200 and a page for people"
+    CUT = "half an error"
 
 
 class BucketServer:
@@ -63,6 +65,10 @@ class BucketServer:
                 return _refusal(500, "InternalError")
             case Mood.STRICT:
                 return _refusal(403, "InvalidAccessKeyId")
+            case Mood.PAGE:
+                return web.Response(text="<html>Sign in</html>", content_type="text/html")
+            case Mood.CUT:
+                return web.Response(status=500, text=ERROR[: len(ERROR) // 2], content_type="application/xml")
             case Mood.SLOW:
                 await asyncio.sleep(SLOW_S)
         if request.method == "PUT" and body:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -36,6 +35,8 @@ SETTINGS = {
 JOB_S, BLOCKER_S = 0.2, 1.2
 ALL_IN_S = 8.0
 LEAVE_S = 0.8
+IDENTICAL = 5
+"""Jobs of each row that have one graph, and so one crash history."""
 
 
 class CellPlan(Protocol):
@@ -69,6 +70,8 @@ class Cell:
     completed: Mapping[int, int] = field(default_factory=dict)
     noticed_s: float | None = None
     served_s: float | None = None
+    trigger: int | None = None
+    """The number of the job that brings the fault about."""
     skipped: str = ""
 
 
@@ -81,6 +84,7 @@ class CellCast:
         self.ways: dict[Way, list[int]] = {way: [] for way in Way}
         self._case = case
         self._numbers = count(1)
+        self.trigger: int | None = None
         gateway = Customer(http, scene.worker.url, self.ledger, stubborn=True, headers={})
         envelopes = Envelopes(scene)
         vast = Customer(http, scene.signed_url, self.ledger, stubborn=True, headers={}, wrap=envelopes.wrap)
@@ -131,23 +135,24 @@ async def play(case: FaultCase, scene: Testbed, http: aiohttp.ClientSession, pla
     """All jobs in, the fault, all ends."""
     began = time.time()
     cast = CellCast(case, scene, http, plan.work)
-    runs = Runs(http, scene.engine_url(), every_s=0.2)
+    runs = Runs(http, scene.engine_urls(), every_s=0.2)
     watching = asyncio.create_task(runs.watch())
     blocker = await _triggered(cast, scene, http) if case.trigger else None
     for _ in range(plan.jobs):
         for way in Way:
             cast.ask(way)
+    for _ in range(IDENTICAL):
+        cast.ask(Way.ASYNC, plan.work(0), counted=False)
     await _all_in(scene, http, cast)
     if blocker is not None:
         while not cast.entry(blocker).heard:
             await asyncio.sleep(0.01)
-    cell = Cell(case, cast.ledger, cast.ways, cast.in_flight())
+    cell = Cell(case, cast.ledger, cast.ways, cast.in_flight(), trigger=cast.trigger)
     await runs.read()
     struck, struck_at = time.time(), time.monotonic()
     await case.strike(scene)
     over_at = time.monotonic()
-    with suppress(LookupError):
-        runs.url = scene.engine_url()
+    runs.urls = scene.engine_urls() or runs.urls
     await asyncio.gather(*cast.playing)
     await runs.read()
     watching.cancel()
@@ -165,7 +170,7 @@ async def _triggered(cast: CellCast, scene: Testbed, http: aiohttp.ClientSession
     blocker = cast.ask(Way.ASYNC, pause(0, BLOCKER_S), counted=False)
     await _all_in(scene, http, cast)
     case = cast._case
-    cast.ask(Way.ASYNC, fault(case.trigger), counted=False, timeout_s=case.trigger_timeout_s)
+    cast.trigger = cast.ask(Way.ASYNC, fault(case.trigger), counted=False, timeout_s=case.trigger_timeout_s)
     await _all_in(scene, http, cast)
     return blocker
 

@@ -1,4 +1,4 @@
-"""A TCP relay between worker and engine: counts what is submitted, and breaks or silences connections on demand."""
+"""A TCP relay between worker and engine: counts prompts, and breaks, silences or slows connections on demand."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ PIECE = 256 * 1024
 class Relay:
     """`submissions` counts prompts that were handed to the engine, whatever it made of them.
 
-    Deaf sockets stay open and bring nothing any more; what the engine says on them is lost.
+    Deaf sockets stay open and bring nothing any more; what the engine says on them is lost. `delay_s` is how long each
+    part of an answer is held back, and `piece` the most bytes that are written at a time.
     """
 
     def __init__(self, port: int) -> None:
         self.submissions = 0
         self.url = ""
+        self.delay_s = 0.0
+        self.piece = PIECE
         self._port = port
         self._deaf: set[asyncio.StreamWriter] = set()
         self._sockets: set[asyncio.StreamWriter] = set()
@@ -86,6 +89,12 @@ class Relay:
         with suppress(ConnectionError):
             while (data := await back.read(PIECE)) and not writer.transport.is_closing():
                 if writer not in self._deaf:
-                    writer.write(data)
-                    await writer.drain()
+                    await self._say(writer, data)
         writer.close()
+
+    async def _say(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        await asyncio.sleep(self.delay_s)
+        for start in range(0, len(data), self.piece):
+            writer.write(data[start : start + self.piece])
+            await writer.drain()
+            await asyncio.sleep(0)  # the other side reads this piece by itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from pathlib import Path
 import aiohttp
 
 from chaos.testbed.child import Child
+from chaos.testbed.kept import kept_engines
 from chaos.testbed.relay import Relay
 from worker.engine.process.free_port import free_port
 
 TOKEN = "chaos-operator-token-4b1d"  # noqa: S105 - it opens nothing but the run's own worker
-START_S, KNOCK_S = 200.0, 0.05
+START_S, KNOCK_S, DEAD_S = 200.0, 0.05, 0.3
 OPERATOR = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -70,6 +72,54 @@ class Stage:
     def logs(self) -> list[Path]:
         return [self.worker.child.log, self.engine.child.log]
 
+    @property
+    def input(self) -> Path:
+        """The engine's input folder."""
+        return self.engine.base / "input"
+
+    def engine_urls(self) -> list[str]:
+        return [self.engine.url]
+
+    async def kill_engine(self, _: int = 0) -> None:
+        """Kill it, and start it again a little later."""
+        await self.engine.kill()
+        await asyncio.sleep(DEAD_S)
+        await self.engine.start()
+
+    def drop_sockets(self) -> None:
+        self.relay.drop()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStage:
+    """A worker that keeps its engines itself, as it does in the container; nothing stands between them."""
+
+    folder: Path
+    worker: StageWorker
+
+    @property
+    def logs(self) -> list[Path]:
+        return [self.worker.child.log, *sorted(self.worker.state.glob("engine*.log"))]
+
+    @property
+    def input(self) -> Path:
+        """The input folder, which the engines share."""
+        return self.worker.state / "engine" / "input"
+
+    def engine_urls(self) -> list[str]:
+        return [engine.url for engine in kept_engines(self.worker.child.pid)]
+
+    async def kill_engine(self, number: int = 0) -> None:
+        """Kill one of them. Returns when the worker has started it again."""
+        kept = kept_engines(self.worker.child.pid)
+        killed = kept[number % len(kept)]
+        os.kill(killed.pid, signal.SIGKILL)
+        await asyncio.sleep(DEAD_S)
+        await answering(self.worker.child, f"{killed.url}/prompt")
+
+    def drop_sockets(self) -> None:
+        raise NotImplementedError("no relay stands between the worker and its own engines")
+
 
 def engine_in(folder: Path, *options: str) -> StageEngine:
     """Not yet started."""
@@ -105,6 +155,24 @@ async def stage(folder: Path, env: Mapping[str, str]) -> AsyncIterator[Stage]:
         finally:
             await worker.child.end()
             await engine.child.end()
+
+
+@asynccontextmanager
+async def kept_stage(folder: Path, env: Mapping[str, str], engines: int) -> AsyncIterator[KeptStage]:
+    """With everything started; the worker has as many embedded engines as that."""
+    worker = worker_in(folder, engine_in(folder), "embedded", {})
+    shared = {"WORKER_COMFYUI_INPUT", "WORKER_COMFYUI_OUTPUT"}
+    own = {name: value for name, value in worker.child.env.items() if name not in shared}
+    worker.child.env = {**own, "WORKER_GPUS": str(engines), **env}
+    scene = KeptStage(folder, worker)
+    try:
+        await worker.start()
+        async with asyncio.timeout(START_S):
+            while len(scene.engine_urls()) < engines:
+                await asyncio.sleep(KNOCK_S)
+        yield scene
+    finally:
+        await worker.child.end()
 
 
 async def answering(child: Child, url: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from chaos.testbed.bucket import NAME, BucketServer
+from chaos.testbed.kept import kept_engines
 from chaos.testbed.relay import Relay
 from chaos.testbed.stage import StageEngine, StageWorker, engine_in, worker_in
 from worker.simulators.vast_router import LocalVast, serve
@@ -37,21 +37,18 @@ class Testbed:
         await self.vast.record.until(lambda record: any(one.max_perf > 0 for one in record.of(WORKER_ID)), READY_S)
         self.signed_url = self.vast.record.statuses[-1].url
 
-    def engine_url(self) -> str:
-        """Where the engine answers. Raises LookupError while the worker's own is gone."""
-        return self.engine.url if self.engine else f"http://127.0.0.1:{_words(self._own_engine())['--port']}"
+    def engine_urls(self) -> list[str]:
+        """Where the engines answer that run now."""
+        if self.engine:
+            return [self.engine.url]
+        return [engine.url for engine in kept_engines(self.worker.child.pid)]
 
     def signal_engine(self, number: signal.Signals) -> None:
-        """Raises LookupError while there is none."""
-        os.kill(self.engine.child.pid if self.engine else self._own_engine(), number)
-
-    def _own_engine(self) -> int:
-        pid = self.worker.child.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split():
-            with suppress(OSError):
-                if "--port" in _words(int(child)):
-                    return int(child)
-        raise LookupError("the worker's engine is gone")
+        """To one of them. Raises LookupError while there is none."""
+        pids = [self.engine.child.pid] if self.engine else [kept.pid for kept in kept_engines(self.worker.child.pid)]
+        if not pids:
+            raise LookupError("the worker's engine is gone")
+        os.kill(pids[0], number)
 
 
 @asynccontextmanager
@@ -89,9 +86,3 @@ def bucket_settings() -> dict[str, str]:
 def _vast(given: Mapping[str, str]) -> dict[str, str]:
     own = {"WORKER_PLATFORM": "vast", "WORKER_VAST_HOST": "127.0.0.1", "WORKER_BENCHMARK_RUNS": "1"}
     return {**given, **own, "WORKER_TOKENS": ""}
-
-
-def _words(pid: int) -> dict[str, str]:
-    """A process's options, each with the word after it."""
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    return dict(pairwise(words))

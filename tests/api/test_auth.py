@@ -69,6 +69,38 @@ async def test_rate_limit_is_each_tokens_own(engine: EngineHandle, tmp_path: Pat
     assert 1 <= statuses[2][1] <= 30
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/validate", 200), ("/convert", 200), ("/generate", 202), ("/generate/stream", 200)]
+)
+async def test_rate_limit_covers_all_that_takes_time(
+    engine: EngineHandle, tmp_path: Path, path: str, status: int
+) -> None:
+    """Workflows that are only looked at, or converted, count as those that run; a delivery again counts too."""
+    async with worker(engine, tmp_path, tokens=TOKENS, rate_limit=3) as client:
+        body = picture() if path == "/convert" else {"workflow": picture()}
+        statuses = []
+        for _ in range(5):
+            async with client.http.post(client.app.url + path, json=body, headers=bearer(ALICE)) as answer:
+                statuses.append(answer.status)
+        assert statuses == [status] * 3 + [429] * 2
+        async with client.http.post(client.app.url + "/generate", json={"id": "b"}, headers=bearer(BOB)) as answer:
+            assert answer.status == 400
+
+
+async def test_rate_limit_covers_deliveries(engine: EngineHandle, tmp_path: Path) -> None:
+    """A result that is asked to be delivered again and again uses up the requests of its caller."""
+    async with worker(engine, tmp_path, tokens=TOKENS, rate_limit=3) as client:
+        body = {"workflow": picture(), "id": "mine"}
+        async with client.http.post(client.app.url + "/generate/sync", json=body, headers=bearer(ALICE)) as answer:
+            assert answer.status == 200
+        statuses = []
+        for _ in range(4):
+            async with client.http.post(client.app.url + "/jobs/mine/deliver", headers=bearer(ALICE)) as answer:
+                statuses.append(answer.status)
+    assert statuses[2:] == [429, 429]
+    assert 429 not in statuses[:2]
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.com", ""])  # noqa: S104
 async def test_no_public_gateway_without_tokens(tmp_path: Path, host: str) -> None:
     """The worker refuses to start where strangers could post jobs."""

@@ -13,8 +13,9 @@ from tests.engine.supervised import supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import served
 from tests.workflows import failing, faulty, picture, slow
-from worker.engine.engine import Case, ExclusiveLock
-from worker.engine.recovery import CrashHistory, CrashRecord
+from worker.engine.crashes.case import Case
+from worker.engine.crashes.history import CrashHistory, CrashRecord
+from worker.engine.engine import ExclusiveLock
 from worker.engine.run import Loss
 from worker.job import InputFile, Job, JobRequest
 
@@ -223,8 +224,8 @@ def test_crashes_that_convict_a_job(crashes: list[bool], convicted: bool) -> Non
 def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
     """Titles don't matter, inputs and the bytes of files do; the file outlives the process."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
-    crash_history.add(request(1), "p", seen=True)
-    crash_history.add(request(1, "named"), "q", seen=True)
+    crash_history.add(request(1), "p", "one death", seen=True)
+    crash_history.add(request(1, "named"), "q", "another", seen=True)
     again = CrashHistory(tmp_path / "suspects.json", 60)
     found = again.find(request(1, "other"))
     assert found
@@ -238,8 +239,8 @@ def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
 def test_crashes_are_forgotten_and_not_counted_twice(tmp_path: Path) -> None:
     """One crash seen by two lives of the worker is one; after a while it is none; a broken file is nothing."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
-    for _ in range(5):
-        assert not crash_history.add(request(1), "p", seen=False).convicted
+    for life in range(5):
+        assert not crash_history.add(request(1), "p", f"death of life {life}", seen=False).convicted
     assert CrashHistory(tmp_path / "suspects.json", 0).find(request(1)) is None
     (tmp_path / "suspects.json").write_text("{")
     assert CrashHistory(tmp_path / "suspects.json", 60).find(request(1)) is None

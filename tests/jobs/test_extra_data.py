@@ -51,11 +51,11 @@ def test_the_key_is_for_its_own_jobs() -> None:
     assert ExtraData({"a": 1}).sent(SecretStr("")) == {"extra_pnginfo": {"a": 1}}
 
 
-def test_a_row_has_the_file_and_not_the_key(tmp_path: Path) -> None:
+async def test_a_row_has_the_file_and_not_the_key(tmp_path: Path) -> None:
     """The journal knows that there was a key; nothing in its file can be compared with one."""
     extra = ExtraData({"workflow": drawn()}, SecretStr(KEY), own_api_key=True)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.accepted(Job("k", JobRequest(prompt={}, key="k", extra=extra), collectable=True))
+        await journal.accepted(Job("k", JobRequest(prompt={}, key="k", extra=extra), collectable=True))
         [kept] = journal.jobs()
     assert kept.job.request.extra == ExtraData(extra.pnginfo, own_api_key=True)
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())

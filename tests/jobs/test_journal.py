@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from worker.errors import Detail, JournalUnavailable, NodeFailed, OutputProblem, StartupError
+from worker.errors import Detail, JournalUnavailable, NodeFailed, OutputProblem
 from worker.inputs import InputStore, SentFile
 from worker.job import EngineFile, Job, JobRequest, JobState, Output
 from worker.jobs.journal import Journal
@@ -18,12 +19,12 @@ def job(**given: object) -> Job:
     return Job("k", request, collectable=True, **given)  # type: ignore[arg-type]
 
 
-def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
+async def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     """State, times, outputs and the error with its place survive."""
     path = tmp_path / "journal.sqlite"
     found = job(workload=7.5)
     with Journal(path) as journal:
-        journal.accepted(found)
+        await journal.accepted(found)
         found.prompt_id = "p"
         journal.submitted(found)
         found.advance(JobState.PREPARING)
@@ -51,35 +52,35 @@ async def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
         arrived.taken = True
     found.request = JobRequest(prompt={}, inputs=arrived.files)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.accepted(found)
+        await journal.accepted(found)
         [kept] = journal.jobs()
         assert kept.job.request.inputs == found.request.inputs
         await store.remove(found.folder)
         assert journal.jobs()[0].job.request.inputs == ()
 
 
-def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
+async def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
     """A row lives as long as the result."""
     found = job()
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.accepted(found)
+        await journal.accepted(found)
         journal.forgotten(found)
         assert journal.jobs() == []
 
 
-def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
+async def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
     """A full disk, or here a locked file, costs no job: its end is owed to the journal until it takes it."""
     path = tmp_path / "journal.sqlite"
     found, other = job(), job()
     other.folder = "another"
     with Journal(path, busy_s=0.05) as journal:
-        journal.accepted(found)
+        await journal.accepted(found)
         lock = sqlite3.connect(path, isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         found.advance(JobState.FAILED)
         journal.ended(found)
         with pytest.raises(JournalUnavailable):
-            journal.accepted(other)
+            await journal.accepted(other)
         lock.execute("ROLLBACK")
         lock.close()
         found.prompt_id = "p"
@@ -88,25 +89,35 @@ def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
     assert (kept.job.state, kept.job.prompt_id) == (JobState.FAILED, "p")
 
 
-def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
+async def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
     """A shutdown is not the end of a job."""
     found = job(handed_back=True)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        journal.accepted(found)
+        await journal.accepted(found)
         found.advance(JobState.FAILED)
         journal.ended(found)
         assert journal.jobs()[0].ended_at is None
 
 
-def test_no_journal_is_told_at_the_start(tmp_path: Path) -> None:
-    """A broken file, or one of another version, stops the start with what to do."""
+async def test_a_file_that_is_no_journal_is_moved_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A broken file, one of another version and a folder are kept under another name, and a new journal begins."""
     broken = tmp_path / "broken.sqlite"
     broken.write_bytes(b"nonsense" * 1000)
-    with pytest.raises(StartupError, match="move it away"):
-        Journal(broken).__enter__()
     newer = tmp_path / "newer.sqlite"
-    rows = sqlite3.connect(newer)
-    rows.execute("PRAGMA user_version=99")
-    rows.close()
-    with pytest.raises(StartupError, match="version 99"):
-        Journal(newer).__enter__()
+    with closing(sqlite3.connect(newer)) as rows:
+        rows.execute("PRAGMA user_version=99")
+    folder = tmp_path / "folder.sqlite"
+    (folder / "inside").mkdir(parents=True)
+    beside = tmp_path / "beside.sqlite"
+    (tmp_path / "beside.sqlite-wal").mkdir()
+    for path in (broken, newer, folder, beside):
+        with Journal(path) as journal:
+            assert journal.jobs() == []
+            assert journal.set_aside == 1
+            await journal.accepted(job())
+        with Journal(path) as journal:
+            assert (len(journal.jobs()), journal.set_aside) == (1, 0)
+    assert "version 99" in caplog.text
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir() if "-" in path.name} >= {
+        *("broken.damaged", "newer.version", "folder.damaged", "beside.damaged"),
+    }

@@ -8,9 +8,9 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 
 from tests.conftest import worker
@@ -18,7 +18,7 @@ from tests.engines import EngineHandle
 from worker.errors import Detail
 from worker.job import JobRequest, JobState, RandomInteger
 from worker.jobs.journal import Journal
-from worker.jobs.journal_rows import StoredRequest, pack_request
+from worker.jobs.journal_rows import StoredMore, StoredRequest, pack_more, pack_request
 from worker.prompt_changes import Repair
 
 STATE = Path(__file__).parent.parent / "data" / "state-b2bf08c"
@@ -136,13 +136,14 @@ def test_a_damaged_file_is_kept_and_its_readable_rows_go_on(tmp_path: Path, stat
 
 
 def test_what_was_changed_in_a_prompt_is_kept() -> None:
-    """Repairs, warnings and drawn seeds outlive the worker; without any, a former worker reads the row."""
-    plain = JobRequest(prompt={})
-    changed = JobRequest(
-        prompt={},
+    """Repairs, warnings and drawn seeds outlive the worker, beside the fields that v0.2.0 reads."""
+    plain = JobRequest(prompt={}, former_fingerprints=("f",), fingerprint="g")
+    changed = replace(
+        plain,
         repairs=(Repair("it was missing", "input_missing", "3", "KSampler", "cfg", None, 8.0),),
         warnings=(Detail("a stale link", "4"),),
         seeds=(RandomInteger("3", "seed", 7),),
     )
-    assert StoredRequest.model_validate_json(pack_request(changed)).request(()) == changed
-    assert {"repairs", "warnings", "seeds"}.isdisjoint(orjson.loads(pack_request(plain)))
+    more = StoredMore.model_validate_json(pack_more(changed))
+    assert StoredRequest.model_validate_json(pack_request(changed)).request((), more) == changed
+    assert pack_request(plain) == pack_request(changed)

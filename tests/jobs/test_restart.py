@@ -213,12 +213,13 @@ async def test_node_packs_do_not_see_the_workers_secrets(tmp_path: Path) -> None
     """A ComfyUI that the worker starts has the environment without tokens and keys."""
     folder = tmp_path / "comfyui"
     folder.mkdir()
-    said = tmp_path / "said"
+    said = tmp_path / "state" / "comfyui" / "user" / "said"
     (folder / "main.py").write_text(
         f"import os, pathlib\npathlib.Path({str(said)!r}).write_text(repr(dict(os.environ)))\n"
     )
     secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID", "MASTER_TOKEN"), "s3cret-0123456789")
-    env = {"PATH": "/usr/bin:/bin", "HF_TOKEN": "for-models", "WORKER_TOKENS": "a=s3cret-0123456789", **secrets}
+    passed = {"HF_TOKEN": "for-models", "WORKER_ENGINE_ENV": "HF_TOKEN", "OTHER_TOKEN": "s3cret-0123456789"}
+    env = {"PATH": "/usr/bin:/bin", **passed, "WORKER_TOKENS": "a=s3cret-0123456789", **secrets}
     command = ("-m", "worker", "serve", "--port", "0", "--state", str(tmp_path / "state"), "--comfyui", str(folder))
     root = Path(__file__).parents[2]
     nowhere = asyncio.subprocess.DEVNULL

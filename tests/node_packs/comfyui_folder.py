@@ -14,7 +14,7 @@ from worker.simulators.comfyui.settings import EngineSettings
 from worker.workflow.catalog.catalog import Catalog
 
 here = pathlib.Path(__file__).parent
-told = json.loads((here.parent / "told.json").read_text())
+told = json.loads((here / "told.json").read_text())
 parser = argparse.ArgumentParser()
 for name in ("--listen", "--port", "--output-directory", "--extra-model-paths-config"):
     parser.add_argument(name)
@@ -46,7 +46,7 @@ def write(
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -B "$@"\n')
     python.chmod(0o755)
-    (folder.parent / "told.json").write_text(json.dumps({"log": log, "classes": classes or {}, "code": code}))
+    (folder / "told.json").write_text(json.dumps({"log": log, "classes": classes or {}, "code": code}))
     return folder
 
 

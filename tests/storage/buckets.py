@@ -65,6 +65,8 @@ class Scripted:
     seen: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     hangs: bool = False
+    page: bool = False
+    """Each answer is a page for people, as of a proxy in between."""
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -73,9 +75,13 @@ class Scripted:
         self.bodies.append(await request.read())
         if self.hangs:
             await asyncio.Event().wait()
+        if self.page:
+            return web.Response(text="<html>Sign in</html>", content_type="text/html")
         status = self.statuses.pop(0) if self.statuses else 200
         text = f"<Error><Code>{self.code}</Code><Message>no, {SECRET}</Message></Error>" if status >= 300 else ""
-        return web.Response(status=status, text=text, headers=self.headers, content_type="application/xml")
+        return web.Response(
+            status=status, text=text, headers={"ETag": '"0"', **self.headers}, content_type="application/xml"
+        )
 
     @property
     def target(self) -> S3Target:

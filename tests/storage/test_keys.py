@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
 
 from worker.errors import StartupError
 from worker.job import Job, JobRequest, Output
+from worker.settings.s3 import S3Settings
 from worker.storage.keys import KeyTemplate
 
-DEFAULT = "{prefix}/{date}/{id}/{filename}"
+DEFAULT = S3Settings().key
 
 
 def key(template: str, *, prefix: str = "p", id: str = "job-1", names: tuple[str, ...] = ("a.png",)) -> str:
@@ -20,13 +22,23 @@ def key(template: str, *, prefix: str = "p", id: str = "job-1", names: tuple[str
 
 
 def test_the_default_template() -> None:
-    """Prefix, day, job and file."""
-    assert key(DEFAULT) == "p/1970-01-02/job-1/a.png"
+    """Prefix, day, the job's id, what is the job's alone, and file."""
+    assert re.fullmatch(r"p/1970-01-02/order-1/job-[0-9a-f]{32}/a\.png", key(DEFAULT, id="order-1"))
+
+
+def test_jobs_with_one_id_never_write_the_same_object_by_default() -> None:
+    """Two callers may choose one id, and so may two workers that share a bucket; each delivery of a job has its key."""
+    outputs = (Output(0, "9", "image", "a.png"),)
+    jobs = [Job("order-1", JobRequest(prompt={}), name, outputs=outputs) for name in ("alice", "bob", "alice")]
+    template = KeyTemplate(DEFAULT)
+    assert len({template.key(job, outputs[0], "p") for job in jobs * 2}) == 3
+    assert template.unique
+    assert not KeyTemplate("{prefix}/{date}/{id}/{filename}").unique
 
 
 def test_an_empty_prefix_leaves_no_empty_part() -> None:
     """No key begins with a slash."""
-    assert key(DEFAULT, prefix="") == "1970-01-02/job-1/a.png"
+    assert key(DEFAULT, prefix="").startswith("1970-01-02/job-1/")
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,19 @@ async def test_lasting_server_errors_fail_the_delivery(buckets: Buckets, tmp_pat
             await place.put(job, output, path)
 
 
+@pytest.mark.parametrize("mebibytes", [0, 20], ids=["one request", "parts"])
+async def test_a_page_in_place_of_the_buckets_answer_is_no_delivery(
+    buckets: Buckets, tmp_path: Path, mebibytes: int
+) -> None:
+    """A proxy that answers 200 with a page has stored nothing; boto3 by itself would call that a success."""
+    job, output, path = made(tmp_path)
+    if mebibytes:
+        path.write_bytes(bytes(mebibytes * 1024 * 1024))
+    async with scripted(page=True) as server:
+        with pytest.raises(DeliveryFailed):
+            await buckets.operators(server.target).put(job, output, path)
+
+
 async def test_wrong_keys_are_the_fault_of_who_gave_them(buckets: Buckets, tmp_path: Path) -> None:
     """A client's wrong keys are a client's error; the operator's are this worker's."""
     job, output, path = made(tmp_path)

@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 async def convert_workflow(request: web.Request) -> web.Response:
     """`POST /convert`: the prompt of what the editor saves, or of a file that carries its workflow."""
     found = services(request)
-    found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
+    found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
     workflow = workflow_in(await _sent(request), request.charset or "")
     if is_ui(workflow):
         conversion = await found.intake.convert(workflow)

@@ -16,11 +16,11 @@ from worker.dialects import NATIVE, Dialect
 from worker.errors import (
     BodyTooLarge,
     ClientError,
-    DiskFull,
     InternalError,
     MethodNotAllowed,
     NotFound,
     WorkerError,
+    shortage,
 )
 from worker.events import RequestRefused
 from worker.intake import status_of
@@ -48,8 +48,9 @@ async def answered(request: web.Request, handler: Handler, found: Callable[[], S
             raise
         return error_response(request, found(), _translated(request, error, found().settings.server.max_body))
     except Exception as error:
-        if full := DiskFull.of(error):
-            return error_response(request, found(), full)
+        lacking = shortage(error)
+        if lacking is not None and STREAMING not in request:
+            return error_response(request, found(), lacking)
         log.exception("%s %s failed in a way nobody expected", request.method, request.path)
         if request.get(STREAMING):
             raise  # a second answer in the middle of the first would be read as a part of it

@@ -43,8 +43,9 @@ async def cancel_job(request: web.Request) -> web.Response:
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:
     """`POST /jobs/{id}/deliver`: deliver a kept result again, elsewhere or with other keys if the body says so."""
-    job = _job(request)
-    found, body = services(request), await read_small_object(request)
+    job, found = _job(request), services(request)
+    found.access.limit(job.principal)
+    body = await read_small_object(request)
     wish = read_wish(body) if body is not None else None
     found.manager.deliver(job, found.intake.reachable(wish) if wish else None)
     return await result_of(request, found, job)

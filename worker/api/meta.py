@@ -12,6 +12,7 @@ from worker.api.services import OPENAPI, json_response, services
 from worker.dialects import BY_NAME
 from worker.engine.engine import Engine
 from worker.engine.pool import EnginePool
+from worker.engine.process.sandbox.support import engines_sandbox
 from worker.errors import EngineUnavailable
 
 
@@ -24,8 +25,12 @@ async def health(request: web.Request) -> web.Response:
     body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": manager.admission.load.jobs}
     if trouble is not None:
         body |= {"status": "failing", "reason": trouble}
+    if (sandbox := engines_sandbox(services(request).settings)) is not None:
+        body["sandbox"] = sandbox.as_dict()
     if manager.set_aside:
         body["jobs_set_aside"] = manager.set_aside
+    if services(request).state_damage:
+        body["state_set_aside"] = list(services(request).state_damage)
     return json_response(body, 200 if trouble is None else 503)
 
 

@@ -10,6 +10,7 @@ from yarl import URL
 
 from worker.api.auth import loopback
 from worker.api.services import Services, services
+from worker.engine.process.sandbox.support import engines_sandbox
 from worker.errors import WorkerError
 from worker.job import JobState
 from worker.observers.snapshot import Snapshot
@@ -59,7 +60,13 @@ def snapshot(found: Services) -> Snapshot:
         disk_free=_disk_free(found),
         set_aside=found.manager.set_aside,
         ready=connected > 0 and _admits(found),
+        sandbox=_sandbox(found),
     )
+
+
+def _sandbox(found: Services) -> str:
+    status = engines_sandbox(found.settings)
+    return status.state.value if status is not None else ""
 
 
 def _disk_free(found: Services) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ class Services:
     metrics: Metrics
     trouble: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
+    state_damage: Sequence[str] = ()
+    """Names of files and folders of the state folder that were moved aside at the start."""
 
     @property
     def sync_limit_s(self) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from worker.errors import DiskFull
+from worker.errors import shortage
 
 Result = TypeVar("Result")
 
@@ -57,7 +57,7 @@ async def remove_leftovers(parent: Path) -> None:
 async def in_thread(function: Callable[[], Result]) -> Result:
     """Call a function in a thread and wait until it has ended, also when the caller is cancelled meanwhile.
 
-    Otherwise the thread would still write to a folder that is being removed. Raises DiskFull for want of room.
+    Otherwise the thread would still write to a folder that is being removed. Raises DiskFull and Exhausted.
     """
     call = asyncio.ensure_future(asyncio.to_thread(function))
     try:
@@ -67,7 +67,7 @@ async def in_thread(function: Callable[[], Result]) -> Result:
         if not call.cancelled():
             call.exception()  # looked at, or asyncio logs it
         raise
-    except OSError as error:
-        if full := DiskFull.of(error):
-            raise full from error
+    except (OSError, MemoryError, RuntimeError) as error:
+        if lacking := shortage(error):
+            raise lacking from error
         raise

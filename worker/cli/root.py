@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from worker import __version__
-from worker.errors import StartupError
+from worker.errors import StartupError, StateInUse
 
 # Two words: a command of a group, which the first word's own command leads.
 COMMANDS = {
@@ -38,6 +38,8 @@ COMMANDS = {
     "deploy rollback": "worker.cli.commands.deploy.rollback",
     "deploy destroy": "worker.cli.commands.deploy.destroy",
     "deploy snapshot": "worker.cli.commands.deploy.snapshot",
+    "journal": "worker.cli.commands.journal.group",
+    "journal downgrade": "worker.cli.commands.journal.downgrade",
     "engine": "worker.cli.commands.engine",
     "demo": "worker.cli.commands.demo",
 }
@@ -60,6 +62,9 @@ def main() -> None:
         for name in [name for name in COMMANDS if name.split()[0] in sys.argv[1:2]] or list(COMMANDS):
             _add(app, name)
         app(prog_name="comfy-worker")
+    except StateInUse as error:
+        typer.echo(f"comfy-worker: {error}", err=True)
+        sys.exit(StateInUse.exit_code)
     except StartupError as error:
         sys.exit(f"comfy-worker: {error}")
     except ModuleNotFoundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from worker.engine.process.folders import EMBEDDED, engine_folders, is_url, make
 from worker.engine.process.gpu import AUTO, listed_gpus, read_gpus
 from worker.engine.process.launch import command
 from worker.engine.process.names import FIRST, engine_name
+from worker.engine.process.sandbox.support import SandboxState, engines_sandbox
 from worker.engine.process.supervisor import Command
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,19 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
         url = settings.engine.comfyui.rstrip("/")
         models = (settings.models.folder,) if settings.models.folder else ()
         return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder, models=models)]
+    report_sandbox(settings)
     text = settings.engine.gpus.strip()
     listed = await listed_gpus() if text == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
     gpus: Sequence[str | None] = read_gpus(text, visible, listed) or (None,)
     return [started(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
+
+
+def report_sandbox(settings: Settings) -> None:
+    """Log once what the engines' sandbox can't keep from node packs. Raises StartupError where it is required."""
+    status = engines_sandbox(settings)
+    if status is not None and status.state is not SandboxState.ON:
+        log.warning("the sandbox of ComfyUI is %s", status)
 
 
 def started(settings: Settings, name: str, gpu: str | None) -> EngineConfig:

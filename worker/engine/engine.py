@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
+from worker.engine.crashes.case import Case
 from worker.engine.leftovers import KillBudget, Leftovers
 from worker.engine.process.names import own
 from worker.engine.process.supervisor import Supervisor
-from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, SubmitOptions
+from worker.engine.protocol.api import ComfyApi
 from worker.engine.protocol.messages import RunsApart
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import Detail, EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
 from worker.events import EngineBlocked, Notify, unobserved
-from worker.job import JobRef, JobRequest
+from worker.job import JobRef
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
 from worker.workflow.catalog.catalog import Catalog
@@ -37,46 +36,6 @@ FREEING_S = 0.3
 """ComfyUI's thread empties the memory when it wakes up, but first runs a prompt that has come by then."""
 CLOCK_S = 0.006
 """Longer than a step of a file system's clock, which is 4 ms on most kernels, and one of ComfyUI's, which is 1 ms."""
-UNSURE = 2
-"""Losses of a job that seemed to wait, after which it runs alone: ComfyUI may have crashed before its first frame."""
-
-
-@dataclass(slots=True)
-class Case:
-    """What the worker knows of a job while engines may crash under it.
-
-    `alone` where the job may be the one that crashes ComfyUI. `freed` once ComfyUI ran out of memory under it.
-    """
-
-    request: JobRequest
-    job: JobRef
-    workload: float = 0.0
-    options: SubmitOptions = DEFAULT_OPTIONS
-    """What goes to ComfyUI beside the prompt."""
-    alone: bool = False
-    waiting_losses: int = 0
-    freed: bool = False
-    prompt_id: str = ""
-    """Of the last submission."""
-    known_as: str | None = None
-    """Of a submission by an earlier life of this worker, which ComfyUI may still have."""
-    end: Detail | None = None
-    """How ComfyUI ended under it, with the node that ran where one was seen."""
-
-    def begin(self) -> str:
-        """Return the id of the next submission.
-
-        Never the job's id: ComfyUI takes UUIDs only, and its worker thread dies of an id used twice.
-        """
-        self.prompt_id = self.known_as or str(uuid.uuid4())
-        return self.prompt_id
-
-    def lost(self, loss: Loss) -> bool:
-        """Whether the loss counts against the job; nobody else was inside where it ran alone."""
-        counts = loss is Loss.RUNNING or (loss is Loss.WAITING and self.alone)
-        self.waiting_losses += loss is Loss.WAITING
-        self.alone |= counts or self.waiting_losses >= UNSURE
-        return counts
 
 
 class ExclusiveLock:
@@ -118,6 +77,16 @@ async def _apart() -> AsyncIterator[None]:
         await asyncio.sleep(CLOCK_S)
 
 
+class InputPlaces(Protocol):
+    """Where ComfyUI finds the files of jobs, by the names of their folders."""
+
+    async def place(self, folder: str) -> None:
+        """Put a job's files there for one of its prompts; `release` follows in any case. Raises DiskFull, OSError."""
+
+    async def release(self, folder: str) -> None:
+        """Remove them, unless another prompt of the job needs them."""
+
+
 class Engine:
     """One ComfyUI and the parts that use and watch it.
 
@@ -143,6 +112,8 @@ class Engine:
         """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
         self.elsewhere: Callable[[], bool] = lambda: False
         """Whether another engine is free."""
+        self.inputs: InputPlaces | None = None
+        """None where ComfyUI's input folder can't be reached: then the files were uploaded before."""
         self.given_up: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
@@ -247,10 +218,11 @@ class Engine:
                 hear(RunsApart(submitted_as))
 
         try:
-            with self._watchdog.following(prompt_id, prompt):
-                return await self.client.follow(
-                    prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
-                )
+            async with self._with_inputs(case):
+                with self._watchdog.following(prompt_id, prompt):
+                    return await self.client.follow(
+                        prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
+                    )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
                 raise
@@ -260,6 +232,23 @@ class Engine:
             raise EngineForgotError(Loss.RUNNING) from error
         finally:
             del self._cases[prompt_id]
+
+    @asynccontextmanager
+    async def _with_inputs(self, case: Case) -> AsyncIterator[None]:
+        """Have the job's files where ComfyUI finds them, until ComfyUI has let go of the prompt."""
+        if self.inputs is None:
+            yield
+            return
+        try:
+            await self.inputs.place(case.job.folder)
+            yield
+        finally:
+            self._tasks.spawn(f"inputs-{case.prompt_id}", self._let_go(self.inputs, case.job))
+
+    async def _let_go(self, inputs: InputPlaces, job: JobRef) -> None:
+        """A job may have ended while ComfyUI still runs a node of it, which may read a file."""
+        await self.leftovers.gone(job)
+        await inputs.release(job.folder)
 
     async def _check(self, case: Case, prompt: Prompt) -> None:
         """Raises ApiKeyLost and ModelsMissing where the prompt can't be sent any more."""

@@ -1,21 +1,15 @@
-"""How a job that ComfyUI lost runs again, and the history of the jobs that ComfyUI crashed or hung under.
-
-A job is known by what it runs and not by its id, also after a restart of the worker.
-"""
+"""How a job that ComfyUI lost runs again."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import orjson
 
 from worker.engine.client import Submitted
-from worker.engine.engine import Case, Engine
+from worker.engine.crashes.case import Case
+from worker.engine.crashes.deaths import Deaths
+from worker.engine.crashes.history import CrashHistory
+from worker.engine.engine import Engine
 from worker.engine.pool import EnginePool
 from worker.engine.protocol.api import DEFAULT_OPTIONS, SubmitOptions
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
@@ -25,88 +19,19 @@ from worker.workflow.prompt import Prompt
 
 log = logging.getLogger(__name__)
 
-SEEN = 2
-"""Crashes of ComfyUI after which a job is not run again, where this worker saw each of them."""
-IN_ALL = 3
-"""The same, counting also those in which the worker died too: the cause may have been the machine."""
-
-
-@dataclass(slots=True)
-class CrashRecord:
-    """The crashes of one job by prompt id, true where this worker saw it; `at` is the last one, in epoch seconds."""
-
-    crashes: dict[str, bool] = field(default_factory=dict)
-    at: float = 0.0
-    cause: str = ""
-    """How ComfyUI ended the last time, and at which node, as far as that is known."""
-
-    @property
-    def convicted(self) -> bool:
-        return sum(self.crashes.values()) >= SEEN or len(self.crashes) >= IN_ALL
-
-
-def fingerprint(request: JobRequest) -> str:
-    """Of what runs: the graph without its titles, and the files that came with it."""
-    graph = {
-        node_id: {key: value for key, value in node.items() if key != "_meta"}
-        for node_id, node in request.prompt.items()
-    }
-    digest = hashlib.sha256(orjson.dumps(graph, option=orjson.OPT_SORT_KEYS))
-    for file in request.inputs:
-        digest.update(file.name.encode() + b"\0" + bytes.fromhex(file.sha256))
-    return digest.hexdigest()
-
-
-class CrashHistory:
-    """A small file, written at each crash, so that a job can't take down one life of this worker after the other."""
-
-    def __init__(self, path: Path, memory_s: float) -> None:
-        self._path = path
-        self._memory_s = memory_s
-        self._records = _read(path)
-
-    def find(self, request: JobRequest) -> CrashRecord | None:
-        """The crashes of this job, if any are remembered. Costs nothing as long as there are none at all."""
-        oldest = time.time() - self._memory_s
-        self._records = {name: record for name, record in self._records.items() if record.at > oldest}
-        return self._records.get(fingerprint(request)) if self._records else None
-
-    def add(self, request: JobRequest, prompt_id: str, *, seen: bool, cause: str = "") -> CrashRecord:
-        """Remember a crash; the same one is not counted twice."""
-        record = self._records.setdefault(fingerprint(request), CrashRecord())
-        record.crashes[prompt_id] = seen or record.crashes.get(prompt_id, False)
-        record.at = time.time()
-        record.cause = cause or record.cause
-        self._write()
-        return record
-
-    def clear(self, request: JobRequest) -> None:
-        """It ran through: it was not the job."""
-        name = fingerprint(request) if self._records else ""
-        if name in self._records:
-            del self._records[name]
-            self._write()
-
-    def _write(self) -> None:
-        new = self._path.with_suffix(".new")
-        try:
-            new.write_bytes(orjson.dumps(self._records))
-            new.replace(self._path)
-        except OSError as error:
-            log.warning("crashes can't be remembered in %s: %s", self._path, error)
-
 
 class Recovery:
     """Runs jobs on engines that may crash, hang or be full.
 
     A prompt that ComfyUI lost is sent again, to the engine that is expected to finish it first: any number of times
     while it only waited, once if it ran. In that second try it runs alone, so that no other job is accused in its
-    place. The crashes of a job are counted on all engines together.
+    place. What is counted against a job are the deaths of all engines together, and not the prompts that each took.
     """
 
     def __init__(self, engines: EnginePool, crash_history: CrashHistory) -> None:
         self._engines = engines
         self._crash_history = crash_history
+        self._deaths = Deaths()
 
     async def run(
         self,
@@ -131,6 +56,7 @@ class Recovery:
             began = time.monotonic()
             try:
                 async with self._engines.place(job, only) as engine:
+                    self._check(job.request)  # while it waited, another job with its graph may have been convicted
                     outputs = await engine.run(case, prompt, hear, submitted)
             except EngineForgotError as lost:
                 submitted(None)
@@ -138,27 +64,32 @@ class Recovery:
                 end = await _end(job, engine, began) if lost.loss in {Loss.RUNNING, Loss.WAITING} else None
                 if end is not None and (end.node_id or case.end is None):
                     case.end = end
-                self._lost(case, lost.loss)
+                self._lost(case, lost.loss, self._deaths.name(engine.name, case.submitted_at))
             else:
                 self._crash_history.clear(job.request)
                 return outputs
 
     def _opened(self, job: Job, options: SubmitOptions) -> Case:
         """Raises JobCrashesEngine."""
-        record = self._crash_history.find(job.request)
-        if record and record.convicted:
-            why = f": {record.cause}" if record.cause else ""
-            raise JobCrashesEngine(f"this job has crashed ComfyUI before; it is not run again for a while{why}")
-        case = Case(job.request, job.ref, job.workload, options, alone=record is not None)
+        suspect = self._check(job.request)
+        case = Case(job.request, job.ref, job.workload, options, alone=suspect)
         engine = self._engines.named(job.engine)
         if job.prompt_id is not None and engine is not None:
             case.known_as = case.prompt_id = job.prompt_id
             if engine.kept:  # it ended with the worker that had sent the prompt
-                self._lost(case, Loss.WAITING)
+                self._lost(case, Loss.WAITING, self._deaths.earlier)
         return case
 
-    def _lost(self, case: Case, loss: Loss) -> None:
-        """Decide what a loss means for the job. Raises JobCrashesEngine."""
+    def _check(self, request: JobRequest) -> bool:
+        """Return whether ComfyUI has crashed under this job. Raises JobCrashesEngine where it is not run again."""
+        record = self._crash_history.find(request)
+        if record and record.convicted:
+            why = f": {record.cause}" if record.cause else ""
+            raise JobCrashesEngine(f"this job has crashed ComfyUI before; it is not run again for a while{why}")
+        return record is not None
+
+    def _lost(self, case: Case, loss: Loss, death: str) -> None:
+        """Decide what a loss means for the job. `death` took its prompt. Raises JobCrashesEngine."""
         seen = case.known_as is None or loss is Loss.RUNNING
         case.known_as = None
         cause = case.end.message if case.end else ""
@@ -166,7 +97,7 @@ class Recovery:
         log.warning("ComfyUI lost a prompt that was %s; sending it again%s", loss, why)
         if case.lost(loss) or not seen:
             case.alone = True
-            if self._crash_history.add(case.request, case.prompt_id, seen=seen, cause=cause).convicted:
+            if self._crash_history.add(case.request, case.prompt_id, death, seen=seen, cause=cause).convicted:
                 raise JobCrashesEngine(
                     f"ComfyUI crashed or hung each time this job ran{why}", [case.end] if case.end else ()
                 )
@@ -183,17 +114,3 @@ async def _end(job: Job, engine: Engine, began: float) -> Detail | None:
     names = ", ".join(dict.fromkeys(filter(None, (now.title, now.class_type))))
     where = f"node {now.node_id} ({names})" if names else f"node {now.node_id}"
     return Detail(f"ComfyUI {found.cause}, while {where} ran", now.node_id, now.title, now.class_type or None)
-
-
-def _read(path: Path) -> dict[str, CrashRecord]:
-    try:
-        found: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
-        return {
-            name: CrashRecord(record["crashes"], record["at"], record.get("cause", ""))
-            for name, record in found.items()
-        }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("crashes of earlier lives are forgotten: %s can't be read (%s)", path, error)
-        return {}

@@ -70,7 +70,7 @@ from worker.errors.job import (
     OutputUnreadable,
 )
 from worker.errors.node_packs import LockError, RequirementsError
-from worker.errors.process import CannotListen, RestartAsked, StartupError, UnknownPlatform, WorkerEnds
+from worker.errors.process import CannotListen, RestartAsked, StartupError, StateInUse, UnknownPlatform, WorkerEnds
 from worker.errors.tree import Detail, Fault, InternalError, OutputProblem, WorkerError, error_class
 from worker.errors.unavailable import (
     ApiKeyLost,
@@ -78,12 +78,14 @@ from worker.errors.unavailable import (
     DiskFull,
     Draining,
     EngineUnavailable,
+    Exhausted,
     GpuFailed,
     JournalUnavailable,
     RateLimited,
     RemovedByOperator,
     WorkerBusy,
     WorkerUnavailable,
+    shortage,
 )
 from worker.errors.workflow import ParamsError, PromptError, UiFormatError, ValueProblem
 
@@ -106,6 +108,7 @@ __all__ = [
     "DiskFull",
     "Draining",
     "EngineUnavailable",
+    "Exhausted",
     "Fault",
     "FetchFailed",
     "FileNotAllowed",
@@ -160,6 +163,7 @@ __all__ = [
     "SnapshotError",
     "StalePlan",
     "StartupError",
+    "StateInUse",
     "TargetNotAllowed",
     "UiFormatError",
     "Unauthorized",
@@ -175,4 +179,5 @@ __all__ = [
     "WorkerError",
     "WorkerUnavailable",
     "error_class",
+    "shortage",
 ]

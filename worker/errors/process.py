@@ -20,6 +20,13 @@ class CannotListen(StartupError):
         super().__init__(f"can't listen on {host}:{port}: {why}. Choose another port; 0 takes a free one.")
 
 
+class StateInUse(StartupError):
+    """Another worker has the state folder. Nothing was changed, and the platform hears nothing of it."""
+
+    exit_code = 69
+    """EX_UNAVAILABLE of sysexits.h: the parent process does not start the worker again."""
+
+
 class UnknownPlatform(StartupError):
     """No platform has this name."""
 

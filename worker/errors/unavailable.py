@@ -74,12 +74,25 @@ class DiskFull(WorkerUnavailable):
 
     code = "disk_full"
 
-    @classmethod
-    def of(cls, error: BaseException) -> DiskFull | None:
-        """Return the error for a failed write; None where the cause was not a full disk."""
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return cls(f"no room left on the worker's disk: {error.strerror}")
-        return None
+
+class Exhausted(WorkerUnavailable):
+    """The worker's process has no memory, file descriptor or thread left for a request until others end."""
+
+    code = "exhausted"
+
+
+def shortage(error: BaseException) -> DiskFull | Exhausted | None:
+    """Return the error for what the machine had too little of; None where that was not the cause."""
+    match error:
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return DiskFull(f"no room left on the worker's disk: {error.strerror}")
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return Exhausted("the worker can't open another file now")
+        case OSError(errno=errno.ENOMEM) | MemoryError():
+            return Exhausted("the worker has no memory left for this request")
+        case RuntimeError(args=("can't start new thread",)):  # CPython has no class for it
+            return Exhausted("the worker can't start another thread now")
+    return None
 
 
 class JournalUnavailable(WorkerUnavailable):

@@ -2,6 +2,7 @@
 
 from worker.inputs.decode import KeptFile, SentFile, read_inputs
 from worker.inputs.form_files import FormFile, read_form
+from worker.inputs.placement import PlacedInputs
 from worker.inputs.prepare import InputEngine, Inputs
 from worker.inputs.store import ArrivedFiles, InputStore
 
@@ -12,6 +13,7 @@ __all__ = [
     "InputStore",
     "Inputs",
     "KeptFile",
+    "PlacedInputs",
     "SentFile",
     "read_form",
     "read_inputs",

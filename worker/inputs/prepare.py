@@ -1,9 +1,8 @@
-"""A job's files, brought to where ComfyUI's loaders find them, and the prompt pointed to them."""
+"""A job's files, made ready for ComfyUI's input folder, and the prompt pointed to where they will be in it."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,8 +17,9 @@ from worker.fetch.store import Held
 from worker.inputs.content import check_content
 from worker.inputs.file_inputs import FileInput, OpenFolders, check_names, file_inputs, texts
 from worker.inputs.folder_inputs import check_paths, folder_inputs
+from worker.inputs.placement import PlacedInputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
-from worker.inputs.store import InputStore, link_or_copy
+from worker.inputs.store import InputStore
 from worker.job import InputFile, Job
 from worker.settings import InputSettings
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -40,11 +40,19 @@ class InputEngine:
 
     api: ComfyApi
     catalog: Callable[[], Awaitable[Catalog]]
-    folder: Path | None
+    placed: PlacedInputs | None
+
+    @property
+    def folder(self) -> Path | None:
+        """The input folder."""
+        return self.placed.shared if self.placed else None
 
 
 class Inputs:
-    """Puts a job's files into a folder of the job's own."""
+    """Makes a job's files ready: checked, fetched, and staged for a folder of the job's own in ComfyUI's input folder.
+
+    A ComfyUI whose input folder can't be reached gets them at once, by upload, and keeps them.
+    """
 
     def __init__(
         self,
@@ -62,9 +70,8 @@ class Inputs:
         self._opened = OpenFolders.read(settings.input_folders, engine.folder)
         self._max_megapixels = settings.max_megapixels
         self._shared = engine.folder
+        self._placed = engine.placed
         self._earlier = earlier
-        self._stored: set[str] = set()
-        """Folders that were made in the shared one."""
         self._held: dict[str, list[Held]] = {}
         """Fetched files that a job needs, by its folder."""
 
@@ -96,15 +103,14 @@ class Inputs:
 
     def holds(self, job: Job) -> bool:
         """Whether there is anything to remove of a job."""
-        return job.folder in self._held or job.folder in self._stored
+        return job.folder in self._held or (self._placed is not None and self._placed.holds(job.folder))
 
     async def remove(self, job: Job) -> None:
-        """Forget a job's files, where they can be reached: ComfyUI has no route that deletes an upload."""
+        """Forget the files of a job that has ended. ComfyUI has no route that deletes an upload."""
         for held in self._held.pop(job.folder, ()):
             held.release()
-        if self._shared is not None and job.folder in self._stored:
-            self._stored.remove(job.folder)
-            await asyncio.to_thread(shutil.rmtree, self._shared / job.folder, ignore_errors=True)
+        if self._placed is not None:
+            await self._placed.forget(job.folder)
 
     async def _engines_catalog(self) -> Catalog:
         try:
@@ -127,34 +133,35 @@ class Inputs:
             async with places:
                 match source.content:
                     case InputFile(path=path):
-                        return await self._store_file(job, source, path, link_or_copy)
+                        return await self._store_file(job, source, path)
                     case Path() as path:
-                        return await self._store_file(job, source, path, shutil.copyfile)
+                        return await self._store_file(job, source, path, stays=False)
                     case bytes(data):
                         return await self._store_data(job, source, data)
                     case url:
                         held = await self._fetcher.fetch(url)
                         self._held.setdefault(job.folder, []).append(held)
-                        return await self._store_file(job, source, held.path, link_or_copy)
+                        return await self._store_file(job, source, held.path)
         except WorkerError as error:
             raise _about(error, source) from error
 
     async def _store_data(self, job: Job, source: Source, data: bytes) -> str:
         await asyncio.to_thread(check_content, BytesIO(data), source.kinds, self._max_megapixels)
-        if self._shared is None:
+        if self._placed is None:
             return await self._upload(job, source, data)
-        self._stored.add(job.folder)
-        await asyncio.to_thread(_write, self._shared / job.folder / source.name, data)
+        await self._placed.stage_data(job.folder, source.name, data)
         return f"{job.folder}/{source.name}"
 
-    async def _store_file(self, job: Job, source: Source, path: Path, place: Callable[[Path, Path], object]) -> str:
-        """`place` puts a file that lies elsewhere into the shared folder."""
+    async def _store_file(self, job: Job, source: Source, path: Path, *, stays: bool = True) -> str:
+        """`stays`: the file is the worker's own and does not change until the job has ended."""
         await asyncio.to_thread(check_content, path, source.kinds, self._max_megapixels)
-        if self._shared is None:
+        if self._placed is None:
             with path.open("rb") as file:
                 return await self._upload(job, source, file)
-        self._stored.add(job.folder)
-        await asyncio.to_thread(_placed, path, self._shared / job.folder / source.name, place)
+        if stays:
+            self._placed.stage(job.folder, source.name, path)
+        else:
+            await self._placed.stage_copy(job.folder, source.name, path)
         return f"{job.folder}/{source.name}"
 
     async def _upload(self, job: Job, source: Source, data: bytes | BinaryIO) -> str:
@@ -204,15 +211,3 @@ def moved(value: Json, stored: dict[str, str]) -> Json:
         case dict():
             return {name: moved(item, stored) for name, item in value.items()}
     return value
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)  # of an earlier life of the same job; it may be a link
-    path.write_bytes(data)
-
-
-def _placed(source: Path, path: Path, place: Callable[[Path, Path], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    place(source, path)

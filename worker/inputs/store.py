@@ -63,12 +63,14 @@ class InputStore:
         """Remove a job's files."""
         await in_thread(partial(shutil.rmtree, self._folder / folder, ignore_errors=True))
 
-    def keep_only(self, folders: Collection[str]) -> None:
-        """Remove the files of jobs that died with an earlier process. Blocks."""
-        if self._folder.is_dir():
-            for path in self._folder.iterdir():
-                if path.name not in folders:
-                    shutil.rmtree(path, ignore_errors=True)
+    def strays(self, kept: Collection[str]) -> list[Path]:
+        """Return the folders of jobs that died with an earlier process. Blocks."""
+        return strays(self._folder, kept)
+
+
+def strays(root: Path, kept: Collection[str]) -> list[Path]:
+    """Return the folders of jobs that are not kept any more. Call it before a new job can have one."""
+    return [path for path in root.iterdir() if path.name not in kept] if root.is_dir() else []
 
 
 def _put(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | KeptFile]]) -> list[InputFile]:

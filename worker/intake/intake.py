@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from worker.bodies import BodyLimits, ScannedBody, SpooledFile, SpooledText, opened_json
+from worker.bodies import BodyLimits, ScannedBody, SpooledText, opened_json
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
@@ -25,6 +24,7 @@ from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
 from worker.intake.answers import Answers
 from worker.intake.body_forms import canonical
+from worker.intake.fingerprints import Fingerprints, fingerprints
 from worker.intake.own_outputs import OwnOutputs, may_name_outputs, named_outputs
 from worker.intake.workflow_files import put_stand_ins, with_files
 from worker.job import Job, JobRequest, OutputMode
@@ -116,7 +116,7 @@ class Intake:
         """Read a request without starting anything. Raises ClientError and its children."""
         dialect = dialect_of(body.value)
         # Long strings are hashed where they stand, before anything takes their place.
-        fingerprint = _fingerprint(body, files) if body.spooled else ""
+        prints = await self._fingerprints(body, files) if body.spooled else None
         long_texts = await put_stand_ins(body, dialect) if body.spooled else None
         parsed = dialect.read(body.value, self.library)
         job = named_outputs(self.reachable(await self._converted(parsed.job)))
@@ -125,14 +125,17 @@ class Intake:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
             job = replace(job, prompt=dict(prompt))
         others = {*job.urls, *(file.name for file in parsed.files)}
-        files = await self.named(files, others, job.prompt)
         key = job.key or caller.idempotency_key
+        if key and prints is None:
+            prints = await self._fingerprints(body, files)
+        files = await self.named(files, others, job.prompt)
         job = replace(
             job,
             dialect=dialect.name,
             key=key,
             repeat_key=None if key else caller.repeat_key,
-            fingerprint=(fingerprint or _fingerprint(body, files)) if key else "",
+            fingerprint=prints.newest if key and prints else "",
+            former_fingerprints=prints.former if key and prints else (),
             base_url=caller.base_url,
             extra=_with_key(job.extra, caller.api_key),
             raw=caller.raw,
@@ -140,6 +143,9 @@ class Intake:
             follows=caller.follows,
         )
         return Submission(job, (*parsed.files, *in_place, *files), caller)
+
+    async def _fingerprints(self, body: ScannedBody, files: Sequence[SentFile]) -> Fingerprints:
+        return await fingerprints(body, files, first_release=self.manager.of_first_release)
 
     async def named(self, files: Sequence[SentFile], others: Collection[str], prompt: Prompt) -> Sequence[SentFile]:
         """Return the files of a form by the names that the prompt has for them. Raises InvalidInputFile."""
@@ -266,10 +272,3 @@ def dialect_of(body: object) -> Dialect:
         return detect(body)
     kind = "str" if isinstance(body, SpooledText) else type(body).__name__
     raise InvalidJson(f"the body has to be a JSON object, not {kind}")
-
-
-def _fingerprint(body: ScannedBody, files: Sequence[SentFile]) -> str:
-    """Tell a request that is sent again from another one under the same key, however it is written."""
-    found = body.fingerprint()
-    beside = [f"{file.name}\n{file.content.sha256}" for file in files if isinstance(file.content, SpooledFile)]
-    return hashlib.sha256("\n".join([found, *beside]).encode()).hexdigest() if beside else found

@@ -31,6 +31,8 @@ class JobIndex:
     def __init__(self) -> None:
         self._by_key: dict[Key, JobEntry] = {}
         self._by_token: dict[str, Job] = {}
+        self.of_first_release = False
+        """Whether a job was stored by a release before v0.2.0, whose fingerprints followed other rules."""
 
     def __iter__(self) -> Iterator[JobEntry]:
         return iter(self._by_key.values())
@@ -38,11 +40,13 @@ class JobIndex:
     def add(self, job: Job) -> JobEntry:
         entry = self._by_key[job.principal, job.id] = JobEntry(job)
         self._by_token[job.token] = job
+        self.of_first_release |= len(job.request.former_fingerprints) > 1
         return entry
 
     def remove(self, key: Key) -> Job:
         job = self._by_key.pop(key).job
-        del self._by_token[job.token]
+        if self._by_token.get(job.token) is job:  # else that of the job that took its place
+            del self._by_token[job.token]
         return job
 
     def of(self, job: Job) -> JobEntry:
@@ -69,7 +73,7 @@ class JobIndex:
         if not KEY.fullmatch(request.job_id):
             raise InvalidField("an id has 1 to 128 letters, digits or any of . : @ + - _")
         entry = self._by_key.get((principal, request.job_id))
-        if entry is not None and entry.job.request.fingerprint != request.fingerprint:
+        if entry is not None and not entry.job.request.same_body(request):
             raise IdTaken(f"the id {request.job_id!r} belongs to another request")
         return entry
 

@@ -2,113 +2,99 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import orjson
+
 from worker.errors import JournalUnavailable, StartupError
 from worker.inputs import InputStore
-from worker.job import Job, JobState
-from worker.jobs.journal_rows import VERSION, StoredJob, UnreadableRow, pack_request, pack_result, read_row
+from worker.job import Job, JobState, OutputMode
+from worker.jobs.journal_file import JournalFile, Statement, is_locked
+from worker.jobs.journal_rows import (
+    READ,
+    VERSION,
+    StoredJob,
+    UnreadableRow,
+    pack_more,
+    pack_request,
+    pack_result,
+    read_row,
+)
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE jobs (
-    folder TEXT PRIMARY KEY, principal TEXT NOT NULL, id TEXT NOT NULL, token TEXT NOT NULL,
-    collectable INTEGER NOT NULL, workload REAL NOT NULL, created_at REAL NOT NULL, ended_at REAL,
-    prompt_id TEXT, request BLOB NOT NULL, result BLOB, version INTEGER NOT NULL DEFAULT 1, engine TEXT
-) WITHOUT ROWID;
-"""
-ADDED = {"version": "INTEGER NOT NULL DEFAULT 1", "engine": "TEXT"}
-"""Columns that older files lack. Those keep their schema version, so that the former worker still opens them."""
 BUSY_S = 5.0
-Statement = tuple[str, tuple[object, ...]]
+"""How long a job waits for a lock that another process holds on the journal. Others are served meanwhile."""
+RETRY_S = 0.05
+"""How often the lock is asked for."""
+CATCH_UP_S = 1.0
+"""How often what could not be written is tried again."""
+MOST_ENDED = 10_000
+"""Ended jobs that are read; older ones are forgotten."""
+
+
+@dataclass(slots=True)
+class WrittenJob:
+    """A job that has a row. `ended_at` is in epoch seconds, None while its row says that it has not ended."""
+
+    job: Job
+    ended_at: float | None = None
 
 
 class Journal:
     """SQLite in WAL mode: a commit takes some ten microseconds, is safe from the end of this process, and may be lost
     only with the machine. Credentials never get here: a request's fields are named one by one.
+
+    No call waits for another process, except at the start. A file that is damaged while the worker runs is replaced
+    by one with the rows of the jobs in memory.
     """
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
         self._path = path
         self._busy_s = busy_s
         self._inputs = InputStore(path.parent / "inputs")
-        self._rows: sqlite3.Connection
-        self._written: set[str] = set()
-        """Folders of the jobs that have a row: most have none."""
-        self.set_aside = 0
-        """Rows that could not be read at the start, a damaged file counting as one."""
+        self._file = JournalFile(path, busy_s)
+        self._written: dict[str, WrittenJob] = {}
+        """By the folder of the job: most have no row."""
+        self._rows_set_aside = 0
         self._owed: list[Statement] = []
-        """What could not be written when it happened, in its order: the disk was full."""
+        """What could not be written when it happened, in its order: the disk was full, or the file locked."""
+        self._work = asyncio.Event()
 
     def __enter__(self) -> Self:
-        """Raises StartupError where the file is of another version, or no journal."""
+        """Open the file; blocks for as long as another process has it. Raises StartupError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._open()
+        self._file.open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._rows.close()
+        self._flush()
+        self._file.close()
 
-    def _open(self) -> None:
-        """Open the file, or create it. Raises StartupError."""
-        self._rows = sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)
-        self._rows.row_factory = sqlite3.Row
-        try:
-            self._check_version()
-        except BaseException:
-            self._rows.close()
-            raise
+    @property
+    def set_aside(self) -> int:
+        """Rows that could not be read at the start, a file that was moved aside counting as one."""
+        return self._rows_set_aside + self._file.set_aside
 
-    def _check_version(self) -> None:
-        """Give an empty file the schema, and an old one the columns that it lacks. Raises StartupError."""
-        try:
-            self._rows.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
-            [version] = self._rows.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._rows.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-            elif version == SCHEMA_VERSION:
-                for name in ADDED.keys() - self._columns():
-                    self._rows.execute(f"ALTER TABLE jobs ADD COLUMN {name} {ADDED[name]}")
-        except sqlite3.DatabaseError as error:
-            raise StartupError(f"the journal {self._path} can't be opened ({error}); move it away") from error
-        if version not in {0, SCHEMA_VERSION}:
-            raise StartupError(f"the journal {self._path} is of version {version}; this worker reads {SCHEMA_VERSION}")
-
-    def _columns(self) -> set[str]:
-        return {row["name"] for row in self._rows.execute("PRAGMA table_info(jobs)")}
-
-    def accepted(self, job: Job) -> None:
+    async def accepted(self, job: Job) -> None:
         """From now on the job is run to its end, whatever happens to this process. Raises JournalUnavailable."""
-        who = (job.folder, job.principal, job.id, job.token)
-        values = (
-            *who,
-            job.collectable,
-            job.workload,
-            job.created_at,
-            job.prompt_id,
-            pack_request(job.request),
-            VERSION,
-            job.engine,
-        )
-        try:
-            self._rows.execute(
-                "INSERT OR REPLACE INTO jobs"
-                " (folder, principal, id, token, collectable, workload, created_at, prompt_id, request, version,"
-                " engine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-        except sqlite3.DatabaseError as error:
-            raise JournalUnavailable(f"the job can't be written down: {error}") from error
-        self._written.add(job.folder)
+        until = time.monotonic() + self._busy_s
+        while True:
+            try:
+                return self._accept(job)
+            except sqlite3.Error as error:
+                if not is_locked(error) or time.monotonic() >= until:
+                    raise JournalUnavailable(f"the job can't be written down: {error}") from error
+            await asyncio.sleep(RETRY_S)
 
     def submitted(self, job: Job) -> None:
         """Record engine and prompt id: after a restart that is asked for this one before the job is sent again."""
@@ -118,80 +104,169 @@ class Journal:
 
     def ended(self, job: Job) -> None:
         """Record the job's result. Call this before anything announces the end."""
-        if job.folder in self._written:
-            if not job.handed_back:  # else the row stays unfinished, and the next life of the worker runs the job
-                self._write_result(job)
-        elif job.state is JobState.DELIVERY_PENDING:
+        if job.folder not in self._written and job.state is JobState.DELIVERY_PENDING:
             # Nobody could have asked for it; now its client is told how to.
-            with suppress(JournalUnavailable):  # then it lives as long as this process
-                self.accepted(job)
-                self._write_result(job)
+            self._written[job.folder] = WrittenJob(job)
+            self._write(*_inserted(job))
+        if (written := self._written.get(job.folder)) is not None and not job.handed_back:
+            # Of a job that is handed back the row stays unfinished, and the next life of the worker runs it.
+            written.ended_at = time.time()
+            self._write(*_result(written))
 
-    def forgotten(self, job: Job) -> None:
-        """Remove the job's row."""
-        if job.folder in self._written:
-            self._write("DELETE FROM jobs WHERE folder = ?", (job.folder,))
-            self._written.remove(job.folder)
+    def forgotten(self, *jobs: Job) -> None:
+        """Remove the rows of jobs."""
+        folders = [job.folder for job in jobs if self._written.pop(job.folder, None) is not None]
+        if folders:
+            self._write("DELETE FROM jobs WHERE folder IN (SELECT value FROM json_each(?))", (orjson.dumps(folders),))
 
-    def _write_result(self, job: Job) -> None:
-        values = (time.time(), pack_result(job), job.folder)
-        self._write("UPDATE jobs SET ended_at = ?, result = ? WHERE folder = ?", values)
+    def has(self, job: Job) -> bool:
+        """Whether the job has a row."""
+        return job.folder in self._written
+
+    async def catch_up(self) -> None:
+        """Write what is owed, again and again until it is written."""
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(CATCH_UP_S)
+            self._flush()
+            if not self._owed:
+                self._work.clear()
+
+    def _accept(self, job: Job) -> None:
+        """Raises sqlite3.Error."""
+        self._execute(*_inserted(job))
+        self._written[job.folder] = WrittenJob(job)
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
-        """Now, or with the next one: a job goes on and is answered where its journal's disk is full for a while.
+        """Now, or later: a job goes on and is answered where its journal can't be written for a while.
 
         Until then a kill -9 would make its run come again.
         """
         self._owed.append((sql, values))
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what is owed, as far as that is possible now."""
         try:
             while self._owed:
-                self._rows.execute(*self._owed[0])
-                del self._owed[0]
-        except sqlite3.DatabaseError as error:
+                statement = self._owed[0]
+                self._execute(*statement)
+                if self._owed and self._owed[0] is statement:  # else a new file has it already
+                    del self._owed[0]
+        except sqlite3.Error as error:
             log.error("%d changes wait to be written into the journal: %s", len(self._owed), error)
+            self._work.set()
+
+    def _execute(self, sql: str, values: tuple[object, ...]) -> None:
+        """Raises sqlite3.Error where it can't be written now."""
+        if self._file.unusable():
+            self._replace("it was removed, or another file is in its place")
+        try:
+            self._file.execute(sql, values)
+        except sqlite3.Error as error:
+            if not self._file.unusable(error):
+                raise
+            self._replace(str(error))
+            if sql.startswith("INSERT"):  # all else is about jobs whose rows are new
+                self._file.execute(sql, values)
+
+    def _replace(self, why: str) -> None:
+        """Begin another file with the jobs in memory, which makes what is owed needless. Raises sqlite3.Error."""
+        try:
+            self._file.replace(why, self._all_rows())
+        except StartupError as error:
+            raise sqlite3.OperationalError(str(error)) from error
+        self._owed.clear()
+
+    def _all_rows(self) -> Iterator[Statement]:
+        for written in self._written.values():
+            yield _inserted(written.job)
+            if written.ended_at is not None:
+                yield _result(written)
 
     def jobs(self) -> list[StoredJob]:
-        """Return the jobs of earlier processes: ended ones first, in the order of their ends.
+        """Return the jobs of earlier processes: ended ones first, in the order of their ends. Blocks.
 
-        A row that cannot be read stays in the file, where another version of the worker may read it. It is logged and
-        counted in `set_aside`.
+        Of those that have ended the latest 10,000 are read; the others lose their rows. A row that cannot be read stays
+        in the file, where another version of the worker may read it. It is logged and counted in `set_aside`.
         """
         stored = [job for row in self._readable_rows() if (job := self._read(row)) is not None]
-        self._written.update(one.job.folder for one in stored)
+        self._written.update((one.job.folder, WrittenJob(one.job, one.ended_at)) for one in stored)
+        self._file.serve()
         return sorted(stored, key=lambda one: (one.ended_at is None, one.ended_at or one.job.created_at))
 
     def _readable_rows(self) -> list[sqlite3.Row]:
-        """Return all rows, or those before the first damaged page of the file."""
+        """Return all rows that count, or those before the first damaged page of the file. Raises StartupError."""
         rows: list[sqlite3.Row] = []
         try:
-            rows.extend(self._rows.execute("SELECT * FROM jobs"))
-        except sqlite3.DatabaseError as error:
-            self._replace_damaged(error, rows)
+            self._drop_old()
+            rows.extend(self._file.execute("SELECT * FROM jobs"))
+        except sqlite3.Error as error:
+            if not self._file.unusable(error):
+                raise StartupError(f"the journal {self._path} can't be read: {error}") from error
+            rows = rows or self._rows_before_damage()
+            self._file.replace(str(error), map(_copied, rows))
         return rows
+
+    def _rows_before_damage(self) -> list[sqlite3.Row]:
+        rows: list[sqlite3.Row] = []
+        with suppress(sqlite3.Error):
+            rows.extend(self._file.execute("SELECT * FROM jobs"))
+        return rows
+
+    def _drop_old(self) -> None:
+        """Delete the rows of more results than can be kept. Raises sqlite3.Error."""
+        ended = f"typeof(ended_at) = 'real' AND version IN ({', '.join(map(str, sorted(READ)))})"
+        latest = f"SELECT folder FROM jobs WHERE {ended} ORDER BY ended_at DESC LIMIT -1 OFFSET {MOST_ENDED}"  # noqa: S608
+        try:
+            self._file.execute(f"DELETE FROM jobs WHERE folder IN ({latest})")  # noqa: S608
+        except sqlite3.Error as error:
+            if self._file.unusable(error):
+                raise
+            log.warning("old rows stay in the journal for now: %s", error)
 
     def _read(self, row: sqlite3.Row) -> StoredJob | None:
         try:
             return read_row(row, self._inputs.stored)
         except (UnreadableRow, OSError) as error:
-            self.set_aside += 1
-            log.error("a job of the journal is set aside (%s, id %r): %s", row["folder"], row["id"], error)
+            self._rows_set_aside += 1
+            log.error("a job of the journal is set aside (%r, id %r): %s", row["folder"], row["id"], error)
             return None
 
-    def _replace_damaged(self, error: sqlite3.DatabaseError, rows: Sequence[sqlite3.Row]) -> None:
-        """Move a damaged file away and begin another one with the rows that were read."""
-        damaged = self._path.with_suffix(f".damaged-{int(time.time())}")
-        log.error("the journal is damaged (%s); it is kept as %s, and %d jobs were read", error, damaged, len(rows))
-        self.set_aside += 1
-        self._rows.close()
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                self._path.with_name(self._path.name + suffix).rename(f"{damaged}{suffix}")
-        self._open()
-        known = self._columns()
-        for row in rows:
-            columns = [name for name in row.keys() if name in known]  # noqa: SIM118 - a row iterates over its values
-            values = [row[name] for name in columns]
-            self._rows.execute(
-                f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608
-                values,
-            )
+
+def needs_row(job: Job) -> bool:
+    """Whether a client may ask again: not for a picture that was sent inline to a client without an id."""
+    return job.collectable or job.request.output_mode is OutputMode.URL
+
+
+def _inserted(job: Job) -> Statement:
+    """The row of a job that has not ended, in the place of one that it may have."""
+    row: dict[str, object] = {
+        "folder": job.folder,
+        "principal": job.principal,
+        "id": job.id,
+        "token": job.token,
+        "collectable": job.collectable,
+        "workload": job.workload,
+        "created_at": job.created_at,
+        "prompt_id": job.prompt_id,
+        "request": pack_request(job.request),
+        "version": VERSION,
+        "engine": job.engine,
+        "more_request": pack_more(job.request),
+    }
+    return _insertion(row, row.values())
+
+
+def _copied(row: sqlite3.Row) -> Statement:
+    return _insertion(row.keys(), tuple(row))
+
+
+def _insertion(names: Collection[str], values: Iterable[object]) -> Statement:
+    marks = ", ".join("?" * len(names))
+    return f"INSERT OR REPLACE INTO jobs ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608
+
+
+def _result(written: WrittenJob) -> Statement:
+    values = (written.ended_at, *pack_result(written.job), written.job.folder)
+    return "UPDATE jobs SET ended_at = ?, result = ?, more_result = ? WHERE folder = ?", values

@@ -1,14 +1,19 @@
-"""A job as a row of the journal, and back: rows carry a version, and every field is checked where it is read."""
+"""A job as a row of the journal, and back: rows carry a version, and every field is checked where it is read.
+
+`request` and `result` have exactly the fields that v0.2.0 wrote, so that a row is read by this release and by that one.
+Later fields are in `more_request` and `more_result`, which v0.2.0 does not look at.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+from zlib import crc32
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from worker.delivery_options import ImageFormat, Webhook
 from worker.errors import Detail, OutputProblem, WorkerError, error_class
@@ -16,11 +21,14 @@ from worker.extra_data import ExtraData
 from worker.job import EngineFile, InputFile, Job, JobRequest, JobState, Output, OutputMode, RandomInteger
 from worker.prompt_changes import Repair
 
-VERSION = 3
-"""Version of the rows that this worker writes."""
-READ = frozenset({1, 2, VERSION})
+VERSION = 2
+"""Version of the rows that this worker writes, which v0.2.0 reads."""
+READ = frozenset({1, VERSION, 3})
 """Versions that it reads; a row of another one is set aside. Rows of version 1 name no engine: there was one only.
-Those before version 3 name no problems and no files of the engine."""
+Those of version 3 have the later fields in `request` and `result`; no release wrote them."""
+
+
+DETAIL = frozenset(field.name for field in fields(Detail))
 
 
 class UnreadableRow(Exception):
@@ -72,11 +80,41 @@ class StoredRequest(BaseModel):
     warnings: tuple[Detail, ...] = ()
     seeds: tuple[RandomInteger, ...] = ()
 
-    def request(self, inputs: tuple[InputFile, ...]) -> JobRequest:
-        fields = {name: getattr(self, name) for name in StoredRequest.model_fields}
-        fields["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
-        extra = ExtraData(fields.pop("pnginfo"), own_api_key=fields.pop("own_api_key"))
-        return JobRequest(**fields, inputs=inputs, extra=extra)
+    @field_validator("prompt")
+    @classmethod
+    def _of_nodes(cls, prompt: dict[str, Any]) -> dict[str, Any]:
+        for node in prompt.values():
+            if not (isinstance(node, dict) and isinstance(node.get("class_type"), str)):
+                raise ValueError("a node has to have a class_type")
+            if not isinstance(node.get("inputs"), dict):
+                raise ValueError("a node has to have inputs")
+        return prompt
+
+    def request(self, inputs: tuple[InputFile, ...], more: StoredMore | None) -> JobRequest:
+        """Return the request; `more` has the later fields, None in a row of a worker that wrote none."""
+        given = {name: getattr(self, name) for name in StoredRequest.model_fields}
+        given["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
+        if more is not None:
+            given |= {name: getattr(more, name) for name in StoredMore.model_fields}
+        given["former_fingerprints"] = (self.fingerprint,) if self.fingerprint else ()
+        given["fingerprint"] = more.fingerprint if more is not None else ""
+        extra = ExtraData(given.pop("pnginfo"), own_api_key=given.pop("own_api_key"))
+        return JobRequest(**given, inputs=inputs, extra=extra)
+
+
+class StoredMore(BaseModel):
+    """The fields of `JobRequest` that v0.2.0 does not know. Those that a later release adds are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    fingerprint: str = ""
+    deliver_models: bool = False
+    pnginfo: dict[str, Any] | None = None
+    own_api_key: bool = False
+    random_integers: tuple[RandomInteger, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    warnings: tuple[Detail, ...] = ()
+    seeds: tuple[RandomInteger, ...] = ()
 
 
 class StoredError(BaseModel):
@@ -89,7 +127,7 @@ class StoredError(BaseModel):
     fault: str
     retryable: bool
     retryable_elsewhere: bool
-    details: tuple[Detail, ...]
+    details: tuple[Detail | OutputProblem, ...]
 
     def error(self) -> WorkerError:
         return error_class(self.code)(self.message, list(self.details))
@@ -108,8 +146,20 @@ class StoredResult(BaseModel):
     error: StoredError | None
 
 
+class StoredMoreResult(BaseModel):
+    """The fields of a result that v0.2.0 does not know. They belong to the result that has this checksum."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    crc32: int
+    problems: tuple[OutputProblem, ...] = ()
+    files: tuple[EngineFile, ...] = ()
+    details: tuple[Detail | OutputProblem, ...] = ()
+    """Those of the error."""
+
+
 def pack_request(request: JobRequest) -> bytes:
-    """Serialize a request. A field that is not named here is not stored: it may be a credential."""
+    """Serialize what v0.2.0 stored of a request. A field that is not named is not stored: it may be a credential."""
     return orjson.dumps(
         {
             "prompt": request.prompt,
@@ -118,45 +168,53 @@ def pack_request(request: JobRequest) -> bytes:
             "dialect": request.dialect,
             "key": request.key,
             "timeout_s": request.timeout_s,
-            "fingerprint": request.fingerprint,
+            "fingerprint": next(filter(None, request.former_fingerprints), request.fingerprint),
             "base_url": request.base_url,
             "template": request.template,
             "params": dict(request.params),
             "image_format": request.image_format,
             "own_target": request.own_target,
-            "deliver_models": request.deliver_models,
             "webhook": _webhook(request.webhook),
-            **_extra(request.extra),
-            "random_integers": request.random_integers,
-            **_changes(request),
         }
     )
 
 
-def pack_result(job: Job) -> bytes:
-    """Serialize state, times, outputs and error of a job that has ended."""
-    return orjson.dumps(
+def pack_more(request: JobRequest) -> bytes:
+    """Serialize the later fields of a request, without its comfy.org key."""
+    more = {
+        "fingerprint": request.fingerprint,
+        "deliver_models": request.deliver_models,
+        "pnginfo": request.extra.pnginfo,
+        "own_api_key": request.extra.own_api_key,
+        "random_integers": request.random_integers,
+        "repairs": request.repairs,
+        "warnings": request.warnings,
+        "seeds": request.seeds,
+    }
+    return orjson.dumps({name: value for name, value in more.items() if value or name == "pnginfo"})
+
+
+def pack_result(job: Job) -> tuple[bytes, bytes]:
+    """Serialize state, times, outputs and error of a job that has ended; and, as v0.2.0 does not know it, the rest."""
+    error = job.error.as_dict() if job.error else None
+    if error is not None and job.error is not None:
+        error["details"] = [_plain(detail) for detail in job.error.details]
+    result = orjson.dumps(
         {
             "state": job.state,
             "stages": {state.value: seconds for state, seconds in job.stages.items()},
             "outputs": job.outputs,
-            "problems": job.problems,
-            "files": job.files,
-            "error": job.error.as_dict() if job.error else None,
+            "error": error,
         }
     )
+    details = job.error.details if job.error else ()
+    more = {"crc32": crc32(result), "problems": job.problems, "files": job.files, "details": details}
+    return result, orjson.dumps(more)
 
 
-def _changes(request: JobRequest) -> dict[str, Any]:
-    """Return what was changed in the prompt, and warnings. Only what there is: the former worker reads other rows."""
-    changes = {"repairs": request.repairs, "warnings": request.warnings, "seeds": request.seeds}
-    return {name: listed for name, listed in changes.items() if listed}
-
-
-def _extra(extra: ExtraData) -> dict[str, Any]:
-    """Return what goes beside the prompt, without the key. Only what is there: the former worker reads other rows."""
-    pnginfo = {} if extra.pnginfo is None else {"pnginfo": extra.pnginfo}
-    return {**pnginfo, "own_api_key": True} if extra.own_api_key else pnginfo
+def _plain(detail: Detail) -> dict[str, Any]:
+    """Return the fields that a detail of any kind has."""
+    return {name: value for name, value in asdict(detail).items() if name in DETAIL}
 
 
 def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
@@ -166,7 +224,7 @@ def _webhook(webhook: Webhook | None) -> dict[str, Any] | None:
     return {name: value for name, value in asdict(webhook).items() if name in StoredWebhook.model_fields}
 
 
-def read_row(row: sqlite3.Row, read_inputs: Callable[[str], tuple[InputFile, ...]]) -> StoredJob:
+def read_row(row: Mapping[str, Any] | sqlite3.Row, read_inputs: Callable[[str], tuple[InputFile, ...]]) -> StoredJob:
     """Return the job of a row; `read_inputs` gets the name of its folder and returns its input files.
 
     Raises UnreadableRow for another version, an unknown field or state, and broken data.
@@ -176,36 +234,53 @@ def read_row(row: sqlite3.Row, read_inputs: Callable[[str], tuple[InputFile, ...
         raise UnreadableRow(f"its version is {row['version']!r}, and this worker reads versions {known}")
     try:
         columns = _Columns.model_validate({name: row[name] for name in _Columns.model_fields}).model_dump()
-        request = StoredRequest.model_validate_json(row["request"]).request(read_inputs(columns["folder"]))
+        ended_at = columns.pop("ended_at")
+        more = StoredMore.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
+        stored = StoredRequest.model_validate_json(row["request"])
+        request = stored.request(() if ended_at is not None else read_inputs(columns["folder"]), more)
+        if row["version"] == 1 and request.former_fingerprints:
+            request = replace(request, former_fingerprints=("", *request.former_fingerprints))
         job = Job(**{**columns, "collectable": bool(columns["collectable"])}, request=request)
         if row["result"] is not None:
-            _restore(job, StoredResult.model_validate_json(row["result"]))
+            _restore(job, row)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, problem["loc"]))
         raise UnreadableRow(f"{place}: {problem['msg']}" if place else problem["msg"]) from error
-    if (row["ended_at"] is not None) is not job.state.ended:
-        raise UnreadableRow(f"its state {job.state.value!r} contradicts ended_at = {row['ended_at']!r}")
-    return StoredJob(job, row["ended_at"])
+    except UnicodeError as error:
+        raise UnreadableRow(f"{type(error).__name__}: {error}") from error
+    if (ended_at is not None) is not job.state.ended:
+        raise UnreadableRow(f"its state {job.state.value!r} contradicts ended_at = {ended_at!r}")
+    return StoredJob(job, ended_at)
 
 
 class _Columns(BaseModel):
     """The plain columns of a row, by the names that `Job` gives them."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
-    id: str
+    id: str = Field(pattern=r"^[A-Za-z0-9_.:@+-]{1,128}$")
     principal: str
-    workload: float
+    workload: float = Field(ge=0)
     token: str
     folder: str = Field(pattern=r"^job-[0-9a-f]{32}$")
     created_at: float
+    ended_at: float | None
     collectable: int
     prompt_id: str | None
     engine: str | None
 
 
-def _restore(job: Job, result: StoredResult) -> None:
+def _restore(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
+    """Give a job the result of its row; what another release has written later counts without what was beside it."""
+    result, stored = StoredResult.model_validate_json(row["result"]), row["result"]
     job.state, job.stages, job.outputs = result.state, result.stages, result.outputs
     job.problems, job.files = result.problems, result.files
     job.error = result.error.error() if result.error else None
+    if row["more_result"] is None:
+        return
+    more = StoredMoreResult.model_validate_json(row["more_result"])
+    if more.crc32 == crc32(stored if isinstance(stored, bytes) else stored.encode()):
+        job.problems, job.files = more.problems, more.files
+        if job.error is not None:
+            job.error.details = more.details

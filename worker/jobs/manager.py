@@ -16,17 +16,17 @@ from worker.errors import Draining, InternalError, JournalUnavailable, NothingTo
 from worker.events import JobAccepted, JobForgotten
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles
-from worker.job import ENDS, Job, JobRequest, JobState, OutputMode
+from worker.job import ENDS, Job, JobRequest, JobState
 from worker.jobs.admission import Admission, AdmissionLimits
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
+from worker.jobs.journal import MOST_ENDED, needs_row
+from worker.jobs.restored import Restored, remove_strays
 from worker.jobs.retention import Retention
 from worker.pipeline import Pipeline
 from worker.settings import LimitSettings, OutputSettings
 from worker.supervision import Tasks, stop
 
 MIB = 1024 * 1024
-MAX_RESULTS = 10_000
-"""Ended jobs that are kept, however young: their records take memory."""
 
 
 class JobManager:
@@ -48,35 +48,41 @@ class JobManager:
         self._state = state
         self._tasks = tasks
         self._job_index = job_index
-        self._retention = Retention(self._forget, most=MAX_RESULTS, room=outputs.quota * MIB)
+        self._retention = Retention(self._forget, most=MOST_ENDED, room=outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
         self.admission = Admission(AdmissionLimits.of(limits), pipeline.engines.paces)
         self.draining = False
 
-    def restore(self) -> None:
-        """Take up what an earlier life of this worker left: results are served, jobs somebody waits for are run."""
-        now = time.time()
-        stored = self._journal.jobs()
+    async def restore(self) -> None:
+        """Take up what an earlier life of this worker left: results are served, jobs that a client waits for are run.
+
+        Raises StartupError.
+        """
+        restored = await asyncio.to_thread(lambda: Restored.of(self._journal.jobs()))
         if not self.set_aside:  # else a job that another version of the worker can read would lose its files
-            self._pipeline.inputs.store.keep_only({kept.job.folder for kept in stored})
-        for kept in stored:
-            job = kept.job
-            if kept.ended_at is not None:
-                entry = self._job_index.add(job)
-                entry.recorded.set()
-                entry.ended.set()
-                self._keep(job, kept.ended_at + self._outputs.result_ttl_s - now)
-            elif job.collectable:
-                job.detached = True  # who waited is gone, and comes back or doesn't
-                self._start(job)
-            else:
-                self._journal.forgotten(job)
+            inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
+            self._later(remove_strays(inputs.strays(restored.folders) + outputs.strays(restored.folders)))
+        now = time.time()
+        for job, ended_at in restored.ended:
+            entry = self._job_index.add(job)
+            entry.recorded.set()
+            entry.ended.set()
+            self._keep(job, min(ended_at - now, 0.0) + self._outputs.result_ttl_s)
+        for job in restored.unfinished:
+            job.detached = True  # the client that waited is gone, and may come back
+            self._start(job)
+        self._journal.forgotten(*restored.dropped)
 
     @property
     def set_aside(self) -> int:
         """Number of jobs of earlier processes that the journal could not read."""
         return self._journal.set_aside
+
+    @property
+    def of_first_release(self) -> bool:
+        """Whether a job was stored by a release before v0.2.0."""
+        return self._job_index.of_first_release
 
     def admit(self) -> None:
         """Raises WorkerBusy, DiskFull or Draining where another job would not be accepted now."""
@@ -134,7 +140,7 @@ class JobManager:
         """The client is told to come back for the result. Raises JournalUnavailable."""
         job.detached = job.collectable = True
         if not job.state.ended:
-            self._journal.accepted(job)
+            await self._journal.accepted(job)
 
     def states(self) -> Counter[JobState]:
         """How many jobs are in each state."""
@@ -223,7 +229,7 @@ class JobManager:
         self.admission.begin(job)
         entry = self._job_index.add(job)
         self._pipeline.observers.notify(JobAccepted(job.ref, job.workload, job.request.dialect, job.request.template))
-        if not _kept(job):
+        if not needs_row(job):
             entry.recorded.set()
         entry.task = self._tasks.spawn(f"job-{job.id}", self._live(entry))
         entry.task.add_done_callback(lambda task: self._end(entry, task))
@@ -231,9 +237,9 @@ class JobManager:
 
     async def _live(self, entry: JobEntry) -> None:
         job = entry.job
-        if _kept(job):
+        if needs_row(job) and not self._journal.has(job):
             try:
-                self._journal.accepted(job)
+                await self._journal.accepted(job)
             except JournalUnavailable as error:
                 self._pipeline.refuse(job, error)
                 return
@@ -292,8 +298,3 @@ class JobManager:
         task = self._tasks.spawn("cleaning", work)
         self._cleaning.add(task)
         task.add_done_callback(self._cleaning.discard)
-
-
-def _kept(job: Job) -> bool:
-    """Whether a job is written down: nobody can ask again for a picture that was sent inline to a client without id."""
-    return job.collectable or job.request.output_mode is OutputMode.URL

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import count
@@ -112,7 +113,7 @@ class ModelsFolder:
             self.partial.mkdir(parents=True, exist_ok=True)
             self._records.mkdir(parents=True, exist_ok=True)
             for path in self.partial.iterdir():
-                if time.time() - path.stat().st_mtime > STALE_S:
+                if path.is_file() and time.time() - path.stat().st_mtime > STALE_S:
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise StartupError(f"{self.root} can't hold models: {error.strerror}") from error
@@ -234,4 +235,5 @@ class ModelsFolder:
                 self._forget(path.stem)
 
     def _forget(self, key: str) -> None:
-        (self._records / f"{key}.json").unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._records / f"{key}.json").unlink()

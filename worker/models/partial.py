@@ -58,8 +58,10 @@ class KeptPartial(Partial):
         self._folder.promise(self.size)
         self.reserved = self.size
         self._heard(self.size)
-        with suppress(OSError, orjson.JSONDecodeError, TypeError):
-            return FileVersion(**orjson.loads(self._note.read_bytes()))
+        with suppress(OSError, ValueError):
+            noted = orjson.loads(self._note.read_bytes())
+            if isinstance(noted, dict) and all(isinstance(value, str) for value in noted.values()):
+                return FileVersion(noted.get("etag", ""), noted.get("modified", ""))
         return FileVersion()
 
     def restart(self) -> None:

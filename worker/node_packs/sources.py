@@ -20,7 +20,7 @@ from pathlib import Path
 from worker.node_packs.pins import COMFYUI, PacksError, PinnedPack, Pins, read_pins
 
 RECORD = "pins.json"
-"""In ComfyUI's folder: what lies there. `{name: {url, commit, from, verified, needs}}`."""
+"""In ComfyUI's folder: what lies there. `{name: {url, commit, from, verified, needs, writes}}`."""
 
 CONTEXT, GIT = "context", "git"
 JUNK = (".git", "__pycache__", "*.pyc")
@@ -76,8 +76,8 @@ def lay_all(
     except SourceError:
         shutil.rmtree(to, ignore_errors=True)
         raise
-    needs = {pack.name: list(pack.needs) for pack in packs}
-    rows = {name: {**laid.as_dict(), "needs": needs.get(name, [])} for name, laid in record.items()}
+    of_packs = {pack.name: {"needs": list(pack.needs), "writes": list(pack.writes)} for pack in packs}
+    rows = {name: {**laid.as_dict(), **of_packs.get(name, {"needs": []})} for name, laid in record.items()}
     text = json.dumps(rows, indent=2)
     (to / RECORD).write_text(f"{text}\n", "utf-8")
 

@@ -85,6 +85,7 @@ ENGINES = _gauge("engines", "ComfyUI processes that this worker uses.", "state")
 DISK_FREE = _gauge("disk_free_bytes", "Bytes that are free on the disk of the state folder.")
 SET_ASIDE = _gauge("journal_set_aside_jobs", "Jobs of earlier processes that the journal could not read.")
 READY = _gauge("ready", "1 while a job that is sent now would run.")
+SANDBOXED = _gauge("engine_sandbox", "1 in the state of the sandbox of the ComfyUI that the worker starts.", "state")
 INFO = _gauge("info", "Always 1; the version is a label.", "version")
 REPORTED_LOAD = _gauge("reported_load_units", "Load in the last report to the platform's autoscaler.")
 MAX_PERF = _gauge("max_perf_units", "Speed in the last report to the platform's autoscaler, in units a second.")
@@ -97,7 +98,7 @@ RECORDED = (
 )
 """Metrics that events and the clock add to."""
 LIVE = (
-    *(RUNNING, WAITING, DELIVERING, LOAD, QUEUE_WORK, ENGINES, DISK_FREE, SET_ASIDE, READY, INFO),
+    *(RUNNING, WAITING, DELIVERING, LOAD, QUEUE_WORK, ENGINES, DISK_FREE, SET_ASIDE, READY, SANDBOXED, INFO),
     *(REPORTED_LOAD, MAX_PERF),
 )
 """Metrics that are read at the moment of the scrape."""

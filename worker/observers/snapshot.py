@@ -27,6 +27,8 @@ class Snapshot:
     disk_free: int
     set_aside: int
     ready: bool
+    sandbox: str = ""
+    """Its state; empty where somebody else starts ComfyUI."""
 
 
 def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
@@ -46,6 +48,8 @@ def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFa
     for spec, value in plain.items():
         yield GaugeMetricFamily(spec.full_name, spec.help, value=value)
     yield _labelled(specs.ENGINES, connected=now.engines_connected, away=now.engines_away)
+    if now.sandbox:
+        yield _labelled(specs.SANDBOXED, **{now.sandbox: 1})
     yield _labelled(specs.INFO, **{__version__: 1})
 
 

@@ -8,13 +8,14 @@ import hashlib
 import mimetypes
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
 from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnreadable
+from worker.inputs.store import strays
 from worker.job import Job, Output
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
@@ -163,8 +164,12 @@ class Outputs:
         try:
             with os.scandir(self._folder / job.folder) as kept:
                 return left + sum(file.stat().st_size for file in kept)
-        except FileNotFoundError:
+        except OSError:
             return left
+
+    def strays(self, kept: Collection[str]) -> list[Path]:
+        """Return the folders of jobs that died with an earlier process. Blocks."""
+        return strays(self._folder, kept)
 
     async def remove(self, job: Job) -> None:
         """Everything of the job's, what it wrote into ComfyUI's folders included."""

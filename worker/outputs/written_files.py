@@ -47,8 +47,13 @@ class FoundFile:
 
     @property
     def ref(self) -> FileRef:
-        path = PurePosixPath(self.file.path)
-        return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), self.file.folder)
+        return _ref(self.file)
+
+
+def _ref(file: EngineFile) -> FileRef:
+    """Return the name by which ComfyUI reports a file."""
+    path = PurePosixPath(file.path)
+    return FileRef(path.name, "" if path.parent == PurePosixPath() else str(path.parent), file.folder)
 
 
 class WrittenFiles:
@@ -65,7 +70,7 @@ class WrittenFiles:
         self._known: dict[Path, KnownFolder] = {}
         self._unclaimed: dict[Path, FoundFile] = {}
         self._windows: deque[Window] = deque(maxlen=WINDOWS)
-        self._made: OrderedDict[tuple[bytes, FileRef], Identity] = OrderedDict()
+        self._made: OrderedDict[FileRef, tuple[bytes, Identity]] = OrderedDict()
         self.silent: set[str] = set()
         """Node classes that have written files here without reporting them."""
         self.quiet: set[str] = set()
@@ -123,8 +128,8 @@ class WrittenFiles:
         if found is None:
             return False
         identity = found.file.inode, found.file.mtime_ns
-        self._made[signature, file] = identity
-        self._made.move_to_end((signature, file))
+        self._made[file] = signature, identity
+        self._made.move_to_end(file)
         if len(self._made) > MADE:
             self._made.popitem(last=False)
         known = self._known.get(found.path.parent, KnownFolder()).files.get(found.path.name)
@@ -135,7 +140,7 @@ class WrittenFiles:
         if self._path(file) is None:
             return False
         found = self.find(file)
-        return found is None or self._made.get((signature, file)) != (found.file.inode, found.file.mtime_ns)
+        return found is None or self._made.get(file) != (signature, (found.file.inode, found.file.mtime_ns))
 
     def find(self, file: FileRef) -> FoundFile | None:
         """Return a file that a node reports as it is now; None where it is not there, or outside of the folders."""
@@ -185,6 +190,7 @@ class WrittenFiles:
             found = path.lstat()
             if (found.st_ino, found.st_mtime_ns) == (file.inode, file.mtime_ns):
                 path.unlink()
+                self._made.pop(_ref(file), None)
 
     def forget(self, file: EngineFile) -> None:
         """Take the next file of this name for a new one."""

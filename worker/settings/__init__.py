@@ -9,6 +9,7 @@ from worker.settings.limits import LimitSettings
 from worker.settings.models import ModelSettings
 from worker.settings.outputs import OutputSettings
 from worker.settings.s3 import S3Settings
+from worker.settings.sandbox import EngineNetwork, SandboxMode, SandboxSettings
 from worker.settings.server import ServerSettings
 from worker.settings.setting import parse, setting
 from worker.settings.settings import Settings
@@ -16,6 +17,7 @@ from worker.settings.webhooks import WebhookSettings
 
 __all__ = [
     "ComfySettings",
+    "EngineNetwork",
     "FetchSettings",
     "InputSettings",
     "LimitSettings",
@@ -23,6 +25,8 @@ __all__ = [
     "OutputSettings",
     "PreviewMethod",
     "S3Settings",
+    "SandboxMode",
+    "SandboxSettings",
     "ServerSettings",
     "Settings",
     "WebhookSettings",

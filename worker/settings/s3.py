@@ -36,8 +36,8 @@ class S3Settings:
     prefix: str = setting("WORKER_S3_PREFIX", "", "first part of every key in the bucket", flat="s3_prefix")
     key: str = setting(
         "WORKER_S3_KEY",
-        "{prefix}/{date}/{id}/{filename}",
-        "key of a file in the bucket; also {job} (never the same twice), {node}, {index}",
+        "{prefix}/{date}/{id}/{job}/{filename}",
+        "key of a file in the bucket; {job} is never the same twice; also {node}, {index}",
         flat="s3_key",
     )
     url_life_s: int = setting(

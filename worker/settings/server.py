@@ -24,7 +24,11 @@ class ServerSettings:
     metrics_token: SecretStr = setting(
         "WORKER_METRICS_TOKEN", SecretStr(""), "opens `GET /metrics`, as a bearer's; empty: this machine only"
     )
-    rate_limit: int = setting("WORKER_RATE_LIMIT", 0, "jobs that one token may ask for in a minute; 0: no limit")
+    rate_limit: int = setting(
+        "WORKER_RATE_LIMIT",
+        0,
+        "requests for jobs, `/validate`, `/convert` and deliveries that one token may send in a minute; 0: no limit",
+    )
     max_body: int = setting("WORKER_MAX_BODY_MIB", 100, "largest request body; above it the answer is 413")
     cors_origins: str = setting(
         "WORKER_CORS_ORIGINS", "", "origins of pages that may use the gateway: `https://app.example.com, ...`, or `*`"

@@ -17,6 +17,7 @@ from worker.settings.limits import LimitSettings
 from worker.settings.models import ModelSettings
 from worker.settings.outputs import OutputSettings
 from worker.settings.s3 import S3Settings
+from worker.settings.sandbox import SandboxSettings
 from worker.settings.server import ServerSettings
 from worker.settings.setting import parse, setting
 from worker.settings.webhooks import WebhookSettings
@@ -40,6 +41,7 @@ class Settings:
 
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
     engine: ComfySettings = dataclasses.field(default_factory=ComfySettings)
+    sandbox: SandboxSettings = dataclasses.field(default_factory=SandboxSettings)
     limits: LimitSettings = dataclasses.field(default_factory=LimitSettings)
     inputs: InputSettings = dataclasses.field(default_factory=InputSettings)
     fetch: FetchSettings = dataclasses.field(default_factory=FetchSettings)

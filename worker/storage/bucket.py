@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from worker.storage.endpoint import Endpoint
 from worker.storage.keys import KeyTemplate
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
     from botocore.exceptions import ClientError
     from mypy_boto3_s3.client import S3Client
 
@@ -33,6 +35,13 @@ TRIES = 4
 WEEK_S = 7 * 24 * 3600
 TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
 """At debug level they log signatures, session tokens and whatever a server answers."""
+STORED = {
+    "PutObject": "ETag",
+    "CreateMultipartUpload": "UploadId",
+    "UploadPart": "ETag",
+    "CompleteMultipartUpload": "ETag",
+}
+"""What an answer of S3 to each operation of an upload has, whatever the product."""
 AGAIN = frozenset({408, 425, 429})
 """Statuses below 500 that pass."""
 
@@ -191,12 +200,23 @@ def connect(target: S3Target, policy: Policy | None) -> S3Client:
     client: S3Client = boto3.session.Session().client(
         "s3", config=Config(**options), region_name=target.region or "us-east-1", **_given(target, endpoint)
     )
+    for operation, has in STORED.items():
+        client.meta.events.register(f"after-call.s3.{operation}", partial(_check_stored, has))
     if policy is not None:
         from worker.storage.pinned_transport import PinnedSender
 
         sender: Callable[..., Any] = PinnedSender(policy)
         client.meta.events.register("before-send.s3", sender)
     return client
+
+
+def _check_stored(field: str, http_response: AWSResponse, parsed: Mapping[str, Any], **_: object) -> None:
+    """Raise DeliveryFailed where an answer is not that of a store of objects, such as a proxy's page with status 200.
+
+    boto3 would take the file for uploaded.
+    """
+    if http_response.status_code < 300 and field not in parsed:
+        raise DeliveryFailed(f"the bucket's answer is not S3's: it has no {field}")
 
 
 def _given(target: S3Target, endpoint: Endpoint | None) -> dict[str, Any]:

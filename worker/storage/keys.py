@@ -34,7 +34,7 @@ WHOLE = 1024
 
 
 class KeyTemplate:
-    """`{prefix}/{date}/{id}/{filename}` and the like; `{date}` is the day of acceptance in UTC."""
+    """`{prefix}/{date}/{id}/{job}/{filename}` and the like; `{date}` is the day of acceptance in UTC."""
 
     def __init__(self, template: str) -> None:
         """Raises StartupError for a template that could not tell two files of a job apart, or with unknown parts."""
@@ -53,6 +53,8 @@ class KeyTemplate:
                 f"WORKER_S3_KEY={template!r} makes keys of up to {longest} bytes, and S3 takes {WHOLE}: shorten it"
             )
         self._template = template
+        self.unique = "job" in names
+        """Whether no two jobs, of whichever callers, can have the same key."""
 
     def key(self, job: Job, output: Output, prefix: str) -> str:
         """The same each time: a second delivery overwrites the first one's files."""

@@ -12,7 +12,9 @@ from tests.cli.terminal import cli, command
 from tests.engines import EngineHandle
 from worker.check_finding import Level
 from worker.cli.checks.comfyui import packs, version
+from worker.cli.checks.host import bucket_keys
 from worker.settings import Settings
+from worker.settings.s3 import S3Settings
 
 
 def findings(*arguments: object, cwd: Path, **env: str) -> tuple[int, dict[str, dict[str, str]]]:
@@ -77,6 +79,15 @@ def test_a_wrong_setting_fails(tmp_path: Path, env: dict[str, str], name: str, s
     assert code == 1
     assert found[name]["level"] == "fail"
     assert says in found[name]["says"]
+
+
+def test_keys_that_do_not_tell_jobs_apart_are_a_warning(tmp_path: Path) -> None:
+    """A pattern of keys with the id alone may give two callers one object; the default does not."""
+    bucket = {"bucket": "pictures"}
+    assert bucket_keys(Settings(state=tmp_path, s3=S3Settings(**bucket))) == []
+    assert bucket_keys(Settings(state=tmp_path, s3=S3Settings(key="{id}/{filename}"))) == []
+    [found] = bucket_keys(Settings(state=tmp_path, s3=S3Settings(key="{id}/{filename}", **bucket)))
+    assert (found.level, "{job}" in found.cure) == (Level.WARN, True)
 
 
 def test_what_is_missing_in_a_comfyui_is_a_warning() -> None:

@@ -12,8 +12,8 @@ import pytest
 from tests.engine.supervised import Supervised, supervised
 from tests.workflows import picture, slow
 from worker.engine.config import EngineConfig
+from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
-from worker.engine.recovery import CrashHistory
 from worker.errors import EngineUnavailable
 from worker.job import Job, JobRequest
 from worker.jobs.journal import Journal
@@ -21,11 +21,11 @@ from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 
 
-def left(state: Path, engine: str | None, request: JobRequest) -> Job:
+async def left(state: Path, engine: str | None, request: JobRequest) -> Job:
     """Write down a job of an earlier life of the worker that was handed to this engine."""
     job = Job("left", request, collectable=True, prompt_id="3f0e2a1c-0000-4000-8000-000000000001", engine=engine)
     with Journal(state / "journal.sqlite") as journal:
-        journal.accepted(job)
+        await journal.accepted(job)
     return job
 
 
@@ -36,7 +36,7 @@ async def ended(worker: Supervised, job: Job) -> tuple[int, dict]:
 
 async def test_a_job_of_an_engine_that_does_not_exist_any_more_runs_elsewhere(tmp_path: Path) -> None:
     """The worker has fewer engines than in its former life; the job is not suspected of anything."""
-    job = left(tmp_path, "engine-7", JobRequest(picture()))
+    job = await left(tmp_path, "engine-7", JobRequest(picture()))
     async with supervised(tmp_path, gpus="2") as worker:
         assert (await ended(worker, job))[0] == 200
     assert CrashHistory(tmp_path / "suspects.json", 60).find(job.request) is None
@@ -45,7 +45,7 @@ async def test_a_job_of_an_engine_that_does_not_exist_any_more_runs_elsewhere(tm
 @pytest.mark.parametrize("engine", ["engine-1", None])
 async def test_a_job_that_its_engine_lost_with_the_worker_runs_again(tmp_path: Path, engine: str | None) -> None:
     """An engine that this worker starts has nothing of a former life; a row of version 1 names none."""
-    job = left(tmp_path, engine, JobRequest(picture()))
+    job = await left(tmp_path, engine, JobRequest(picture()))
     async with supervised(tmp_path, gpus="2") as worker:
         assert (await ended(worker, job))[0] == 200
 

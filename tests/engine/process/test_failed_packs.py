@@ -110,8 +110,7 @@ async def broken(tmp_path: Path) -> AsyncIterator[Client]:
     """A worker that starts a ComfyUI with packs that fail."""
     folder = comfyui_folder.write(tmp_path / "ComfyUI", ["Comfy-Broken", "v3", "RES4LYF"], LOG, classes={"RES": None})
     (folder / "custom_nodes" / "Comfy-Broken" / "__init__.py").write_text(SOURCE)
-    args = f"--cpu --output-directory {tmp_path / 'output'}"
-    settings = Settings.of(comfyui=str(folder), comfyui_args=args, state=tmp_path / "state", port=0)
+    settings = Settings.of(comfyui=str(folder), comfyui_args="--cpu", state=tmp_path / "state", port=0)
     async with build(settings) as app, aiohttp.ClientSession() as http:
         await app.ready()
         yield Client(app, http)

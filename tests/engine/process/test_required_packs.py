@@ -35,7 +35,7 @@ async def test_a_worker_says_at_its_start_what_is_missing(tmp_path: Path, caplog
     (folder / RECORD).write_text(json.dumps({"One": {"needs": ["ImageInvert", "ImageScale"]}}))
     settings = Settings.of(
         comfyui=str(folder),
-        comfyui_args=f"--cpu --output-directory {tmp_path / 'output'}",
+        comfyui_args="--cpu",
         state=tmp_path / "state",
         port=0,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from worker.check_finding import CheckFinding, fail, ok, warn
-from worker.engine.process.failed_packs import read_failed_packs
+from worker.engine.process.failed_packs import REPAIR, FailedPack, read_failed_packs
 from worker.engine.process.folders import EMBEDDED
 from worker.engine.process.launch import comfyui_command
 from worker.engine.protocol.api import ComfyApi
@@ -87,10 +87,11 @@ def failed_packs(state: Path) -> list[CheckFinding]:
     """What the engines that the worker started with this state folder could not import, the last time."""
     logs = sorted(state.glob("engine*.log"))
     failed = {pack.name: pack for path in logs for pack in read_failed_packs(path)}
-    return [
-        warn(pack.name, f"at the last start of ComfyUI {pack}", f"repair the pack; the traceback is in {state}")
-        for pack in failed.values()
-    ]
+    return [warn(pack.name, f"at the last start of ComfyUI {pack}", _cure(pack, state)) for pack in failed.values()]
+
+
+def _cure(pack: FailedPack, state: Path) -> str:
+    return pack.cure if pack.cure != REPAIR else f"repair the pack; the traceback is in {state}"
 
 
 def _missing(pack: str, says: str) -> CheckFinding:

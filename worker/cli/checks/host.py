@@ -12,6 +12,7 @@ from worker.check_finding import CheckFinding, fail, ok, warn
 from worker.cli.output.units import size
 from worker.engine.process.folders import engine_folders
 from worker.settings import Settings
+from worker.storage.keys import KeyTemplate
 
 GIB = 1024**3
 TOO_LITTLE, LITTLE = GIB, 10 * GIB
@@ -58,6 +59,14 @@ def hard_links(settings: Settings) -> CheckFinding:
             "put WORKER_STATE on the same file system as ComfyUI's output folder",
         )
     return ok("outputs", f"hard links from {output}")
+
+
+def bucket_keys(settings: Settings) -> list[CheckFinding]:
+    """Files of two jobs with one id are the same object where the pattern of keys does not tell jobs apart."""
+    if not settings.s3.bucket or KeyTemplate(settings.s3.key).unique:
+        return []
+    says = f"WORKER_S3_KEY={settings.s3.key}: jobs of different callers with one id write the same object"
+    return [warn("bucket", says, "put {job} into WORKER_S3_KEY")]
 
 
 def output_folder(settings: Settings) -> Path | None:

@@ -43,6 +43,7 @@ def command(
 async def look(settings: Settings, platform: Platform) -> list[CheckFinding]:
     """Everything, in the order in which it would matter."""
     from worker.cli.checks import comfyui, host, machine
+    from worker.cli.checks.sandbox import sandbox
 
     sdks, gpus, engine = await asyncio.gather(machine.sdks(platform), machine.gpus(settings), comfyui.engine(settings))
     return [
@@ -53,7 +54,9 @@ async def look(settings: Settings, platform: Platform) -> list[CheckFinding]:
         host.port(settings),
         *gpus,
         *engine,
+        *sandbox(settings),
         host.hard_links(settings),
+        *host.bucket_keys(settings),
         *sdks,
         *platform.check(environment()),
     ]

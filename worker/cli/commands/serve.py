@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.errors import RestartAsked, StartupError, UnknownPlatform
+from worker.errors import RestartAsked, StartupError, StateInUse, UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, chosen
 from worker.settings import Settings, environment
@@ -67,7 +67,7 @@ def failure_reported(name: str | None, environ: Mapping[str, str] | None = None)
     """Report the exception that ends this process to the platform of that name, or to the one that is detected."""
     try:
         yield
-    except (typer.Exit, typer.BadParameter):
+    except (typer.Exit, typer.BadParameter, StateInUse):  # the platform would take the worker that runs for broken
         raise
     except Exception as error:
         environ = environ or environment()

@@ -12,7 +12,7 @@ from types import FrameType
 
 from worker.backoff import Backoff
 from worker.engine.process import die_with_parent
-from worker.errors import StartupError
+from worker.errors import StartupError, StateInUse
 from worker.settings import Settings, environment
 from worker.subcommand import own_command
 
@@ -42,7 +42,7 @@ class Parent:
         while True:
             began = time.monotonic()
             code = self._live()
-            if self.told_to_end or code == 0:
+            if self.told_to_end or code in {0, StateInUse.exit_code}:
                 return code
             if code == RESTART_CODE or time.monotonic() - began > STEADY_S:
                 deaths = 0

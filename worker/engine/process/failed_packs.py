@@ -29,6 +29,11 @@ SEPARATOR = re.compile(r"[\s_.-]+")
 PROJECT = "pyproject.toml"
 LONGEST_REASON = 300
 REPAIR = "Repair the pack on the worker and start ComfyUI again; its log has the traceback."
+DENIED = re.compile(r"PermissionError|Permission denied|Errno 13|Read-only file system")
+DENIED_CURE = (
+    "If the pack makes files in its own folder, start ComfyUI once with WORKER_SANDBOX=off; if it needs a folder,"
+    " name that in WORKER_SANDBOX_READ or WORKER_SANDBOX_WRITE (docs/security.md)."
+)
 
 Item = TypeVar("Item", Problem, Detail)
 
@@ -48,6 +53,11 @@ class FailedPack:
     reason: str
     stage: PackStage = PackStage.IMPORT
     path: Path | None = None
+
+    @property
+    def cure(self) -> str:
+        """What the operator can do."""
+        return DENIED_CURE if DENIED.search(self.reason) else REPAIR
 
     def as_dict(self) -> dict[str, str]:
         """For `GET /capabilities`."""
@@ -107,7 +117,7 @@ def _names(class_type: str, packs: PackIds) -> list[str]:
 def _explained(item: Item, owner: FailedPack | None, failed: str) -> Item:
     """`failed` names all packs that failed, for a class of which no pack is known."""
     if owner is not None:
-        return replace(item, message=f"{item.message.removesuffix('.')}: {owner}.", suggestion=REPAIR)
+        return replace(item, message=f"{item.message.removesuffix('.')}: {owner}.", suggestion=owner.cure)
     if item.suggestion is None and failed:
         return replace(item, suggestion=f"Node packs that failed to import on this worker: {failed}.")
     return item

@@ -10,6 +10,9 @@ from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_argum
 from worker.engine.process.free_port import HOST, free_port
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
 from worker.engine.process.names import FIRST, own
+from worker.engine.process.sandbox.home import sandbox_home
+from worker.engine.process.sandbox.plan import sandbox_policy
+from worker.engine.process.sandbox.support import SandboxState, landlock_version, sandbox_status
 from worker.engine.process.supervisor import Command
 from worker.errors import BadFault, StartupError
 from worker.settings import Settings, engine_environment
@@ -19,26 +22,27 @@ from worker.subcommand import own_command
 
 def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> Command:
     """Return how an engine is started; `gpu` is the only one that it sees. Raises StartupError."""
-    port = free_port()
-    logs = settings.state / f"{own('engine', name)}.log"
-    more = shlex.split(settings.engine.args)
-    url = f"http://{HOST}:{port}"
+    port, logs = free_port(), settings.state / f"{own('engine', name)}.log"
+    status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()
     env = gpu_environment(gpu, environ)
+    if status.state is not SandboxState.OFF:
+        env |= sandbox_home(folders.root, environ)
+    more = shlex.split(settings.engine.args)
+    probe: list[str] = []
     if settings.engine.comfyui == EMBEDDED:
-        arguments = [
-            *embedded_command(folders.root, port),
-            *_embedded_folders(folders),
-            *_faults(settings.engine.fault),
-        ]
-        return Command([*arguments, *more], url, logs, env=env, name=name)
-    if settings.engine.fault:
-        raise StartupError("faults can be asked of the embedded engine only")
-    python, *arguments = comfyui_command(Path(settings.engine.comfyui), port)
-    arguments += [*comfyui_arguments(folders), *more]
-    env |= engine_home(folders, environ)
-    probe = [python, "-c", PROBE]
-    return Command([python, *arguments], url, logs, probe, env, driver_command(gpu), name)
+        python, *arguments = embedded_command(folders.root, port)
+        arguments += [*_embedded_folders(folders), *_faults(settings.engine.fault), *more]
+    else:
+        if settings.engine.fault:
+            raise StartupError("faults can be asked of the embedded engine only")
+        python, *arguments = comfyui_command(Path(settings.engine.comfyui), port)
+        arguments += [*comfyui_arguments(folders), *more]
+        env = {**engine_home(folders, environ), **env}
+        probe = [python, "-c", PROBE]
+    sandbox = sandbox_policy(settings, folders, status, {**environ, **env}, python, port)
+    driver = driver_command(None if settings.engine.comfyui == EMBEDDED else gpu)
+    return Command([python, *arguments], f"http://{HOST}:{port}", logs, probe, env, driver, name, sandbox)
 
 
 def _faults(text: str) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ from worker.engine.process.exit_cause import EngineEnd, exit_cause, oom_kills
 from worker.engine.process.failed_packs import START, FailedPack, read_failed_packs
 from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
+from worker.engine.process.sandbox import launcher
+from worker.engine.process.sandbox.policy import SandboxPolicy
 from worker.errors import WorkerEnds
 from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
 from worker.settings import ComfySettings, engine_environment
@@ -48,7 +51,7 @@ class Command:
 
     `env` comes on top of what an engine may see of the worker's own environment. `driver` asks NVIDIA's driver for
     its GPU. One GPU has one engine: more of them are more of these, each with a name, a port, folders and a log of
-    its own.
+    its own. `sandbox` is what the engine may reach; None: all that the worker can.
     """
 
     arguments: Sequence[str]
@@ -58,6 +61,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     driver: Sequence[str] = DRIVER
     name: str = FIRST
+    sandbox: SandboxPolicy | None = None
 
     @property
     def label(self) -> str:
@@ -188,7 +192,7 @@ class Supervisor:
         """ComfyUI answers once it has imported its packs, so what failed stands in its log by now."""
         self._failed_packs = await asyncio.to_thread(read_failed_packs, self._command.logs)
         for pack in self._failed_packs:
-            log.error("%s: %s", self._command.label, pack)
+            log.error("%s: %s. %s", self._command.label, pack, pack.cure)
 
     async def _answers(self, ended: asyncio.Task[int]) -> bool:
         """False when the time is over, or the process."""
@@ -214,14 +218,17 @@ class Supervisor:
 
 async def _start(command: Command) -> asyncio.subprocess.Process:
     """In a session of its own: Ctrl-C is for the worker, which then stops the engine in order."""
-    bound_to_parent = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
-    with command.logs.open("ab") as sink:
+    script = launcher.__file__ if command.sandbox else die_with_parent.__file__
+    bound_to_parent = [sys.executable, "-I", "-S", script, str(os.getpid())]
+    with command.logs.open("ab") as sink, tempfile.TemporaryFile() as policy:
+        policy.write(command.sandbox.as_json() if command.sandbox else b"")
+        policy.seek(0)
         sink.write(START)
         sink.flush()
         return await asyncio.create_subprocess_exec(
             *bound_to_parent,
             *command.arguments,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=policy,
             stdout=sink,
             stderr=sink,
             env={**engine_environment(), **command.env},

@@ -21,6 +21,8 @@ class RouterFaultConfig:
     status_delay_s: float = 0.0
     delete_status: int = 200
     delete_delay_s: float = 0.0
+    report_page: bool = False
+    """Reports and deletions are answered 200 with a page for people, and count as never made."""
     max_queue_time_s: float | None = None
     """A worker with more work than this ahead gets nothing; the request waits at the router."""
     silence_s: float = 30.0

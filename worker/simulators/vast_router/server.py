@@ -136,7 +136,7 @@ class LocalVast:
         if len(self.asked_to_sign) <= fault_config.sign_failures:
             return _refusal(503)
         if fault_config.sign_page:
-            return web.Response(text="<html>Sign in</html>", content_type="text/html")
+            return _page()
         life = datetime.timedelta(seconds=fault_config.sign_life_s)
         return web.Response(body=self._authority.sign(await request.read(), fault_config.sign_host, life))
 
@@ -146,6 +146,8 @@ class LocalVast:
         await asyncio.sleep(fault_config.status_delay_s)
         if fault_config.status_status != 200:
             return _refusal(fault_config.status_status)
+        if fault_config.report_page:
+            return _page()
         status = StatusReport.read(body)
         self._router.fleet.report(status, time.monotonic())
         self.record.add(status)
@@ -157,6 +159,8 @@ class LocalVast:
         await asyncio.sleep(fault_config.delete_delay_s)
         if fault_config.delete_status != 200:
             return _refusal(fault_config.delete_status)
+        if fault_config.report_page:
+            return _page()
         deletions = [Deletion(worker_id=body["worker_id"], **row) for row in body["requests"]]
         self._router.delete(deletion.request_idx for deletion in deletions)
         self.record.add(*deletions)
@@ -222,6 +226,10 @@ async def serve(
     vast = LocalVast(endpoint, fault_config or RouterFaultConfig(), tls=tls)
     async with vast.listening(host, port):
         yield vast
+
+
+def _page() -> web.Response:
+    return web.Response(text="<html>Sign in</html>", content_type="text/html")
 
 
 def _refusal(status: int) -> web.Response:

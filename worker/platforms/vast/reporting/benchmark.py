@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -110,15 +111,20 @@ class ScoreFile:
     def known(self) -> float | None:
         try:
             found = orjson.loads((self.folder / SCORE).read_bytes())
-            return float(found["score"]) if found["key"] == self.key else None
+            score = float(found["score"]) if found["key"] == self.key else 0.0
+            return score if score > 0 and math.isfinite(score) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def keep(self, score: float) -> None:
+        """Store the score; where that fails, the next start measures again."""
         text = orjson.dumps({"key": self.key, "score": score})
         new = self.folder / f"{SCORE}.new"
-        new.write_bytes(text)
-        new.replace(self.folder / SCORE)
+        try:
+            new.write_bytes(text)
+            new.replace(self.folder / SCORE)
+        except OSError as error:
+            log.warning("the score can't be kept: %s", error)
 
 
 def _reason(body: bytes) -> str:

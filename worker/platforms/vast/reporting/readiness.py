@@ -28,20 +28,25 @@ class Readiness:
     async def __aenter__(self) -> Readiness:
         self.entered.set()
         try:
-            score = await self._measure()
+            self._hand_over(await self._measure())
         except StartupError as error:
             if not self.loaded.done():
                 self.loaded.set_exception(error)
             raise
-        self._hand_over(score)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         return None
 
     def _hand_over(self, score: float) -> None:
-        """Leave the file where the SDK looks for it: in the same step of the event loop, right after this returns."""
-        (self._folder / SCORE_FOR_SDK).write_text(str(score))
+        """Leave the file where the SDK looks for it: in the same step of the event loop, right after this returns.
+
+        Raises StartupError.
+        """
+        try:
+            (self._folder / SCORE_FOR_SDK).write_text(str(score))
+        except OSError as error:
+            raise StartupError(f"Vast's SDK can't be given the score: {error}") from error
         asyncio.get_running_loop().call_soon(self._handed_over)
 
     def _handed_over(self) -> None:

@@ -129,6 +129,7 @@ class FaultInjector:
         """Count a chance, on disk before it is used. Faults of one text share their count."""
         counts = orjson.loads(self._counts.read_bytes()) if self._counts.exists() else {}
         count = counts.get(fault.spec, 0)
+        self._counts.parent.mkdir(parents=True, exist_ok=True)
         self._counts.write_bytes(orjson.dumps({**counts, fault.spec: count + 1}))
         return fault["after"] <= count and (not fault["times"] or count < fault["after"] + fault["times"])
 

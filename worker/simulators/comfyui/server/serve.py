@@ -109,7 +109,7 @@ def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
     folders = ComfyFolders(settings.base, settings.folders)
     hub = Hub(asyncio.get_running_loop())
     queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
-    fault_injector = FaultInjector(settings.faults, settings.base / "faults.json", hub)
+    fault_injector = FaultInjector(settings.faults, settings.base / "user" / "faults.json", hub)
     executor = Executor(catalog, lambda: upset(_registry(), fault_injector), hub, folders, clock)
     executor.configure(settings.cache, settings.preview_method)
     return EmbeddedEngine(

@@ -1,0 +1,1 @@
+"""Tests of what the worker remembers of the deaths of its engines."""

@@ -1,0 +1,1 @@
+"""The command `journal` and its own."""

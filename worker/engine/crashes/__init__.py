@@ -1,0 +1,1 @@
+"""What the worker remembers of the deaths of its engines, and which jobs it accuses of them."""

@@ -1,0 +1,86 @@
+"""A journal rewritten for workers of before v0.2.0: they start with nothing but the columns and fields of their own."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.errors import StartupError
+from worker.inputs import InputStore
+from worker.jobs.journal_file import BESIDE, COLUMNS, SCHEMA_VERSION
+from worker.jobs.journal_rows import UnreadableRow, pack_request, pack_result, read_row
+from worker.jobs.state_folder import set_aside
+from worker.jobs.state_lock import state_lock
+
+JOURNAL = "journal.sqlite"
+EARLY = {"version": 1, "engine": None, "more_request": None, "more_result": None}
+"""What a row has that lacks these columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downgraded:
+    """Number of jobs in the new journal, sentences about those that are not, and where the old journal is."""
+
+    jobs: int
+    left_out: list[str]
+    kept_as: Path
+
+
+def downgrade(state: Path) -> Downgraded:
+    """Write the new journal, and keep the old one under another name. Raises StartupError, StateInUse."""
+    path = state / JOURNAL
+    if not path.is_file():
+        raise StartupError(f"there is no journal at {path}")
+    with state_lock(state):
+        try:
+            rows, left_out = _read(path, state)
+            new = path.with_name("journal.downgraded")
+            new.unlink(missing_ok=True)
+            _write(new, rows)
+            kept_as = set_aside(path, why="before-downgrade")
+            if kept_as is None:
+                raise StartupError(f"{path} can't be renamed")
+            for end in BESIDE:
+                path.with_name(path.name + end).unlink(missing_ok=True)
+            new.rename(path)
+        except (sqlite3.Error, OSError) as error:
+            raise StartupError(f"the journal {path} can't be rewritten: {error}") from error
+    return Downgraded(len(rows), left_out, kept_as)
+
+
+def _read(path: Path, state: Path) -> tuple[list[tuple[object, ...]], list[str]]:
+    """Return the new rows, and a sentence about each job that an older worker can't read."""
+    store, new, left_out = InputStore(state / "inputs"), [], []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        for row in connection.execute("SELECT * FROM jobs"):
+            try:
+                new.append(_row({**EARLY, **dict(row)}, store))
+            except (UnreadableRow, OSError) as error:
+                left_out.append(f"job {row['id']!r}: {error}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the file alone has everything
+    return new, left_out
+
+
+def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
+    """Raises UnreadableRow, OSError."""
+    stored = read_row(row, store.stored)
+    job = stored.job
+    if any("/" in file.name for file in job.request.inputs):
+        raise UnreadableRow("its input files are in folders")
+    result = pack_result(job)[0] if stored.ended_at is not None else None
+    values = {**row, "request": pack_request(job.request), "result": result}
+    return tuple(values[name] for name in COLUMNS)
+
+
+def _write(path: Path, rows: list[tuple[object, ...]]) -> None:
+    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        connection.execute(f"CREATE TABLE jobs ({columns}) WITHOUT ROWID")
+        connection.executemany(f"INSERT INTO jobs VALUES ({', '.join('?' * len(COLUMNS))})", rows)  # noqa: S608
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute("COMMIT")
