@@ -293,10 +293,7 @@ def in_order(outputs: tuple[Output, ...]) -> list[Output]:
     return sorted(
         outputs,
         key=lambda output: (
-            [
-                int(part) if part.isascii() and part.isdigit() and len(part) < 19 else 0
-                for part in output.node_id.split(":")
-            ],
+            [int(part) if part.isdecimal() and len(part) < 19 else 0 for part in output.node_id.split(":")],
             output.node_id,
             output.index,
         ),
