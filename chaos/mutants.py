@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TABLE = Path(__file__).with_suffix(".toml")
-COPIED = ("worker", "tests", "workflows", "docs", "comfyui_nodes.txt", "pyproject.toml", "README.md")
+COPIED = ("worker", "tests", "chaos", "workflows", "docs", "comfyui_nodes.txt", "pyproject.toml", "README.md")
 LONGEST_TEST_S, TIMEOUT_S = 120, 15
 """Of all that pytest does, and of each test: none takes 10 s where it passes."""
 AT_ONCE = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -76,6 +76,8 @@ class Envelopes:
             auth[self._random.choice(list(auth))] = self._random.choice(JUNK)
         if self._random.random() < 0.02:
             auth = self._random.choice(JUNK)
+        if asked.kind == "form":  # Vast's clients send none
+            return replace(asked, kind="SDK, bare")
         path = asked.path if asked.path.startswith("/generate") else self._random.choice(OTHERS)
         payload = asked.body if path.startswith("/generate") else self._handle()
         if self._random.random() < 0.02:
