@@ -118,7 +118,7 @@ DEFAULT_OPTIONS = SubmitOptions()
 def read_object_info(data: bytes) -> Catalog:
     """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
     classes = mapping(orjson.loads(data))
-    return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()})
+    return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()}).without_jobs()
 
 
 class ComfyApi:
