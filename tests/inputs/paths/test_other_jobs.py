@@ -15,8 +15,12 @@ from tests.conftest import Client, bearer, worker
 from tests.engines import EngineHandle
 from tests.inputs.files import png
 from tests.workflows import picture, slow
+from worker.engine.client import ComfyClient
 from worker.engine.protocol.messages import ExecutionError
 from worker.engine.run import failure
+from worker.job import new_folder
+from worker.settings import ComfySettings
+from worker.supervision import Tasks
 
 TOKENS = {"ann": "a" * 32, "bob": "b" * 32}
 JOB = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
@@ -77,6 +81,19 @@ async def test_an_input_that_lists_folders_is_known_before_there_is_a_job(engine
         status, body = await client.post("/generate/sync", {"workflow": takes("plain")})
         assert (status, body["error"]["code"]) == (422, "file_not_allowed"), body
     assert not [path for path in engine.input.iterdir() if JOB.search(path.name)]
+
+
+async def test_the_catalog_is_without_it(engine: EngineHandle) -> None:
+    """As it is read from a ComfyUI that lists the folder, where the input takes files."""
+    folder = engine.input / new_folder()
+    folder.mkdir()
+    try:
+        async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(), tasks) as client:
+            await client.socket.opened(10)
+            catalog = await client.catalog()
+            assert not JOB.search(str(catalog.object_info(LOADER)) + str(catalog[LOADER]))
+    finally:
+        folder.rmdir()
 
 
 def test_what_a_node_raised_is_without_it() -> None:
