@@ -18,6 +18,7 @@ from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.catalog.path_inputs import LIKE_A_PATH, PathUse, path_inputs
 from worker.workflow.json_value import Json
+from worker.workflow.linked_values import WRAPPED
 from worker.workflow.prompt import Prompt
 
 
@@ -141,7 +142,8 @@ def file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
                     uploads = use in READS or (use is None and _uploads(spec))
                     path = use is PathUse.READ or PATHS in spec.config[1]
                     where = node_id, class_type, spec.name
-                    yield FileInput(*where, _names(inputs[spec.name]), _kind(spec), uploads, path, use, spec.default)
+                    value = _names(spec, inputs[spec.name])
+                    yield FileInput(*where, value, _kind(spec), uploads, path, use, spec.default)
 
 
 def texts(value: Json) -> Iterator[str]:
@@ -153,9 +155,9 @@ def texts(value: Json) -> Iterator[str]:
             yield from texts(item)
 
 
-def _names(value: Json) -> Json:
+def _names(spec: InputSpec, value: Json) -> Json:
     """Return the names of files in the object that ComfyUI's 3D loaders take; any other value as it is."""
-    if isinstance(value, dict) and not value.keys().isdisjoint(LOAD_3D):
+    if spec.type == "LOAD_3D" and isinstance(value, dict) and WRAPPED not in value:
         return [value[key] for key in LOAD_3D if key in value]
     return value
 

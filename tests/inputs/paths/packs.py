@@ -34,7 +34,8 @@ CLASSES: dict[str, dict[str, Any]] = {
     "DiffusionModelSelector": {"model_name": COMBO},
     "SaveImage": {"filename_prefix": STRING},
     "Load3D": {"model_file": COMBO, "image": ["LOAD_3D", {}]},
-    **dict.fromkeys(("PrimitiveString", "ShowText"), {"value": STRING}),
+    "PrimitiveString": {"value": STRING},
+    "ShowText": {"value": STRING},
     "StringConcatenate": {"string_a": STRING, "string_b": STRING, "delimiter": STRING},
 }
 CATALOG = Catalog.from_object_info(

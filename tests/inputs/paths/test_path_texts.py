@@ -95,6 +95,8 @@ REFUSED: list[dict[str, Any]] = [
     node("XY Input: Checkpoint", batch_path="/example_folder/.."),
     node("Load3D", model_file="none", image={"image": "/etc/passwd", "mask": "", "normal": "", "recording": ""}),
     node("Load3D", model_file="none", image={"image": "photo.png", "recording": "other.mp4 [output]"}),
+    node("Load3D", model_file="none", image={"image": "photo.png", "__value__": {"image": "/etc/passwd"}}),
+    node("LatentReceiver", latent={"image": "photo.png", "__value__": "other.latent"}),
 ]
 
 

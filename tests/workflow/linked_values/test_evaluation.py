@@ -96,7 +96,8 @@ def test_doubling_ends() -> None:
     double = {str(n): node("StringConcatenate", string_a=[str(n + 1), 0], string_b=[str(n + 1), 0]) for n in range(60)}
     values = LinkedValues({**double, "60": node("PrimitiveString", value="ab")})  # type: ignore[arg-type]
     assert values.value(("0", 0)) is None
-    assert values.value(("55", 0)) == "ab" * 32
+    assert values.value(("49", 0)) == "ab" * 2048
+    assert values.value(("48", 0)) is None
     blown = {"0": node("StringReplace", string="a" * 4000, find="", replace="b" * 4000)}
     assert value(blown) is None
 

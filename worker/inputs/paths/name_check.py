@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Container, Iterator, Sequence
 
 from worker.bodies import DATA_URI
@@ -11,11 +10,11 @@ from worker.inputs.file_inputs import ANNOTATED, FileInput, OpenFolders, texts
 from worker.inputs.names import file_name
 from worker.inputs.paths.path_text import PART_CURE, escapes, path_problem
 from worker.inputs.signatures import looks_like_base64
+from worker.workflow.catalog.job_folders import JOB_FOLDER
 from worker.workflow.catalog.path_inputs import PathUse
 from worker.workflow.linked_values import link_of
 from worker.workflow.prompt import Prompt, title
 
-JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
 OTHERWISE = "or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
 CURE = f"send the file in `inputs`, {OTHERWISE}"
 BASE64_CURE = "write a data URI (`data:image/png;base64,...`), or send the file in `inputs` under a name"
@@ -144,7 +143,8 @@ def _cure(text: str) -> str:
 
 
 def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
-    return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
+    shown, suggestion = (JOB_FOLDER.sub("job-...", text) for text in (message, cure))
+    return Detail(shown, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, suggestion)
 
 
 def _short(text: str) -> str:
