@@ -65,7 +65,9 @@ def run(tests: Sequence[str], tree: Path, longest_s: float = LONGEST_TEST_S) -> 
     """Raises TimeoutExpired."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={TIMEOUT_S}", *tests]
     env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=longest_s, check=False)
+    return subprocess.run(
+        command, cwd=tree, env=env, capture_output=True, text=True, errors="replace", timeout=longest_s, check=False
+    )
 
 
 def check_unharmed(mutants: Sequence[Mutant], tree: Path) -> None:
