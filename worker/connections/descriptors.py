@@ -44,6 +44,6 @@ def reserve_is_touched(connections: int, descriptor: int) -> bool:
     if limit == resource.RLIM_INFINITY or (limit > COUNTED and max(connections, descriptor) < limit // 2):
         return False
     try:
-        return len(os.listdir(OPEN_FILES)) >= limit - reserve(limit)
+        return len(os.listdir(OPEN_FILES)) >= limit - reserve(limit)  # noqa: PTH208 - once for each connection
     except OSError:  # to read the folder takes a descriptor, too
         return True
