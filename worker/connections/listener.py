@@ -127,6 +127,9 @@ class Listener:
                 continue
             try:
                 await self._take(sock, str(address[0]))
+            except asyncio.CancelledError:
+                sock.close()
+                raise
             except OSError as error:
                 sock.close()
                 log.debug("a connection was lost at once: %s", error)
@@ -156,6 +159,8 @@ class Listener:
         task = self._loop.create_task(self._connect(sock, connection), name="connect")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # A task that is cancelled before its first step closes nothing.
+        task.add_done_callback(lambda done: sock.close() if done.cancelled() else None)
         connection.abandon_with(task.cancel)
 
     async def _connect(self, sock: socket.socket, connection: Connection) -> None:
