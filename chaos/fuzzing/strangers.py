@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 KIB, MIB = 1024, 1024 * 1024
 PATHS = (
@@ -130,7 +131,10 @@ class Strangers:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(begin)
-            waiting = {asyncio.ensure_future(reader.read(1)), asyncio.ensure_future(until.wait())}
+            waiting: set[asyncio.Future[Any]] = {
+                asyncio.ensure_future(reader.read(1)),
+                asyncio.ensure_future(until.wait()),
+            }
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             self.cut += not until.is_set()
             for task in waiting:

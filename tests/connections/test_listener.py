@@ -53,11 +53,10 @@ async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
 
 @pytest.mark.parametrize("sent", [b"", b"P", b"GET / HTTP/1.1\r\nX-A: "], ids=["nothing", "a letter", "half"])
 async def test_headers_have_a_time_limit(opened: Open, sent: bytes) -> None:
-    """A connection that sends no whole header is closed with 408, also where it has sent nothing."""
+    """A connection that sends no whole header is closed, also where it has sent nothing."""
     async with server(header_s=0.3) as (port, _):
         stream = await opened(port, sent)
-        assert await status(stream) == 408
-        assert b"request_timeout" in await stream[0].read()
+        assert await status(stream) == 0
 
 
 CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
@@ -65,10 +64,10 @@ CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n
 
 @pytest.mark.parametrize("sent", [POST, POST + b"{", CHUNKED], ids=["nothing", "a letter", "chunks"])
 async def test_a_body_that_does_not_arrive_is_given_up(opened: Open, sent: bytes) -> None:
-    """Nothing of it, a part of it, or chunks without an end: 408."""
+    """Nothing of it, a part of it, or chunks without an end."""
     async with server(body_s=0.3) as (port, _):
         stream = await opened(port, sent)
-        assert await status(stream) == 408
+        assert await status(stream) == 0
 
 
 async def test_a_slow_body_that_arrives_is_read(opened: Open) -> None:

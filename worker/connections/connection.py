@@ -124,19 +124,15 @@ class Connection(asyncio.BufferedProtocol):
         """Remember how to close a connection that is not made yet, as during a TLS handshake."""
         self._abandon = abandon
 
-    def close(self, last_words: bytes = b"") -> None:
-        """Close now. `last_words` are sent where nothing was sent yet for the request."""
+    def close(self) -> None:
+        """Close at once, without an answer: the request is not whole, or the client does not read."""
         transport, closing, self._closing = self._transport, self._closing, True
         if closing:
             return
-        if transport is None:
-            if self._abandon is not None:
-                self._abandon()
-        elif last_words and not transport.get_write_buffer_size():
-            transport.write(last_words)
-            transport.close()
-        else:
+        if transport is not None:
             transport.abort()
+        elif self._abandon is not None:
+            self._abandon()
 
     @property
     def phase(self) -> Phase:

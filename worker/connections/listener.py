@@ -10,14 +10,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-import orjson
 from aiohttp import web
 
 from worker.connections.connection import READ, Connection
 from worker.connections.descriptors import reserve_is_touched
 from worker.connections.limits import ConnectionLimits
 from worker.connections.table import ConnectionTable, dispensable
-from worker.errors import RequestTimeout
 from worker.supervision import Tasks, reason
 
 log = logging.getLogger(__name__)
@@ -30,20 +28,6 @@ PAUSE_S = 0.05
 HANDSHAKE_S = 10.0
 REPORT_S = 60.0
 BACKLOG = 1024
-LATE = orjson.dumps(
-    {"status": "error", "id": None, "error": RequestTimeout("the request did not arrive in time").as_dict()}
-)
-LAST_WORDS = b"\r\n".join(
-    (
-        b"HTTP/1.1 408 Request Timeout",
-        b"Content-Type: application/json",
-        b"Content-Length: %d" % len(LATE),
-        b"Connection: close",
-        b"",
-        LATE,
-    )
-)
-"""The answer to a request that is not whole, to which aiohttp has none."""
 CONNECTION: web.RequestKey[Connection] = web.RequestKey("connection", Connection)
 
 
@@ -143,6 +127,9 @@ class Listener:
                 continue
             try:
                 await self._take(sock, str(address[0]))
+            except asyncio.CancelledError:
+                sock.close()
+                raise
             except OSError as error:
                 sock.close()
                 log.debug("a connection was lost at once: %s", error)
@@ -172,6 +159,8 @@ class Listener:
         task = self._loop.create_task(self._connect(sock, connection), name="connect")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # A task that is cancelled before its first step closes nothing.
+        task.add_done_callback(lambda done: sock.close() if done.cancelled() else None)
         connection.abandon_with(task.cancel)
 
     async def _connect(self, sock: socket.socket, connection: Connection) -> None:
@@ -193,9 +182,9 @@ class Listener:
         self._dismiss(spare)
         return True
 
-    def _dismiss(self, connection: Connection, last_words: bytes = b"") -> None:
+    def _dismiss(self, connection: Connection) -> None:
         self._table.discard(connection)
-        connection.close(last_words)
+        connection.close()
         self._closed += 1
 
     # Time limits.
@@ -208,7 +197,7 @@ class Listener:
             for connection in list(self._open):
                 if (what := connection.overdue(now)) is not None:
                     log.debug("a connection is closed: its %s took too long", what)
-                    self._dismiss(connection, LAST_WORDS if what in {"headers", "body"} else b"")
+                    self._dismiss(connection)
             self._report(now)
 
     def _report(self, now: float) -> None:
