@@ -11,6 +11,7 @@ from tests.fleet.fleet import SEARCH, quick
 from tests.fleet.neighbours import BY_HAND, Neighbourhood, fleet_of, roll_back_by_hand, rows
 from tests.fleet.wishes import IMAGE, NEXT, carry_out, fleet
 from worker.errors import NothingFormer, NotOurs, StalePlan
+from worker.fleet.apply.claims import InstanceClaims
 from worker.fleet.apply.destroy import Doomed, check_same, destroy, find
 from worker.fleet.apply.rollback import target_of
 from worker.fleet.definition.fleet import Fleet
@@ -18,6 +19,7 @@ from worker.fleet.plan.plan import make_plan, present
 from worker.fleet.plan.versions import with_mark
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.logs import logs_of
+from worker.fleet.vast.rows import Instance
 from worker.fleet.vast.status import status_of
 from worker.simulators.vast_account import LocalAccount, running
 
@@ -213,3 +215,12 @@ def test_marks_are_read_and_written_in_any_form_of_options() -> None:
     assert with_mark(env, "new") == "-p 1:1  -e A=b -e COMFY_WORKER_FLEET=new"
     assert with_mark("-e MY_COMFY_WORKER_FLEET=x", "new") == "-e MY_COMFY_WORKER_FLEET=x -e COMFY_WORKER_FLEET=new"
     assert with_mark("", "new") == "-e COMFY_WORKER_FLEET=new"
+
+
+def test_a_worker_of_another_endpoint_is_not_ours() -> None:
+    """Not even one that was started with the fleet's template before its group got another one."""
+    claims = InstanceClaims("ours", {}, frozenset({7}), frozenset(), frozenset({"aaa"}), frozenset())
+    assert not claims.owns(Instance(7, "", "running", 0.2, "aaa"))
+    assert claims.doubtful(Instance(7, "", "running", 0.2, "aaa"))
+    assert claims.owns(Instance(8, "", "running", 0.2, "aaa"))
+    assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "theirs"}))
