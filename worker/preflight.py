@@ -134,10 +134,7 @@ class Preflight:
             # Its files, or its packs, may have come since the catalog was read, or gone.
             catalog = await self._engines.catalogs.renewed(doubted)
             found = await _checked(workflow, catalog, files, editors_file)
-        saved = await self._engines.saved_models()
-        others = []
-        if saved.by_folder:
-            others = await walk(found.prompt, lambda: list(saved_model_problems(found.prompt, catalog, saved)))
+        others = await self._models_of_others(found.prompt, catalog)
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
         problems = found.problems
         if problems and (failed := self._engines.failed_packs):
@@ -154,6 +151,11 @@ class Preflight:
             self._models.here,
             lambda problem: _input(problem) in theirs or certain_of(problem),
         )
+
+    async def _models_of_others(self, prompt: Prompt, catalog: Catalog) -> list[Problem]:
+        """Return the problems of inputs that name models which other jobs saved."""
+        saved = await self._engines.saved_models()
+        return await walk(prompt, lambda: list(saved_model_problems(prompt, catalog, saved))) if saved.by_folder else []
 
     def _skipped(self, prompt: Prompt) -> list[Problem]:
         """What ComfyUI would not say, by what is known of it while its catalog can't be had."""
