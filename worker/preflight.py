@@ -19,6 +19,7 @@ from worker.errors import CannotConvert, ClientError, EngineUnavailable, Invalid
 from worker.load.workload import workload
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
+from worker.workflow.catalog.saved_models import SavedModels
 from worker.workflow.missing_class import MISSING
 from worker.workflow.model_needs import Downloads, needed_models
 from worker.workflow.prompt import Prompt
@@ -135,12 +136,9 @@ class Preflight:
             catalog = await self._engines.catalogs.renewed(doubted)
             found = await _checked(workflow, catalog, files, editors_file)
         saved = await self._engines.saved_models()
-        others = []
-        if saved.by_folder:
-            others = await walk(found.prompt, lambda: list(saved_model_problems(found.prompt, catalog, saved)))
+        others = await _problems_with_saved(found.prompt, catalog, saved)
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
-        problems = found.problems
-        if problems and (failed := self._engines.failed_packs):
+        if (problems := found.problems) and (failed := self._engines.failed_packs):
             problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
         problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
         certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version, strict=strict)
@@ -203,6 +201,10 @@ def _files(info: EngineInfo, config: EngineConfig, coming: Collection[str] | Non
 
 async def _checked(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> Check:
     return await walk(workflow, lambda: check(workflow, catalog, files, editors_file))
+
+
+async def _problems_with_saved(prompt: Prompt, catalog: Catalog, saved: SavedModels) -> list[Problem]:
+    return await walk(prompt, lambda: list(saved_model_problems(prompt, catalog, saved))) if saved.by_folder else []
 
 
 def _input(problem: Problem) -> tuple[str | None, str | None, str]:
