@@ -18,6 +18,7 @@ from bench.measurements.memory import MemoryKind, memory
 from bench.measurements.pauses import pauses
 from bench.measurements.peers import Standing, peers
 from bench.measurements.processor import processor_time
+from bench.measurements.sandbox import sandbox
 from bench.measurements.startup import startup
 from bench.plan import BenchPlan
 from bench.prompts import Workload, big_file, big_latent, flat_picture, flat_picture_on_top, noise, upload_noise
@@ -80,6 +81,8 @@ class Bench:
         yield await self._gap()
         if self.info.embedded:
             yield await self._engines()
+            for finding in await sandbox(self.folder / "sandbox", self.plan.flat_jobs, self.plan.close_rounds):
+                yield finding
         yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
 
     async def standings(self, rivals: Sequence[Peer]) -> list[Standing]:

@@ -15,6 +15,8 @@ VAST_BURST_QUARTILE = 0.85
 """Through Vast's client, router and SDK: in front of a real ComfyUI, and of the embedded engine."""
 PAUSE_S = 0.025
 FOUR_ENGINES = 3.9
+SANDBOX = 1.02
+"""A job behind the sandbox over one without it."""
 MEMORY_MIB = 32.0
 START_OVER_IMPORTS = 3.0
 S3_MEMORY_MIB = 64.0

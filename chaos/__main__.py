@@ -16,6 +16,7 @@ import uvloop
 from chaos import extremes, fuzz, matrix, soak
 from chaos.document import Chapter, with_chapter
 from chaos.testbed.real import Real
+from worker.connections import raise_file_limit
 
 Run = Callable[[argparse.Namespace, Path], Coroutine[Any, Any, Chapter]]
 STATE = Path(".state")
@@ -56,6 +57,7 @@ def main() -> None:
     options = _options().parse_args()
     STATE.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{options.what}-", dir=STATE)).resolve()
+    raise_file_limit()
     chapter = uvloop.run(RUNS[options.what](options, folder))
     print(chapter.markdown())
     if not options.short and not options.only:

@@ -13,6 +13,7 @@ import orjson
 
 from chaos.document import Chapter
 from chaos.finding import at_least, fact, none
+from chaos.fuzzing.budget import Attack, budget
 from chaos.fuzzing.flood import Flood, flood
 from chaos.fuzzing.requests import Pot
 from chaos.fuzzing.sender import AnswerTally, Sender
@@ -24,10 +25,14 @@ from chaos.watch import complaints, secrets, tree
 TEXT = """\
 `make fuzz`: requests drawn by hypothesis from the schemas of the worker's own OpenAPI document, with workflows drawn
 from the catalog so that every link fits; then neighbours of each, most of them the same with a new seed, the others
-wrong in one to three places, some of them not even JSON; and every route of the document with ids, tokens, headers and
+wrong in one to three places (another type, up to 1,000 levels, names of 232 to 262 bytes, digits of Unicode), some of
+them not even JSON, some forms of raw bytes; and every route of the document with ids, tokens, headers and
 methods of every kind. They go to the gateway and, signed as Vast's router signs, to the SDK's worker. The engine is
 reached when a prompt was posted to it. Secrets are planted as operator's token, tokens of jobs, storage keys, webhook
-secrets, fetch credentials and Vast's master token; logs are kept at level debug and searched for all of them."""
+secrets, fetch credentials and Vast's master token; logs are kept at level debug and searched for all of them. At last
+strangers attack the SDK's port with bodies that nobody has signed, some of them never whole, and with connections that
+never send a request. A pause is the time to answer a small request, without the time for which the system ran neither
+process."""
 FETCH_SECRET = "canary-fetch-credential"  # noqa: S105 - planted, to be looked for
 SETTINGS = {
     "WORKER_LOG_LEVEL": "debug",
@@ -47,10 +52,12 @@ class FuzzPlan:
     jobs: int
     seed: int
     least: int
+    bodies: int
+    half_open: int
 
 
-FULL = FuzzPlan(jobs=102_000, seed=1, least=100_000)
-SHORT = FuzzPlan(jobs=4_000, seed=1, least=3_500)
+FULL = FuzzPlan(jobs=102_000, seed=1, least=100_000, bodies=1_000, half_open=500)
+SHORT = FuzzPlan(jobs=4_000, seed=1, least=3_500, bodies=300, half_open=200)
 
 
 async def fuzz(plan: FuzzPlan, folder: Path) -> Chapter:
@@ -71,21 +78,27 @@ async def fuzz(plan: FuzzPlan, folder: Path) -> Chapter:
         pot.jobs.clear()
         sdk, envelopes = Sender(http, behind.url, pot, tally), Envelopes(behind, pot, plan.seed)
         await flood(sdk, document, Flood(by_sdk, plan.seed + 1, envelopes.wrap))
+        cost = await budget(http, behind, Attack(plan.bodies, plan.half_open, plan.seed))
         logs = [*scene.logs, behind.child.log]
         strangers = _new(before, tree(folder, own), logs)
         reached = scene.relay.submissions + behind.relay.submissions
     seconds = time.monotonic() - started
     wrong = [f"{what}: {asked.method} {asked.path} {asked.body[:200]!r}" for what, asked in tally.problems]
+    server_errors = {found: count for found, count in tally.statuses().items() if found[0] >= 500}
     (folder / "problems.txt").write_text("\n".join(f"{what} {asked}" for what, asked in tally.problems), "utf-8")
     findings = [
         at_least("requests", tally.sent, plan.least),
         at_least("prompts that reached the engine", reached, tally.sent // 2),
         none("answers that no answer may be (5xx but a documented 503, no JSON, no error object)", len(wrong), wrong),
+        none(
+            "5xx answers, through the gateway and through Vast's SDK", sum(server_errors.values()), _told(server_errors)
+        ),
         *complaints(logs),
         secrets(logs, {*pot.secrets, TOKEN, FETCH_SECRET, behind.vast.master_token}),
         none("files outside the folders of worker and engine", len(strangers), strangers),
         none("connections to addresses that are not allowed", trap.heard),
         fact("by the SDK's worker", by_sdk),
+        *cost,
     ]
     rows = [("status", "code", "answers"), *_codes(tally)]
     facts = [
@@ -98,6 +111,10 @@ async def fuzz(plan: FuzzPlan, folder: Path) -> Chapter:
 
 def _codes(tally: AnswerTally) -> list[tuple[str, str, str]]:
     return [(str(status), code or "-", f"{count:,}") for (status, code), count in sorted(tally.statuses().items())]
+
+
+def _told(answers: Mapping[tuple[int, str], int]) -> list[str]:
+    return [f"{count} x {status} {code}" for (status, code), count in sorted(answers.items())]
 
 
 def _new(before: Mapping[str, object], after: Mapping[str, object], logs: Sequence[Path]) -> list[str]:

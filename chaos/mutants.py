@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TABLE = Path(__file__).with_suffix(".toml")
-COPIED = ("worker", "tests", "workflows", "docs", "comfyui_nodes.txt", "pyproject.toml", "README.md")
+COPIED = ("worker", "tests", "chaos", "workflows", "docs", "comfyui_nodes.txt", "pyproject.toml", "README.md")
 LONGEST_TEST_S, TIMEOUT_S = 120, 15
 """Of all that pytest does, and of each test: none takes 10 s where it passes."""
 AT_ONCE = 2
@@ -65,7 +65,9 @@ def run(tests: Sequence[str], tree: Path, longest_s: float = LONGEST_TEST_S) -> 
     """Raises TimeoutExpired."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"--timeout={TIMEOUT_S}", *tests]
     env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=longest_s, check=False)
+    return subprocess.run(
+        command, cwd=tree, env=env, capture_output=True, text=True, errors="replace", timeout=longest_s, check=False
+    )
 
 
 def check_unharmed(mutants: Sequence[Mutant], tree: Path) -> None:

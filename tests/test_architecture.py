@@ -30,7 +30,7 @@ LADDER = (
         "prompt_changes",
         "job",
     ),
-    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base"),
+    ("model_file", "events", "bodies", "workflow", "load", "engine.protocol.messages", "storage.base", "connections"),
     (
         "workflow.templates.library",
         "jobs.job_index",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import resource
 import shutil
 import signal
@@ -72,7 +73,12 @@ async def sabotaged(tmp_path: Path, victim: str, **given: object) -> AsyncIterat
         yield Client(app, http), tasks
 
 
-RESTARTED = ["comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag"]
+RESTARTED = [
+    *("comfyui-websocket", "engine-watch", "retention", "models", "event-loop-lag", "output-folders", "journal"),
+]
+OTHERS = frozenset({"engine", "announcement", "vast-sdk", "vast-sdk-state"})
+"""Tasks that end the worker, or that a platform starts."""
+STARTS = re.compile(r"""\.start\(\s*(?:own\()?"([a-z-]+)\"""")
 
 
 @pytest.mark.parametrize("name", RESTARTED)
@@ -88,6 +94,14 @@ async def test_a_task_that_fails_is_started_again(
             assert (await client.get("/health"))[0] == 200
     assert f"task {name!r} failed and starts again" in caplog.text
     assert "Broken" in caplog.text
+
+
+def test_each_long_lived_task_is_known_here() -> None:
+    """A new one gets a test in which it fails once."""
+    sources = [path.read_text("utf-8") for path in (Path(__file__).parents[1] / "worker").rglob("*.py")]
+    started = {name for source in sources for name in STARTS.findall(source)}
+    assert started <= {*RESTARTED, *OTHERS}
+    assert started >= {"retention", "comfyui-websocket", "engine"}
 
 
 @pytest.mark.parametrize("name", ["webhook-", "cleaning", "cancel-"])

@@ -208,7 +208,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     stack.push_async_callback(manager.close)
     await manager.restore()
     tasks.start("journal", pipeline.journal.catch_up)
-    url = await enter(listen(parts))
+    url = await enter(listen(parts, tasks))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 import uuid
@@ -39,8 +38,6 @@ class JobState(StrEnum):
         return self in ENDS or self is JobState.DELIVERY_PENDING
 
 
-SHORT_NUMBER = re.compile(r"[0-9]{1,18}")
-"""A part of a node id that is ordered as a number. Unicode has digits that `int` does not read, and `int` a limit."""
 ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 NEXT: dict[JobState, frozenset[JobState]] = {
@@ -296,7 +293,7 @@ def in_order(outputs: tuple[Output, ...]) -> list[Output]:
     return sorted(
         outputs,
         key=lambda output: (
-            [int(part) if SHORT_NUMBER.fullmatch(part) else 0 for part in output.node_id.split(":")],
+            [int(part) if part.isdecimal() and len(part) < 19 else 0 for part in output.node_id.split(":")],
             output.node_id,
             output.index,
         ),

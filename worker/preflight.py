@@ -19,7 +19,6 @@ from worker.errors import CannotConvert, ClientError, EngineUnavailable, Invalid
 from worker.load.workload import workload
 from worker.models.service import COME_BACK_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
-from worker.workflow.catalog.saved_models import SavedModels
 from worker.workflow.missing_class import MISSING
 from worker.workflow.model_needs import Downloads, needed_models
 from worker.workflow.prompt import Prompt
@@ -135,8 +134,7 @@ class Preflight:
             # Its files, or its packs, may have come since the catalog was read, or gone.
             catalog = await self._engines.catalogs.renewed(doubted)
             found = await _checked(workflow, catalog, files, editors_file)
-        saved = await self._engines.saved_models()
-        others = await _problems_with_saved(found.prompt, catalog, saved)
+        others = await self._models_of_others(found.prompt, catalog)
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
         if (problems := found.problems) and (failed := self._engines.failed_packs):
             problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
@@ -152,6 +150,11 @@ class Preflight:
             self._models.here,
             lambda problem: _input(problem) in theirs or certain_of(problem),
         )
+
+    async def _models_of_others(self, prompt: Prompt, catalog: Catalog) -> list[Problem]:
+        """Return the problems of inputs that name models which other jobs saved."""
+        saved = await self._engines.saved_models()
+        return await walk(prompt, lambda: list(saved_model_problems(prompt, catalog, saved))) if saved.by_folder else []
 
     def _skipped(self, prompt: Prompt) -> list[Problem]:
         """What ComfyUI would not say, by what is known of it while its catalog can't be had."""
@@ -201,10 +204,6 @@ def _files(info: EngineInfo, config: EngineConfig, coming: Collection[str] | Non
 
 async def _checked(workflow: object, catalog: Catalog, files: FileCheck, editors_file: object) -> Check:
     return await walk(workflow, lambda: check(workflow, catalog, files, editors_file))
-
-
-async def _problems_with_saved(prompt: Prompt, catalog: Catalog, saved: SavedModels) -> list[Problem]:
-    return await walk(prompt, lambda: list(saved_model_problems(prompt, catalog, saved))) if saved.by_folder else []
 
 
 def _input(problem: Problem) -> tuple[str | None, str | None, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from chaos.fuzzing.graphs import MARK
+from chaos.fuzzing.limits import DIGITS, deepened, long_name, nested
 
 PATHS = (
     *(f"../{MARK}.png", f"../../../../{MARK}.png", f"/tmp/{MARK}.png", f"..\\..\\{MARK}.png", f"%2e%2e/{MARK}"),  # noqa: S108
@@ -47,7 +48,7 @@ def neighbour(body: Body, random: Random, number: int, urls: tuple[str, ...]) ->
         return orjson.dumps(copy)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         _spoil(copy, random, urls)
-    data = json.dumps(copy).encode()
+    data = deepened(json.dumps(copy).encode())
     return _garbled(data, random) if random.random() < 0.12 else data
 
 
@@ -83,7 +84,8 @@ def _lead_away(container: Any, key: Any, random: Random, urls: tuple[str, ...]) 
 
 def _rename(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
     if isinstance(container, dict):
-        container[random.choice((*PATHS, "workflow", "inputs", "class_type", "id", "1"))] = container.pop(key)
+        names = (*PATHS, *DIGITS, "workflow", "inputs", "class_type", "id", "1", long_name(random))
+        container[random.choice(names)] = container.pop(key)
 
 
 def _swell(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
@@ -96,13 +98,24 @@ def _swell(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None
         container[key] = -value if random.random() < 0.5 else value * 2
 
 
-SPOILERS: tuple[Callable[..., None], ...] = (_replace, _replace, _remove, _lead_away, _rename, _swell)
+def _deepen(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+    container[key] = nested(random)
+
+
+def _reach_a_limit(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+    container[key] = random.choice((*DIGITS, *(long_name(random) for _ in range(4))))
+
+
+SPOILERS: tuple[Callable[..., None], ...] = (
+    *(_replace, _replace, _remove, _lead_away, _rename, _swell),
+    *(_deepen, _reach_a_limit),
+)
 
 
 def _garbled(data: bytes, random: Random) -> bytes:
     """Bytes that no client means."""
     at = random.randrange(len(data))
-    match random.randrange(6):
+    match random.randrange(7):
         case 0:
             return data[:at]
         case 1:
@@ -113,6 +126,8 @@ def _garbled(data: bytes, random: Random) -> bytes:
             return data.replace(b":", b': NaN, "a":', 1)
         case 4:
             return b"\xef\xbb\xbf" + data
+        case 5:
+            return data.replace(b"{", b'{"1": [], "inputs": null, ', 2)  # keys that come twice
         case _:
             return data.replace(b'"', b'"\\ud800', 1)
 

@@ -16,10 +16,13 @@ from PIL import Image
 
 from chaos.fuzzing.fuzz_request import FuzzRequest
 from chaos.fuzzing.graphs import INPUT_FILE, Grammar, graphs
+from chaos.fuzzing.limits import raw_form
 from chaos.fuzzing.mutate import JUNK, PATHS, Body, neighbour
 from chaos.fuzzing.schema import Schemas, Strategy
 
 WORK = ("/generate/sync", "/generate/sync", "/generate", "/generate/stream")
+FORMS = 0.03
+"""Share of the requests for work that are forms."""
 CLOSED = {"Connection": "close"}
 """Where a body can't be read to its end, nothing may follow it on the same connection."""
 HEADERS: tuple[Mapping[str, str], ...] = (
@@ -42,6 +45,12 @@ HEADERS: tuple[Mapping[str, str], ...] = (
     {"Expect": "nonsense", **CLOSED},
     {"Idempotency-Key": "../" * 9},
     {"Idempotency-Key": "x" * 300},
+    {"Origin": "null"},
+    {"Origin": "https://evil.example, http://127.0.0.1"},
+    {"Origin": "", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+    {"Host": 'evil"><script>'},
+    {"Host": "[::ffff:127.0.0.1%25lo]:99999", "X-Forwarded-Host": "evil, \x80"},
 )
 STRANGERS: tuple[str, ...] = ("", "Bearer", "Bearer x", "Basic eDp5", "Bearer " + "y" * 4000, "bearer \t", "\x80")
 SECRETS = ("access_key_id", "secret_access_key", "session_token", "secret")
@@ -132,8 +141,9 @@ def batch(body: Body, seed: int, size: int, pot: Pot) -> list[FuzzRequest]:
     made = []
     for _ in range(size):
         data = neighbour(_planted(body, pot), random, pot.next(), pot.urls)
-        headers = random.choice(HEADERS)
-        made.append(FuzzRequest("POST", random.choice(WORK), data, headers))
+        headers, path = random.choice(HEADERS), random.choice(WORK)
+        form = random.random() < FORMS
+        made.append(raw_form(data, path, random) if form else FuzzRequest("POST", path, data, headers))
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -54,12 +54,17 @@ async def vast_worker(engine: StageEngine, env: Mapping[str, str]) -> AsyncItera
             await worker.child.end()
 
 
+def signed_auth(behind: Behind, number: int) -> dict[str, Any]:
+    """Return `auth_data` as the router gives it with a number of its own."""
+    signed = {"url": behind.url, "signature": behind.vast.sign(behind.url)}
+    return {"cost": 1.0, "endpoint": ENDPOINT, "__request_id": "x", **signed, "request_idx": number, "reqnum": number}
+
+
 class Envelopes:
     """Puts payloads into what the SDK's worker takes."""
 
     def __init__(self, behind: Behind, pot: Pot, seed: int) -> None:
-        signed = {"url": behind.url, "signature": behind.vast.sign(behind.url)}
-        self._auth = {"cost": 1.0, "endpoint": ENDPOINT, "__request_id": "x", **signed}
+        self._auth = signed_auth(behind, 0)
         self._pot = pot
         self._random = Random(seed)
 
@@ -71,6 +76,8 @@ class Envelopes:
             auth[self._random.choice(list(auth))] = self._random.choice(JUNK)
         if self._random.random() < 0.02:
             auth = self._random.choice(JUNK)
+        if asked.kind == "form":  # Vast's clients send none
+            return replace(asked, kind="SDK, bare")
         path = asked.path if asked.path.startswith("/generate") else self._random.choice(OTHERS)
         payload = asked.body if path.startswith("/generate") else self._handle()
         if self._random.random() < 0.02:

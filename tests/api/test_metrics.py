@@ -73,8 +73,16 @@ async def test_the_token_is_needed_once_there_is_one(engine: EngineHandle, tmp_p
 async def test_without_a_token_a_proxy_is_not_this_machine(client: Client, headers: dict[str, str]) -> None:
     """The proxy's peer is this machine, its client may be anybody; so may a page that a browser shows here."""
     status, text, _ = await scraped(client, **headers)
-    assert status in {400, 404}
+    assert status == (403 if "Host" in headers else 404)
     assert "comfy_worker_" not in text
+
+
+@pytest.mark.parametrize("host", ["attacker.example", "attacker.example:18288", "["])
+async def test_another_name_is_not_this_machine(engine: EngineHandle, tmp_path: Path, host: str) -> None:
+    """Callers' tokens make no difference to a page that a browser shows here under a rebound name."""
+    async with worker(engine, tmp_path, tokens=SecretStr(f"alice={CALLERS}")) as client:
+        assert (await scraped(client, Host=host))[0] == 404
+        assert (await scraped(client))[0] == 200
 
 
 async def test_a_lost_state_folder_is_seen(engine: EngineHandle, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from worker.simulators.vast_account import LocalAccount, running
 
 FIRST, SECOND = (f"ghcr.io/us/fleet@sha256:{digit * 64}" for digit in "12")
 FLEET = """
+id = "0123456789abcdef"
+
 [template]
 name = "ours"
 image = "ghcr.io/us/fleet"

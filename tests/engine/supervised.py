@@ -18,6 +18,9 @@ from worker.engine.process.names import FIRST, own
 from worker.events import Observer
 from worker.settings import Settings
 
+COVERED = {"sandbox_write": str(Path.cwd())} if any(name.startswith("COVERAGE_PROCESS") for name in os.environ) else {}
+"""An engine whose coverage is measured writes that into the current folder."""
+
 
 @dataclass(frozen=True)
 class Supervised(Client):
@@ -89,7 +92,7 @@ def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
 async def supervised(state: Path, *observers: Observer, **given: object) -> AsyncIterator[Supervised]:
     """Deadlines short enough to wait for; a test of an engine that answers nothing sets `engine_silence_s`, which an
     engine on a busy machine would miss otherwise."""
-    short = {"silence_s": 0.3}
+    short = {"silence_s": 0.3, **COVERED}
     settings = Settings.of(**{"comfyui": "embedded", "port": 0, "state": state, **short, **given})
     async with build(settings, observers) as app, aiohttp.ClientSession() as http:
         await app.ready()

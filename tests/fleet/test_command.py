@@ -96,7 +96,7 @@ def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
 
 def test_what_is_not_there_is_not_destroyed(person: DeployUser) -> None:
     """That is no error."""
-    assert "nothing is there" in person.deploy("destroy")
+    assert "nothing of this fleet is there" in person.deploy("destroy")
 
 
 def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.fleet.plan.test_plan import EMPTY
 from worker.fleet.definition.fleet import TABLES, Table
 from worker.fleet.definition.fleet_file import read_fleet
+from worker.fleet.definition.fleet_id import with_id
 from worker.fleet.plan.diff import lines
 from worker.fleet.plan.plan import make_plan
 
@@ -43,8 +44,8 @@ def test_every_key_has_its_row() -> None:
 
 
 def test_the_plan_is_what_the_command_prints() -> None:
-    """For the shipped file and an empty account."""
-    plan = make_plan(read_fleet((ROOT / "vast.toml").read_text("utf-8"), IMAGE), EMPTY)
+    """For the shipped file with an id, and an empty account."""
+    plan = make_plan(read_fleet(with_id((ROOT / "vast.toml").read_text("utf-8"), "3f9c2a7e81d04b56"), IMAGE), EMPTY)
     assert "\n".join(lines(plan)) in DOCS
 
 

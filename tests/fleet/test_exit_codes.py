@@ -14,8 +14,10 @@ from worker.cli.root import COMMANDS
 from worker.simulators.vast_account import LocalAccount
 
 WRONG = "wrong-key"
-NEEDED = {"plan": ("--image", IMAGE), "apply": ("--image", IMAGE), "destroy": ("--yes",)}
+NEEDED = {"plan": ("--image", IMAGE), "apply": ("--image", IMAGE), "destroy": ("--yes",), "adopt": ("comfy",)}
 SUBCOMMANDS = [name.removeprefix("deploy ") for name in COMMANDS if name.startswith("deploy ")]
+SUBCOMMANDS.remove("init")
+"""It only writes the file."""
 
 
 def test_vasts_own_command_line_says_that_all_is_well(local: LocalAccount, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from worker.simulators.vast_account import LocalAccount
 IMAGE = "ghcr.io/acme/comfy-worker:1"
 NEXT = "ghcr.io/acme/comfy-worker:2"
 VALUES = {name: f"value-of-{name.lower()}" for name in ("HF_TOKEN", "REGISTRY_USER", "REGISTRY_TOKEN")}
-FLEET = """
+FLEET_ID = "0123456789abcdef"
+FLEET = f"""
+id = "{FLEET_ID}"
 environment = ["HF_TOKEN"]
 
 [template]

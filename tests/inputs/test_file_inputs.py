@@ -11,7 +11,8 @@ import pytest
 from tests.inputs.files import loading
 from tests.workflows import picture
 from worker.errors import FileNotAllowed, StartupError
-from worker.inputs.file_inputs import FileKind, OpenFolders, check_names, file_inputs
+from worker.inputs.file_inputs import FileKind, OpenFolders, file_inputs
+from worker.inputs.paths.name_check import check_names
 from worker.inputs.sources import find_sources
 from worker.job import InputFile, JobRequest
 from worker.workflow.catalog.catalog import Catalog

@@ -44,7 +44,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def fill(disk: Path) -> Path:
     """Take all the room that is left."""
     ballast = disk / "ballast"
-    with ballast.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+    with ballast.open("ab", buffering=0) as file, pytest.raises(OSError, match="No space left"):  # noqa: PT012
         while file.write(b"0" * 4096):
             pass
     return ballast

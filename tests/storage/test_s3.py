@@ -55,6 +55,17 @@ async def test_the_presigned_url_opens_the_very_file(buckets: Buckets, bucket: W
     assert "1970-01-01/job-1/a.png" in bucket.names()
 
 
+@pytest.mark.parametrize(("mime", "disposition"), [("image/svg+xml", "attachment"), ("image/png", None)])
+async def test_what_a_browser_runs_is_saved_from_a_bucket_too(
+    buckets: Buckets, bucket: WholeBucket, tmp_path: Path, mime: str, disposition: str | None
+) -> None:
+    """The object of an SVG says that it is an attachment: the bucket's host may have pages of its own."""
+    job, output, path = made(tmp_path)
+    url = await buckets.operators(bucket.target).put(job, replace(output, mime=mime), path)
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        assert (answer.headers["Content-Type"], answer.headers.get("Content-Disposition")) == (mime, disposition)
+
+
 @pytest.mark.parametrize("clients", [False, True])
 async def test_a_name_in_any_script_is_uploaded_and_opens(
     buckets: Buckets, bucket: WholeBucket, tmp_path: Path, clients: bool

@@ -12,7 +12,7 @@ from aiohttp import BodyPartReader, hdrs, web
 from worker.api.edge.form_parts import readable_parts
 from worker.api.errors import too_large
 from worker.api.request_body import strict_of
-from worker.api.services import services
+from worker.api.services import SAFE_HEADERS, services
 from worker.bodies import BodyLimits
 from worker.bodies.limits import units_of
 from worker.dialects.base import Body, prompt_of
@@ -51,7 +51,8 @@ async def convert_workflow(request: web.Request) -> web.Response:
         repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
-    return web.Response(text=await walk(body, lambda: stringify(body)), content_type="application/json")
+    text = await walk(body, lambda: stringify(body))
+    return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 
 def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:

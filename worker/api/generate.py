@@ -13,6 +13,7 @@ from worker.api.request_body import caller_of, received
 from worker.api.responses import job_response, pending_response
 from worker.api.services import Services, services
 from worker.api.sse import stream_events
+from worker.connections import prove
 from worker.job import Job
 
 ANYTHING = "*/*"
@@ -53,7 +54,9 @@ async def accept(request: web.Request, way: Way) -> Job:
     async with received(request) as (body, files):
         raw = way.raw and _file_wish(request, found) is not None
         caller = caller_of(request, principal, collectable=way.collectable)
-        return await found.intake.submit(body, replace(caller, raw=raw, follows=way.follows), files)
+        job = await found.intake.submit(body, replace(caller, raw=raw, follows=way.follows), files)
+    prove(request)  # where there are no tokens, a job is the proof
+    return job
 
 
 async def result_of(request: web.Request, found: Services, job: Job) -> web.StreamResponse:

@@ -11,6 +11,7 @@ from worker.api.request_body import read_small_object
 from worker.api.responses import file_headers, job_response
 from worker.api.services import json_response, services
 from worker.api.sse import stream_events
+from worker.connections import prove
 from worker.dialects import VAST
 from worker.dialects.native import read_wish
 from worker.errors import NotFound
@@ -59,7 +60,7 @@ async def get_output(request: web.Request) -> web.StreamResponse:
     if output is None:
         raise NotFound(f"job {job.id!r} has no output {index!r}")
     if output.text is not None:
-        return web.Response(text=output.text, headers={"X-Content-Type-Options": "nosniff"})
+        return web.Response(text=output.text, headers=file_headers(output, "text/plain; charset=utf-8"))
     path = services(request).outputs.path(job, output)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound(f"output {index!r} of job {job.id!r} is gone")
@@ -92,4 +93,6 @@ def _job(request: web.Request) -> Job:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         token = request.query.get("token", "")
-    return found.manager.find(job_id, token.strip())
+    job = found.manager.find(job_id, token.strip())
+    prove(request)
+    return job

@@ -6,9 +6,9 @@ import asyncio
 import shutil
 
 from aiohttp import hdrs, web
-from yarl import URL
 
 from worker.api.auth import loopback
+from worker.api.edge.hosts import asked_host
 from worker.api.services import Services, services
 from worker.engine.process.sandbox.support import engines_sandbox
 from worker.errors import WorkerError
@@ -34,14 +34,8 @@ def from_this_machine(request: web.Request) -> bool:
     if not isinstance(peer, tuple) or any(name in request.headers for name in FORWARDED):
         return False
     # A browser on this machine can be made to ask for any name that its owner points to 127.0.0.1.
-    return loopback(peer[0]) and loopback(_host(request))
-
-
-def _host(request: web.Request) -> str:
-    try:
-        return URL(f"http://{request.host}").host or ""
-    except ValueError:
-        return ""
+    host = asked_host(request)
+    return loopback(peer[0]) and host is not None and host.loopback
 
 
 def snapshot(found: Services) -> Snapshot:

@@ -8,10 +8,11 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from worker.api.errors import STREAMING
-from worker.api.services import Services, base_url, json_response
+from worker.api.services import SAFE_HEADERS, Services, base_url, json_response
 from worker.dialects import Dialect
 from worker.intake import AnswerBody
 from worker.job import Job, Output
+from worker.storage.active_content import disposition
 
 WHOLE = 1024 * 1024
 """Bytes up to which an answer is sent in one piece."""
@@ -34,28 +35,28 @@ def pending_response(request: web.Request, found: Services, job: Job, dialect: D
 
 
 def file_headers(output: Output, content_type: str) -> dict[str, str]:
-    """Headers of a response whose body is the file of an output."""
+    """Headers of a response whose body is the file of an output, or its text."""
+    name = output.filename or f"output-{output.index}.txt"
     return {
+        **SAFE_HEADERS,
         hdrs.CONTENT_TYPE: content_type,
-        hdrs.CONTENT_DISPOSITION: content_disposition(output.filename),
-        # A workflow may save anything: a browser must not run it as a page of this origin.
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox",
+        hdrs.CONTENT_DISPOSITION: content_disposition(name, disposition(content_type)),
     }
 
 
-def content_disposition(filename: str) -> str:
+def content_disposition(filename: str, kind: str = "inline") -> str:
     """Name a file as RFC 6266 does: in ASCII for old clients, and in UTF-8 where that is not the same."""
     plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in filename)
     encoded = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
-    return f'inline; filename="{plain}"{encoded}'
+    return f'{kind}; filename="{plain}"{encoded}'
 
 
 async def send(request: web.Request, status: int, body: AnswerBody) -> web.StreamResponse:
     """Send JSON with its length; a large body is encoded while it is sent."""
     if body.size <= WHOLE:
-        return web.Response(body=await body.json(), status=status, content_type="application/json")
-    response = web.StreamResponse(status=status)
+        json = await body.json()
+        return web.Response(body=json, status=status, headers=SAFE_HEADERS, content_type="application/json")
+    response = web.StreamResponse(status=status, headers=SAFE_HEADERS)
     response.content_type, response.content_length = "application/json", body.size
     with suppress(ConnectionError):  # the client left
         await response.prepare(request)

@@ -10,12 +10,19 @@ from typing import Any
 from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
-from worker.api.edge.cors import Cors, allow_origins
+from worker.api.edge.browsers import BrowserCheck, refuse_other_pages
+from worker.api.edge.cors import allow_origins
+from worker.api.edge.malformed import malformed_requests_counted
+from worker.api.edge.proof import prove_callers
 from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
+from worker.connections import HANDLER, ConnectionLimits, LimitedSite
 from worker.errors import CannotListen
+from worker.platforms.base import Authenticator
+from worker.settings import Settings
+from worker.supervision import Tasks
 
 ROUTES = (
     web.post("/generate/sync", generate.generate_sync),
@@ -52,11 +59,13 @@ def openapi() -> dict[str, Any]:
 
 def application(services: Services) -> web.Application:
     """Return the application of all routes. Raises StartupError for settings that can't be read."""
-    app = web.Application(middlewares=[errors], client_max_size=services.intake.limits.total)
+    app = web.Application(middlewares=[errors, prove_callers], client_max_size=services.intake.limits.total)
     settings = services.settings.server
-    trusted_networks(settings.trusted_proxies)
-    if (cors := Cors.read(settings.cors_origins)).enabled:
-        allow_origins(app, cors)
+    check = BrowserCheck.of(settings)
+    if not services.access.tokens and services.traits.authenticates is Authenticator.WORKER:
+        app.middlewares.append(refuse_other_pages(check))
+    if check.cors.enabled:
+        allow_origins(app, check.cors)
     app[SERVICES] = services
     app[OPENAPI] = openapi
     app.add_routes(ROUTES)
@@ -64,19 +73,30 @@ def application(services: Services) -> web.Application:
 
 
 @asynccontextmanager
-async def listen(services: Services) -> AsyncIterator[str]:
+async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
     """Serve until the context ends; yields the address. A client that leaves cancels its handler.
 
     Raises StartupError.
     """
-    runner = web.AppRunner(application(services), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+    options = {"handler_cancellation": True, "access_log": None, "shutdown_timeout": 1.0, **HANDLER}
+    runner = web.AppRunner(application(services), **options)
     await runner.setup()
-    try:
-        settings = services.settings
+    with malformed_requests_counted():
         try:
-            await web.TCPSite(runner, settings.server.host, settings.server.port).start()
-        except (OSError, OverflowError) as error:
-            raise CannotListen(settings.server.host, settings.server.port, error) from error
-        yield f"http://{settings.server.host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+            settings = services.settings
+            limits = connection_limits(settings)
+            host, port = settings.server.host, settings.server.port
+            try:
+                await LimitedSite(runner, host, port, limits=limits, tasks=tasks).start()
+            except (OSError, OverflowError) as error:
+                raise CannotListen(host, port, error) from error
+            yield f"http://{host}:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """Return the limits for the connections of a port. Raises StartupError."""
+    given = settings.connections
+    trusted = trusted_networks(settings.server.trusted_proxies)
+    return ConnectionLimits(given.header_s, given.body_s, given.unproven, trusted)

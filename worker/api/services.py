@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
+from worker.api.edge.hosts import allowed_hosts, answers_to, reached_host, read_host
 from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
 from worker.events import Observers
@@ -60,6 +62,14 @@ OPENAPI: web.AppKey[Callable[[], dict[str, Any]]] = web.AppKey("openapi")
 """Makes the description of the routes, which stand above the handlers that serve it."""
 
 
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self' data:; "
+    "style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; sandbox",
+}
+"""On every answer that may hold what a workflow made: no browser runs it as a page, or lets it load anything."""
+
+
 def services(request: web.Request) -> Services:
     return request.app[SERVICES]
 
@@ -67,15 +77,23 @@ def services(request: web.Request) -> Services:
 def base_url(request: web.Request, found: Services) -> str:
     """Where the client reaches this worker: as the operator says, else as the client asked.
 
-    A reverse proxy that the operator trusts says how the client asked.
+    A reverse proxy that the operator trusts says how the client asked. What was asked is a host for sure, and one of
+    WORKER_ALLOWED_HOSTS where there are any; else the address that the client is connected to stands in its place.
     """
     settings = found.settings.server
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    if settings.trusted_proxies:
-        return client_view(request, trusted_networks(settings.trusted_proxies)).base_url
-    return f"{request.scheme}://{request.host}"
+    view, reached = client_view(request, trusted_networks(settings.trusted_proxies)), reached_host(request)
+    host = read_host(view.host)
+    if settings.allowed_hosts and not (host and answers_to(host, reached, allowed_hosts(settings.allowed_hosts))):
+        return f"{request.scheme}://{reached}"
+    return view.base_url
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:  # noqa: ANN401
-    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
+    headers = {**SAFE_HEADERS, **(headers or {})}
+    try:
+        data = orjson.dumps(body)
+    except orjson.JSONEncodeError:  # a text in it has bytes of a header or a part that are no UTF-8
+        data = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+    return web.Response(body=data, status=status, headers=headers, content_type="application/json")

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.api.errors import STREAMING
-from worker.api.services import Services, base_url
+from worker.api.services import SAFE_HEADERS, Services, base_url
 from worker.dialects import BY_NAME
 from worker.dialects.native import output as native_output
 from worker.errors import InvalidField, NotFound
@@ -30,7 +30,13 @@ from worker.job import Job
 
 KEEP_ALIVE_S = 15.0
 LONGEST_NUMBER = 18
-HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+HEADERS = {
+    **SAFE_HEADERS,
+    "Content-Type": "text/event-stream",
+    "Content-Disposition": 'inline; filename="events.txt"',
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
 
 
 async def stream_events(request: web.Request, found: Services, job: Job) -> web.StreamResponse:

@@ -4,7 +4,7 @@ The pattern for the code that receives a request:
 
     async with SpoolFolder(state / "bodies") as folder:
         reader = BodyReader(chunks)                          # nothing is read yet
-        identity = check(await reader.head(64 * 1024))       # where the identity lies in the body
+        identity = check(search.find(await reader.head(n)))  # where the identity lies in the body: MemberSearch
         body = await reader.read(folder, BodyLimits(total))  # strings above 64 KiB go to files as they arrive
         fingerprint = body.fingerprint()
         await body.restore_texts(files_under=("inputs",))    # what this dialect does not take for a file
@@ -22,6 +22,7 @@ from worker.bodies.encoding import utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
 from worker.bodies.json_error import not_json
 from worker.bodies.limits import DEEPEST_JSON, BodyLimits, check_depth
+from worker.bodies.member import MemberSearch
 from worker.bodies.reader import BodyReader, open_text, opened_json, parsed_json, read_json
 from worker.bodies.scanner import BodyScanner
 from worker.bodies.spooled import SpooledFile, SpooledText, Where, spool_file
@@ -33,6 +34,7 @@ __all__ = [
     "BodyReader",
     "BodyScanner",
     "Content",
+    "MemberSearch",
     "ScannedBody",
     "SpoolFolder",
     "SpooledFile",

@@ -58,11 +58,13 @@ class BodyLimits:
     """Long strings that are read back into memory because they are not files."""
     piece: int = PIECE
     """What is scanned, decoded and written at a time."""
+    excess: str = ""
+    """The sentence for a body above `total`, where that is not the operator's limit."""
 
     def check_total(self, size: int) -> None:
         """Raise BodyTooLarge above the limit for the whole body."""
         if size > self.total:
-            raise BodyTooLarge(f"the body is larger than {self.total / MIB:g} MiB (WORKER_MAX_BODY_MIB)")
+            raise BodyTooLarge(self.excess or f"the body is larger than {self.total / MIB:g} MiB (WORKER_MAX_BODY_MIB)")
 
     def check_rest(self, size: int, units: int) -> None:
         """Raise BodyTooLarge where the JSON without its long strings is too large to be parsed at once."""

@@ -34,15 +34,22 @@ class BodyReader:
     def __init__(self, chunks: AsyncIterator[bytes], charset: str = "") -> None:
         """`charset` is what a Content-Type header declares; the encoding is read from the body where it shows."""
         self._chunks = utf8_chunks(chunks, charset)
-        self._head: list[bytes] = []
+        self._head = bytearray()
+        self.ended = False
+        """The head is the whole body."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body that are here."""
+        return len(self._head)
 
     async def head(self, size: int) -> bytes:
         """Return the first `size` bytes and what came in one chunk with them, or the whole body where it is shorter."""
-        length = sum(map(len, self._head))
-        while length < size and (chunk := await anext(self._chunks, None)) is not None:
-            self._head.append(chunk)
-            length += len(chunk)
-        return b"".join(self._head)
+        while len(self._head) < size and not self.ended:
+            chunk = await anext(self._chunks, None)
+            self._head += chunk or b""
+            self.ended = chunk is None
+        return bytes(self._head)
 
     async def read_short(self, limits: BodyLimits) -> ScannedBody | None:
         """Read and parse a body in which no string can be long. Return None for a longer one, which `read` reads.
@@ -73,11 +80,14 @@ class BodyReader:
 
     async def _pieces(self, size: int) -> AsyncIterator[bytes]:
         """Cut chunks that would hold the event loop too long, and let it run between the parts."""
-        while (chunk := self._head.pop(0) if self._head else await anext(self._chunks, None)) is not None:
+        chunk: bytes | None = bytes(self._head)
+        self._head.clear()
+        while chunk is not None:
             yield chunk[:size]
             for start in range(size, len(chunk), size):
                 await asyncio.sleep(0)
                 yield chunk[start : start + size]
+            chunk = await anext(self._chunks, None)
 
 
 async def read_json(

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import orjson
 
+from worker.engine.folders.marked_folder import marked_folder
 from worker.engine.protocol.api import ComfyApi, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.saved_models import SavedModelFolders
@@ -39,7 +40,7 @@ def read_catalog(path: Path) -> Catalog:
         raise StartupError(f"{path} is not JSON: {error}") from error
     if not isinstance(info, dict):
         raise StartupError(f"{path} is not what GET /object_info answers")
-    return Catalog.from_object_info(info)
+    return Catalog.from_object_info(info).without_jobs()
 
 
 class SharedCatalogs:
@@ -68,6 +69,8 @@ class Catalogs:
         """Several engines have the same one, so that equal catalogs are one object."""
         self.saved = SavedModelFolders(None)
         """Looked at whenever the engine is asked: what jobs wrote is in no catalog of ours."""
+        self.input: Path | None = None
+        """ComfyUI's input folder, where this process can reach it."""
         self._api = api
         self._tasks = tasks
         self._socket = socket
@@ -134,7 +137,9 @@ class Catalogs:
     async def _read(self) -> Catalog:
         life = self._socket.connections
         before = await self.saved.look()
-        catalog = await self._hiding(await self._api.catalog(self.parse), before)
+        async with marked_folder(self.input):
+            read = await self._api.catalog(self.parse)
+        catalog = await self._hiding(read, before)
         self._catalog, self._life = catalog, life
         return catalog
 

@@ -122,6 +122,7 @@ class Engine:
         """None where somebody else starts ComfyUI: then its end and its failed imports stand in its own log alone."""
         self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
         self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
+        self.client.catalogs.input = config.input
         self.client.stop = self._stop
         self._cases: dict[str, Case] = {}
         """Those whose prompts are in ComfyUI, by prompt id."""

@@ -48,6 +48,20 @@ class Forbidden(ClientError):
     status = 403
 
 
+class HostNotAllowed(ClientError):
+    """The request names a host that is not known to be this worker's: its DNS may be in other hands."""
+
+    code = "host_not_allowed"
+    status = 403
+
+
+class OriginNotAllowed(ClientError):
+    """A browser sent the request for a page of another origin."""
+
+    code = "origin_not_allowed"
+    status = 403
+
+
 class NotFound(ClientError):
     """The thing does not exist, or belongs to another caller: the two must look the same."""
 
@@ -70,6 +84,21 @@ class NotAcceptable(ClientError):
 class IdTaken(ClientError):
     code = "id_taken"
     status = 409
+
+
+class RequestTimeout(ClientError):
+    """The request did not arrive in time. The same one may, over a better connection."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
+
+
+class UnsupportedEncoding(ClientError):
+    """The body is compressed where it must not be."""
+
+    code = "unsupported_encoding"
+    status = 415
 
 
 class BodyTooLarge(ClientError):

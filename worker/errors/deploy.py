@@ -48,6 +48,16 @@ class Ambiguous(DeployError):
     code = "ambiguous"
 
 
+class NotOurs(DeployError):
+    """What the command would change carries no mark of this fleet. `reasons` has a sentence for each thing."""
+
+    code = "not_this_fleet"
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
+
+
 class PlanFileError(DeployError):
     """The file is not a plan that `deploy plan` wrote."""
 

@@ -1,4 +1,4 @@
-"""The files that a prompt names: in which inputs, by the catalog, and whether it may have them.
+"""The files and paths that a prompt names: in which inputs, by the catalog and by what is known of packs.
 
 Besides its own files a workflow may name those in folders that the operator opened.
 """
@@ -6,20 +6,20 @@ Besides its own files a workflow may name those in folders that the operator ope
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from worker.bodies import DATA_URI
-from worker.errors import Detail, FileNotAllowed, InvalidInputFile, StartupError
-from worker.inputs.names import file_name
-from worker.inputs.signatures import looks_like_base64
+from worker.errors import StartupError
+from worker.inputs.paths.path_text import escapes
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import InputSpec
+from worker.workflow.catalog.path_inputs import LIKE_A_PATH, PathUse, path_inputs
 from worker.workflow.json_value import Json
-from worker.workflow.prompt import Prompt, is_link, title
+from worker.workflow.linked_values import WRAPPED
+from worker.workflow.prompt import Prompt
 
 
 class FileKind(StrEnum):
@@ -43,24 +43,19 @@ PATHS = "vhs_path_extensions"
 """VideoHelperSuite's mark of a path anywhere on ComfyUI's machine, or of a URL that the node itself would open."""
 ANNOTATED = re.compile(r"(?P<name>.*).\[(?P<folder>input|output|temp)\]", re.DOTALL)
 """ComfyUI's way to say which folder: it takes one character before the bracket for a blank, whatever it is."""
-DRIVE = re.compile(r"[A-Za-z]:")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
-OTHERWISE = "or write its URL there; an operator opens folders by WORKER_INPUT_FOLDERS"
-CURE = f"send the file in `inputs`, {OTHERWISE}"
-BASE64_CURE = "write a data URI (`data:image/png;base64,...`), or send the file in `inputs` under a name"
-LONGEST = 80
-"""Characters of a name that an error repeats."""
-NOTHING = frozenset({"", "none", "None"})
-"""What loaders take for no file at all."""
+READS = frozenset({PathUse.READ, PathUse.INPUT})
+LOAD_3D = ("image", "mask", "normal", "recording")
+"""What is a name of a file in the object that ComfyUI's 3D loaders take."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileInput:
     """A node's input that names a file, as the prompt has it.
 
-    `kind` is None for any. `uploads` is true where the files are those of requests, false for models. `path` is true
-    where the node wants a path of the machine's, not a name in the input folder.
+    `value` has what is a name in it, where it is an object. `kind` is None for any. `uploads` is true where the files
+    are those of requests, false for models and for what is written. `path` is true where the node wants a path of the
+    machine's, not a name in the input folder. `use` is what is known of an input that takes a path as a text, and
+    `default` what its class gives it.
     """
 
     node_id: str
@@ -70,6 +65,8 @@ class FileInput:
     kind: FileKind | None
     uploads: bool
     path: bool
+    use: PathUse | None = None
+    default: Json = None
 
     @property
     def label(self) -> str:
@@ -78,6 +75,21 @@ class FileInput:
     @property
     def key(self) -> tuple[str, str]:
         return self.node_id, self.input
+
+    @property
+    def follows_links(self) -> bool:
+        """Whether the value of a link takes its place, where that is known before the prompt runs."""
+        return self.uploads or self.use is not None
+
+    @property
+    def needs_known_path(self) -> bool:
+        """Whether a link is refused whose value only the run shows. What only names a written file may be any text."""
+        return self.uploads or self.use not in {None, PathUse.NAME, PathUse.LIKELY}
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether the name of one of the job's files means that file here."""
+        return self.use in {None, PathUse.LIKELY} or self.uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +126,24 @@ class OpenFolders:
 
 
 def file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
-    """Every input that the catalog marks as a file; classes that it doesn't know have none."""
+    """Every input that takes a file or a path, by the catalog and by what is known of classes of popular packs.
+
+    Classes that the catalog doesn't have have none.
+    """
     for node_id, node in prompt.items():
         class_type, inputs = node["class_type"], node["inputs"]
         if class_type not in catalog:
             continue
-        node_class = catalog[class_type]
+        node_class, uses = catalog[class_type], path_inputs().get(class_type, {})
         for spec in (node_class.shown or expand(node_class, inputs)).values():
-            if spec.name in inputs and (spec.folders or _uploads(spec)):
-                value, uploads, path = inputs[spec.name], _uploads(spec), PATHS in spec.config[1]
-                yield FileInput(node_id, class_type, spec.name, value, _kind(spec), uploads, path)
+            if spec.name in inputs:
+                use = uses.get(spec.name) or _likely(spec)
+                if spec.folders or _uploads(spec) or use is not None:
+                    uploads = use in READS or (use is None and _uploads(spec))
+                    path = use is PathUse.READ or PATHS in spec.config[1]
+                    where = node_id, class_type, spec.name
+                    value = _names(spec, inputs[spec.name])
+                    yield FileInput(*where, value, _kind(spec), uploads, path, use, spec.default)
 
 
 def texts(value: Json) -> Iterator[str]:
@@ -135,47 +155,17 @@ def texts(value: Json) -> Iterator[str]:
             yield from texts(item)
 
 
-def escapes(name: str) -> bool:
-    """True for what could mean a place outside of the folder that it is a name in, on any system."""
-    path = name.replace("\\", "/")
-    return path.startswith(("/", "~")) or ".." in path.split("/") or bool(DRIVE.match(path) or CONTROL.search(path))
+def _names(spec: InputSpec, value: Json) -> Json:
+    """Return the names of files in the object that ComfyUI's 3D loaders take; any other value as it is."""
+    if spec.type == "LOAD_3D" and isinstance(value, dict) and WRAPPED not in value:
+        return [value[key] for key in LOAD_3D if key in value]
+    return value
 
 
-def complaint(place: FileInput, value: str, opened: OpenFolders) -> str | None:
-    """Return why a file name is refused that is not one of the job's own files; None where it may stay."""
-    if value in NOTHING:
-        return None
-    if escapes(value):
-        return "leads out of its folder"
-    if place.uploads and (place.path or not opened.have(value)):
-        return "is none of this request's files"
-    return None
-
-
-def foreign(prompt: Prompt) -> Iterator[tuple[str, str]]:
-    """Yield (node id, input) of each text with the folder of a job in it: no client knows its own, so it is another's.
-
-    Data URIs are left out: they are no paths, and may be very long.
-    """
-    for node_id, node in prompt.items():
-        for name, value in node["inputs"].items():
-            if any(JOB_FOLDER.search(text) for text in texts(value) if not DATA_URI.match(text)):
-                yield node_id, name
-
-
-def check_names(prompt: Prompt, places: Sequence[FileInput], own: Container[str], opened: OpenFolders) -> None:
-    """Raise FileNotAllowed with everything that a prompt names and may not have. `own` names the job's own files."""
-    details = [
-        _detail(prompt, place.node_id, place.input, f"{place.label} {problem}", cure)
-        for place in places
-        for problem, cure in _problems(place, own, opened)
-    ]
-    details += [
-        _detail(prompt, node_id, name, f"{name!r} of node {node_id} names the folder of a job", CURE)
-        for node_id, name in foreign(prompt)
-    ]
-    if details:
-        raise FileNotAllowed("; ".join(detail.message for detail in details[:3]), details)
+def _likely(spec: InputSpec) -> PathUse | None:
+    """Return the use of an input of which nothing is known but that its name is one of a path."""
+    marked = spec.folders or _uploads(spec)
+    return PathUse.LIKELY if spec.type == "STRING" and LIKE_A_PATH.search(spec.name) and not marked else None
 
 
 def _uploads(spec: InputSpec) -> bool:
@@ -184,35 +174,3 @@ def _uploads(spec: InputSpec) -> bool:
 
 def _kind(spec: InputSpec) -> FileKind | None:
     return next((kind for mark, kind in UPLOADS.items() if spec.config[1].get(mark)), None)
-
-
-def _problems(place: FileInput, own: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
-    if is_link(place.value):
-        if place.uploads:
-            yield "is linked, so that its file is known only when it runs", "write the file's name into the node itself"
-        return
-    for text in texts(place.value):
-        if text in own:
-            if place.path and opened.shared is None:
-                yield "wants a path, and this worker reaches no folder of ComfyUI's", "use a node that takes uploads"
-        elif place.uploads and looks_like_base64(text):
-            yield f"has base64 of no kind of file that is known ({_short(text)!r})", BASE64_CURE
-        elif problem := complaint(place, text, opened):
-            yield f"names {_short(text)!r}, which {problem}", _cure(text)
-
-
-def _cure(text: str) -> str:
-    """What to do about a name, with the name to send the file by where it can be one."""
-    try:
-        name = file_name(text)
-    except InvalidInputFile:
-        return CURE
-    return CURE if len(name) > LONGEST else f"send the file in `inputs` as {name!r}, {OTHERWISE}"
-
-
-def _detail(prompt: Prompt, node_id: str, name: str, message: str, cure: str) -> Detail:
-    return Detail(message, node_id, title(prompt, node_id), prompt[node_id]["class_type"], name, cure)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:77]}..."

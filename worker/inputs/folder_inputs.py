@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from worker.errors import Detail, FileNotAllowed
-from worker.inputs.file_inputs import FileInput, OpenFolders
+from worker.inputs.file_inputs import READS, FileInput, OpenFolders
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
 from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass
+from worker.workflow.catalog.path_inputs import PathUse, path_inputs
 from worker.workflow.prompt import Prompt, title
 
 NAME = re.compile(r"(^|_)(dir|directory|folder|path)s?$", re.IGNORECASE)
@@ -25,12 +26,14 @@ def folder_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
     """
     for node_id, node in prompt.items():
         class_type, inputs = node["class_type"], node["inputs"]
-        if class_type not in catalog or not any(NAME.search(name) for name in inputs):
+        uses = path_inputs().get(class_type, {})
+        if class_type not in catalog or not (uses or any(NAME.search(name) for name in inputs)):
             continue
         node_class = catalog[class_type]
         for spec in (node_class.shown or expand(node_class, inputs)).values():
-            if spec.name in inputs and _takes_folder(spec, node_class):
-                path = spec.type != COMBO
+            use = uses.get(spec.name)
+            if spec.name in inputs and (_takes_folder(spec, node_class) if use is None else use in READS):
+                path = spec.type != COMBO if use is None else use is PathUse.READ
                 yield FileInput(node_id, class_type, spec.name, inputs[spec.name], None, uploads=True, path=path)
 
 

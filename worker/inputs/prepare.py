@@ -15,8 +15,11 @@ from worker.errors import Detail, EngineUnavailable, WorkerError
 from worker.fetch.fetcher import Fetcher
 from worker.fetch.store import Held
 from worker.inputs.content import check_content
-from worker.inputs.file_inputs import FileInput, OpenFolders, check_names, file_inputs, texts
+from worker.inputs.file_inputs import FileInput, OpenFolders, file_inputs, texts
 from worker.inputs.folder_inputs import check_paths, folder_inputs
+from worker.inputs.paths.known_links import with_known_paths
+from worker.inputs.paths.name_check import check_names
+from worker.inputs.paths.own_paths import inside_own_folder
 from worker.inputs.placement import PlacedInputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
 from worker.inputs.store import InputStore
@@ -71,6 +74,7 @@ class Inputs:
         self._max_megapixels = settings.max_megapixels
         self._shared = engine.folder
         self._placed = engine.placed
+        self._any_link = settings.allow_linked_paths
         self._earlier = earlier
         self._held: dict[str, list[Held]] = {}
         """Fetched files that a job needs, by its folder."""
@@ -81,6 +85,7 @@ class Inputs:
         Raises FileNotAllowed, InvalidInputFile, UrlRefused, FetchFailed, InputTooLarge, CacheFull, EngineUnavailable.
         """
         catalog = await self._engines_catalog()
+        prompt = with_known_paths(prompt, file_inputs(prompt, catalog))
         places, sent = list(file_inputs(prompt, catalog)), bool(job.request.inputs or job.request.urls)
         folders = list(folder_inputs(prompt, catalog)) if sent else []
         sources = find_sources(job.request, places, folders) if places or sent else NO_SOURCES
@@ -88,14 +93,15 @@ class Inputs:
         folders = [place for place in folders if place.key in sources.folders]
         if folders:
             check_paths(prompt, folders, self._opened)
-        check_names(prompt, places, sources.by_text, self._opened)
+        nodes = {place.node_id for place in folders}
+        check_names(prompt, places, sources.by_text, self._opened, folders=nodes, any_link=self._any_link)
         if self._earlier is not None and places:
             find = partial(self._earlier, job.principal)
             sources = await asyncio.to_thread(with_earlier, sources, places, find)
-        if sources is NO_SOURCES or not sources.all:
+        stored = await self._store_all(job, sources.all) if sources.all else {}
+        by_input = self._by_input(job, places, sources, stored)
+        if not stored and not any(by_input.values()):
             return prompt
-        stored = await self._store_all(job, sources.all)
-        by_input = self._by_input(places, sources, stored)
         for place in folders:
             name = f"{job.folder}/{sources.folders[place.key]}"
             by_input[place.key] = dict.fromkeys(texts(place.value), self._path(name) if place.path else name)
@@ -168,11 +174,19 @@ class Inputs:
         path = PurePosixPath(job.folder, source.name)
         return await self._api.upload(str(path.parent), path.name, data)
 
-    def _by_input(self, places: list[FileInput], sources: Sources, stored: dict[str, str]) -> dict[Key, dict[str, str]]:
+    def _by_input(
+        self, job: Job, places: list[FileInput], sources: Sources, stored: dict[str, str]
+    ) -> dict[Key, dict[str, str]]:
         """What takes the place of each text, by the file input that it stands in."""
         names = {text: stored[source.name] for text, source in sources.by_text.items()}
         paths = {text: self._path(name) for text, name in names.items()}
-        return {place.key: paths if place.path else names for place in places if place.uploads}
+        inside = inside_own_folder(places, paths, Path(self._path(job.folder))) if self._shared else {}
+        own = {
+            place.key: {**paths, **inside.get(place.key, {})} if place.path else names
+            for place in places
+            if place.uploads
+        }
+        return own | {place.key: {} for place in places if not place.takes_files}
 
     def _path(self, name: str) -> str:
         return str((self._shared or Path()).absolute() / name)

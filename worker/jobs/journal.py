@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 BUSY_S = 5.0
 """How long a job waits for a lock that another process holds on the journal. Others are served meanwhile."""
+START_S = 30.0
+"""How long a start waits for it, where it has to: for the first time after an update, or where there are old rows."""
 RETRY_S = 0.05
 """How often the lock is asked for."""
 CATCH_UP_S = 1.0
@@ -58,11 +60,11 @@ class Journal:
     by one with the rows of the jobs in memory.
     """
 
-    def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
+    def __init__(self, path: Path, busy_s: float = BUSY_S, start_s: float = START_S) -> None:
         self._path = path
         self._busy_s = busy_s
         self._inputs = InputStore(path.parent / "inputs")
-        self._file = JournalFile(path, busy_s)
+        self._file = JournalFile(path, start_s)
         self._written: dict[str, WrittenJob] = {}
         """By the folder of the job: most have no row."""
         self._rows_set_aside = 0
@@ -71,7 +73,7 @@ class Journal:
         self._work = asyncio.Event()
 
     def __enter__(self) -> Self:
-        """Open the file; blocks for as long as another process has it. Raises StartupError."""
+        """Open the file; blocks while another process has it, for a while. Raises StartupError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file.open()
         return self
@@ -192,15 +194,15 @@ class Journal:
         """
         stored = [job for row in self._readable_rows() if (job := self._read(row)) is not None]
         self._written.update((one.job.folder, WrittenJob(one.job, one.ended_at)) for one in stored)
-        self._file.serve()
         return sorted(stored, key=lambda one: (one.ended_at is None, one.ended_at or one.job.created_at))
 
     def _readable_rows(self) -> list[sqlite3.Row]:
         """Return all rows that count, or those before the first damaged page of the file. Raises StartupError."""
         rows: list[sqlite3.Row] = []
         try:
-            self._drop_old()
-            rows.extend(self._file.execute("SELECT * FROM jobs"))
+            with self._file.waiting():
+                self._drop_old()
+                rows.extend(self._file.execute("SELECT * FROM jobs"))
         except sqlite3.Error as error:
             if not self._file.unusable(error):
                 raise StartupError(f"the journal {self._path} can't be read: {error}") from error
@@ -217,9 +219,10 @@ class Journal:
     def _drop_old(self) -> None:
         """Delete the rows of more results than can be kept. Raises sqlite3.Error."""
         ended = f"typeof(ended_at) = 'real' AND version IN ({', '.join(map(str, sorted(READ)))})"
-        latest = f"SELECT folder FROM jobs WHERE {ended} ORDER BY ended_at DESC LIMIT -1 OFFSET {MOST_ENDED}"  # noqa: S608
+        older = f"SELECT folder FROM jobs WHERE {ended} ORDER BY ended_at DESC LIMIT -1 OFFSET {MOST_ENDED}"  # noqa: S608
         try:
-            self._file.execute(f"DELETE FROM jobs WHERE folder IN ({latest})")  # noqa: S608
+            if self._file.execute(older).fetchone() is not None:  # else no lock is needed
+                self._file.execute(f"DELETE FROM jobs WHERE folder IN ({older})")  # noqa: S608
         except sqlite3.Error as error:
             if self._file.unusable(error):
                 raise

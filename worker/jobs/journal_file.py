@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker.errors import StartupError
@@ -56,7 +56,7 @@ class OtherVersion(Exception):
 
 
 class JournalFile:
-    """One connection to the journal. While the worker serves it waits for no lock: `execute` fails at once then."""
+    """One connection to the journal. Only `open` and what is inside `waiting` wait for a lock of another process."""
 
     def __init__(self, path: Path, busy_s: float) -> None:
         self._path = path
@@ -100,9 +100,18 @@ class JournalFile:
             raise sqlite3.OperationalError("the journal is not open")
         return self._rows.execute(sql, values)
 
-    def serve(self) -> None:
-        """From now on a lock that another process holds is no reason to wait."""
-        self.execute("PRAGMA busy_timeout=0")
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for locks that other processes hold, as `open` does. Raises sqlite3.DatabaseError."""
+        self.execute(f"PRAGMA busy_timeout={round(self._busy_s * 1000)}")
+        try:
+            yield
+        finally:
+            self._wait_no_more()
+
+    def _wait_no_more(self) -> None:
+        with suppress(sqlite3.Error):
+            self.execute("PRAGMA busy_timeout=0")
 
     def unusable(self, error: sqlite3.Error | None = None) -> bool:
         """Whether the file has to be replaced: damaged by what an error says, or not there any more."""
@@ -129,7 +138,6 @@ class JournalFile:
                 with suppress(OSError):
                     self._path.with_name(self._path.name + end).unlink()
             raise
-        self.serve()
 
     def move_aside(self, why: str, kind: str = "damaged") -> None:
         """Rename the file and those beside it. Raises StartupError where that fails."""
@@ -159,6 +167,7 @@ class JournalFile:
         try:
             self._check_version()
             self._inode = self._path.stat().st_ino
+            self._wait_no_more()
         except BaseException:
             self.close()
             raise

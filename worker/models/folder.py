@@ -17,7 +17,7 @@ import orjson
 
 from worker.engine.process.folders import engine_folders
 from worker.errors import CacheFull, StartupError
-from worker.inputs.file_inputs import escapes
+from worker.inputs.paths.path_text import escapes
 from worker.settings import Settings
 from worker.workflow.templates.template import ModelFile
 

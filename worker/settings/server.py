@@ -38,3 +38,8 @@ class ServerSettings:
         "",
         "reverse proxies whose `X-Forwarded-*` headers count: addresses and networks, `10.0.0.0/8, ::1`",
     )
+    allowed_hosts: str = setting(
+        "WORKER_ALLOWED_HOSTS",
+        "",
+        "names besides localhost by which clients reach the gateway: `api.example.com, *.corp.example, worker:18288`",
+    )

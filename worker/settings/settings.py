@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from worker.settings.connections import ConnectionSettings
 from worker.settings.engine import ComfySettings
 from worker.settings.environment import environment
 from worker.settings.fetch import FetchSettings
@@ -40,6 +41,7 @@ class Settings:
     """
 
     server: ServerSettings = dataclasses.field(default_factory=ServerSettings)
+    connections: ConnectionSettings = dataclasses.field(default_factory=ConnectionSettings)
     engine: ComfySettings = dataclasses.field(default_factory=ComfySettings)
     sandbox: SandboxSettings = dataclasses.field(default_factory=SandboxSettings)
     limits: LimitSettings = dataclasses.field(default_factory=LimitSettings)

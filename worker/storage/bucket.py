@@ -20,6 +20,7 @@ from worker.delivery_options import NO_SECRET, DeliveryTarget
 from worker.errors import DeliveryFailed, DeliveryRefused, StartupError, WorkerError
 from worker.fetch.policy import Policy
 from worker.job import Job, Output
+from worker.storage.active_content import disposition
 from worker.storage.endpoint import Endpoint
 from worker.storage.keys import KeyTemplate
 
@@ -149,6 +150,8 @@ class Bucket:
         try:
             client = self._connected()
             bucket, given = self._target.bucket, {"ContentType": mime}
+            if disposition(mime) != "inline":
+                given["ContentDisposition"] = disposition(mime)
             # client.upload_file would put the path and the server's words into its error, and sometimes lose the code.
             with create_transfer_manager(client, config) as transfers:
                 transfers.upload(str(path), bucket, key, given, [ProgressCallbackInvoker(_until(stop))]).result()

@@ -10,9 +10,11 @@ import pytest
 from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
-from worker.api.edge.proxies import ClientView, read_address, seen_through, trusted_networks
+from worker.api.edge.addresses import read_address
+from worker.api.edge.proxies import ClientView, seen_through, trusted_networks
 from worker.errors import StartupError
 
+PROXIED = {"trusted_proxies": "127.0.0.1, ::1", "allowed_hosts": "*.example.com"}
 TLS = {"Host": "api.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
 
 
@@ -25,7 +27,7 @@ async def output_url(client: Client, headers: dict[str, str]) -> str:
 
 async def test_urls_are_those_of_the_trusted_proxy(engine: EngineHandle, tmp_path: Path) -> None:
     """Scheme, host and prefix are what the client asked, in answers and in headers."""
-    async with worker(engine, tmp_path, trusted_proxies="127.0.0.1, ::1") as client:
+    async with worker(engine, tmp_path, **PROXIED) as client:
         assert (await output_url(client, TLS)).startswith("https://api.example.com/jobs/")
         moved = TLS | {"X-Forwarded-Host": "gpu.example.com:8443", "X-Forwarded-Prefix": "/comfy/"}
         assert (await output_url(client, moved)).startswith("https://gpu.example.com:8443/comfy/jobs/")
@@ -39,7 +41,7 @@ async def test_urls_are_those_of_the_trusted_proxy(engine: EngineHandle, tmp_pat
 
 async def test_the_public_url_goes_before_headers(engine: EngineHandle, tmp_path: Path) -> None:
     """What the operator says is sure."""
-    given = {"trusted_proxies": "127.0.0.1", "public_url": "https://own.example.com"}
+    given = PROXIED | {"public_url": "https://own.example.com"}
     async with worker(engine, tmp_path, **given) as client:
         assert (await output_url(client, TLS)).startswith("https://own.example.com/jobs/")
 
@@ -47,7 +49,7 @@ async def test_the_public_url_goes_before_headers(engine: EngineHandle, tmp_path
 @pytest.mark.parametrize("trusted", ["", "10.0.0.0/8"])
 async def test_headers_of_others_do_not_count(engine: EngineHandle, tmp_path: Path, trusted: str) -> None:
     """Any client can send them."""
-    async with worker(engine, tmp_path, trusted_proxies=trusted) as client:
+    async with worker(engine, tmp_path, **PROXIED | {"trusted_proxies": trusted}) as client:
         assert (await output_url(client, TLS)).startswith("http://api.example.com/jobs/")
 
 

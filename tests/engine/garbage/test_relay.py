@@ -178,7 +178,13 @@ async def test_garbled_frames(client: Client, relay: GarbageRelay, caplog: pytes
 @pytest.mark.parametrize("kind", ["executed", "execution_error", "binary"])
 async def test_lost_frames(client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     """What a run reported is asked for where the frame was garbled; a picture that ComfyUI does not keep is named."""
-    relay.garble_frames(lambda frame: frame[:6] if isinstance(frame, bytes) or f'"type": "{kind}"' in frame else frame)
+
+    def cut(frame: Frame) -> Frame:
+        told = "binary" if isinstance(frame, bytes) else json.loads(frame)["type"]
+        return frame[:6] if told == kind else frame
+
+    before = relay.garbled
+    relay.garble_frames(cut)
     workflow = {"executed": picture(), "execution_error": failing(), "binary": sent_picture()}[kind]
     ends = {
         "executed": (200, "", 1),
@@ -186,6 +192,7 @@ async def test_lost_frames(client: Client, relay: GarbageRelay, caplog: pytest.L
         "binary": (422, "output_missing", 0),
     }
     assert await run(client, workflow) == ends[kind]
+    assert relay.garbled > before
     relay.heal()
     await well(client, caplog)
 

@@ -87,6 +87,15 @@ def test_answers_are_read_or_have_another_shape(session: Session, data: st.DataO
         READERS[route](changed)
 
 
+@pytest.mark.parametrize("odd", [5, True, "abc", {"a": 1}, 1.5])
+def test_lists_of_a_history_that_are_none(odd: object) -> None:
+    """What stands in the place of its messages or of their nodes is told as another shape."""
+    cached = {"status": {"messages": [["execution_cached", {"nodes": odd}]]}}
+    for entry in ({"outputs": {}, "status": {"messages": odd}}, cached):
+        with pytest.raises(UnexpectedShape):
+            history_answer({"p": entry}, "p")
+
+
 @EXAMPLES
 @given(data=st.data())
 def test_refusals_are_explained(session: Session, data: st.DataObject) -> None:

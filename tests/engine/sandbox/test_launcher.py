@@ -66,7 +66,6 @@ def test_its_own_folders_are_all_that_it_writes(ground: Ground) -> None:
         ("delete", f"{own.root}/temp/c.png"),
         ("rmdir", f"{own.output}/sub"),
         ("write", f"{own.root}/user/settings.json"),
-        ("symlink", "b", f"{own.root}/home/link"),
         ("unix socket", f"{own.root}/tmp/s"),
         ("write", "/dev/null"),
         ("append", "/dev/null"),
@@ -106,6 +105,7 @@ def test_nothing_of_the_worker_or_of_others_is_read(ground: Ground) -> None:
         ("hard link", f"{state}/journal.sqlite", f"{ground.folders.output}/b"),
         ("rename", f"{state}/journal.sqlite", f"{ground.folders.output}/b"),
         ("child", "read", f"{state}/journal.sqlite"),
+        *(("read", f"/proc/{way}{state}/journal.sqlite") for way in ("self/root", "thread-self/root", "1/root")),
     ]
     assert allowed(attempts(ground.policy, cases)) == []
 
@@ -128,6 +128,10 @@ def test_nothing_outside_is_written(ground: Ground) -> None:
         ("write", f"{Path(sys.prefix)}/planted.py"),
         ("write", "/tmp/planted-by-a-job"),
         ("rename", f"{own.output}/a.png", f"{ground.foreign}/b.png"),
+        ("hard link", f"{own.input}/job-1/a.png", f"{own.output}/gained.png"),
+        ("rename", f"{own.input}/job-1", f"{own.output}/gained"),
+        ("hard link", f"{own.models}/checkpoints/a.safetensors", f"{own.output}/gained.safetensors"),
+        ("hard link", f"{Path(sys.prefix)}/pyvenv.cfg", f"{own.root}/home/gained.cfg"),
         ("hard link", f"{own.output}/a.png", f"{ground.foreign}/b.png"),
     ]
     assert allowed(attempts(ground.policy, cases)) == []
@@ -136,14 +140,17 @@ def test_nothing_outside_is_written(ground: Ground) -> None:
 def test_no_link_leads_the_worker_out_of_what_it_takes(ground: Ground) -> None:
     """In the folders that the worker reads there are no links, pipes or sockets, and none is moved there."""
     own = ground.folders
+    private = own.root / "home" / "folder"
     cases = [
-        *(("symlink", "/etc/passwd", f"{folder}/l") for folder in (own.output, own.root / "temp", own.input)),
+        *(("symlink", "/etc/passwd", f"{folder}/l") for folder in (own.output, own.root / "temp", own.input, own.root)),
         *((kind, f"{own.output}/x") for kind in ("fifo", "unix socket")),
-        ("symlink", "/etc/passwd", f"{own.root}/home/l"),
-        ("rename", f"{own.root}/home/l", f"{own.output}/l"),
-        ("read", f"{own.root}/home/l"),
+        ("mkdir", f"{private}"),
+        ("symlink", "/etc/passwd", f"{private}/l"),
+        ("fifo", f"{private}/f"),
+        ("rename", f"{private}", f"{own.output}/folder"),
     ]
-    assert allowed(attempts(ground.policy, cases)) == [f"symlink /etc/passwd {own.root}/home/l"]
+    assert allowed(attempts(ground.policy, cases)) == [f"mkdir {private}", f"rename {private} {own.output}/folder"]
+    assert list((own.output / "folder").iterdir()) == []
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from tests.fleet.wishes import FLEET, IMAGE, fleet
 from worker.errors import FleetError
 from worker.fleet.definition.fleet_file import read_fleet
+from worker.fleet.definition.fleet_id import new_id, with_id
 from worker.fleet.vast.offer import query_text, search_text
 from worker.fleet.vast.search import parse
 
@@ -22,9 +23,14 @@ def problems(text: str, image: str | None = IMAGE) -> list[str]:
     return [str(problem) for problem in raised.value.problems]
 
 
-def test_the_shipped_file_needs_nothing_but_an_image() -> None:
-    """As it is its image is refused with the cure; with one by digest it is a fleet."""
+def test_the_shipped_file_needs_an_id_and_an_image() -> None:
+    """Each is refused with its cure, so that no two fleets share an id by accident; with both it is a fleet."""
     text = (ROOT / "vast.toml").read_text("utf-8")
+    (problem,) = problems(text, DIGEST)
+    assert problem.startswith(
+        "id: the fleet has no id; `comfy-worker deploy init` writes one into the file, such as id ="
+    )
+    text = with_id(text, new_id())
     (problem,) = problems(text, None)
     assert problem.startswith(
         "[template] image: 'ghcr.io/you/comfy-worker' stands for an image of yours; give one with"
@@ -62,7 +68,8 @@ templat = "x"
         assert line in said
     for start in ("[template] name: ", "[template] disk_gb: ", "[groups.big] gpus: ", "[groups.big] max_workers: "):
         assert any(line.startswith(start) for line in said), said
-    assert len(said) == 9
+    assert len(said) == 10
+    assert said[0].startswith("id: the fleet has no id")
 
 
 @pytest.mark.parametrize(

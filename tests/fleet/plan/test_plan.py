@@ -106,9 +106,13 @@ def test_a_bound_that_was_taken_out_is_noticed() -> None:
 
 
 def test_two_of_one_name_are_not_guessed_at() -> None:
-    """Somebody has to say which one is meant."""
+    """Somebody has to say which one is meant, where both have the fleet's mark."""
     actual = holding(fleet())
-    twice = replace(actual, endpoints=(*actual.endpoints, replace(actual.endpoints[0], id=8)))
+    twice = replace(
+        actual,
+        endpoints=(*actual.endpoints, replace(actual.endpoints[0], id=8)),
+        groups=(*actual.groups, replace(actual.groups[0], id=9, endpoint_id=8)),
+    )
     with pytest.raises(Ambiguous, match=r"there are 2 endpoints named comfy \(2, 8\)"):
         make_plan(fleet(), twice)
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fleet.wishes import FLEET, IMAGE
 from worker.fleet.definition.fleet_file import read_fleet
+from worker.fleet.definition.fleet_id import new_id, with_id
 from worker.fleet.plan.warnings import warnings
 from worker.settings import Settings
 from worker.workflow.templates.library import read_library
@@ -26,7 +27,7 @@ def warned(*changes: tuple[str, str]) -> list[str]:
 
 def test_a_fleet_that_works_has_no_warnings() -> None:
     """One of the tests, and the shipped one."""
-    shipped = (Path(__file__).parents[3] / "vast.toml").read_text("utf-8")
+    shipped = with_id((Path(__file__).parents[3] / "vast.toml").read_text("utf-8"), new_id())
     assert warned() == list(warnings(read_fleet(shipped, IMAGE), LIBRARY)) == []
 
 

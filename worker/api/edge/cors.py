@@ -102,5 +102,5 @@ def allow_origins(app: web.Application, cors: Cors) -> None:
         if cors.origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)
 
-    app.middlewares.insert(0, preflight)
+    app.middlewares.append(preflight)
     app.on_response_prepare.append(add_headers)

@@ -6,19 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from aiohttp import web
 
+from worker.api.edge.addresses import Address, read_address
+from worker.api.edge.hosts import asked_host, reached_host, read_host
 from worker.errors import StartupError
 
-Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 Written = Mapping[str, Sequence[str]]
 """What proxies have written under `for`, `proto`, `host` and `prefix`, the nearest one last."""
-HOST = re.compile(r"([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 PREFIX = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~!$&'()*+;=:@%-]+)*/?")
-WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d+)?|(\d+\.\d+\.\d+\.\d+):\d+")
 SCHEMES = frozenset({"http", "https"})
 
 
@@ -52,7 +51,8 @@ def trusted_networks(text: str) -> Networks:
 
 def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
     """Return what the client asked, by `X-Forwarded-*`, or else `Forwarded`, where the peer is trusted."""
-    plain = ClientView(request.scheme, request.host, address=request.remote or "")
+    host = asked_host(request) or reached_host(request)
+    plain = ClientView(request.scheme, str(host), address=request.remote or "")
     peer = read_address(plain.address)
     return seen_through(plain, _written(request), trusted) if peer and _among(peer, trusted) else plain
 
@@ -77,23 +77,13 @@ def seen_through(plain: ClientView, written: Written, trusted: Networks) -> Clie
         values = written.get(name, ())
         return values[max(0, len(values) - hops)] if values else ""
 
-    scheme, host, prefix = value("proto").lower(), value("host"), value("prefix")
+    scheme, host, prefix = value("proto").lower(), read_host(value("host")), value("prefix")
     return ClientView(
         scheme if scheme in SCHEMES else plain.scheme,
-        host if HOST.fullmatch(host) else plain.host,
+        str(host) if host else plain.host,
         prefix.rstrip("/") if PREFIX.fullmatch(prefix) else "",
         address,
     )
-
-
-def read_address(text: str) -> Address | None:
-    """Return an address that may have a port; None for anything else (`unknown`, a name)."""
-    match = WITH_PORT.fullmatch(text)
-    try:
-        found = ip_address((match[1] or match[2]) if match else text.partition("%")[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def _among(address: Address, networks: Networks) -> bool:

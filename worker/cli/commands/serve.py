@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from worker.cli.hosting.signals import ignore_meaningless
 from worker.errors import RestartAsked, StartupError, StateInUse, UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, chosen
@@ -36,8 +37,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Take workflows at POST /generate/sync, until told to stop.
 
-    SIGTERM or Ctrl-C lets running jobs finish; a second one ends at once.
+    SIGTERM or Ctrl-C lets running jobs finish; a second one ends at once. Other signals are ignored.
     """
+    ignore_meaningless()
     given: dict[str, Any] = {
         "comfyui": comfyui,
         "platform": platform,
@@ -83,8 +85,10 @@ def _run(settings: Settings, place: Platform) -> None:
 
     from worker.cli.hosting.allocator import keep_memory_flat
     from worker.cli.hosting.parent_process import RESTART_CODE
+    from worker.connections import raise_file_limit
 
     keep_memory_flat()
+    raise_file_limit()
     try:
         uvloop.run(serve(settings, place))
     except RestartAsked as asked:

@@ -17,6 +17,8 @@ CHUNK = 65536
 
 def main(path: str, limit: int, program: list[str]) -> int:
     """The program's exit code."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # the program's parent process ignores them, too
     reader, writer = os.pipe()
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     die_with_parent = os.path.join(here, "..", "..", "engine", "process", "die_with_parent.py")  # noqa: PTH118

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from worker.backoff import Backoff
+from worker.cli.hosting.signals import ignore_from_the_start
 from worker.engine.process import die_with_parent
 from worker.errors import StartupError, StateInUse
 from worker.settings import Settings, environment
@@ -36,6 +37,7 @@ class Parent:
 
     def run(self) -> int:
         """The exit code of the last life."""
+        ignore_from_the_start()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hand_on)
         deaths = 0

@@ -12,7 +12,7 @@ from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
 from worker.engine.process.names import FIRST, own
 from worker.engine.process.sandbox.home import sandbox_home
 from worker.engine.process.sandbox.plan import sandbox_policy
-from worker.engine.process.sandbox.support import SandboxState, landlock_version, sandbox_status
+from worker.engine.process.sandbox.support import landlock_version, sandbox_status
 from worker.engine.process.supervisor import Command
 from worker.errors import BadFault, StartupError
 from worker.settings import Settings, engine_environment
@@ -26,7 +26,7 @@ def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: 
     status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()
     env = gpu_environment(gpu, environ)
-    if status.state is not SandboxState.OFF:
+    if status.launched:
         env |= sandbox_home(folders.root, environ)
     more = shlex.split(settings.engine.args)
     probe: list[str] = []

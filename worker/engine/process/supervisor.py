@@ -8,10 +8,9 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -220,9 +219,7 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
     """In a session of its own: Ctrl-C is for the worker, which then stops the engine in order."""
     script = launcher.__file__ if command.sandbox else die_with_parent.__file__
     bound_to_parent = [sys.executable, "-I", "-S", script, str(os.getpid())]
-    with command.logs.open("ab") as sink, tempfile.TemporaryFile() as policy:
-        policy.write(command.sandbox.as_json() if command.sandbox else b"")
-        policy.seek(0)
+    with command.logs.open("ab") as sink, _given(command.sandbox) as policy:
         sink.write(START)
         sink.flush()
         return await asyncio.create_subprocess_exec(
@@ -234,6 +231,18 @@ async def _start(command: Command) -> asyncio.subprocess.Process:
             env={**engine_environment(), **command.env},
             start_new_session=True,
         )
+
+
+@contextmanager
+def _given(sandbox: SandboxPolicy | None) -> Iterator[int]:
+    """Yield a descriptor with the policy for the launcher: of memory, as a full disk must not keep an engine away."""
+    if sandbox is None:
+        yield asyncio.subprocess.DEVNULL
+        return
+    with os.fdopen(os.memfd_create("sandbox"), "w+b") as policy:
+        policy.write(sandbox.as_json())
+        policy.seek(0)
+        yield policy.fileno()
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

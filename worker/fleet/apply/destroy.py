@@ -2,81 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+from worker.errors import StalePlan
+from worker.fleet.apply.claims import InstanceClaims, claims_of
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.wanted import former_of
+from worker.fleet.plan.ownership import Ownership, ownership, titled
+from worker.fleet.plan.versions import versions_of
+from worker.fleet.plan.wanted import endpoint_body
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, TemplateRow
 
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """What goes. `instances` are those that are there now; more may come until the groups are gone."""
+    """What goes. `instances` are those that are there now; more may come until the groups are gone.
+
+    `endpoints` have the file's parameters. `stays` has a sentence for each thing that is near and left alone,
+    `conflicts` those about the fleet's own names.
+    """
 
     endpoints: tuple[EndpointRow, ...]
     groups: tuple[GroupRow, ...]
     instances: tuple[Instance, ...]
     templates: tuple[TemplateRow, ...]
     environment: tuple[str, ...]
-    worker_ids: frozenset[int] = frozenset()
+    claims: InstanceClaims
+    stays: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         return not (self.endpoints or self.groups or self.instances or self.templates or self.environment)
 
     @property
-    def hashes(self) -> frozenset[str]:
-        """Every version of the template that workers may have."""
-        used = {group.template_hash for group in self.groups}
-        known = {one.hash for one in self.templates} | {former_of(one.body) for one in self.templates}
-        return frozenset((used | known) - {""})
-
-    def owns(self, instance: Instance) -> bool:
-        """A worker of the endpoint, or started with the fleet's template."""
-        return instance.id in self.worker_ids or instance.template_hash in self.hashes
+    def per_hour(self) -> float:
+        """Dollars for all instances."""
+        return sum(one.dph for one in self.instances)
 
 
 def find(account: Account, fleet: Fleet, actual: Actual, *, environment: bool) -> Doomed:
-    """All that has the fleet's names, and what hangs on it."""
-    endpoints = tuple(one for one in actual.endpoints if one.name == fleet.endpoint.name)
-    ids = {one.id for one in endpoints}
-    doomed = Doomed(
-        endpoints=endpoints,
-        groups=tuple(group for group in actual.groups if group.endpoint_id in ids),
-        instances=(),
-        templates=tuple(one for one in actual.templates if one.name == fleet.template.name),
-        environment=tuple(sorted(actual.environment.intersection(fleet.environment))) if environment else (),
-        worker_ids=frozenset(row.id for one in endpoints for row in account.workers(one)),
+    """All that carries the fleet's mark, and what hangs on it. What others use too stays."""
+    own = ownership(fleet, actual)
+    nothing = not own.endpoints and not own.templates
+    claims = InstanceClaims(fleet.id, {}, frozenset(), frozenset(), own.versions, frozenset())
+    instances: tuple[Instance, ...] = ()
+    if not nothing:
+        claims = claims_of(account, fleet, actual, own)
+        instances = account.instances()
+    borrowed = {group.template_hash for group in own.borrowers}
+    crowded = {group.endpoint_id for group in own.guests}
+    endpoints = tuple(one for one in own.endpoints if one.id not in crowded)
+    alone = len(endpoints) == len(actual.endpoints)
+    named = tuple(sorted(actual.environment.intersection(fleet.environment))) if environment else ()
+    return Doomed(
+        endpoints=tuple(replace(one, body=endpoint_body(fleet)) for one in endpoints),
+        groups=own.groups,
+        instances=tuple(filter(claims.owns, instances)),
+        templates=tuple(one for one in own.templates if not borrowed.intersection(versions_of(one))),
+        environment=named if alone else (),
+        claims=claims,
+        stays=(*_stays(own, crowded, () if alone else named), *_doubtful(claims, instances), *own.notes, *own.twins),
+        conflicts=own.conflicts,
     )
-    instances = tuple(one for one in account.instances() if doomed.owns(one)) if endpoints or doomed.templates else ()
-    return Doomed(doomed.endpoints, doomed.groups, instances, doomed.templates, doomed.environment, doomed.worker_ids)
+
+
+def check_same(listed: Doomed, now: Doomed) -> None:
+    """Raises StalePlan where something would go that was not listed. Instances come and go with the load."""
+    pairs = ((listed.endpoints, now.endpoints), (listed.groups, now.groups), (listed.templates, now.templates))
+    for before, after in pairs:
+        if {one.id for one in after} - {one.id for one in before}:
+            raise StalePlan("the account has changed since this was listed: run the command again")
+    if set(now.environment) - set(listed.environment):
+        raise StalePlan("the account has changed since this was listed: run the command again")
 
 
 def destroy(account: Account, doomed: Doomed, tell: Callable[[str], None]) -> None:
-    """Run again where it was cut off: the template goes last, because by it leftover instances are known."""
+    """Run again where it was cut off. The template goes last, because it has the mark; and the endpoint after its
+    workers, because it knows them. The file's parameters go along with its state, so that an endpoint whose groups are
+    gone is still known as the fleet's."""
     for endpoint in doomed.endpoints:
-        if endpoint.state != "stopped":
-            account.set_state(endpoint, "stopped")
-            tell(f"endpoint {endpoint.name} is stopped")
+        account.set_state(endpoint, "stopped")
+        tell(f"endpoint {endpoint.name} is stopped")
     for group in doomed.groups:
         account.delete_group(group)
         tell(f"group {group.id} is gone")
+    for instance in _instances(account, doomed):
+        account.destroy_instance(instance)
+        tell(f"instance {instance.id} is gone")
     for endpoint in doomed.endpoints:
         account.delete_endpoint(endpoint)
         tell(f"endpoint {endpoint.name} is gone")
-    _destroy_rest(account, doomed, tell)
-
-
-def _destroy_rest(account: Account, doomed: Doomed, tell: Callable[[str], None]) -> None:
-    """Instances are asked for again: one may have been rented since, and those of a deleted group may stay."""
-    for instance in filter(doomed.owns, account.instances()):
-        account.destroy_instance(instance)
-        tell(f"instance {instance.id} is gone")
     for template in doomed.templates:
         account.delete_template(template)
         tell(f"template {template.name} is gone")
     for name in doomed.environment:
         account.remove_environment(name)
         tell(f"variable {name} is gone")
+
+
+def _instances(account: Account, doomed: Doomed) -> list[Instance]:
+    """Listed again: one may have been rented since, and those of a deleted group may stay."""
+    if not doomed.endpoints and not doomed.groups and not doomed.instances:
+        return []
+    fresh = {row.id: row.group_id for endpoint in doomed.endpoints for row in account.workers(endpoint)}
+    claims = replace(doomed.claims, workers={**doomed.claims.workers, **fresh})
+    return [one for one in account.instances() if claims.owns(one)]
+
+
+def _stays(own: Ownership, crowded: set[int], variables: tuple[str, ...]) -> Iterator[str]:
+    for endpoint in own.endpoints:
+        if endpoint.id in crowded:
+            yield f"{titled('endpoint', endpoint)} stays, for the sake of groups in it that are not this fleet's"
+    borrowed = {group.template_hash for group in own.borrowers}
+    for template in own.templates:
+        if borrowed.intersection(versions_of(template)):
+            yield f"{titled('template', template)} stays, because a group of another endpoint uses it"
+    for name in variables:
+        yield f"variable {name} stays, because the containers of other endpoints get it too"
+
+
+def _doubtful(claims: InstanceClaims, instances: tuple[Instance, ...]) -> Iterator[str]:
+    for one in filter(claims.doubtful, instances):
+        yield f"instance {one.id} stays: it has this fleet's template and may be a worker of another endpoint"

@@ -8,7 +8,8 @@ from typing import Any
 from worker.errors import DeployError, MissingValues
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import Action, Plan, Present, Step
-from worker.fleet.plan.wanted import endpoint_body, former_of, group_body, template_body
+from worker.fleet.plan.versions import former_of
+from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import EndpointRow, GroupRow, TemplateRow
 
@@ -74,8 +75,8 @@ class Execution:
         self._account.set_environment(step.name, self._values[step.name])
 
     def _save_template(self, _: Step) -> None:
-        former = self._there.former
-        self.template = self._account.save_template(self._with_login(template_body(self._fleet, former)), self.template)
+        body = template_body(self._fleet, self._there.former, self._there.earlier)
+        self.template = self._account.save_template(self._with_login(body), self.template)
 
     def _with_login(self, body: dict[str, Any]) -> dict[str, Any]:
         registry = self._fleet.template.registry

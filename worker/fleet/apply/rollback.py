@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.errors import NothingFormer
 from worker.fleet.plan.plan import Present
-from worker.fleet.plan.wanted import former_of
+from worker.fleet.plan.versions import former_of
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import GroupRow
@@ -20,6 +20,9 @@ def target_of(there: Present, to: str | None) -> str:
     former = to or (former_of(there.template.body) if there.template else "")
     if not former:
         raise NothingFormer("the template remembers no former version; name one: --to HASH")
+    if former not in there.versions:
+        known = ", ".join(sorted(there.versions))
+        raise NothingFormer(f"{former} is not a known version of this fleet's template; known: {known}")
     return former
 
 

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ONSTART = "/opt/comfy-worker/bin/comfy-worker onstart"
+MARK = "COMFY_WORKER_FLEET"
+"""The variable of a template that names the fleet which owns it."""
 CUDA = 13.0
 """What the image's torch needs of a host's driver."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+FleetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", min_length=4, max_length=64)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=0)]
@@ -129,6 +132,7 @@ class Smoke(Table):
 class Fleet(Table):
     """The whole file."""
 
+    id: FleetId = key(f"random text in the template's `{MARK}`, which marks what this fleet owns; by `deploy init`")
     template: TemplateSpec = key("a table: what a container is started with")
     endpoint: EndpointSpec = key("a table: what clients ask for")
     groups: Annotated[dict[Name, GroupSpec], Field(min_length=1)] = key("a table each: `[groups.NAME]`")

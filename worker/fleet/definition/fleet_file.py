@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker.errors import FleetError, FleetProblem
-from worker.fleet.definition.fleet import Fleet, TemplateSpec, table_at
+from worker.fleet.definition.fleet import MARK, Fleet, TemplateSpec, table_at
+from worker.fleet.definition.fleet_id import missing_id
 from worker.fleet.definition.image import ImageError, read_image
 from worker.fleet.definition.secret import secret_name, secret_value
 from worker.workflow.nearest import did_you_mean
@@ -27,6 +28,8 @@ def read_fleet(text: str, image: str | None = None) -> Fleet:
         raise FleetError([FleetProblem("", "TOML", str(error))]) from error
     if image is not None and isinstance(raw.get("template"), dict):
         raw["template"]["image"] = image
+    if raw.get("id") == "":
+        del raw["id"]
     problems = list(_secrets(raw, ()))
     try:
         fleet = Fleet.model_validate(raw)
@@ -65,6 +68,8 @@ def _told(error: Mapping[str, Any]) -> FleetProblem:
         table, name = table[:-1], table[-1] if not name.isdigit() else f"{table[-1]}[{name}]"
     owner = table_at(table)
     fields = owner.model_fields if owner else {}
+    if place == ("id",) and error["type"] == "missing":
+        return FleetProblem("", "id", missing_id())
     if error["type"] == "extra_forbidden":
         return FleetProblem(".".join(table), name, f"unknown key. {_known(name, fields)}")
     about = fields[name].description if name in fields else None
@@ -113,6 +118,10 @@ def _of_environment(fleet: Fleet) -> Iterator[FleetProblem]:
             yield FleetProblem("template.env", name, f"has a blank, a quote or a backslash. {cure}")
         if name in fleet.environment:
             yield FleetProblem("template.env", name, "is in `environment` too; keep one of the two")
+    if MARK in fleet.template.env:
+        yield FleetProblem("template.env", MARK, "is set by comfy-worker from the file's `id`; take it out")
+    if MARK in fleet.environment:
+        yield FleetProblem("", "environment", f"{MARK} marks one fleet, and every container would get it; take it out")
     for name in FORBIDDEN.intersection(fleet.environment):
         why = "opens the whole account, and every container would get it; take it out"
         yield FleetProblem("", "environment", f"{name} {why}")

@@ -13,15 +13,21 @@ LONGEST = 100
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """Each begins with `+` (new), `-` (goes), `~` (changes), or is empty."""
+    """Each begins with `+` (new), `-` (goes), `~` (changes), `✗` (in the way), `=` (left alone), or is empty."""
     for step in plan.steps:
         yield from _step(step)
+        yield ""
+    yield from (f"✗ {text}" for text in plan.blocked)
+    yield from (f"= {text}" for text in plan.left_alone)
+    if plan.blocked or plan.left_alone:
         yield ""
     yield summary(plan)
 
 
 def summary(plan: Plan) -> str:
     """The steps counted, and the most that the whole can cost."""
+    if plan.blocked:
+        return "nothing can be changed until that is settled"
     signs = [_sign(step) for step in plan.steps]
     counts = [(signs.count("+"), "to make"), (signs.count("~"), "to change"), (signs.count("-"), "to delete")]
     what = ", ".join(f"{count} {word}" for count, word in counts if count) or "no changes"
@@ -32,7 +38,7 @@ def markdown(plan: Plan, title: str = "vast.toml") -> str:
     """For a pull request: a heading, and the diff where there is one."""
     against = " against a stored snapshot" if plan.offline else ""
     head = f"### Plan for `{title}`{against}\n\n{summary(plan)}\n"
-    if plan.empty:
+    if plan.empty and not plan.blocked and not plan.left_alone:
         return head
     body = "\n".join(line.replace("~", "!", 1) if line.startswith("~") else line for line in lines(plan))
     body = body.rpartition("\n\n")[0]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.errors import Ambiguous, DeployError
+from worker.errors import DeployError, NotOurs
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
 from worker.fleet.plan.facts import OF_GROUPS, Facts, endpoint_facts, group_facts, template_facts
 from worker.fleet.plan.matching import Pairs, pair
+from worker.fleet.plan.ownership import Ownership, ownership
 from worker.fleet.plan.snapshot import fingerprint
+from worker.fleet.plan.versions import versions_of
 from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
@@ -56,7 +58,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fingerprint` is of what was there, `offline` a plan against a stored snapshot, which can't be applied."""
+    """`fingerprint` is of what was there, `offline` a plan against a stored snapshot, which can't be applied.
+
+    `blocked` says why nothing may be changed, and then there are no steps; `left_alone` what is near and others'.
+    """
 
     image: str
     fingerprint: str
@@ -64,10 +69,17 @@ class Plan:
     most_per_hour: float
     rotated: tuple[str, ...] = ()
     offline: bool = False
+    blocked: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         return not self.steps
+
+    def check(self) -> None:
+        """Raises NotOurs for a plan that may not be carried out."""
+        if self.blocked:
+            raise NotOurs(*self.blocked)
 
     def has(self, *actions: Action) -> bool:
         return any(step.action in actions for step in self.steps)
@@ -75,11 +87,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What of the account the file is about."""
+    """What of the account is this fleet's."""
 
     template: TemplateRow | None
     endpoint: EndpointRow | None
     pairs: Pairs
+    versions: frozenset[str] = frozenset()
 
     @property
     def groups(self) -> tuple[GroupRow, ...]:
@@ -91,22 +104,26 @@ class Present:
         hashes = [group.template_hash for group in self.groups if group.template_hash]
         return hashes[0] if hashes else self.template.hash if self.template else ""
 
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """Every other hash that workers may have, those in use first."""
+        used = [group.template_hash for group in self.groups]
+        return tuple(dict.fromkeys((*used, *(versions_of(self.template) if self.template else ()))))
+
 
 def present(fleet: Fleet, actual: Actual) -> Present:
-    """Raises Ambiguous."""
-    endpoints = [one for one in actual.endpoints if one.name == fleet.endpoint.name]
-    if len(endpoints) > 1:
-        numbers = ", ".join(str(one.id) for one in endpoints)
-        raise Ambiguous(
-            f"there are {len(endpoints)} endpoints named {fleet.endpoint.name} ({numbers}): delete all but one"
-        )
-    endpoint = endpoints[0] if endpoints else None
-    groups = [group for group in actual.groups if endpoint and group.endpoint_id == endpoint.id]
-    used = {group.template_hash for group in groups}
-    templates = [one for one in actual.templates if one.name == fleet.template.name]
-    # Of several the one in use, else the newest.
-    templates.sort(key=lambda one: (one.hash in used, one.id))
-    return Present(templates[-1] if templates else None, endpoint, pair(_group_facts(fleet), groups))
+    """Raises NotOurs and Ambiguous."""
+    return _present(fleet, ownership(fleet, actual))
+
+
+def pairs_of(fleet: Fleet, groups: Sequence[GroupRow]) -> Pairs:
+    """Which group of the file each of these is."""
+    return pair(_group_facts(fleet), groups)
+
+
+def _present(fleet: Fleet, own: Ownership) -> Present:
+    endpoint = own.require()
+    return Present(own.template, endpoint, pairs_of(fleet, own.groups), own.versions)
 
 
 def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, offline: bool = False) -> Plan:
@@ -115,7 +132,23 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
     logins = {registry.user_env, registry.password_env} if registry else set()
     if unknown := sorted(set(rotate) - set(fleet.environment) - logins):
         raise DeployError(f"--rotate {unknown[0]}: the file names no such variable; it names {_names(fleet, logins)}")
-    there = present(fleet, actual)
+    own = ownership(fleet, actual)
+    steps = () if own.conflicts or own.twins else _steps(fleet, actual, _present(fleet, own), rotate)
+    return Plan(
+        image=fleet.template.image,
+        fingerprint=fingerprint(fleet, actual),
+        steps=steps,
+        most_per_hour=fleet.most_per_hour,
+        rotated=tuple(sorted(rotate)),
+        offline=offline,
+        blocked=own.conflicts + own.twins,
+        left_alone=own.notes,
+    )
+
+
+def _steps(fleet: Fleet, actual: Actual, there: Present, rotate: Collection[str]) -> tuple[Step, ...]:
+    registry = fleet.template.registry
+    logins = {registry.user_env, registry.password_env} if registry else set()
     steps = (
         *_variables(fleet, actual, rotate),
         *_template(fleet, there, login=bool(logins.intersection(rotate))),
@@ -123,14 +156,7 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
     )
     new_version = any(step.action in (Action.CREATE_TEMPLATE, Action.CHANGE_TEMPLATE) for step in steps)
     groups = tuple(_groups(fleet, there, "" if new_version or not there.template else there.template.hash))
-    return Plan(
-        image=fleet.template.image,
-        fingerprint=fingerprint(fleet, actual),
-        steps=(*steps, *groups, *_updates(groups)),
-        most_per_hour=fleet.most_per_hour,
-        rotated=tuple(sorted(rotate)),
-        offline=offline,
-    )
+    return (*steps, *groups, *_updates(groups))
 
 
 def differences(old: Facts, new: Facts) -> tuple[Change, ...]:

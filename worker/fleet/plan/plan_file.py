@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from typing import Any
 
 from worker.errors import PlanFileError, StalePlan
 from worker.fleet.plan.plan import Action, Change, Plan, Step
 
-VERSION = 1
+VERSION = 2
+LISTS = ("rotated", "blocked", "left_alone")
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:
@@ -25,7 +27,8 @@ def load(text: str | bytes) -> Plan:
         if data.pop("version") != VERSION:
             raise PlanFileError("the plan was made by another version of comfy-worker: make a new one")
         steps = tuple(_step(row) for row in data.pop("steps"))
-        return Plan(steps=steps, rotated=tuple(data.pop("rotated")), **data)
+        lists = {name: tuple(data.pop(name)) for name in LISTS}
+        return Plan(**{**data, **lists, "steps": steps})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlanFileError(f"this is no plan: {type(error).__name__} {error}") from error
 
@@ -36,7 +39,8 @@ def check_fresh(planned: Plan, now: Plan) -> None:
         raise StalePlan("this plan was made against a stored snapshot: plan against the account to apply")
     if planned.fingerprint != now.fingerprint:
         raise StalePlan("the account has changed since this was planned: look at a new plan")
-    if as_dict(planned) != as_dict(now):
+    # What is left alone is others', who may change it meanwhile.
+    if as_dict(replace(planned, left_alone=())) != as_dict(replace(now, left_alone=())):
         raise StalePlan("vast.toml or --image is not what this was planned with: look at a new plan")
 
 

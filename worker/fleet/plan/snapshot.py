@@ -13,6 +13,8 @@ from vastai.utils import parse_env
 from worker.errors import SnapshotError
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import MASK, masked
+from worker.fleet.plan.ownership import ownership
+from worker.fleet.plan.versions import mark_of, versions_of
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 
 VERSION = 1
@@ -20,16 +22,18 @@ UNSHOWN = frozenset({"docker_login_user", "docker_login_pass"})
 
 
 def dump(fleet: Fleet, actual: Actual) -> dict[str, Any]:
-    """Only what has the fleet's names; nothing of the account's other things."""
-    endpoints = [one for one in actual.endpoints if one.name == fleet.endpoint.name]
+    """What has the fleet's mark, or its names without a mark; nothing of the account's other things."""
+    endpoints = _near(fleet, actual)
     ids = {one.id for one in endpoints}
+    used = {group.template_hash for group in actual.groups if group.endpoint_id in ids}
     return {
         "version": VERSION,
         "user_id": actual.user_id,
         "templates": [
             {"id": one.id, "name": one.name, "hash": one.hash, "body": _clean(one.body)}
             for one in actual.templates
-            if one.name == fleet.template.name
+            if mark_of(one.body) == fleet.id
+            or (one.name == fleet.template.name and (one.hash in used or not mark_of(one.body)))
         ],
         "endpoints": [
             {"id": one.id, "name": one.name, "state": one.state, "body": dict(one.body)} for one in endpoints
@@ -44,6 +48,16 @@ def dump(fleet: Fleet, actual: Actual) -> dict[str, Any]:
         ],
         "environment": sorted(actual.environment.intersection(fleet.environment)),
     }
+
+
+def _near(fleet: Fleet, actual: Actual) -> list[EndpointRow]:
+    """Endpoints of the file's name. Where none of them is the fleet's, also those that use its template."""
+    named = [one for one in actual.endpoints if one.name == fleet.endpoint.name]
+    if ownership(fleet, actual).endpoints:
+        return named
+    hashes = {hash_ for one in actual.templates if mark_of(one.body) == fleet.id for hash_ in versions_of(one)}
+    users = {group.endpoint_id for group in actual.groups if group.template_hash in hashes}
+    return [one for one in actual.endpoints if one in named or one.id in users]
 
 
 def load(text: str | bytes) -> Actual:

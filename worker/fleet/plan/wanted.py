@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from worker.fleet.definition.fleet import ONSTART, Fleet, GroupSpec
+from worker.fleet.definition.fleet import MARK, ONSTART, Fleet, GroupSpec
 from worker.fleet.definition.image import read_image
+from worker.fleet.plan.versions import description
 from worker.fleet.vast.offer import filters, search_text
 
 Body = dict[str, Any]
 
 GPU_RAM = 24.0
 """Vast's own default for the estimate that goes with a search."""
-FORMER = re.compile(r"former version (\w+)")
 
 
-def template_body(fleet: Fleet, former: str = "") -> Body:
+def template_body(fleet: Fleet, former: str = "", earlier: Sequence[str] = ()) -> Body:
     """Without the login.
 
-    `former` is the hash of the version that this one replaces. It is written into the description, so that the account
-    itself remembers what to go back to.
+    `former` is the hash of the version that this one replaces, `earlier` those before it. They are written into the
+    description, so that the account itself has what to go back to, and which hashes are this fleet's.
     """
     template, image = fleet.template, read_image(fleet.template.image)
     ssh = template.mode == "ssh"
     options = [f"-p {port}:{port}" for port in template.ports]
-    options += [f"-e {name}={value}" for name, value in template.env.items()]
+    options += [f"-e {name}={value}" for name, value in {MARK: fleet.id, **template.env}.items()]
     return {
         **{"name": template.name, "image": image.name, "tag": image.tag, "env": " ".join(options)},
         **{"runtype": template.mode, "use_ssh": ssh, "ssh_direct": ssh, "jup_direct": False, "use_jupyter_lab": False},
@@ -35,15 +34,9 @@ def template_body(fleet: Fleet, former: str = "") -> Body:
         "docker_login_repo": template.registry.server if template.registry else "",
         "extra_filters": filters(template.filters),
         "recommended_disk_space": template.disk_gb,
-        "desc": f"comfy-worker; former version {former}" if former else "comfy-worker",
+        "desc": description(former, earlier),
         **{"readme_visible": False, "private": True},
     }
-
-
-def former_of(template: Mapping[str, Any]) -> str:
-    """The hash that a template's body remembers; empty for a first version and for one that isn't ours."""
-    found = FORMER.search(str(template.get("desc") or ""))
-    return found[1] if found else ""
 
 
 def endpoint_body(fleet: Fleet) -> Body:

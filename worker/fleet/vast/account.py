@@ -90,8 +90,9 @@ class Account(Console):
         )
 
     def create_endpoint(self, body: Mapping[str, Any]) -> EndpointRow:
-        """Two calls: the answer holds no key. An endpoint of that name that is already there is taken only after a
-        failure that left it open what happened."""
+        """Two calls: the answer holds no key. After a failure that left it open what happened, an endpoint of that name
+        counts as the one that was made if it was not there at the last `read`."""
+        before = self._seen_endpoints
 
         def send() -> int:
             return int(self._session.post("/endptjobs/", json_data=_whole({**MINE, **body})).json()["result"])
@@ -99,7 +100,10 @@ class Account(Console):
         def named() -> list[Row]:
             return [row for row in self._endpoint_rows() if row["endpoint_name"] == body["endpoint_name"]]
 
-        number = self._settle(send, lambda: next((int(row["id"]) for row in named()), None))
+        def made() -> int | None:
+            return next((int(row["id"]) for row in named() if int(row["id"]) not in before), None)
+
+        number = self._settle(send, made)
 
         def listed() -> EndpointRow:
             for row in named():

@@ -45,6 +45,8 @@ class Console:
         self._limit_s = limit_s
         self._pause_s = pause_s
         self._user_id: int | None = None
+        self._seen_endpoints: frozenset[int] = frozenset()
+        """Ids of the endpoints that were there when the account was read."""
         self._seen_groups: set[int] | None = None
         """Ids of the groups that were there when we last looked, and of those made since."""
 
@@ -64,6 +66,7 @@ class Console:
     def read(self) -> Actual:
         """All in four calls: an endpoint says whose it is, and without endpoints there are no groups to ask for."""
         rows = self._settle(self._endpoint_rows)
+        self._seen_endpoints = frozenset(int(row["id"]) for row in rows)
         groups: tuple[GroupRow, ...] = ()
         if rows:
             self._user_id = int(rows[0]["user_id"])
@@ -80,8 +83,12 @@ class Console:
 
     def workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...]:
         """All workers of all groups of the endpoint; empty while the autoscaler doesn't know it yet."""
+        return self.known_workers(endpoint) or ()
+
+    def known_workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...] | None:
+        """As `workers`; None where the autoscaler doesn't know the endpoint."""
         rows = self._settle(lambda: self._session.ask_autoscaler("/get_endpoint_workers/", {"id": endpoint.id}))
-        return tuple(WorkerRow.read(row) for row in rows) if isinstance(rows, list) else ()
+        return tuple(WorkerRow.read(row) for row in rows) if isinstance(rows, list) else None
 
     def endpoint_logs(self, endpoint: EndpointRow, level: int = 1, tail: int | None = None) -> str:
         """`level` 0 to 3 as in Vast's CLI: info0, info1, trace, debug. `tail` is the number of lines."""

@@ -140,13 +140,18 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A rented machine. `dph` is dollars per hour."""
+    """A rented machine. `dph` is dollars per hour, `machine` the GPUs and the host, `env` the container's variables.
+
+    Vast's tools show variables as pairs; `env` is empty where a row has none.
+    """
 
     id: int
     label: str
     status: str
     dph: float
     template_hash: str
+    machine: str = ""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, row: Row) -> Self:
@@ -156,7 +161,26 @@ class Instance:
             status=str(row.get("actual_status") or row.get("cur_state") or "unknown"),
             dph=float(row.get("dph_total") or 0.0),
             template_hash=str(row.get("template_hash_id") or ""),
+            machine=_machine(row),
+            env=_variables(row.get("extra_env")),
         )
+
+
+def _machine(row: Row) -> str:
+    """`2x RTX 4090, machine 4711, DE`, as much of it as the row has."""
+    count = int(row.get("num_gpus") or 1)
+    gpu = str(row.get("gpu_name") or "")
+    parts = [f"{count}x {gpu}" if gpu and count > 1 else gpu]
+    parts.append(f"machine {row['machine_id']}" if row.get("machine_id") is not None else "")
+    parts.append(str(row.get("geolocation") or ""))
+    return ", ".join(filter(None, parts))
+
+
+def _variables(value: object) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {str(name): str(one) for name, one in value.items()}
+    pairs = value if isinstance(value, list) else []
+    return {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
 
 
 @dataclass(frozen=True, slots=True)

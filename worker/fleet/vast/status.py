@@ -62,5 +62,11 @@ def status_of(account: Account, fleet: Fleet, actual: Actual) -> FleetStatus:
         raise DeployError(f"the account has no endpoint {fleet.endpoint.name}: comfy-worker deploy apply makes it")
     names = {group.id: name for name, group in there.pairs.found.items()}
     workers = account.workers(there.endpoint)
-    prices = {one.id: one.dph for one in account.instances()} if workers else {}
+    instances = account.instances() if workers else ()
+    prices = {one.id: one.dph for one in instances}
+    guests = {group.template_hash for group in actual.groups if group.endpoint_id == there.endpoint.id}
+    guests -= {group.template_hash for group in there.groups}
+    others = {one.id for one in instances if one.template_hash in guests}
+    own = {group.id for group in there.groups}
+    workers = tuple(row for row in workers if row.id not in others and (row.group_id is None or row.group_id in own))
     return FleetStatus(there.endpoint, there.template, there.groups, names, workers, prices)

@@ -12,11 +12,14 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 from yarl import URL
 
+from worker.connections import ConnectionLimits
 from worker.errors import StartupError
+from worker.platforms.vast.limited_port import limit_port
 from worker.platforms.vast.openssl import check_in_openssl
 from worker.platforms.vast.quiet import root_logger_kept, silence
 from worker.platforms.vast.reporting.ledger import BackendMetrics
 from worker.platforms.vast.reporting.metrics import MetricsEntry
+from worker.supervision import Tasks
 
 WORK = ("/generate/sync", "/generate", "/generate/stream")
 BENCHMARKED = WORK[0]
@@ -102,6 +105,13 @@ def _handled(callbacks: Callbacks, benchmark: object) -> dict[str, Any]:
         "response_generator": callbacks.response,
         "benchmark_config": benchmark,
     }
+
+
+def limit_connections(limits: ConnectionLimits, tasks: Tasks) -> None:
+    """Have the SDK open its ports with limits on their connections. Raises StartupError."""
+    from vastai.serverless.server.lib import server
+
+    limit_port(server, limits, tasks)
 
 
 def point_at_score(path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
 
+from worker.api.server import connection_limits
 from worker.app import App
 from worker.errors import RestartAsked, StartupError, WorkerEnds
 from worker.events import EngineBlocked, EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
@@ -27,7 +28,14 @@ from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import ModelMetrics
 from worker.platforms.vast.reporting.readiness import SCORE_FOR_SDK, Readiness
-from worker.platforms.vast.sdk import Callbacks, SdkWorker, build_worker, new_entry, point_at_score
+from worker.platforms.vast.sdk import (
+    Callbacks,
+    SdkWorker,
+    build_worker,
+    limit_connections,
+    new_entry,
+    point_at_score,
+)
 from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.signing import sign, worn
 from worker.settings import complete_environment
@@ -100,6 +108,7 @@ class VastWorker:
         point_at_score(self._state / SCORE_FOR_SDK)
         callbacks = Callbacks(self._workload, self._respond, self._readiness)
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
+        limit_connections(connection_limits(app.settings), app.tasks)
         self._worker.backend.report_addr = settings.autoscaler
         self._worker.backend.session = InProcess()
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()

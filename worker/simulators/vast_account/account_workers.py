@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from vastai.utils import parse_env
+
 from worker.simulators.vast_account.fault_config import AccountFaultConfig, Fate
 
 Row = dict[str, Any]
@@ -67,12 +69,16 @@ class AccountWorkers:
             rows.append(row | ({"workergroup_id": member.group_id} if fault_config.groups_named else {}))
         return rows
 
-    def instances(self) -> list[Row]:
-        """What the list of instances says of them."""
+    def instances(self, images: Mapping[str, Row]) -> list[Row]:
+        """What the list of instances says of them: the template that they were started with, not their group."""
         return [
             {
-                **{"id": member.id, "label": f"worker of group {member.group_id}", "actual_status": "running"},
-                **{"dph_total": 0.25, "template_hash_id": member.template_hash, "start_date": 0.0, "extra_env": []},
+                **{"id": member.id, "label": "", "actual_status": "running", "machine_id": 5000 + member.id % 1000},
+                **{"gpu_name": "RTX 4090", "num_gpus": 1, "geolocation": "DE"},
+                **{"dph_total": 0.25, "template_hash_id": member.template_hash, "start_date": 0.0},
+                "extra_env": [
+                    [name, value] for name, value in parse_env(images.get(member.template_hash, {}).get("env")).items()
+                ],
             }
             for member in self.members.values()
         ]

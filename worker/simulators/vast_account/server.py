@@ -198,7 +198,7 @@ class LocalAccount:
                 raise CallRefused(404, "no_such_instance", "no such instance")
             return {"success": True}
         after, limit = int(request.query.get("after_token") or 0), int(request.query.get("limit") or 25)
-        rows = [row for row in self.crew.instances() if row["id"] > after]
+        rows = [row for row in self.crew.instances(self.holdings.templates.versions) if row["id"] > after]
         token = str(rows[limit - 1]["id"]) if len(rows) > limit else None
         return {"success": True, "instances": rows[:limit], "next_token": token}
 

@@ -10,6 +10,7 @@ from importlib import resources
 import orjson
 
 from worker.workflow.catalog.folders import folders_by_input
+from worker.workflow.catalog.job_folders import class_without_job_folders
 from worker.workflow.catalog.node_class import NodeClass, Presence, read_node_class
 from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
 from worker.workflow.json_value import Json, JsonObject
@@ -55,13 +56,19 @@ class Catalog(Mapping[str, NodeClass]):
         written: Mapping[str, JsonObject | bytes],
         files: Mapping[str, Sequence[str]],
         saved: SavedModels = NONE_SAVED,
+        *,
+        hides_jobs: bool = False,
     ) -> None:
+        self.hides_jobs = hides_jobs
+        """Whether no choice lists the folder of a job. Choices that listed one are inputs of files."""
         self.saved = saved
         """Model files that jobs wrote: the choices do not list them."""
         self._written = dict(written)
         self._files = dict(files)
         self._parsed: dict[str, NodeClass] = {}
         self._made: frozenset[str] | None = None
+        self._listing: dict[str, frozenset[str]] = {}
+        """Inputs that an earlier form of a class was seen to list the folder of a job in."""
 
     @classmethod
     def bundled(cls) -> Catalog:
@@ -91,22 +98,34 @@ class Catalog(Mapping[str, NodeClass]):
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
         """Return a catalog in which choices of files list these names by folder, before their fixed options."""
-        return Catalog(self._written, files, self.saved)
+        return Catalog(self._written, files, self.saved, hides_jobs=self.hides_jobs)
 
     def without(self, saved: SavedModels) -> Catalog:
         """Return a catalog in which no choice lists these files, whatever the engine says."""
-        return self if saved == self.saved else Catalog(self._written, self._files, saved)
+        if saved == self.saved:
+            return self
+        return Catalog(self._written, self._files, saved, hides_jobs=self.hides_jobs)
+
+    def without_jobs(self) -> Catalog:
+        """Return a catalog in which no choice lists the folder of a job, as it is for clients."""
+        return self if self.hides_jobs else Catalog(self._written, self._files, self.saved, hides_jobs=True)
 
     def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
         """Return a catalog in which these classes are as given, or gone where that is None."""
         written = {name: info for name, info in self._written.items() if name not in changed}
         written |= {name: info for name, info in changed.items() if info is not None}
-        other = Catalog(written, self._files, self.saved)
+        other = Catalog(written, self._files, self.saved, hides_jobs=self.hides_jobs)
+        if self.hides_jobs:
+            other._listing = {name: self._listing_of(name) for name in changed if name in self._written}
         other._parsed.update((name, parsed) for name, parsed in self._parsed.items() if name not in changed)
         return other
 
     def object_info(self, name: str) -> JsonObject:
         """Return one class in the shape that `GET /object_info/{name}` has inside. Raises KeyError."""
+        info = self._info(name)
+        return class_without_job_folders(info)[0] if self.hides_jobs else info
+
+    def _info(self, name: str) -> JsonObject:
         written = self._written[name]
         info: JsonObject = orjson.loads(written) if isinstance(written, bytes) else written
         defaults = {**_DEFAULTS, **_DEFAULTS_V3} if "api_node" in info else _DEFAULTS
@@ -129,7 +148,8 @@ class Catalog(Mapping[str, NodeClass]):
 
     def __getitem__(self, name: str) -> NodeClass:
         if name not in self._parsed:
-            self._parsed[name] = read_node_class(name, self.object_info(name))
+            listing = self._listing_of(name) if self.hides_jobs else ()
+            self._parsed[name] = read_node_class(name, self.object_info(name), listing)
         return self._parsed[name]
 
     def __contains__(self, name: object) -> bool:
@@ -140,6 +160,9 @@ class Catalog(Mapping[str, NodeClass]):
 
     def __len__(self) -> int:
         return len(self._written)
+
+    def _listing_of(self, name: str) -> frozenset[str]:
+        return class_without_job_folders(self._info(name))[1] | self._listing.get(name, frozenset())
 
     def _list_files(self, name: str, info: JsonObject) -> JsonObject:
         for spec in read_node_class(name, info).inputs:

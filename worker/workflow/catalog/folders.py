@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from worker.workflow.catalog.measured_folders import measured_folders
+from worker.workflow.catalog.path_inputs import PathUse, path_use
 
 _LISTED: dict[str, str] = {
     "audio_encoders": "AudioEncoderLoader.audio_encoder_name",
@@ -69,8 +70,8 @@ def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
 
 def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
     """Return the folders whose files this input offers, or none."""
-    known = _by_input().get((class_name, input_name))
-    return known or measured_folders().get(class_name, {}).get(input_name, ())
+    known = _by_input().get((class_name, input_name)) or measured_folders().get(class_name, {}).get(input_name)
+    return known or (("input",) if path_use(class_name, input_name) is PathUse.INPUT else ())
 
 
 def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -78,9 +78,12 @@ class NodeClass:
     """The inputs that count, where no value changes which they are; else `expand` says."""
 
 
-def read_node_class(name: str, info: JsonObject) -> NodeClass:
-    """Read one class of `GET /object_info`; fields that are missing take ComfyUI's defaults, wrong ones are skipped."""
-    inputs = tuple(_read_inputs(name, info))
+def read_node_class(name: str, info: JsonObject, listing: Collection[str] = ()) -> NodeClass:
+    """Read one class of `GET /object_info`; fields that are missing take ComfyUI's defaults, wrong ones are skipped.
+
+    `listing` are inputs that were seen to list ComfyUI's input folder.
+    """
+    inputs = tuple(_read_inputs(name, info, listing))
     return NodeClass(
         name=name,
         display_name=_text(info, "display_name") or name,
@@ -144,13 +147,14 @@ def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
                 yield presence, section
 
 
-def _read_inputs(class_name: str, info: JsonObject) -> Iterator[InputSpec]:
+def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) -> Iterator[InputSpec]:
     order = info.get("input_order")
     for presence, section in sections(info.get("input")):
         named = order.get(presence.value) if isinstance(order, dict) else None
         first = [name for name in named if isinstance(name, str) and name in section] if isinstance(named, list) else []
         for name in dict.fromkeys([*first, *section]):
-            spec = read_input(name, presence, section[name], folders_of(class_name, name))
+            folders = folders_of(class_name, name) or (("input",) if name in listing else ())
+            spec = read_input(name, presence, section[name], folders)
             if spec:
                 yield spec
 

@@ -319,7 +319,7 @@ async def test_what_is_no_object_is_refused(vast: Vast, body: bytes) -> None:
 async def test_a_body_that_is_not_encoded_as_it_says(vast: Vast) -> None:
     """The SDK would answer with an empty 500; its router then sends the request to another worker, without end."""
     status, body = await vast.post("/generate/sync", data=b"{}", headers={"Content-Encoding": "gzip"})
-    assert (status, body["error"]["code"]) == (400, "bad_request")
+    assert (status, body["error"]["code"]) == (415, "unsupported_encoding")
 
 
 async def test_a_payload_that_is_no_object_gives_its_number_back(vast: Vast) -> None:

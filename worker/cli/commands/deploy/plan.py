@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from worker.fleet.definition.fleet import Fleet
     from worker.fleet.plan.plan import Plan
 
-STYLES = {"+": "green", "-": "red", "~": "yellow"}
+STYLES = {"+": "green", "-": "red", "~": "yellow", "✗": "bold red", "=": "dim"}
 
 
 def command(  # noqa: PLR0913 - one parameter an option
@@ -44,7 +44,8 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Say what apply would change in the account.
 
-    Nothing is changed. Exit code 0: nothing to do, 2: changes, 1: the file or the account can't be read.
+    Nothing is changed. Exit code 0: nothing to do, 2: changes, 1: the file or the account can't be read, or
+    what has the file's names is not this fleet's.
     """
     with told():
         fleet = fleet_in(file, image)
@@ -55,7 +56,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
             out.write_text(_json(as_dict(plan)), "utf-8")
     _show(plan, str(file), warnings_of(fleet), markdown=markdown, as_json=as_json)
-    raise typer.Exit(0 if plan.empty else 2)
+    raise typer.Exit(1 if plan.blocked else 0 if plan.empty else 2)
 
 
 def _plan(fleet: Fleet, rotate: list[str], snapshot: Path | None, server: str | None) -> Plan:

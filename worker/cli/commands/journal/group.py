@@ -6,7 +6,7 @@ import typer
 
 
 def command(context: typer.Context) -> None:
-    """Convert the record of jobs in the state folder, while no worker uses it.
+    """Convert the record of jobs in a state folder.
 
     Going back to the release before needs no command: v0.2.0 and later read each other's state folders.
     """

@@ -27,7 +27,7 @@ ASK_VERSION, RULE_PATH, RULE_PORT = 1, 1, 2
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG = 1 << 4, 1 << 5, 1 << 7, 1 << 8
-MAKE_SOCK, MAKE_FIFO, MAKE_SYM = 1 << 9, 1 << 10, 1 << 12
+MAKE_SOCK, MAKE_SYM = 1 << 9, 1 << 12
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 EVERY_ACCESS = (1 << 16) - 1
 SINCE = {REFER: 2, TRUNCATE: 3, IOCTL_DEV: 5}
@@ -37,13 +37,14 @@ ABSTRACT_SOCKETS, SIGNALS, SCOPES_SINCE = 1, 2, 6
 
 READ = READ_FILE | READ_DIR
 WRITE = READ | WRITE_FILE | TRUNCATE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | REFER
-# The worker reads `write` folders itself: without links and pipes nothing in them leads it to another file.
+# No folder takes symbolic links or pipes. The worker reads `write` folders itself, and a folder with a link in it could
+# be moved there from a private one.
 RIGHTS = {
     "names": READ_DIR,
     "read": READ | EXECUTE,
     "inputs": READ | MAKE_DIR,
     "write": WRITE,
-    "private": WRITE | EXECUTE | MAKE_SYM | MAKE_SOCK | MAKE_FIFO,
+    "private": WRITE | EXECUTE | MAKE_SOCK,
     "devices": READ | WRITE_FILE | IOCTL_DEV,
 }
 

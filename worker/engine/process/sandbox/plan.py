@@ -12,7 +12,7 @@ from worker.engine.process.folders import EMBEDDED, EngineFolders
 from worker.engine.process.sandbox.home import kept
 from worker.engine.process.sandbox.interpreter import interpreter, own_interpreter
 from worker.engine.process.sandbox.policy import SandboxPolicy, without
-from worker.engine.process.sandbox.support import SandboxState, SandboxStatus
+from worker.engine.process.sandbox.support import SandboxStatus
 from worker.engine.process.sandbox.system import MPS, MPS_DEFAULT, SHARED_MEMORY, devices, system_paths
 from worker.engine.process.sandbox.tree import MODEL_PATHS, PRIVATE, argument_paths, linked, model_paths, pack_files
 from worker.settings import EngineNetwork, Settings
@@ -35,7 +35,7 @@ def sandbox_policy(
 
     `environ` is the engine's own. `python` runs it.
     """
-    if status.state is SandboxState.OFF:
+    if not status.launched:
         return None
     named, written = argument_paths(settings.engine.args)
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)

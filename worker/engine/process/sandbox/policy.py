@@ -16,9 +16,9 @@ class SandboxPolicy:
     read: files that may be read, and programs that may be started.
     inputs: folders that may be read, and in which folders may be made. Their files are hard links of the worker's own
     copies: a job that wrote to one would change what another job gets for the same URL.
-    write: folders that the worker reads too. They take files and folders, and no links, pipes or sockets: by a link a
-    job could have the worker read another file.
-    private: folders that nothing but the engine reads.
+    write: folders that the worker reads too. They take files and folders, and no symbolic links, pipes or sockets: by
+    a link a job could have the worker read another file.
+    private: folders that nothing but the engine reads. They take sockets as well, and programs in them may be started.
     devices: device files, and folders of them.
     tcp: the ports that may be listened on and connected to; None leaves TCP as it is.
     """

@@ -41,6 +41,11 @@ class SandboxStatus:
     reason: str = ""
 
     @property
+    def launched(self) -> bool:
+        """Whether engines start by the launcher, which drops what it can without Landlock too. It is Linux' alone."""
+        return self.state is not SandboxState.OFF and sys.platform == "linux"
+
+    @property
     def landlock(self) -> bool:
         return self.state in {SandboxState.ON, SandboxState.PARTIAL}
 

@@ -18,10 +18,9 @@ from worker.api.errors import DIALECT
 from worker.api.generate import WAYS, Way
 from worker.api.request_body import api_key_of
 from worker.app import App
-from worker.bodies import BodyReader, ScannedBody, SpoolFolder
+from worker.bodies import ScannedBody, SpoolFolder
 from worker.dialects import NATIVE, detect
 from worker.errors import (
-    BadSignature,
     ClientError,
     Draining,
     Forbidden,
@@ -36,15 +35,10 @@ from worker.intake import Caller, Submission, canonical
 from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
+from worker.platforms.vast.ingress.envelope_reader import EnvelopeReader, check_uncompressed
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, HeaderOnly, RequestContext
-from worker.platforms.vast.ingress.signature_check import (
-    Envelope,
-    Grant,
-    SignatureCheck,
-    read_envelope,
-    repeat_key,
-)
+from worker.platforms.vast.ingress.signature_check import Envelope, Grant, SignatureCheck, repeat_key
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import MetricsEntry
 
@@ -55,7 +49,7 @@ NOT_SERVED = ("/session/create", "/session/end", "/session/get", "/session/healt
 
 
 class Ingress:
-    """Size, then signature, then whether there is room; only then does the SDK see a request and count it.
+    """Encoding and size, then signature, then whether there is room; only then does the SDK see a request and count it.
 
     `lost_key` is called when the SDK refuses what we found well signed: it has no public key and never will have.
     """
@@ -64,7 +58,8 @@ class Ingress:
         self, app: App, signature_check: SignatureCheck, ledger: Ledger, lost_key: Callable[[str], None]
     ) -> None:
         self._app = app
-        self._signature_check = signature_check
+        body_s = app.settings.connections.body_s
+        self._reader = EnvelopeReader(signature_check, app.intake.limits, body_s)
         self._ledger = ledger
         self._lost_key = lost_key
         self._inside = 0
@@ -75,29 +70,19 @@ class Ingress:
     def routes(self, work: Sequence[web.RouteDef], others: Sequence[web.RouteDef]) -> list[web.RouteDef]:
         """The whole table: aiohttp takes the first match, so nothing that the SDK adds after it is ever reached."""
         return [
-            *(web.route("*", path, self._forbid) for path in NOT_SERVED),
-            *(web.post(route.path, self._guarded(route.path, route.handler)) for route in work),
-            *others,
-            web.route("*", "/{path:.*}", self._nowhere),
+            *(web.route("*", path, _uncompressed(self._forbid)) for path in NOT_SERVED),
+            *(web.post(route.path, _uncompressed(self._guarded(route.path, route.handler))) for route in work),
+            *(web.route(route.method, route.path, _uncompressed(route.handler)) for route in others),
+            web.route("*", "/{path:.*}", _uncompressed(self._nowhere)),
         ]
-
-    async def read(self, request: web.Request, folder: SpoolFolder) -> Envelope:
-        """Read the body, at most `max_body` of it. Raises BodyTooLarge, InvalidJson, ClientError, DiskFull."""
-        limits = self._app.intake.limits
-        limits.check_total(request.content_length or 0)
-        try:
-            return read_envelope(
-                await BodyReader(request.content.iter_any(), request.charset or "").read(folder, limits)
-            )
-        except web.RequestPayloadError as error:
-            raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
 
     async def asked(self, request: web.Request) -> Mapping[str, Any]:
         """What is asked by a request that is no work; through the router or not. Raises BodyTooLarge, InvalidJson."""
         async with SpoolFolder(self._app.intake.spool) as folder:
-            envelope = await self.read(request, folder)
-            with suppress(BadSignature):
-                self._ledger.close(self._signature_check.check(envelope.grant))
+            received = await self._reader.read(request, folder, signed=False)
+            if received.grant is not None:
+                self._ledger.close(received.grant)
+            envelope = received.envelope
             body = envelope.body if envelope.payload is None else envelope.payload
             await body.restore_texts()
             return dict(body.value)
@@ -111,11 +96,12 @@ class Ingress:
         async def handle(request: web.Request) -> web.StreamResponse:
             async with SpoolFolder(self._app.intake.spool) as folder:
                 try:
-                    envelope = await self.read(request, folder)
-                    grant = self._signature_check.check(envelope.grant)
+                    received = await self._reader.read(request, folder, signed=True)
                 except WorkerError as error:
                     self._note_refusal(request, error)
                     return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
+                envelope, grant = received.envelope, received.grant
+                assert grant is not None  # noqa: S101 - asked for by `signed`
                 context = await self._context(request, WAYS[path], grant, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
@@ -220,3 +206,16 @@ class Ingress:
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
         known = [resource.canonical for resource in request.app.router.resources()]
         return refusal(NotFound(f"no route {request.path}: {hint(request.path, known, job_urls=False)}"))
+
+
+def _uncompressed(handler: Handler) -> Handler:
+    """Refuse what is compressed before a byte of it is read."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            check_uncompressed(request)
+        except WorkerError as error:
+            return refusal(error)
+        return await handler(request)
+
+    return handle

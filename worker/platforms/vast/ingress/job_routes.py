@@ -10,6 +10,7 @@ from aiohttp import ClientError, ClientSession, hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
+from worker.connections import prove
 from worker.errors import InvalidField, WorkerError, WorkerUnavailable
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.refusal import refusal
@@ -49,7 +50,10 @@ class JobRoutes:
             wish = {name: value for name, value in asked.items() if name not in TICKET}
             body = orjson.dumps(wish) if wish and method == hdrs.METH_POST else None
             try:
-                return await relay(request, await self._session.request(method, url, headers=headers, data=body))
+                answer = await self._session.request(method, url, headers=headers, data=body)
+                if answer.ok:
+                    prove(request)  # the job's token is good
+                return await relay(request, answer)
             except ClientError:
                 return refusal(WorkerUnavailable("the gateway did not answer"))
 

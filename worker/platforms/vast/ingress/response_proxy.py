@@ -9,6 +9,7 @@ from aiohttp import ClientError, ClientResponse, hdrs, web
 from worker.api.auth import LOCAL
 from worker.api.errors import answered
 from worker.api.generate import STREAM
+from worker.api.services import SAFE_HEADERS
 from worker.app import App
 from worker.errors import WorkerError, WorkerUnavailable
 from worker.job import JobState
@@ -18,7 +19,11 @@ from worker.platforms.vast.reporting.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-PASSED_ON = (hdrs.CONTENT_TYPE, hdrs.CACHE_CONTROL, hdrs.LOCATION, hdrs.RETRY_AFTER, "X-Accel-Buffering")
+PASSED_ON = (
+    *(hdrs.CONTENT_TYPE, hdrs.CONTENT_DISPOSITION, hdrs.CACHE_CONTROL, hdrs.LOCATION, hdrs.RETRY_AFTER),
+    *SAFE_HEADERS,
+    "X-Accel-Buffering",
+)
 IN_PIECES_FROM = 1024 * 1024
 """Larger bodies, and those of unknown length, are passed on in pieces instead of being held."""
 

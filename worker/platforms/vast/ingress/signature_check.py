@@ -48,14 +48,14 @@ def read_envelope(body: ScannedBody) -> Envelope:
     return Envelope(
         body=body,
         auth_data=auth_data,
-        grant=_grant(auth_data),
+        grant=grant_of(auth_data),
         in_session=value.get("session_id") is not None,
         payload=body.inside("payload") if isinstance(value.get("payload"), dict) else None,
     )
 
 
-def _grant(data: object) -> Grant | None:
-    """None unless it has everything that the SDK's worker reads; on less it would answer 422 or fail."""
+def grant_of(data: object) -> Grant | None:
+    """Return what `auth_data` grants; None unless it has all that the SDK's worker reads. On less that would fail."""
     match data:
         case {
             "url": str(url),
@@ -99,7 +99,7 @@ class SignatureCheck:
         if grant is None:
             raise BadSignature("this worker is reached through Vast's router, which adds auth_data to the request")
         # The scheme is left out: whether the router signs the URL exactly as reported is not documented.
-        if not self._any_url and urlsplit(grant.url).netloc != self._own:
+        if not self._any_url and _netloc(grant.url) != self._own:
             raise BadSignature("the request was signed for another worker")
         message = f'{{\n    "url": {json.dumps(grant.url)}\n}}'.encode()  # as `json.dumps(..., indent=4)` writes it
         try:
@@ -108,3 +108,10 @@ class SignatureCheck:
         except (InvalidSignature, binascii.Error, ValueError) as error:
             raise BadSignature("the signature is not Vast's") from error
         return grant
+
+
+def _netloc(url: str) -> str | None:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:  # such as an address in brackets that is none
+        return None

@@ -52,6 +52,15 @@ _OTHER_UPLOADS = {
 }
 """Which kinds of uploads a class lists; all others list pictures."""
 
+_TAKE_FOLDERS = (
+    "LoadImageDataSetFromFolder",
+    "LoadImageTextDataSetFromFolder",
+    "LoadVideoDataSetFromFolder",
+    "LoadVideoTextDataSetFromFolder",
+    "VHS_LoadImages",
+)
+"""Classes that list the folders of the input folder, whosever they are."""
+
 _OLD_WIDGETS = {"ImageScaleBy": ["upscale_method", "scale_by"], "ResizeImagesByLongerEdge": ["longer_edge"]}
 
 
@@ -74,13 +83,16 @@ async def object_info(request: web.Request) -> web.Response:
     for name, kinds in _OTHER_UPLOADS.items():
         if name in listed:
             listed[name] = _catalog(engine, kinds).object_info(name)
+    with_folders = _with_folders(engine)
+    listed.update((name, with_folders.object_info(name)) for name in _TAKE_FOLDERS if name in listed)
     return json_answer(listed)
 
 
 async def object_info_of(request: web.Request) -> web.Response:
     """One class; `{}` for an unknown one."""
     name = request.match_info["class_type"]
-    catalog = _catalog(request.app[ENGINE], _OTHER_UPLOADS.get(name, ("image",)))
+    engine = request.app[ENGINE]
+    catalog = _with_folders(engine) if name in _TAKE_FOLDERS else _catalog(engine, _OTHER_UPLOADS.get(name, ("image",)))
     return json_answer({name: catalog.object_info(name)} if name in catalog else {})
 
 
@@ -137,3 +149,8 @@ def _catalog(engine: EmbeddedEngine, kinds: tuple[str, ...]) -> Catalog:
     paths = (path for path in engine.folders.path("input").iterdir() if path.is_file())
     uploads = sorted(path.name for path in paths if mime_of(path).startswith(kinds))
     return engine.catalog.with_files({**engine_files(engine).all_models(), "input": uploads})
+
+
+def _with_folders(engine: EmbeddedEngine) -> Catalog:
+    folders = sorted(path.name for path in engine.folders.path("input").iterdir() if path.is_dir())
+    return engine.catalog.with_files({"input": folders})

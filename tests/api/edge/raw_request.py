@@ -1,0 +1,27 @@
+"""Requests that no client library would send."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from tests.conftest import Client
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    status: int
+    body: bytes
+
+
+async def sent(client: Client, target: str, *lines: str, version: str = "1.1", body: bytes = b"") -> RawAnswer:
+    """Send a request as it is written, on a connection of its own."""
+    method = "POST" if body else "GET"
+    port = int(client.app.url.rsplit(":", 1)[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = [f"{method} {target} HTTP/{version}", *lines, f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    writer.write("\r\n".join(head).encode("latin-1") + body)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.close()
+    return RawAnswer(int(answer.split(b" ")[1]), answer.partition(b"\r\n\r\n")[2])

@@ -1,0 +1,111 @@
+"""Connections of a real server: what is closed, when, and what is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from tests.connections.conftest import Open, Stream, status
+from worker.connections import HANDLER, ConnectionLimits, LimitedSite, prove
+from worker.supervision import Tasks
+
+POST = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+GET = b"GET /prove HTTP/1.1\r\nHost: x\r\n\r\n"
+LONG_S = 1000.0
+RELEASE = web.AppKey("release", asyncio.Event)
+
+
+async def read(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await request.read())))
+
+
+async def proven(request: web.Request) -> web.Response:
+    prove(request)
+    return web.Response(text="known")
+
+
+async def held(request: web.Request) -> web.Response:
+    prove(request)
+    await request.app[RELEASE].wait()
+    return web.Response(text="known")
+
+
+@asynccontextmanager
+async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """Port, and the event for which `/held` waits."""
+    app = web.Application()
+    app[RELEASE] = asyncio.Event()
+    app.add_routes([web.post("/read", read), web.get("/prove", proven), web.get("/held", held)])
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, **HANDLER)
+    async with Tasks() as tasks:
+        await runner.setup()
+        given = ConnectionLimits(**{"header_s": LONG_S, "body_s": LONG_S, **limits})
+        await LimitedSite(runner, "127.0.0.1", 0, limits=given, tasks=tasks).start()
+        try:
+            yield runner.addresses[0][1], app[RELEASE]
+        finally:
+            await runner.cleanup()
+
+
+@pytest.mark.parametrize("sent", [b"", b"P", b"GET / HTTP/1.1\r\nX-A: "], ids=["nothing", "a letter", "half"])
+async def test_headers_have_a_time_limit(opened: Open, sent: bytes) -> None:
+    """A connection that sends no whole header is closed, also where it has sent nothing."""
+    async with server(header_s=0.3) as (port, _):
+        stream = await opened(port, sent)
+        assert await status(stream) == 0
+
+
+CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+
+
+@pytest.mark.parametrize("sent", [POST, POST + b"{", CHUNKED], ids=["nothing", "a letter", "chunks"])
+async def test_a_body_that_does_not_arrive_is_given_up(opened: Open, sent: bytes) -> None:
+    """Nothing of it, a part of it, or chunks without an end."""
+    async with server(body_s=0.3) as (port, _):
+        stream = await opened(port, sent)
+        assert await status(stream) == 0
+
+
+async def test_a_slow_body_that_arrives_is_read(opened: Open) -> None:
+    """The limit is for the time without progress: a body may take longer than it as a whole."""
+    async with server(body_s=1.0) as (port, _):
+        reader, writer = await opened(port, POST)
+        for _ in range(20):
+            writer.write(b"x" * 5000)
+            await writer.drain()
+            await asyncio.sleep(0.15)
+        assert await status((reader, writer)) == 200
+
+
+async def test_strangers_make_room_for_a_client(opened: Open) -> None:
+    """At the limit the oldest connection without a request goes, so that a new one always gets its answer."""
+    async with server(unproven=8) as (port, _):
+        strangers = [await opened(port) for _ in range(6)]
+        clients = [await opened(port, GET) for _ in range(20)]
+        assert [await status(client) for client in clients] == [200] * 20
+        assert await status(strangers[0]) == 0
+
+
+async def test_clients_that_are_known_do_not_count(opened: Open) -> None:
+    """Any number of proven connections stays open, while strangers come and go."""
+    get = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with server(unproven=8) as (port, release):
+        held = []
+        for _ in range(30):
+            held.append(await opened(port, get))
+            await known(held[-1])
+        strangers = [await opened(port, POST) for _ in range(20)]
+        gone = await asyncio.wait_for(strangers[0][0].read(), 20)
+        assert gone == b""
+        release.set()
+        assert [await status(stream) for stream in held] == [200] * 30
+
+
+async def known(stream: Stream) -> None:
+    """Give the server the moment in which it proves a connection."""
+    await stream[1].drain()
+    await asyncio.sleep(0.02)

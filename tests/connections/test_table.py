@@ -1,0 +1,74 @@
+"""Which connection makes room for another one, and what counts as one client."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from worker.connections import ConnectionLimits
+from worker.connections.connection import Connection, Phase
+from worker.connections.descriptors import reserve, reserve_is_touched
+from worker.connections.table import ConnectionTable, dispensable
+
+
+class Standing(Connection):
+    """A connection in a phase, without a socket."""
+
+    def __init__(self, client: str, phase: Phase = Phase.WAITING) -> None:
+        self.client = client
+        self._phase = phase
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+
+def test_the_oldest_that_waits_goes_first() -> None:
+    """One without a whole request before one with half a body; a request that is complete is never thrown away."""
+    answer, body, waiting = (Standing("a", phase) for phase in (Phase.ANSWER, Phase.BODY, Phase.WAITING))
+    assert dispensable([answer, body, waiting, Standing("a")]) is waiting
+    assert dispensable([answer, body, Standing("a", Phase.BODY)]) is body
+    assert dispensable([answer]) is None
+
+
+def test_a_client_with_many_makes_room_itself() -> None:
+    """Above the bound of one address one of its own has to go, above that of all one of the largest."""
+    table = ConnectionTable(ConnectionLimits(unproven=6))
+    many = [Standing("many") for _ in range(3)]
+    for connection in many:
+        assert table.crowd("few") == ()
+        table.add(connection)
+    assert list(table.crowd("many")) == many
+    assert table.crowd("few") == ()
+    others = [Standing("few"), Standing("few"), Standing("other")]
+    for connection in others:
+        table.add(connection)
+    assert list(table.crowd("new")) == many
+    table.discard(many[0])
+    table.discard(many[0])
+    assert len(table) == 5
+    assert table.crowd("new") == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("10.1.2.3", None),
+        ("::ffff:10.1.2.3", None),
+        ("", ""),
+    ],
+)
+def test_one_client(address: str, client: str | None) -> None:
+    """An IPv6 network is one client, and a trusted proxy is as many as it has connections."""
+    assert ConnectionLimits(trusted=(ip_network("10.0.0.0/8"),)).client_of(address) == client
+
+
+def test_the_last_descriptors_are_kept() -> None:
+    """A quarter of few, at most some hundred of many; a number below is no sign of want."""
+    assert [reserve(limit) for limit in (40, 200, 1024, 60_000)] == [16, 50, 256, 256]
+    assert not reserve_is_touched(1, 3)

@@ -1,0 +1,225 @@
+"""A fleet without the file's mark or names, taken over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.fleet.fleet import SEARCH, quick
+from tests.fleet.neighbours import BY_HAND, fleet_of, rows
+from tests.fleet.wishes import NEXT, VALUES, carry_out, fleet, state
+from worker.errors import Ambiguous, DeployError, MissingValues, NotOurs, StalePlan, Unreachable
+from worker.fleet.apply.adopt import Adoption, adopt, check_login, check_same, find
+from worker.fleet.apply.destroy import destroy
+from worker.fleet.apply.destroy import find as find_doomed
+from worker.fleet.definition.fleet import Fleet
+from worker.fleet.plan.plan import Action, make_plan, present
+from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
+from worker.fleet.vast.account import Account
+from worker.fleet.vast.rows import TemplateRow
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
+
+CALLS = 8
+"""Reading 5, workers, instances, template."""
+
+
+def unmarked(wanted: Fleet) -> dict[str, Any]:
+    """The template as releases before the mark wrote it."""
+    body = template_body(wanted)
+    return {**body, "env": body["env"].replace(f"-e COMFY_WORKER_FLEET={wanted.id} ", "")}
+
+
+def old_release(account: Account, wanted: Fleet, shared: TemplateRow | None = None) -> TemplateRow:
+    """What an apply of such a release left; `shared` is a template that another fleet has already."""
+    account.set_environment("HF_TOKEN", VALUES["HF_TOKEN"])
+    template = shared or account.save_template(unmarked(wanted), None)
+    endpoint = account.create_endpoint(endpoint_body(wanted))
+    for spec in wanted.groups.values():
+        account.create_group(endpoint, group_body(wanted, spec, template.hash))
+    return template
+
+
+def take_over(account: Account, wanted: Fleet, name: str = "comfy") -> Adoption:
+    adoption = find(account, wanted, account.read(), name)
+    adopt(account, wanted, adoption, VALUES, lambda _: None)
+    return adoption
+
+
+def test_a_fleet_of_an_older_release_is_taken_over(local: LocalAccount, account: Account) -> None:
+    """The template gets the mark; groups and workers stay as they are, and the next plan moves them."""
+    template = old_release(account, fleet())
+    assert make_plan(fleet(), account.read()).steps == ()
+    before = rows(local)
+    adoption = take_over(account, fleet())
+    assert len(adoption.groups) == len(adoption.instances) == 2
+    assert adoption.per_hour == 0.5
+    after = rows(local)
+    assert {key for key in before if before[key] != after.get(key)} == {("template", template.id)}
+    plan = make_plan(fleet(), account.read())
+    assert [step.action for step in plan.steps] == [Action.CHANGE_GROUP] * 2 + [Action.UPDATE_WORKERS] * 2
+    assert carry_out(account, fleet(NEXT)).ok
+    assert make_plan(fleet(NEXT), account.read()).empty
+    destroy(account, find_doomed(account, fleet(), account.read(), environment=True), lambda _: None)
+    assert not rows(local)
+
+
+def test_taken_over_twice_nothing_more_happens(local: LocalAccount, account: Account) -> None:
+    """A repeat finds that it is the fleet's."""
+    old_release(account, fleet())
+    take_over(account, fleet())
+    before = rows(local)
+    again = take_over(account, fleet())
+    assert again.changes == ()
+    assert rows(local) == before
+
+
+@pytest.mark.parametrize("fault", [CallFault.CLOSED, CallFault.LATE, CallFault.ERROR_504], ids=lambda one: one.name)
+@pytest.mark.parametrize("number", range(1, CALLS + 2))
+def test_any_lost_answer_is_harmless(number: int, fault: CallFault) -> None:
+    """Whichever call goes wrong, there is one template with the mark in the end."""
+    with running() as local, quick(local) as account:
+        old_release(account, fleet())
+        local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
+        take_over(account, fleet())
+        assert len(state(local)["templates"]) == 1
+        assert len(present(fleet(), account.read()).groups) == 2
+
+
+def test_cut_off_before_the_rename_it_goes_on(account: Account) -> None:
+    """The template has the mark, and the endpoint still the other name: the next run renames it."""
+    old_release(account, fleet_of("unused", "before"))
+    adoption = find(account, fleet(), account.read(), "before")
+    assert "is renamed to comfy: clients ask for it by name" in adoption.changes[1]
+    adopt(account, fleet(), replace(adoption, endpoint_body=None), VALUES, lambda _: None)
+    again = take_over(account, fleet(), "before")
+    assert len(again.changes) == 1
+    assert len(present(fleet(), account.read()).groups) == 2
+
+
+def test_two_old_fleets_of_one_template_are_taken_over_one_by_one(local: LocalAccount, account: Account) -> None:
+    """Each gets a template of its own, and the shared one stays as it is."""
+    production, staging = fleet(), fleet_of("staging-fleet", "staging")
+    shared = old_release(account, production)
+    old_release(account, staging, shared)
+    row = local.holdings.templates.rows[shared.id]
+    (change,) = take_over(account, production).changes
+    assert f"because other endpoints use template comfy-worker ({shared.id})" in change
+    take_over(account, staging, "staging")
+    assert local.holdings.templates.rows[shared.id] == row
+    before = [key for key in rows(local) if key[0] == "instance"]
+    destroy(account, find_doomed(account, staging, account.read(), environment=False), lambda _: None)
+    assert [one.name for one in account.read().endpoints] == ["comfy"]
+    assert len(account.instances()) == len(before) / 2
+    assert carry_out(account, production).ok
+
+
+def test_an_edited_template_is_taken_back(account: Account) -> None:
+    """With the mark taken out in the console, and with a content that the groups use and no list shows."""
+    carry_out(account, fleet())
+    template = account.read().templates[0]
+    bare = account.save_template({**template.body, "env": "-p 3000:3000"}, template)
+    take_over(account, fleet())
+    assert len(present(fleet(), account.read()).groups) == 2
+    marked = account.read().templates[0]
+    assert marked.id == bare.id
+    for group in account.read().groups:
+        account.update_group(group, {**group.body, "search_params": SEARCH, "template_hash": marked.hash})
+    account.save_template({**marked.body, "tag": "by-hand", "desc": ""}, marked)
+    assert make_plan(fleet(), account.read()).steps == ()
+    take_over(account, fleet())
+    assert len(present(fleet(), account.read()).groups) == 2
+
+
+def test_names_that_changed_in_the_file_or_the_console_are_put_right(account: Account) -> None:
+    """The template and the endpoint under other names, the same id."""
+    carry_out(account, fleet())
+    renamed = fleet_of(fleet().id, "pictures", "picture-worker")
+    assert make_plan(renamed, account.read()).steps == ()
+    adoption = take_over(account, renamed)
+    assert len(adoption.changes) == 2
+    assert make_plan(renamed, account.read()).blocked == ()
+    assert [one.name for one in account.read().endpoints] == ["pictures"]
+    assert [one.name for one in account.read().templates] == ["picture-worker"]
+
+
+def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Account) -> None:
+    """Neither an endpoint with its mark, nor after a rollback, nor a second endpoint, nor a name that is in use."""
+    other = fleet_of("another-fleet", "staging")
+    carry_out(account, other)
+    carry_out(account, other.model_copy(update={"template": fleet(NEXT).template}))
+    before = rows(local)
+    with pytest.raises(NotOurs, match="is of the fleet another-fleet"):
+        take_over(account, fleet(), "staging")
+    groups = account.read().groups
+    former = present(other, account.read()).versions - {groups[0].template_hash}
+    account.update_group(groups[0], {**groups[0].body, "search_params": SEARCH, "template_hash": min(former)})
+    with pytest.raises(NotOurs, match="is of the fleet another-fleet"):
+        take_over(account, fleet(), "staging")
+    account.create_endpoint({"endpoint_name": "theirs", "cold_workers": 0})
+    with pytest.raises(NotOurs, match="and a fleet has one endpoint"):
+        take_over(account, other, "theirs")
+    with pytest.raises(NotOurs, match="has that name"):
+        take_over(account, fleet_of("third-fleet", "staging"), "theirs")
+    with pytest.raises(DeployError, match="the account has no endpoint nothing; it has staging, theirs"):
+        take_over(account, fleet(), "nothing")
+    assert {key: row for key, row in rows(local).items() if key[0] == "template"} == {
+        key: row for key, row in before.items() if key[0] == "template"
+    }
+
+
+def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
+    """Vast takes two endpoints of one name."""
+    old_release(account, fleet())
+    template = account.save_template({**BY_HAND, "name": "tool"}, None)
+    twin = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 0})
+    account.create_group(twin, {"template_hash": template.hash, "search_params": SEARCH})
+    with pytest.raises(Ambiguous, match=f"give the id of one, .* or {twin.id}"):
+        take_over(account, fleet())
+
+
+def test_what_was_confirmed_is_what_is_taken(account: Account) -> None:
+    """Another group has appeared while a person read the list."""
+    old_release(account, fleet())
+    listed = find(account, fleet(), account.read(), "comfy")
+    actual = account.read()
+    account.create_group(actual.endpoints[0], {**actual.groups[0].body, "search_params": "num_gpus=8"})
+    with pytest.raises(StalePlan, match="run the command again"):
+        check_same(listed, find(account, fleet(), account.read(), "comfy"))
+
+
+def test_a_login_is_needed_again(account: Account) -> None:
+    """Vast doesn't give it back: a template written without it could not pull its image."""
+    old_release(account, fleet())
+    with pytest.raises(MissingValues, match="set REGISTRY_USER, REGISTRY_TOKEN"):
+        check_login(fleet(), {})
+
+
+def test_an_endpoint_without_groups_gets_the_files_parameters(account: Account) -> None:
+    """Nothing else could carry the mark."""
+    carry_out(account, fleet())
+    actual = account.read()
+    for group in actual.groups:
+        account.delete_group(group)
+    account.update_endpoint(actual.endpoints[0], {**actual.endpoints[0].body, "min_load": 3.0})
+    assert "it has no groups" in make_plan(fleet(), account.read()).blocked[0]
+    take_over(account, fleet())
+    assert [step.action for step in make_plan(fleet(), account.read()).steps] == [Action.CREATE_GROUP] * 2
+
+
+def test_a_destroy_that_was_cut_off_needs_no_adoption() -> None:
+    """Also where the file's parameters are not the account's: the endpoint without groups is known as the fleet's."""
+    with running() as local:
+        with quick(local) as account:
+            carry_out(account, fleet())
+            endpoint = account.read().endpoints[0]
+            account.update_endpoint(endpoint, {**endpoint.body, "min_load": 3.0})
+        local.behave(AccountFaultConfig(faults=dict.fromkeys(range(13, 500), CallFault.ERROR_500)))
+        with quick(local, 0.1) as account, pytest.raises(Unreachable):
+            destroy(account, find_doomed(account, fleet(), account.read(), environment=False), lambda _: None)
+        assert (len(local.holdings.groups), len(local.holdings.endpoints)) == (0, 1)
+        local.behave(AccountFaultConfig())
+        with quick(local) as account:
+            destroy(account, find_doomed(account, fleet(), account.read(), environment=False), lambda _: None)
+        assert not rows(local)

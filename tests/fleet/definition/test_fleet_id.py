@@ -1,0 +1,70 @@
+"""How a fleet file gets its id, and what else in it stays as it is."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from tests.fleet.wishes import FLEET, IMAGE
+from worker.errors import DeployError, FleetError
+from worker.fleet.definition.fleet_file import read_fleet
+from worker.fleet.definition.fleet_id import id_of, new_id, with_id
+
+OLD = FLEET.replace('id = "0123456789abcdef"\n', "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("[template]\n", 'id = "abcd"\n[template]\n'),
+        ("# about\n# it\n\nx = 1\n", '# about\n# it\nid = "abcd"\n\nx = 1\n'),
+        ("# about\r\n[a]\r\n", '# about\r\nid = "abcd"\r\n[a]\r\n'),
+        ('id = ""  # here\nx = 1\n', 'id = "abcd"\nx = 1\n'),
+        ('x = """\nid = "no"\n"""\nid=""\n', 'x = """\nid = "no"\n"""\nid = "abcd"\n'),
+        ('# a\n\nid = "old"\n[a]\nid = "table"\n', '# a\n\nid = "abcd"\n[a]\nid = "table"\n'),
+        ("", 'id = "abcd"\n'),
+    ],
+)
+def test_an_id_is_written_and_nothing_else_changes(before: str, after: str) -> None:
+    """Under the comments at the top, or in place of the one that is there; never into a table or a text."""
+    assert with_id(before, "abcd") == after
+    assert tomllib.loads(after) == {**tomllib.loads(before), "id": "abcd"}
+
+
+def test_where_there_is_no_place_the_line_is_named() -> None:
+    """An id whose value takes several lines is left to a person; so is a file that is not TOML."""
+    with pytest.raises(DeployError, match='write the line id = "abcd" at the top'):
+        with_id('id = """\nold"""\n', "abcd")
+    with pytest.raises(DeployError, match="the file is not TOML"):
+        id_of("[")
+
+
+def test_a_file_of_an_older_release_names_the_command() -> None:
+    """With a line to copy, and another id each time."""
+    seen = set()
+    for _ in range(2):
+        with pytest.raises(FleetError) as raised:
+            read_fleet(OLD, IMAGE)
+        (problem,) = map(str, raised.value.problems)
+        assert "`comfy-worker deploy init` writes one" in problem
+        seen.add(problem.rpartition('id = "')[2])
+    assert len(seen) == 2
+    assert read_fleet(with_id(OLD, new_id()), IMAGE).template.name == "comfy-worker"
+
+
+@pytest.mark.parametrize("bad", ["ab", "a b c d", "x" * 65, "ab\\u0007cd", "a'b'c"])
+def test_an_id_has_to_fit_into_a_variable(bad: str) -> None:
+    """Vast splits a container's options at blanks and takes quotes off."""
+    with pytest.raises(FleetError, match="id: "):
+        read_fleet(f'id = "{bad}"\n{OLD}', IMAGE)
+
+
+def test_the_mark_is_not_set_by_hand() -> None:
+    """Neither in the template nor as a variable of the account, which would mark every container."""
+    text = FLEET.replace('WORKER_MODELS = "sdxl"', 'COMFY_WORKER_FLEET = "x"').replace(
+        '["HF_TOKEN"]', '["COMFY_WORKER_FLEET"]'
+    )
+    with pytest.raises(FleetError) as raised:
+        read_fleet(text, IMAGE)
+    assert {problem.table for problem in raised.value.problems} == {"template.env", ""}

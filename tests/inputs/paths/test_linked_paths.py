@@ -1,0 +1,83 @@
+"""Links into inputs that take a path: followed where their value is known, refused where it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.inputs.paths.packs import checked, node
+from worker.errors import FileNotAllowed
+
+UNKNOWN = {"9": node("ShowText", value="photo.png")}
+
+
+def linked(class_type: str, name: str, text: str) -> dict[str, Any]:
+    """A text put together of two, in an input by a link."""
+    parts = {"string_a": text[:4], "string_b": text[4:], "delimiter": ""}
+    return {"1": node(class_type, **{name: ["2", 0]}), "2": node("StringConcatenate", **parts)}
+
+
+def test_a_known_value_takes_the_place_of_the_link() -> None:
+    """The node gets the text that was checked."""
+    prompt = checked(linked("Load Text File", "file_path", "photo.png"), "photo.png")
+    assert prompt["1"]["inputs"]["file_path"] == "photo.png"
+    prompt = checked(linked("CR Load Image List", "input_folder", "frames"), "frames/1.png")
+    assert prompt["1"]["inputs"]["input_folder"] == "frames"
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "text"),
+    [
+        ("Load Text File", "file_path", "/proc/self/environ"),
+        ("Load Image Batch", "path", "../../input"),
+        ("CR Load Image List", "input_folder", f"job-{'0' * 32}"),
+        ("LatentReceiver", "latent", "other.latent"),
+        ("Save Text File", "path", "/etc"),
+        ("Save Text File", "filename_prefix", "../../x"),
+        ("Text Add Tokens", "tokens", "[a]: ../.."),
+        ("Of No Known Pack", "image_folder", "/etc"),
+        ("LoadText|pysssss", "file", "other.txt"),
+    ],
+)
+def test_a_known_value_is_checked(class_type: str, name: str, text: str) -> None:
+    """As one that stands in the node itself."""
+    with pytest.raises(FileNotAllowed) as refused:
+        checked(linked(class_type, name, text))
+    assert (refused.value.details[0].node_id, refused.value.details[0].input) == ("1", name)
+
+
+@pytest.mark.parametrize("link", [["9", 0], ["9", 0.0], {"__value__": ["9", 0]}, ["none", 0]], ids=repr)
+@pytest.mark.parametrize(
+    ("class_type", "name"),
+    [
+        *(("Load Text File", "file_path"), ("CR Load Image List", "input_folder"), ("Save Text File", "path")),
+        *(("CR Draw Text", "font_name"), ("Text Add Tokens", "tokens"), ("Load3D", "image")),
+    ],
+)
+def test_an_unknown_value_is_refused(class_type: str, name: str, link: Any) -> None:
+    """By node and input, unless the operator has one tenant only."""
+    prompt = {"1": node(class_type, **{name: link}), **UNKNOWN}
+    with pytest.raises(FileNotAllowed, match="known only when it runs") as refused:
+        checked(prompt, "9")
+    assert (refused.value.details[0].node_id, refused.value.details[0].input) == ("1", name)
+    assert refused.value.details[0].suggestion
+    checked(prompt, "9", any_link=True)
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name"),
+    [
+        *(("SaveImage", "filename_prefix"), ("Save Text File", "filename_prefix"), ("Save Text File", "text")),
+        *(("easy saveText", "file_name"), ("Of No Known Pack", "text")),
+    ],
+)
+def test_what_only_names_a_written_file_may_be_linked(class_type: str, name: str) -> None:
+    """To whatever the run shows, as what is no path at all."""
+    checked({"1": node(class_type, **{name: ["9", 0]}), **UNKNOWN})
+
+
+def test_the_path_of_a_model_may_be_linked() -> None:
+    """The node that puts it out finds it by its name in ComfyUI's own folders."""
+    prompt = {"1": node("DiTBlockLoraLoader", opt_lora_path=["2", 0])}
+    checked({**prompt, "2": node("DiffusionModelSelector", model_name="listed")})

@@ -1,0 +1,104 @@
+"""A job's folder in ComfyUI's input folder, seen from another tenant while the job runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from pydantic import SecretStr
+
+from tests.conftest import Client, bearer, worker
+from tests.engines import EngineHandle
+from tests.inputs.files import png
+from tests.workflows import picture, slow
+from worker.engine.client import ComfyClient
+from worker.engine.protocol.messages import ExecutionError
+from worker.engine.run import failure
+from worker.job import new_folder
+from worker.settings import ComfySettings
+from worker.supervision import Tasks
+
+TOKENS = {"ann": "a" * 32, "bob": "b" * 32}
+JOB = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
+LOADER = "LoadImageDataSetFromFolder"
+
+
+def takes(folder: object) -> dict[str, Any]:
+    saved = {"class_type": "SaveImage", "inputs": {"images": ["5", 0], "filename_prefix": "bob"}}
+    return {"5": {"class_type": LOADER, "inputs": {"folder": folder}}, "6": saved}
+
+
+def built(folder: str) -> dict[str, Any]:
+    """The folder's name put together by nodes, through a switch that any input takes."""
+    joined = {"string_a": folder[:9], "string_b": folder[9:], "delimiter": ""}
+    chosen = {"switch": True, "on_true": ["1", 0], "on_false": ["1", 0]}
+    return takes(["2", 0]) | {
+        "1": {"class_type": "StringConcatenate", "inputs": joined},
+        "2": {"class_type": "ComfySwitchNode", "inputs": chosen},
+    }
+
+
+async def begun(client: Client, engine: EngineHandle) -> str:
+    """The folder of a job of Ann's whose file lies in the input folder. It runs until it is cancelled."""
+    workflow = slow(60, steps=600) | {"7": {"class_type": "LoadImage", "inputs": {"image": "private.png"}}}
+    workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "ann"}}
+    sent = {"id": "anns", "workflow": workflow, "inputs": {"private.png": base64.b64encode(png()).decode()}}
+    status, body = await client.post("/generate", sent, **bearer(TOKENS["ann"]))
+    assert status == 202, body
+    while not (found := [path.name for path in engine.input.iterdir() if any(path.glob("private.png"))]):
+        await asyncio.sleep(0.05)
+    return found[0]
+
+
+async def test_no_answer_names_it_and_no_link_opens_it(engine: EngineHandle, tmp_path: Path) -> None:
+    """Refusals, the catalog's choices and every other route are without its name, however it is asked for."""
+    tokens = ",".join(f"{name}={token}" for name, token in TOKENS.items())
+    async with worker(engine, tmp_path, tokens=SecretStr(tokens)) as client:
+        folder = await begun(client, engine)
+        async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/object_info/{LOADER}") as answer:
+            assert folder in await answer.text(), "the engine lists the folder, as ComfyUI does"
+        bob = bearer(TOKENS["bob"])
+        for workflow in (takes("nonsense"), takes("."), takes(folder), built(folder), takes(["2", 0]) | picture()):
+            for route in ("/validate", "/validate?strict=true", "/generate/sync"):
+                status, body = await client.post(route, {"workflow": workflow}, **bob)
+                names = set(JOB.findall(str(body))) - set(JOB.findall(str(workflow)))
+                assert not names, (route, workflow, body)
+                assert route != "/generate/sync" or status in {400, 422}, body
+        for route in ("/capabilities", "/health", "/ready", "/queue-info", "/templates", "/openapi.json"):
+            async with client.http.get(client.app.url + route, headers=bob) as answer:
+                assert not JOB.search(await answer.text()), route
+        async with client.http.delete(f"{client.app.url}/jobs/anns", headers=bearer(TOKENS["ann"])) as answer:
+            assert answer.status == 200
+
+
+async def test_an_input_that_lists_folders_is_known_before_there_is_a_job(engine: EngineHandle, tmp_path: Path) -> None:
+    """The folder that is there while the catalog is read is gone afterwards, and in no choice."""
+    async with worker(engine, tmp_path) as client:
+        status, body = await client.post("/generate/sync", {"workflow": takes("plain")})
+        assert (status, body["error"]["code"]) == (422, "file_not_allowed"), body
+    assert not [path for path in engine.input.iterdir() if JOB.search(path.name)]
+
+
+async def test_the_catalog_is_without_it(engine: EngineHandle) -> None:
+    """As it is read from a ComfyUI that lists the folder, where the input takes files."""
+    folder = engine.input / new_folder()
+    folder.mkdir()
+    try:
+        async with Tasks() as tasks, ComfyClient(engine.url, ComfySettings(), tasks) as client:
+            await client.socket.opened(10)
+            catalog = await client.catalog()
+            assert not JOB.search(str(catalog.object_info(LOADER)) + str(catalog[LOADER]))
+    finally:
+        folder.rmdir()
+
+
+def test_what_a_node_raised_is_without_it() -> None:
+    """The path in the message keeps the file's name."""
+    message = f"No such file: '/comfy/input/job-{'0' * 32}/private.png'"
+    error = failure(ExecutionError("p", "1", "Loader", "FileNotFoundError", message), {}, {})
+    assert str(error).endswith("No such file: '/comfy/input/private.png'")
+    assert not JOB.search(str(error.details))

@@ -1,0 +1,149 @@
+"""The host that a request names in its target and its `Host` header, and the hosts that this worker answers to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+
+from aiohttp import hdrs, web
+
+from worker.api.edge.addresses import Address, read_address
+from worker.errors import StartupError
+from worker.fetch.policy import HostPattern
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?", re.ASCII)
+LITERAL = re.compile(r"\[([0-9A-Fa-f:.]{2,45})(%[A-Za-z0-9._~%-]{1,32})?\]", re.ASCII)
+PORT = re.compile(r"(?::(\d{0,5}))?", re.ASCII)
+ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", re.ASCII)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+LONGEST_NAME = 253
+LOCALHOST = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host in the one form in which hosts are compared. `name` is lower case, without a final dot or brackets."""
+
+    name: str
+    port: int | None = None
+
+    @property
+    def address(self) -> Address | None:
+        return read_address(self.name)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can be meant, whatever the DNS answers: browsers look no `localhost` up."""
+        if (address := self.address) is not None:
+            return address.is_loopback
+        return self.name == LOCALHOST or self.name.endswith(f".{LOCALHOST}")
+
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return name if self.port is None else f"{name}:{self.port}"
+
+
+def read_host(text: str) -> Host | None:
+    """Read the value of a `Host` header; None for anything that is no host with at most a port."""
+    match = LITERAL.match(text) or NAME.match(text)
+    port = PORT.fullmatch(text, match.end()) if match else None
+    if match is None or port is None or int(port[1] or 0) > 65535:
+        return None
+    number = int(port[1]) if port[1] else None
+    if match.re is NAME:
+        name = match[0].lower().removesuffix(".")
+        return Host(name, number) if len(name) <= LONGEST_NAME else None
+    address = read_address(match[1])
+    return Host(str(address), number) if address is not None else None
+
+
+def read_origin(text: str) -> str | None:
+    """Return an origin in the form in which origins are compared; None for `null` and for anything that is none."""
+    scheme, separator, rest = text.partition("://")
+    scheme, host = scheme.lower(), read_host(rest)
+    return origin_of(scheme, host) if separator and scheme in DEFAULT_PORTS and host else None
+
+
+def origin_of(scheme: str, host: Host) -> str:
+    """Return the origin of this worker for a client that asked this host."""
+    return f"{scheme}://{Host(host.name) if host.port == DEFAULT_PORTS.get(scheme) else host}"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHosts:
+    """The hosts that the operator named: by patterns, and one by the worker's public URL."""
+
+    patterns: tuple[HostPattern, ...] = ()
+    public: Host | None = None
+
+    @classmethod
+    def read(cls, text: str) -> AllowedHosts:
+        """From WORKER_ALLOWED_HOSTS. Raises StartupError naming the entry."""
+        entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+        try:
+            return cls(tuple(HostPattern.read(entry) for entry in entries))
+        except ValueError as error:
+            cure = "write host, *.domain, an address or a network, each with :port where only that one is meant"
+            raise StartupError(f"WORKER_ALLOWED_HOSTS: {error} names no host; {cure}") from None
+
+    def __contains__(self, host: Host) -> bool:
+        public = self.public is not None and self.public.name == host.name
+        return public or any(_names(pattern, host) for pattern in self.patterns)
+
+
+def _names(pattern: HostPattern, host: Host) -> bool:
+    ports = {None, host.port} if host.port is not None else {None, *DEFAULT_PORTS.values()}
+    address = host.address
+    named = pattern.matches_name(host.name) if address is None else pattern.matches_address(address)
+    return named and pattern.port in ports
+
+
+@cache
+def allowed_hosts(text: str, public_url: str = "") -> AllowedHosts:
+    """Return the hosts of WORKER_ALLOWED_HOSTS, and the one of WORKER_PUBLIC_URL. Raises StartupError."""
+    public = read_origin(public_origin(public_url))
+    return replace(AllowedHosts.read(text), public=read_host(public.partition("://")[2]) if public else None)
+
+
+def public_origin(public_url: str) -> str:
+    """Return the part of WORKER_PUBLIC_URL that browsers call its origin."""
+    scheme, _, rest = public_url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def answers_to(host: Host, reached: Host, allowed: AllowedHosts) -> bool:
+    """Whether a host is this worker's for sure: nobody else's DNS can have brought a client here by this name."""
+    return host.loopback or host.name == reached.name or host in allowed
+
+
+def asked_host(request: web.BaseRequest) -> Host | None:
+    """Return the host that the client named; None where it named none that can be read, or several.
+
+    A client that names none at all, as HTTP/1.0 allows, gets the address that it has reached. Browsers always name one.
+    """
+    hosts = {read_host(text) for text in host_texts(request)}
+    if not hosts:
+        return reached_host(request)
+    return hosts.pop() if len(hosts) == 1 else None
+
+
+def host_texts(request: web.BaseRequest) -> list[str]:
+    """Return what stands in the place of a host, in the header and in the target, as it was sent."""
+    return [*request.headers.getall(hdrs.HOST, ()), *_of_target(request.raw_path)]
+
+
+def _of_target(target: str) -> list[str]:
+    """Return the host that stands in the target (RFC 9112, section 3.2.2), which is only a path in most requests."""
+    if target.startswith("/") or target == "*":
+        return []
+    absolute = ABSOLUTE.match(target)
+    return [absolute[1] if absolute else target]
+
+
+def reached_host(request: web.BaseRequest) -> Host:
+    """Return the address and port on this machine that the client is connected to."""
+    name = request.transport.get_extra_info("sockname") if request.transport else None
+    if not isinstance(name, tuple):
+        return Host(LOCALHOST)
+    return Host(str(read_address(name[0]) or name[0]), name[1])

@@ -1,0 +1,56 @@
+"""An aiohttp site whose connections have time limits, and of which strangers can't take all."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from aiohttp import web
+
+from worker.connections.limits import IDLE_S, ConnectionLimits
+from worker.connections.listener import CONNECTION, Listener
+from worker.supervision import Tasks
+
+HANDLER: dict[str, Any] = {"keepalive_timeout": IDLE_S}
+"""Options of aiohttp's handler for every runner with such a site."""
+PROVEN_READ = 256 * 1024
+
+
+class LimitedSite(web.BaseSite):
+    """Takes the place of `web.TCPSite`."""
+
+    __slots__ = ("_host", "_limits", "_port", "_tasks")
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        limits: ConnectionLimits,
+        tasks: Tasks,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(runner, ssl_context=ssl_context)
+        self._host, self._port, self._limits, self._tasks = host, port, limits, tasks
+
+    @property
+    def name(self) -> str:
+        return f"http{'s' if self._ssl_context else ''}://{self._host or '*'}:{self._port}"
+
+    async def start(self) -> None:
+        """Raises OSError and OverflowError."""
+        await super().start()
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - BaseSite has asked
+        listener = Listener(server, self._limits, self._tasks, self._ssl_context)
+        await listener.listen(self._host, self._port)
+        self._server = listener  # type: ignore[assignment]  # a site uses its sockets and `close`
+
+
+def prove(request: web.BaseRequest) -> None:
+    """Count the connection of a request no longer among those of strangers: it has shown a valid signature or token."""
+    connection = request.get(CONNECTION) if isinstance(request, web.Request) else None
+    if connection is not None:
+        connection.prove()
+        request.content.set_read_chunk_size(PROVEN_READ)

@@ -1,0 +1,1 @@
+"""An engine's folders, as its node classes see them."""

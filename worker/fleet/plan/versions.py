@@ -1,0 +1,57 @@
+"""What a template says about its fleet: the mark in its environment, and its former versions in its description.
+
+A change gives a template a new hash, and Vast lists it under the new one only. Groups and instances keep the old hash
+until they are updated, so the template itself has to remember which hashes it had.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vastai.utils import parse_env
+
+from worker.fleet.definition.fleet import MARK
+from worker.fleet.vast.rows import TemplateRow
+
+FORMER = re.compile(r"former version (\w+)")
+EARLIER = re.compile(r"earlier ((?:\w+ )*\w+)")
+KEPT = 12
+"""Most hashes in a description; the oldest are dropped first."""
+
+
+def mark_of(body: Mapping[str, Any]) -> str:
+    """Return the id of the fleet that a template's body belongs to, empty where it has none or several."""
+    env = str(body.get("env") or "")
+    values = {value.strip("'\"") for value in re.findall(rf"\b{MARK}=(\S+)", env)}
+    mark = str(parse_env(env).get(MARK, ""))
+    return mark if values == {mark} else ""
+
+
+def with_mark(env: str, fleet_id: str) -> str:
+    """Return a template's options with this mark, at the end, and no other one."""
+    kept = re.sub(rf"(?:^|\s)-e\s+['\"]?{MARK}=\S*", "", env).strip()
+    return f"{kept} -e {MARK}={fleet_id}".strip()
+
+
+def description(former: str, earlier: Sequence[str] = ()) -> str:
+    """Return the text that `former_of` and `versions_of` read."""
+    rest = [one for one in dict.fromkeys(earlier) if one and one != former][: KEPT - 1]
+    words = ["comfy-worker"]
+    words += [f"former version {former}"] if former else []
+    words += [f"earlier {' '.join(rest)}"] if rest else []
+    return "; ".join(words)
+
+
+def former_of(body: Mapping[str, Any]) -> str:
+    """Return the hash that the template's description names as the former version, empty for a first version."""
+    found = FORMER.search(str(body.get("desc") or ""))
+    return found[1] if found else ""
+
+
+def versions_of(template: TemplateRow) -> tuple[str, ...]:
+    """Return the hashes that this template has or had, newest first."""
+    found = EARLIER.search(str(template.body.get("desc") or ""))
+    hashes = [template.hash, former_of(template.body), *(found[1].split() if found else ())]
+    return tuple(dict.fromkeys(one for one in hashes if one))

@@ -1,0 +1,5 @@
+"""Values that links carry, computed before anything runs."""
+
+from worker.workflow.linked_values.evaluation import WRAPPED, LinkedValues, link_of
+
+__all__ = ["WRAPPED", "LinkedValues", "link_of"]

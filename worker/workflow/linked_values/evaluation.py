@@ -1,0 +1,86 @@
+"""Computes what comes out of a node, where it is known before the prompt runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from worker.workflow.json_value import Json
+from worker.workflow.linked_values.rules import LONGEST, RULES, NodeInputs, NotKnownError, Rule, Value
+from worker.workflow.prompt import Node, Prompt
+
+Link = tuple[str, int]
+"""Node id and number of the output."""
+WRAPPED = "__value__"
+"""Under this key ComfyUI takes a list for a value, until it has checked it: then it may be taken for a link."""
+MOST_INPUTS = 200
+"""Of one node; the rules need a few."""
+
+
+def link_of(value: Json) -> Link | None:
+    """Return the link that ComfyUI may take a value for, also where it is wrapped; None for any other value."""
+    while isinstance(value, dict) and WRAPPED in value:
+        value = value[WRAPPED]
+    match value:
+        case [str(node_id), int(slot) | float(slot)]:
+            return node_id, int(slot) if slot == slot and abs(slot) < LONGEST else -1  # noqa: PLR0124 - NaN
+    return None
+
+
+class LinkedValues:
+    """The values that links of a prompt carry. Each node is computed once, whatever leads to it."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+        self._outputs: dict[str, tuple[Value | None, ...]] = {}
+
+    def value(self, link: Link) -> Value | None:
+        """Return what a link carries; None where only the run shows it."""
+        node_id, slot = link
+        self._compute(node_id)
+        outputs = self._outputs[node_id]
+        return outputs[slot] if 0 <= slot < len(outputs) else None
+
+    def _compute(self, wanted: str) -> None:
+        """Compute a node after those that it needs, without recursion: chains may have thousands of nodes."""
+        waiting, opened = [wanted], set[str]()
+        while waiting:
+            node_id = waiting[-1]
+            if node_id in self._outputs:
+                waiting.pop()
+            elif node_id in opened:
+                # What is still missing needs this node itself.
+                self._outputs[node_id] = self._outputs_of(node_id)
+            else:
+                opened.add(node_id)
+                waiting.extend(source for source in self._sources(node_id) if source not in opened)
+
+    def _sources(self, node_id: str) -> Iterator[str]:
+        node = self._prompt.get(node_id)
+        if node is not None and _rule(node) is not None:
+            links = map(link_of, node["inputs"].values())
+            yield from (link[0] for link in links if link is not None and link[0] not in self._outputs)
+
+    def _outputs_of(self, node_id: str) -> tuple[Value | None, ...]:
+        node = self._prompt.get(node_id)
+        rule = _rule(node) if node is not None else None
+        if node is None or rule is None:
+            return ()
+        inputs = NodeInputs({name: self._input(value) for name, value in node["inputs"].items()})
+        try:
+            return tuple(None if _is_long(value) else value for value in rule(inputs))
+        except NotKnownError:
+            return ()
+
+    def _input(self, value: Json) -> Value | None:
+        if (link := link_of(value)) is not None:
+            outputs = self._outputs.get(link[0], ())
+            return outputs[link[1]] if 0 <= link[1] < len(outputs) else None
+        return value if isinstance(value, str | int | float) and not _is_long(value) else None
+
+
+def _rule(node: Node) -> Rule | None:
+    return RULES.get(node["class_type"]) if len(node["inputs"]) <= MOST_INPUTS else None
+
+
+def _is_long(value: Json) -> bool:
+    return isinstance(value, str) and len(value) > LONGEST
