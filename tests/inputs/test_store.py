@@ -87,9 +87,10 @@ async def test_long_text_that_is_no_file_is_refused(tmp_path: Path, text: bytes)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_files_of_jobs_that_died_are_strays(tmp_path: Path) -> None:
-    """A job without a row in the journal died with its process."""
+def test_files_of_jobs_that_died_are_removed_at_the_start(tmp_path: Path) -> None:
+    """A job without a row in the journal died with its process: its folder is a stray, and no other is."""
     for name in ("job-a", "job-b"):
         (tmp_path / "inputs" / name).mkdir(parents=True)
         (tmp_path / "inputs" / name / "x.png").write_bytes(b"x")
-    assert [path.name for path in InputStore(tmp_path / "inputs").strays({"job-b"})] == ["job-a"]
+    assert InputStore(tmp_path / "inputs").strays({"job-b"}) == [tmp_path / "inputs" / "job-a"]
+    assert InputStore(tmp_path / "nothing").strays({"job-b"}) == []
