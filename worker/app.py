@@ -227,7 +227,8 @@ async def _pipeline(
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
     placed = await _placed_inputs(engines, state)
-    engine = InputEngine(engines.first.api, engines.catalog, placed)
+    output = configs[0].output if len(configs) == 1 else None
+    engine = InputEngine(engines.first.api, engines.catalog, placed, output)
     fetcher = await enter(Fetcher(settings.fetch, state / "fetched", notify=observers.notify))
     return Pipeline(
         engines=engines,

@@ -136,8 +136,7 @@ class Preflight:
             found = await _checked(workflow, catalog, files, editors_file)
         others = await self._models_of_others(found.prompt, catalog)
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
-        problems = found.problems
-        if problems and (failed := self._engines.failed_packs):
+        if (problems := found.problems) and (failed := self._engines.failed_packs):
             problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
         problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
         certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version, strict=strict)

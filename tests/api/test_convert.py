@@ -126,3 +126,12 @@ async def test_the_same_work_in_both_formats(client: Client) -> None:
     of = client.app.intake.workload_of
     assert of({"workflow": drawn(512, 512)}) == of({"workflow": body["prompt"]})
     assert of({"workflow": {"nodes": [{"id": 1, "type": "Nonsense"}], "links": []}}) == of({})
+
+
+async def test_json_that_takes_long_to_parse_is_refused(client: Client) -> None:
+    """The size of the JSON of `/convert` is bounded as that of `/validate` is: others would wait for it."""
+    body = b'{"nodes": [' + b"{}," * 60_000 + b"{}]}"
+    status, answer = await sent(client, body)
+    assert (status, answer["error"]["code"]) == (413, "body_too_large")
+    async with client.http.post(client.app.url + "/validate", data=b'{"workflow": ' + body + b"}") as refused:
+        assert refused.status == 413

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.bodies.chunks import SMALL, at, cut, files, scanned, whole
 from worker.bodies import BodyLimits, SpoolFolder
+from worker.bodies.limits import DEEPEST_JSON
 from worker.errors import InvalidJson
 
 TEXT = st.text(max_size=30) | st.text(alphabet='"\\/\b\n\x00u0dD8é😀 a', max_size=40)
@@ -158,10 +159,11 @@ async def test_bytes_that_are_not_utf_8_have_a_place(tmp_path: Path) -> None:
 async def test_a_nesting_bound_holds(tmp_path: Path) -> None:
     """A long string at the greatest depth is found, and one level more is refused."""
     async with SpoolFolder(tmp_path) as folder:
-        scan = await scanned([b"[" * 1000 + b'"abcdefghijkl"' + b"]" * 1000], folder)
-        assert scan.spooled[0].where == (0,) * 1000
-        with pytest.raises(InvalidJson, match="depth limit"):
-            await scanned([b"[" * 5000 + b'"abcdefghijkl"' + b"]" * 5000], folder)
+        deepest = DEEPEST_JSON
+        scan = await scanned([b"[" * deepest + b'"abcdefghijkl"' + b"]" * deepest], folder)
+        assert scan.spooled[0].where == (0,) * deepest
+        with pytest.raises(InvalidJson, match="nested deeper"):
+            await scanned([b"[" * (deepest + 1) + b'"abcdefghijkl"' + b"]" * (deepest + 1)], folder)
 
 
 async def test_a_long_key_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,36 @@ def test_damaged_pictures_raise_nothing(damage: int) -> None:
         broken = bytearray(whole)
         broken[damage : damage + 3] = b"\xff\xff\xff"
         picture_pixels(io.BytesIO(bytes(broken)))
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+PNG_HEAD = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
+GIF_HEAD = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff"
+ENDLESS = {
+    "blanks in a PPM": b"P6" + b" " * 1_000_000 + b"1 1 255\n\0\0\0",
+    "texts in a PNG": PNG_HEAD + chunk(b"tEXt", b"a\0b") * 60_000,
+    "unknown chunks in a PNG": PNG_HEAD + chunk(b"abCd", b"ab") * 60_000,
+    "comments in a GIF": GIF_HEAD + b"\x21\xfe\x01a\0" * 200_000 + b";",
+    "fillers in a JPEG": b"\xff\xd8" + b"\xff" * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in ENDLESS.items()])
+def test_headers_without_end_are_given_up(data: bytes, tmp_path: Path) -> None:
+    """Pillow would read them byte by byte; the file is refused by name after so many pieces, on disk and in memory."""
+    (tmp_path / "file").write_bytes(data)
+    for file in (BytesIO(data), tmp_path / "file"):
+        with pytest.raises(InvalidInputFile, match="too many comments and headers"):
+            check_content(file, {FileKind.PICTURE}, 89)
+
+
+def test_pictures_with_many_pieces_are_read() -> None:
+    """A long GIF and a picture with some texts are no bombs."""
+    frames = [Image.effect_noise((200, 200), 80 + number) for number in range(40)]
+    data = BytesIO()
+    frames[0].save(data, "GIF", save_all=True, append_images=frames[1:])
+    check_content(BytesIO(data.getvalue()), {FileKind.PICTURE}, 89)
+    check_content(BytesIO(PNG_HEAD + chunk(b"tEXt", b"a\0b") * 1000 + chunk(b"IDAT", b"")), {FileKind.PICTURE}, 89)

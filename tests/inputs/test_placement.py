@@ -47,10 +47,10 @@ async def sent(worker: Supervised, workflow: Workflow, **more: object) -> dict:
 
 
 async def test_files_wait_outside_until_their_job_is_next(tmp_path: Path) -> None:
-    """Of five jobs only the one that runs and the one that waits in ComfyUI have their files there; all end well."""
+    """Of five jobs only the one that runs and the one that waits in ComfyUI have files there; the others end well."""
     shared = tmp_path / "engine" / "input"
     async with supervised(tmp_path, queue_ahead=1) as worker:
-        jobs = [await sent(worker, reading(0.7, steps=7)) for _ in range(5)]
+        jobs = [await sent(worker, reading(60, steps=600) if first else reading(0.1)) for first in (1, 0, 0, 0, 0)]
         await worker.state(jobs[0], "generating")
         for job in jobs:
             await worker.state(job, "waiting")
@@ -58,12 +58,11 @@ async def test_files_wait_outside_until_their_job_is_next(tmp_path: Path) -> Non
         folders = [worker.app.manager.find(job["id"], job["token"]).folder for job in jobs]
         assert {path.name for path in job_folders(shared)} < set(folders)
         assert all(not file.is_symlink() for folder in job_folders(shared) for file in folder.iterdir())
-        for job in jobs:
+        await worker.delete(f"/jobs/{jobs[0]['id']}", jobs[0]["token"])
+        for job in jobs[1:]:
             assert (await worker.result(job))[0] == 200
-        await until(lambda: not job_folders(shared))
-        # Removed after the answer, by tasks that nothing waits for.
-        for folder in ("inputs", "staged"):
-            await until(lambda folder=folder: not list((tmp_path / folder).glob("*")))
+        for folder in (shared, tmp_path / "inputs", tmp_path / "staged"):
+            await until(lambda folder=folder: not job_folders(folder))
 
 
 @dataclass
@@ -104,7 +103,7 @@ async def test_a_node_that_goes_on_keeps_its_files(tmp_path: Path) -> None:
     """A job that was cancelled has its files in ComfyUI's folder until the node that ignores it has ended."""
     shared = tmp_path / "engine" / "input"
     async with supervised(tmp_path, node_stop_s=60.0) as worker:
-        job = await sent(worker, reading(2.0))
+        job = await sent(worker, reading(5.0))
         await worker.state(job, "generating")
         leftovers = worker.app.engines.first.leftovers
         cancelling = asyncio.create_task(worker.delete(f"/jobs/{job['id']}", job["token"]))

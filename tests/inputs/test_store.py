@@ -88,9 +88,9 @@ async def test_long_text_that_is_no_file_is_refused(tmp_path: Path, text: bytes)
 
 
 def test_files_of_jobs_that_died_are_removed_at_the_start(tmp_path: Path) -> None:
-    """A job without a row in the journal died with its process."""
+    """A job without a row in the journal died with its process: its folder is a stray, and no other is."""
     for name in ("job-a", "job-b"):
         (tmp_path / "inputs" / name).mkdir(parents=True)
         (tmp_path / "inputs" / name / "x.png").write_bytes(b"x")
-    InputStore(tmp_path / "inputs").keep_only({"job-b"})
-    assert [path.name for path in (tmp_path / "inputs").iterdir()] == ["job-b"]
+    assert InputStore(tmp_path / "inputs").strays({"job-b"}) == [tmp_path / "inputs" / "job-a"]
+    assert InputStore(tmp_path / "nothing").strays({"job-b"}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -12,21 +13,28 @@ from worker.api.edge.form_parts import readable_parts
 from worker.api.errors import too_large
 from worker.api.request_body import strict_of
 from worker.api.services import SAFE_HEADERS, services
+from worker.bodies import BodyLimits
+from worker.bodies.limits import units_of
 from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.editor import Conversion, is_ui, stringify
 from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.json_value import Json
 from worker.workflow.repairs import repair
+from worker.workflow.walk import walk
 
 MIB = 1024 * 1024
+JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
+"""The beginning of JSON in any encoding, which no other kind of file has."""
 
 
 async def convert_workflow(request: web.Request) -> web.Response:
     """`POST /convert`: the prompt of what the editor saves, or of a file that carries its workflow."""
     found = services(request)
     found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
-    workflow = workflow_in(await _sent(request), request.charset or "")
+    data = await _sent(request)
+    workflow = await asyncio.to_thread(_workflow, data, request.charset or "", found.intake.limits)
     if is_ui(workflow):
         conversion = await found.intake.convert(workflow)
     else:
@@ -43,7 +51,15 @@ async def convert_workflow(request: web.Request) -> web.Response:
         repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
-    return web.Response(text=stringify(body), headers=SAFE_HEADERS, content_type="application/json")
+    text = await walk(body, lambda: stringify(body))
+    return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
+
+
+def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
+    """Read a workflow file. Raises BodyTooLarge for JSON that would take too long to parse, CannotConvert."""
+    if JSON.match(data):
+        limits.check_units(units_of(data))
+    return workflow_in(data, charset)
 
 
 async def _sent(request: web.Request) -> bytes:

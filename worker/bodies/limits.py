@@ -42,7 +42,8 @@ class BodyLimits:
 
     The JSON that remains without its long strings is parsed on the event loop, and a parser in C can't be interrupted.
     Another process would not help: rebuilding the value from what that process sends takes as long as parsing it. So
-    what would take longer than about 20 ms is refused. Time depends on objects and keys more than on bytes, hence
+    what would take longer than about 20 ms, or whose walk takes
+    much longer, is refused. Time depends on objects and keys more than on bytes, hence
     `units`: one for each comma, 5 for each colon, 10 for each list or object. The densest workflow that we have seen
     has 740,000 units a MiB, and the largest has 190 KiB.
     """
@@ -52,7 +53,7 @@ class BodyLimits:
     """Strings whose text is longer than this, in UTF-8, go to files."""
     rest: int = 4 * MIB
     """The JSON without its long strings."""
-    units: int = 700_000
+    units: int = 400_000
     restored: int = 4 * MIB
     """Long strings that are read back into memory because they are not files."""
     piece: int = PIECE
@@ -72,5 +73,9 @@ class BodyLimits:
                 f"the JSON without its strings above {self.text // KIB} KiB is larger than {self.rest / MIB:g} MiB: "
                 "send files as base64 in one string each, by URL or as multipart/form-data"
             )
+        self.check_units(units)
+
+    def check_units(self, units: int) -> None:
+        """Raise BodyTooLarge where JSON would take too long to parse, and its value to walk over."""
         if units > self.units:
             raise BodyTooLarge("the JSON has too many objects, lists and values to be a workflow")

@@ -92,15 +92,27 @@ class FileInput:
         return self.use in {None, PathUse.LIKELY} or self.uploads
 
 
+def below(root: Path | None, text: str) -> PurePosixPath | None:
+    """Return an absolute path without `..` as one in a folder; None where it is not in there."""
+    path = PurePosixPath(text)
+    if root is None or not path.is_absolute() or escapes(str(path)[1:]) or not path.is_relative_to(root.absolute()):
+        return None
+    return path.relative_to(root.absolute())
+
+
 @dataclass(frozen=True, slots=True)
 class OpenFolders:
-    """`folders` begin with input, output or temp; `shared` is where the input folder is, if this process sees it."""
+    """`folders` begin with input, output or temp; `shared` is where the input folder is, if this process sees it.
+
+    `output` is the output folder, where there is one engine and this process sees it.
+    """
 
     folders: tuple[PurePosixPath, ...]
     shared: Path | None
+    output: Path | None = None
 
     @classmethod
-    def read(cls, text: str, shared: Path | None) -> OpenFolders:
+    def read(cls, text: str, shared: Path | None, output: Path | None = None) -> OpenFolders:
         """From WORKER_INPUT_FOLDERS. Raises StartupError naming the entry."""
         entries = [entry.strip().rstrip("/") for entry in text.split(",") if entry.strip()]
         for entry in entries:
@@ -108,7 +120,7 @@ class OpenFolders:
                 raise StartupError(
                     f"WORKER_INPUT_FOLDERS: {entry!r} is not input, output, temp or a folder in one of them"
                 )
-        return cls(tuple(PurePosixPath(entry) for entry in entries), shared)
+        return cls(tuple(PurePosixPath(entry) for entry in entries), shared, output)
 
     def have(self, value: str) -> bool:
         """True for the name of a file in an open folder, as loaders write it (`a/b.png`, `b.png [output]`)."""
@@ -120,6 +132,17 @@ class OpenFolders:
         # A link in an open folder may lead out of it.
         found = self._here(place).resolve()
         return any(found.is_relative_to(self._here(folder).resolve()) for folder in opened)
+
+    def have_path(self, text: str) -> bool:
+        """True for the path of a file or a folder in an open folder."""
+        for root, suffix in ((self.shared, "input"), (self.output, "output")):
+            if (inside := below(root, text)) is not None:
+                return self.have(str(inside) if suffix == "input" else f"{inside} [{suffix}]")
+        return False
+
+    def takes_written(self, text: str) -> bool:
+        """True for a path in the output folder, in which every job may write."""
+        return below(self.output, text) is not None
 
     def _here(self, place: PurePosixPath) -> Path:
         return (self.shared or Path()).joinpath(*place.parts[1:])

@@ -19,7 +19,7 @@ from worker.inputs.file_inputs import FileInput, OpenFolders, file_inputs, texts
 from worker.inputs.folder_inputs import check_paths, folder_inputs
 from worker.inputs.paths.known_links import with_known_paths
 from worker.inputs.paths.name_check import check_names
-from worker.inputs.paths.own_paths import inside_own_folder
+from worker.inputs.paths.own_paths import inside_output, inside_own_folder
 from worker.inputs.placement import PlacedInputs
 from worker.inputs.sources import NO_SOURCES, Source, Sources, find_sources, with_earlier
 from worker.inputs.store import InputStore
@@ -39,11 +39,15 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class InputEngine:
-    """Where the files go: ComfyUI's API, its catalog, and its input folder where this process can reach it."""
+    """Where the files go: ComfyUI's API, its catalog, and its input folder where this process can reach it.
+
+    `output` is the output folder of the only engine, where this process can reach it.
+    """
 
     api: ComfyApi
     catalog: Callable[[], Awaitable[Catalog]]
     placed: PlacedInputs | None
+    output: Path | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -70,7 +74,7 @@ class Inputs:
         self._api = engine.api
         self._catalog = engine.catalog
         self._fetcher = fetcher
-        self._opened = OpenFolders.read(settings.input_folders, engine.folder)
+        self._opened = OpenFolders.read(settings.input_folders, engine.folder, engine.output)
         self._max_megapixels = settings.max_megapixels
         self._shared = engine.folder
         self._placed = engine.placed
@@ -186,7 +190,8 @@ class Inputs:
             for place in places
             if place.uploads
         }
-        return own | {place.key: {} for place in places if not place.takes_files}
+        written = inside_output(places, self._opened.output) if self._opened.output else {}
+        return own | {place.key: written.get(place.key, {}) for place in places if not place.takes_files}
 
     def _path(self, name: str) -> str:
         return str((self._shared or Path()).absolute() / name)

@@ -13,6 +13,8 @@ from worker.workflow.validation.suggestion import for_missing_class
 MISSING = "missing_node_type"
 MOST_NODES = 20
 """Nodes of one class that a message lists."""
+MOST_SUGGESTIONS = 20
+"""Classes for which a similar name is looked for: that takes 10 ms each, and a workflow may name thousands."""
 
 
 def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator[Problem]:
@@ -25,14 +27,15 @@ def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator
         if node["class_type"] not in catalog:
             nodes.setdefault(node["class_type"], []).append(node_id)
     packs = pack_ids(saved) if nodes else {}
-    for class_type, ids in nodes.items():
+    for number, (class_type, ids) in enumerate(nodes.items()):
+        searched = catalog if number < MOST_SUGGESTIONS else None
         yield Problem(
             node_id=ids[0],
             node_title=title(prompt, ids[0]),
             class_type=class_type,
             input=None,
             message=f"This ComfyUI has no node class {class_type!r}{others(ids)}.",
-            suggestion=for_missing_class(class_type, catalog, packs.get(class_type)),
+            suggestion=for_missing_class(class_type, searched, packs.get(class_type)),
             comfyui_type=MISSING,
             expected="a class of this engine",
             kind=MISSING,

@@ -42,7 +42,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, size:
     writer.close()
 
 
-@pytest.mark.parametrize("size", [500, 900])
+@pytest.mark.parametrize("size", [1000, 1400])
 async def test_a_broken_connection_is_taken_up_again(client: Client, size: int) -> None:
     """Every event once and in order, though the first two connections break in the middle."""
     async with cut_after(client.app.url, [size, size]) as url, aiohttp.ClientSession() as http:
@@ -55,7 +55,7 @@ async def test_a_broken_connection_is_taken_up_again(client: Client, size: int) 
 
 async def test_a_connection_that_stays_broken_is_a_failure(client: Client) -> None:
     """Not endless waiting."""
-    async with cut_after(client.app.url, [400, *[0] * 50]) as url, aiohttp.ClientSession() as http:
+    async with cut_after(client.app.url, [1000, *[0] * 50]) as url, aiohttp.ClientSession() as http:
         with pytest.raises(Failure, match="could not be taken up again"):
             async for _ in WorkerClient(http, url).follow({"workflow": slow(30, steps=300)}):
                 pass

@@ -102,6 +102,8 @@ def _upload_problem(place: FileInput, text: str, opened: OpenFolders) -> tuple[s
     """Return what is wrong with the name of a file that is none of the job's, and the cure."""
     if looks_like_base64(text):
         return f"has base64 of no kind of file that is known ({_short(text)!r})", BASE64_CURE
+    if place.path and opened.have_path(text):
+        return None
     if opened.shared is not None and may_lie_inside(place, text):
         return None
     if escapes(text):
@@ -116,6 +118,8 @@ def _text_problem(place: FileInput, text: str, opened: OpenFolders) -> tuple[str
     if place.use is PathUse.OUTPUT:
         if escapes(text) or not opened.have(f"{text} [output]"):
             return f"reads {_short(text)!r} of ComfyUI's output folder", "an operator opens it by WORKER_INPUT_FOLDERS"
+    elif place.use is PathUse.WRITE and opened.takes_written(text):
+        return None
     elif place.use is not None:
         if found := path_problem(text, place.use):
             return f"has {_short(text)!r}, which {found[0]}", found[1]
