@@ -139,7 +139,7 @@ def _findings(cells: Sequence[Cell], plan: MatrixPlan) -> list[RunFinding]:
         for cell, entry in entries
         if not set(entry.heard) <= ({"success"} | _ends(cell, entry.scenario.number))
     ]
-    twice = [(cell.case.name, number) for cell in cells for number in _twice(cell)]
+    twice = [(cell.case.name, number) for cell in cells if not cell.case.deaf for number in _twice(cell)]
     few = [cell.case.name for cell in cells if (sum if plan.real else min)(cell.in_flight.values()) < LEAST]
     late = [(cell.case.name, cell.noticed_s) for cell in cells if cell.case.sign and _late(cell, plan)]
     idle = [

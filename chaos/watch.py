@@ -23,11 +23,13 @@ def complaints(logs: Sequence[Path]) -> list[RunFinding]:
 
 
 NOT_OURS = re.compile(
-    r"RequestPayloadError|UVProcessTransport is open in __dealloc__|ERROR +asyncio Fatal .*\nMemoryError$", re.DOTALL
+    r"RequestPayloadError|UVProcessTransport is open in __dealloc__"
+    r"|ERROR +(asyncio Fatal|worker.supervision task) .*\nMemoryError$",
+    re.DOTALL,
 )
 """The HTTP library complains of a body that is not what its Content-Encoding says, after our answer. The event loop
 does of a process that could not be started for want of a file descriptor, after it has raised the error, and of a
-connection that it closes because it has no memory to read from it."""
+connection that it closes because it has no memory to read from it; supervision does of a task that had none."""
 
 
 def _complains(record: str) -> bool:
