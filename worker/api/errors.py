@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from worker.api.edge.unknown_routes import hint
@@ -48,8 +47,6 @@ async def answered(request: web.Request, handler: Handler, found: Callable[[], S
         if error.status < 400:
             raise
         return error_response(request, found(), _translated(request, error, found().settings.server.max_body))
-    except HttpProcessingError as error:  # a part of a multipart body has headers that are none
-        return error_response(request, found(), ClientError(f"the body can't be read: {type(error).__name__}"))
     except Exception as error:
         lacking = shortage(error)
         if lacking is not None and STREAMING not in request:

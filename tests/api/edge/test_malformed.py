@@ -16,6 +16,7 @@ from tests.cli.commands.test_serve import serving
 from tests.conftest import Client
 from tests.engines import EngineHandle
 from worker.api.edge.malformed import LINES, MalformedRequests
+from worker.api.services import json_response
 
 
 @pytest.mark.timeout(90)
@@ -46,6 +47,13 @@ async def test_a_form_that_is_none_is_the_clients_fault(client: Client, path: st
     answer = await sent(client, path, f"Host: {own}", f"Content-Type: {kind}", body=body)
     assert answer.status in {400, 422}
     assert json.loads(answer.body)["error"]["fault"] == "client"
+
+
+def test_an_error_may_repeat_any_bytes() -> None:
+    """Bytes of a header that are no UTF-8 are replaced in the message: the answer is still JSON."""
+    answer = json_response({"message": "no \udcff here", "number": 2**70}, 400)
+    assert isinstance(answer.body, bytes)
+    assert json.loads(answer.body) == {"message": "no ? here", "number": 2**70}
 
 
 def recorded(error: Exception, level: int = logging.ERROR) -> logging.LogRecord:

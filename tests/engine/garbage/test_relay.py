@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import random
@@ -195,6 +196,23 @@ async def test_lost_frames(client: Client, relay: GarbageRelay, caplog: pytest.L
     assert relay.garbled > before
     relay.heal()
     await well(client, caplog)
+
+
+async def test_a_lost_interrupt(client: Client, relay: GarbageRelay, engine: EngineHandle) -> None:
+    """A foreign interrupt whose frame was garbled is no success: the history has it."""
+
+    def cut(frame: Frame) -> Frame:
+        return frame[:6] if isinstance(frame, str) and json.loads(frame)["type"] == "execution_interrupted" else frame
+
+    before = relay.garbled
+    relay.garble_frames(cut)
+    running = asyncio.create_task(run(client, slow(20, steps=200)))
+    async with asyncio.timeout(10):
+        while not running.done() and relay.garbled == before:
+            await client.http.post(f"{engine.url}/interrupt", json={})
+            await asyncio.sleep(0.05)
+    assert await running == (503, "removed_by_operator", 0)
+    relay.heal()
 
 
 @pytest.mark.parametrize(

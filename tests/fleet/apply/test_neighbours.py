@@ -224,3 +224,12 @@ def test_a_worker_of_another_endpoint_is_not_ours() -> None:
     assert claims.doubtful(Instance(7, "", "running", 0.2, "aaa"))
     assert claims.owns(Instance(8, "", "running", 0.2, "aaa"))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "theirs"}))
+
+
+def test_a_shared_hash_alone_makes_no_instance_ours() -> None:
+    """Nor does the mark that comes with it: a group of others starts workers from the same template."""
+    claims = InstanceClaims("ours", {9: 1}, frozenset(), frozenset(), frozenset({"aaa", "bbb"}), frozenset({"aaa"}))
+    assert not claims.owns(Instance(8, "", "running", 0.2, "aaa"))
+    assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "ours"}))
+    assert claims.owns(Instance(8, "", "running", 0.2, "bbb"))
+    assert claims.owns(Instance(9, "", "running", 0.2, "aaa")), "its group is the fleet's"
