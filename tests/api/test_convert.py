@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pydantic import SecretStr
 
 from tests.api.test_generate import size_of
@@ -53,6 +56,16 @@ async def test_a_prompt_stays_as_it_is(client: Client, wrap: Any) -> None:
     prompt = picture()
     _, body = await client.post("/convert", wrap(prompt))
     assert body["prompt"] == prompt
+
+
+async def test_more_than_a_workflow_is_not_parsed_in_a_picture(client: Client) -> None:
+    """A parser of a million objects would hold up every other request."""
+    text = '{"1": {"class_type": "A", "inputs": {"x": [' + ",".join(["{}"] * 100_000) + "]}}}"
+    info, file = PngInfo(), BytesIO()
+    info.add_text("prompt", text)
+    Image.new("RGB", (1, 1)).save(file, "PNG", pnginfo=info)
+    status, answer = await sent(client, file.getvalue())
+    assert (status, answer["error"]["code"]) == (422, "cannot_convert")
 
 
 async def test_a_picture_tells_its_prompt(client: Client) -> None:

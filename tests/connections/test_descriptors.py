@@ -37,6 +37,17 @@ async def test_the_last_descriptors_are_not_for_connections(opened: Open) -> Non
         assert await status(strangers[0]) == 0
 
 
+async def test_a_crowd_that_waits_to_be_accepted_holds_nobody_up(opened: Open) -> None:
+    """Behind 600 strangers that connected before it a client gets its answer: no stranger costs a pause of its own."""
+    async with served(LONG_S) as (process, port):
+        used = open_files(process)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (used + 40, used + 40))
+        crowd = [await opened(port) for _ in range(600)]
+        assert len(crowd) == 600
+        async with asyncio.timeout(15):  # 600 pauses of 50 ms are 30 s
+            assert await status(await opened(port, GET)) == 200
+
+
 async def test_too_few_descriptors_are_no_end(opened: Open) -> None:
     """Where none can be spared connections are refused; once there are some the next one is answered."""
     async with served(LONG_S) as (process, port):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.workflows import picture
-from worker.errors import DiskFull, WorkerBusy
+from worker.errors import DiskFull, JournalUnavailable, WorkerBusy
 from worker.job import Job, JobRequest, JobState
-from worker.jobs.admission import LONGEST_RETRY_S, Admission, AdmissionLimits
+from worker.jobs.admission import LONGEST_RETRY_S, Admission, AdmissionLimits, free_bytes
 from worker.load.pace import ENOUGH, ONLY, Pace, Paces
 
 PLENTY = 2**40
@@ -25,6 +27,13 @@ def admission(limits: AdmissionLimits, pace: float, *jobs: Job) -> Admission:
     for one in jobs:
         made.begin(one)
     return made
+
+
+def test_without_its_state_folder_a_worker_accepts_nothing(tmp_path: Path) -> None:
+    """A volume that is away for a while is an error with a code, which may be retried."""
+    assert free_bytes(tmp_path) > 0
+    with pytest.raises(JournalUnavailable, match="can't be reached: No such file"):
+        free_bytes(tmp_path / "gone")
 
 
 def test_below_the_limit_everybody_comes_in() -> None:

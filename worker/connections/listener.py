@@ -25,6 +25,8 @@ GRACE_S = 0.5
 AT_A_TIME = 16
 """Connections that are accepted before anything else is done."""
 PAUSE_S = 0.05
+TURNS = 8
+"""Turns of the event loop in which a connection that is closed has left its descriptor."""
 HANDSHAKE_S = 10.0
 REPORT_S = 60.0
 BACKLOG = 1024
@@ -144,7 +146,7 @@ class Listener:
             if not self._spare():
                 sock.close()
                 return
-            await asyncio.sleep(PAUSE_S)  # until its descriptor is free
+            await self._freed(sock)
         while crowd := self._table.crowd(client):
             if (spare := dispensable(crowd)) is None:
                 sock.close()
@@ -173,6 +175,13 @@ class Listener:
             log.debug("no connection: %s", reason(error))
             self.lost(connection)
             sock.close()
+
+    async def _freed(self, sock: socket.socket) -> None:
+        """Wait until the descriptor of a closed connection is free: a few turns. Pauses would add up in a crowd."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if not reserve_is_touched(len(self._open), sock.fileno()):
+                return
 
     def _spare(self) -> bool:
         """Close a connection to have its descriptor. Return False where there is none to spare."""

@@ -134,9 +134,14 @@ class OpenFolders:
         return any(found.is_relative_to(self._here(folder).resolve()) for folder in opened)
 
     def have_path(self, text: str) -> bool:
-        """True for the path of a file or a folder in an open folder."""
+        """True for the path of a file or a folder in an open folder.
+
+        The input folder itself is never one: a node that reads a folder with all below it gets the files of other jobs.
+        """
         for root, suffix in ((self.shared, "input"), (self.output, "output")):
             if (inside := below(root, text)) is not None:
+                if root is self.shared and not inside.parts:
+                    return False
                 return self.have(str(inside) if suffix == "input" else f"{inside} [{suffix}]")
         return False
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from worker.errors import DiskFull, WorkerBusy
+from worker.errors import DiskFull, JournalUnavailable, WorkerBusy
 from worker.job import Job, JobState
 from worker.load.pace import Paces
 from worker.settings import LimitSettings
@@ -13,6 +15,14 @@ from worker.settings import LimitSettings
 SHORTEST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
 DISK_RETRY_S = 10.0
 MIB = 1024 * 1024
+
+
+def free_bytes(state: Path) -> int:
+    """Return the room for another job. Raises JournalUnavailable where the state folder can't be reached."""
+    try:
+        return shutil.disk_usage(state).free
+    except OSError as error:
+        raise JournalUnavailable(f"the worker's state folder can't be reached: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)

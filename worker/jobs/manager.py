@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
@@ -17,7 +16,7 @@ from worker.events import JobAccepted, JobForgotten
 from worker.extra_data import ExtraData
 from worker.inputs import ArrivedFiles
 from worker.job import ENDS, Job, JobRequest, JobState
-from worker.jobs.admission import Admission, AdmissionLimits
+from worker.jobs.admission import Admission, AdmissionLimits, free_bytes
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
 from worker.jobs.journal import MOST_ENDED, needs_row
 from worker.jobs.restored import Restored, remove_strays
@@ -85,10 +84,10 @@ class JobManager:
         return self._job_index.of_first_release
 
     def admit(self) -> None:
-        """Raises WorkerBusy, DiskFull or Draining where another job would not be accepted now."""
+        """Raises WorkerBusy, DiskFull, JournalUnavailable or Draining where another job would not be accepted now."""
         if self.draining:
             raise Draining("this worker is shutting down")
-        self.admission.admit(shutil.disk_usage(self._state).free)
+        self.admission.admit(free_bytes(self._state))
 
     def begins(self, request: JobRequest, principal: str) -> bool:
         """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""

@@ -35,6 +35,16 @@ def test_a_path_is_read_in_an_opened_folder_only(opened: OpenFolders, tmp_path: 
     assert opened.have_path(f"{tmp_path}/{path}") is may
 
 
+def test_the_input_folder_as_a_whole_is_not_read(tmp_path: Path) -> None:
+    """The folders of all jobs that wait lie in it, so that a node with a pattern such as `**` would read them."""
+    (tmp_path / "input").mkdir()
+    opened = OpenFolders.read("input", tmp_path / "input", tmp_path / "output")
+    assert opened.have_path(f"{tmp_path}/input/a.png")
+    assert opened.have_path(f"{tmp_path}/input/shared")
+    assert not opened.have_path(f"{tmp_path}/input")
+    assert not opened.have_path(f"{tmp_path}/input/.")
+
+
 def test_a_link_out_of_an_opened_folder_counts_as_what_it_leads_to(opened: OpenFolders, tmp_path: Path) -> None:
     """Somebody may have put it there for another purpose."""
     (tmp_path / "input" / "shared" / "out").symlink_to(tmp_path)

@@ -9,7 +9,8 @@ from typing import cast
 
 import orjson
 
-from worker.bodies import check_depth, not_json, utf8_text
+from worker.bodies import BodyLimits, check_depth, not_json, utf8_text
+from worker.bodies.limits import units_of
 from worker.errors import CannotConvert, InvalidJson
 from worker.workflow.embedded_metadata.avif import avif_texts, is_avif
 from worker.workflow.embedded_metadata.jpeg import jpeg_texts
@@ -48,6 +49,7 @@ _BY_LOOKS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], Texts]], 
     ("SVG", is_svg, svg_texts),
 )
 _A1111, _STEPS = "parameters", "\nSteps: "
+_MOST_UNITS = BodyLimits(total=0).units
 _WHOLE = ("comment", "description")
 """Where some node packs write one object with both."""
 
@@ -148,7 +150,9 @@ def _carried(kind: str, texts: Texts) -> EmbeddedWorkflow:
 
 
 def parse(text: str) -> Json:
-    """JSON as Python writes it, with NaN, which is null here; None for anything else."""
+    """JSON as Python writes it, with NaN, which is null here; None for anything else, and for more than a workflow."""
+    if units_of(text.encode("utf-8", "replace")) > _MOST_UNITS:
+        return None
     try:
         value: Json = json.loads(text, parse_constant=lambda _: None)
         json.dumps(value, ensure_ascii=False).encode()  # half a character, which no UTF-8 can hold, is found here

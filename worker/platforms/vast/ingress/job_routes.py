@@ -16,6 +16,8 @@ from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.response_proxy import relay
 
+DOTS = frozenset({".", ".."})
+"""What a URL takes for a place, so that the request would leave `/jobs`."""
 TICKET = frozenset({"id", "token", "last_event_id"})
 
 
@@ -62,7 +64,7 @@ class JobRoutes:
 
 def _job_id(asked: Mapping[str, Any]) -> str:
     job_id = asked.get("id")
-    if not isinstance(job_id, str) or not job_id or "/" in job_id:
+    if not isinstance(job_id, str) or not job_id or "/" in job_id or job_id in DOTS:
         raise InvalidField("`id` has to be the id of a job")
     return job_id
 
