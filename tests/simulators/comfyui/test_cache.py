@@ -86,3 +86,12 @@ async def test_websocket_pictures_are_sent_each_time(client: Client) -> None:
 
 
 IDLE = {"exec_info": {"queue_remaining": 0}}
+
+
+async def test_a_number_with_more_digits_than_json_writers_take_is_signed(client: Client) -> None:
+    """A text of digits becomes a number of any length, as in ComfyUI, and the next prompt runs, too."""
+    prompt = picture(1)
+    prompt["3"] = {"class_type": "Image Gaussian Blur", "inputs": {"images": ["1", 0], "size": "9" * 30}}
+    prompt["4"] = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}
+    await client.run(prompt)
+    assert (await client.run(picture(3)))["status"]["completed"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-
-import orjson
 
 from worker.simulators.comfyui.classes.values import Value
 from worker.simulators.comfyui.folders import temp_suffix
@@ -145,7 +144,8 @@ def _sign(
         if isinstance(value, list) and is_link(value) and value[0] in signed:
             digest.update(b"\1" + signed[str(value[0])] + str(value[1]).encode())
         else:
-            digest.update(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+            # A number that came as a text may have more digits than orjson writes.
+            digest.update(json.dumps(value, sort_keys=True).encode())
     return digest.digest()
 
 
