@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -43,6 +44,10 @@ def read_catalog(path: Path) -> Catalog:
     return Catalog.from_object_info(info).without_jobs()
 
 
+OF_JOBS = re.compile(rb',?\s*"job-[0-9a-f]{32}[^"]*"')
+"""Folders of jobs in the shared input folder, which come and go between the answers of two engines."""
+
+
 class SharedCatalogs:
     """Parses the answers of several engines: the same bytes are the same object for as long as anybody holds it."""
 
@@ -51,7 +56,7 @@ class SharedCatalogs:
 
     def __call__(self, data: bytes) -> Catalog:
         """Raises UnexpectedShape and JSONDecodeError."""
-        digest = hashlib.blake2b(data, digest_size=16).digest()
+        digest = hashlib.blake2b(OF_JOBS.sub(b"", data), digest_size=16).digest()
         catalog = self._by_digest.get(digest)
         if catalog is None:
             catalog = self._by_digest[digest] = read_object_info(data)
