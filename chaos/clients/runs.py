@@ -36,7 +36,7 @@ class Runs:
             await self.read()
 
     async def read(self) -> None:
-        """What is new since last time; nothing of an engine that is gone."""
+        """Count the runs since the last call. An engine that does not answer is skipped."""
         await asyncio.gather(*(self._read(url) for url in self.urls))
 
     async def _read(self, url: str) -> None:

@@ -45,7 +45,7 @@ async def budget(http: aiohttp.ClientSession, behind: Behind, attack: Attack) ->
     port, pid = int(behind.url.rpartition(":")[2]), behind.child.pid
     strangers, ended, jobs = Strangers(port, attack.seed), asyncio.Event(), Counter[str]()
     before = _memory(pid)
-    async with _probe(int(behind.child.env["WORKER_GATEWAY_PORT"]), pid) as probe, asyncio.TaskGroup() as group:
+    async with _PauseProbe(int(behind.child.env["WORKER_GATEWAY_PORT"]), pid) as probe, asyncio.TaskGroup() as group:
         peak = group.create_task(_peak(pid, ended))
         group.create_task(strangers.half_open(attack.half_open, ended))
         clients = [group.create_task(_jobs(http, behind, jobs, number, ended)) for number in range(WORKERS)]
@@ -106,14 +106,14 @@ def _memory(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-class _probe:  # noqa: N801 - used as a function
+class _PauseProbe:
     """The process that measures pauses, for as long as the context lasts; then `result` has what it saw."""
 
     def __init__(self, port: int, pid: int) -> None:
         self._arguments = ("-m", "chaos.fuzzing.pause_probe", str(port), str(pid))
         self.result: tuple[int, int, float, float] = (0, 0, 0.0, 0.0)
 
-    async def __aenter__(self) -> _probe:
+    async def __aenter__(self) -> _PauseProbe:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, *self._arguments, cwd=ROOT, stdin=pipe, stdout=pipe

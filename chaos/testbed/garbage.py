@@ -154,7 +154,7 @@ KINDS: Mapping[str, Garbled] = {
 
 
 class GarbageRelay:
-    """Passes everything on until it is told to garble. `garbled` counts what was."""
+    """Forwards everything unchanged until it is told to garble. `garbled` counts the changed answers."""
 
     def __init__(self, target: str) -> None:
         self.url = ""

@@ -97,4 +97,4 @@ class Relay:
         for start in range(0, len(data), self.piece):
             writer.write(data[start : start + self.piece])
             await writer.drain()
-            await asyncio.sleep(0)  # the other side reads this piece by itself
+            await asyncio.sleep(0)  # so that the worker reads this piece alone

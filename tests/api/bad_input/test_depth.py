@@ -64,7 +64,7 @@ async def test_deep_json_is_refused_everywhere(client: Client, name: str, bracke
 
 
 async def test_a_hundred_thousand_levels(client: Client) -> None:
-    """What is too large to be parsed at all is 413."""
+    """A body with more lists than the parser accepts is 413."""
     deep = nested(100_000, b"[", b"]")
     assert await post(client, "/generate/sync", BODIES["inputs"] % deep) == (413, "body_too_large")
     assert await post(client, "/convert", BODIES["file"] % deep) == (413, "body_too_large")

@@ -1,4 +1,4 @@
-"""Recorded frames and answers with one value of another JSON type: each is read, or is told as what it is."""
+"""Recorded frames and answers with one value of another JSON type: each is read or reported as malformed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_answers_are_read_or_have_another_shape(session: Session, data: st.DataO
 
 @pytest.mark.parametrize("odd", [5, True, "abc", {"a": 1}, 1.5])
 def test_lists_of_a_history_that_are_none(odd: object) -> None:
-    """What stands in the place of its messages or of their nodes is told as another shape."""
+    """Messages and nodes of another JSON type are reported as an unexpected shape."""
     cached = {"status": {"messages": [["execution_cached", {"nodes": odd}]]}}
     for entry in ({"outputs": {}, "status": {"messages": odd}}, cached):
         with pytest.raises(UnexpectedShape):

@@ -200,7 +200,7 @@ def test_two_engines_can_not_look_into_each_other(ground: Ground, tmp_path: Path
 
 @pytest.mark.skipif(LANDLOCK < 6, reason="signals and abstract sockets: Linux 6.12")
 def test_the_worker_gets_no_signal_and_no_abstract_socket(ground: Ground, victim: int) -> None:
-    """What comes from a job ends at the sandbox; a socket with a name in the kernel only does as well."""
+    """A job can neither signal a process outside of the sandbox nor connect to an abstract socket there."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"\0comfy-{os.getpid()}")
         server.listen()
