@@ -22,7 +22,7 @@ from worker.workflow.editor import Conversion, is_ui, stringify
 from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.repairs import repair
-from worker.workflow.walk import walk
+from worker.workflow.walk import run_off_loop_if_large
 
 MIB = 1024 * 1024
 JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
@@ -51,7 +51,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
         repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
-    text = await walk(body, lambda: stringify(body))
+    text = await run_off_loop_if_large(body, lambda: stringify(body))
     return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 

@@ -23,9 +23,9 @@ from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
 from worker.workflow.editor.text import SAVERS, draw, fill_in
 from worker.workflow.json_value import Json
-from worker.workflow.missing_class import others
+from worker.workflow.missing_class import listed_node_ids
 from worker.workflow.prompt import Node, Prompt
-from worker.workflow.validation.suggestion import for_missing_class
+from worker.workflow.validation.suggestion import missing_class_suggestion
 
 MOST_TOLD = 50
 MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
@@ -110,8 +110,8 @@ def _missing(missing: Mapping[str, Sequence[FlatNode]], catalog: Catalog) -> Ite
         first = places[0]
         packs = (pack_id(place.node.properties) for place in places)
         pack = next(filter(None, packs), None)
-        suggestion = for_missing_class(class_type, catalog if number < MOST_SUGGESTED else None, pack)
-        nodes = others([place.id for place in places])
+        suggestion = missing_class_suggestion(class_type, catalog if number < MOST_SUGGESTED else None, pack)
+        nodes = listed_node_ids([place.id for place in places])
         yield detail_of(first, f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
 
 

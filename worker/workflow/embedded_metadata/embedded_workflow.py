@@ -26,7 +26,7 @@ from worker.workflow.embedded_metadata.matroska import matroska_texts
 from worker.workflow.embedded_metadata.mp4 import mp4_texts
 from worker.workflow.embedded_metadata.png import png_texts
 from worker.workflow.embedded_metadata.webp import webp_texts
-from worker.workflow.exports import export_in
+from worker.workflow.exports import exported_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import unwrap
 
@@ -93,7 +93,7 @@ def extract_workflow(data: bytes, charset: str = "") -> Json:
     try:
         found = read_workflow_file(data, charset)
         check_depth(found, "the workflow")
-        return cast("Json", unwrap(export_in(found)))
+        return cast("Json", unwrap(exported_workflow(found)))
     except InvalidJson as error:
         raise CannotConvert(error.message) from None
 
