@@ -58,7 +58,7 @@ from worker.outputs.problems import nothing, of_node, promised
 from worker.outputs.run_files import SENT
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.opened import opened
+from worker.workflow.editor.editor_file import to_editor_file
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.rerun import rerun_nodes
 
@@ -236,7 +236,7 @@ class Pipeline:
                 (node["class_type"] for node in prompt.values()), READS_WORKFLOW
             )
             if any(not node_class.output_node for node_class in readers) and not extra.has_workflow:
-                extra = extra.with_workflow(opened(prompt, catalog))
+                extra = extra.with_workflow(to_editor_file(prompt, catalog))
         return extra.sent(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:

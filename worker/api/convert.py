@@ -19,7 +19,7 @@ from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.editor import Conversion, is_ui, stringify
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.repairs import repair
 from worker.workflow.walk import run_off_loop_if_large
@@ -59,7 +59,7 @@ def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
     """Read a workflow file. Raises BodyTooLarge for JSON that would take too long to parse, CannotConvert."""
     if JSON.match(data):
         limits.check_units(units_of(data))
-    return workflow_in(data, charset)
+    return extract_workflow(data, charset)
 
 
 async def _sent(request: web.Request) -> bytes:
