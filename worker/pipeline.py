@@ -58,9 +58,9 @@ from worker.outputs.problems import missing_files, no_outputs, node_problem
 from worker.outputs.run_files import SENT
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.opened import opened
+from worker.workflow.editor.editor_file import to_editor_file
 from worker.workflow.prompt import Prompt, title
-from worker.workflow.write_again import write_again
+from worker.workflow.rerun import rerun_nodes
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class Pipeline:
         self, job: Job, prompt: Prompt, made: CollectedOutputs
     ) -> tuple[tuple[Output, ...], tuple[OutputProblem, ...]]:
         """Return the outputs and problems of a run and of those of its nodes that have to write once more."""
-        second = write_again(prompt, made.nodes_to_rerun)
+        second = rerun_nodes(prompt, made.nodes_to_rerun)
         part = PartialRun(second.nodes, first=made.numbered)
         job.prompt_id = None
         collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
@@ -232,9 +232,11 @@ class Pipeline:
         """
         extra, catalog = job.request.extra, self.engines.known_catalog
         if catalog is not None:
-            readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
+            readers = catalog.classes_with_hidden_input(
+                (node["class_type"] for node in prompt.values()), READS_WORKFLOW
+            )
             if any(not node_class.output_node for node_class in readers) and not extra.has_workflow:
-                extra = extra.with_workflow(opened(prompt, catalog))
+                extra = extra.with_workflow(to_editor_file(prompt, catalog))
         return extra.sent(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:

@@ -21,7 +21,7 @@ from worker.models.folder import ModelRecord
 from worker.settings import ModelSettings
 from worker.supervision import Tasks
 from worker.workflow.json_value import Json
-from worker.workflow.model_needs import Downloads, ModelNeed, downloads
+from worker.workflow.model_needs import Downloads, ModelNeed, downloads_by_file
 from worker.workflow.prompt import Prompt
 from worker.workflow.templates.template import Library, ModelFile
 
@@ -52,7 +52,7 @@ class TemplateModels:
         """Raises StartupError for a template of the settings that isn't there."""
         return cls(
             {(file.folder, file.file): file for file in pinned(settings, library)},
-            downloads(file for template in library.values() for file in template.models),
+            downloads_by_file(file for template in library.values() for file in template.models),
             settings.on_demand,
         )
 

@@ -72,9 +72,9 @@ def command(
 def _needed(names: Iterable[str], library: Library, catalog: Catalog, place: ModelsFolder) -> Iterator[NeededFiles]:
     from worker.errors import PromptError
     from worker.models.needed_files import NeededFiles, needed_files
-    from worker.workflow.model_needs import downloads
+    from worker.workflow.model_needs import downloads_by_file
 
-    known = downloads(file for template in library.values() for file in template.models)
+    known = downloads_by_file(file for template in library.values() for file in template.models)
     for name in names:
         if name in library:
             yield NeededFiles(name, library[name].models)
