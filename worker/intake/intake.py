@@ -18,7 +18,7 @@ from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
-from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs import InputStore, ReceivedFiles, SentFile
 from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
@@ -186,7 +186,7 @@ class Intake:
         """
         if job.target is not None or job.webhook is not None:
             self.delivery.check(job)
-        outside = self.delivery.storage.outside
+        outside = self.delivery.storage.external
         if job.output_mode is OutputMode.NONE and outside:
             return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
         if job.output_mode is OutputMode.AUTO:
@@ -238,8 +238,8 @@ class Intake:
     def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
         return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
 
-    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
-        return self.files.arriving(files) if files else nullcontext()
+    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
+        return self.files.receive(files) if files else nullcontext()
 
     async def _converted(self, job: JobRequest) -> JobRequest:
         """Return the job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
