@@ -46,7 +46,7 @@ class JobResponses:
         answered, most = ResponseBody(dialect.completed(answer), large.files), self.traits.largest_answer
         if most is not None and answered.size > most:
             error = OutputTooLargeForInline(
-                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.outside_inline}"
+                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.inline_alternatives}"
             )
             return error.status, ResponseBody(_failed(job, error, dialect))
         return 200, answered
