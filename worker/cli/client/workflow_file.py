@@ -17,7 +17,7 @@ from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.embedded_metadata import extract_workflow, read_workflow_file
-from worker.workflow.exports import files_in
+from worker.workflow.exports import request_files
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 from worker.workflow.repairs.seeds import draw_seeds
@@ -117,7 +117,7 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 def _files_of(path: Path) -> dict[str, Any]:
     """Return the files in a request that was saved as a file, as RunPod's `test_input.json`."""
-    return files_in(read_workflow_file(read_bytes(path)))
+    return request_files(read_workflow_file(read_bytes(path)))
 
 
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:

@@ -23,9 +23,9 @@ from worker.workflow.editor.subgraphs.groups import expand_group_nodes
 from worker.workflow.editor.subgraphs.ids import make_ids_unique
 from worker.workflow.editor.text import SAVERS, expand_choices, fill_placeholders
 from worker.workflow.json_value import Json
-from worker.workflow.missing_class import others
+from worker.workflow.missing_class import listed_node_ids
 from worker.workflow.prompt import Node, Prompt
-from worker.workflow.validation.suggestion import for_missing_class
+from worker.workflow.validation.suggestion import missing_class_suggestion
 
 MAX_DETAILS = 50
 MAX_SUGGESTIONS = 5  # finding the nearest of two thousand class names takes a while
@@ -114,8 +114,8 @@ def _missing_class_details(missing: Mapping[str, Sequence[FlatNode]], catalog: C
     for number, (class_type, flat_nodes) in enumerate(missing.items()):
         packs = (pack_id(flat_node.node.properties) for flat_node in flat_nodes)
         pack = next(filter(None, packs), None)
-        suggestion = for_missing_class(class_type, catalog if number < MAX_SUGGESTIONS else None, pack)
-        nodes = others([flat_node.id for flat_node in flat_nodes])
+        suggestion = missing_class_suggestion(class_type, catalog if number < MAX_SUGGESTIONS else None, pack)
+        nodes = listed_node_ids([flat_node.id for flat_node in flat_nodes])
         yield node_detail(flat_nodes[0], f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
 
 
