@@ -25,7 +25,7 @@ from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.field_names import VAST_WORDS, in_words, meant_by
 from worker.dialects.modifiers import modified, raw_workflow
 from worker.errors import Detail, InvalidField, JobCancelled, WorkerError
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.storage.bucket import S3Target
 from worker.workflow.templates.template import Library
 
@@ -117,7 +117,7 @@ def _prompt(request: VastInput, library: Library, sent: Mapping[str, Any]) -> Bo
 
 
 def completed(answer: Answer) -> Body:
-    outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
+    outputs = [_output(answer, output) for output in sorted_by_node(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
     body |= {"timings": _timings(answer), **answer.random_integers}
     return {**body, **in_words(problems_of(answer.job), VAST_WORDS), **changes_of(answer.job)}
