@@ -80,10 +80,10 @@ def _file_request_of(request: web.Request, found: Services) -> FileRequest | Non
 
 
 async def _ended_or_detached(found: Services, job: Job) -> None:
-    async with found.manager.waiting(job):
+    async with found.manager.count_waiter(job):
         try:
             async with asyncio.timeout(found.sync_limit_s):
-                await found.manager.ended(job)
+                await found.manager.wait_for_end(job)
         except TimeoutError:
             await found.manager.detach(job)
 

@@ -89,7 +89,7 @@ def _job(request: web.Request) -> Job:
     authorization = request.headers.get(hdrs.AUTHORIZATION, "")
     principal = found.access.principal(authorization) if found.access.tokens else None
     if principal is not None:
-        return found.manager.owned(job_id, principal)
+        return found.manager.find_owned(job_id, principal)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         token = request.query.get("token", "")

@@ -41,7 +41,7 @@ async def ready(request: web.Request) -> web.Response:
     found.models.check_ready()
     if not found.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
-    if (why := found.engines.blocked) is not None:
+    if (why := found.engines.block_reason) is not None:
         raise EngineUnavailable(why)
     return json_response({"status": "ready"})
 
@@ -82,7 +82,7 @@ def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
 
 
 def _state(engine: Engine) -> str:
-    if engine.given_up:
+    if engine.final_error:
         return "given up"
     if not engine.connected:
         return "starting"

@@ -86,7 +86,7 @@ class EventSerializer:
 
 async def _write_events(teller: EventSerializer, response: web.StreamResponse, after: int) -> None:
     found, job = teller.found, teller.job
-    async with found.manager.waiting(job):
+    async with found.manager.count_waiter(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
             async for number, event in found.replay.follow(job, after):

@@ -16,7 +16,7 @@ from worker.connections.connection import READ, Connection
 from worker.connections.descriptors import reserve_is_touched
 from worker.connections.limits import ConnectionLimits
 from worker.connections.table import ConnectionTable, eviction_candidate
-from worker.supervision import Tasks, reason
+from worker.supervision import Tasks, describe_error
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Listener:
                 lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
             )
         except (OSError, asyncio.CancelledError) as error:  # also a handshake that failed or took too long
-            log.debug("no connection: %s", reason(error))
+            log.debug("no connection: %s", describe_error(error))
             self.lost(connection)
             sock.close()
 

@@ -4,7 +4,7 @@ The pattern for a platform or a route:
 
     async with intake.body(chunks) as body:                        # long strings go to files as they arrive
         job = await intake.submit(body, Caller(principal, base_url))
-    await manager.ended(job)
+    await manager.wait_for_end(job)
     status, answer = await intake.response(job)
     await send(answer.size, answer.pieces())                       # or `await answer.json()`, for a small one
 """

@@ -161,9 +161,9 @@ class Intake:
         Raises what `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admitted` raise, and InvalidInputFile.
         """
         request, caller = submission.request, submission.caller
-        if not self.manager.begins(request, caller.principal):
+        if not self.manager.would_start(request, caller.principal):
             job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
-            job.request = job.request.joined(request)
+            job.request = job.request.merged_with(request)
             return job
         self.manager.admit()
         request, kept = await self._with_outputs(request, caller.principal)
@@ -206,7 +206,7 @@ class Intake:
         try:
             return await asyncio.to_thread(convert, workflow, await self.catalog())
         except CannotConvert as error:
-            raise await self.preflight.explained(error, workflow) from None
+            raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
         """Units of a request, by the catalog that is known."""
@@ -238,7 +238,7 @@ class Intake:
         )
 
     def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
-        return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
+        return self.preflight.admit(request.prompt, request.extra.editor_workflow, strict=request.strict)
 
     def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
         return self.files.receive(files) if files else nullcontext()

@@ -12,7 +12,7 @@ from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
-from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, Output, OutputMode, sorted_by_node
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 from worker.settings import Settings
@@ -76,7 +76,7 @@ class Delivery:
     def _storage(self, job: Job) -> Storage | None:
         request = job.request
         if request.target is not None:
-            files = [output for output in in_order(job.outputs) if output.text is None]
+            files = [output for output in sorted_by_node(job.outputs) if output.text is None]
             return self.providers[type(request.target)].open(request.target, files)
         if request.own_target:
             raise DeliveryFailed("the credentials for your own storage are gone; send them to POST /jobs/{id}/deliver")

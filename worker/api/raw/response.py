@@ -18,7 +18,7 @@ from worker.api.responses import file_headers, job_response, send
 from worker.api.services import Services, base_url
 from worker.bodies import in_thread
 from worker.errors import Detail, InvalidField, NotAcceptable, NotFound, OutputTooLargeForInline, WorkerError
-from worker.job import Job, JobState, Output, in_order
+from worker.job import Job, JobState, Output, sorted_by_node
 from worker.platforms.base import Traits
 
 PIECE = 1024 * 1024
@@ -63,7 +63,7 @@ async def file_response(request: web.Request, found: Services, job: Job, wish: F
     if not job.state.ended or job.error is not None:
         return await job_response(request, found, job)
     try:
-        outputs = wish.among(in_order(job.outputs))
+        outputs = wish.among(sorted_by_node(job.outputs))
         choice = wish.accepted.choose(outputs)
         if choice is None and not wish.accepted.json:
             raise _not_acceptable(outputs)

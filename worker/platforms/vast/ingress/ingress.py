@@ -185,7 +185,7 @@ class Ingress:
     async def _follow(self, entry: MetricsEntry, job: Job) -> None:
         """Until the job's end its work counts as load; then it is served, or was for nothing."""
         try:
-            await self._app.manager.ended(job)
+            await self._app.manager.wait_for_end(job)
         finally:
             self._ledger.release(entry, served=job.state is JobState.COMPLETED)
 
