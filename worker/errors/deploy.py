@@ -76,7 +76,7 @@ class SnapshotError(DeployError):
     code = "snapshot_invalid"
 
 
-class NothingFormer(DeployError):
+class NoPreviousVersion(DeployError):
     """The version to go back to is not known."""
 
     code = "no_former_version"

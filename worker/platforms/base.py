@@ -35,7 +35,7 @@ class Traits:
 
     sync_limit_s: float | None = None
     """Longest time after which a synchronous request has to be answered; then the answer is 202."""
-    largest_answer: int | None = None
+    max_response_bytes: int | None = None
     """Most bytes of an answer's body. A larger answer is replaced by an error that names the alternatives."""
     output_urls: bool = True
     """Clients can open URLs of this worker. Elsewhere outputs are delivered inline or to a bucket."""
@@ -50,7 +50,7 @@ class Traits:
     authenticates: Authenticator = Authenticator.WORKER
 
 
-REACHED_DIRECTLY = Traits()
+DIRECT_TRAITS = Traits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Platform(ABC):
     """
 
     name: ClassVar[str]
-    traits: ClassVar[Traits] = REACHED_DIRECTLY
+    traits: ClassVar[Traits] = DIRECT_TRAITS
     sdk: ClassVar[Sdk | None] = None
     owned_variables: ClassVar[tuple[str, ...]] = ()
 

@@ -50,7 +50,7 @@ def choose(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] 
     return Choice(DIRECT, "; ".join(filter(None, missing)))
 
 
-def chosen(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS) -> Platform:
+def choose_platform(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS) -> Platform:
     """Return the platform that `choose` does; one that was detected is logged. Raises UnknownPlatform."""
     choice = choose(name, environ, platforms)
     if name == AUTO:

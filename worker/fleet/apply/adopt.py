@@ -12,10 +12,10 @@ from typing import Any
 
 from worker.errors import Ambiguous, DeployError, MissingValues, NotOurs, StalePlan
 from worker.fleet.definition.fleet import MARK, Fleet
+from worker.fleet.plan.desired_state import endpoint_body, template_body
 from worker.fleet.plan.facts import endpoint_facts
-from worker.fleet.plan.ownership import groups_of, label, ownership, titled
+from worker.fleet.plan.ownership import describe_row, display_name, groups_of, ownership
 from worker.fleet.plan.versions import description, mark_of, versions_of, with_mark
-from worker.fleet.plan.wanted import endpoint_body, template_body
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, TemplateRow
 
@@ -51,7 +51,7 @@ class Adoption:
         return (self.endpoint.id, groups, template, self.changes)
 
 
-def find(account: Account, fleet: Fleet, actual: Actual, name: str) -> Adoption:
+def plan_adoption(account: Account, fleet: Fleet, actual: Actual, name: str) -> Adoption:
     """`name` is the endpoint's at Vast, or its id. Raises DeployError where there is none, or where it is a fleet's."""
     endpoint = _endpoint(actual, name)
     groups = groups_of(actual, endpoint)
@@ -64,10 +64,10 @@ def find(account: Account, fleet: Fleet, actual: Actual, name: str) -> Adoption:
     wanted = endpoint_body(fleet) if not groups else {**endpoint.body, "endpoint_name": fleet.endpoint.name}
     if renamed := endpoint.name != fleet.endpoint.name:
         changes.append(
-            f"{titled('endpoint', endpoint)} is renamed to {fleet.endpoint.name}: clients ask for it by name"
+            f"{describe_row('endpoint', endpoint)} is renamed to {fleet.endpoint.name}: clients ask for it by name"
         )
     if moved := endpoint_facts(wanted) != endpoint_facts(endpoint.body):
-        changes.append(f"{titled('endpoint', endpoint)} has no groups and gets the file's parameters")
+        changes.append(f"{describe_row('endpoint', endpoint)} has no groups and gets the file's parameters")
     return Adoption(
         *(endpoint, groups, _instances(account, endpoint), exclusive, body),
         endpoint_body=wanted if renamed or moved else None,
@@ -75,7 +75,7 @@ def find(account: Account, fleet: Fleet, actual: Actual, name: str) -> Adoption:
     )
 
 
-def check_same(listed: Adoption, now: Adoption) -> None:
+def check_unchanged(listed: Adoption, now: Adoption) -> None:
     """Raises StalePlan where something else would be taken over than was listed."""
     if listed.identity != now.identity:
         raise StalePlan("the account has changed since this was listed: run the command again")
@@ -88,10 +88,10 @@ def adopt(
     if adoption.body is not None:
         body = {**adoption.body, **_login(fleet, environ)}
         template = account.save_template(body, adoption.template)
-        tell(f"{titled('template', template)} has {MARK}={fleet.id}")
+        tell(f"{describe_row('template', template)} has {MARK}={fleet.id}")
     if adoption.endpoint_body is not None:
         endpoint = account.update_endpoint(adoption.endpoint, adoption.endpoint_body)
-        tell(f"{titled('endpoint', endpoint)} is as the file says")
+        tell(f"{describe_row('endpoint', endpoint)} is as the file says")
 
 
 def check_login(fleet: Fleet, environ: Mapping[str, str]) -> None:
@@ -115,11 +115,11 @@ def _endpoint(actual: Actual, name: str) -> EndpointRow:
     found = [one for one in actual.endpoints if one.name == name]
     found = found or [one for one in actual.endpoints if str(one.id) == name]
     if not found:
-        names = ", ".join(label(one.name) for one in actual.endpoints) or "none"
-        raise DeployError(f"the account has no endpoint {label(name)}; it has {names}")
+        names = ", ".join(display_name(one.name) for one in actual.endpoints) or "none"
+        raise DeployError(f"the account has no endpoint {display_name(name)}; it has {names}")
     if len(found) > 1:
         numbers = " or ".join(str(one.id) for one in found)
-        raise Ambiguous(f"there are {len(found)} endpoints named {label(name)}: give the id of one, {numbers}")
+        raise Ambiguous(f"there are {len(found)} endpoints named {display_name(name)}: give the id of one, {numbers}")
     return found[0]
 
 
@@ -135,14 +135,14 @@ def _check_free(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> None:
             continue
         if one.id in own:
             cure = "the other one needs a file and an id of its own"
-            raise NotOurs(f"this fleet has {titled('endpoint', one)}, and a fleet has one endpoint: {cure}")
+            raise NotOurs(f"this fleet has {describe_row('endpoint', one)}, and a fleet has one endpoint: {cure}")
         if one.id in users and endpoint.id not in users:
             raise NotOurs(
-                f"{titled('endpoint', one)} uses a template with this file's id."
+                f"{describe_row('endpoint', one)} uses a template with this file's id."
                 " `comfy-worker deploy init --new` gives this file an id of its own"
             )
         if one.name == fleet.endpoint.name:
-            raise NotOurs(f"the file calls the endpoint {one.name}, and {titled('endpoint', one)} has that name")
+            raise NotOurs(f"the file calls the endpoint {one.name}, and {describe_row('endpoint', one)} has that name")
 
 
 def _check_unmarked(fleet: Fleet, actual: Actual, endpoint: EndpointRow, groups: tuple[GroupRow, ...]) -> None:
@@ -154,8 +154,9 @@ def _check_unmarked(fleet: Fleet, actual: Actual, endpoint: EndpointRow, groups:
             if template.hash not in hashes and _listed(actual, fleet, hashes):
                 continue
             raise NotOurs(
-                f"{titled('endpoint', endpoint)} is of the fleet {label(mark)}, by {titled('template', template)}."
-                f' If that fleet is this one, write its id into the file: id = "{label(mark)}"'
+                f"{describe_row('endpoint', endpoint)} belongs to the fleet {display_name(mark)},"
+                f" whose mark is in {describe_row('template', template)}."
+                f' If that fleet is this one, write its id into the file: id = "{display_name(mark)}"'
             )
 
 
@@ -211,8 +212,8 @@ def _template_change(fleet: Fleet, base: TemplateRow | None, exclusive: Template
     mark = f"{MARK}={fleet.id}"
     if base is not None and base is exclusive:
         renamed = f" and is renamed to {fleet.template.name}" if base.name != fleet.template.name else ""
-        return f"{titled('template', base)} gets {mark}{renamed}"
-    why = f", because other endpoints use {titled('template', base)}" if base else ""
+        return f"{describe_row('template', base)} gets {mark}{renamed}"
+    why = f", because other endpoints use {describe_row('template', base)}" if base else ""
     return f"a template {fleet.template.name} with {mark} is made{why}"
 
 

@@ -12,7 +12,7 @@ from worker.errors import DeployError
 from worker.fleet.apply.execution import Execution
 from worker.fleet.apply.ready import ReadinessProgress, TemplateVersion, wait_until_ready
 from worker.fleet.apply.rollback import roll_back
-from worker.fleet.apply.smoke import Smoked
+from worker.fleet.apply.smoke import SmokeResult
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.plan import Action, Plan, Step
 from worker.fleet.vast.account import Account
@@ -21,20 +21,20 @@ from worker.fleet.vast.account import Account
 class ApplyListener(Protocol):
     """Hears how it goes."""
 
-    def took(self, step: Step) -> None: ...
+    def step_done(self, step: Step) -> None: ...
 
-    def waits(self, progress: ReadinessProgress) -> None: ...
+    def waiting(self, progress: ReadinessProgress) -> None: ...
 
-    def says(self, text: str) -> None: ...
+    def message(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ApplyResult:
     """`problem` is empty where all is as wanted. `rolled_back` are groups that went back to their former version."""
 
     steps: int
     progress: ReadinessProgress | None = None
-    smoked: Smoked | None = None
+    smoked: SmokeResult | None = None
     problem: str = ""
     rolled_back: tuple[str, ...] = ()
 
@@ -43,30 +43,30 @@ class Applied:
         return not self.problem
 
 
-Smoker = Callable[[], Smoked] | None
+SmokeRunner = Callable[[], SmokeResult] | None
 """Sends the smoke job; raises DeployError."""
 
 
 def apply(
-    execution: Execution, account: Account, fleet: Fleet, plan: Plan, smoke: Smoker, hear: ApplyListener
-) -> Applied:
+    execution: Execution, account: Account, fleet: Fleet, plan: Plan, smoke: SmokeRunner, listener: ApplyListener
+) -> ApplyResult:
     """Raises NotOurs before any step, and DeployError where one can't be taken; the next run goes on from there."""
     plan.check()
     since = time.time()
     for step in plan.steps:
         execution.take(step)
-        hear.took(step)
-    execution.remember_formers()
+        listener.step_done(step)
+    execution.record_previous_versions()
     if fleet.endpoint.state != "active":
-        return Applied(len(plan.steps))
+        return ApplyResult(len(plan.steps))
     moves = plan.has(Action.UPDATE_WORKERS)
-    if _tell_again(execution, account, plan, hear):
+    if _tell_again(execution, account, plan, listener):
         moves, since = True, since if moves else math.inf
     fresh = moves or plan.has(Action.CREATE_ENDPOINT, Action.CREATE_GROUP, Action.SET_STATE)
-    done = _prove(execution, account, fleet, _Proof(smoke, since if moves else None, fresh), hear)
+    done = _prove(execution, account, fleet, _Proof(smoke, since if moves else None, fresh), listener)
     if done.ok or not moves:
-        return Applied(len(plan.steps), done.progress, done.smoked, done.problem)
-    return _back(execution, account, Applied(len(plan.steps), done.progress, None, done.problem), hear)
+        return ApplyResult(len(plan.steps), done.progress, done.smoked, done.problem)
+    return _back(execution, account, ApplyResult(len(plan.steps), done.progress, None, done.problem), listener)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class _Proof:
     `fresh`: workers have to start, so stopped ones don't count and the smoke job is sent in any case.
     """
 
-    smoke: Smoker
+    smoke: SmokeRunner
     since: float | None
     fresh: bool
 
 
-def _prove(execution: Execution, account: Account, fleet: Fleet, proof: _Proof, hear: ApplyListener) -> Applied:
+def _prove(execution: Execution, account: Account, fleet: Fleet, proof: _Proof, listener: ApplyListener) -> ApplyResult:
     """The wait and the smoke job. An account without changes whose workers are there is not asked to work."""
     if execution.endpoint is None or execution.template is None:
         raise DeployError("there is no endpoint to wait for")
@@ -89,22 +89,22 @@ def _prove(execution: Execution, account: Account, fleet: Fleet, proof: _Proof, 
 
     def tell(progress: ReadinessProgress) -> None:
         looks.append(progress)
-        hear.waits(progress)
+        listener.waiting(progress)
 
     version = None if proof.since is None else TemplateVersion(execution.template.hash, proof.since)
     progress = wait_until_ready(
         account, execution.endpoint, version, fleet.readiness, tell, stopped_counts=not proof.fresh
     )
     if not progress.done:
-        return Applied(0, progress, problem=f"after {fleet.readiness.limit_s:g} s: {_why(progress)}")
+        return ApplyResult(0, progress, problem=f"after {fleet.readiness.limit_s:g} s: {_why(progress)}")
     if proof.smoke is None or (not proof.fresh and len(looks) == 1):
-        return Applied(0, progress)
+        return ApplyResult(0, progress)
     try:
         smoked = proof.smoke()
     except DeployError as error:
-        return Applied(0, progress, problem=f"the smoke job failed: {error}")
-    hear.says(f"smoke job: {smoked}")
-    return Applied(0, progress, smoked)
+        return ApplyResult(0, progress, problem=f"the smoke job failed: {error}")
+    listener.message(f"smoke job: {smoked}")
+    return ApplyResult(0, progress, smoked)
 
 
 def _why(progress: ReadinessProgress) -> str:
@@ -112,24 +112,24 @@ def _why(progress: ReadinessProgress) -> str:
     return f"{progress}{errors}"
 
 
-def _tell_again(execution: Execution, account: Account, plan: Plan, hear: ApplyListener) -> bool:
+def _tell_again(execution: Execution, account: Account, plan: Plan, listener: ApplyListener) -> bool:
     """Workers of the version before are still there whom this plan doesn't tell: an apply was cut off."""
     told = {step.name for step in plan.steps if step.action is Action.UPDATE_WORKERS}
-    formers = {name: former for name, former in execution.formers.items() if name not in told}
-    if not formers or not any(one.template_hash in formers.values() for one in account.instances()):
+    previous_versions = {name: former for name, former in execution.previous_versions.items() if name not in told}
+    if not previous_versions or not any(one.template_hash in previous_versions.values() for one in account.instances()):
         return False
-    hear.says("workers of the former version are left: they are told again")
-    for name in formers:
+    listener.message("workers of the former version are left: they are told again")
+    for name in previous_versions:
         account.update_workers(execution.groups[name])
     return True
 
 
-def _back(execution: Execution, account: Account, failed: Applied, hear: ApplyListener) -> Applied:
+def _back(execution: Execution, account: Account, failed: ApplyResult, listener: ApplyListener) -> ApplyResult:
     """Every group to what it had before; one that had nothing before stays."""
     groups = {group.id: group for group in execution.groups.values()}
-    targets = {execution.groups[name].id: former for name, former in execution.formers.items()}
+    targets = {execution.groups[name].id: former for name, former in execution.previous_versions.items()}
     if not targets:
         return failed
-    hear.says(f"{failed.problem}: going back to the former version")
-    roll_back(account, targets, groups, hear.says)
-    return Applied(failed.steps, failed.progress, None, failed.problem, tuple(execution.formers))
+    listener.message(f"{failed.problem}: going back to the former version")
+    roll_back(account, targets, groups, listener.message)
+    return ApplyResult(failed.steps, failed.progress, None, failed.problem, tuple(execution.previous_versions))

@@ -38,7 +38,7 @@ class InstanceClaims:
             return instance.template_hash in self.versions
         return instance.id in self.workers or (self.certain and self._left_behind(instance, mark))
 
-    def doubtful(self, instance: Instance) -> bool:
+    def is_unclear(self, instance: Instance) -> bool:
         """It has the fleet's template or mark, and is left alone because it may be somebody else's."""
         near = instance.template_hash in self.versions or instance.env.get(MARK) == self.fleet_id
         return near and not self.owns(instance)
@@ -50,10 +50,10 @@ class InstanceClaims:
         return instance.template_hash in self.versions or marked
 
 
-def claims_of(account: Account, fleet: Fleet, actual: Actual, own: Ownership) -> InstanceClaims:
+def instance_claims(account: Account, fleet: Fleet, actual: Actual, own: Ownership) -> InstanceClaims:
     """One call for each endpoint of the account: only an endpoint knows its workers."""
     ours = {group.id for group in own.groups}
-    crowded = {group.endpoint_id for group in own.guests}
+    crowded = {group.endpoint_id for group in own.foreign_groups}
     mine = {one.id for one in own.endpoints}
     workers: dict[int, int | None] = {}
     others, mixed = set[int](), set[int]()

@@ -7,9 +7,9 @@ from typing import Any
 
 from worker.errors import DeployError, MissingValues
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import Action, Plan, Present, Step
-from worker.fleet.plan.versions import former_of
-from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
+from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
+from worker.fleet.plan.plan import Action, FleetResources, Plan, Step
+from worker.fleet.plan.versions import previous_version
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import EndpointRow, GroupRow, TemplateRow
 
@@ -29,18 +29,18 @@ def values_for(fleet: Fleet, plan: Plan, environ: Mapping[str, str]) -> dict[str
 class Execution:
     """`template`, `endpoint` and `groups` (by name) are what is there after the steps taken so far.
 
-    `formers` is the hash that each group had, as far as it is known and another one.
+    `previous_versions` is the hash that each group had, as far as it is known and another one.
     """
 
-    def __init__(self, account: Account, fleet: Fleet, there: Present, values: Mapping[str, str]) -> None:
+    def __init__(self, account: Account, fleet: Fleet, there: FleetResources, values: Mapping[str, str]) -> None:
         self.template = there.template
         self.endpoint = there.endpoint
-        self.groups: dict[str, GroupRow] = dict(there.pairs.found)
-        self.formers: dict[str, str] = {}
+        self.groups: dict[str, GroupRow] = dict(there.matches.by_name)
+        self.previous_versions: dict[str, str] = {}
         self._account = account
         self._fleet = fleet
         self._there = there
-        self._extra = {group.id: group for group in there.pairs.extra}
+        self._extra = {group.id: group for group in there.matches.extra}
         self._values = values
 
     def take(self, step: Step) -> None:
@@ -59,17 +59,17 @@ class Execution:
         }
         takes[step.action](step)
 
-    def remember_formers(self) -> None:
+    def record_previous_versions(self) -> None:
         """After the steps: what each group had before, or what its template replaced where it has the new one."""
         if self.template is None:
             return
         for name, group in self.groups.items():
-            before = self._there.pairs.found.get(name)
+            before = self._there.matches.by_name.get(name)
             former = before.template_hash if before else ""
             if former in ("", group.template_hash):
-                former = former_of(self.template.body) if before else ""
+                former = previous_version(self.template.body) if before else ""
             if former and former != group.template_hash:
-                self.formers[name] = former
+                self.previous_versions[name] = former
 
     def _set_variable(self, step: Step) -> None:
         self._account.set_environment(step.name, self._values[step.name])

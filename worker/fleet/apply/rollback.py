@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.errors import NothingFormer
-from worker.fleet.plan.plan import Present
-from worker.fleet.plan.versions import former_of
+from worker.errors import NoPreviousVersion
+from worker.fleet.plan.plan import FleetResources
+from worker.fleet.plan.versions import previous_version
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import GroupRow
 
 
-def target_of(there: Present, to: str | None) -> str:
-    """The hash to go back to: the given one, else what the template's description remembers. Raises NothingFormer."""
+def target_of(there: FleetResources, to: str | None) -> str:
+    """Return the hash to roll back to: `to`, or else the previous version named in the template's description.
+
+    Raises NoPreviousVersion when there is no such version.
+    """
     if there.endpoint is None or not there.groups:
-        raise NothingFormer("there are no workers to roll back: the account has no such endpoint, or it has no groups")
-    former = to or (former_of(there.template.body) if there.template else "")
+        raise NoPreviousVersion(
+            "there are no workers to roll back: the account has no such endpoint, or it has no groups"
+        )
+    former = to or (previous_version(there.template.body) if there.template else "")
     if not former:
-        raise NothingFormer("the template remembers no former version; name one: --to HASH")
+        raise NoPreviousVersion("the template remembers no former version; name one: --to HASH")
     if former not in there.versions:
         known = ", ".join(sorted(there.versions))
-        raise NothingFormer(f"{former} is not a known version of this fleet's template; known: {known}")
+        raise NoPreviousVersion(f"{former} is not a known version of this fleet's template; known: {known}")
     return former
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from worker.errors import DeployError, ParamsError, SmokeFailed, StartupError
-from worker.fleet.definition.fleet import Smoke
+from worker.fleet.definition.fleet import SmokeSpec
 from worker.load.workload import workload
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt
@@ -19,7 +19,7 @@ from worker.workflow.templates.fill import fill
 from worker.workflow.templates.template import Library
 
 if TYPE_CHECKING:
-    from worker.platforms.vast.client import EndpointAnswer
+    from worker.platforms.vast.client import EndpointResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class SmokeJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Smoked:
+class SmokeResult:
     """What came back, after how many seconds, by which worker."""
 
     outputs: int
@@ -43,7 +43,7 @@ class Smoked:
         return f"{self.outputs} output{'s' * (self.outputs != 1)} in {self.seconds:.1f} s from {self.worker}"
 
 
-def job_of(smoke: Smoke, library: Library) -> SmokeJob:
+def job_of(smoke: SmokeSpec, library: Library) -> SmokeJob:
     """Raises DeployError for a template that isn't there and for parameters that don't fit it."""
     if smoke.template not in library:
         meant = did_you_mean(smoke.template, library) or f"There are {', '.join(library) or 'none'}."
@@ -55,7 +55,7 @@ def job_of(smoke: Smoke, library: Library) -> SmokeJob:
     return SmokeJob(smoke.template, filled.prompt, smoke.limit_s)
 
 
-def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> Smoked:
+def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> SmokeResult:
     """`url` is a stand-in of Vast's; the key is VAST_API_KEY's. Raises SmokeFailed."""
     began = time.monotonic()
     try:
@@ -67,10 +67,10 @@ def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> Smok
     outputs = answer.body.get("outputs")
     if answer.status != 200 or not outputs:
         raise SmokeFailed(f"{job.name}: {_said(answer)}")
-    return Smoked(len(outputs), time.monotonic() - began, answer.worker)
+    return SmokeResult(len(outputs), time.monotonic() - began, answer.worker)
 
 
-async def _answer(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointAnswer:
+async def _answer(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointResponse:
     from worker.platforms.vast.client import endpoint
 
     payload = {"workflow": job.prompt, "output_format": "base64"}
@@ -78,7 +78,7 @@ async def _answer(job: SmokeJob, endpoint_name: str, url: str | None) -> Endpoin
         return await found.generate(payload, workload(job.prompt), job.limit_s)
 
 
-def _said(answer: EndpointAnswer) -> str:
+def _said(answer: EndpointResponse) -> str:
     error = answer.body.get("error")
     if isinstance(error, dict):
         return f"{error.get('message')} [{error.get('code')}] from {answer.worker}"

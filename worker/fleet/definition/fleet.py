@@ -121,7 +121,7 @@ class ReadinessRules(Table):
     limit_s: Seconds = key("longest wait", 1800.0)
 
 
-class Smoke(Table):
+class SmokeSpec(Table):
     """A job that is sent through Vast's own client when the workers are ready."""
 
     template: str = key("of `workflows/`", "smoke-resize")
@@ -140,7 +140,7 @@ class Fleet(Table):
         "names of account variables, which every container gets; values come from the local environment", []
     )
     readiness: ReadinessRules = key("a table: when an apply has worked", ReadinessRules())
-    smoke: Smoke | None = key("a table: a job that has to work; left out: none is sent", None)
+    smoke: SmokeSpec | None = key("a table: a job that has to work; left out: none is sent", None)
 
     @property
     def most_per_hour(self) -> float:
@@ -160,7 +160,7 @@ TABLES: dict[str, type[Table]] = {
     "endpoint": EndpointSpec,
     "groups.NAME": GroupSpec,
     "readiness": ReadinessRules,
-    "smoke": Smoke,
+    "smoke": SmokeSpec,
 }
 
 

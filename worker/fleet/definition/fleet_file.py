@@ -12,7 +12,7 @@ from worker.errors import FleetError, FleetProblem
 from worker.fleet.definition.fleet import MARK, Fleet, TemplateSpec, table_at
 from worker.fleet.definition.fleet_id import missing_id
 from worker.fleet.definition.image import ImageError, read_image
-from worker.fleet.definition.secret import secret_name, secret_value
+from worker.fleet.definition.secret import is_secret_name, is_secret_value
 from worker.workflow.nearest import did_you_mean
 
 FORBIDDEN = frozenset({"VAST_API_KEY"})
@@ -52,8 +52,8 @@ def _secrets(value: object, place: tuple[str, ...]) -> Iterator[FleetProblem]:
         for one in value:
             yield from _secrets(one, place)
     elif isinstance(value, str) and value and place != ("template", "image"):
-        named = place[:2] == ("template", "env") and secret_name(place[-1])
-        if named or secret_value(value):
+        named = place[:2] == ("template", "env") and is_secret_name(place[-1])
+        if named or is_secret_value(value):
             why = "a variable of this name holds a secret" if named else "this looks like a key or token"
             cure = "name the variable in `environment` and keep the value out of the file"
             yield FleetProblem(".".join(place[:-1]), place[-1], f"{why}; {cure}")

@@ -24,16 +24,16 @@ PUBLIC = frozenset(
 """Settings of the worker that are none, whatever they are called: WORKER_S3_KEY is a pattern."""
 
 
-def secret_name(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Whether what a variable of this name holds is likely to be one."""
     return name not in PUBLIC and NAME.search(name) is not None
 
 
-def secret_value(text: str) -> bool:
+def is_secret_value(text: str) -> bool:
     plain = DIGEST.sub("", text)
     return VALUE.search(plain) is not None or RANDOM.search(plain) is not None
 
 
 def masked(name: str, text: str) -> str:
     """The text, or `***`."""
-    return MASK if (text and secret_name(name)) or secret_value(text) else text
+    return MASK if (text and is_secret_name(name)) or is_secret_value(text) else text

@@ -10,14 +10,14 @@ from worker.fleet.vast.rows import GroupRow
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """`found` has the group of each name that has one; `extra` are those that no name is left for."""
+class GroupMatches:
+    """`by_name` has the group of each name that has one; `extra` are those that no name is left for."""
 
-    found: Mapping[str, GroupRow]
+    by_name: Mapping[str, GroupRow]
     extra: tuple[GroupRow, ...]
 
 
-def pair(wanted: Mapping[str, Facts], there: Sequence[GroupRow]) -> Pairs:
+def match_groups(wanted: Mapping[str, Facts], there: Sequence[GroupRow]) -> GroupMatches:
     """The most alike first; among equals by the order of the file and of the account."""
     likeness = sorted(
         (
@@ -31,7 +31,7 @@ def pair(wanted: Mapping[str, Facts], there: Sequence[GroupRow]) -> Pairs:
     for _, _, number, name in likeness:
         if name not in found and number in by_id:
             found[name] = by_id.pop(number)
-    return Pairs({name: found[name] for name in wanted if name in found}, tuple(by_id.values()))
+    return GroupMatches({name: found[name] for name in wanted if name in found}, tuple(by_id.values()))
 
 
 def _alike(one: Facts, other: Facts) -> int:

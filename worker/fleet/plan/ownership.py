@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from worker.errors import Ambiguous, NotOurs
 from worker.fleet.definition.fleet import MARK, Fleet
+from worker.fleet.plan.desired_state import endpoint_body
 from worker.fleet.plan.facts import endpoint_facts
 from worker.fleet.plan.versions import mark_of, versions_of
-from worker.fleet.plan.wanted import endpoint_body
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 
 LONGEST = 64
@@ -24,19 +24,21 @@ LONGEST = 64
 class Ownership:
     """`templates` have mark and name, the one in use last. `groups` are this fleet's, all in `endpoints`.
 
-    `versions` are the hashes that the fleet's workers may have. `guests` are groups of others in the fleet's endpoint,
-    `borrowers` groups of other endpoints that use the fleet's template. `conflicts` say why nothing can be changed,
-    `twins` are other endpoints of the same name, and `notes` say what is left alone.
+    `versions` are the hashes that the fleet's workers may have. `foreign_groups` are in the fleet's endpoint but belong
+    to others. `outside_groups` are in other endpoints but use the fleet's template.
+
+    `conflicts`, `duplicate_endpoints` and `notes` are sentences for the user: the reasons why nothing can be changed,
+    the other endpoints with the same name, and the things that are left alone.
     """
 
     templates: tuple[TemplateRow, ...]
     endpoints: tuple[EndpointRow, ...]
     groups: tuple[GroupRow, ...]
     versions: frozenset[str]
-    guests: tuple[GroupRow, ...]
-    borrowers: tuple[GroupRow, ...]
+    foreign_groups: tuple[GroupRow, ...]
+    outside_groups: tuple[GroupRow, ...]
     conflicts: tuple[str, ...] = ()
-    twins: tuple[str, ...] = ()
+    duplicate_endpoints: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -46,7 +48,7 @@ class Ownership:
     def require(self) -> EndpointRow | None:
         """Return the fleet's endpoint, or None where it is still to be made. Raises NotOurs and Ambiguous."""
         if len(self.endpoints) > 1:
-            names, numbers = label(self.endpoints[0].name), ", ".join(str(one.id) for one in self.endpoints)
+            names, numbers = display_name(self.endpoints[0].name), ", ".join(str(one.id) for one in self.endpoints)
             raise Ambiguous(f"there are {len(self.endpoints)} endpoints named {names} ({numbers}): delete all but one")
         if self.conflicts:
             raise NotOurs(*self.conflicts)
@@ -67,13 +69,13 @@ def ownership(fleet: Fleet, actual: Actual) -> Ownership:
     ids = {one.id for one in endpoints}
     inside = [group for group in actual.groups if group.endpoint_id in ids]
     ours = tuple(group for group in inside if group.template_hash in versions)
-    guests = tuple(group for group in inside if group not in ours)
-    borrowers = tuple(
+    foreign_groups = tuple(group for group in inside if group not in ours)
+    outside_groups = tuple(
         one for one in actual.groups if one.endpoint_id not in ids and one.template_hash in versions - others
     )
     used = {group.template_hash for group in ours}
     own.sort(key=lambda one: (one.hash in used, one.id))
-    found = Ownership(tuple(own), tuple(endpoints), ours, versions, guests, borrowers)
+    found = Ownership(tuple(own), tuple(endpoints), ours, versions, foreign_groups, outside_groups)
     return _explained(found, fleet, actual)
 
 
@@ -81,14 +83,14 @@ def groups_of(actual: Actual, endpoint: EndpointRow) -> tuple[GroupRow, ...]:
     return tuple(group for group in actual.groups if group.endpoint_id == endpoint.id)
 
 
-def label(name: str) -> str:
+def display_name(name: str) -> str:
     """Return a name for a message: on one line, without control characters, not too long."""
     text = name if name.isprintable() else json.dumps(name)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def titled(kind: str, row: EndpointRow | TemplateRow) -> str:
-    return f"{kind} {label(row.name)} ({row.id})"
+def describe_row(kind: str, row: EndpointRow | TemplateRow) -> str:
+    return f"{kind} {display_name(row.name)} ({row.id})"
 
 
 def _half_made(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> bool:
@@ -102,12 +104,12 @@ def _explained(found: Ownership, fleet: Fleet, actual: Actual) -> Ownership:
     ids = {one.id for one in found.endpoints}
     strangers = [one for one in actual.endpoints if one.name == fleet.endpoint.name and one.id not in ids]
     if found.endpoints:
-        twins = tuple(
-            f"{titled('endpoint', one)} is not this fleet's and has the name of its endpoint: Vast finds endpoints"
-            " by name, so clients and the smoke job may get either. Rename or delete one of the two"
+        duplicate_endpoints = tuple(
+            f"{describe_row('endpoint', one)} is not this fleet's and has the name of its endpoint: Vast finds"
+            " endpoints by name, so clients and the smoke job may get either. Rename or delete one of the two"
             for one in strangers
         )
-        return _with(found, (), twins, tuple(_notes(found, fleet, actual)))
+        return _with(found, (), duplicate_endpoints, tuple(_notes(found, fleet, actual)))
     conflicts = [
         *(_foreign(actual, one) for one in strangers),
         *_renamed_endpoints(found, fleet, actual),
@@ -117,28 +119,30 @@ def _explained(found: Ownership, fleet: Fleet, actual: Actual) -> Ownership:
     return _with(found, tuple(conflicts), (), notes)
 
 
-def _with(found: Ownership, conflicts: Sequence[str], twins: Sequence[str], notes: Sequence[str]) -> Ownership:
+def _with(
+    found: Ownership, conflicts: Sequence[str], duplicate_endpoints: Sequence[str], notes: Sequence[str]
+) -> Ownership:
     return Ownership(
-        *(found.templates, found.endpoints, found.groups, found.versions, found.guests, found.borrowers),
+        *(found.templates, found.endpoints, found.groups, found.versions, found.foreign_groups, found.outside_groups),
         conflicts=tuple(conflicts),
-        twins=tuple(twins),
+        duplicate_endpoints=tuple(duplicate_endpoints),
         notes=tuple(notes),
     )
 
 
 def _foreign(actual: Actual, endpoint: EndpointRow) -> str:
     """Why an endpoint of the file's name is not this fleet's, and what to do."""
-    head = f"{titled('endpoint', endpoint)} is not this fleet's: {_uses(actual, groups_of(actual, endpoint))}."
+    head = f"{describe_row('endpoint', endpoint)} is not this fleet's: {_uses(actual, groups_of(actual, endpoint))}."
     hashes = {group.template_hash for group in groups_of(actual, endpoint)}
     marks = {mark_of(template.body) for template in actual.templates if template.hash in hashes} - {""}
     if marks:
         return (
             f"{head} Give this fleet's endpoint another name. If that fleet is this one, write its id into the file:"
-            f' id = "{label(min(marks))}"'
+            f' id = "{display_name(min(marks))}"'
         )
     return (
         f"{head} If an older release made it, or if its template was changed in Vast's console,"
-        f" `comfy-worker deploy adopt {label(endpoint.name)}` takes it over."
+        f" `comfy-worker deploy adopt {display_name(endpoint.name)}` takes it over."
         " If it is somebody else's, give this fleet's endpoint another name."
     )
 
@@ -161,16 +165,16 @@ def _template(template: TemplateRow | None) -> str:
     if template is None:
         return "a template that this account doesn't list"
     mark = mark_of(template.body)
-    return f"{titled('template', template)} {f'of the fleet {label(mark)}' if mark else f'without {MARK}'}"
+    return f"{describe_row('template', template)} {f'of the fleet {display_name(mark)}' if mark else f'without {MARK}'}"
 
 
 def _renamed_endpoints(found: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
     """Groups of other endpoints use the fleet's template, and the fleet has no endpoint."""
-    ids = {group.endpoint_id for group in found.borrowers}
+    ids = {group.endpoint_id for group in found.outside_groups}
     for endpoint in actual.endpoints:
         if endpoint.id in ids:
             yield (
-                f"{titled('endpoint', endpoint)} uses this fleet's template, and the file calls the endpoint"
+                f"{describe_row('endpoint', endpoint)} uses this fleet's template, and the file calls the endpoint"
                 f" {fleet.endpoint.name}. {_ways_out(endpoint.name)}"
             )
 
@@ -186,7 +190,7 @@ def _renamed_templates(found: Ownership, fleet: Fleet, actual: Actual) -> Iterat
         ids = {group.endpoint_id for group in actual.groups if group.template_hash in hashes}
         users = [one.name for one in actual.endpoints if one.id in ids]
         wanted = fleet.template.name
-        head = f"{titled('template', template)} has this fleet's id, and the file calls the template {wanted}."
+        head = f"{describe_row('template', template)} has this fleet's id, and the file calls the template {wanted}."
         if users:
             yield f"{head} {_ways_out(users[0])}"
         else:
@@ -195,7 +199,7 @@ def _renamed_templates(found: Ownership, fleet: Fleet, actual: Actual) -> Iterat
 
 def _ways_out(name: str) -> str:
     return (
-        f"If it was renamed, `comfy-worker deploy adopt {label(name)}` gives it the file's names."
+        f"If it was renamed, `comfy-worker deploy adopt {display_name(name)}` gives it the file's names."
         " If another file has the same id, `comfy-worker deploy init --new` gives this one its own"
     )
 
@@ -203,10 +207,12 @@ def _ways_out(name: str) -> str:
 def _notes(found: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
     """What is left alone though it is near."""
     endpoints = {one.id: one for one in actual.endpoints}
-    for group in found.guests:
+    for group in found.foreign_groups:
         yield f"group {group.id} in the fleet's endpoint uses another template: it is not this fleet's"
-    for group in found.borrowers:
-        where = titled("endpoint", endpoints[group.endpoint_id]) if group.endpoint_id in endpoints else "no endpoint"
+    for group in found.outside_groups:
+        where = (
+            describe_row("endpoint", endpoints[group.endpoint_id]) if group.endpoint_id in endpoints else "no endpoint"
+        )
         yield (
             f"group {group.id} of {where} uses this fleet's template: it is left alone. If another file with the same"
             " id has made it, `comfy-worker deploy init --new` gives that file its own"
@@ -214,6 +220,6 @@ def _notes(found: Ownership, fleet: Fleet, actual: Actual) -> Iterator[str]:
     for template in actual.templates:
         mark = mark_of(template.body)
         if mark == fleet.id and template.name != fleet.template.name:
-            yield f"{titled('template', template)} has this fleet's id under another name: it is left alone"
+            yield f"{describe_row('template', template)} has this fleet's id under another name: it is left alone"
         elif not mark and template.name == fleet.template.name:
-            yield f"{titled('template', template)} has no {MARK}: it is left alone"
+            yield f"{describe_row('template', template)} has no {MARK}: it is left alone"

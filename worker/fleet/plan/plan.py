@@ -10,12 +10,12 @@ from typing import Any
 from worker.errors import DeployError, NotOurs
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
+from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
 from worker.fleet.plan.facts import OF_GROUPS, Facts, endpoint_facts, group_facts, template_facts
-from worker.fleet.plan.matching import Pairs, pair
+from worker.fleet.plan.matching import GroupMatches, match_groups
 from worker.fleet.plan.ownership import Ownership, ownership
 from worker.fleet.plan.snapshot import fingerprint
 from worker.fleet.plan.versions import versions_of
-from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
 
@@ -86,17 +86,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class FleetResources:
     """What of the account is this fleet's."""
 
     template: TemplateRow | None
     endpoint: EndpointRow | None
-    pairs: Pairs
+    matches: GroupMatches
     versions: frozenset[str] = frozenset()
 
     @property
     def groups(self) -> tuple[GroupRow, ...]:
-        return (*self.pairs.found.values(), *self.pairs.extra)
+        return (*self.matches.by_name.values(), *self.matches.extra)
 
     @property
     def former(self) -> str:
@@ -111,19 +111,19 @@ class Present:
         return tuple(dict.fromkeys((*used, *(versions_of(self.template) if self.template else ()))))
 
 
-def present(fleet: Fleet, actual: Actual) -> Present:
+def fleet_resources(fleet: Fleet, actual: Actual) -> FleetResources:
     """Raises NotOurs and Ambiguous."""
     return _present(fleet, ownership(fleet, actual))
 
 
-def pairs_of(fleet: Fleet, groups: Sequence[GroupRow]) -> Pairs:
+def match_to_file(fleet: Fleet, groups: Sequence[GroupRow]) -> GroupMatches:
     """Which group of the file each of these is."""
-    return pair(_group_facts(fleet), groups)
+    return match_groups(_group_facts(fleet), groups)
 
 
-def _present(fleet: Fleet, own: Ownership) -> Present:
+def _present(fleet: Fleet, own: Ownership) -> FleetResources:
     endpoint = own.require()
-    return Present(own.template, endpoint, pairs_of(fleet, own.groups), own.versions)
+    return FleetResources(own.template, endpoint, match_to_file(fleet, own.groups), own.versions)
 
 
 def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, offline: bool = False) -> Plan:
@@ -133,7 +133,7 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
     if unknown := sorted(set(rotate) - set(fleet.environment) - logins):
         raise DeployError(f"--rotate {unknown[0]}: the file names no such variable; it names {_names(fleet, logins)}")
     own = ownership(fleet, actual)
-    steps = () if own.conflicts or own.twins else _steps(fleet, actual, _present(fleet, own), rotate)
+    steps = () if own.conflicts or own.duplicate_endpoints else _steps(fleet, actual, _present(fleet, own), rotate)
     return Plan(
         image=fleet.template.image,
         fingerprint=fingerprint(fleet, actual),
@@ -141,12 +141,12 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
         most_per_hour=fleet.most_per_hour,
         rotated=tuple(sorted(rotate)),
         offline=offline,
-        blocked=own.conflicts + own.twins,
+        blocked=own.conflicts + own.duplicate_endpoints,
         left_alone=own.notes,
     )
 
 
-def _steps(fleet: Fleet, actual: Actual, there: Present, rotate: Collection[str]) -> tuple[Step, ...]:
+def _steps(fleet: Fleet, actual: Actual, there: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:
     registry = fleet.template.registry
     logins = {registry.user_env, registry.password_env} if registry else set()
     steps = (
@@ -185,7 +185,7 @@ def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterato
             yield Step(Action.SET_VARIABLE, name, (Change("value", "(kept secret)" if there else None, "(from here)"),))
 
 
-def _template(fleet: Fleet, there: Present, *, login: bool) -> Iterator[Step]:
+def _template(fleet: Fleet, there: FleetResources, *, login: bool) -> Iterator[Step]:
     new = template_facts(template_body(fleet))
     if there.template is None:
         yield Step(Action.CREATE_TEMPLATE, fleet.template.name, differences({}, new))
@@ -197,7 +197,7 @@ def _template(fleet: Fleet, there: Present, *, login: bool) -> Iterator[Step]:
         yield Step(Action.CHANGE_TEMPLATE, fleet.template.name, changes)
 
 
-def _endpoint(fleet: Fleet, there: Present) -> Iterator[Step]:
+def _endpoint(fleet: Fleet, there: FleetResources) -> Iterator[Step]:
     new, name = endpoint_facts(endpoint_body(fleet)), fleet.endpoint.name
     if there.endpoint is None:
         yield Step(Action.CREATE_ENDPOINT, name, differences({}, new))
@@ -213,10 +213,10 @@ def _group_facts(fleet: Fleet) -> dict[str, Facts]:
     return {name: group_facts(body, parse(str(body["search_params"]))) for name, body in bodies.items()}
 
 
-def _groups(fleet: Fleet, there: Present, template_hash: str) -> Iterator[Step]:
+def _groups(fleet: Fleet, there: FleetResources, template_hash: str) -> Iterator[Step]:
     """`template_hash` is empty where there is going to be a new version."""
     for name, new in _group_facts(fleet).items():
-        group = there.pairs.found.get(name)
+        group = there.matches.by_name.get(name)
         target = template_hash or NEW
         if group is None:
             yield Step(Action.CREATE_GROUP, name, (Change("template", None, target), *differences({}, new)))
@@ -229,7 +229,7 @@ def _groups(fleet: Fleet, there: Present, template_hash: str) -> Iterator[Step]:
             changes = (Change("template", group.template_hash, target), *changes)
         if changes:
             yield Step(Action.CHANGE_GROUP, name, changes, group.id)
-    for group in there.pairs.extra:
+    for group in there.matches.extra:
         yield Step(Action.DELETE_GROUP, str(group.id), differences(group_facts(group.body, group.search), {}), group.id)
 
 

@@ -36,7 +36,7 @@ def with_mark(env: str, fleet_id: str) -> str:
 
 
 def description(former: str, earlier: Sequence[str] = ()) -> str:
-    """Return the text that `former_of` and `versions_of` read."""
+    """Return the text that `previous_version` and `versions_of` read."""
     rest = [one for one in dict.fromkeys(earlier) if one and one != former][: KEPT - 1]
     words = ["comfy-worker"]
     words += [f"former version {former}"] if former else []
@@ -44,7 +44,7 @@ def description(former: str, earlier: Sequence[str] = ()) -> str:
     return "; ".join(words)
 
 
-def former_of(body: Mapping[str, Any]) -> str:
+def previous_version(body: Mapping[str, Any]) -> str:
     """Return the hash that the template's description names as the former version, empty for a first version."""
     found = FORMER.search(str(body.get("desc") or ""))
     return found[1] if found else ""
@@ -53,5 +53,5 @@ def former_of(body: Mapping[str, Any]) -> str:
 def versions_of(template: TemplateRow) -> tuple[str, ...]:
     """Return the hashes that this template has or had, newest first."""
     found = EARLIER.search(str(template.body.get("desc") or ""))
-    hashes = [template.hash, former_of(template.body), *(found[1].split() if found else ())]
+    hashes = [template.hash, previous_version(template.body), *(found[1].split() if found else ())]
     return tuple(dict.fromkeys(one for one in hashes if one))

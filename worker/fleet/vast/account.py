@@ -163,7 +163,7 @@ class Account(Console):
 
     def update_workers(self, group: GroupRow) -> None:
         """Let the group's workers go over to its present template, one after the other."""
-        self._settle(lambda: self._session.ask_autoscaler("/update_workers/", {"workergroup_id": group.id}))
+        self._settle(lambda: self._session.call_autoscaler("/update_workers/", {"workergroup_id": group.id}))
 
     def destroy_instance(self, instance: Instance) -> None:
         self._remove(

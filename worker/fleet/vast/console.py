@@ -87,7 +87,7 @@ class Console:
 
     def known_workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...] | None:
         """As `workers`; None where the autoscaler doesn't know the endpoint."""
-        rows = self._settle(lambda: self._session.ask_autoscaler("/get_endpoint_workers/", {"id": endpoint.id}))
+        rows = self._settle(lambda: self._session.call_autoscaler("/get_endpoint_workers/", {"id": endpoint.id}))
         return tuple(WorkerRow.read(row) for row in rows) if isinstance(rows, list) else None
 
     def endpoint_logs(self, endpoint: EndpointRow, level: int = 1, tail: int | None = None) -> str:
@@ -111,7 +111,7 @@ class Console:
 
     def _logs(self, path: str, number: int, level: int, tail: int | None) -> str:
         body = {"id": number} if tail is None else {"id": number, "tail": tail}
-        logs = self._settle(lambda: self._session.ask_autoscaler(path, body))
+        logs = self._settle(lambda: self._session.call_autoscaler(path, body))
         lines = logs.get(LOG_LEVELS[level]) or "" if isinstance(logs, Mapping) else ""
         return "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines)
 

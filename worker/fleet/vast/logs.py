@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import present
+from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual
 from worker.workflow.nearest import did_you_mean
@@ -19,10 +19,10 @@ def logs_of(
     account: Account, fleet: Fleet, actual: Actual, only: str | None, amount: Amount
 ) -> Iterator[tuple[str, str]]:
     """Title and text of each log; `only` is a group's name in the file. Raises DeployError."""
-    there = present(fleet, actual)
+    there = fleet_resources(fleet, actual)
     if there.endpoint is None:
         raise DeployError(f"the account has no endpoint {fleet.endpoint.name}")
-    found = there.pairs.found
+    found = there.matches.by_name
     if only and only not in found:
         raise DeployError(f"there is no group {only!r}. {did_you_mean(only, found) or ''}".rstrip())
     if not only:

@@ -32,7 +32,7 @@ class Session(VastClient):  # type: ignore[misc]
     def close(self) -> None:
         self._open.close()
 
-    def ask_autoscaler(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def call_autoscaler(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
         """The answer of the service beside the console, which wants the key in the body as well."""
         url = self._autoscaler_url + path
         return self._request("POST", url, self._build_headers(), {**body, "api_key": self.api_key}).json()

@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import present
+from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow, WorkerRow
@@ -57,16 +57,16 @@ class FleetStatus:
 
 def status_of(account: Account, fleet: Fleet, actual: Actual) -> FleetStatus:
     """Raises DeployError where there is no such endpoint."""
-    there = present(fleet, actual)
+    there = fleet_resources(fleet, actual)
     if there.endpoint is None:
         raise DeployError(f"the account has no endpoint {fleet.endpoint.name}: comfy-worker deploy apply makes it")
-    names = {group.id: name for name, group in there.pairs.found.items()}
+    names = {group.id: name for name, group in there.matches.by_name.items()}
     workers = account.workers(there.endpoint)
     instances = account.instances() if workers else ()
     prices = {one.id: one.dph for one in instances}
-    guests = {group.template_hash for group in actual.groups if group.endpoint_id == there.endpoint.id}
-    guests -= {group.template_hash for group in there.groups}
-    others = {one.id for one in instances if one.template_hash in guests}
+    foreign_groups = {group.template_hash for group in actual.groups if group.endpoint_id == there.endpoint.id}
+    foreign_groups -= {group.template_hash for group in there.groups}
+    others = {one.id for one in instances if one.template_hash in foreign_groups}
     own = {group.id for group in there.groups}
     workers = tuple(row for row in workers if row.id not in others and (row.group_id is None or row.group_id in own))
     return FleetStatus(there.endpoint, there.template, there.groups, names, workers, prices)

@@ -27,7 +27,7 @@ MARGIN = datetime.timedelta(days=7)
 """So long before its end a certificate is made anew, or in the last third of its life, whichever is shorter."""
 
 
-class Unusable(Exception):
+class UnusableCertificate(Exception):
     """Why a certificate is no good."""
 
 
@@ -50,12 +50,12 @@ class CertificatePair:
     certificate: Path
     key: Path
 
-    def found(self, host: str, now: datetime.datetime) -> Certificate:
-        """Raises Unusable."""
+    def load(self, host: str, now: datetime.datetime) -> Certificate:
+        """Raises UnusableCertificate."""
         try:
-            return examine(self.certificate.read_bytes(), self.key.read_bytes(), host, now)
+            return check_certificate(self.certificate.read_bytes(), self.key.read_bytes(), host, now)
         except OSError as error:
-            raise Unusable(f"{error.filename} can't be read: {error.strerror}") from error
+            raise UnusableCertificate(f"{error.filename} can't be read: {error.strerror}") from error
 
     def check_writable(self) -> None:
         """Before anybody is asked to sign. Raises StartupError."""
@@ -91,23 +91,23 @@ FIXED = CertificatePair(Path("/etc/instance.crt"), Path("/etc/instance.key"))
 """Fixed in the SDK."""
 
 
-def examine(certificate: bytes, key: bytes, host: str, now: datetime.datetime) -> Certificate:
-    """Both as PEM, the certificate first in its chain. Raises Unusable."""
+def check_certificate(certificate: bytes, key: bytes, host: str, now: datetime.datetime) -> Certificate:
+    """Both as PEM, the certificate first in its chain. Raises UnusableCertificate."""
     try:
         leaf = x509.load_pem_x509_certificates(certificate)[0]
     except ValueError as error:
-        raise Unusable(f"it is no certificate: {certificate[:80].decode(errors='replace')!r}") from error
+        raise UnusableCertificate(f"it is no certificate: {certificate[:80].decode(errors='replace')!r}") from error
     try:
         private = serialization.load_pem_private_key(key, None)
     except (ValueError, TypeError) as error:
-        raise Unusable("its key can't be read") from error
+        raise UnusableCertificate("its key can't be read") from error
     if leaf.public_key() != private.public_key():
-        raise Unusable("it is for another key")
+        raise UnusableCertificate("it is for another key")
     if leaf.not_valid_after_utc <= now:
-        raise Unusable(f"it ended at {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        raise UnusableCertificate(f"it ended at {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     names = list(_names(leaf))
     if host not in names:
-        raise Unusable(
+        raise UnusableCertificate(
             f"it is for {', '.join(names) or 'nobody'} and not for {host} (PUBLIC_IPADDR): clients refuse it"
         )
     return Certificate(leaf.not_valid_before_utc, leaf.not_valid_after_utc)

@@ -20,7 +20,7 @@ UNKNOWN_ROUTE = frozenset({403, 404, 405})
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointAnswer:
+class EndpointResponse:
     """What a worker said at last: HTTP status, JSON body, and the worker's address."""
 
     status: int
@@ -35,13 +35,15 @@ class VastEndpoint:
         self._client = client
         self._endpoint = endpoint
 
-    async def generate(self, payload: Mapping[str, Any], cost: float, timeout_s: float | None = None) -> EndpointAnswer:
+    async def generate(
+        self, payload: Mapping[str, Any], cost: float, timeout_s: float | None = None
+    ) -> EndpointResponse:
         """`POST /generate/sync`; where that answers 202, wait for the job and fetch its result from the same worker.
 
         Raises TimeoutError when no worker was found within `timeout_s`, RuntimeError when the router refuses.
         """
         found = await self._request("/generate/sync", payload, cost, timeout_s=timeout_s)
-        answer = EndpointAnswer(int(found["status"]), found["response"], str(found["url"]))
+        answer = EndpointResponse(int(found["status"]), found["response"], str(found["url"]))
         while answer.status == 202:
             answer = await self._fetch({**answer.body, "url": answer.worker})
         return answer
@@ -58,7 +60,7 @@ class VastEndpoint:
             return
         job: Body | None = None
         async for data in found["response"]:
-            name = name_of(data)
+            name = event_name(data)
             if name == "accepted":  # the worker's address as the router signed it, whatever the worker thinks it is
                 job = {**data, "url": found["url"]}
             yield name, job if job and name == "accepted" else data
@@ -87,16 +89,16 @@ class VastEndpoint:
         )
         return answer
 
-    async def _fetch(self, job: Mapping[str, Any]) -> EndpointAnswer:
+    async def _fetch(self, job: Mapping[str, Any]) -> EndpointResponse:
         """The result of a job that is over; until then its events are heard out, so that nothing has to be polled."""
         async with self._session() as session, session.post(f"{job['url']}/events", json=_job_handle(job)) as events:
             async for _ in events.content.iter_any():
                 pass
         return await self._post(job, "result")
 
-    async def _post(self, job: Mapping[str, Any], part: str) -> EndpointAnswer:
+    async def _post(self, job: Mapping[str, Any], part: str) -> EndpointResponse:
         async with self._session() as session, session.post(f"{job['url']}/{part}", json=_job_handle(job)) as answer:
-            return EndpointAnswer(answer.status, await answer.json(content_type=None), str(job["url"]))
+            return EndpointResponse(answer.status, await answer.json(content_type=None), str(job["url"]))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -132,7 +134,7 @@ async def endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpo
         yield VastEndpoint(client, found)
 
 
-def name_of(data: Mapping[str, Any]) -> str:
+def event_name(data: Mapping[str, Any]) -> str:
     """Which event of `worker.api.sse` this is: Vast's client drops the names of events."""
     for name, mark in MARKS.items():
         if mark in data:

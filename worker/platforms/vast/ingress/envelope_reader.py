@@ -11,8 +11,14 @@ from aiohttp import hdrs, web
 from worker.bodies import BodyLimits, BodyReader, MemberSearch, ScannedBody, SpoolFolder
 from worker.connections import prove
 from worker.errors import BadSignature, BodyTooLarge, ClientError, RequestTimeout, UnsupportedEncoding
-from worker.platforms.vast.ingress.signature_check import Envelope, Grant, SignatureCheck, grant_of, read_envelope
-from worker.platforms.vast.ingress.unsigned import HEAD, LARGEST, MIB, Share, UnsignedBodies
+from worker.platforms.vast.ingress.signature_check import (
+    AuthData,
+    Envelope,
+    SignatureCheck,
+    parse_auth_data,
+    read_envelope,
+)
+from worker.platforms.vast.ingress.unsigned import HEAD, LARGEST, MIB, BodyMemory, UnsignedBodies
 
 FIRST = 4 * 1024
 """A head up to this size is searched at once; it takes microseconds."""
@@ -30,11 +36,11 @@ AUTH_DATA = MemberSearch("auth_data")
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A body that was read. `grant` is None where Vast has not signed it, and `problem` says why."""
+class ReceivedBody:
+    """A body that was read. `auth_data` is None where Vast has not signed it, and `problem` says why."""
 
     envelope: Envelope
-    grant: Grant | None
+    auth_data: AuthData | None
     problem: BadSignature | None = None
 
 
@@ -57,7 +63,7 @@ class EnvelopeReader:
         unsigned = replace(limits, rest=LARGEST, units=UNSIGNED_UNITS, restored=LARGEST)
         self._unsigned_limits = replace(unsigned, total=LARGEST, excess=LAST) if limits.total > LARGEST else unsigned
 
-    async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> Received:
+    async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> ReceivedBody:
         """Read the body. `signed`: one without a good signature is refused, as early as possible.
 
         Raises BadSignature, BodyTooLarge, InvalidJson, ClientError, RequestTimeout, DiskFull.
@@ -66,10 +72,10 @@ class EnvelopeReader:
         reader = BodyReader(request.content.iter_any(), request.charset or "")
         try:
             async with asyncio.timeout(self._timeout_s), self._unsigned.share(_closes(request)) as share:
-                grant, problem = await self._head(reader, share)
-                if grant is None and signed and problem is not None:
+                auth_data, problem = await self._head(reader, share)
+                if auth_data is None and signed and problem is not None:
                     raise problem
-                if grant is None:
+                if auth_data is None:
                     received = await self._read_unsigned(request, reader, folder, share)
                     if signed and received.problem is not None:
                         raise received.problem
@@ -80,11 +86,11 @@ class EnvelopeReader:
             raise RequestTimeout(f"the body did not arrive within {self._timeout_s:g} s") from None
         except web.RequestPayloadError as error:
             raise ClientError("the body is not encoded as Content-Encoding and Transfer-Encoding say") from error
-        if envelope.grant != grant:
+        if envelope.auth_data != auth_data:
             raise BadSignature("`auth_data` is there twice, and the two differ")
-        return Received(envelope, grant)
+        return ReceivedBody(envelope, auth_data)
 
-    async def _head(self, reader: BodyReader, share: Share) -> tuple[Grant | None, BadSignature | None]:
+    async def _head(self, reader: BodyReader, share: BodyMemory) -> tuple[AuthData | None, BadSignature | None]:
         """Read until `auth_data` is there, or the body ends, or its head does; return what it grants."""
         wanted = 1
         while reader.size < HEAD and not reader.ended:
@@ -98,13 +104,13 @@ class EnvelopeReader:
                 async with self._unsigned.turn:
                     found = AUTH_DATA.find(text[:HEAD])
             if found is not None:
-                return self._granted(grant_of(found[0]))
+                return self._granted(parse_auth_data(found[0]))
             wanted = len(text) + 1 if len(text) <= FIRST else int(len(text) * GROWTH)
         return None, None
 
     async def _read_unsigned(
-        self, request: web.Request, reader: BodyReader, folder: SpoolFolder, share: Share
-    ) -> Received:
+        self, request: web.Request, reader: BodyReader, folder: SpoolFolder, share: BodyMemory
+    ) -> ReceivedBody:
         """Read a body whose head has no good signature."""
         limits = self._unsigned_limits
         if reader.ended:
@@ -117,17 +123,17 @@ class EnvelopeReader:
             self._unsigned.grow(share, LARGEST + BEHIND)
             return self._judged(request, await reader.read(folder, limits))
 
-    def _judged(self, request: web.Request, body: ScannedBody) -> Received:
+    def _judged(self, request: web.Request, body: ScannedBody) -> ReceivedBody:
         """Look for the signature in a whole body."""
         envelope = read_envelope(body)
-        grant, problem = self._granted(envelope.grant)
-        if grant is not None:
+        auth_data, problem = self._granted(envelope.auth_data)
+        if auth_data is not None:
             prove(request)
-        return Received(envelope, grant, problem)
+        return ReceivedBody(envelope, auth_data, problem)
 
-    def _granted(self, grant: Grant | None) -> tuple[Grant | None, BadSignature | None]:
+    def _granted(self, auth_data: AuthData | None) -> tuple[AuthData | None, BadSignature | None]:
         try:
-            return self._check.check(grant), None
+            return self._check.check(auth_data), None
         except BadSignature as problem:
             return None, problem
 

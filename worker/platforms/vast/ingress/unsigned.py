@@ -20,7 +20,7 @@ FIXED = 16 * KIB
 
 
 @dataclass(slots=True, eq=False)
-class Share:
+class BodyMemory:
     """The memory of one body. `evict` ends the request where another one needs it."""
 
     evict: Callable[[], None]
@@ -35,13 +35,13 @@ class UnsignedBodies:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """For what computes: one body at a time, so that the event loop runs between two."""
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
-    _shares: dict[Share, None] = field(default_factory=dict)
+    _shares: dict[BodyMemory, None] = field(default_factory=dict)
     _taken: int = 0
 
     @asynccontextmanager
-    async def share(self, evict: Callable[[], None]) -> AsyncIterator[Share]:
+    async def share(self, evict: Callable[[], None]) -> AsyncIterator[BodyMemory]:
         """Count a body among these for as long as the context lasts, or until `settle`."""
-        share = Share(evict)
+        share = BodyMemory(evict)
         self._shares[share] = None
         self._taken += share.size
         try:
@@ -50,20 +50,20 @@ class UnsignedBodies:
         finally:
             self.settle(share)
 
-    def grow(self, share: Share, size: int) -> None:
+    def grow(self, share: BodyMemory, size: int) -> None:
         """Set what a body takes. The oldest others make room: an honest client sends its signature first."""
         if share in self._shares and size > share.size:
             self._taken += size - share.size
             share.size = size
             self._make_room(share)
 
-    def settle(self, share: Share) -> None:
+    def settle(self, share: BodyMemory) -> None:
         """Count a body no longer."""
         if share in self._shares:
             del self._shares[share]
             self._taken -= share.size
 
-    def _make_room(self, newest: Share) -> None:
+    def _make_room(self, newest: BodyMemory) -> None:
         while self._taken > self.memory:
             oldest = next(iter(self._shares))
             if oldest is newest:
