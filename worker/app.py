@@ -32,7 +32,7 @@ from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.jobs.state_folder import repair_state
 from worker.jobs.state_lock import state_lock
-from worker.models.damaged import ModelDoctor
+from worker.models.damaged import DamageCheck
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
 from worker.models.service import Models, TemplateModels
@@ -118,7 +118,7 @@ class App:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine.start_s:g} s") from error
         await self._look_at_packs()
         self.timing.mark("engine")
-        await self.models.ready()
+        await self.models.wait_until_ready()
         self.timing.mark("models")
 
     async def settled(self) -> None:
@@ -188,7 +188,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
-    pipeline = replace(pipeline, explained=ModelDoctor(models, folder).explained)
+    pipeline = replace(pipeline, explained=DamageCheck(models, folder).explain)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
     answers = Answers(traits, outputs, engines, places)
@@ -201,7 +201,7 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
         trouble=lambda: tasks.trouble or engines.hopeless,
         state_damage=options.state_damage,
     )
-    if models.fetches:
+    if models.fetches_models:
         observers.add(models)
     hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
     observers.add(hooks)
@@ -223,7 +223,7 @@ async def _pipeline(
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.watch)
     for one in engines.engines:
-        one.writes_unseen = partial(outputs.may_write_unseen, one.name)
+        one.writes_unseen = partial(outputs.may_write_unreported, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
     placed = await _placed_inputs(engines, state)

@@ -151,11 +151,11 @@ async def test_model_fetches(tmp_path: Path) -> None:
         Tasks() as tasks,
         models_of(settings(tmp_path, origin), {}, JobIndex(), lambda: None, tasks, recorder.notify) as models,
     ):
-        await models.bring(needs(origin, "a"))
-        await models.bring(needs(origin, "a"))
+        await models.fetch(needs(origin, "a"))
+        await models.fetch(needs(origin, "a"))
         with pytest.raises(ModelsMissing):
-            await models.bring(needs(origin, "b"))
-        models.count_here(2)
+            await models.fetch(needs(origin, "b"))
+        models.count_present(2)
     fetched, failed, hit = recorder.events
     assert isinstance(fetched, ModelFetched)
     assert (fetched.file, fetched.size, fetched.code) == ("a.safetensors", SIZE, None)

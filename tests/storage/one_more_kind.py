@@ -35,7 +35,7 @@ class Folder(DeliveryTarget):
     """A Storage, too."""
 
     name: str
-    outside = True
+    external = True
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
         target = SHARE / self.name / output.filename
@@ -54,7 +54,7 @@ class Folders:
     def open(self, target: Folder, _: Sequence[Output]) -> Folder:
         return target
 
-    def operators(self) -> None:
+    def operator_storage(self) -> None:
         """Return None."""
 
 

@@ -19,10 +19,10 @@ from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.editor import Conversion, is_ui, stringify
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.repairs import repair
-from worker.workflow.walk import walk
+from worker.workflow.walk import run_off_loop_if_large
 
 MIB = 1024 * 1024
 JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
@@ -51,7 +51,7 @@ async def convert_workflow(request: web.Request) -> web.Response:
         repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
-    text = await walk(body, lambda: stringify(body))
+    text = await run_off_loop_if_large(body, lambda: stringify(body))
     return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 
@@ -59,7 +59,7 @@ def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
     """Read a workflow file. Raises BodyTooLarge for JSON that would take too long to parse, CannotConvert."""
     if JSON.match(data):
         limits.check_units(units_of(data))
-    return workflow_in(data, charset)
+    return extract_workflow(data, charset)
 
 
 async def _sent(request: web.Request) -> bytes:

@@ -63,7 +63,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "dialects": list(BY_NAME),
             "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]
-            if found.delivery.storage.outside or found.traits.output_urls
+            if found.delivery.storage.external or found.traits.output_urls
             else ["base64"],
             "raw_answers": found.traits.raw_answers,
             "limits": {

@@ -22,12 +22,12 @@ from worker.intake.workflow_files import put_stand_ins
 from worker.job import JobRequest
 from worker.load.workload import FLOOR
 from worker.workflow.editor import is_ui
-from worker.workflow.model_needs import downloads, saved_models
+from worker.workflow.model_needs import downloads_by_file, saved_downloads
 from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
-from worker.workflow.repairs import ReadyPrompt, ready_prompt
-from worker.workflow.validation.check import not_converted
-from worker.workflow.validation.report import report
-from worker.workflow.walk import walk
+from worker.workflow.repairs import PreparedPrompt, prepare_prompt
+from worker.workflow.validation.check import conversion_failure
+from worker.workflow.validation.report import build_report
+from worker.workflow.walk import run_off_loop_if_large
 
 
 async def validate(request: web.Request) -> web.Response:
@@ -51,13 +51,13 @@ async def validate(request: web.Request) -> web.Response:
             except ClientError as error:
                 if not is_ui(saved):
                     raise
-                return json_response(report(not_converted(error), (), FLOOR, lambda _: False).as_dict())
-    workflow = await walk(workflow, partial(_with_outputs, workflow))
+                return json_response(build_report(conversion_failure(error), (), FLOOR, lambda _: False).as_dict())
+    workflow = await run_off_loop_if_large(workflow, partial(_with_outputs, workflow))
     brought = others | {file.name for file in files}
     ready = await _ready(found, workflow, job, brought)
     if ready is not None and files:
         brought = others | {file.name for file in await found.intake.named(files, others, ready.prompt)}
-    prompt, known = ready.prompt if ready else workflow, downloads(saved_models(saved))
+    prompt, known = ready.prompt if ready else workflow, downloads_by_file(saved_downloads(saved))
     coming = brought if job.strict else None
     told = await found.preflight.report(prompt, known, beside, coming, strict=job.strict)
     if told is None:
@@ -73,16 +73,16 @@ def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
     return JobRequest(prompt={}, strict=strict or body.get("strict") is True, keep_seeds=body.get("keep_seeds") is True)
 
 
-async def _ready(found: Services, workflow: object, job: JobRequest, own: frozenset[str]) -> ReadyPrompt | None:
+async def _ready(found: Services, workflow: object, job: JobRequest, own: frozenset[str]) -> PreparedPrompt | None:
     """Return what a job would run of a workflow; None for what is none."""
     catalog = await found.intake.catalog()
 
-    def ready() -> ReadyPrompt | None:
+    def ready() -> PreparedPrompt | None:
         try:
             prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
         except PromptError:
             return None
-        return ready_prompt(replace(job, prompt=dict(prompt)), catalog, own, SystemRandom())
+        return prepare_prompt(replace(job, prompt=dict(prompt)), catalog, own, SystemRandom())
 
     return await asyncio.to_thread(ready)
 

@@ -32,8 +32,8 @@ from worker.inputs.earlier_output import with_reference_texts
 from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, editors_file, parse_prompt, unwrap
-from worker.workflow.templates.fill import Filled, fill
+from worker.workflow.prompt import Prompt, editor_workflow, parse_prompt, unwrap
+from worker.workflow.templates.fill import FilledTemplate, fill
 from worker.workflow.templates.template import Library, Params, Template
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -184,7 +184,7 @@ def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretSt
 
     What the editor saved is in it, unless the client gave another one. `api_key` is the key's other place.
     """
-    saved = editors_file(workflow)
+    saved = editor_workflow(workflow)
     pnginfo = {} if saved is None else {"workflow": saved}
     if fields is not None:
         pnginfo |= fields.extra_pnginfo or {}
@@ -210,7 +210,7 @@ def known_template(library: Library, name: str) -> Template:
     return library[name]
 
 
-def filled(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> Filled:
+def filled(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> FilledTemplate:
     """A template with these values; `sent` names the request's files. Raises UnknownTemplate, InvalidParams."""
     template = known_template(library, name)
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.dialects.base import filled
-from worker.workflow.templates.fill import Filled
+from worker.workflow.templates.fill import FilledTemplate
 from worker.workflow.templates.template import Library
 
 NAMES = {
@@ -41,7 +41,7 @@ def raw_workflow(name: str, given: Mapping[str, Any], workflow: Mapping[str, Any
     return (workflow or given.get("workflow_json") or given.get("workflow")) if name == RAW else None
 
 
-def modified(library: Library, name: str, given: Mapping[str, Any]) -> Filled:
+def modified(library: Library, name: str, given: Mapping[str, Any]) -> FilledTemplate:
     """What a modifier makes of its `modifications`; a template's own name does too, and is held to its schema.
 
     As in the stock template a modification that its modifier doesn't know is ignored. Raises InvalidParams,

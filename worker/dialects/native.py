@@ -34,7 +34,7 @@ from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInte
 from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
-from worker.workflow.prompt import editors_file, is_ui
+from worker.workflow.prompt import editor_workflow, is_ui
 from worker.workflow.templates.template import Library
 
 Destinations = TypeVar("Destinations", bound="Destination")
@@ -210,7 +210,7 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
         raise InvalidField("'params' are for a 'template', and there is none")
     if sent is None:
         raise InvalidField("either 'workflow' or 'template' is needed")
-    if request.prompt is not None and request.workflow is not None and editors_file(request.workflow) is None:
+    if request.prompt is not None and request.workflow is not None and editor_workflow(request.workflow) is None:
         raise InvalidField("'workflow' beside a 'prompt' has to be what ComfyUI's editor saves")
     prompt = workflow_of(sent)
     if request.partial_execution_targets is None:

@@ -23,7 +23,7 @@ from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
@@ -144,9 +144,9 @@ class EnginePool:
 
     async def saved_models(self) -> SavedModels:
         """Return the model files that jobs wrote and ComfyUI would list, of all engines together."""
-        saved = NONE_SAVED
+        saved = NO_SAVED_MODELS
         for engine in self.engines:
-            saved = saved.joined(await engine.client.catalogs.saved.look())
+            saved = saved.merged_with(await engine.client.catalogs.saved.look())
         return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:

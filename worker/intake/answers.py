@@ -46,7 +46,7 @@ class Answers:
         answered, most = AnswerBody(dialect.completed(answer), large.files), self.traits.max_response_bytes
         if most is not None and answered.size > most:
             error = OutputTooLargeForInline(
-                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.outside_inline}"
+                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.inline_alternatives}"
             )
             return error.status, AnswerBody(_failed(job, error, dialect))
         return 200, answered

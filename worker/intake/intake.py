@@ -18,7 +18,7 @@ from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
-from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs import InputStore, ReceivedFiles, SentFile
 from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
 from worker.intake.answer_body import AnswerBody
@@ -36,9 +36,9 @@ from worker.preflight import Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.prompt import Prompt
-from worker.workflow.repairs import ready_request
+from worker.workflow.repairs import prepare_request
 from worker.workflow.templates.template import Library
-from worker.workflow.walk import walk
+from worker.workflow.walk import run_off_loop_if_large
 
 SPOOL = "bodies"
 """Folder in the state folder for the long strings of bodies that are being read."""
@@ -119,9 +119,9 @@ class Intake:
         # Long strings are hashed where they stand, before anything takes their place.
         prints = await self._fingerprints(body, files) if body.spooled else None
         long_texts = await put_stand_ins(body, dialect) if body.spooled else None
-        parsed = await walk(body.value, lambda: dialect.read(body.value, self.library))
+        parsed = await run_off_loop_if_large(body.value, lambda: dialect.read(body.value, self.library))
         converted = self.reachable(await self._converted(parsed.job))
-        job = await walk(converted.prompt, lambda: named_outputs(converted))
+        job = await run_off_loop_if_large(converted.prompt, lambda: named_outputs(converted))
         in_place: tuple[SentFile, ...] = ()
         if long_texts:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
@@ -186,7 +186,7 @@ class Intake:
         """
         if job.target is not None or job.webhook is not None:
             self.delivery.check(job)
-        outside = self.delivery.storage.outside
+        outside = self.delivery.storage.external
         if job.output_mode is OutputMode.NONE and outside:
             return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
         if job.output_mode is OutputMode.AUTO:
@@ -225,19 +225,21 @@ class Intake:
 
     async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
         catalog, rng = await self.catalog(), SystemRandom()
-        return await walk((request.prompt, sorted(own)), lambda: _made_ready(request, catalog, own, rng))
+        return await run_off_loop_if_large(
+            (request.prompt, sorted(own)), lambda: _made_ready(request, catalog, own, rng)
+        )
 
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the request with the outputs of earlier jobs that it names, as files of its own."""
-        if not await walk(request.prompt, lambda: may_name_outputs(request)):
+        if not await run_off_loop_if_large(request.prompt, lambda: may_name_outputs(request)):
             return request, ()
         return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
 
     def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
         return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
 
-    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
-        return self.files.arriving(files) if files else nullcontext()
+    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
+        return self.files.receive(files) if files else nullcontext()
 
     async def _converted(self, job: JobRequest) -> JobRequest:
         """Return the job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
@@ -256,7 +258,7 @@ class Intake:
 
 
 def _made_ready(request: JobRequest, catalog: Catalog, own: frozenset[str], rng: SystemRandom) -> JobRequest:
-    request = ready_request(request, catalog, own, rng)
+    request = prepare_request(request, catalog, own, rng)
     unused = unused_files(own, request.prompt, catalog) if own else ()
     return replace(request, warnings=(*request.warnings, *unused))
 

@@ -29,7 +29,7 @@ class StorageProvider(Protocol):
         """
         ...
 
-    def operators(self) -> Storage | None:
+    def operator_storage(self) -> Storage | None:
         """Return the operator's place of this kind, or None where the settings name none. Raises StartupError."""
         ...
 

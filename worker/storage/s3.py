@@ -75,10 +75,10 @@ class S3:
             raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
 
     def open(self, target: S3Target, _: Sequence[Output]) -> Bucket:
-        return self.buckets.clients(target, self.policy)
+        return self.buckets.client_bucket(target, self.policy)
 
-    def operators(self) -> Bucket | None:
-        return self.buckets.operators(self.bucket) if self.bucket else None
+    def operator_storage(self) -> Bucket | None:
+        return self.buckets.operator_bucket(self.bucket) if self.bucket else None
 
 
 @asynccontextmanager

@@ -94,7 +94,7 @@ def _check_size(output: Output, found: Services) -> None:
     most = found.traits.max_response_bytes
     if most is not None and output.size > most:
         raise OutputTooLargeForInline(
-            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.outside_inline}"
+            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.inline_alternatives}"
         )
 
 
