@@ -99,7 +99,7 @@ def test_a_plan_that_was_allowed_too_late_is_refused(checkout: Checkout) -> None
     (checkout.folder / "plan.json").write_bytes(late)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         checkout.step("deploy.apply", "apply")
-    assert "has changed since this was planned" in refused.value.stderr
+    assert "has changed since this plan was made" in refused.value.stderr
     assert checkout.image == FIRST
 
 

@@ -121,7 +121,7 @@ def test_a_stale_plan_is_refused(person: DeployUser) -> None:
     (person.home / "plan.json").write_text(json.dumps(plan), "utf-8")
     person.has(IMAGE)
     person.deploy("apply", "--plan", "plan.json", image=None, code=1)
-    assert "the account has changed since this was planned" in person.said
+    assert "the account has changed since this plan was made" in person.said
 
 
 def test_a_stranger_can_plan(applied: DeployUser) -> None:
@@ -147,7 +147,7 @@ def test_a_bad_version_goes_back(applied: DeployUser) -> None:
 def test_a_rollback_by_hand(applied: DeployUser) -> None:
     """A first version remembers none; then groups and workers have the one before."""
     applied.deploy("rollback", code=1)
-    assert "the template remembers no former version; name one: --to HASH" in applied.said
+    assert "the template names no previous version; give one with --to HASH" in applied.said
     (first,) = {row["template_hash"] for row in applied.local.holdings.groups.values()}
     applied.has(NEXT)
     assert "2 of 2 groups moved" in applied.deploy("rollback")

@@ -90,7 +90,7 @@ def test_cut_off_before_the_rename_it_goes_on(account: Account) -> None:
     """The template has the mark, and the endpoint still the other name: the next run renames it."""
     old_release(account, fleet_of("unused", "before"))
     adoption = plan_adoption(account, fleet(), account.read(), "before")
-    assert "is renamed to comfy: clients ask for it by name" in adoption.changes[1]
+    assert "is renamed to comfy: clients find it by its name" in adoption.changes[1]
     adopt(account, fleet(), replace(adoption, endpoint_body=None), VALUES, lambda _: None)
     again = take_over(account, fleet(), "before")
     assert len(again.changes) == 1

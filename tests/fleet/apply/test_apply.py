@@ -148,7 +148,7 @@ def test_a_rotated_variable_is_written_again(local: LocalAccount, account: Accou
     assert local.holdings.environment["HF_TOKEN"] == VALUES["HF_TOKEN"]
     plan = make_plan(fleet(), account.read(), ["REGISTRY_TOKEN"])
     assert [step.action for step in plan.steps][:2] == [Action.CHANGE_TEMPLATE, Action.CHANGE_GROUP]
-    with pytest.raises(DeployError, match="--rotate OTHER: the file names no such variable"):
+    with pytest.raises(DeployError, match="--rotate OTHER: the file has no such variable"):
         make_plan(fleet(), account.read(), ["OTHER"])
 
 
@@ -184,7 +184,7 @@ def test_a_fleet_that_sleeps_is_not_woken(local: LocalAccount, account: Account)
     local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="stopped")))
     done = carry_out(account, fleet(), smoke=failed)
     assert done.ok
-    assert done.smoked is None
+    assert done.smoke is None
 
 
 def test_no_value_is_ever_said(local: LocalAccount, account: Account) -> None:

@@ -89,7 +89,7 @@ def _tell(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> Non
             {
                 **{"ok": applied.ok, "steps": applied.steps, "calls": calls, "problem": applied.problem or None},
                 "ready": applied.progress.ready if applied.progress else None,
-                "smoke_s": round(applied.smoked.seconds, 2) if applied.smoked else None,
+                "smoke_s": round(applied.smoke.seconds, 2) if applied.smoke else None,
                 "rolled_back": list(applied.rolled_back),
                 "most_per_hour": plan.most_per_hour,
             }
