@@ -24,7 +24,7 @@ from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
-from worker.intake import SPOOL, Answers, Intake
+from worker.intake import SPOOL, Intake, JobResponses
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
@@ -78,7 +78,7 @@ class App:
     """Long-lived tasks of a platform run among these, too."""
 
     def admit(self, workload: float) -> None:
-        """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
+        """Raises what `Registry.admit` does, ModelsDownloading and EngineUnavailable where no job is accepted now.
 
         While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
         loaded of all to a router.
@@ -110,7 +110,7 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
+        """Wait until one engine responses and the templates' models are here. Raises StartupError."""
         try:
             await self.engines.opened(self.settings.engine.start_s)
             await self.engines.info()
@@ -191,19 +191,19 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     pipeline = replace(pipeline, explained=DamageCheck(models, folder).explain)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    answers = Answers(traits, outputs, engines, places)
+    responses = JobResponses(traits, outputs, engines, places)
     preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
-    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, answers)
+    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
-        trouble=lambda: tasks.trouble or engines.hopeless,
+        permanent_failure=lambda: tasks.trouble or engines.hopeless,
         state_damage=options.state_damage,
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
+    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()

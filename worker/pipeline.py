@@ -33,7 +33,7 @@ from worker.errors import (
     OutputMissing,
     OutputProblem,
     WorkerError,
-    shortage,
+    shortage_error,
 )
 from worker.events import (
     DeliveryEnded,
@@ -124,7 +124,7 @@ class Pipeline:
             self.cancelled(job)
             raise
         except Exception as error:
-            lacking = shortage(error)
+            lacking = shortage_error(error)
             if lacking is None:
                 log.exception("job %s failed in a way nobody expected", job.id)
             self._fail(job, lacking or InternalError("an unexpected error in the worker"))

@@ -15,7 +15,14 @@ from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
 from worker.engine.process.failed_packs import explained
 from worker.engine.protocol.api import EngineInfo
-from worker.errors import CannotConvert, ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
+from worker.errors import (
+    CannotConvert,
+    ClientError,
+    EngineUnavailable,
+    InvalidWorkflow,
+    ModelsDownloading,
+    ModelsMissing,
+)
 from worker.load.workload import workload
 from worker.models.service import RETRY_AFTER_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
@@ -57,7 +64,7 @@ class Preflight:
         `saved` is what the editor saved of the workflow: it names the packs of its nodes. With `strict` only what
         ComfyUI would refuse is refused.
 
-        Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsComing.
+        Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsDownloading.
         """
         found = await self.report(prompt, saved=saved, strict=strict)
         if found is None:
@@ -170,12 +177,12 @@ class Preflight:
         return [problem for problem in found if problem.file not in here]
 
     async def _with_models(self, prompt: Prompt, found: ValidationReport, *, strict: bool) -> ValidationReport:
-        """The report after its models have come. Raises ModelsComing, ModelsMissing."""
+        """The report after its models have come. Raises ModelsDownloading, ModelsMissing."""
         missing = found.missing
         absent = [need for need in found.models if need not in found.present_models and need.source]
         if missing and found.problems and self._models.is_fetching(missing):
             message = "models of this workflow are on their way to this worker"
-            raise ModelsComing(message, retry_after_s=RETRY_AFTER_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         if not absent or not self._models.on_demand or any(need.source is None for need in missing):
             return found
         await self._models.fetch(absent, self._patience_s)

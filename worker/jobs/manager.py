@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
-from worker.events import JobAccepted, JobForgotten
+from worker.events import JobAccepted, JobRemoved
 from worker.extra_data import ExtraData
 from worker.inputs import ReceivedFiles
 from worker.job import ENDS, Job, JobRequest, JobState
@@ -291,7 +291,7 @@ class JobManager:
         job = self._job_index.remove(key)
         self._later(self._pipeline.outputs.remove(job))
         self._journal.forgotten(job)
-        self._pipeline.observers.notify(JobForgotten(job.ref))
+        self._pipeline.observers.notify(JobRemoved(job.ref))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = self._tasks.spawn("cleaning", work)

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from worker.backoff import Backoff
-from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
-from worker.events import Cache, CacheHit, Handlers, JobAccepted, ModelFetched, Notify, unobserved
+from worker.errors import Detail, ModelsDownloading, ModelsMissing, StartupError, WorkerError
+from worker.events import CacheHit, CacheKind, Handlers, JobAccepted, ModelFetched, Notify, ignore_event
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord
@@ -70,7 +70,7 @@ class Models:
         jobs: JobIndex,
         arrived: Callable[[], None],
         tasks: Tasks,
-        observed: Notify = unobserved,
+        observed: Notify = ignore_event,
     ) -> None:
         """Raises StartupError for settings that can't be read."""
         self._observed = observed
@@ -123,12 +123,12 @@ class Models:
             await self._fetcher.__aexit__(kind, error, tb)
 
     def check_ready(self) -> None:
-        """Raises ModelsComing while the templates' models are not all here."""
+        """Raises ModelsDownloading while the templates' models are not all here."""
         if not self._ready.is_set():
             here = sum(self._here(file) for file in self._pinned.values())
             why = f": {self.trouble}" if self.trouble else ""
             message = f"{here} of {len(self._pinned)} model files of its templates are here{why}"
-            raise ModelsComing(message, retry_after_s=RETRY_AFTER_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
 
     async def wait_until_ready(self) -> None:
         """Wait until they are. Raises StartupError as soon as one can't be had."""
@@ -164,12 +164,12 @@ class Models:
     def count_present(self, count: int) -> None:
         """Report that so many models of a job did not have to be fetched."""
         if count:
-            self._observed(CacheHit(Cache.MODELS, count))
+            self._observed(CacheHit(CacheKind.MODELS, count))
 
     async def fetch(self, needs: Sequence[ModelNeed], patience_s: float | None = None) -> None:
         """Fetch what has a source. Goes on in the background when the caller leaves, or has waited for `patience_s`.
 
-        Raises ModelsComing, ModelsMissing.
+        Raises ModelsDownloading, ModelsMissing.
         """
         files = [need.source for need in needs if need.source is not None]
         tasks = [self._flight(file) for file in files]
@@ -178,7 +178,7 @@ class Models:
         _, late = await asyncio.wait(tasks, timeout=patience_s)
         if late:
             message = f"{len(late)} model files are on their way to this worker"
-            raise ModelsComing(message, retry_after_s=RETRY_AFTER_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         failed = [(file, task.result()) for file, task in zip(files, tasks, strict=True)]
         details = [_detail(file, error) for file, error in failed if error is not None]
         if details:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from worker.delivery_options import DeliveryTarget
 from worker.errors import DeliveryFailed, OutputTooLargeForInline
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
@@ -23,7 +23,7 @@ from worker.storage.local import LocalStorage
 from worker.storage.registry import KINDS
 
 MIB = 1024 * 1024
-WAYS: Mapping[type[DeliveryTarget], DeliveryWay] = {kind.target_type: kind.way for kind in KINDS}
+WAYS: Mapping[type[DeliveryTarget], DeliveryMethod] = {kind.target_type: kind.way for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class Delivery:
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
 
-    def method(self, request: JobRequest) -> DeliveryWay:
+    def method(self, request: JobRequest) -> DeliveryMethod:
         """How the files of such a request are delivered."""
         if request.target is not None:
             return WAYS[type(request.target)]
         if request.own_target:
-            return DeliveryWay.CLIENT_BUCKET
+            return DeliveryMethod.CLIENT_BUCKET
         if request.output_mode is OutputMode.URL:
-            return DeliveryWay.BUCKET if self.storage.external else DeliveryWay.WORKER
-        return DeliveryWay.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryWay.NAMED
+            return DeliveryMethod.BUCKET if self.storage.external else DeliveryMethod.WORKER
+        return DeliveryMethod.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryMethod.NAMED
 
     async def deliver(self, job: Job) -> None:
         """What is done stays done: a second delivery goes on with what the first has reached.

@@ -13,7 +13,7 @@ from typing import Any
 from worker.engine.protocol.api import FileRef
 from worker.engine.protocol.messages import Executed, Preview, RunMessage
 from worker.engine.run import Outputs as NodeOutputs
-from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage
+from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage_error
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
 from worker.outputs.overwriting import may_be_overwritten
@@ -189,7 +189,7 @@ class OutputCollector:
                 outputs.append(await taking.task)
             except (OutputMissing, EngineUnavailable, OSError) as error:
                 report = taking.report
-                if report is None or shortage(error) is not None:
+                if report is None or shortage_error(error) is not None:
                     raise
                 if isinstance(error, OutputMissing) and self._from_cache(report):
                     self._again.add(report.node_id)
@@ -231,7 +231,7 @@ class OutputCollector:
             try:
                 return await self._outputs.take(self._job, index, report)
             except (OSError, EngineUnavailable) as error:
-                passing = isinstance(error, EngineUnavailable) or shortage(error) is not None
+                passing = isinstance(error, EngineUnavailable) or shortage_error(error) is not None
                 if not passing or time.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(ROOM_RETRY_S)

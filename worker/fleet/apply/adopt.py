@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.errors import Ambiguous, DeployError, MissingValues, NotOurs, StalePlan
+from worker.errors import AmbiguousName, DeployError, MissingValues, NotThisFleet, StalePlan
 from worker.fleet.definition.fleet import MARK, Fleet
 from worker.fleet.plan.desired_state import endpoint_body, template_body
 from worker.fleet.plan.facts import endpoint_facts
@@ -55,7 +55,7 @@ class Adoption:
 def plan_adoption(account: Account, fleet: Fleet, actual: Actual, name: str) -> Adoption:
     """Return what an adoption of the endpoint `name` (its name at Vast, or its id) would change.
 
-    Raises DeployError when there is no such endpoint, and NotOurs when it belongs to another fleet.
+    Raises DeployError when there is no such endpoint, and NotThisFleet when it belongs to another fleet.
     """
     endpoint = _endpoint(actual, name)
     groups = groups_of(actual, endpoint)
@@ -122,7 +122,7 @@ def _login(fleet: Fleet, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _endpoint(actual: Actual, name: str) -> EndpointRow:
-    """Return the endpoint with this name, or else with this id. Raises DeployError, and Ambiguous for several."""
+    """Return the endpoint with this name, or else with this id. Raises DeployError, and AmbiguousName for several."""
     matches = [endpoint for endpoint in actual.endpoints if endpoint.name == name]
     matches = matches or [endpoint for endpoint in actual.endpoints if str(endpoint.id) == name]
     if not matches:
@@ -130,12 +130,14 @@ def _endpoint(actual: Actual, name: str) -> EndpointRow:
         raise DeployError(f"the account has no endpoint {display_name(name)}. Its endpoints: {names}")
     if len(matches) > 1:
         numbers = " or ".join(str(endpoint.id) for endpoint in matches)
-        raise Ambiguous(f"there are {len(matches)} endpoints named {display_name(name)}: give the id of one, {numbers}")
+        raise AmbiguousName(
+            f"there are {len(matches)} endpoints named {display_name(name)}: give the id of one, {numbers}"
+        )
     return matches[0]
 
 
 def _check_one_endpoint(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> None:
-    """Raise NotOurs when the fleet already has another endpoint, or another endpoint already has the file's name."""
+    """Raise NotThisFleet when the fleet already has another endpoint, or another endpoint has the file's name."""
     marked = [template for template in actual.templates if mark_of(template.body) == fleet.id]
     others = {template.hash for template in actual.templates} - {template.hash for template in marked}
     versions = {version for template in marked for version in versions_of(template)} - others
@@ -146,27 +148,29 @@ def _check_one_endpoint(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> 
             continue
         if other.id in own:
             cure = "the other endpoint needs a file and an id of its own"
-            raise NotOurs(f"this fleet has {describe_row('endpoint', other)}, and a fleet has one endpoint: {cure}")
+            raise NotThisFleet(
+                f"this fleet has {describe_row('endpoint', other)}, and a fleet has one endpoint: {cure}"
+            )
         if other.id in users and endpoint.id not in users:
-            raise NotOurs(
+            raise NotThisFleet(
                 f"{describe_row('endpoint', other)} uses a template with this file's id."
                 " `comfy-worker deploy init --new` gives this file an id of its own"
             )
         if other.name == fleet.endpoint.name:
-            raise NotOurs(
+            raise NotThisFleet(
                 f"the file calls the endpoint {other.name}, but {describe_row('endpoint', other)} has that name"
             )
 
 
 def _check_other_marks(fleet: Fleet, actual: Actual, endpoint: EndpointRow, groups: tuple[GroupRow, ...]) -> None:
-    """Raise NotOurs when a template of the endpoint has the mark of another fleet. Such a mark is never removed."""
+    """Raise NotThisFleet when a template of the endpoint has another fleet's mark, which is never removed."""
     hashes = {group.template_hash for group in groups}
     for template in actual.templates:
         mark = mark_of(template.body)
         if mark not in ("", fleet.id) and hashes.intersection(versions_of(template)):
             if template.hash not in hashes and _are_unmarked(actual, fleet, hashes):
                 continue
-            raise NotOurs(
+            raise NotThisFleet(
                 f"{describe_row('endpoint', endpoint)} belongs to the fleet {display_name(mark)},"
                 f" whose mark is in {describe_row('template', template)}."
                 f' If that fleet is this one, write its id into the file: id = "{display_name(mark)}"'

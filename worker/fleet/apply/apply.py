@@ -61,8 +61,8 @@ def apply(
     """Run the plan's steps, wait until workers are ready, and send the smoke job.
 
     If the wait or the smoke job fails after workers were updated, every group goes back to its previous version. Raises
-    NotOurs before the first step when the plan is blocked, and DeployError when a step fails. The next apply continues
-    from there.
+    NotThisFleet before the first step when the plan is blocked, and DeployError when a step fails. The next apply
+    continues from there.
     """
     plan.check()
     since = time.time()

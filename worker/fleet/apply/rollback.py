@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.errors import NoPreviousVersion
+from worker.errors import NoFormerVersion
 from worker.fleet.plan.plan import FleetResources
 from worker.fleet.plan.versions import previous_version
 from worker.fleet.vast.account import Account
@@ -16,18 +16,18 @@ from worker.fleet.vast.rows import GroupRow
 def target_of(resources: FleetResources, to: str | None) -> str:
     """Return the hash to roll back to: `to`, or else the previous version named in the template's description.
 
-    Raises NoPreviousVersion when there is no such version.
+    Raises NoFormerVersion when there is no such version.
     """
     if resources.endpoint is None or not resources.groups:
-        raise NoPreviousVersion(
+        raise NoFormerVersion(
             "there are no workers to roll back: the account has no such endpoint, or the endpoint has no groups"
         )
     target = to or (previous_version(resources.template.body) if resources.template else "")
     if not target:
-        raise NoPreviousVersion("the template names no previous version; give one with --to HASH")
+        raise NoFormerVersion("the template names no previous version; give one with --to HASH")
     if target not in resources.versions:
         known = ", ".join(sorted(resources.versions))
-        raise NoPreviousVersion(f"{target} is not a known version of this fleet's template. Known versions: {known}")
+        raise NoFormerVersion(f"{target} is not a known version of this fleet's template. Known versions: {known}")
     return target
 
 

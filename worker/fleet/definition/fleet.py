@@ -35,7 +35,7 @@ class Table(BaseModel):
 
 
 class Search(Table):
-    """Bounds on the machines to rent. Each key becomes one term of Vast's search language; a missing key is no bound."""
+    """Bounds on the machines to rent. Each key is one term of Vast's search language; a missing key is no bound."""
 
     gpus: list[str] = key('names of GPUs as Vast writes them: `["RTX 4090", "L40S"]`', [])
     gpus_per_worker: PositiveCount | None = key("number of GPUs in one machine", None)

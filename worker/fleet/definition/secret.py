@@ -19,7 +19,9 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 RANDOM = re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[A-Za-z0-9+=]{32,}(?![\w+/=-])")
 """A long run of letters and digits, as in keys but not in words or paths."""
 PUBLIC = frozenset(
-    field.metadata["env"] for _, field, _ in Settings.places().values() if not isinstance(field.default, SecretStr)
+    field.metadata["env"]
+    for _, field, _ in Settings.fields_by_name().values()
+    if not isinstance(field.default, SecretStr)
 ) - {"AWS_ACCESS_KEY_ID"}
 """Settings of the worker that are not secret although their names look so: WORKER_S3_KEY is a pattern of keys."""
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from worker.errors import Ambiguous, NotOurs
+from worker.errors import AmbiguousName, NotThisFleet
 from worker.fleet.definition.fleet import MARK, Fleet
 from worker.fleet.plan.desired_state import endpoint_body
 from worker.fleet.plan.facts import endpoint_facts
@@ -49,12 +49,14 @@ class Ownership:
         return self.templates[-1] if self.templates else None
 
     def require_endpoint(self) -> EndpointRow | None:
-        """Return the fleet's endpoint, or None when it does not exist yet. Raises NotOurs and Ambiguous."""
+        """Return the fleet's endpoint, or None when it does not exist yet. Raises NotThisFleet and AmbiguousName."""
         if len(self.endpoints) > 1:
             names, numbers = display_name(self.endpoints[0].name), ", ".join(str(row.id) for row in self.endpoints)
-            raise Ambiguous(f"there are {len(self.endpoints)} endpoints named {names} ({numbers}): delete all but one")
+            raise AmbiguousName(
+                f"there are {len(self.endpoints)} endpoints named {names} ({numbers}): delete all but one"
+            )
         if self.conflicts:
-            raise NotOurs(*self.conflicts)
+            raise NotThisFleet(*self.conflicts)
         return self.endpoints[0] if self.endpoints else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.errors import DeployError, NotOurs
+from worker.errors import DeployError, NotThisFleet
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
 from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
@@ -79,9 +79,9 @@ class Plan:
         return not self.steps
 
     def check(self) -> None:
-        """Raise NotOurs when the plan is blocked."""
+        """Raise NotThisFleet when the plan is blocked."""
         if self.blocked:
-            raise NotOurs(*self.blocked)
+            raise NotThisFleet(*self.blocked)
 
     def has(self, *actions: Action) -> bool:
         """Return whether a step has one of these actions."""
@@ -116,7 +116,7 @@ class FleetResources:
 
 
 def fleet_resources(fleet: Fleet, actual: Actual) -> FleetResources:
-    """Return the fleet's rows. Raises NotOurs when their owner is unclear, and Ambiguous for several endpoints."""
+    """Return the fleet's rows. Raises NotThisFleet when their owner is unclear, AmbiguousName for several endpoints."""
     return _resources(fleet, ownership(fleet, actual))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from vastai.api import auth, billing, endpoints, instances, offers
 
-from worker.errors import CallRateLimited, Refused, Unreachable
+from worker.errors import VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
@@ -163,8 +163,8 @@ class Console:
                     return result
                 may_have_worked = False
                 return send()
-            except (Unreachable, CallRateLimited) as error:
-                may_have_worked = may_have_worked or isinstance(error, Unreachable)
+            except (VastUnreachable, VastRateLimited) as error:
+                may_have_worked = may_have_worked or isinstance(error, VastUnreachable)
                 if not window.pause():
                     raise
 
@@ -172,6 +172,6 @@ class Console:
         """Delete something. It is no error if it does not exist any more."""
         try:
             self._retry(send, lambda: None if exists() else True)
-        except Refused as error:
+        except VastRefused as error:
             if error.status != 404:
                 raise

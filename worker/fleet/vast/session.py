@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from vastai.api.client import VastClient, VastSession
 
-from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import VastKeyRefused, VastRateLimited, VastRefused, VastUnreachable
 
 SECRET_FIELDS = frozenset({"value", "docker_login_pass", "api_key"})
 """Fields of a request whose values no error message may contain, even when Vast's own message does."""
@@ -56,7 +56,7 @@ class Session(VastClient):  # type: ignore[misc]
                 method, url, headers=headers, json=json_data, timeout=self.timeout if timeout is None else timeout
             )
         except requests.RequestException as error:
-            raise Unreachable(f"{call}: {_describe(error)}") from None
+            raise VastUnreachable(f"{call}: {_describe(error)}") from None
         failure = _failure(call, response, {str(self.api_key), *_secrets(json_data)})
         if failure:
             raise failure
@@ -75,19 +75,19 @@ def _describe(error: requests.RequestException) -> str:
 def _failure(call: str, response: requests.Response, secrets: set[str]) -> Exception | None:
     """Return the error that a response stands for, or None for a success. No message contains one of the secrets."""
     if response.status_code == 429:
-        return CallRateLimited(f"{call}: rate limited")
+        return VastRateLimited(f"{call}: rate limited")
     if response.status_code == 408 or response.status_code >= 500:
-        return Unreachable(f"{call}: HTTP {response.status_code}")
+        return VastUnreachable(f"{call}: HTTP {response.status_code}")
     try:
         body = response.json()
     except ValueError:
         if response.ok:
-            return Unreachable(f"{call}: the response is not JSON")
+            return VastUnreachable(f"{call}: the response is not JSON")
         body = {"msg": response.text}
     if response.ok and not (isinstance(body, Mapping) and body.get("success") is False):
         return None
     message = f"{call}: {_reason(body, secrets) or f'HTTP {response.status_code}'}"
-    kind = KeyRefused if response.status_code in (401, 403) else Refused
+    kind = VastKeyRefused if response.status_code in (401, 403) else VastRefused
     return kind(message, response.status_code)
 
 

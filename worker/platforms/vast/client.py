@@ -85,7 +85,7 @@ class VastEndpoint:
         stream: bool = False,
         timeout_s: float | None = None,
     ) -> Body:
-        """Return the response of Vast's client: `ok`, `status`, `url` and `response` (JSON or an iterator of events)."""
+        """Return Vast's form of a response: `ok`, `status`, `url` and `response` (JSON or an iterator of events)."""
         whole_cost = max(1, round(cost))
         response: Body = await self._endpoint.request(
             route, dict(payload), cost=whole_cost, stream=stream, timeout=timeout_s
@@ -116,7 +116,8 @@ class VastEndpoint:
 async def open_endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpoint]:
     """Open the endpoint of that name with the API key in VAST_API_KEY.
 
-    `url` is the address of a local stand-in for Vast. Raises StartupError when the key is missing or the endpoint cannot be opened.
+    `url` is the address of a local stand-in for Vast. Raises StartupError when the key is missing or the endpoint
+    cannot be opened.
     """
     try:
         from vastai.serverless.client.client import Serverless

@@ -28,7 +28,7 @@ def command(
     Everything that has the fleet's mark goes, with all that is on the disks of its instances. What others in the
     account use too stays.
     """
-    from worker.errors import NotOurs
+    from worker.errors import NotThisFleet
     from worker.fleet.apply.destroy import check_unchanged, destroy, plan_destroy
 
     with told():
@@ -36,7 +36,7 @@ def command(
         with account(server_url) as found:
             plan = plan_destroy(found, fleet, found.read(), environment=environment)
             if plan.empty and plan.conflicts:
-                raise NotOurs(*plan.conflicts)
+                raise NotThisFleet(*plan.conflicts)
             for line in _lines(plan, fleet):
                 typer.echo(line)
             if plan.empty:

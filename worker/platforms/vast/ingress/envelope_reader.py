@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from aiohttp import hdrs, web
 
 from worker.bodies import BodyLimits, BodyReader, MemberSearch, ScannedBody, SpoolFolder
-from worker.connections import prove
+from worker.connections import mark_authenticated
 from worker.errors import BadSignature, BodyTooLarge, ClientError, RequestTimeout, UnsupportedEncoding
 from worker.platforms.vast.ingress.signature_check import (
     AuthData,
@@ -60,7 +60,7 @@ class EnvelopeReader:
         self._limits = limits
         self._timeout_s = timeout_s
         self._unsigned = UnsignedBodies()
-        unsigned = replace(limits, rest=MAX_UNSIGNED, units=UNSIGNED_UNITS, restored=MAX_UNSIGNED)
+        unsigned = replace(limits, skeleton=MAX_UNSIGNED, units=UNSIGNED_UNITS, restored=MAX_UNSIGNED)
         reduced = replace(unsigned, total=MAX_UNSIGNED, excess=TOO_LATE)
         self._unsigned_limits = reduced if limits.total > MAX_UNSIGNED else unsigned
 
@@ -81,7 +81,7 @@ class EnvelopeReader:
                     if signed and received.problem is not None:
                         raise received.problem
                     return received
-            prove(request)
+            mark_authenticated(request)
             envelope = read_envelope(await reader.read(folder, self._limits))
         except TimeoutError:
             raise RequestTimeout(f"the body did not arrive within {self._timeout_s:g} s") from None
@@ -129,7 +129,7 @@ class EnvelopeReader:
         envelope = read_envelope(body)
         auth_data, problem = self._checked(envelope.auth_data)
         if auth_data is not None:
-            prove(request)
+            mark_authenticated(request)
         return ReceivedBody(envelope, auth_data, problem)
 
     def _checked(self, auth_data: AuthData | None) -> tuple[AuthData | None, BadSignature | None]:

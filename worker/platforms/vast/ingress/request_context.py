@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.api.generate import Way
+from worker.api.generate import GenerateRoute
 from worker.errors import WorkerError
 from worker.intake import Submission
 from worker.job import Job
@@ -26,7 +26,7 @@ class RequestContext:
 
     request: web.Request
     auth_data: AuthData
-    way: Way
+    way: GenerateRoute
     submission: Submission | WorkerError
     workload: float
     status: int | None = None

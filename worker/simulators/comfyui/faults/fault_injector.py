@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.execution.node_call import Clock, NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.faults.fault import EngineFault, FaultKind, parse_faults
@@ -71,7 +71,7 @@ class FaultInjector:
         """The node EmbeddedFault: hands its picture on, after the faults of its input `fault`."""
         try:
             faults = parse_faults(call.text("fault"))
-        except BadFault as error:
+        except InvalidFault as error:
             raise NodeError(str(error), "ValueError") from error
         for fault in faults:
             self._happen(fault, call.context.clock)

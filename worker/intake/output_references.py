@@ -32,13 +32,13 @@ CURE = "send the file itself, or run that job again"
 
 
 @dataclass(frozen=True, slots=True)
-class OwnOutputs:
+class OutputResolver:
     """Finds the kept files of this worker's jobs for those who may open them at `GET /jobs/{id}/outputs/{n}`."""
 
     manager: JobManager
     outputs: Outputs
 
-    async def taken(
+    async def resolve(
         self, request: JobRequest, principal: str, catalog: Catalog
     ) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the outputs that a request names as files of its own, and the request that names these files.
@@ -95,21 +95,21 @@ class OwnOutputs:
         return self.manager.owned(reference.job_id, principal)
 
 
-def may_name_outputs(request: JobRequest) -> bool:
+def may_reference_outputs(request: JobRequest) -> bool:
     """Whether any text of a request looks like an output of a job: most requests have none, and need no catalog."""
     everywhere = (text for node in request.prompt.values() for text in texts(node["inputs"]))
     return any(MARK in text and parse_reference(text, "") is not None for text in (*request.urls.values(), *everywhere))
 
 
-def named_outputs(request: JobRequest) -> JobRequest:
+def with_output_references(request: JobRequest) -> JobRequest:
     """Return the request with texts in place of the objects that name earlier outputs. Raises InvalidField."""
     try:
-        return replace(request, prompt=with_named_outputs(request.prompt))
+        return replace(request, prompt=prompt_with_output_references(request.prompt))
     except ValueError as error:
         raise InvalidField(str(error)) from None
 
 
-def with_named_outputs(prompt: dict[str, Any]) -> dict[str, Any]:
+def prompt_with_output_references(prompt: dict[str, Any]) -> dict[str, Any]:
     """Return the prompt, which may be wrong in any way, with these texts. Raises ValueError."""
     changed = {node_id: _with_texts(node) for node_id, node in prompt.items() if _has_reference(node)}
     return {**prompt, **changed}
