@@ -46,7 +46,7 @@ from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
 from worker.outputs.files import Outputs, OutputSource
 from worker.pipeline import Pipeline
-from worker.platforms.base import REACHED_DIRECTLY, Traits
+from worker.platforms.base import DIRECT_TRAITS, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -146,7 +146,7 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
-    traits: Traits = REACHED_DIRECTLY,
+    traits: Traits = DIRECT_TRAITS,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from worker.errors import NotFound, RateLimited, StartupError, Unauthorized
-from worker.platforms.base import REACHED_DIRECTLY, Authenticator, Traits
+from worker.platforms.base import DIRECT_TRAITS, Authenticator, Traits
 from worker.settings import ServerSettings
 
 LOCAL = "local"
@@ -29,7 +29,7 @@ class Auth:
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: ServerSettings, traits: Traits = REACHED_DIRECTLY) -> Auth:
+    def from_settings(cls, settings: ServerSettings, traits: Traits = DIRECT_TRAITS) -> Auth:
         """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
         tokens = read_tokens(settings.tokens.get_secret_value())
         strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)

@@ -43,7 +43,7 @@ class JobResponses:
             return self.withheld(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         answer, large = await self.facts(job, base_url, job.outputs)
-        answered, most = ResponseBody(dialect.completed(answer), large.files), self.traits.largest_answer
+        answered, most = ResponseBody(dialect.completed(answer), large.files), self.traits.max_response_bytes
         if most is not None and answered.size > most:
             error = OutputTooLargeForInline(
                 f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.inline_alternatives}"

@@ -106,8 +106,8 @@ class Delivery:
         if job.request.output_mode is not OutputMode.BASE64:
             return
         most, size = self.inline_max, sum(output.size for output in job.outputs)
-        if self.traits.largest_answer is not None:
-            most = min(most, self.traits.largest_answer * 3 // 4)  # base64 is 4/3 of a file
+        if self.traits.max_response_bytes is not None:
+            most = min(most, self.traits.max_response_bytes * 3 // 4)  # base64 is 4/3 of a file
         if size > most:
             raise OutputTooLargeForInline(
                 f"the files have {size / MIB:.1f} MiB, and {most / MIB:.1f} fit into an answer:"

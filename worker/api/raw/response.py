@@ -91,7 +91,7 @@ def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
 
 def _check_size(output: Output, found: Services) -> None:
     """Raise OutputTooLargeForInline for a file that the platform does not carry."""
-    most = found.traits.largest_answer
+    most = found.traits.max_response_bytes
     if most is not None and output.size > most:
         raise OutputTooLargeForInline(
             f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.inline_alternatives}"
