@@ -15,9 +15,16 @@ from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
 from worker.engine.process.failed_packs import explained
 from worker.engine.protocol.api import EngineInfo
-from worker.errors import CannotConvert, ClientError, EngineUnavailable, InvalidWorkflow, ModelsComing, ModelsMissing
+from worker.errors import (
+    CannotConvert,
+    ClientError,
+    EngineUnavailable,
+    InvalidWorkflow,
+    ModelsDownloading,
+    ModelsMissing,
+)
 from worker.load.workload import workload
-from worker.models.service import COME_BACK_S, Models
+from worker.models.service import RETRY_AFTER_S, Models
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.missing_class import MISSING
 from worker.workflow.model_needs import Downloads, needed_models
@@ -57,7 +64,7 @@ class Preflight:
         `saved` is what the editor saved of the workflow: it names the packs of its nodes. With `strict` only what
         ComfyUI would refuse is refused.
 
-        Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsComing.
+        Raises InvalidWorkflow and ModelsMissing, with all that is wrong; ModelsDownloading.
         """
         found = await self.report(prompt, saved=saved, strict=strict)
         if found is None:
@@ -70,12 +77,12 @@ class Preflight:
             _refuse(found.problems)
             yield found.workload
             return
-        with self._models.wanting(found.models):
+        with self._models.protect(found.models):
             here = len(found.present_models)
             if found.valid or found.only_models_missing:
                 found = await self._with_models(prompt, found, strict=strict)
             _refuse(found.problems, ModelsMissing if found.only_models_missing else InvalidWorkflow)
-            self._models.count_here(here)
+            self._models.count_present(here)
             yield found.workload
 
     async def report(
@@ -95,7 +102,7 @@ class Preflight:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._report(
-                    workflow, {**(known or {}), **self._models.known}, saved, coming, strict=strict
+                    workflow, {**(known or {}), **self._models.downloads}, saved, coming, strict=strict
                 )
         except (EngineUnavailable, TimeoutError):
             log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
@@ -147,7 +154,7 @@ class Preflight:
             replace(found, problems=problems),
             models,
             units,
-            self._models.here,
+            self._models.is_present,
             lambda problem: _input(problem) in theirs or certain_of(problem),
         )
 
@@ -165,20 +172,20 @@ class Preflight:
         catalog = self._engines.known_catalog
         if catalog is None or self._info is None or self._info.lenient:
             return []
-        here = {need.file for need in needed_models(prompt, catalog) if self._models.here(need)}
+        here = {need.file for need in needed_models(prompt, catalog) if self._models.is_present(need)}
         found = skipped_model_problems(prompt, catalog, AssumeUploads())
         return [problem for problem in found if problem.file not in here]
 
     async def _with_models(self, prompt: Prompt, found: ValidationReport, *, strict: bool) -> ValidationReport:
-        """The report after its models have come. Raises ModelsComing, ModelsMissing."""
+        """The report after its models have come. Raises ModelsDownloading, ModelsMissing."""
         missing = found.missing
         absent = [need for need in found.models if need not in found.present_models and need.source]
-        if missing and found.problems and self._models.coming(missing):
+        if missing and found.problems and self._models.is_fetching(missing):
             message = "models of this workflow are on their way to this worker"
-            raise ModelsComing(message, retry_after_s=COME_BACK_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         if not absent or not self._models.on_demand or any(need.source is None for need in missing):
             return found
-        await self._models.bring(absent, self._patience_s)
+        await self._models.fetch(absent, self._patience_s)
         return await self.report(prompt, strict=strict) or found
 
 

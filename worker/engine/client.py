@@ -18,7 +18,7 @@ from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, Su
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, ModelsMissing, PromptRefusedError
-from worker.events import Notify, unobserved
+from worker.events import Notify, ignore_event
 from worker.settings import ComfySettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
@@ -51,7 +51,7 @@ class ComfyClient:
         *,
         kept: bool = False,
         name: str = FIRST,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
     ) -> None:
         self._lost_s = max(settings.lost_s, settings.start_s if kept else 0.0)
         self._kept = kept

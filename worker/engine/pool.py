@@ -17,7 +17,7 @@ from worker.engine.leftovers import KillBudget
 from worker.engine.process.failed_packs import FailedPack
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
-from worker.events import Notify, unobserved
+from worker.events import Notify, ignore_event
 from worker.job import Job, JobRef
 from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
@@ -43,7 +43,7 @@ class EnginePool:
         settings: ComfySettings,
         limits: LimitSettings,
         tasks: Tasks,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
         shared, self.kills = SharedCatalogs(), KillBudget()

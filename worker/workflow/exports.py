@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from worker.bodies import parsed_json, utf8_text
+from worker.bodies import parse_json, utf8_text
 from worker.workflow.prompt import is_ui
 
 FILE_KEYS = frozenset(
@@ -52,7 +52,7 @@ def decoded_text(value: object, what: str) -> object:
     for _ in range(DEEPEST):
         if not (isinstance(value, str) and value.lstrip("\ufeff \t\r\n").startswith(("{", '"'))):
             break
-        value = parsed_json(utf8_text(value.encode()), what)
+        value = parse_json(utf8_text(value.encode()), what)
     return value
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.terminal import cli
 from tests.engines import EngineHandle, start_engine
 from tests.workflows import faulty, picture, slow
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.faults.fault import FaultKind, parse_faults
 
 
@@ -41,7 +41,7 @@ def test_a_fault_is_read() -> None:
 )
 def test_what_can_not_be_read_says_what_could(text: str, says: str) -> None:
     """Each mistake has its own sentence."""
-    with pytest.raises(BadFault, match=says):
+    with pytest.raises(InvalidFault, match=says):
         parse_faults(text)
 
 

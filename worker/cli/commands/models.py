@@ -120,7 +120,7 @@ def _tell(
         import orjson
 
         rows = [
-            {**dataclasses.asdict(item.file), "state": item.state, "here": item.here}
+            {**dataclasses.asdict(item.file), "state": item.state, "here": item.present_size}
             | ({"error": errors[item.file].as_dict()} if item.file in errors else {})
             for item in after.items
         ]
@@ -146,7 +146,7 @@ def _show(after: ModelPlan, errors: dict[ModelFile, str], place: ModelsFolder) -
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for item in after.items:
         sign, style = styles[item.state]
-        count = item.here if item.here is not None else item.file.size
+        count = item.present_size if item.present_size is not None else item.file.size
         says = Text(errors.get(item.file) or _says(item.file, item.state), "red" if item.file in errors else "")
         name = Text(f"{item.file.folder}/{item.file.file}", "bold")
         table.add_row(Text(f"{sign} {item.state}", style), name, Text(size(count) if count else "?"), says)

@@ -34,7 +34,7 @@ from worker.errors import (
     OutputUnreadable,
     PromptRefusedError,
 )
-from worker.simulators.comfyui import STRICT
+from worker.simulators.comfyui import STRICT_OPTION
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
@@ -245,7 +245,7 @@ class ComfyApi:
         with expected("GET /system_stats"):
             stats = stats_answer(await self._get("/system_stats"))
         embedded = "embedded engine" in stats.device
-        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT not in stats.argv)
+        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT_OPTION not in stats.argv)
 
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
         """Every node class. `read` parses the answer; it raises UnexpectedShape and JSONDecodeError."""

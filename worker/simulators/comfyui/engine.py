@@ -14,7 +14,7 @@ from worker.simulators.comfyui.execution.queue import PromptQueue
 from worker.simulators.comfyui.faults.fault_injector import FaultInjector
 from worker.simulators.comfyui.folders import FOLDER_TYPES, ComfyFolders, OutsideFolder
 from worker.simulators.comfyui.server.hub import Hub
-from worker.simulators.comfyui.server.logs import Logs
+from worker.simulators.comfyui.server.logs import ServerLog
 from worker.simulators.comfyui.settings import EngineSettings
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.saved_models import SAVED_INTO, is_model
@@ -31,7 +31,7 @@ class EmbeddedEngine:
     history: History
     executor: Executor
     folders: ComfyFolders
-    logs: Logs
+    logs: ServerLog
     fault_injector: FaultInjector
     numbers: Iterator[int]
 
@@ -50,7 +50,7 @@ class EngineFiles:
         if folder not in FOLDER_TYPES:
             return not self._settings.strict_files or name in self.models(folder)
         try:
-            place = self._folders.named(name.removesuffix("*").rstrip("/"), folder)
+            place = self._folders.resolve(name.removesuffix("*").rstrip("/"), folder)
             return place.is_dir() if name.endswith(("/", "/*")) else place.is_file()
         except OutsideFolder:
             return False

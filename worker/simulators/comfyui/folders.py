@@ -48,7 +48,7 @@ class SavedFile:
     subfolder: str
     type: str
 
-    def listed(self) -> JsonObject:
+    def as_json(self) -> JsonObject:
         return {"filename": self.filename, "subfolder": self.subfolder, "type": self.type}
 
 
@@ -78,12 +78,12 @@ class ComfyFolders:
     def remove_temp(self) -> None:
         shutil.rmtree(self.base / "temp", ignore_errors=True)
 
-    def named(self, name: str, default: str = "input") -> Path:
+    def resolve(self, name: str, default: str = "input") -> Path:
         """Resolve what a loader is given: `sub/x.png`, `x.png [output]`. Raises `OutsideFolder`."""
         bare, folder_type = split_annotation(name)
         return inside(self.path(folder_type or default), bare)
 
-    def place(self, prefix: str, folder_type: str = "output", size: tuple[int, int] = (0, 0)) -> SaveSlots:
+    def save_slots(self, prefix: str, folder_type: str = "output", size: tuple[int, int] = (0, 0)) -> SaveSlots:
         """Return where files with this prefix go. Raises `OutsideFolder` for a prefix that leaves the folder."""
         expanded = _expand(prefix, size)
         subfolder, stem = os.path.split(os.path.normpath(expanded))

@@ -9,8 +9,8 @@ from typing import cast
 
 import orjson
 
-from worker.bodies import BodyLimits, check_depth, not_json, utf8_text
-from worker.bodies.limits import units_of
+from worker.bodies import BodyLimits, check_depth, invalid_json_error, utf8_text
+from worker.bodies.limits import parse_units
 from worker.errors import CannotConvert, InvalidJson
 from worker.workflow.embedded_metadata.audio import flac_texts, mp3_texts, ogg_texts
 from worker.workflow.embedded_metadata.avif import avif_texts, is_avif
@@ -128,7 +128,7 @@ def read_workflow_file(data: bytes, charset: str = "") -> Json:
 def _not_a_workflow(json: bytes, error: orjson.JSONDecodeError) -> CannotConvert:
     """Return the place of the error in what begins like JSON; another file is something else."""
     if json.lstrip()[:1] in (b"{", b"["):
-        return CannotConvert(not_json(json, error, "the workflow").message)
+        return CannotConvert(invalid_json_error(json, error, "the workflow").message)
     return CannotConvert("this is neither JSON nor a file that can carry a workflow")
 
 
@@ -151,7 +151,7 @@ def _carried(kind: str, texts: Texts) -> EmbeddedWorkflow:
 
 def parse(text: str) -> Json:
     """JSON as Python writes it, with NaN, which is null here; None for anything else, and for more than a workflow."""
-    if units_of(text.encode("utf-8", "replace")) > _MOST_UNITS:
+    if parse_units(text.encode("utf-8", "replace")) > _MOST_UNITS:
         return None
     try:
         value: Json = json.loads(text, parse_constant=lambda _: None)

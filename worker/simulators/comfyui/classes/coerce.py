@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from worker.simulators.comfyui.classes.values import (
-    Clip,
+    Audio,
+    Images,
     Latent,
     Masks,
-    Pictures,
+    OpaqueValue,
     Sigmas,
-    Sound,
-    Thing,
     Trace,
     Value,
+    Video,
     trace_of,
 )
 
@@ -25,16 +25,16 @@ DEFAULT_STEPS = 20
 DEFAULT_FPS = 24.0
 
 
-def pictures(value: Value) -> Pictures:
+def images(value: Value) -> Images:
     match value:
-        case Pictures():
+        case Images():
             return value
         case Masks():
-            return Pictures(tuple(frame.convert("RGB") for frame in value.frames), value.trace)
+            return Images(tuple(frame.convert("RGB") for frame in value.frames), value.trace)
         case Latent():
             return _drawn((value.width, value.height), value.trace, value.batch * value.length)
-        case Clip():
-            return value.pictures
+        case Video():
+            return value.images
         case str():
             raise AttributeError("'str' object has no attribute 'shape'")
         case int() | float():
@@ -46,7 +46,7 @@ def pictures(value: Value) -> Pictures:
 def masks(value: Value) -> Masks:
     if isinstance(value, Masks):
         return value
-    seen = pictures(value)
+    seen = images(value)
     return Masks(tuple(frame.convert("L") for frame in seen.frames), seen.trace)
 
 
@@ -54,52 +54,52 @@ def latent(value: Value) -> Latent:
     match value:
         case Latent():
             return value
-        case Pictures() | Masks():
+        case Images() | Masks():
             return Latent(*value.size, batch=max(1, len(value.frames)), trace=value.trace)
         case _:
             return Latent(*DEFAULT_SIZE, trace=trace_of(value))
 
 
-def sound(value: Value) -> Sound:
+def audio(value: Value) -> Audio:
     match value:
-        case Sound():
+        case Audio():
             return value
-        case Clip() if value.sound is not None:
-            return value.sound
+        case Video() if value.audio is not None:
+            return value.audio
         case Latent() if value.seconds:
-            return Sound(value.seconds, seed=value.trace.seed, trace=value.trace)
+            return Audio(value.seconds, seed=value.trace.seed, trace=value.trace)
         case _:
             trace = trace_of(value)
-            return Sound(1.0, seed=trace.seed, trace=trace)
+            return Audio(1.0, seed=trace.seed, trace=trace)
 
 
-def clip(value: Value) -> Clip:
-    return value if isinstance(value, Clip) else Clip(pictures(value), DEFAULT_FPS)
+def video(value: Value) -> Video:
+    return value if isinstance(value, Video) else Video(images(value), DEFAULT_FPS)
 
 
 def steps(value: Value) -> int:
     return value.steps if isinstance(value, Sigmas) else DEFAULT_STEPS
 
 
-def of_type(kind: str, value: Value, trace: Trace) -> Value:
+def convert(kind: str, value: Value, trace: Trace) -> Value:
     """Make a value of a catalog type out of another one; scalars are left to the caller."""
     if kind == "SIGMAS":
         return Sigmas(trace.steps or steps(value), trace)
     make = _MAKERS.get(kind)
-    return Thing(kind, trace) if make is None else make(value)
+    return OpaqueValue(kind, trace) if make is None else make(value)
 
 
-def _drawn(size: tuple[int, int], trace: Trace, count: int = 1) -> Pictures:
+def _drawn(size: tuple[int, int], trace: Trace, count: int = 1) -> Images:
     # Pillow takes a moment to import: not before the first picture.
     from worker.simulators.comfyui.classes import placeholder
 
-    return Pictures(placeholder.drawn(size, trace, count), trace)
+    return Images(placeholder.draw(size, trace, count), trace)
 
 
 _MAKERS: Mapping[str, Callable[[Value], Value]] = {
-    "IMAGE": pictures,
+    "IMAGE": images,
     "MASK": masks,
     "LATENT": latent,
-    "AUDIO": sound,
-    "VIDEO": clip,
+    "AUDIO": audio,
+    "VIDEO": video,
 }

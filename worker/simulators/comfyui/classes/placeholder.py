@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from worker.simulators.comfyui.classes.values import Trace
 from worker.simulators.comfyui.execution.progress import PreviewImage
-from worker.simulators.comfyui.server.frames import Picture
+from worker.simulators.comfyui.server.frames import PreviewFormat
 
 LABEL = "embedded engine - not a real picture"
 PREVIEW_EDGE = 512
@@ -21,13 +21,13 @@ DISTINCT_FRAMES = 16
 """A clip repeats after so many frames: enough to see it move, and little to hold."""
 
 
-def drawn(size: tuple[int, int], trace: Trace, count: int = 1, note: str = "") -> tuple[Image.Image, ...]:
+def draw(size: tuple[int, int], trace: Trace, count: int = 1, note: str = "") -> tuple[Image.Image, ...]:
     """Draw `count` pictures of one size; the same arguments always give the same pixels."""
     distinct = [_frame(size, trace, number, count, note) for number in range(min(count, DISTINCT_FRAMES))]
     return tuple(distinct[number % DISTINCT_FRAMES] for number in range(count))
 
 
-def preview(size: tuple[int, int], trace: Trace, step: int, total: int) -> PreviewImage:
+def draw_preview(size: tuple[int, int], trace: Trace, step: int, total: int) -> PreviewImage:
     """Draw what ComfyUI would show of a latent: a JPEG of its shape, enlarged until one edge is 512."""
     width, height = size
     scale = PREVIEW_EDGE / max(width, height, 1)
@@ -38,7 +38,7 @@ def preview(size: tuple[int, int], trace: Trace, step: int, total: int) -> Previ
     ImageDraw.Draw(image).rectangle((0, fitted[1] - 12, done, fitted[1]), fill="white")
     body = BytesIO()
     image.save(body, format="JPEG", quality=PREVIEW_QUALITY)
-    return PreviewImage(Picture.JPEG, body.getvalue())
+    return PreviewImage(PreviewFormat.JPEG, body.getvalue())
 
 
 def _frame(size: tuple[int, int], trace: Trace, number: int, count: int, note: str) -> Image.Image:

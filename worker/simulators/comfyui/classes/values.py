@@ -32,7 +32,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class Images:
     """IMAGE: a batch of pictures of one size, mode RGB or RGBA, 8 bit. Never changed in place."""
 
     frames: tuple[Image, ...]
@@ -75,7 +75,7 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Audio:
     """AUDIO: a tone drawn from `seed`, or silence without one."""
 
     seconds: float
@@ -86,16 +86,16 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class Video:
     """VIDEO: pictures and a rate, perhaps with sound."""
 
-    pictures: Pictures
+    images: Images
     fps: float
-    sound: Sound | None = None
+    audio: Audio | None = None
 
     @property
     def trace(self) -> Trace:
-        return self.pictures.trace
+        return self.images.trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class File3D:
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class OpaqueValue:
     """A value of any other type (MODEL, CONDITIONING, MESH, ...): its type and where it came from."""
 
     type: str
@@ -125,7 +125,7 @@ class Thing:
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = (
-    "Pictures | Masks | Latent | Sound | Clip | Sigmas | File3D | Thing | Scalar | list[Value] | dict[str, Value]"
+    "Images | Masks | Latent | Audio | Video | Sigmas | File3D | OpaqueValue | Scalar | list[Value] | dict[str, Value]"
 )
 """Scalars, lists and objects are what the prompt said, or what nodes like PrimitiveInt make."""
 
@@ -133,7 +133,7 @@ Value: TypeAlias = (
 def trace_of(value: Value) -> Trace:
     """What a value knows of its making; nothing for plain ones."""
     match value:
-        case Pictures() | Masks() | Latent() | Sound() | Clip() | Sigmas() | File3D() | Thing():
+        case Images() | Masks() | Latent() | Audio() | Video() | Sigmas() | File3D() | OpaqueValue():
             return value.trace
         case _:
             return Trace()

@@ -20,7 +20,7 @@ MAX_ENTRIES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class UiOutput:
     """What a node showed: `output` as clients get it, `meta` as the history keeps it."""
 
     output: dict[str, object]
@@ -28,11 +28,11 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NodeOutputs:
     """What a node made: a list of values for each output slot, and what it showed, if anything."""
 
     slots: tuple[list[Value], ...]
-    shown: Shown | None
+    ui: UiOutput | None
 
 
 Signature = bytes
@@ -65,7 +65,7 @@ class OutputCache:
 
     def __init__(self, policy: CachePolicy) -> None:
         self._policy = policy
-        self._made: OrderedDict[Signature, Made] = OrderedDict()
+        self._stored: OrderedDict[Signature, NodeOutputs] = OrderedDict()
         self._signatures: Mapping[str, Signature] = {}
 
     def begin(self, signed: Mapping[str, Signature]) -> list[str]:
@@ -73,31 +73,31 @@ class OutputCache:
         self._signatures = signed
         if self._policy is CachePolicy.LAST_PROMPT:
             wanted = set(signed.values())
-            for signature in [signature for signature in self._made if signature not in wanted]:
-                del self._made[signature]
+            for signature in [signature for signature in self._stored if signature not in wanted]:
+                del self._stored[signature]
         return [node_id for node_id in signed if node_id in self]
 
     def __contains__(self, node_id: object) -> bool:
-        return isinstance(node_id, str) and self._signatures.get(node_id) in self._made
+        return isinstance(node_id, str) and self._signatures.get(node_id) in self._stored
 
-    def __getitem__(self, node_id: str) -> Made:
+    def __getitem__(self, node_id: str) -> NodeOutputs:
         signature = self._signatures[node_id]
-        self._made.move_to_end(signature)
-        return self._made[signature]
+        self._stored.move_to_end(signature)
+        return self._stored[signature]
 
-    def get(self, node_id: str) -> Made | None:
+    def get(self, node_id: str) -> NodeOutputs | None:
         """The result of a node of the current prompt, None if it has to be made."""
         if node_id not in self:
             return None
         return self[node_id]
 
-    def keep(self, node_id: str, made: Made) -> None:
-        self._made[self._signatures[node_id]] = made
-        while len(self._made) > MAX_ENTRIES:
-            self._made.popitem(last=False)
+    def keep(self, node_id: str, outputs: NodeOutputs) -> None:
+        self._stored[self._signatures[node_id]] = outputs
+        while len(self._stored) > MAX_ENTRIES:
+            self._stored.popitem(last=False)
 
     def clear(self) -> None:
-        self._made.clear()
+        self._stored.clear()
 
 
 class NodeInstances:

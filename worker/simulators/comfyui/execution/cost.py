@@ -11,12 +11,12 @@ TEXT_ENCODE = 0.04
 API_CALL = 5.0
 
 
-def step(width: int, height: int, frames: int) -> float:
+def step_seconds(width: int, height: int, frames: int) -> float:
     """One sampler step."""
     return STEP_PER_MEGAPIXEL * width * height * max(1, frames) / 1_000_000
 
 
-def node(node_class: NodeClass, width: int, height: int, frames: int) -> float:
+def node_seconds(node_class: NodeClass, width: int, height: int, frames: int) -> float:
     """A whole node that reports no progress."""
     if node_class.api_node:
         return API_CALL

@@ -11,9 +11,16 @@ from functools import cached_property
 
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.classes.values import Value
-from worker.simulators.comfyui.execution.cache import Made, NodeInstances, OutputCache, Shown, signatures
-from worker.simulators.comfyui.execution.calling import Clock, Interrupted, NodeCall, NodeError, Site, call_over_lists
+from worker.simulators.comfyui.execution.cache import NodeInstances, NodeOutputs, OutputCache, UiOutput, signatures
 from worker.simulators.comfyui.execution.history import PromptOutcome
+from worker.simulators.comfyui.execution.node_call import (
+    Clock,
+    Interrupted,
+    NodeCall,
+    NodeError,
+    PromptContext,
+    map_over_lists,
+)
 from worker.simulators.comfyui.execution.progress import NodeProgress, preview_method
 from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.execution.schedule import DependencyCycle, Schedule
@@ -31,7 +38,7 @@ class PromptRun:
     """One prompt on its way."""
 
     item: QueuedPrompt
-    site: Site
+    context: PromptContext
     outcome: PromptOutcome = field(default_factory=PromptOutcome)
     executed: list[str] = field(default_factory=list)
 
@@ -71,7 +78,7 @@ class Executor:
         self._cache = OutputCache(cache)
         self._preview_method = preview_method
 
-    def forget(self) -> None:
+    def clear_results(self) -> None:
         """Drop all kept results and node objects."""
         self._cache.clear()
         self._instances.clear()
@@ -83,7 +90,7 @@ class Executor:
         run = PromptRun(item, self._site(item))
         self._mark(run, "execution_start", {"prompt_id": run.prompt_id})
         signed = signatures(
-            item.prompt, self._catalog, lambda node_id: self.registry.change(item.prompt[node_id], self._folders)
+            item.prompt, self._catalog, lambda node_id: self.registry.fingerprint(item.prompt[node_id], self._folders)
         )
         cached = self._cache.begin(signed)
         self._instances.begin(item.prompt)
@@ -92,10 +99,10 @@ class Executor:
         self.current_node = None
         return run.outcome
 
-    def _site(self, item: QueuedPrompt) -> Site:
+    def _site(self, item: QueuedPrompt) -> PromptContext:
         progress = NodeProgress(self._hub, item.prompt_id, self.client_id)
         extra_data = item.extra_data | item.secrets
-        return Site(
+        return PromptContext(
             prompt=item.prompt,
             extra_data=extra_data,
             client_id=self.client_id,
@@ -137,18 +144,18 @@ class Executor:
                 and node_id not in run.executed
                 and self._catalog[node["class_type"]].has_intermediate_output
             ):
-                self._show(run, node_id, kept.shown)
+                self._show(run, node_id, kept.ui)
 
     def _run_node(self, run: PromptRun, schedule: Schedule, node_id: str) -> bool:
         """Run a node, or find that it has to wait for a lazy input (False): it is announced again then."""
         kept = self._cache.get(node_id)
         if kept is not None:
-            self._show(run, node_id, kept.shown)
-            run.site.progress.finish(node_id)
+            self._show(run, node_id, kept.ui)
+            run.context.progress.finish(node_id)
             return True
-        run.site.progress.start(node_id)
+        run.context.progress.start(node_id)
         inputs = self._gather(run, node_id)
-        self._tell(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
+        self._send(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
         self.current_node = node_id if self.client_id is not None else self.current_node
         missing = self._missing(run, node_id, inputs)
         for source in missing:
@@ -160,42 +167,42 @@ class Executor:
     def _missing(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> list[str]:
         """The sources of lazy inputs that this node needs and that have not run."""
         node = run.item.prompt[node_id]
-        wanted = (node["inputs"].get(name) for name in self.registry.wanted(node["class_type"], inputs))
+        wanted = (node["inputs"].get(name) for name in self.registry.needed_lazy_inputs(node["class_type"], inputs))
         sources = (str(link[0]) for link in wanted if isinstance(link, list) and is_link(link))
         return [source for source in sources if source not in self._cache]
 
     def _make(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
-        call = NodeCall(node_id, node_class, {}, run.site)
-        slots, shown = call_over_lists(self.registry.node(node_class), call, inputs)
-        made = Made(slots, Shown(shown, _meta(node_id)) if shown else None)
-        if made.shown is not None:
-            self._show(run, node_id, made.shown)
-        self._cache.keep(node_id, made)
-        run.site.progress.finish(node_id)
+        call = NodeCall(node_id, node_class, {}, run.context)
+        slots, ui = map_over_lists(self.registry.node(node_class), call, inputs)
+        outputs = NodeOutputs(slots, UiOutput(ui, _meta(node_id)) if ui else None)
+        if outputs.ui is not None:
+            self._show(run, node_id, outputs.ui)
+        self._cache.keep(node_id, outputs)
+        run.context.progress.finish(node_id)
         run.executed.append(node_id)
 
     def _gather(self, run: PromptRun, node_id: str) -> dict[str, list[Value]]:
         """The inputs as lists; links whose source did not run, because it is lazy or failed, are left out."""
-        gathered: dict[str, list[Value]] = {}
+        collect_trace: dict[str, list[Value]] = {}
         for name, value in run.item.prompt[node_id]["inputs"].items():
             if isinstance(value, list) and is_link(value):
-                made = self._cache.get(str(value[0]))
-                if made is not None:
-                    gathered[name] = made.slots[_slot(value[1])]
+                outputs = self._cache.get(str(value[0]))
+                if outputs is not None:
+                    collect_trace[name] = outputs.slots[_slot(value[1])]
             elif isinstance(value, dict) and "__value__" in value:
-                gathered[name] = [_plain(value["__value__"])]
+                collect_trace[name] = [_plain(value["__value__"])]
             else:
-                gathered[name] = [_plain(value)]
-        return gathered
+                collect_trace[name] = [_plain(value)]
+        return collect_trace
 
-    def _show(self, run: PromptRun, node_id: str, shown: Shown | None) -> None:
-        if shown is not None:
-            run.outcome.outputs[node_id] = shown.output
-            run.outcome.meta[node_id] = shown.meta
-        output = None if shown is None else shown.output
+    def _show(self, run: PromptRun, node_id: str, ui: UiOutput | None) -> None:
+        if ui is not None:
+            run.outcome.outputs[node_id] = ui.output
+            run.outcome.meta[node_id] = ui.meta
+        output = None if ui is None else ui.output
         data = {"node": node_id, "display_node": node_id, "output": output, "prompt_id": run.prompt_id}
-        self._tell(run, "executed", data)
+        self._send(run, "executed", data)
 
     def _mark_failure(self, run: PromptRun, event: str, node_id: str, details: Mapping[str, object]) -> None:
         run.outcome.completed = False
@@ -219,7 +226,7 @@ class Executor:
         }
         hidden = {
             "PROMPT": str(run.item.prompt),
-            "EXTRA_PNGINFO": _describe(_plain(run.site.extra_data.get("extra_pnginfo"))),
+            "EXTRA_PNGINFO": _describe(_plain(run.context.extra_data.get("extra_pnginfo"))),
         }
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
         for spec in () if node_class.is_v3 else node_class.inputs:  # the newer kind gets these in another way
@@ -227,16 +234,16 @@ class Executor:
                 described[spec.name] = [hidden[spec.type]]
         return described
 
-    def _tell(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
-        if run.site.client_id is not None:
-            self._hub.send(event, data, run.site.client_id)
+    def _send(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
+        if run.context.client_id is not None:
+            self._hub.send(event, data, run.context.client_id)
 
     def _mark(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
         """Keep a life mark for the history and send it to the owner; without one, an interruption goes to everybody."""
         marked = {**data, "timestamp": int(time.time() * 1000)}
         run.outcome.messages.append((event, marked))
-        if run.site.client_id is not None or event == "execution_interrupted":
-            self._hub.send(event, marked, run.site.client_id)
+        if run.context.client_id is not None or event == "execution_interrupted":
+            self._hub.send(event, marked, run.context.client_id)
 
 
 def _owner(item: QueuedPrompt) -> str | None:

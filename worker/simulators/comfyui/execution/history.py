@@ -32,10 +32,10 @@ class FinishedPrompt:
     item: QueuedPrompt
     outcome: PromptOutcome
 
-    def listed(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """The shape of GET /history/{id}."""
         return {
-            "prompt": self.item.listed(),
+            "prompt": self.item.as_json(),
             "outputs": self.outcome.outputs,
             "status": {
                 "status_str": "success" if self.outcome.completed else "error",

@@ -56,7 +56,7 @@ class EmbeddedJob:
         return {
             **self.summary(),
             "outputs": self.outcome.outputs,
-            "execution_status": FinishedPrompt(self.item, self.outcome).listed()["status"],
+            "execution_status": FinishedPrompt(self.item, self.outcome).as_json()["status"],
             "workflow": {"prompt": self.item.prompt, "extra_data": self.item.extra_data},
         }
 

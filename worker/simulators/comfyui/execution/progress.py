@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.simulators.comfyui.server import frames
-from worker.simulators.comfyui.server.frames import Picture
+from worker.simulators.comfyui.server.frames import PreviewFormat
 from worker.simulators.comfyui.server.hub import Hub
 from worker.simulators.comfyui.settings import PREVIEW_METHODS
 
@@ -21,7 +21,7 @@ def preview_method(wanted: object, default: str) -> str:
 class PreviewImage:
     """A picture of what a node is making."""
 
-    kind: Picture
+    kind: PreviewFormat
     data: bytes
 
 
@@ -36,12 +36,12 @@ class NodeProgress:
 
     def start(self, node_id: str) -> None:
         self._set(node_id, 0.0, 1.0, "running")
-        self._tell()
+        self._send()
 
     def update(self, node_id: str, value: int, total: int, preview: PreviewImage | None = None) -> None:
         """One step of a node. A preview goes before `progress` to clients that take metadata, after it to others."""
         self._set(node_id, value, total, "running")
-        self._tell()
+        self._send()
         modern = self._hub.supports(self._client_id, METADATA_FLAG)
         if preview is not None and modern:
             frame = frames.preview_with_metadata(preview.kind, preview.data, node_id, self._prompt_id)
@@ -55,7 +55,7 @@ class NodeProgress:
         """The node is done; one that was cached and never began counts as 1 of 1."""
         total = self._nodes[node_id]["max"] if node_id in self._nodes else 1
         self._set(node_id, total, total, "finished")
-        self._tell()
+        self._send()
 
     def _set(self, node_id: str, value: object, total: object, state: str) -> None:
         self._nodes[node_id] = {
@@ -69,5 +69,5 @@ class NodeProgress:
             "real_node_id": node_id,
         }
 
-    def _tell(self) -> None:
+    def _send(self) -> None:
         self._hub.send("progress_state", {"prompt_id": self._prompt_id, "nodes": self._nodes}, self._client_id)

@@ -33,7 +33,7 @@ class PromptWorker:
     def _work(self) -> None:
         engine = self._engine
         _ = engine.executor.registry  # so that the first prompt need not wait for it
-        while not engine.queue.closed and not engine.fault_injector.thread_dies:
+        while not engine.queue.closed and not engine.fault_injector.prompt_thread_ends:
             try:
                 item = engine.queue.pop()
             except TypeError:
@@ -43,13 +43,13 @@ class PromptWorker:
                 self._run(item)
             free = engine.queue.take_free_request()
             if free.free_memory:
-                engine.executor.forget()
+                engine.executor.clear_results()
 
     def _run(self, item: QueuedPrompt) -> None:
         engine = self._engine
         began = time.perf_counter()
         outcome = engine.executor.run(item)
-        if late_s := engine.fault_injector.take_late_s():
+        if late_s := engine.fault_injector.take_history_delay_s():
             engine.queue.finish(lambda: None)
             threading.Timer(late_s, engine.history.store, (item, outcome)).start()
         else:

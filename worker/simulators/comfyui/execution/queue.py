@@ -26,7 +26,7 @@ class QueuedPrompt(NamedTuple):
     outputs: list[str]
     secrets: JsonObject
 
-    def listed(self) -> list[object]:
+    def as_json(self) -> list[object]:
         """The five elements that /queue and /history show."""
         return list(self[:5])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 
 
 class FaultKind(StrEnum):
@@ -68,7 +68,7 @@ class EngineFault:
 
 
 def parse_faults(text: str) -> list[EngineFault]:
-    """Read `KIND[@NODE][;NAME=NUMBER]...`, several between commas. Raises BadFault."""
+    """Read `KIND[@NODE][;NAME=NUMBER]...`, several between commas. Raises InvalidFault."""
     return [parse_fault(part) for part in map(str.strip, text.split(",")) if part]
 
 
@@ -78,16 +78,16 @@ def parse_fault(spec: str) -> EngineFault:
     try:
         kind = FaultKind(kind_name)
     except ValueError:
-        raise BadFault(f"no fault is called {kind_name!r}; there are {', '.join(FaultKind)}") from None
+        raise InvalidFault(f"no fault is called {kind_name!r}; there are {', '.join(FaultKind)}") from None
     numbers = {**ANYWHERE, **PARAMETERS.get(kind, {})}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
         if name not in numbers:
-            raise BadFault(f"{kind} has no {name!r}; it has {', '.join(numbers)}")
+            raise InvalidFault(f"{kind} has no {name!r}; it has {', '.join(numbers)}")
         try:
             numbers[name] = float(value)
         except ValueError:
-            raise BadFault(f"{name}={value!r} is not a number") from None
+            raise InvalidFault(f"{name}={value!r} is not a number") from None
         if not 0 <= numbers[name] < float("inf"):
-            raise BadFault(f"{name}={value!r} is not a number from 0 on")
+            raise InvalidFault(f"{name}={value!r} is not a number from 0 on")
     return EngineFault(kind, where, numbers, spec)

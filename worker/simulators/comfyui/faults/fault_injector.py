@@ -12,9 +12,9 @@ from pathlib import Path
 
 import orjson
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.classes.registry import NodeRegistry
-from worker.simulators.comfyui.execution.calling import Clock, Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.execution.node_call import Clock, NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.faults.fault import EngineFault, FaultKind, parse_faults
 from worker.simulators.comfyui.server.hub import Hub
 
@@ -48,32 +48,34 @@ class FaultInjector:
         self._lock = threading.Lock()
         self._errors = 0
         self._late_s = 0.0
-        self.gpu_broken = False
-        self.thread_dies = False
+        self.gpu_is_broken = False
+        self.prompt_thread_ends = False
 
-    def around(self, node: Node) -> Node:
+    def wrap(self, node: NodeFunction) -> NodeFunction:
         """The node, after what is due before it."""
 
-        def upset_node(call: NodeCall) -> Result:
-            if self.gpu_broken:
+        def upset_node(call: NodeCall) -> NodeResult:
+            if self.gpu_is_broken:
                 raise NodeError(CUDA, "torch.AcceleratorError")
-            clock = call.site.clock
+            clock = call.context.clock
             for fault in (*self._faults, *_asked(call)):
                 if fault.fits(call.node_id, call.node_class.name):
                     clock = self._happen(fault, clock)
-            return node(call if clock is call.site.clock else replace(call, site=replace(call.site, clock=clock)))
+            return node(
+                call if clock is call.context.clock else replace(call, context=replace(call.context, clock=clock))
+            )
 
         return upset_node
 
-    def embedded_fault(self, call: NodeCall) -> Result:
+    def embedded_fault(self, call: NodeCall) -> NodeResult:
         """The node EmbeddedFault: hands its picture on, after the faults of its input `fault`."""
         try:
             faults = parse_faults(call.text("fault"))
-        except BadFault as error:
+        except InvalidFault as error:
             raise NodeError(str(error), "ValueError") from error
         for fault in faults:
-            self._happen(fault, call.site.clock)
-        return Result((call.pictures("image"),))
+            self._happen(fault, call.context.clock)
+        return NodeResult((call.images("image"),))
 
     def _happen(self, fault: EngineFault, clock: Clock) -> Clock:
         """Let a fault happen, if it is still due."""
@@ -95,7 +97,7 @@ class FaultInjector:
                 self._disturb(fault)
         return clock
 
-    def take_late_s(self) -> float:
+    def take_history_delay_s(self) -> float:
         """How late the history of the prompt that has just ended comes."""
         late_s, self._late_s = self._late_s, 0.0
         return late_s
@@ -111,14 +113,14 @@ class FaultInjector:
         """Faults that let the node itself run."""
         match fault.kind:
             case FaultKind.CUDA:
-                self.gpu_broken = True
+                self.gpu_is_broken = True
                 raise NodeError(CUDA, "torch.AcceleratorError")
             case FaultKind.THREAD:
-                self.thread_dies = True
+                self.prompt_thread_ends = True
             case FaultKind.DROP:
-                self._hub.drop_all()
+                self._hub.abort_all()
             case FaultKind.DEAF:
-                self._hub.deafen_all()
+                self._hub.forget_all()
             case FaultKind.LATE:
                 self._late_s = fault["seconds"]
             case FaultKind.ERRORS:
@@ -136,15 +138,15 @@ class FaultInjector:
 
 def _asked(call: NodeCall) -> list[EngineFault]:
     """By the header of this prompt's submission, which was read then."""
-    spec = call.site.extra_data.get(FAULT_KEY)
+    spec = call.context.extra_data.get(FAULT_KEY)
     return parse_faults(spec) if isinstance(spec, str) else []
 
 
-def upset(registry: NodeRegistry, fault_injector: FaultInjector) -> NodeRegistry:
+def with_faults(registry: NodeRegistry, fault_injector: FaultInjector) -> NodeRegistry:
     """All nodes, with faults before them."""
-    nodes = {name: fault_injector.around(node) for name, node in registry.nodes.items()}
+    nodes = {name: fault_injector.wrap(node) for name, node in registry.nodes.items()}
     return replace(
         registry,
-        nodes={**nodes, "EmbeddedFault": fault_injector.around(fault_injector.embedded_fault)},
-        fallback=lambda node_class: fault_injector.around(registry.fallback(node_class)),
+        nodes={**nodes, "EmbeddedFault": fault_injector.wrap(fault_injector.embedded_fault)},
+        fallback=lambda node_class: fault_injector.wrap(registry.fallback(node_class)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worker.model_file import PICKLE, SAFETENSORS, TORCH, ZIP, damage, safetensors_fault
-from worker.simulators.comfyui.execution.calling import NodeCall, NodeError
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError
 
 UPLOADS = "input"
 
@@ -17,7 +17,7 @@ def check_model_files(call: NodeCall) -> None:
         if not spec.folders or UPLOADS in spec.folders or not isinstance(name, str):
             continue
         for folder in spec.folders:
-            path = call.site.folders.models / folder / name
+            path = call.context.folders.models / folder / name
             if path.is_file() and (error := _error(path)) is not None:
                 raise error
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from worker.simulators.comfyui.classes.registry import NodeRegistry
-from worker.simulators.comfyui.execution.simulate import simulated
+from worker.simulators.comfyui.execution.simulate import simulated_function
 from worker.simulators.comfyui.node_functions import (
     audio,
     combine,
+    constants,
     datasets,
+    embedded,
     loading,
     logic,
-    making,
     masking,
     models,
-    own,
-    packs,
+    models_3d,
     previews,
+    res4lyf,
     saving,
-    scenes,
     transform,
     video,
 )
@@ -25,7 +25,7 @@ from worker.simulators.comfyui.node_functions import (
 
 def registry() -> NodeRegistry:
     """All real nodes, and the simulation for every other class."""
-    pictures = (making, logic, loading, transform, combine, masking, saving, previews)
-    families = (*pictures, video, audio, models, scenes, datasets, packs, own)
+    images = (constants, logic, loading, transform, combine, masking, saving, previews)
+    families = (*images, video, audio, models, models_3d, datasets, res4lyf, embedded)
     nodes = {name: node for family in families for name, node in family.NODES.items()}
-    return NodeRegistry(nodes, {**loading.CHANGES, **saving.CHANGES}, logic.WANTED, simulated)
+    return NodeRegistry(nodes, {**loading.FINGERPRINTS, **saving.FINGERPRINTS}, logic.LAZY_INPUTS, simulated_function)

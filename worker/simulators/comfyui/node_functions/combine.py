@@ -6,55 +6,55 @@ from collections.abc import Mapping
 
 from PIL import Image, ImageChops
 
-from worker.simulators.comfyui.classes.values import Pictures, Value
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.classes.values import Images, Value
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeFunction, NodeResult
 from worker.simulators.comfyui.node_functions.transform import resized
 
 
-def batch(call: NodeCall) -> Result:
+def batch(call: NodeCall) -> NodeResult:
     """All pictures behind each other, in the size of the first."""
-    groups = [value for value in call.inputs.values() if isinstance(value, Pictures)]
+    groups = [value for value in call.inputs.values() if isinstance(value, Images)]
     fitted = [resized(group, groups[0].size, "bilinear", "center") for group in groups]
     mode = "RGBA" if any(frame.mode == "RGBA" for group in fitted for frame in group.frames) else "RGB"
     frames = tuple(_in_mode(frame, mode) for group in fitted for frame in group.frames)
-    return Result((Pictures(frames, groups[0].trace),))
+    return NodeResult((Images(frames, groups[0].trace),))
 
 
-def from_batch(call: NodeCall) -> Result:
-    pictures = call.pictures("image")
-    start = min(len(pictures.frames) - 1, call.integer("batch_index"))
-    start = start + len(pictures.frames) if start < 0 else start
-    frames = pictures.frames[start : start + max(1, call.integer("length"))]
-    return Result((Pictures(frames, pictures.trace),))
+def from_batch(call: NodeCall) -> NodeResult:
+    images = call.images("image")
+    start = min(len(images.frames) - 1, call.integer("batch_index"))
+    start = start + len(images.frames) if start < 0 else start
+    frames = images.frames[start : start + max(1, call.integer("length"))]
+    return NodeResult((Images(frames, images.trace),))
 
 
-def repeat_batch(call: NodeCall) -> Result:
-    pictures = call.pictures("image")
-    return Result((Pictures(pictures.frames * call.integer("amount"), pictures.trace),))
+def repeat_batch(call: NodeCall) -> NodeResult:
+    images = call.images("image")
+    return NodeResult((Images(images.frames * call.integer("amount"), images.trace),))
 
 
-def rebatch(call: NodeCall) -> Result:
+def rebatch(call: NodeCall) -> NodeResult:
     """Takes lists and gives one: batches of `batch_size` pictures."""
     given, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
-    groups = [value for value in (given if isinstance(given, list) else [given]) if isinstance(value, Pictures)]
+    groups = [value for value in (given if isinstance(given, list) else [given]) if isinstance(value, Images)]
     size = next((value for value in (sizes if isinstance(sizes, list) else [sizes]) if isinstance(value, int)), 1)
     frames = [frame for group in groups for frame in group.frames]
-    batches: list[Value] = [Pictures(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
-    return Result((batches,))
+    batches: list[Value] = [Images(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
+    return NodeResult((batches,))
 
 
-def blend(call: NodeCall) -> Result:
-    first = call.pictures("image1")
-    second = resized(call.pictures("image2"), first.size, "bicubic", "center")
+def blend(call: NodeCall) -> NodeResult:
+    first = call.images("image1")
+    second = resized(call.images("image2"), first.size, "bicubic", "center")
     mode, factor = call.text("blend_mode"), call.number("blend_factor")
     pairs = zip(first.frames, second.frames, strict=False)
     frames = (Image.blend(below, _mixed(mode, below, _in_mode(above, below.mode)), factor) for below, above in pairs)
-    return Result((Pictures(tuple(frames), first.trace),))
+    return NodeResult((Images(tuple(frames), first.trace),))
 
 
-def composite_masked(call: NodeCall) -> Result:
+def composite_masked(call: NodeCall) -> NodeResult:
     """Paste the source at x, y, where the mask (if any) is white."""
-    below, above = call.pictures("destination"), call.pictures("source")
+    below, above = call.images("destination"), call.images("source")
     if call.flag("resize_source", default=False):
         above = resized(above, below.size, "bilinear")
     has_mask = call.inputs.get("mask") is not None
@@ -65,15 +65,15 @@ def composite_masked(call: NodeCall) -> Result:
         pasted = _in_mode(above.frames[min(index, len(above.frames) - 1)], frame.mode)
         canvas.paste(pasted, (call.integer("x"), call.integer("y")), mask)
         frames.append(canvas)
-    return Result((Pictures(tuple(frames), below.trace),))
+    return NodeResult((Images(tuple(frames), below.trace),))
 
 
-def image_size(call: NodeCall) -> Result:
+def image_size(call: NodeCall) -> NodeResult:
     """Width, height and count; also told to every client as a line of text."""
-    pictures = call.pictures("image")
-    (width, height), count = pictures.size, len(pictures.frames)
-    call.say(f"width: {width}, height: {height}\n batch size: {count}")
-    return Result((width, height, count))
+    images = call.images("image")
+    (width, height), count = images.size, len(images.frames)
+    call.send_text(f"width: {width}, height: {height}\n batch size: {count}")
+    return NodeResult((width, height, count))
 
 
 def _mixed(mode: str, below: Image.Image, above: Image.Image) -> Image.Image:
@@ -96,7 +96,7 @@ def _in_mode(frame: Image.Image, mode: str) -> Image.Image:
     return frame if frame.mode == mode else frame.convert(mode)
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "ImageBatch": batch,
     "BatchImagesNode": batch,
     "ImageFromBatch": from_batch,

@@ -7,9 +7,9 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
-from worker.simulators.comfyui.classes.registry import Wanted
+from worker.simulators.comfyui.classes.registry import LazyInputs
 from worker.simulators.comfyui.classes.values import Value
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult
 
 Number = int | float
 
@@ -51,7 +51,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Number]] = {
 }
 
 
-def math_expression(call: NodeCall) -> Result:
+def math_expression(call: NodeCall) -> NodeResult:
     """As a float, a whole number and a truth value."""
     names = {
         name.removeprefix("values."): value
@@ -59,7 +59,7 @@ def math_expression(call: NodeCall) -> Result:
         if name.startswith("values.") and isinstance(value, int | float)
     }
     value = evaluate(call.text("expression"), names)
-    return Result((float(value), int(value), bool(value)))
+    return NodeResult((float(value), int(value), bool(value)))
 
 
 def evaluate(expression: str, names: Mapping[str, Number]) -> Number:
@@ -70,16 +70,16 @@ def evaluate(expression: str, names: Mapping[str, Number]) -> Number:
         raise NodeError(f"{expression!r}: {error}", "ValueError") from error
 
 
-def resolution(call: NodeCall) -> Result:
+def resolution(call: NodeCall) -> NodeResult:
     """Width and height of an aspect ratio at so many megapixels, in whole multiples."""
     wide, _, high = call.text("aspect_ratio").split()[0].partition(":")
     ratio, multiple = int(wide) / int(high), call.integer("multiple", 8)
     height = math.sqrt(call.number("megapixels") * 1024 * 1024 / ratio)
-    return Result(tuple(max(multiple, round(edge / multiple) * multiple) for edge in (height * ratio, height)))
+    return NodeResult(tuple(max(multiple, round(edge / multiple) * multiple) for edge in (height * ratio, height)))
 
 
-def switch(call: NodeCall) -> Result:
-    return Result((call.inputs.get(_side(call.inputs.get("switch"))),))
+def switch(call: NodeCall) -> NodeResult:
+    return NodeResult((call.inputs.get(_side(call.inputs.get("switch"))),))
 
 
 def wanted_side(inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
@@ -87,16 +87,16 @@ def wanted_side(inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
     return [_side(inputs["switch"][0])]
 
 
-def concatenate(call: NodeCall) -> Result:
-    return Result((call.text("delimiter", "").join((call.text("string_a"), call.text("string_b"))),))
+def concatenate(call: NodeCall) -> NodeResult:
+    return NodeResult((call.text("delimiter", "").join((call.text("string_a"), call.text("string_b"))),))
 
 
-def replace_text(call: NodeCall) -> Result:
-    return Result((call.text("string").replace(call.text("find"), call.text("replace")),))
+def replace_text(call: NodeCall) -> NodeResult:
+    return NodeResult((call.text("string").replace(call.text("find"), call.text("replace")),))
 
 
-def _side(chosen: Value) -> str:
-    return "on_true" if chosen else "on_false"
+def _side(choice_value: Value) -> str:
+    return "on_true" if choice_value else "on_false"
 
 
 def _value(node: ast.expr, names: Mapping[str, Number]) -> Number:
@@ -117,11 +117,11 @@ def _value(node: ast.expr, names: Mapping[str, Number]) -> Number:
             raise ValueError(f"can't compute {ast.unparse(node)}")
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "ComfyMathExpression": math_expression,
     "ResolutionSelector": resolution,
     "ComfySwitchNode": switch,
     "StringConcatenate": concatenate,
     "StringReplace": replace_text,
 }
-WANTED: Mapping[str, Wanted] = {"ComfySwitchNode": wanted_side}
+LAZY_INPUTS: Mapping[str, LazyInputs] = {"ComfySwitchNode": wanted_side}

@@ -12,13 +12,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.simulators.comfyui.classes import placeholder
-from worker.simulators.comfyui.classes.registry import Change
-from worker.simulators.comfyui.classes.values import Pictures, Trace
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result, Site
+from worker.simulators.comfyui.classes.registry import Fingerprint
+from worker.simulators.comfyui.classes.values import Images, Trace
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult, PromptContext
 from worker.simulators.comfyui.execution.progress import PreviewImage
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, SaveSlots
-from worker.simulators.comfyui.media.deep import write_exr, write_png16
-from worker.simulators.comfyui.server.frames import Picture
+from worker.simulators.comfyui.media.deep_images import write_exr, write_png16
+from worker.simulators.comfyui.server.frames import PreviewFormat
 
 SAVED_COMPRESSION = 4
 PREVIEW_COMPRESSION = 1
@@ -26,59 +26,59 @@ NO_PICTURE = (1, 1)
 """The size that SaveText gives for a prefix with `%width%`."""
 
 
-def save_image(call: NodeCall) -> Result:
-    pictures = call.pictures("images")
-    slots = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size)
-    return Result((pictures,), {"images": write_pngs(pictures, slots, png_texts(call.site), SAVED_COMPRESSION)})
+def save_image(call: NodeCall) -> NodeResult:
+    images = call.images("images")
+    slots = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size)
+    return NodeResult((images,), {"images": write_pngs(images, slots, png_texts(call.context), SAVED_COMPRESSION)})
 
 
-def save_image_as(call: NodeCall) -> Result:
+def save_image_as(call: NodeCall) -> NodeResult:
     """PNG of 8 or 16 bits, or EXR; unlike SaveImage's, the names end in the number."""
-    pictures = call.pictures("images")
-    kind = chosen(call, "format", ("png", "exr"))
-    slots = place(call, call.text("filename_prefix", "ComfyUI"), pictures.size)
+    images = call.images("images")
+    kind = choice_value(call, "format", ("png", "exr"))
+    slots = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size)
     files: list[object] = []
-    for number, frame in enumerate(pictures.frames):
+    for number, frame in enumerate(images.frames):
         path, saved = slots.next(kind, tail="", batch_number=number)
         if kind == "exr":
-            path.write_bytes(write_exr(frame, metadata(call.site)))
+            path.write_bytes(write_exr(frame, workflow_metadata(call.context)))
         elif call.text("format.bit_depth", "8-bit") == "16-bit":
-            path.write_bytes(write_png16(frame, metadata(call.site)))
+            path.write_bytes(write_png16(frame, workflow_metadata(call.context)))
         else:
-            save_png(frame, path, png_texts(call.site), SAVED_COMPRESSION)
-        files.append(saved.listed())
-    return Result((pictures,), {"images": files})
+            save_png(frame, path, png_texts(call.context), SAVED_COMPRESSION)
+        files.append(saved.as_json())
+    return NodeResult((images,), {"images": files})
 
 
-def save_image_websocket(call: NodeCall) -> Result:
+def save_image_websocket(call: NodeCall) -> NodeResult:
     """Send each picture as a PNG preview of its own size; nothing is written or shown."""
-    frames = call.pictures("images").frames
+    frames = call.images("images").frames
     for index, frame in enumerate(frames):
         body = BytesIO()
         frame.save(body, format="PNG", compress_level=PREVIEW_COMPRESSION)
-        call.step(index, len(frames), PreviewImage(Picture.PNG, body.getvalue()))
-    return Result()
+        call.step(index, len(frames), PreviewImage(PreviewFormat.PNG, body.getvalue()))
+    return NodeResult()
 
 
-def save_text(call: NodeCall) -> Result:
+def save_text(call: NodeCall) -> NodeResult:
     """JSON is written with indents where it is some."""
     text, kind = call.text("text"), call.text("format", "txt")
-    path, saved = place(call, call.text("filename_prefix", "ComfyUI"), NO_PICTURE).next(kind, tail="")
+    path, saved = output_slots(call, call.text("filename_prefix", "ComfyUI"), NO_PICTURE).next(kind, tail="")
     path.write_text(_indented(text) if kind == "json" else text, encoding="utf-8")
-    return Result((text,), {"text": [text], "files": [saved.listed()]})
+    return NodeResult((text,), {"text": [text], "files": [saved.as_json()]})
 
 
-def place(call: NodeCall, prefix: str, size: tuple[int, int] = (0, 0)) -> SaveSlots:
+def output_slots(call: NodeCall, prefix: str, size: tuple[int, int] = (0, 0)) -> SaveSlots:
     """Find names below output; a prefix that leaves it fails the node, as ComfyUI's own check does."""
     try:
-        return call.site.folders.place(prefix, "output", size)
+        return call.context.folders.save_slots(prefix, "output", size)
     except OutsideFolder as error:
-        base = call.site.folders.path("output")
+        base = call.context.folders.path("output")
         message = "**** ERROR: Saving image outside the output folder is not allowed."
         raise NodeError(f"{message}\n full_output_folder: {error}\n         output_dir: {base}") from error
 
 
-def chosen(call: NodeCall, name: str, choices: tuple[str, ...]) -> str:
+def choice_value(call: NodeCall, name: str, choices: tuple[str, ...]) -> str:
     """The value of an input that brings others along. ComfyUI passes no argument for one that is no choice."""
     value = call.inputs.get(name)
     if isinstance(value, str) and value in choices:
@@ -87,14 +87,14 @@ def chosen(call: NodeCall, name: str, choices: tuple[str, ...]) -> str:
     raise NodeError(message, "TypeError")
 
 
-def metadata(site: Site) -> dict[str, str]:
+def workflow_metadata(context: PromptContext) -> dict[str, str]:
     """What savers hide in their files: the prompt, and every key of `extra_pnginfo`, as JSON (ASCII only)."""
-    extra = site.extra_data.get("extra_pnginfo")
+    extra = context.extra_data.get("extra_pnginfo")
     match extra:
         case dict():
-            return {"prompt": json.dumps(site.prompt), **{key: json.dumps(value) for key, value in extra.items()}}
+            return {"prompt": json.dumps(context.prompt), **{key: json.dumps(value) for key, value in extra.items()}}
         case None | [] | "":
-            return {"prompt": json.dumps(site.prompt)}
+            return {"prompt": json.dumps(context.prompt)}
         case list():
             raise NodeError("list indices must be integers or slices, not str", "TypeError")
         case str():
@@ -103,25 +103,25 @@ def metadata(site: Site) -> dict[str, str]:
             raise NodeError(f"'{type(extra).__name__}' object is not iterable", "TypeError")
 
 
-def png_texts(site: Site) -> PngInfo:
+def png_texts(context: PromptContext) -> PngInfo:
     texts = PngInfo()
-    for key, text in metadata(site).items():
+    for key, text in workflow_metadata(context).items():
         texts.add_text(key, text)
     return texts
 
 
-def comment(trace: Trace) -> str:
+def file_comment(trace: Trace) -> str:
     """A line for files that can carry one: what they are and what they stand for."""
     return f"{placeholder.LABEL}; seed {trace.seed}; {trace.text[:400]}"
 
 
-def write_pngs(pictures: Pictures, slots: SaveSlots, texts: PngInfo | None, compression: int) -> list[object]:
+def write_pngs(images: Images, slots: SaveSlots, texts: PngInfo | None, compression: int) -> list[object]:
     """Write each picture and return how the files are reported."""
     files: list[object] = []
-    for number, frame in enumerate(pictures.frames):
+    for number, frame in enumerate(images.frames):
         path, saved = slots.next("png", batch_number=number)
         save_png(frame, path, texts, compression)
-        files.append(saved.listed())
+        files.append(saved.as_json())
     return files
 
 
@@ -140,10 +140,10 @@ def _always(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
     return str(time.time_ns())
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "SaveImage": save_image,
     "SaveImageAdvanced": save_image_as,
     "SaveImageWebsocket": save_image_websocket,
     "SaveText": save_text,
 }
-CHANGES: Mapping[str, Change] = {"SaveImageWebsocket": _always}
+FINGERPRINTS: Mapping[str, Fingerprint] = {"SaveImageWebsocket": _always}

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, engine_files
 from worker.simulators.comfyui.server.mime import mime_of
-from worker.simulators.comfyui.server.responses import empty, json_answer
+from worker.simulators.comfyui.server.responses import empty_response, json_response
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.replacements import REPLACEMENTS, NodeReplacement
 
@@ -85,7 +85,7 @@ async def object_info(request: web.Request) -> web.Response:
             listed[name] = _catalog(engine, kinds).object_info(name)
     with_folders = _with_folders(engine)
     listed.update((name, with_folders.object_info(name)) for name in _TAKE_FOLDERS if name in listed)
-    return json_answer(listed)
+    return json_response(listed)
 
 
 async def object_info_of(request: web.Request) -> web.Response:
@@ -93,39 +93,39 @@ async def object_info_of(request: web.Request) -> web.Response:
     name = request.match_info["class_type"]
     engine = request.app[ENGINE]
     catalog = _with_folders(engine) if name in _TAKE_FOLDERS else _catalog(engine, _OTHER_UPLOADS.get(name, ("image",)))
-    return json_answer({name: catalog.object_info(name)} if name in catalog else {})
+    return json_response({name: catalog.object_info(name)} if name in catalog else {})
 
 
 async def node_replacements(request: web.Request) -> web.Response:
     """Old classes and what they are rewritten to, by the old name."""
-    return json_answer({name: [_replacement(name, new)] for name, new in REPLACEMENTS.items()})
+    return json_response({name: [_replacement(name, new)] for name, new in REPLACEMENTS.items()})
 
 
 async def models(request: web.Request) -> web.Response:
-    return json_answer(MODEL_FOLDERS)
+    return json_response(MODEL_FOLDERS)
 
 
 async def models_in(request: web.Request) -> web.Response:
     folder = request.match_info["folder"]
     if folder not in MODEL_FOLDERS:
-        return empty(404)
-    return json_answer(engine_files(request.app[ENGINE]).models(folder))
+        return empty_response(404)
+    return json_response(engine_files(request.app[ENGINE]).models(folder))
 
 
 async def embeddings(request: web.Request) -> web.Response:
     """Names without their extension."""
     names = engine_files(request.app[ENGINE]).models("embeddings")
-    return json_answer([name.rsplit(".", 1)[0] for name in names])
+    return json_response([name.rsplit(".", 1)[0] for name in names])
 
 
 async def experiment_models(request: web.Request) -> web.Response:
     """The same folders as objects; there are no real folders behind them."""
-    return json_answer([{"name": folder, "folders": [], "extensions": []} for folder in MODEL_FOLDERS])
+    return json_response([{"name": folder, "folders": [], "extensions": []} for folder in MODEL_FOLDERS])
 
 
 async def view_metadata(request: web.Request) -> web.Response:
     """There are no real model files, so none has metadata."""
-    return empty(404)
+    return empty_response(404)
 
 
 def _replacement(old_class: str, replacement: NodeReplacement) -> dict[str, object]:

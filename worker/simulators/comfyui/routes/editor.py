@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from worker.simulators.comfyui.server.responses import json_answer
+from worker.simulators.comfyui.server.responses import json_response
 
 PAGE = (
     "<!doctype html><title>embedded engine</title><p>This is the embedded engine of comfy-worker: no editor here.</p>"
@@ -44,15 +44,15 @@ def last_routes() -> list[web.RouteDef]:
 
 
 async def nothing_listed(request: web.Request) -> web.Response:
-    return json_answer([])
+    return json_response([])
 
 
 async def nothing(request: web.Request) -> web.Response:
-    return json_answer({})
+    return json_response({})
 
 
 async def users(request: web.Request) -> web.Response:
-    return json_answer({"storage": "server", "migrated": False})
+    return json_response({"storage": "server", "migrated": False})
 
 
 async def userdata(request: web.Request) -> web.Response:
@@ -60,7 +60,7 @@ async def userdata(request: web.Request) -> web.Response:
 
 
 async def disabled(request: web.Request) -> web.Response:
-    return json_answer(SERVICE_DISABLED, status=503)
+    return json_response(SERVICE_DISABLED, status=503)
 
 
 async def page(request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import empty, json_answer, json_object
+from worker.simulators.comfyui.server.responses import empty_response, json_object, json_response
 
 
 def routes() -> list[web.RouteDef]:
@@ -20,12 +20,12 @@ def routes() -> list[web.RouteDef]:
 
 async def logs(request: web.Request) -> web.Response:
     """All lines as one JSON string."""
-    return json_answer("".join(f"{line.time} - {line.message}" for line in request.app[ENGINE].logs.lines()))
+    return json_response("".join(f"{line.time} - {line.message}" for line in request.app[ENGINE].logs.lines()))
 
 
 async def raw_logs(request: web.Request) -> web.Response:
-    lines = [line.listed() for line in request.app[ENGINE].logs.lines()]
-    return json_answer({"entries": lines, "size": {"cols": 80, "rows": 24}})
+    lines = [line.as_json() for line in request.app[ENGINE].logs.lines()]
+    return json_response({"entries": lines, "size": {"cols": 80, "rows": 24}})
 
 
 async def subscribe(request: web.Request) -> web.Response:
@@ -36,11 +36,11 @@ async def subscribe(request: web.Request) -> web.Response:
         request.app[ENGINE].logs.subscribe(client_id)
     else:
         request.app[ENGINE].logs.unsubscribe(client_id)
-    return empty()
+    return empty_response()
 
 
 async def folder_paths(request: web.Request) -> web.Response:
-    return json_answer({})
+    return json_response({})
 
 
 async def files(request: web.Request) -> web.Response:
@@ -49,6 +49,6 @@ async def files(request: web.Request) -> web.Response:
     try:
         folder = request.app[ENGINE].folders.path(folder_type)
     except KeyError:
-        return json_answer({"error": "Invalid directory type"}, status=400)
+        return json_response({"error": "Invalid directory type"}, status=400)
     paths = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: -path.stat().st_mtime)
-    return json_answer([f"{path.name} [{folder_type}]" for path in paths])
+    return json_response([f"{path.name} [{folder_type}]" for path in paths])

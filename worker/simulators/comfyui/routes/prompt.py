@@ -9,12 +9,12 @@ from typing import cast
 
 from aiohttp import web
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, EngineFiles
 from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.simulators.comfyui.faults.fault_injector import FAULT_KEY
-from worker.simulators.comfyui.server.responses import json_answer, json_body, trouble
+from worker.simulators.comfyui.server.responses import fail_request, json_body, json_response
 from worker.workflow.json_value import JsonObject
 from worker.workflow.validation.validate import Verdict, validate
 
@@ -26,7 +26,7 @@ SECRET_KEYS = ("api_key_comfy_org", "auth_token_comfy_org")
 """Kept out of every listing."""
 
 
-class RefusedId(Exception):
+class InvalidPromptId(Exception):
     """The caller's prompt_id is no canonical UUID."""
 
 
@@ -35,7 +35,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def remaining(request: web.Request) -> web.Response:
-    return json_answer({"exec_info": {"queue_remaining": request.app[ENGINE].queue.remaining()}})
+    return json_response({"exec_info": {"queue_remaining": request.app[ENGINE].queue.remaining()}})
 
 
 async def submit(request: web.Request) -> web.Response:
@@ -47,21 +47,21 @@ async def submit(request: web.Request) -> web.Response:
         return _refuse("no_prompt", "No prompt provided", "No prompt provided")
     try:
         prompt_id = _prompt_id(body.get("prompt_id"))
-    except RefusedId:
+    except InvalidPromptId:
         return _refuse("invalid_prompt_id", "prompt_id must be a valid UUID", ID_RULE)
     targets = _targets(body.get("partial_execution_targets"))
     try:
         parse_faults(request.headers.get(FAULT_HEADER, ""))
-    except BadFault as error:
+    except InvalidFault as error:
         return _refuse("invalid_fault", str(error), f"header {FAULT_HEADER}")
     verdict = validate(body["prompt"], engine.catalog, EngineFiles(engine.settings, engine.folders), targets)
     if verdict.status >= 500:
-        trouble("the prompt breaks the validation")
+        fail_request("the prompt breaks the validation")
     extra_data = _extra_data(body, request)
     if not verdict.accepted:
-        return json_answer({"error": verdict.error, "node_errors": verdict.node_errors}, status=verdict.status)
+        return json_response({"error": verdict.error, "node_errors": verdict.node_errors}, status=verdict.status)
     _push(engine, number, prompt_id, verdict, extra_data)
-    return json_answer({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
+    return json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
 
 
 def _number(engine: EmbeddedEngine, body: object) -> float:
@@ -70,7 +70,7 @@ def _number(engine: EmbeddedEngine, body: object) -> float:
         try:
             return float(body["number"])
         except (TypeError, ValueError):
-            trouble("number is no number")
+            fail_request("number is no number")
     number = next(engine.numbers)
     return -number if isinstance(body, dict) and body.get("front") else number
 
@@ -84,21 +84,21 @@ def _prompt_id(given: object) -> str:
     except ValueError:
         canonical = None
     if canonical is None or canonical != given:
-        raise RefusedId(given)
+        raise InvalidPromptId(given)
     return canonical
 
 
 def _targets(given: object) -> Collection[str] | None:
     """Output nodes to keep. A string is searched for ids, because ComfyUI asks `id in targets`."""
     if given is not None and not isinstance(given, str | list | dict):
-        trouble("partial_execution_targets can't hold ids")
+        fail_request("partial_execution_targets can't hold ids")
     return given
 
 
 def _extra_data(body: dict[str, object], request: web.Request) -> JsonObject:
     given = body.get("extra_data", {})
     if not isinstance(given, dict):
-        trouble("extra_data is no object")
+        fail_request("extra_data is no object")
     extra_data = cast("JsonObject", dict(given))
     if "client_id" in body:
         extra_data["client_id"] = cast("JsonObject", body)["client_id"]
@@ -117,9 +117,9 @@ def _push(engine: EmbeddedEngine, number: float, prompt_id: str, verdict: Verdic
     try:
         engine.queue.push(item)
     except TypeError:
-        trouble("a queued prompt has the same id and number")
+        fail_request("a queued prompt has the same id and number")
 
 
 def _refuse(type_name: str, message: str, details: str) -> web.Response:
     error = {"type": type_name, "message": message, "details": details, "extra_info": {}}
-    return json_answer({"error": error, "node_errors": {}}, status=400)
+    return json_response({"error": error, "node_errors": {}}, status=400)

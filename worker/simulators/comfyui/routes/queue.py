@@ -6,26 +6,26 @@ import orjson
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import empty, json_answer, json_object
+from worker.simulators.comfyui.server.responses import empty_response, json_object, json_response
 
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/queue", show),
-        web.post("/queue", change),
+        web.get("/queue", get_queue),
+        web.post("/queue", edit_queue),
         web.post("/interrupt", interrupt),
         web.post("/free", free),
     ]
 
 
-async def show(request: web.Request) -> web.Response:
+async def get_queue(request: web.Request) -> web.Response:
     running, pending = request.app[ENGINE].queue.snapshot()
-    return json_answer(
-        {"queue_running": [item.listed() for item in running], "queue_pending": [item.listed() for item in pending]}
+    return json_response(
+        {"queue_running": [item.as_json() for item in running], "queue_pending": [item.as_json() for item in pending]}
     )
 
 
-async def change(request: web.Request) -> web.Response:
+async def edit_queue(request: web.Request) -> web.Response:
     """`{"clear": true}` and `{"delete": [ids]}`; only pending prompts, and nobody is told which."""
     queue = request.app[ENGINE].queue
     body = await json_object(request)
@@ -33,7 +33,7 @@ async def change(request: web.Request) -> web.Response:
         queue.clear()
     for prompt_id in _listed(body.get("delete")):
         queue.delete(prompt_id)
-    return empty()
+    return empty_response()
 
 
 async def interrupt(request: web.Request) -> web.Response:
@@ -48,7 +48,7 @@ async def interrupt(request: web.Request) -> web.Response:
         engine.queue.if_running(str(prompt_id), engine.executor.interrupt.set)
     else:
         engine.executor.interrupt.set()
-    return empty()
+    return empty_response()
 
 
 async def free(request: web.Request) -> web.Response:
@@ -56,7 +56,7 @@ async def free(request: web.Request) -> web.Response:
     request.app[ENGINE].queue.request_free(
         unload_models=bool(body.get("unload_models")), free_memory=bool(body.get("free_memory"))
     )
-    return empty()
+    return empty_response()
 
 
 def _listed(ids: object) -> list[str]:

@@ -33,11 +33,11 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
 
 async def _greet(engine: EmbeddedEngine, client_id: str) -> None:
     info = {"exec_info": {"queue_remaining": engine.queue.remaining()}}
-    await engine.hub.send_now("status", {"status": info, "sid": client_id}, client_id)
+    await engine.hub.send_immediately("status", {"status": info, "sid": client_id}, client_id)
     node_id = engine.executor.current_node
     if engine.executor.client_id == client_id and node_id is not None:
         # The owner of the running prompt came back; it isn't told which prompt, and missed frames are not repeated.
-        await engine.hub.send_now("executing", {"node": node_id}, client_id)
+        await engine.hub.send_immediately("executing", {"node": node_id}, client_id)
 
 
 async def _read(engine: EmbeddedEngine, client_id: str, socket: web.WebSocketResponse) -> None:
@@ -55,5 +55,5 @@ async def _read(engine: EmbeddedEngine, client_id: str, socket: web.WebSocketRes
         first = False
         if said.get("type") == "feature_flags":
             flags = said.get("data", {})
-            engine.hub.announce(client_id, flags if isinstance(flags, dict) else {})
-            await engine.hub.send_now("feature_flags", FEATURES, client_id)
+            engine.hub.set_flags(client_id, flags if isinstance(flags, dict) else {})
+            await engine.hub.send_immediately("feature_flags", FEATURES, client_id)

@@ -15,8 +15,8 @@ from aiohttp.web_request import FileField
 
 from worker.simulators.comfyui.engine import ENGINE
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, inside
-from worker.simulators.comfyui.routes.view import ViewRefused, find
-from worker.simulators.comfyui.server.responses import ErrorAnswer, empty, json_answer, trouble
+from worker.simulators.comfyui.routes.view import FileNotServed, resolve_file
+from worker.simulators.comfyui.server.responses import ServerFailure, empty_response, fail_request, json_response
 
 Save = Callable[[IO[bytes], Path], None]
 CHUNK_BYTES = 1024 * 1024
@@ -35,14 +35,14 @@ class Upload:
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.post("/upload/image", image), web.post("/upload/mask", mask)]
+    return [web.post("/upload/image", upload_image), web.post("/upload/mask", upload_mask)]
 
 
-async def image(request: web.Request) -> web.Response:
+async def upload_image(request: web.Request) -> web.Response:
     return _store(request.app[ENGINE].folders, await request.post(), _copy)
 
 
-async def mask(request: web.Request) -> web.Response:
+async def upload_mask(request: web.Request) -> web.Response:
     """Store the picture that `original_ref` names, with the alpha of the one that is sent."""
     folders = request.app[ENGINE].folders
     form = await request.post()
@@ -52,23 +52,23 @@ async def mask(request: web.Request) -> web.Response:
 def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
     upload = _read(form)
     if upload is None:
-        return empty(400)
+        return empty_response(400)
     try:
         base = folders.path(upload.type)
         path = inside(base, upload.subfolder, upload.filename)
         inside(base, upload.subfolder).mkdir(parents=True, exist_ok=True)
     except KeyError:
-        trouble("no such folder type")
+        fail_request("no such folder type")
     except OutsideFolder:
-        return empty(400)
+        return empty_response(400)
     path, is_known = (path, False) if upload.overwrite else _free_name(path, upload.file)
     if not is_known:
         try:
             save(upload.file, path)
         except OSError as error:
-            raise ErrorAnswer("the file can't be written") from error
+            raise ServerFailure("the file can't be written") from error
     name = str(PurePosixPath(upload.filename).with_name(path.name))
-    return json_answer({"name": name, "subfolder": upload.subfolder, "type": upload.type})
+    return json_response({"name": name, "subfolder": upload.subfolder, "type": upload.type})
 
 
 def _read(form: Form) -> Upload | None:
@@ -77,7 +77,7 @@ def _read(form: Form) -> Upload | None:
     if file is None or file == "":
         return None
     if not isinstance(file, FileField):
-        trouble("the field image is no file")
+        fail_request("the field image is no file")
     return Upload(
         file=file.file,
         filename=file.filename,
@@ -128,12 +128,12 @@ def _merge(folders: ComfyFolders, reference: object, file: IO[bytes], path: Path
     try:
         named = orjson.loads(reference) if isinstance(reference, str) else None
     except orjson.JSONDecodeError as error:
-        raise ErrorAnswer("original_ref is not JSON") from error
+        raise ServerFailure("original_ref is not JSON") from error
     if not isinstance(named, dict):
-        trouble("original_ref is no object")
+        fail_request("original_ref is no object")
     try:
-        original_path = find(folders, {key: str(value) for key, value in named.items()})
-    except ViewRefused:
+        original_path = resolve_file(folders, {key: str(value) for key, value in named.items()})
+    except FileNotServed:
         return
     with Image.open(original_path) as original, Image.open(file) as painted:
         texts = PngInfo()

@@ -12,7 +12,7 @@ from aiohttp import web
 from worker.simulators.comfyui.engine import ENGINE
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, inside, split_annotation
 from worker.simulators.comfyui.server.mime import OTHER, mime_of
-from worker.simulators.comfyui.server.responses import ErrorAnswer, empty
+from worker.simulators.comfyui.server.responses import ServerFailure, empty_response
 
 DANGEROUS = frozenset(
     {
@@ -30,7 +30,7 @@ DANGEROUS = frozenset(
 """Types that a browser would run: handed over as downloads."""
 
 
-class ViewRefused(Exception):
+class FileNotServed(Exception):
     """The file can't be had; carries the status."""
 
     def __init__(self, status: int) -> None:
@@ -44,9 +44,9 @@ def routes() -> list[web.RouteDef]:
 
 async def view(request: web.Request) -> web.StreamResponse:
     try:
-        path = find(request.app[ENGINE].folders, request.query)
-    except ViewRefused as refused:
-        return empty(refused.status)
+        path = resolve_file(request.app[ENGINE].folders, request.query)
+    except FileNotServed as refused:
+        return empty_response(refused.status)
     channel = request.query.get("channel", "")
     if "preview" in request.query:
         return await _encoded(path, lambda: _preview(path, request.query["preview"], channel))
@@ -55,24 +55,24 @@ async def view(request: web.Request) -> web.StreamResponse:
     return _plain(path, request.headers.get("Sec-Fetch-Dest"))
 
 
-def find(folders: ComfyFolders, query: Mapping[str, str]) -> Path:
+def resolve_file(folders: ComfyFolders, query: Mapping[str, str]) -> Path:
     """Resolve `filename`, `type` and `subfolder` to a file. Raises `ViewRefused`."""
     named = query.get("filename")
     if named is None or named.startswith("blake3:"):
-        raise ViewRefused(404)
+        raise FileNotServed(404)
     filename, annotated = split_annotation(named)
     if not filename or filename.startswith("/") or ".." in filename:
-        raise ViewRefused(400)
+        raise FileNotServed(400)
     try:
         base = folders.path(annotated or query.get("type", "output"))
         # Only the last part of a path in `filename` counts: the folder has to come as `subfolder`.
         path = inside(base, query.get("subfolder", "")) / Path(filename).name
     except KeyError as error:
-        raise ViewRefused(400) from error
+        raise FileNotServed(400) from error
     except OutsideFolder as error:
-        raise ViewRefused(403) from error
+        raise FileNotServed(403) from error
     if not path.is_file():
-        raise ViewRefused(404)
+        raise FileNotServed(404)
     return path
 
 
@@ -93,7 +93,7 @@ async def _encoded(path: Path, encode: Callable[[], tuple[str, bytes]]) -> web.R
     try:
         mime, body = await asyncio.to_thread(encode)
     except OSError as error:
-        raise ErrorAnswer("not an image") from error
+        raise ServerFailure("not an image") from error
     return web.Response(body=body, headers={"Content-Type": mime, "Content-Disposition": f"filename={_quoted(path)}"})
 
 
@@ -105,8 +105,8 @@ def _preview(path: Path, wanted: str, channel: str) -> tuple[str, bytes]:
     kind = "jpeg" if parts[0] == "jpeg" and "a" not in channel else "webp"
     quality = int(parts[-1]) if parts[-1].isdigit() else 90
     body = BytesIO()
-    with Image.open(path) as picture:
-        flat = picture.convert("RGB") if kind == "jpeg" or channel == "rgb" else picture
+    with Image.open(path) as image:
+        flat = image.convert("RGB") if kind == "jpeg" or channel == "rgb" else image
         flat.save(body, format=kind, quality=quality)
     return f"image/{kind}", body.getvalue()
 
@@ -116,12 +116,12 @@ def _single_channel(path: Path, channel: str) -> tuple[str, bytes]:
     from PIL import Image
 
     body = BytesIO()
-    with Image.open(path) as picture:
+    with Image.open(path) as image:
         if channel == "rgb":
-            picture.convert("RGB").save(body, format="PNG")
+            image.convert("RGB").save(body, format="PNG")
         else:
-            alpha = picture.getchannel("A") if picture.mode == "RGBA" else Image.new("L", picture.size, 255)
-            flat = Image.new("RGBA", picture.size)
+            alpha = image.getchannel("A") if image.mode == "RGBA" else Image.new("L", image.size, 255)
+            flat = Image.new("RGBA", image.size)
             flat.putalpha(alpha)
             flat.save(body, format="PNG")
     return "image/png", body.getvalue()

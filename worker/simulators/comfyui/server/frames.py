@@ -8,7 +8,7 @@ from enum import IntEnum
 import orjson
 
 
-class Picture(IntEnum):
+class PreviewFormat(IntEnum):
     """Image formats by their number in a preview frame."""
 
     JPEG = 1
@@ -24,12 +24,12 @@ _TEXT = 3
 _PREVIEW_WITH_METADATA = 4
 
 
-def preview(kind: Picture, image: bytes) -> bytes:
+def preview(kind: PreviewFormat, image: bytes) -> bytes:
     """Event 1, for clients that did not announce `supports_preview_metadata`."""
     return struct.pack(">II", _PREVIEW, kind) + image
 
 
-def preview_with_metadata(kind: Picture, image: bytes, node_id: str, prompt_id: str) -> bytes:
+def preview_with_metadata(kind: PreviewFormat, image: bytes, node_id: str, prompt_id: str) -> bytes:
     """Event 4: names the node and the prompt that the picture belongs to."""
     metadata = orjson.dumps(
         {

@@ -57,15 +57,15 @@ class Hub:
         self._listeners.pop(client_id, None)
         self._flags.pop(client_id, None)
 
-    def drop_all(self) -> None:
+    def abort_all(self) -> None:
         """Break every WebSocket off, as a failing network does. From any thread."""
-        self._loop.call_soon_threadsafe(self._drop_all)
+        self._loop.call_soon_threadsafe(self._abort_all)
 
-    def deafen_all(self) -> None:
+    def forget_all(self) -> None:
         """Forget every client, though their sockets stay open. From any thread."""
         self._loop.call_soon_threadsafe(self._listeners.clear)
 
-    def announce(self, client_id: str, flags: Mapping[str, object]) -> None:
+    def set_flags(self, client_id: str, flags: Mapping[str, object]) -> None:
         """Remember what the client said it can do."""
         self._flags[client_id] = flags
 
@@ -86,7 +86,7 @@ class Hub:
         if self.has_listener(to):
             self._post(Frame(payload, WSMsgType.BINARY, to))
 
-    async def send_now(self, event: str, data: Mapping[str, object], to: str) -> None:
+    async def send_immediately(self, event: str, data: Mapping[str, object], to: str) -> None:
         """Send past the line: what a client is told as an answer to itself (`status` on connecting, its flags)."""
         payload = dumps({"type": event, "data": data})
         await self._deliver(Frame(payload, WSMsgType.TEXT, to))
@@ -96,7 +96,7 @@ class Hub:
         while True:
             await self._deliver(await self._frames.get())
 
-    def _drop_all(self) -> None:
+    def _abort_all(self) -> None:
         for listener in list(self._listeners.values()):
             _abort(listener)
 

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from worker import __version__
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import ErrorAnswer, empty, trouble
+from worker.simulators.comfyui.server.responses import ServerFailure, empty_response, fail_request
 
 logger = logging.getLogger(__name__)
 
@@ -19,23 +19,23 @@ SERVER = f"comfy-worker-embedded/{__version__}"
 TROUBLE_TEXT = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
-async def mark(request: web.Request, response: web.StreamResponse) -> None:
+async def add_server_header(request: web.Request, response: web.StreamResponse) -> None:
     """Say on every answer that this is not a real ComfyUI."""
     response.headers["Server"] = SERVER
 
 
 @web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse pages of other origins, answer OPTIONS on any path, and make `ErrorAnswer` a bare 500."""
     if request.method == "OPTIONS":
-        return empty()
+        return empty_response()
     if _is_foreign(request):
-        return empty(403)
+        return empty_response(403)
     try:
         if request.app[ENGINE].fault_injector.take_error():
-            trouble("asked for")
+            fail_request("asked for")
         return await handler(request)
-    except ErrorAnswer as error:
+    except ServerFailure as error:
         logger.info("%s %s: %s", request.method, request.path, error)
         response = web.Response(status=500, text=TROUBLE_TEXT)
         response.force_close()

@@ -11,7 +11,7 @@ from aiohttp import web
 JSON_TYPE = "application/json; charset=utf-8"
 
 
-def json_answer(value: object, status: int = 200) -> web.Response:
+def json_response(value: object, status: int = 200) -> web.Response:
     return web.Response(body=dumps(value), status=status, headers={"Content-Type": JSON_TYPE})
 
 
@@ -23,19 +23,19 @@ def dumps(value: object) -> bytes:
         return json.dumps(value).encode()
 
 
-def empty(status: int = 200) -> web.Response:
+def empty_response(status: int = 200) -> web.Response:
     """An answer with no body and no Content-Type, as ComfyUI gives to commands and to most refusals."""
     response = web.Response(status=status)
     response.headers.pop("Content-Type", None)
     return response
 
 
-class ErrorAnswer(Exception):
+class ServerFailure(Exception):
     """The real server raises here: the client gets a bare 500."""
 
 
-def trouble(reason: str) -> NoReturn:
-    raise ErrorAnswer(reason)
+def fail_request(reason: str) -> NoReturn:
+    raise ServerFailure(reason)
 
 
 async def json_body(request: web.Request) -> object:
@@ -43,10 +43,10 @@ async def json_body(request: web.Request) -> object:
     try:
         return orjson.loads(await request.read())
     except orjson.JSONDecodeError as error:
-        raise ErrorAnswer("the body is not JSON") from error
+        raise ServerFailure("the body is not JSON") from error
 
 
 async def json_object(request: web.Request) -> dict[str, object]:
     """Decode a JSON object; anything else is `ErrorAnswer`."""
     body = await json_body(request)
-    return body if isinstance(body, dict) else trouble("the body is not an object")
+    return body if isinstance(body, dict) else fail_request("the body is not an object")

@@ -15,21 +15,21 @@ from itertools import count
 from aiohttp import web
 
 from worker.errors import CannotListen
-from worker.simulators.comfyui.classes.own_classes import with_own_classes
+from worker.simulators.comfyui.classes.embedded_classes import with_embedded_classes
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
-from worker.simulators.comfyui.execution.calling import Clock, EngineClock
 from worker.simulators.comfyui.execution.executor import Executor
 from worker.simulators.comfyui.execution.history import History
+from worker.simulators.comfyui.execution.node_call import Clock, EngineClock
 from worker.simulators.comfyui.execution.prompt_worker import PromptWorker
 from worker.simulators.comfyui.execution.queue import PromptQueue
-from worker.simulators.comfyui.faults.fault_injector import FaultInjector, upset
+from worker.simulators.comfyui.faults.fault_injector import FaultInjector, with_faults
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.routes import all_routes
 from worker.simulators.comfyui.routes.features import MAX_UPLOAD_BYTES
 from worker.simulators.comfyui.server.hub import Hub
-from worker.simulators.comfyui.server.logs import Logs
-from worker.simulators.comfyui.server.middleware import guard, mark
+from worker.simulators.comfyui.server.logs import ServerLog
+from worker.simulators.comfyui.server.middleware import add_server_header, request_middleware
 from worker.simulators.comfyui.settings import EngineSettings
 from worker.workflow.catalog.catalog import Catalog
 
@@ -105,15 +105,15 @@ def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> Non
 
 
 def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
-    catalog = with_own_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
+    catalog = with_embedded_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
     folders = ComfyFolders(settings.base, settings.folders)
     hub = Hub(asyncio.get_running_loop())
     queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
     fault_injector = FaultInjector(settings.faults, settings.base / "user" / "faults.json", hub)
-    executor = Executor(catalog, lambda: upset(_registry(), fault_injector), hub, folders, clock)
+    executor = Executor(catalog, lambda: with_faults(_registry(), fault_injector), hub, folders, clock)
     executor.configure(settings.cache, settings.preview_method)
     return EmbeddedEngine(
-        settings, catalog, hub, queue, History(), executor, folders, Logs(hub), fault_injector, count()
+        settings, catalog, hub, queue, History(), executor, folders, ServerLog(hub), fault_injector, count()
     )
 
 
@@ -129,10 +129,10 @@ def _info(queue: PromptQueue) -> dict[str, object]:
 
 
 def _app(engine: EmbeddedEngine) -> web.Application:
-    app = web.Application(middlewares=[guard], client_max_size=MAX_UPLOAD_BYTES)
+    app = web.Application(middlewares=[request_middleware], client_max_size=MAX_UPLOAD_BYTES)
     app[ENGINE] = engine
     app.add_routes(all_routes())
-    app.on_response_prepare.append(mark)
+    app.on_response_prepare.append(add_server_header)
     return app
 
 
@@ -142,8 +142,8 @@ def _port(runner: web.AppRunner) -> int:
 
 async def _break_off(runner: web.AppRunner) -> None:
     """Close all connections at once: WebSocket clients see 1006, no close frame."""
-    for site in list(runner.sites):
-        await site.stop()
+    for context in list(runner.sites):
+        await context.stop()
     if runner.server is not None:
         for connection in runner.server.connections:
             connection.force_close()

@@ -17,23 +17,23 @@ _FLOAT = 2
 _REC_709 = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329)
 
 
-def write_png16(picture: Image, texts: Mapping[str, str]) -> bytes:
+def write_png16(image: Image, texts: Mapping[str, str]) -> bytes:
     """A PNG whose channels are those of 8 bits, scaled to 16."""
-    width, height = picture.size
-    channels = len(picture.getbands())
-    wide = array("H", (257 * value for value in picture.tobytes())).tobytes()  # two equal bytes: any byte order
+    width, height = image.size
+    channels = len(image.getbands())
+    wide = array("H", (257 * value for value in image.tobytes())).tobytes()  # two equal bytes: any byte order
     row = width * channels * 2
     lines = b"".join(b"\0" + wide[start : start + row] for start in range(0, row * height, row))
-    header = struct.pack(">2I5B", width, height, 16, _COLOR_TYPES[picture.mode], 0, 0, 0)
+    header = struct.pack(">2I5B", width, height, 16, _COLOR_TYPES[image.mode], 0, 0, 0)
     notes = [_chunk(b"tEXt", key.encode("latin-1") + b"\0" + text.encode()) for key, text in texts.items()]
     parts = [_chunk(b"IHDR", header), *notes, _chunk(b"IDAT", zlib.compress(lines)), _chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def write_exr(picture: Image, texts: Mapping[str, str]) -> bytes:
+def write_exr(image: Image, texts: Mapping[str, str]) -> bytes:
     """An uncompressed OpenEXR file of 32-bit floats in scene-linear light."""
-    width, height = picture.size
-    planes = dict(sorted((name, _floats(picture, name)) for name in picture.getbands()))
+    width, height = image.size
+    planes = dict(sorted((name, _floats(image, name)) for name in image.getbands()))
     header = _header(width, height, list(planes), texts)
     size = 8 + 4 * width * len(planes)
     first = len(header) + 8 * height
@@ -68,9 +68,9 @@ def _header(width: int, height: int, channels: list[str], texts: Mapping[str, st
     return struct.pack("<2I", 20000630, 2) + written + b"\0"
 
 
-def _floats(picture: Image, channel: str) -> array[float]:
+def _floats(image: Image, channel: str) -> array[float]:
     table = [value / 255 if channel == "A" else _linear(value / 255) for value in range(256)]
-    plane = array("f", map(table.__getitem__, picture.getchannel(channel).tobytes()))
+    plane = array("f", map(table.__getitem__, image.getchannel(channel).tobytes()))
     if sys.byteorder == "big":
         plane.byteswap()
     return plane

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from real.engine_log import Run
+from real.engine_log import RecordedRun
 from real.passes import JobResult
 
 Shapes = Mapping[str, Mapping[str, Sequence[str]]]
@@ -32,7 +32,7 @@ class Recording:
 
     @classmethod
     def of(cls, result: JobResult) -> Recording:
-        run = result.log.runs[0] if result.log.runs else Run({})
+        run = result.log.runs[0] if result.log.runs else RecordedRun({})
         outputs = sorted([node, kind] for node, kind in result.outputs)
         return cls(outputs, sorted(run.executed), sorted(run.cached), shapes(run), run.end)
 
@@ -55,7 +55,7 @@ def divergences(real: Recording, twin: Recording) -> Iterator[str]:
             yield f"{what} {mine or 'nothing'} instead of {due or 'nothing'}"
 
 
-def shapes(run: Run) -> Shapes:
+def shapes(run: RecordedRun) -> Shapes:
     """The kinds of what each node of a run reported."""
     reported = dict(sorted(run.reported, key=lambda item: item[0]))
     return {node: {key: _kinds(value) for key, value in sorted(output.items())} for node, output in reported.items()}

@@ -12,12 +12,12 @@ from worker.workflow.json_value import JsonObject
 CATEGORY = "embedded"
 
 
-def with_own_classes(catalog: Catalog) -> Catalog:
+def with_embedded_classes(catalog: Catalog) -> Catalog:
     """Return the catalog with the classes that only this engine has."""
     # As text: thousands of small objects would only burden every garbage collection.
     written: dict[str, JsonObject | bytes] = {name: orjson.dumps(catalog.object_info(name)) for name in catalog}
-    own = {name: {**info, "display_name": name} for name, info in _own().items()}
-    return Catalog({**written, **own}, {})
+    embedded = {name: {**info, "display_name": name} for name, info in _own().items()}
+    return Catalog({**written, **embedded}, {})
 
 
 def _own() -> dict[str, JsonObject]:

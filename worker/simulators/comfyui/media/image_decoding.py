@@ -32,11 +32,11 @@ _STEP_DARKER = [max(0, value - 1) for value in range(256)]
 class DecodedFrame:
     """A picture in mode RGB, and its alpha where the decoder knows one."""
 
-    picture: Image.Image
+    image: Image.Image
     alpha: Image.Image | None
 
 
-def decoded_frames(file: Image.Image) -> Iterator[DecodedFrame]:
+def decode_frames(file: Image.Image) -> Iterator[DecodedFrame]:
     """Yield the frames of an open file as LoadImage gets them."""
     if file.format == "WEBP" and getattr(file, "is_animated", False):
         yield from map(_by_pillow, ImageSequence.Iterator(file))  # FFmpeg can't; ComfyUI falls back to Pillow
@@ -61,14 +61,14 @@ def _by_ffmpeg(frame: Image.Image, kind: str, is_lossless_webp: bool) -> Decoded
     alpha = frame.convert("RGBA").getchannel("A") if has_alpha or is_lossless_webp or kind == "GIF" else None
     through_floats = frame.mode in ("L", "LA", "CMYK") or kind == "GIF" or is_lossless_webp
     through_floats |= kind == "BMP" and frame.mode != "P"
-    picture = _bare(frame.convert("RGB"))
-    return DecodedFrame(picture.point(_STEP_DARKER * 3) if through_floats else picture, alpha)
+    image = _bare(frame.convert("RGB"))
+    return DecodedFrame(image.point(_STEP_DARKER * 3) if through_floats else image, alpha)
 
 
-def _bare(picture: Image.Image) -> Image.Image:
+def _bare(image: Image.Image) -> Image.Image:
     """Drop what would be written into a saved picture: a profile, a transparent colour."""
-    picture.info = {}
-    return picture
+    image.info = {}
+    return image
 
 
 def _scaled(frame: Image.Image) -> Image.Image:
@@ -80,7 +80,7 @@ def _scaled(frame: Image.Image) -> Image.Image:
 
 def _turned(decoded: DecodedFrame, turn: Image.Transpose) -> DecodedFrame:
     alpha = decoded.alpha
-    return DecodedFrame(decoded.picture.transpose(turn), alpha and alpha.transpose(turn))
+    return DecodedFrame(decoded.image.transpose(turn), alpha and alpha.transpose(turn))
 
 
 def _has_chunk(file: Image.Image, name: bytes) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from real.jobs import Pack
-from real.passes import JobResult, Way
+from real.jobs import PackJobs
+from real.passes import JobResult, RequestMode
 from real.run import SuiteResult
 from real.verdicts.page import differences, section
 
@@ -27,7 +27,7 @@ that the real editor made of the same file, with the packs' scripts running (`ed
 NONE = "none"
 
 
-def document(packs: Sequence[Pack], found: SuiteResult, facts: Sequence[tuple[str, str]]) -> str:
+def document(packs: Sequence[PackJobs], found: SuiteResult, facts: Sequence[tuple[str, str]]) -> str:
     """The whole page."""
     parts = [INTRODUCTION, _table(("", ""), [*facts, *_counts(found)])]
     parts.append(
@@ -49,7 +49,7 @@ def document(packs: Sequence[Pack], found: SuiteResult, facts: Sequence[tuple[st
 def failures(found: SuiteResult) -> list[str]:
     """Everything that keeps the suite from passing, a line each."""
     lines = [
-        f"{result.job.title} ({result.way}): {sentence}" for result in found.results for sentence in result.differences
+        f"{result.job.title} ({result.mode}): {sentence}" for result in found.results for sentence in result.differences
     ]
     lines += [f"left in ComfyUI's folders: {name}" for name in found.left]
     if found.routed != found.sent:
@@ -70,9 +70,9 @@ def _counts(found: SuiteResult) -> Iterator[tuple[str, str]]:
     yield "differences", str(len(failures(found)))
 
 
-def _packs(packs: Iterable[Pack], found: SuiteResult) -> Iterator[Sequence[str]]:
+def _packs(packs: Iterable[PackJobs], found: SuiteResult) -> Iterator[Sequence[str]]:
     for pack in packs:
-        results = _of(pack, found, Way.INLINE)
+        results = _of(pack, found, RequestMode.INLINE)
         kinds = Counter(kind for result in results for _, kind in result.outputs)
         delivered = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         every = [result for result in found.results if result.job.pack == pack.title]
@@ -83,25 +83,25 @@ def _packs(packs: Iterable[Pack], found: SuiteResult) -> Iterator[Sequence[str]]
 def _converted(found: SuiteResult) -> Iterator[Sequence[str]]:
     for result in found.results:
         job = result.job
-        if job.converted and result.way is Way.INLINE and not result.skipped:
+        if job.converted and result.mode is RequestMode.INLINE and not result.skipped:
             name = job.name.removesuffix(", as the editor saves it")
             nodes = str(len(result.log.runs[0].prompt) if result.log.runs else 0)
             yield job.pack, name, nodes, _outputs(result), "; ".join(result.differences) or NONE
 
 
-def tried(pack: Pack, found: SuiteResult) -> list[str]:
+def tried(pack: PackJobs, found: SuiteResult) -> list[str]:
     """Classes of the pack that a job of the suite ran."""
     classes = {name for result in found.results if not result.skipped for name in result.job.classes}
     return sorted(name for name in classes if pack.has(found.classes.get(name, "custom_nodes.unknown")))
 
 
-def _pack(pack: Pack, found: SuiteResult) -> str:
+def _pack(pack: PackJobs, found: SuiteResult) -> str:
     lines = [f"Nodes tried: {', '.join(f'`{name}`' for name in tried(pack, found)) or NONE}."]
-    results = _of(pack, found, Way.INLINE)
+    results = _of(pack, found, RequestMode.INLINE)
     if results:
         rows = [(result.job.name, _outputs(result), "; ".join(result.differences) or NONE) for result in results]
         lines.append(_table(("job", "delivered", "differences"), rows))
-    skipped = [(result.job.name, result.skipped) for result in found.results if result.way is Way.INLINE]
+    skipped = [(result.job.name, result.skipped) for result in found.results if result.mode is RequestMode.INLINE]
     skipped = [(name, reason) for name, reason in skipped if reason and name in {job.name for job in pack.jobs}]
     reasons = [*((f"`{name}`", reason) for name, reason in pack.not_tried.items()), *skipped]
     if reasons:
@@ -109,8 +109,8 @@ def _pack(pack: Pack, found: SuiteResult) -> str:
     return "\n\n".join(lines)
 
 
-def _of(pack: Pack, found: SuiteResult, way: Way) -> list[JobResult]:
-    return [one for one in found.results if one.job.pack == pack.title and one.way is way and not one.skipped]
+def _of(pack: PackJobs, found: SuiteResult, mode: RequestMode) -> list[JobResult]:
+    return [one for one in found.results if one.job.pack == pack.title and one.mode is mode and not one.skipped]
 
 
 def _outputs(result: JobResult) -> str:
@@ -123,7 +123,7 @@ def _differences(found: SuiteResult) -> Iterator[str]:
     yield from lines or ["None."]
 
 
-def _notes(packs: Iterable[Pack]) -> Iterator[str]:
+def _notes(packs: Iterable[PackJobs]) -> Iterator[str]:
     notes = [f"- {job.title}: {job.note}" for pack in packs for job in pack.jobs if job.note]
     yield from notes or ["Nothing."]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.simulators.comfyui.classes import coerce
-from worker.simulators.comfyui.classes.values import Latent, Masks, Pictures, Value
+from worker.simulators.comfyui.classes.values import Images, Latent, Masks, Value
 from worker.simulators.comfyui.execution.cache import NodeInstances
 from worker.simulators.comfyui.execution.progress import NodeProgress, PreviewImage
 from worker.simulators.comfyui.folders import ComfyFolders
@@ -58,7 +58,7 @@ class EngineClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class PromptContext:
     """Where nodes run: the same for all nodes of one prompt."""
 
     prompt: Prompt
@@ -87,20 +87,20 @@ class NodeCall:
     node_id: str
     node_class: NodeClass
     inputs: Mapping[str, Value]
-    site: Site
+    context: PromptContext
 
     def step(self, value: int, total: int, preview: PreviewImage | None = None) -> None:
         """Report progress; the place where an interrupt is noticed."""
-        self.site.check_interrupt()
-        self.site.progress.update(self.node_id, value, total, preview)
+        self.context.check_interrupt()
+        self.context.progress.update(self.node_id, value, total, preview)
 
-    def say(self, message: str) -> None:
+    def send_text(self, message: str) -> None:
         """Show a line of text to every client, as ComfyUI does, whoever owns the prompt."""
-        self.site.hub.send_binary(frames.text(self.node_id, message))
+        self.context.hub.send_binary(frames.text(self.node_id, message))
 
-    def pictures(self, name: str) -> Pictures:
+    def images(self, name: str) -> Images:
         """The pictures of an input; a stand-in where a simulated node gave something else."""
-        return coerce.pictures(self._get(name))
+        return coerce.images(self._get(name))
 
     def masks(self, name: str) -> Masks:
         return coerce.masks(self._get(name))
@@ -137,31 +137,31 @@ class NodeCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class NodeResult:
     """What a call gives: one value for each output slot, and what clients get to see, by kind (`images`, `text`)."""
 
     values: tuple[Value, ...] = ()
-    shown: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    ui: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
 
-Node = Callable[[NodeCall], Result]
+NodeFunction = Callable[[NodeCall], NodeResult]
 
 
-def call_over_lists(
-    node: Node, call: NodeCall, inputs: Mapping[str, list[Value]]
+def map_over_lists(
+    node: NodeFunction, call: NodeCall, inputs: Mapping[str, list[Value]]
 ) -> tuple[tuple[list[Value], ...], dict[str, object]]:
     """Call a node once for each item of its longest input list, as ComfyUI does, and collect slots and shown things.
 
     Shorter lists repeat their last item; a class that takes lists is called once with them.
     """
     results = []
-    for arguments in _arguments(call.node_class.is_input_list, inputs):
-        call.site.check_interrupt()
-        results.append(node(NodeCall(call.node_id, call.node_class, arguments, call.site)))
-    return _slots(call.node_class, results), _shown(results)
+    for arguments in _call_arguments(call.node_class.is_input_list, inputs):
+        call.context.check_interrupt()
+        results.append(node(NodeCall(call.node_id, call.node_class, arguments, call.context)))
+    return _collect_slots(call.node_class, results), _merge_ui(results)
 
 
-def _arguments(is_input_list: bool, inputs: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
+def _call_arguments(is_input_list: bool, inputs: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
     if is_input_list:
         return [dict(inputs)]
     longest = max((len(values) for values in inputs.values()), default=0)
@@ -173,7 +173,7 @@ def _arguments(is_input_list: bool, inputs: Mapping[str, list[Value]]) -> list[d
     ]
 
 
-def _slots(node_class: NodeClass, results: Sequence[Result]) -> tuple[list[Value], ...]:
+def _collect_slots(node_class: NodeClass, results: Sequence[NodeResult]) -> tuple[list[Value], ...]:
     slots: tuple[list[Value], ...] = tuple([] for _ in node_class.outputs)
     for result in results:
         for slot, spec, value in zip(slots, node_class.outputs, result.values, strict=False):
@@ -184,9 +184,9 @@ def _slots(node_class: NodeClass, results: Sequence[Result]) -> tuple[list[Value
     return slots
 
 
-def _shown(results: Sequence[Result]) -> dict[str, object]:
-    shown: dict[str, list[object]] = {}
+def _merge_ui(results: Sequence[NodeResult]) -> dict[str, object]:
+    ui: dict[str, list[object]] = {}
     for result in results:
-        for kind, items in result.shown.items():
-            shown.setdefault(kind, []).extend(items)
-    return dict(shown)
+        for kind, items in result.ui.items():
+            ui.setdefault(kind, []).extend(items)
+    return dict(ui)

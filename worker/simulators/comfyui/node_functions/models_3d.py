@@ -7,10 +7,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from worker.simulators.comfyui.classes import coerce
-from worker.simulators.comfyui.classes.values import File3D, Thing, Value, trace_of
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.classes.values import File3D, OpaqueValue, Value, trace_of
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.media.models import write_glb
-from worker.simulators.comfyui.node_functions.saving import PREVIEW_COMPRESSION, comment, place, save_png
+from worker.simulators.comfyui.node_functions.saving import PREVIEW_COMPRESSION, file_comment, output_slots, save_png
 
 _PREVIEWS = {
     "Preview3DAdvanced": "preview3d_advanced_",
@@ -21,34 +21,34 @@ _FORMATS = ("gltf", "fbx", "obj", "stl", "usdz", "ply", "splat", "spz", "ksplat"
 _ENDINGS = {**{name: name for name in _FORMATS}, "splat_any": "ply", "point_cloud_any": "ply"}
 
 
-def save_glb(call: NodeCall) -> Result:
+def save_glb(call: NodeCall) -> NodeResult:
     """A model file as it came, and one triangle for any mesh."""
     value = call.inputs.get("mesh")
     if value is None:
         raise NodeError("'NoneType' object has no attribute 'vertices'", "AttributeError")
     model = _file(value)
-    path, saved = place(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format)
+    path, saved = output_slots(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format)
     path.write_bytes(model.data)
-    return Result(shown={"3d": [saved.listed()]})
+    return NodeResult(ui={"3d": [saved.as_json()]})
 
 
-def save_3d(call: NodeCall) -> Result:
+def save_3d(call: NodeCall) -> NodeResult:
     """Reported as a path below output, with the camera and what the editor knows of the model."""
     model = _file(call.inputs.get("model_3d"))
-    path, saved = place(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format, tail="")
+    path, saved = output_slots(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format, tail="")
     path.write_bytes(model.data)
     return _seen(call, model, f"{saved.subfolder}/{saved.filename}" if saved.subfolder else saved.filename)
 
 
-def preview_3d_advanced(call: NodeCall) -> Result:
+def preview_3d_advanced(call: NodeCall) -> NodeResult:
     """A file in temp, reported by its bare name."""
     model = _file(call.inputs.get("model_3d"))
     name = f"{_PREVIEWS[call.node_class.name]}{uuid4().hex}.{model.format}"
-    (call.site.folders.path("temp") / name).write_bytes(model.data)
+    (call.context.folders.path("temp") / name).write_bytes(model.data)
     return _seen(call, model, name)
 
 
-def preview_3d(call: NodeCall) -> Result:
+def preview_3d(call: NodeCall) -> NodeResult:
     """A text is reported as it is; a model file is written to output, though it is a preview."""
     given = call.inputs.get("model_file")
     if isinstance(given, str):
@@ -56,27 +56,27 @@ def preview_3d(call: NodeCall) -> Result:
     else:
         model = _file(given)
         name = f"preview3d_{uuid4().hex}.{model.format}"
-        (call.site.folders.path("output") / name).write_bytes(model.data)
-    return Result(shown={"result": [name, call.inputs.get("camera_info"), _background(call)]})
+        (call.context.folders.path("output") / name).write_bytes(model.data)
+    return NodeResult(ui={"result": [name, call.inputs.get("camera_info"), _background(call)]})
 
 
-def load_3d(call: NodeCall) -> Result:
+def load_3d(call: NodeCall) -> NodeResult:
     """The file below input, as it is."""
     name, state = call.text("model_file"), _state(call)
-    path = None if name in ("", "none") else call.site.folders.named(name)
+    path = None if name in ("", "none") else call.context.folders.resolve(name)
     model = None if path is None else File3D(path.read_bytes(), path.suffix.removeprefix(".").lower() or "glb")
     sizes = call.integer("width"), call.integer("height")
-    return Result((model, state.get("model_3d_info", []), state.get("camera_info"), *sizes))
+    return NodeResult((model, state.get("model_3d_info", []), state.get("camera_info"), *sizes))
 
 
-def _seen(call: NodeCall, model: File3D, name: str) -> Result:
+def _seen(call: NodeCall, model: File3D, name: str) -> NodeResult:
     state = _state(call)
     camera = call.inputs.get("camera_info")
     camera = state.get("camera_info") if camera is None else camera
     info = call.inputs.get("model_3d_info")
     info = state.get("model_3d_info", []) if info is None else info
     sizes = call.integer("width"), call.integer("height")
-    return Result((model, info, camera, *sizes), {"result": [name, camera, info]})
+    return NodeResult((model, info, camera, *sizes), {"result": [name, camera, info]})
 
 
 def _state(call: NodeCall) -> Mapping[str, Value]:
@@ -88,8 +88,8 @@ def _file(value: Value) -> File3D:
     """A stand-in holds one triangle, under the ending of its type: `ply` for FILE_3D_PLY, `glb` where it says none."""
     if isinstance(value, File3D):
         return value
-    trace, kind = trace_of(value), value.type.removeprefix("FILE_3D_").lower() if isinstance(value, Thing) else ""
-    return File3D(write_glb(comment(trace)), _ENDINGS.get(kind, "glb"), trace)
+    trace, kind = trace_of(value), value.type.removeprefix("FILE_3D_").lower() if isinstance(value, OpaqueValue) else ""
+    return File3D(write_glb(file_comment(trace)), _ENDINGS.get(kind, "glb"), trace)
 
 
 def _background(call: NodeCall) -> str | None:
@@ -97,12 +97,12 @@ def _background(call: NodeCall) -> str | None:
     if given is None:
         return None
     name = f"bg_{uuid4().hex}.png"
-    temp: Path = call.site.folders.path("temp")
-    save_png(coerce.pictures(given).frames[0], temp / name, None, PREVIEW_COMPRESSION)
+    temp: Path = call.context.folders.path("temp")
+    save_png(coerce.images(given).frames[0], temp / name, None, PREVIEW_COMPRESSION)
     return f"temp/{name}"
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "Load3DAdvanced": load_3d,
     "Preview3D": preview_3d,
     "Preview3DAdvanced": preview_3d_advanced,

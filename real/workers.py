@@ -14,8 +14,8 @@ import orjson
 
 from real.engine_log import RecorderLog
 from real.media import MEDIA
-from real.recorder import Recorder
-from real.tap import Tap
+from real.recorder import EventRecorder
+from real.recording_relay import RecordingRelay
 from worker.cli.hosting.environment import without_settings
 from worker.engine.process.free_port import free_port
 from worker.platforms.vast.client import VastEndpoint
@@ -71,7 +71,7 @@ class RealComfyUI:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class RunningWorker:
     """A worker that is ready.
 
     `url` is its gateway, `output` and `temp` are its engine's folders, `engine` is the address of an embedded engine.
@@ -110,7 +110,7 @@ def fill(root: Path) -> None:
 
 
 @asynccontextmanager
-async def direct(comfyui: RealComfyUI, folder: Path) -> AsyncIterator[Stage]:
+async def direct(comfyui: RealComfyUI, folder: Path) -> AsyncIterator[RunningWorker]:
     """A worker that starts ComfyUI and is asked at its gateway. Raises NotStarted."""
     state = folder / "direct"
     env = {**comfyui.env(state), "WORKER_RESULT_TTL": f"{RESULT_LIFE_S:g}"}
@@ -119,7 +119,7 @@ async def direct(comfyui: RealComfyUI, folder: Path) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[Stage]:
+async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[RunningWorker]:
     """A worker before the embedded engine, which has the real one's catalog. Raises NotStarted."""
     state, base = folder / "embedded", folder / "engine"
     for name in ("output", "temp", "input"):
@@ -128,12 +128,12 @@ async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[Stage]:
     recorded = folder / "recorder.jsonl"
     port = free_port()
     options = ["--port", str(port), "--base", str(base), *(("--catalog", str(catalog)) if catalog else ())]
-    recorder = Recorder(recorded, {"output": base / "output", "temp": base / "temp"})
+    recorder = EventRecorder(recorded, {"output": base / "output", "temp": base / "temp"})
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
             _process(["engine", *options], folder / "engine.log", {}, f"http://127.0.0.1:{port}/prompt")
         )
-        tap = await stack.enter_async_context(Tap(f"http://127.0.0.1:{port}", recorder))
+        tap = await stack.enter_async_context(RecordingRelay(f"http://127.0.0.1:{port}", recorder))
         env = {
             "WORKER_COMFYUI": tap.url,
             "WORKER_COMFYUI_OUTPUT": str(base / "output"),
@@ -142,11 +142,13 @@ async def embedded(catalog: Path | None, folder: Path) -> AsyncIterator[Stage]:
             **SETTINGS,
         }
         url = await stack.enter_async_context(_worker(state, env))
-        yield Stage(url, RecorderLog(recorded), base / "output", base / "temp", f"http://127.0.0.1:{port}")
+        yield RunningWorker(url, RecorderLog(recorded), base / "output", base / "temp", f"http://127.0.0.1:{port}")
 
 
 @asynccontextmanager
-async def behind_vast(comfyui: RealComfyUI, folder: Path) -> AsyncIterator[tuple[Stage, VastEndpoint, ReportLog]]:
+async def behind_vast(
+    comfyui: RealComfyUI, folder: Path
+) -> AsyncIterator[tuple[RunningWorker, VastEndpoint, ReportLog]]:
     """A worker that starts ComfyUI, behind Vast's SDK and its router, played here, and Vast's own client."""
     state = folder / "vast"
     command = ["serve", "--platform", "vast", "--host", "127.0.0.1", "--port", "0", "--state", str(state)]
@@ -158,9 +160,9 @@ async def behind_vast(comfyui: RealComfyUI, folder: Path) -> AsyncIterator[tuple
             yield _stage("", state), endpoint, found.vast.record
 
 
-def _stage(url: str, state: Path) -> Stage:
+def _stage(url: str, state: Path) -> RunningWorker:
     root = state / "comfyui"
-    return Stage(url, RecorderLog(root / "user" / "recorder.jsonl"), root / "output", root / "temp")
+    return RunningWorker(url, RecorderLog(root / "user" / "recorder.jsonl"), root / "output", root / "temp")
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from PIL import Image
 
-from worker.simulators.comfyui.classes.values import Masks, Pictures, Sound, Value
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.classes.values import Audio, Images, Masks, Value
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult
 
 
 def filled(size: tuple[int, int], color: tuple[int, ...] | int) -> Image.Image:
@@ -15,32 +15,32 @@ def filled(size: tuple[int, int], color: tuple[int, ...] | int) -> Image.Image:
     return Image.new("L" if isinstance(color, int) else "RGB", size, color)
 
 
-def empty_image(call: NodeCall) -> Result:
+def empty_image(call: NodeCall) -> NodeResult:
     size = call.integer("width"), call.integer("height")
     color = call.integer("color")
-    picture = filled(size, (color >> 16 & 255, color >> 8 & 255, color & 255))
-    return Result((Pictures((picture,) * call.integer("batch_size")),))
+    image = filled(size, (color >> 16 & 255, color >> 8 & 255, color & 255))
+    return NodeResult((Images((image,) * call.integer("batch_size")),))
 
 
-def solid_mask(call: NodeCall) -> Result:
+def solid_mask(call: NodeCall) -> NodeResult:
     size = call.integer("width"), call.integer("height")
-    return Result((Masks((filled(size, round(call.number("value") * 255)),)),))
+    return NodeResult((Masks((filled(size, round(call.number("value") * 255)),)),))
 
 
-def empty_audio(call: NodeCall) -> Result:
-    sound = Sound(call.number("duration"), call.integer("sample_rate"), call.integer("channels"))
-    return Result((sound,))
+def empty_audio(call: NodeCall) -> NodeResult:
+    audio = Audio(call.number("duration"), call.integer("sample_rate"), call.integer("channels"))
+    return NodeResult((audio,))
 
 
-def primitive(call: NodeCall) -> Result:
+def primitive(call: NodeCall) -> NodeResult:
     """Hand on the widget's value."""
     if "value" not in call.inputs:
         raise NodeError(f"{call.node_class.name} has no value", "TypeError")
     value: Value = call.inputs["value"]
-    return Result((value,))
+    return NodeResult((value,))
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "EmptyImage": empty_image,
     "SolidMask": solid_mask,
     "EmptyAudio": empty_audio,

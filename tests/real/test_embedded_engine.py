@@ -8,12 +8,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from real import recordings, stage
+from real import recordings, workers
+from real.embedded_engine import Recording, divergences
 from real.jobs import RealJob, read_packs
-from real.passes import Place, Repertoire, Way, play
-from real.run import read_catalog
+from real.passes import EngineInventory, PassContext, RequestMode, send_job
+from real.run import parse_catalog
 from real.sending import DirectSender
-from real.twin import Recording, divergences
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -38,7 +38,7 @@ def test_every_job_is_recorded(jobs: Mapping[str, RealJob], recorded: Mapping[st
 def test_nothing_of_the_machine_is_in_the_recordings() -> None:
     """No path of the machine where they were made."""
     content = (DATA / recordings.LOG).read_text("utf-8") + recordings.catalog(DATA)
-    assert not any(place in content for place in ("/work/", "/home/", "/root/"))
+    assert not any(context in content for context in ("/work/", "/home/", "/root/"))
 
 
 async def test_the_embedded_engine_does_what_the_real_one_did(
@@ -49,10 +49,10 @@ async def test_the_embedded_engine_does_what_the_real_one_did(
     catalog = tmp_path / "catalog.json"
     catalog.write_text(content, "utf-8")
     diverging: dict[str, list[str]] = {}
-    async with stage.embedded(catalog, tmp_path) as scene, aiohttp.ClientSession() as http:
-        place = Place(DirectSender(http, scene.url), scene, Repertoire(*read_catalog(content.encode())))
+    async with workers.embedded(catalog, tmp_path) as worker, aiohttp.ClientSession() as http:
+        context = PassContext(DirectSender(http, worker.url), worker, EngineInventory(*parse_catalog(content.encode())))
         for title, job in jobs.items():
-            result = await play(job, Way.EMBEDDED, place)
+            result = await send_job(job, RequestMode.EMBEDDED, context)
             assert not result.skipped, title
             assert not result.differences, title
             if sentences := list(divergences(recorded[title], Recording.of(result))):

@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from worker.simulators.comfyui.classes import coerce
-from worker.simulators.comfyui.classes.values import Clip, Latent, Masks, Pictures, Sigmas, Sound, Thing, Trace, Value
-from worker.simulators.comfyui.classes.widgets import first, flat, input_type, whole
-from worker.simulators.comfyui.execution.calling import NodeCall
+from worker.simulators.comfyui.classes.values import (
+    Audio,
+    Images,
+    Latent,
+    Masks,
+    OpaqueValue,
+    Sigmas,
+    Trace,
+    Value,
+    Video,
+)
+from worker.simulators.comfyui.classes.widgets import each_input, first_of_type, input_type, positive_integer
+from worker.simulators.comfyui.execution.node_call import NodeCall
 from worker.workflow.catalog.node_class import COMBO, OutputSpec
 from worker.workflow.json_value import Json
 
 NO_TEXT = "embedded engine"
 
-_KEPT: Mapping[str, type[Pictures | Masks | Sound | Clip]] = {
-    "IMAGE": Pictures,
+_KEPT: Mapping[str, type[Images | Masks | Audio | Video]] = {
+    "IMAGE": Images,
     "MASK": Masks,
-    "AUDIO": Sound,
-    "VIDEO": Clip,
+    "AUDIO": Audio,
+    "VIDEO": Video,
 }
 """Types that a filter hands on as they came; partner services make new ones."""
 
@@ -29,7 +39,7 @@ _SCALARS: Mapping[str, tuple[tuple[type, ...], Value]] = {
 }
 
 
-def output(call: NodeCall, slot: OutputSpec, latent: Latent) -> Value:
+def simulated_output(call: NodeCall, slot: OutputSpec, latent: Latent) -> Value:
     """Make one output; `latent` has the size, count and trace that the call works with."""
     kind = slot.type
     if isinstance(kind, list) or kind == COMBO:
@@ -40,13 +50,13 @@ def output(call: NodeCall, slot: OutputSpec, latent: Latent) -> Value:
         return Sigmas(_sigma_steps(call), latent.trace)
     if kind == "*" or "MATCHTYPE" in kind or "," in kind:
         return _handed_on(call, latent.trace)
-    kept = first(call, _KEPT[kind]) if kind in _KEPT and not call.node_class.api_node else None
-    return coerce.of_type(kind, latent, latent.trace) if kept is None else kept
+    kept = first_of_type(call, _KEPT[kind]) if kind in _KEPT and not call.node_class.api_node else None
+    return coerce.convert(kind, latent, latent.trace) if kept is None else kept
 
 
 def _sigma_steps(call: NodeCall) -> int:
-    given = first(call, Sigmas)
-    return whole(call, "steps", coerce.DEFAULT_STEPS if given is None else given.steps)
+    given = first_of_type(call, Sigmas)
+    return positive_integer(call, "steps", coerce.DEFAULT_STEPS if given is None else given.steps)
 
 
 def _choice(call: NodeCall, slot: OutputSpec) -> Value:
@@ -64,12 +74,12 @@ def _scalar(call: NodeCall, slot: OutputSpec, kind: str, latent: Latent) -> Valu
     named = call.inputs.get(slot.name.lower(), measures.get(slot.name.lower()))
     if isinstance(named, fits):
         return named
-    same = (value for name, value in flat(call) if input_type(call, name) == kind and isinstance(value, fits))
+    same = (value for name, value in each_input(call) if input_type(call, name) == kind and isinstance(value, fits))
     return next(same, nothing)
 
 
 def _handed_on(call: NodeCall, trace: Trace) -> Value:
     """The first value that came over a link, else the first widget's."""
-    values = [value for _, value in flat(call)]
+    values = [value for _, value in each_input(call)]
     heavy = [value for value in values if not isinstance(value, bool | int | float | str | dict | None)]
-    return next(iter([*heavy, *values]), Thing("*", trace))
+    return next(iter([*heavy, *values]), OpaqueValue("*", trace))

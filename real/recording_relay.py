@@ -12,17 +12,17 @@ import orjson
 from aiohttp import web
 from PIL import Image
 
-from real.recorder import Recorder
+from real.recorder import EventRecorder
 
 PREVIEW, PREVIEW_WITH_METADATA = 1, 4
 PNG = 2
 HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-encoding", "content-length", "host", "upgrade"})
 
 
-class Tap:
+class RecordingRelay:
     """Serves at `url` what the engine at `engine` answers."""
 
-    def __init__(self, engine: str, recorder: Recorder) -> None:
+    def __init__(self, engine: str, recorder: EventRecorder) -> None:
         self.url = ""
         self._engine = engine
         self._recorder = recorder
