@@ -50,6 +50,7 @@ class ContentSizes:
         return self._size(node_id, DEEPEST)
 
     def _size(self, node_id: str, depth: int) -> Size | None:
+        """Return the size at a node, following at most `depth` links."""
         if node_id in self._sizes or node_id not in self._prompt or not depth:
             return self._sizes.get(node_id)
         self._sizes[node_id] = None  # the result inside a cycle

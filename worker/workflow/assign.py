@@ -25,6 +25,7 @@ def set_input(prompt: Prompt, target: str, text: str) -> Prompt:
 
 
 def _decoded(text: str) -> Json:
+    """Return the JSON value of a text, or the text itself if it is not JSON."""
     try:
         value: Json = orjson.loads(text)
     except orjson.JSONDecodeError:

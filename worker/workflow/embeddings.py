@@ -31,6 +31,7 @@ def named_embeddings(prompt: Prompt, catalog: Catalog, listed: Sequence[str]) ->
 
 
 def _texts(value: Json) -> Iterator[str]:
+    """Yield the texts in a value."""
     match value:
         case str():
             yield value

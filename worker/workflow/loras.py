@@ -129,6 +129,7 @@ def _power_lora(node: Node) -> Iterator[_Name]:
 
 
 def _power_prompt(node: Node, names: Sequence[str]) -> Iterator[_Name]:
+    """Yield the LoRAs in the texts of a Power Prompt, which only loads them if a model and a CLIP are linked."""
     inputs = node["inputs"]
     linked = is_link(inputs.get("opt_model")) and is_link(inputs.get("opt_clip"))
     if not linked or inputs.get("insert_lora") == "DISABLE LORAS":

@@ -107,6 +107,7 @@ def saved_downloads(workflow: object) -> Iterator[ModelFile]:
 
 
 def _saved_in(node: object) -> Iterator[ModelFile]:
+    """Yield the downloads that the editor saved in one node."""
     match node:
         case {"properties": {"models": list(models)}}:
             for model in models:
@@ -116,6 +117,7 @@ def _saved_in(node: object) -> Iterator[ModelFile]:
 
 
 def _sha256(model: Mapping[str, object]) -> str | None:
+    """Return the SHA-256 of a saved download in lower case, or None."""
     digest, kind = model.get("hash"), str(model.get("hash_type", ""))
     if not isinstance(digest, str) or kind.casefold() != "sha256" or not SHA256.fullmatch(digest.lower()):
         return None

@@ -68,6 +68,7 @@ def parse_prompt(value: object) -> Prompt:
 
 
 def _parse_node(node_id: str, node: object) -> Node:
+    """Return one node of a prompt. Raises PromptError if it is malformed."""
     if not isinstance(node, dict):
         raise PromptError(f"Node {node_id} is not an object.", node_id)
     class_type, inputs, meta = node.get("class_type"), node.get("inputs"), node.get("_meta")

@@ -35,6 +35,7 @@ def expand(node_class: NodeClass, values: Mapping[str, Json]) -> Mapping[str, In
 
 
 def _expand(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield the inputs that one declared input stands for."""
     if spec.type == DYNAMIC_COMBO:
         yield from _expand_combo(spec, values)
     elif spec.type == AUTOGROW:
@@ -44,6 +45,7 @@ def _expand(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
 
 
 def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield a dynamic combo and the inputs of its selected choice."""
     if spec.name not in values:
         return
     options = spec.config[1].get("options")
@@ -59,6 +61,7 @@ def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[Input
 
 
 def _expand_group(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield the members of an autogrow group that are required or have a value."""
     template = spec.config[1].get("template")
     pattern = _template_input(template) if isinstance(template, dict) else None
     if not isinstance(template, dict) or not pattern:

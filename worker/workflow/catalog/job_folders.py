@@ -63,6 +63,7 @@ def _names_job_folder(item: Json) -> bool:
 
 
 def _contains_job_folder(written: Json) -> bool:
+    """Return whether an input, at any depth, names the folder of a job."""
     match written:
         case str():
             return JOB_FOLDER.search(written) is not None

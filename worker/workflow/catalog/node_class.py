@@ -148,6 +148,7 @@ def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
 
 
 def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) -> Iterator[InputSpec]:
+    """Yield the inputs of a class in their declared order."""
     order = info.get("input_order")
     for presence, section in sections(info.get("input")):
         names = order.get(presence.value) if isinstance(order, dict) else None
@@ -161,6 +162,7 @@ def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) ->
 
 
 def _read_outputs(info: JsonObject) -> Iterator[OutputSpec]:
+    """Yield the output slots of a class."""
     types, names, lists = info.get("output"), info.get("output_name"), info.get("output_is_list")
     for slot, kind in enumerate(types if isinstance(types, list) else []):
         name = names[slot] if isinstance(names, list) and slot < len(names) else kind

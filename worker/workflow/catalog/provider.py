@@ -100,6 +100,7 @@ def pack_id(properties: Mapping[str, object]) -> PackId | None:
 
 
 def _saved_nodes(workflow: object) -> Iterator[object]:
+    """Yield the nodes of a workflow as the editor saved it, including subgraphs and group nodes."""
     if not isinstance(workflow, dict):
         return
     graphs: list[object] = [workflow]

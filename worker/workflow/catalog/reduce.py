@@ -79,6 +79,7 @@ def _reduce_inputs(inputs: Json, class_name: str) -> JsonObject:
 
 
 def _reduce_input(written: Json, folders: tuple[str, ...]) -> Json:
+    """Reduce one input, in either of its two forms in `GET /object_info`."""
     match written:
         case [list(choices), *configs]:
             return [_fixed(choices, folders), *(_reduce_options("COMBO", config, folders) for config in configs)]

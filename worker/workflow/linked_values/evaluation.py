@@ -62,6 +62,7 @@ class LinkedValues:
             yield from (link[0] for link in links if link is not None and link[0] not in self._outputs)
 
     def _outputs_of(self, node_id: str) -> tuple[Value | None, ...]:
+        """Return the outputs of a node whose sources are computed. None stands for an unknown output."""
         node = self._prompt.get(node_id)
         rule = _rule(node) if node is not None else None
         if node is None or rule is None:

@@ -37,6 +37,7 @@ def with_seeds(
 
 
 def _changed(node: Any, changes: Mapping[str, list[tuple[Json, int]]]) -> Any:  # noqa: ANN401 - JSON
+    """Return a node of the editor with its seeds replaced: pairs (saved seed, new seed) by node id."""
     values = node.get("widgets_values") if isinstance(node, dict) else None
     if not isinstance(values, list) or (node_changes := changes.get(str(node.get("id")))) is None:
         return node

@@ -40,6 +40,7 @@ class ListedNames:
 
     @classmethod
     def of(cls, options: Iterable[Json]) -> Self:
+        """Return the file names among these choices."""
         names = [option for option in options if isinstance(option, str)]
         by_normalized: dict[str, set[str]] = {}
         for name in names:
@@ -171,6 +172,7 @@ def _normalized(name: str) -> str:
 
 
 def _file_name(spec: InputSpec, value: str, name: str) -> ValueChange:
+    """Return the change of a file name to the listed name, with the reason."""
     if unicodedata.normalize("NFC", value) != unicodedata.normalize("NFC", name):
         message = f"{value!r} runs as {name!r}: this server uses another folder separator."
         return ValueChange(spec.name, value, name, "path_separator", message)

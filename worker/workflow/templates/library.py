@@ -36,6 +36,7 @@ def read_library(folders: str) -> Library:
 
 
 def _read(path: Path) -> Template:
+    """Read the template of one TOML file and the workflow beside it. Raises StartupError."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         workflow: object = extract_workflow(path.with_suffix(".json").read_bytes())

@@ -96,6 +96,7 @@ class _TemplateBinder:
         return bound
 
     def _parameter(self, written: Parameter) -> Parameter:
+        """Return a parameter with node ids and its default. Records its problems."""
         path = f"parameters.{written.name}"
         bound = replace(
             written,
@@ -131,6 +132,7 @@ class _TemplateBinder:
         return parameter if is_link(value) else replace(parameter, default=value)
 
     def _target(self, target: ParameterTarget, path: str) -> ParameterTarget:
+        """Return a target with its node id and input. Records a problem if there is no such input."""
         try:
             node, name = find_input(self._prompt, target.to)
         except PromptError as error:
@@ -176,6 +178,7 @@ def _parameter_problems(parameter: Parameter) -> Iterator[str]:
 
 
 def _list_problems(parameter: Parameter) -> Iterator[str]:
+    """Yield the problems of a list parameter."""
     if parameter.chain is None or not parameter.fields:
         yield "a list needs `fields` and a `chain`"
         return

@@ -18,6 +18,7 @@ def params_schema(template: Template) -> dict[str, Any]:
 
 
 def _object(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any]:
+    """Return the schema of an object with these parameters as properties."""
     return {
         "type": "object",
         **({"description": about} if about else {}),
@@ -28,6 +29,7 @@ def _object(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any
 
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
+    """Return the schema of one parameter, with its description and default."""
     schema: dict[str, Any] = {"description": parameter.description} if parameter.description else {}
     schema |= _type(parameter)
     if parameter.default is not None:
@@ -36,6 +38,7 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
 
 
 def _type(parameter: Parameter) -> dict[str, Any]:
+    """Return the part of the schema that depends on the type of a parameter."""
     match parameter.type:
         case ParameterKind.LIST:
             items = _object(parameter.fields)

@@ -36,6 +36,7 @@ def value_problems(parameter: Parameter, value: Any, path: str = "") -> Iterator
 
 
 def _list_problems(parameter: Parameter, value: Any, path: str) -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
+    """Yield the problems of a list and of its items."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         yield ValueProblem(f"must be a list, not {_short(value)}", valid_value_hint(parameter), path)
         return
@@ -52,6 +53,7 @@ def _list_problems(parameter: Parameter, value: Any, path: str) -> Iterator[Valu
 
 
 def _item_problems(parameter: Parameter, item: dict[str, Any], path: str) -> Iterator[ValueProblem]:
+    """Yield the problems of one item of a list."""
     fields = {field.name: field for field in parameter.fields}
     for name in item:
         if name not in fields:
@@ -76,6 +78,7 @@ def _value_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN
 
 
 def _text_message(parameter: Parameter, value: str) -> str | None:
+    """Return what is wrong with a string, or None."""
     if parameter.type is ParameterKind.CHOICE:
         return None if value in parameter.choices else f"cannot be {_short(value)}"
     if parameter.type.is_file:
@@ -87,6 +90,7 @@ def _text_message(parameter: Parameter, value: str) -> str | None:
 
 
 def _number_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Return what is wrong with a number, or None."""
     kind = "a number" if parameter.type is ParameterKind.NUMBER else "an integer"
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
         return f"must be {kind}, not {_short(value)}"
@@ -127,6 +131,7 @@ def valid_value_hint(parameter: Parameter) -> str:
 
 
 def _numbers(parameter: Parameter) -> str:
+    """Return a description of the valid numbers, such as "an integer from 1 to 50"."""
     low, high = number_range(parameter)
     kind = "a number" if parameter.type is ParameterKind.NUMBER else "an integer"
     multiple = f", a multiple of {parameter.multiple_of:g}" if parameter.multiple_of else ""
@@ -140,6 +145,7 @@ def _numbers(parameter: Parameter) -> str:
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return a value as short text for a message."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value[:80] if isinstance(value, str) else value)

@@ -21,6 +21,7 @@ def expected(subject: ErrorSubject) -> str | None:
 
 
 def _description(spec: InputSpec) -> str:
+    """Return the type of an input with its limits, or its choices."""
     if spec.type == COMBO:
         return _choices(spec.options or ())
     low = f" from {spec.min}" if _is_readable(spec.min) else ""

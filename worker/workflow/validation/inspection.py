@@ -233,6 +233,7 @@ def _value_error(
 
 
 def _limit_error(node_class: NodeClass, spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+    """Return the error of a value that is out of range or not among the choices, or None."""
     if spec.min is not None and cast(float, value) < spec.min:
         message = f"Value {value} smaller than min of {spec.min}"
         return _error("value_smaller_than_min", message, spec.name, _extra_info(spec, received_value=value))
@@ -243,6 +244,7 @@ def _limit_error(node_class: NodeClass, spec: InputSpec, value: Json, files: Fil
 
 
 def _choice_error(node_class: NodeClass, spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+    """Return the error of a value that is not among the choices of an input, or None."""
     choices = value if spec.multiselect and isinstance(value, list) else [value]
     options = list(spec.options or ())
     invalid = [

@@ -53,6 +53,7 @@ class ValidationReport:
         return bool(self.problems) and all(missing)
 
     def as_dict(self) -> JsonObject:
+        """Return the report in the format of the response."""
         return {
             "valid": self.valid,
             "nodes": len(self.check.prompt),
@@ -126,6 +127,7 @@ def _needs(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -
 
 
 def _download(need: ModelNeed) -> str | None:
+    """Return a sentence with the URL and the size of a model, or None if no download is known."""
     if need.source is None or not need.source.url:
         return None
     size = f" ({_size(need.source.size)})" if need.source.size else ""
@@ -134,6 +136,7 @@ def _download(need: ModelNeed) -> str | None:
 
 
 def _size(count: float) -> str:
+    """Return a size in bytes as text, such as "1.5 GiB"."""
     for unit in _UNITS:
         if count < 1024 or unit == _UNITS[-1]:
             break
@@ -142,6 +145,7 @@ def _size(count: float) -> str:
 
 
 def _model(need: ModelNeed, is_present: bool) -> JsonObject:
+    """Return a model in the format of the response."""
     source = need.source
     return {
         "file": need.file,

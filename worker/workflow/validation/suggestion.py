@@ -47,6 +47,7 @@ def missing_class_suggestion(class_type: str, catalog: Catalog | None, pack: Pac
 
 
 def _nearest_choice(subject: ErrorSubject) -> str | None:
+    """Return the nearest choice as a question, or a hint to send the file, or None."""
     spec, value = subject.reported_spec, subject.value
     if spec is None or not spec.options or not isinstance(value, str):
         return None
@@ -56,6 +57,7 @@ def _nearest_choice(subject: ErrorSubject) -> str | None:
 
 
 def _range(subject: ErrorSubject) -> str | None:
+    """Return the valid range of a number, or None."""
     match subject.validation_error.extra.get("input_config"):
         case [_, {"min": low, "max": high}]:
             return f"Use a value from {low} to {high}."
