@@ -75,7 +75,7 @@ def test_a_name_that_is_none_is_refused() -> None:
 def test_flat_names_and_variables_are_unique() -> None:
     """Two settings of one name would hide each other."""
     variables = [env for env, _, _ in Settings.table()]
-    assert len(variables) == len(set(variables)) == len(Settings.places())
+    assert len(variables) == len(set(variables)) == len(Settings.fields_by_name())
 
 
 def test_every_secret_is_kept_from_comfyui() -> None:

@@ -25,7 +25,7 @@ from tests.inputs.files import png
 from tests.inputs.test_inputs import base64_of
 from tests.workflows import faulty, picture, slow
 from worker.app import build
-from worker.errors import EngineUnavailable, StartupError, WorkerEnds
+from worker.errors import EngineUnavailable, StartupError, WorkerFailed
 from worker.settings import Settings
 from worker.supervision import HOPELESS, OnFailure, Run, Tasks, joined
 
@@ -156,7 +156,7 @@ async def test_the_body_closes_in_order_when_the_worker_ends() -> None:
     order = []
 
     async def end() -> None:
-        raise WorkerEnds("the GPU is gone")
+        raise WorkerFailed("the GPU is gone")
 
     async def child() -> None:
         try:

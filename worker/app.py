@@ -24,7 +24,7 @@ from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
-from worker.intake import SPOOL, Answers, Intake
+from worker.intake import SPOOL, Intake, JobResponses
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
@@ -32,7 +32,7 @@ from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.jobs.state_folder import repair_state
 from worker.jobs.state_lock import state_lock
-from worker.models.damaged import ModelDoctor
+from worker.models.damaged import DamageCheck
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
 from worker.models.service import Models, TemplateModels
@@ -78,7 +78,7 @@ class App:
     """Long-lived tasks of a platform run among these, too."""
 
     def admit(self, workload: float) -> None:
-        """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
+        """Raises what `Registry.admit` does, ModelsDownloading and EngineUnavailable where no job is accepted now.
 
         While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
         loaded of all to a router.
@@ -110,7 +110,7 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
+        """Wait until one engine responses and the templates' models are here. Raises StartupError."""
         try:
             await self.engines.opened(self.settings.engine.start_s)
             await self.engines.info()
@@ -118,7 +118,7 @@ class App:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine.start_s:g} s") from error
         await self._look_at_packs()
         self.timing.mark("engine")
-        await self.models.ready()
+        await self.models.wait_until_ready()
         self.timing.mark("models")
 
     async def settled(self) -> None:
@@ -188,22 +188,22 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     templates = TemplateModels.of(settings.models, library)
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
-    pipeline = replace(pipeline, explained=ModelDoctor(models, folder).explained)
+    pipeline = replace(pipeline, explained=DamageCheck(models, folder).explain)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    answers = Answers(traits, outputs, engines, places)
+    responses = JobResponses(traits, outputs, engines, places)
     preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
-    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, answers)
+    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
-        trouble=lambda: tasks.trouble or engines.hopeless,
+        permanent_failure=lambda: tasks.trouble or engines.hopeless,
         state_damage=options.state_damage,
     )
-    if models.fetches:
+    if models.fetches_models:
         observers.add(models)
-    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
+    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()
@@ -223,7 +223,7 @@ async def _pipeline(
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.watch)
     for one in engines.engines:
-        one.writes_unseen = partial(outputs.may_write_unseen, one.name)
+        one.writes_unseen = partial(outputs.may_write_unreported, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
     placed = await _placed_inputs(engines, state)

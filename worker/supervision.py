@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from worker.backoff import Backoff
-from worker.errors import StartupError, WorkerEnds, WorkerError
+from worker.errors import StartupError, WorkerError, WorkerFailed
 
 T = TypeVar("T")
 Run = Callable[[], Awaitable[None]]
@@ -158,7 +158,7 @@ class Tasks:
     def _end(self, name: str, error: Exception) -> None:
         if self.failure is not None:
             return
-        expected = isinstance(error, WorkerEnds | StartupError)
+        expected = isinstance(error, WorkerFailed | StartupError)
         self.failure = str(error) if expected else f"task {name!r} failed: {reason(error)}"
         self._cause = error
         log.critical("the worker ends: %s", self.failure, exc_info=None if expected else error)

@@ -47,9 +47,9 @@ async def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
 async def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
     """A job that has to run again needs its files: the row has no word of them, the folder has them."""
     store = InputStore(tmp_path / "inputs")
-    async with store.arriving([SentFile("ä.png", b"123")]) as arrived:
+    async with store.receive([SentFile("ä.png", b"123")]) as arrived:
         found = job(folder=arrived.folder)
-        arrived.taken = True
+        arrived.claimed = True
     found.request = JobRequest(prompt={}, inputs=arrived.files)
     with Journal(tmp_path / "journal.sqlite") as journal:
         await journal.accepted(found)

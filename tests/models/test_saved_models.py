@@ -14,7 +14,7 @@ from tests.engines import EngineHandle, start_engine
 from tests.workflows import Workflow, picture, slow
 from worker.engine.saved_models import SavedModelFolders
 from worker.workflow.catalog.catalog import bundled_catalog
-from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.validation.model_references import saved_model_problems
 
 SAVED = "secret_00001_.safetensors"
@@ -197,7 +197,7 @@ def test_no_form_of_a_choice_lists_it(written: Any) -> None:
     """Lists of both kinds, objects in the place of names, choices inside of choices, and defaults."""
     saved = SavedModels({"checkpoints": frozenset({SAVED})})
     info: Any = {"input": {"required": {"name": written}}}
-    found = str(saved.out_of_class(info, {}))
+    found = str(saved.class_without_names(info, {}))
     assert SAVED not in found
     assert "a.safetensors" in found
 
@@ -208,7 +208,7 @@ def test_comfyuis_own_refusal_does_not_name_it() -> None:
     details = f"ckpt_name: 'x' not in ['a.safetensors', '{SAVED}', 'b.safetensors']"
     config = [["a.safetensors", SAVED, "b.safetensors"], {"tooltip": "x"}]
     error = {"type": "value_not_in_list", "details": details, "extra_info": {"input_config": config}}
-    found = saved.out_of_answer({"4": {"errors": [error]}})
+    found = saved.response_without_names({"4": {"errors": [error]}})
     assert found["4"]["errors"][0]["details"] == "ckpt_name: 'x' not in ['a.safetensors']"
     assert found["4"]["errors"][0]["extra_info"]["input_config"][0] == ["a.safetensors"]
 
@@ -226,4 +226,4 @@ async def test_folders_are_looked_at_as_comfyui_does(tmp_path: Path) -> None:
     assert saved.names == {"a.safetensors", "b.safetensors"}
     (tmp_path / "output" / "clip" / "a.safetensors").unlink()
     assert (await folders.look(saved)).folder_of("a.safetensors") == "text_encoders", "as it may have been listed"
-    assert await SavedModelFolders(None).look() == NONE_SAVED
+    assert await SavedModelFolders(None).look() == NO_SAVED_MODELS

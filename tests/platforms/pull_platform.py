@@ -94,7 +94,7 @@ class PullPlatform(Platform):
         async with app.manager.waiting(job):
             self._queue.running.put_nowait(job_id)
             await app.manager.ended(job)
-        status, answer = await app.intake.answer(self._jobs.pop(job_id))
+        status, answer = await app.intake.response(self._jobs.pop(job_id))
         self._post(job_id, body, status, orjson.loads(await answer.json()))
 
     def _post(self, job_id: str, body: Body, status: int, answer: Body) -> None:

@@ -38,9 +38,9 @@ async def fill(state: Path) -> None:
     plain.request = replace(plain.request, extra=ExtraData({"a": 1}), warnings=(Detail("w"),), deliver_models=True)
     failed.id, foldered.id = "failed", "foldered"
     store = InputStore(state / "inputs")
-    async with store.arriving([SentFile("frames/1.png", b"1")]) as arrived:
+    async with store.receive([SentFile("frames/1.png", b"1")]) as arrived:
         foldered = replace(foldered, folder=arrived.folder)
-        arrived.taken = True
+        arrived.claimed = True
     with Journal(state / "journal.sqlite") as journal:
         for one in (plain, failed, foldered):
             await journal.accepted(one)

@@ -15,7 +15,7 @@ from aiohttp import web
 from worker.connections.connection import READ, Connection
 from worker.connections.descriptors import reserve_is_touched
 from worker.connections.limits import ConnectionLimits
-from worker.connections.table import ConnectionTable, dispensable
+from worker.connections.table import ConnectionTable, eviction_candidate
 from worker.supervision import Tasks, reason
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Listener:
                 return
             await self._freed(sock)
         while crowd := self._table.crowd(client):
-            if (spare := dispensable(crowd)) is None:
+            if (spare := eviction_candidate(crowd)) is None:
                 sock.close()
                 return
             if self._loop.time() - spare.since < GRACE_S:
@@ -185,7 +185,7 @@ class Listener:
 
     def _spare(self) -> bool:
         """Close a connection to have its descriptor. Return False where there is none to spare."""
-        spare = dispensable(self._table.largest())
+        spare = eviction_candidate(self._table.largest())
         if spare is None:
             return False
         self._dismiss(spare)

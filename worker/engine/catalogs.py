@@ -41,7 +41,7 @@ def read_catalog(path: Path) -> Catalog:
         raise StartupError(f"{path} is not JSON: {error}") from error
     if not isinstance(info, dict):
         raise StartupError(f"{path} is not what GET /object_info answers")
-    return Catalog.from_object_info(info).without_jobs()
+    return Catalog.from_object_info(info).without_job_folders()
 
 
 OF_JOBS = re.compile(rb',?\s*"job-[0-9a-f]{32}[^"]*"')
@@ -115,7 +115,7 @@ class Catalogs:
         before = await self.saved.look()
         answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
         catalog = (await self.fresh()).with_classes(dict(zip(classes, answers, strict=True)))
-        self._catalog = await self._hiding(catalog, before.joined(catalog.saved))
+        self._catalog = await self._hiding(catalog, before.merged_with(catalog.saved))
         return self._catalog
 
     def forget(self) -> None:
@@ -150,4 +150,4 @@ class Catalogs:
 
     async def _hiding(self, catalog: Catalog, before: SavedModels) -> Catalog:
         """Without the files that were there before the engine was asked, or are there now: either may be listed."""
-        return catalog.without(await self.saved.look(before))
+        return catalog.without_saved_models(await self.saved.look(before))

@@ -18,11 +18,11 @@ from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, Su
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, ModelsMissing, PromptRefusedError
-from worker.events import Notify, unobserved
+from worker.events import Notify, ignore_event
 from worker.settings import ComfySettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.job_folders import answer_without_job_folders
+from worker.workflow.catalog.job_folders import response_without_job_folders
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.skipped_models import missing_files
@@ -51,7 +51,7 @@ class ComfyClient:
         *,
         kept: bool = False,
         name: str = FIRST,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
     ) -> None:
         self._lost_s = max(settings.lost_s, settings.start_s if kept else 0.0)
         self._kept = kept
@@ -196,11 +196,13 @@ class ComfyClient:
             catalog = None
         # ComfyUI's own words list what there is.
         refused = PromptRefusedError(
-            answer_without_job_folders(refused.error), answer_without_job_folders(refused.node_errors)
+            response_without_job_folders(refused.error), response_without_job_folders(refused.node_errors)
         )
         saved = await self.catalogs.saved.look()
         if saved:
-            refused = PromptRefusedError(saved.out_of_answer(refused.error), saved.out_of_answer(refused.node_errors))
+            refused = PromptRefusedError(
+                saved.response_without_names(refused.error), saved.response_without_names(refused.node_errors)
+            )
         partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
         problems = explain(refused.error, refused.node_errors, prompt, catalog)
         if (files := missing_files(problems, prompt)) is not None:

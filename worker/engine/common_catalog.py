@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from worker.engine.engine import Engine
 from worker.errors import EngineUnavailable
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.common import common
+from worker.workflow.catalog.common import common_catalog
 
 
 class CommonCatalogs:
@@ -79,5 +79,5 @@ class CommonCatalogs:
         if len(distinct) < 2:
             return distinct[0] if distinct else None
         if self._common is None or list(map(id, distinct)) != list(map(id, self._last)):
-            self._last, self._common = distinct, common(distinct)
+            self._last, self._common = distinct, common_catalog(distinct)
         return self._common

@@ -22,8 +22,8 @@ from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
 from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
-from worker.events import EngineBlocked, Notify, unobserved
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerFailed
+from worker.events import EngineBlocked, Notify, ignore_event
 from worker.job import JobRef
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
@@ -99,7 +99,7 @@ class Engine:
         settings: ComfySettings,
         limits: LimitSettings,
         tasks: Tasks,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
         kills: KillBudget | None = None,
     ) -> None:
         """`kills` counts those of all engines together."""
@@ -273,12 +273,12 @@ class Engine:
         self.changed()
 
     async def _keep(self) -> None:
-        """Keep ComfyUI running. Raises WorkerEnds where it can't be started any more and no other engine is left."""
+        """Keep ComfyUI running. Raises WorkerFailed where it can't be started any more and no other engine is left."""
         if self.supervisor is None:
             return
         try:
             await self.supervisor.keep()
-        except WorkerEnds as end:
+        except WorkerFailed as end:
             self.given_up = str(end)
             if not self.dispensable():
                 raise

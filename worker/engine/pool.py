@@ -17,13 +17,13 @@ from worker.engine.leftovers import KillBudget
 from worker.engine.process.failed_packs import FailedPack
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
-from worker.events import Notify, unobserved
+from worker.events import Notify, ignore_event
 from worker.job import Job, JobRef
 from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
@@ -43,7 +43,7 @@ class EnginePool:
         settings: ComfySettings,
         limits: LimitSettings,
         tasks: Tasks,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
         shared, self.kills = SharedCatalogs(), KillBudget()
@@ -144,9 +144,9 @@ class EnginePool:
 
     async def saved_models(self) -> SavedModels:
         """Return the model files that jobs wrote and ComfyUI would list, of all engines together."""
-        saved = NONE_SAVED
+        saved = NO_SAVED_MODELS
         for engine in self.engines:
-            saved = saved.joined(await engine.client.catalogs.saved.look())
+            saved = saved.merged_with(await engine.client.catalogs.saved.look())
         return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:

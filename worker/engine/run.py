@@ -27,7 +27,7 @@ from worker.engine.protocol.messages import (
 )
 from worker.engine.protocol.websocket import EngineSick, EngineSocket, Evicted, Hung, Note, SocketLost, Subscription
 from worker.errors import Detail, EngineUnavailable, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
-from worker.workflow.catalog.job_folders import without_job_folders
+from worker.workflow.catalog.job_folders import text_without_job_folders
 from worker.workflow.prompt import Prompt, title
 
 Hear = Callable[[RunMessage], None]
@@ -250,7 +250,7 @@ class Run:
 def failure(error: ExecutionError, prompt: Prompt, extra_data: Mapping[str, Any]) -> WorkerError:
     """What a node's exception means, by its type alone: its message may be text that a client wrote."""
     kind = error.exception_type.rsplit(".", 1)[-1]
-    message = without_job_folders(without_key(error.exception_message, extra_data))
+    message = text_without_job_folders(without_key(error.exception_message, extra_data))
     text = f"{kind}: {message[:1000]}"
     name = title(prompt, error.node_id) if error.node_id in prompt else None
     detail = Detail(text, error.node_id, name, error.node_type)

@@ -67,7 +67,7 @@ def _read(path: Path, state: Path) -> tuple[list[tuple[object, ...]], list[str]]
 
 def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
     """Raises UnreadableRow, OSError."""
-    stored = read_row(row, store.stored)
+    stored = read_row(row, store.read_files)
     job = stored.job
     if any("/" in file.name for file in job.request.inputs):
         raise UnreadableRow("its input files are in folders")

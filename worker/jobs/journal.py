@@ -230,7 +230,7 @@ class Journal:
 
     def _read(self, row: sqlite3.Row) -> StoredJob | None:
         try:
-            return read_row(row, self._inputs.stored)
+            return read_row(row, self._inputs.read_files)
         except (UnreadableRow, OSError) as error:
             self._rows_set_aside += 1
             log.error("a job of the journal is set aside (%r, id %r): %s", row["folder"], row["id"], error)

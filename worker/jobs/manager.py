@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
-from worker.events import JobAccepted, JobForgotten
+from worker.events import JobAccepted, JobRemoved
 from worker.extra_data import ExtraData
-from worker.inputs import ArrivedFiles
+from worker.inputs import ReceivedFiles
 from worker.job import ENDS, Job, JobRequest, JobState
 from worker.jobs.admission import Admission, AdmissionLimits, free_bytes
 from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
@@ -61,7 +61,7 @@ class JobManager:
         restored = await asyncio.to_thread(lambda: Restored.of(self._journal.jobs()))
         if not self.set_aside:  # else a job that another version of the worker can read would lose its files
             inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
-            self._later(remove_strays(inputs.strays(restored.folders) + outputs.strays(restored.folders)))
+            self._later(remove_strays(inputs.stale_folders(restored.folders) + outputs.stale_folders(restored.folders)))
         now = time.time()
         for job, ended_at in restored.ended:
             entry = self._job_index.add(job)
@@ -101,7 +101,7 @@ class JobManager:
         principal: str = "local",
         *,
         collectable: bool = False,
-        arrived: ArrivedFiles | None = None,
+        arrived: ReceivedFiles | None = None,
     ) -> Job:
         """Start a job, or find the one that the same request started under the same id. A new job takes the files.
 
@@ -111,7 +111,7 @@ class JobManager:
         entry = self._job_index.known(request, principal)
         if entry is None or worth_another_try(entry):
             self.admit()
-            arrived = arrived or ArrivedFiles()
+            arrived = arrived or ReceivedFiles()
             job = Job(
                 request.job_id or secrets.token_hex(16),
                 replace(request, inputs=arrived.files) if arrived.files else request,
@@ -122,7 +122,7 @@ class JobManager:
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
             )
-            arrived.taken = True
+            arrived.claimed = True
             entry = self._start(job)
         elif entry.job.state is JobState.DELIVERY_PENDING:
             self.deliver(entry.job, request)  # the same request again: what is missing is done, and not the rest
@@ -280,7 +280,7 @@ class JobManager:
         request = job.request
         target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
         job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
-        if self._pipeline.inputs.holds(job):
+        if self._pipeline.inputs.has_files(job):
             self._later(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:
@@ -291,7 +291,7 @@ class JobManager:
         job = self._job_index.remove(key)
         self._later(self._pipeline.outputs.remove(job))
         self._journal.forgotten(job)
-        self._pipeline.observers.notify(JobForgotten(job.ref))
+        self._pipeline.observers.notify(JobRemoved(job.ref))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = self._tasks.spawn("cleaning", work)

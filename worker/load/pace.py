@@ -26,7 +26,7 @@ class Pace:
         """0 before there were enough jobs to say."""
         return median(self._seen) if len(self._seen) >= ENOUGH else 0.0
 
-    def learn(self, workload: float, generating_s: float) -> None:
+    def record(self, workload: float, generating_s: float) -> None:
         if generating_s > 0:
             self._seen.append(workload / generating_s)
 
@@ -61,8 +61,8 @@ class Paces:
         every = sum(self.of(name) for name in self._paces)
         return self.units_per_s / every if every else len(self.alive) / len(self._paces)
 
-    def learn(self, engine: str | None, workload: float, generating_s: float) -> None:
+    def record(self, engine: str | None, workload: float, generating_s: float) -> None:
         """Take in a finished job."""
         pace = self._paces.get(engine or ONLY)
         if pace is not None:
-            pace.learn(workload, generating_s)
+            pace.record(workload, generating_s)

@@ -21,7 +21,7 @@ class StepCounts:
         self._prompt = prompt
         self._made: dict[str, float | None] = {}
 
-    def taken_by(self, node: Node) -> float | None:
+    def steps_of(self, node: Node) -> float | None:
         """Return the steps of a sampler, None where neither the node nor its sigmas say any.
 
         Sigmas beat steps where a node has both; then its own range is cut out (advanced samplers, RES4LYF).

@@ -88,7 +88,7 @@ def _may_sample(node: Node) -> bool:
 
 def _steps(node: Node, counts: StepCounts) -> float:
     """The steps of a node, 0 of one that is no sampler."""
-    taken = counts.taken_by(node)
+    taken = counts.steps_of(node)
     if taken is None:
         return UNSAID_STEPS if _looks_like_a_sampler(node) else 0.0
     return taken

@@ -63,7 +63,7 @@ async def try_out(folder: Path, templates: Sequence[Template], settings: Setting
 
 @asynccontextmanager
 async def _kept(command: Command, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
-    """The task that starts it once; it raises WorkerEnds where ComfyUI does not answer. Stopped in the end."""
+    """The task that starts it once; it raises WorkerFailed where ComfyUI does not answer. Stopped in the end."""
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
     keeping = asyncio.create_task(supervisor.keep(), name="trial")
     try:

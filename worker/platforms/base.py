@@ -90,7 +90,7 @@ class Platform(ABC):
         """Build a worker with this platform's traits and serve until cancelled, then drain.
 
         A platform builds the worker itself, because it may adjust the settings first, or run the worker in another
-        process. Raises StartupError where it cannot serve, RestartAsked after draining for a restart.
+        process. Raises StartupError where it cannot serve, RestartRequested after draining for a restart.
         """
 
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:

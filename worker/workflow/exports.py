@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from worker.bodies import parsed_json, utf8_text
+from worker.bodies import parse_json, utf8_text
 from worker.workflow.prompt import is_ui
 
 FILE_KEYS = frozenset(
@@ -44,35 +44,35 @@ def is_workflow_file(value: object) -> bool:
     return is_ui(value) or is_api_file(value)
 
 
-def opened_text(value: object, what: str) -> object:
+def decoded_text(value: object, what: str) -> object:
     """Return the JSON in a text, also where it is a text in a text; anything else as it is. Raises InvalidJson."""
     for _ in range(DEEPEST):
         if not (isinstance(value, str) and value.lstrip("\ufeff \t\r\n").startswith(("{", '"'))):
             break
-        value = parsed_json(utf8_text(value.encode()), what)
+        value = parse_json(utf8_text(value.encode()), what)
     return value
 
 
-def export_in(value: object) -> object:
+def exported_workflow(value: object) -> object:
     """Return the workflow in a file of any kind: an export, or the body of a request in any dialect.
 
     The result may still be wrapped as `{"prompt": ..., "workflow": ...}`, which `unwrap` takes off. Raises InvalidJson
     for a workflow that is a text but no JSON.
     """
-    value = opened_text(value, "the text in the file")
+    value = decoded_text(value, "the text in the file")
     if not isinstance(value, Mapping) or is_ui(value):
         return value
     if is_api_file(value):
         return api_nodes(value)
     for key in ("payload", "input"):
-        inside = opened_text(value.get(key), f"the text of {key!r}")
+        inside = decoded_text(value.get(key), f"the text of {key!r}")
         if isinstance(inside, Mapping) and not is_node(inside):
-            return export_in(inside)
+            return exported_workflow(inside)
     return _unwrapped(value)
 
 
 def _unwrapped(value: Mapping[str, Any]) -> object:
-    found = {key: opened_text(value[key], f"the text of {key!r}") for key in WRAPPERS if key in value}
+    found = {key: decoded_text(value[key], f"the text of {key!r}") for key in WRAPPERS if key in value}
     found = {key: api_nodes(item) if is_api_file(item) else item for key, item in found.items()}
     output = value.get("output")
     if is_api_file(output) and is_ui(found.get("workflow")):  # as the editor's `graphToPrompt` returns it
@@ -81,17 +81,17 @@ def _unwrapped(value: Mapping[str, Any]) -> object:
         return found["workflow_json"]
     modifications = value.get("modifications")
     if not found and isinstance(modifications, Mapping):
-        return export_in(modifications)
+        return exported_workflow(modifications)
     return {**value, **found}
 
 
-def files_in(value: object) -> dict[str, Any]:
+def request_files(value: object) -> dict[str, Any]:
     """Return the files of a request by name: `inputs`, or `images` as worker-comfyui has them."""
     if not isinstance(value, Mapping):
         return {}
     inside = value.get("payload", value.get("input", value))
     if isinstance(inside, Mapping) and inside is not value and not is_node(inside):
-        return files_in(inside)
+        return request_files(inside)
     images, inputs = value.get("images"), value.get("inputs")
     found = dict(inputs) if isinstance(inputs, Mapping) and not is_workflow_file(value) else {}
     for image in images if isinstance(images, list) else ():

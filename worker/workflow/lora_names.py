@@ -25,10 +25,10 @@ class LoraTag:
     """`certain`: the text has it however its wildcards and options are filled in."""
 
     name: str
-    certain: bool
+    is_certain: bool
 
 
-def nearest_part(name: str, listed: Sequence[str]) -> str | None:
+def find_by_part(name: str, listed: Sequence[str]) -> str | None:
     """Return what rgthree takes: the whole name or its last part, with its extension or without, or part of a path."""
     bare, last = posixpath.splitext(name)[0], posixpath.basename(name)
     steps = (
@@ -42,7 +42,7 @@ def nearest_part(name: str, listed: Sequence[str]) -> str | None:
     return next((file for file in listed if name in file), None)
 
 
-def ending(name: str, listed: Sequence[str]) -> str | None:
+def find_by_ending(name: str, listed: Sequence[str]) -> str | None:
     """Return what Impact and Easy-Use take: the first file that ends with the name, with an extension."""
     names = tuple(dict.fromkeys((with_extension(name), f"{name}.safetensors")))
     return next((file for file in listed if file.endswith(names)), None)
@@ -53,30 +53,30 @@ def with_extension(name: str) -> str:
     return name if is_model(name) else f"{name}.safetensors"
 
 
-def tags(text: str) -> Iterator[LoraTag]:
+def lora_tags(text: str) -> Iterator[LoraTag]:
     """Yield the LoRAs that Impact and Easy-Use load for a text; one without any strength loads nothing."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    certain = set(tagged(_without_options(lines)))
-    for inside in dict.fromkeys(tagged(lines)):
+    certain = set(tag_contents(_without_options(lines)))
+    for inside in dict.fromkeys(tag_contents(lines)):
         name, *rest = inside.strip(":").split(":")
         strengths = [float(one) for one in rest if NUMBER.fullmatch(one)][:2]
-        if name.strip() and not draws_name(name) and (any(strengths) or not strengths):
+        if name.strip() and not has_random_name(name) and (any(strengths) or not strengths):
             yield LoraTag(name, inside in certain)
 
 
-def draws_name(name: str) -> bool:
+def has_random_name(name: str) -> bool:
     """Tell whether wildcards or options in the name of a LoRA are filled in when the node runs."""
     return WILDCARD.search(name) is not None or bool(set(name) & set("{}|"))
 
 
-def strict_tags(text: str) -> Iterator[LoraTag]:
+def rgthree_tags(text: str) -> Iterator[LoraTag]:
     """Yield the LoRAs that rgthree's prompts load for a text."""
     for name, strength in dict.fromkeys(STRICT_TAG.findall(text)):
         if name and (not strength or not NUMBER.fullmatch(strength) or float(strength)):
-            yield LoraTag(name, certain=True)
+            yield LoraTag(name, is_certain=True)
 
 
-def tagged(text: str) -> Iterator[str]:
+def tag_contents(text: str) -> Iterator[str]:
     """Yield what stands in each `<lora:...>`, in linear time: a text may have many that are never closed."""
     start = text.find(TAG)
     while start >= 0 and (end := text.find(">", start + len(TAG))) >= 0:

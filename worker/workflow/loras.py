@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import Json
-from worker.workflow.lora_names import TAG, FindLora, LoraTag, ending, nearest_part, strict_tags, tags, with_extension
+from worker.workflow.lora_names import (
+    TAG,
+    FindLora,
+    LoraTag,
+    find_by_ending,
+    find_by_part,
+    lora_tags,
+    rgthree_tags,
+    with_extension,
+)
 from worker.workflow.prompt import Node, Prompt, ancestors, is_link
 from worker.workflow.running_nodes import running_nodes
 
@@ -53,14 +62,14 @@ class NamedLora:
     name: str
     file: str
     listed: bool
-    certain: bool
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
     input: str
     name: str
-    certain: bool
+    is_certain: bool
 
 
 def named_loras(prompt: Prompt, catalog: Catalog) -> Iterator[NamedLora]:
@@ -70,7 +79,7 @@ def named_loras(prompt: Prompt, catalog: Catalog) -> Iterator[NamedLora]:
         for one, find in _names(prompt, node_id, with_tags):
             found = find(one.name, listed)
             file = found or with_extension(one.name.replace("\\", "/"))
-            yield NamedLora(node_id, one.input, one.name, file, found is not None, one.certain)
+            yield NamedLora(node_id, one.input, one.name, file, found is not None, one.is_certain)
 
 
 def listed_loras(catalog: Catalog) -> Sequence[str]:
@@ -90,13 +99,13 @@ def _names(
     node = prompt[node_id]
     class_type = node["class_type"]
     if class_type == POWER_LORA_LOADER:
-        yield from ((one, nearest_part) for one in _power_lora(node))
+        yield from ((one, find_by_part) for one in _power_lora(node))
     elif class_type in POWER_PROMPTS:
-        yield from ((one, nearest_part) for one in _power_prompt(node, POWER_PROMPTS[class_type]))
+        yield from ((one, find_by_part) for one in _power_prompt(node, POWER_PROMPTS[class_type]))
     elif class_type in POPULATED or class_type in _TEXTS or class_type in _MAYBE:
-        yield from ((one, ending) for one in _in_texts(prompt, node_id, with_tags))
+        yield from ((one, find_by_ending) for one in _in_texts(prompt, node_id, with_tags))
     else:
-        yield from ((one, nearest_part) for one in _in_entries(node))
+        yield from ((one, find_by_part) for one in _in_entries(node))
 
 
 def _power_lora(node: Node) -> Iterator[_Name]:
@@ -118,7 +127,7 @@ def _power_prompt(node: Node, names: Sequence[str]) -> Iterator[_Name]:
         return
     for name in names:
         text = inputs.get(name)
-        yield from _tagged(name, strict_tags(text) if isinstance(text, str) else (), certain=True)
+        yield from _tagged(name, rgthree_tags(text) if isinstance(text, str) else (), is_certain=True)
 
 
 def _with_tags(prompt: Prompt) -> dict[str, list[LoraTag]]:
@@ -127,7 +136,7 @@ def _with_tags(prompt: Prompt) -> dict[str, list[LoraTag]]:
     for node_id, node in prompt.items():
         texts = [text for text in node["inputs"].values() if isinstance(text, str) and TAG in text]
         if texts:
-            found[node_id] = list(tags("\n".join(texts)))
+            found[node_id] = list(lora_tags("\n".join(texts)))
     return found
 
 
@@ -137,11 +146,11 @@ def _in_texts(prompt: Prompt, node_id: str, with_tags: Mapping[str, Sequence[Lor
     for name in _texts(node):
         value = inputs.get(name)
         if isinstance(value, str):
-            yield from _tagged(name, tags(value), certain=certain)
+            yield from _tagged(name, lora_tags(value), is_certain=certain)
         elif with_tags and isinstance(value, list) and is_link(value):
             source = str(value[0])
             for before in (source, *ancestors(prompt, source)) if source in prompt else ():
-                yield from _tagged(name, with_tags.get(before, ()), certain=False)
+                yield from _tagged(name, with_tags.get(before, ()), is_certain=False)
 
 
 def _texts(node: Node) -> Iterator[str]:
@@ -157,8 +166,8 @@ def _texts(node: Node) -> Iterator[str]:
         yield from (name for name in node["inputs"] if "positive" in name or "negative" in name or name == "wildcard")
 
 
-def _tagged(name: str, found: Iterator[LoraTag] | Sequence[LoraTag], *, certain: bool) -> Iterator[_Name]:
-    yield from (_Name(name, tag.name, certain and tag.certain) for tag in found)
+def _tagged(name: str, found: Iterator[LoraTag] | Sequence[LoraTag], *, is_certain: bool) -> Iterator[_Name]:
+    yield from (_Name(name, tag.name, is_certain and tag.is_certain) for tag in found)
 
 
 def _in_entries(node: Node) -> Iterator[_Name]:
@@ -170,7 +179,7 @@ def _in_entries(node: Node) -> Iterator[_Name]:
             case dict():
                 name = _entry(value, node["class_type"])
                 if name is not None:
-                    yield _Name(place, name, certain=False)
+                    yield _Name(place, name, is_certain=False)
                 else:
                     waiting += [(f"{place}.{key}", item) for key, item in value.items()]
             case list():

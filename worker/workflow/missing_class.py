@@ -8,7 +8,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.provider import pack_ids
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.validation.explain import Problem
-from worker.workflow.validation.suggestion import for_missing_class
+from worker.workflow.validation.suggestion import missing_class_suggestion
 
 MISSING = "missing_node_type"
 MOST_NODES = 20
@@ -34,15 +34,15 @@ def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator
             node_title=title(prompt, ids[0]),
             class_type=class_type,
             input=None,
-            message=f"This ComfyUI has no node class {class_type!r}{others(ids)}.",
-            suggestion=for_missing_class(class_type, searched, packs.get(class_type)),
+            message=f"This ComfyUI has no node class {class_type!r}{listed_node_ids(ids)}.",
+            suggestion=missing_class_suggestion(class_type, searched, packs.get(class_type)),
             comfyui_type=MISSING,
             expected="a class of this engine",
             kind=MISSING,
         )
 
 
-def others(node_ids: list[str]) -> str:
+def listed_node_ids(node_ids: list[str]) -> str:
     """Return the words that list the nodes of a class; empty for a single one, which the problem itself names."""
     if len(node_ids) < 2:
         return ""

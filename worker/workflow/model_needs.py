@@ -38,7 +38,7 @@ class ModelNeed:
     nodes: tuple[str, ...]
     listed: bool
     source: ModelFile | None
-    certain: bool = True
+    is_certain: bool = True
 
     @property
     def folder(self) -> str:
@@ -50,7 +50,7 @@ Downloads = Mapping[tuple[str, str], ModelFile]
 """Known model files by (folder, file), each with its URL."""
 
 
-def downloads(files: Iterable[ModelFile]) -> Downloads:
+def downloads_by_file(files: Iterable[ModelFile]) -> Downloads:
     """Of those that have a URL; the first that says where a file comes from is believed."""
     known: dict[tuple[str, str], ModelFile] = {}
     for file in files:
@@ -74,7 +74,7 @@ def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = No
             tuple(dict.fromkeys(use.node_id for use in uses)),
             any(use.listed for use in uses),
             _source(file, folders, known or {}),
-            any(use.certain for use in uses),
+            any(use.is_certain for use in uses),
         )
         for (file, folders), uses in places.items()
     )
@@ -88,10 +88,10 @@ class _Use:
     file: str
     folders: tuple[str, ...]
     listed: bool
-    certain: bool = True
+    is_certain: bool = True
 
 
-def saved_models(workflow: object) -> Iterator[ModelFile]:
+def saved_downloads(workflow: object) -> Iterator[ModelFile]:
     """What the editor saved of downloads in a workflow (`properties.models` of its nodes, in subgraphs too)."""
     workflow = unwrap(workflow)
     if not isinstance(workflow, dict):
@@ -142,7 +142,7 @@ def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...
 
 def _loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
     for lora in named_loras(prompt, catalog):
-        yield _Use(lora.node_id, lora.file, (LORAS,), lora.listed, lora.certain)
+        yield _Use(lora.node_id, lora.file, (LORAS,), lora.listed, lora.is_certain)
 
 
 def is_file(value: str, class_type: str, name: str) -> bool:

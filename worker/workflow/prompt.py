@@ -40,7 +40,7 @@ def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def editors_file(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+def editor_workflow(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
     """Return what the editor saves, where `value` is that or an export that holds it, alone or beside its prompt."""
     inside = unwrap(value)
     if isinstance(value, dict) and inside is value.get("prompt") and is_ui(value.get("workflow")):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.folders import folders_by_input, folders_of
 from worker.workflow.json_value import Json
-from worker.workflow.lora_names import draws_name, tagged
+from worker.workflow.lora_names import has_random_name, tag_contents
 from worker.workflow.loras import reads_loras
 from worker.workflow.model_needs import NO_MODEL, names_model
 from worker.workflow.prompt import Node, Prompt, links
@@ -141,7 +141,7 @@ def _reason(node: Node, place: str, text: str, catalog: Catalog) -> str | None:
     class_type = node["class_type"]
     if "<lora:" in text:
         if reads_loras(class_type):
-            return DRAWN if any(draws_name(inside) for inside in tagged(text)) else None
+            return DRAWN if any(has_random_name(inside) for inside in tag_contents(text)) else None
         return TAGS if _loads(class_type, catalog) else None
     if (names_model(text.strip()) and "\n" not in text) or (text.lstrip()[:1] in {"[", "{"} and IN_JSON.search(text)):
         return None if reads_loras(class_type) else NO_FOLDER

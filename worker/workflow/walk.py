@@ -22,6 +22,6 @@ def is_large(value: object) -> bool:
         return True
 
 
-async def walk(value: object, function: Callable[[], Result]) -> Result:
+async def run_off_loop_if_large(value: object, function: Callable[[], Result]) -> Result:
     """Call a function that walks over `value`, in a thread where the value is large."""
     return await asyncio.to_thread(function) if is_large(value) else function()

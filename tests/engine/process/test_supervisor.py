@@ -16,7 +16,7 @@ from worker.engine.process.supervisor import LOG_LIMIT, Command, Supervisor, bou
 from worker.engine.protocol.api import QueueLook
 from worker.engine.protocol.messages import Executing, Progress
 from worker.engine.watchdog import EngineProblem, Observation, SilenceLimits, trouble
-from worker.errors import StartupError, WorkerEnds
+from worker.errors import StartupError, WorkerFailed
 from worker.settings import ComfySettings, LimitSettings
 
 CLASSES = {"3": "KSampler", "9": "SaveImage"}
@@ -78,7 +78,7 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "answer")):
         command = Command([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
         supervisor = Supervisor(command, ComfySettings(tries=2, start_s=0.5))
-        with pytest.raises(WorkerEnds, match=said):
+        with pytest.raises(WorkerFailed, match=said):
             await supervisor.keep()
 
 

@@ -16,7 +16,7 @@ from worker.engine.config import engine_configs, report_sandbox
 from worker.engine.process.failed_packs import FailedPack
 from worker.engine.process.sandbox.support import SandboxState, sandbox_status
 from worker.engine.process.supervisor import Supervisor
-from worker.errors import StartupError, WorkerEnds
+from worker.errors import StartupError, WorkerFailed
 from worker.settings import Settings
 
 MAIN = """
@@ -115,7 +115,7 @@ async def said_last(settings: Settings) -> list[str]:
     """The last line of an engine that ends at once."""
     [config] = await engine_configs(settings)
     assert config.command is not None
-    with pytest.raises(WorkerEnds):
+    with pytest.raises(WorkerFailed):
         await Supervisor(config.command, settings.engine).keep()
     last: list[str] = json.loads(config.command.logs.read_text().splitlines()[-1])
     return last

@@ -10,7 +10,7 @@ import pytest
 from tests.fleet.fleet import SEARCH, quick
 from tests.fleet.neighbours import BY_HAND, fleet_of, rows
 from tests.fleet.wishes import NEXT, VALUES, carry_out, fleet, state
-from worker.errors import Ambiguous, DeployError, MissingValues, NotOurs, StalePlan, Unreachable
+from worker.errors import AmbiguousName, DeployError, MissingValues, NotThisFleet, StalePlan, VastUnreachable
 from worker.fleet.apply.adopt import Adoption, adopt, check_login, check_same, find
 from worker.fleet.apply.destroy import destroy
 from worker.fleet.apply.destroy import find as find_doomed
@@ -150,17 +150,17 @@ def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Accou
     carry_out(account, other)
     carry_out(account, other.model_copy(update={"template": fleet(NEXT).template}))
     before = rows(local)
-    with pytest.raises(NotOurs, match="is of the fleet another-fleet"):
+    with pytest.raises(NotThisFleet, match="is of the fleet another-fleet"):
         take_over(account, fleet(), "staging")
     groups = account.read().groups
     former = present(other, account.read()).versions - {groups[0].template_hash}
     account.update_group(groups[0], {**groups[0].body, "search_params": SEARCH, "template_hash": min(former)})
-    with pytest.raises(NotOurs, match="is of the fleet another-fleet"):
+    with pytest.raises(NotThisFleet, match="is of the fleet another-fleet"):
         take_over(account, fleet(), "staging")
     account.create_endpoint({"endpoint_name": "theirs", "cold_workers": 0})
-    with pytest.raises(NotOurs, match="and a fleet has one endpoint"):
+    with pytest.raises(NotThisFleet, match="and a fleet has one endpoint"):
         take_over(account, other, "theirs")
-    with pytest.raises(NotOurs, match="has that name"):
+    with pytest.raises(NotThisFleet, match="has that name"):
         take_over(account, fleet_of("third-fleet", "staging"), "theirs")
     with pytest.raises(DeployError, match="the account has no endpoint nothing; it has staging, theirs"):
         take_over(account, fleet(), "nothing")
@@ -175,7 +175,7 @@ def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
     template = account.save_template({**BY_HAND, "name": "tool"}, None)
     twin = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 0})
     account.create_group(twin, {"template_hash": template.hash, "search_params": SEARCH})
-    with pytest.raises(Ambiguous, match=f"give the id of one, .* or {twin.id}"):
+    with pytest.raises(AmbiguousName, match=f"give the id of one, .* or {twin.id}"):
         take_over(account, fleet())
 
 
@@ -216,7 +216,7 @@ def test_a_destroy_that_was_cut_off_needs_no_adoption() -> None:
             endpoint = account.read().endpoints[0]
             account.update_endpoint(endpoint, {**endpoint.body, "min_load": 3.0})
         local.behave(AccountFaultConfig(faults=dict.fromkeys(range(13, 500), CallFault.ERROR_500)))
-        with quick(local, 0.1) as account, pytest.raises(Unreachable):
+        with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
             destroy(account, find_doomed(account, fleet(), account.read(), environment=False), lambda _: None)
         assert (len(local.holdings.groups), len(local.holdings.endpoints)) == (0, 1)
         local.behave(AccountFaultConfig())

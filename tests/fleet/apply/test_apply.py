@@ -10,7 +10,7 @@ import pytest
 
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import IMAGE, NEXT, VALUES, RecordedApply, carry_out, fleet, state
-from worker.errors import DeployError, MissingValues, SmokeFailed, Unreachable
+from worker.errors import DeployError, MissingValues, SmokeFailed, VastUnreachable
 from worker.fleet.apply.execution import values_for
 from worker.fleet.apply.smoke import Smoked
 from worker.fleet.plan.plan import Action, make_plan
@@ -88,7 +88,7 @@ def test_an_apply_that_was_cut_off_is_run_again(number: int, fault: CallFault, w
         start = number if first else number - FIRST_CALLS
         local.behave(AccountFaultConfig(faults=dict(zip(range(start, start + 500), repeat(fault), strict=False))))
         wanted = fleet(IMAGE if first else NEXT)
-        with quick(local, 0.1) as account, pytest.raises(Unreachable):
+        with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
             carry_out(account, wanted)
         local.behave(AccountFaultConfig())
         with quick(local) as account:

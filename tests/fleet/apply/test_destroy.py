@@ -6,7 +6,7 @@ import pytest
 
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import carry_out, fleet
-from worker.errors import Unreachable
+from worker.errors import VastUnreachable
 from worker.fleet.apply.destroy import destroy, find
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual
@@ -47,7 +47,7 @@ def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
         with quick(local) as account:
             carry_out(account, fleet())
         local.behave(AccountFaultConfig(faults=dict.fromkeys(range(number, number + 500), CallFault.ERROR_504)))
-        with quick(local, 0.1) as account, pytest.raises(Unreachable):
+        with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
             take_away(account)
         local.behave(AccountFaultConfig())
         with quick(local) as account:

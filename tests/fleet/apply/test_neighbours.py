@@ -10,7 +10,7 @@ import pytest
 from tests.fleet.fleet import SEARCH, quick
 from tests.fleet.neighbours import BY_HAND, Neighbourhood, fleet_of, roll_back_by_hand, rows
 from tests.fleet.wishes import IMAGE, NEXT, carry_out, fleet
-from worker.errors import NothingFormer, NotOurs, StalePlan
+from worker.errors import NoFormerVersion, NotThisFleet, StalePlan
 from worker.fleet.apply.claims import InstanceClaims
 from worker.fleet.apply.destroy import Doomed, check_same, destroy, find
 from worker.fleet.apply.rollback import target_of
@@ -82,7 +82,7 @@ def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
     (reason,) = plan.blocked
     assert f"group {group.id} uses template somebody-elses ({template.id}) without COMFY_WORKER_FLEET" in reason
     assert "`comfy-worker deploy adopt comfy`" in reason
-    with pytest.raises(NotOurs):
+    with pytest.raises(NotThisFleet):
         carry_out(account, fleet())
 
 
@@ -118,7 +118,7 @@ def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccou
     plan = make_plan(fleet(), account.read())
     assert plan.steps == ()
     assert "changed in Vast's console" in plan.blocked[0]
-    with pytest.raises(NotOurs):
+    with pytest.raises(NotThisFleet):
         present(fleet(), account.read())
     assert take_away(account, fleet()).empty
     assert rows(local) == before
@@ -167,7 +167,7 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
         assert len(present(fleet(), account.read()).groups) == 2
     there = present(fleet(), account.read())
     assert len(there.versions) > 3
-    with pytest.raises(NothingFormer, match="is not a known version of this fleet's template"):
+    with pytest.raises(NoFormerVersion, match="is not a known version of this fleet's template"):
         target_of(there, "0" * 32)
 
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.fleet.wishes import IMAGE, NEXT, fleet
-from worker.errors import Ambiguous, PlanFileError, SnapshotError, StalePlan
+from worker.errors import AmbiguousName, PlanFileError, SnapshotError, StalePlan
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.plan.diff import lines, markdown
 from worker.fleet.plan.facts import group_facts
@@ -113,7 +113,7 @@ def test_two_of_one_name_are_not_guessed_at() -> None:
         endpoints=(*actual.endpoints, replace(actual.endpoints[0], id=8)),
         groups=(*actual.groups, replace(actual.groups[0], id=9, endpoint_id=8)),
     )
-    with pytest.raises(Ambiguous, match=r"there are 2 endpoints named comfy \(2, 8\)"):
+    with pytest.raises(AmbiguousName, match=r"there are 2 endpoints named comfy \(2, 8\)"):
         make_plan(fleet(), twice)
 
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group, quick
-from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import VastKeyRefused, VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.account import Account
 from worker.simulators.vast_account import AccountFaultConfig, CallFault, Fate, LocalAccount
 
@@ -99,10 +99,10 @@ def test_a_rate_limit_is_waited_out(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (CallFault.ERROR_500, Unreachable),
-        (CallFault.CLOSED, Unreachable),
-        (CallFault.LATE, Unreachable),
-        (CallFault.LIMITED, CallRateLimited),
+        (CallFault.ERROR_500, VastUnreachable),
+        (CallFault.CLOSED, VastUnreachable),
+        (CallFault.LATE, VastUnreachable),
+        (CallFault.LIMITED, VastRateLimited),
     ],
 )
 def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Exception]) -> None:
@@ -119,7 +119,7 @@ def test_nobody_there_is_said(local: LocalAccount) -> None:
     """A port where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with Account("key", f"http://127.0.0.1:{port}", limit_s=0.5) as account, pytest.raises(Unreachable) as caught:
+    with Account("key", f"http://127.0.0.1:{port}", limit_s=0.5) as account, pytest.raises(VastUnreachable) as caught:
         account.read()
     assert caught.value.code == "vast_unreachable"
 
@@ -127,11 +127,11 @@ def test_nobody_there_is_said(local: LocalAccount) -> None:
 def test_a_no_is_not_asked_again(local: LocalAccount, account: Account) -> None:
     """A wrong key and an impossible wish are told at once, in Vast's words."""
     with Account("wrong", local.url) as stranger:
-        with pytest.raises(KeyRefused, match="invalid user key"):
+        with pytest.raises(VastKeyRefused, match="invalid user key"):
             stranger.read()
         assert stranger.calls == 1
     endpoint = account.create_endpoint(ENDPOINT)
-    with pytest.raises(Refused, match="no such template") as caught:
+    with pytest.raises(VastRefused, match="no such template") as caught:
         account.create_group(endpoint, group("0" * 32))
     assert (caught.value.status, caught.value.code) == (400, "vast_refused")
 
@@ -139,7 +139,7 @@ def test_a_no_is_not_asked_again(local: LocalAccount, account: Account) -> None:
 def test_no_secret_is_shown(local: LocalAccount, account: Account) -> None:
     """Neither in what is read, nor in errors, even where Vast repeats it, nor in the stand-in's record."""
     local.behave(AccountFaultConfig(plain_values=True))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(VastRefused) as caught:
         account.set_environment("TOKEN", "secret/token=")
     account.save_template(TEMPLATE, None)
     endpoint = account.create_endpoint(ENDPOINT)

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.terminal import cli
 from tests.engines import EngineHandle, start_engine
 from tests.workflows import faulty, picture, slow
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.faults.fault import FaultKind, parse_faults
 
 
@@ -24,7 +24,11 @@ def test_a_fault_is_read() -> None:
     crash, slow_, oom = parse_faults("crash@3;times=2, slow@KSampler;factor=5;seconds=0.5 ,oom")
     assert (crash.kind, crash.where, crash["times"], crash["after"]) == (FaultKind.CRASH, "3", 2.0, 0.0)
     assert (slow_["factor"], slow_["seconds"], slow_["times"]) == (5.0, 0.5, 0.0)
-    assert [oom.matches("7", "Any"), slow_.matches("7", "KSampler"), slow_.matches("7", "VAEDecode")] == [True, True, False]
+    assert [oom.matches("7", "Any"), slow_.matches("7", "KSampler"), slow_.matches("7", "VAEDecode")] == [
+        True,
+        True,
+        False,
+    ]
     assert parse_faults("") == []
 
 
@@ -41,7 +45,7 @@ def test_a_fault_is_read() -> None:
 )
 def test_what_can_not_be_read_says_what_could(text: str, says: str) -> None:
     """Each mistake has its own sentence."""
-    with pytest.raises(BadFault, match=says):
+    with pytest.raises(InvalidFault, match=says):
         parse_faults(text)
 
 

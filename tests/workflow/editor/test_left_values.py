@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.errors import Detail
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
@@ -24,7 +24,7 @@ CATALOG = Catalog.from_object_info(
 
 
 def warnings(kind: str, values: Any, mode: int = 0) -> tuple[Detail, ...]:
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvas", [64, 64])
     drawing.node(2, kind, values, mode, title="mine")
     return convert(drawing.saved(), CATALOG).warnings

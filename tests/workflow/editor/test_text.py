@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from tests.workflow.editor.drawing import CATALOG, Drawing, outcome
-from worker.workflow.editor import Surroundings, convert
+from tests.workflow.editor.workflow_builder import CATALOG, WorkflowBuilder, convert_or_error
+from worker.workflow.editor import ConversionContext, convert
 from worker.workflow.editor.text import draw
 
 
@@ -41,7 +41,7 @@ def test_choices_are_drawn() -> None:
 
 def test_only_where_the_class_asks_for_it() -> None:
     """Other texts are left alone."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Say", ["{a}"])
     drawing.node(2, "Quote", ["{a}"])
     assert [drawing.inputs_of(number)["text"] for number in (1, 2)] == ["a", "{a}"]
@@ -50,18 +50,18 @@ def test_only_where_the_class_asks_for_it() -> None:
 @pytest.mark.parametrize("text", ["{" * 5000, "{a|" * 3000 + "}" * 3000, "|" * 10, "\\" * 4001, "{|}" * 200_000])
 def test_choices_that_nobody_means(text: str) -> None:
     """Are drawn or refused, soon."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Say", [text])
-    prompt, refusal = outcome(drawing.saved())
+    prompt, refusal = convert_or_error(drawing.saved())
     assert prompt or "{…|…}" in refusal
 
 
 def test_names_of_files_are_filled_in() -> None:
     """`%Node.field%` by the name for search and replace, or the title; `%date:…%`; what is unknown stays."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvas", [64, 48], properties={"Node name for S&R": "Canvas"})
     drawing.node(2, "Quote", ["a/b:c"], title="My text")
     drawing.node(3, "SaveImage", ["%Canvas.width%x%Canvas.gone%_%My text.text%_%date:yyyy-MM-dd_hh%_%width%_%no.such%"])
-    around = Surroundings(Random(0), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
+    around = ConversionContext(Random(0), datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC))
     prompt = convert(drawing.saved(), CATALOG, around).prompt
     assert prompt["3"]["inputs"]["filename_prefix"] == "64x%Canvas.gone%_a_b_c_2026-03-04_05_%width%_%no.such%"

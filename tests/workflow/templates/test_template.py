@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.errors import ParamsError
 from worker.workflow.prompt import Prompt
-from worker.workflow.templates.fill import Filled, fill
+from worker.workflow.templates.fill import FilledTemplate, fill
 from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import ParameterKind, Template, TemplateError
@@ -61,7 +61,7 @@ def template(**parameters: Any) -> Template:
     return read_template("t", WORKFLOW, table)
 
 
-def filled(**params: Any) -> Filled:
+def filled(**params: Any) -> FilledTemplate:
     return fill(template(), params, lambda below: below - 1)
 
 

@@ -27,7 +27,7 @@ TIMED = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERAT
 
 
 @dataclass(frozen=True, slots=True)
-class FileWish:
+class FileRequest:
     """A request for a file as the body of the answer. `index`: of the output, None for the first that is accepted."""
 
     accepted: Accepted
@@ -44,7 +44,7 @@ class FileWish:
         return named
 
 
-def file_wish(request: web.Request, traits: Traits) -> FileWish | None:
+def file_request_of(request: web.Request, traits: Traits) -> FileRequest | None:
     """Return what `Accept` and `?output=` ask for; None where the answer is JSON. Raises InvalidField."""
     headers = request.headers.getall(hdrs.ACCEPT, ())
     if not headers or not traits.raw_answers:
@@ -55,10 +55,10 @@ def file_wish(request: web.Request, traits: Traits) -> FileWish | None:
     index = request.query.get("output")
     if index is not None and not (index.isascii() and index.isdecimal() and len(index) < 10):
         raise InvalidField(f"?output={index[:80]} has to be the index of an output: a number from 0")
-    return FileWish(accepted, None if index is None else int(index))
+    return FileRequest(accepted, None if index is None else int(index))
 
 
-async def file_response(request: web.Request, found: Services, job: Job, wish: FileWish) -> web.StreamResponse:
+async def file_response(request: web.Request, found: Services, job: Job, wish: FileRequest) -> web.StreamResponse:
     """Send the file that the client accepts; JSON for an error, for a job that goes on, and where JSON is preferred."""
     if not job.state.ended or job.error is not None:
         return await job_response(request, found, job)
@@ -72,7 +72,7 @@ async def file_response(request: web.Request, found: Services, job: Job, wish: F
         _check_size(choice.output, found)
         return await _send_file(request, found.outputs.path(job, choice.output), choice, job)
     except WorkerError as error:
-        return await send(request, *found.intake.answers.withheld(job, error, base_url(request, found)))
+        return await send(request, *found.intake.responses.withheld(job, error, base_url(request, found)))
 
 
 def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
@@ -94,7 +94,7 @@ def _check_size(output: Output, found: Services) -> None:
     most = found.traits.largest_answer
     if most is not None and output.size > most:
         raise OutputTooLargeForInline(
-            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.outside_inline}"
+            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.inline_alternatives}"
         )
 
 

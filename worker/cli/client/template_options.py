@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from worker.workflow.templates.template import Parameter, ParameterKind, Template
-from worker.workflow.templates.value import SOURCE, limits
+from worker.workflow.templates.value import SOURCE, number_range
 
 PANEL = "Parameters"
 LONGEST = 40
@@ -78,7 +78,7 @@ def _written(parameter: Parameter) -> dict[str, Any]:
     """How Typer shows the value, and the range that it holds."""
     if parameter.type in {ParameterKind.INTEGER, ParameterKind.NUMBER}:
         number = TYPES[parameter.type]
-        low, high = limits(parameter)
+        low, high = number_range(parameter)
         return {"min": low if low is None else number(low), "max": high if high is None else number(high)}
     if parameter.type is ParameterKind.LIST:
         first, *others = (field.name.upper() for field in parameter.fields)

@@ -16,8 +16,8 @@ from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
-from worker.workflow.embedded_metadata import read_file, workflow_in
-from worker.workflow.exports import files_in
+from worker.workflow.embedded_metadata import extract_workflow, read_workflow_file
+from worker.workflow.exports import request_files
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 from worker.workflow.repairs.seeds import draw_seeds
@@ -110,14 +110,14 @@ def read_prompt(path: Path) -> Prompt:
 def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
     """What a file has of a workflow, in either format. Raises typer.BadParameter."""
     try:
-        return workflow_in(read_bytes(path))
+        return extract_workflow(read_bytes(path))
     except CannotConvert as error:
         raise typer.BadParameter(f"{path}: {error.message}") from error
 
 
 def _files_of(path: Path) -> dict[str, Any]:
     """Return the files in a request that was saved as a file, as RunPod's `test_input.json`."""
-    return files_in(read_file(read_bytes(path)))
+    return request_files(read_workflow_file(read_bytes(path)))
 
 
 def _assign(workflow: object, assignments: Sequence[str], *, keep_seeds: bool) -> dict[str, Any]:

@@ -31,13 +31,13 @@ def command(
     from worker.dialects.base import prompt_of
     from worker.errors import WorkerError
     from worker.workflow.editor import Conversion, convert, is_ui, stringify
-    from worker.workflow.embedded_metadata import workflow_in
+    from worker.workflow.embedded_metadata import extract_workflow
     from worker.workflow.repairs import repair
 
     data, known = read_bytes(file), catalog_of(catalog or ())
     notes = screen(stderr=True)
     try:
-        workflow = workflow_in(data)
+        workflow = extract_workflow(data)
         found = convert(workflow, known) if is_ui(workflow) else Conversion(prompt_of(workflow))
         text = stringify(found.prompt, indent=2)
     except WorkerError as error:

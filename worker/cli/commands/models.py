@@ -72,9 +72,9 @@ def command(
 def _needed(names: Iterable[str], library: Library, catalog: Catalog, place: ModelsFolder) -> Iterator[NeededFiles]:
     from worker.errors import PromptError
     from worker.models.needed_files import NeededFiles, needed_files
-    from worker.workflow.model_needs import downloads
+    from worker.workflow.model_needs import downloads_by_file
 
-    known = downloads(file for template in library.values() for file in template.models)
+    known = downloads_by_file(file for template in library.values() for file in template.models)
     for name in names:
         if name in library:
             yield NeededFiles(name, library[name].models)
@@ -120,7 +120,7 @@ def _tell(
         import orjson
 
         rows = [
-            {**dataclasses.asdict(item.file), "state": item.state, "here": item.here}
+            {**dataclasses.asdict(item.file), "state": item.state, "here": item.present_size}
             | ({"error": errors[item.file].as_dict()} if item.file in errors else {})
             for item in after.items
         ]
@@ -146,7 +146,7 @@ def _show(after: ModelPlan, errors: dict[ModelFile, str], place: ModelsFolder) -
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for item in after.items:
         sign, style = styles[item.state]
-        count = item.here if item.here is not None else item.file.size
+        count = item.present_size if item.present_size is not None else item.file.size
         says = Text(errors.get(item.file) or _says(item.file, item.state), "red" if item.file in errors else "")
         name = Text(f"{item.file.folder}/{item.file.file}", "bold")
         table.add_row(Text(f"{sign} {item.state}", style), name, Text(size(count) if count else "?"), says)

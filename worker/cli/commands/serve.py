@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.hosting.signals import ignore_meaningless
-from worker.errors import RestartAsked, StartupError, StateInUse, UnknownPlatform
+from worker.errors import RestartRequested, StartupError, StateInUse, UnknownPlatform
 from worker.platforms.base import Platform
 from worker.platforms.registry import AUTO, choose, chosen
 from worker.settings import Settings, environment
@@ -91,7 +91,7 @@ def _run(settings: Settings, place: Platform) -> None:
     raise_file_limit()
     try:
         uvloop.run(serve(settings, place))
-    except RestartAsked as asked:
+    except RestartRequested as asked:
         log.info("%s", asked)
         raise typer.Exit(RESTART_CODE) from None
 
@@ -99,7 +99,7 @@ def _run(settings: Settings, place: Platform) -> None:
 async def serve(settings: Settings, place: Platform) -> None:
     """Serve until a signal comes. A second one ends the draining that the first one began.
 
-    Raises StartupError, RestartAsked.
+    Raises StartupError, RestartRequested.
     """
     if task := asyncio.current_task():
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,8 +12,8 @@ import typer
 if TYPE_CHECKING:
     from worker.errors import Detail
     from worker.workflow.catalog.catalog import Catalog
-    from worker.workflow.repairs import ReadyPrompt
-    from worker.workflow.validation.check import Check
+    from worker.workflow.repairs import PreparedPrompt
+    from worker.workflow.validation.check import CheckResult
     from worker.workflow.validation.file_check import FileCheck
     from worker.workflow.validation.report import ValidationReport
 
@@ -75,15 +75,15 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
     """The report, by these files; downloads are those that the editor saved, then those of the templates."""
     from worker.load.workload import workload
     from worker.settings import Settings
-    from worker.workflow.model_needs import downloads, needed_models, saved_models
+    from worker.workflow.model_needs import downloads_by_file, needed_models, saved_downloads
     from worker.workflow.templates.library import read_library
-    from worker.workflow.validation.report import report
+    from worker.workflow.validation.report import build_report
     from worker.workflow.validation.skipped_models import SKIPPED
 
     checked, warnings, ready = _checked(workflow, catalog, files, strict=strict)
     library = read_library(Settings.from_env().templates)
-    known = downloads([*saved_models(workflow), *(file for one in library.values() for file in one.models)])
-    found = report(
+    known = downloads_by_file([*saved_downloads(workflow), *(file for one in library.values() for file in one.models)])
+    found = build_report(
         checked,
         needed_models(checked.prompt, catalog, known),
         workload(checked.prompt, catalog),
@@ -95,7 +95,7 @@ def look(workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool =
 
 def _checked(
     workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool
-) -> tuple[Check, tuple[Detail, ...], ReadyPrompt]:
+) -> tuple[CheckResult, tuple[Detail, ...], PreparedPrompt]:
     """The check, the warnings of the conversion, and what would run."""
     from random import SystemRandom
 
@@ -103,19 +103,19 @@ def _checked(
     from worker.job import JobRequest
     from worker.workflow.editor import Conversion, convert, is_ui
     from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
-    from worker.workflow.repairs import ReadyPrompt, ready_prompt
-    from worker.workflow.validation.check import check, not_converted
+    from worker.workflow.repairs import PreparedPrompt, prepare_prompt
+    from worker.workflow.validation.check import check, conversion_failure
 
-    found, rng, nothing = unwrap(workflow), SystemRandom(), ReadyPrompt({}, (), (), ())
+    found, rng, nothing = unwrap(workflow), SystemRandom(), PreparedPrompt({}, (), (), ())
     try:
         conversion = convert(found, catalog) if is_ui(found) else Conversion(parse_prompt(found))
     except CannotConvert as error:
-        return not_converted(error), (), nothing
+        return conversion_failure(error), (), nothing
     except PromptError:
         return check(found, catalog, files, workflow), (), nothing
     prompt = dict(draw_random_integers(conversion.prompt, rng))
     request = JobRequest(prompt, seed_fields=conversion.seeds, strict=strict)
-    ready = ready_prompt(request, catalog, (), rng)
+    ready = prepare_prompt(request, catalog, (), rng)
     return check(ready.prompt, catalog, files, workflow), conversion.warnings, ready
 
 

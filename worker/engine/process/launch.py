@@ -14,7 +14,7 @@ from worker.engine.process.sandbox.home import sandbox_home
 from worker.engine.process.sandbox.plan import sandbox_policy
 from worker.engine.process.sandbox.support import landlock_version, sandbox_status
 from worker.engine.process.supervisor import Command
-from worker.errors import BadFault, StartupError
+from worker.errors import InvalidFault, StartupError
 from worker.settings import Settings, engine_environment
 from worker.simulators.comfyui.faults.fault import parse_faults
 from worker.subcommand import own_command
@@ -49,7 +49,7 @@ def _faults(text: str) -> list[str]:
     """Read here, where a mistake has a reader. Raises StartupError."""
     try:
         return ["--fault", text] if parse_faults(text) else []
-    except BadFault as error:
+    except InvalidFault as error:
         raise StartupError(f"the fault {text!r} can't be read: {error}") from error
 
 

@@ -24,8 +24,8 @@ from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
 from worker.engine.process.sandbox import launcher
 from worker.engine.process.sandbox.policy import SandboxPolicy
-from worker.errors import WorkerEnds
-from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
+from worker.errors import WorkerFailed
+from worker.events import EngineLost, EngineStarted, LossCause, Notify, ignore_event
 from worker.settings import ComfySettings, engine_environment
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Life:
 class Supervisor:
     """Starts the engine of one command, and again each time that it has ended."""
 
-    def __init__(self, command: Command, settings: ComfySettings, notify: Notify = unobserved) -> None:
+    def __init__(self, command: Command, settings: ComfySettings, notify: Notify = ignore_event) -> None:
         self._command = command
         self._notify = notify
         self._settings = settings
@@ -126,7 +126,7 @@ class Supervisor:
             self._process = None
 
     async def keep(self) -> None:
-        """Keep the engine running; stop it when cancelled. Raises WorkerEnds once it cannot be started any more."""
+        """Keep the engine running; stop it when cancelled. Raises WorkerFailed once it cannot be started any more."""
         quick, unanswered = 0, 0
         while True:
             life = await self._lived()
@@ -136,9 +136,9 @@ class Supervisor:
             why = self._why or f"it {life.cause}"
             if unanswered >= self._settings.tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
-                raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
+                raise WorkerFailed(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
             if self._check_gpu and await self._gpu_is_gone():
-                raise WorkerEnds(f"the GPU is gone: {why}")
+                raise WorkerFailed(f"the GPU is gone: {why}")
             self._why, self._check_gpu, self._healthy = "", False, False
             pause, where = RESTART.pause(quick), self._command.logs
             log.error("%s has to start again in %.1f s: %s (its log: %s)", self._command.label, pause, why, where)

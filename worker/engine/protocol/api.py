@@ -120,7 +120,7 @@ def read_object_info(data: bytes) -> Catalog:
     """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
     if not (classes := mapping(orjson.loads(data))):
         raise UnexpectedShape("it has no class of nodes")
-    return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()}).without_jobs()
+    return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()}).without_job_folders()
 
 
 class ComfyApi:

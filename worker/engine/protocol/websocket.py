@@ -19,7 +19,7 @@ import orjson
 from worker.backoff import Backoff
 from worker.engine.process.names import own
 from worker.engine.protocol.messages import Message, RunMessage, Status, is_garbled, parse_binary, parse_text
-from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
+from worker.events import EngineConnected, EngineLost, LossCause, Notify, ignore_event
 from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class EngineSocket:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
+        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = ignore_event
     ) -> None:
         """`name` is the engine's."""
         self._session = session

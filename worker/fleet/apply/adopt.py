@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.errors import Ambiguous, DeployError, MissingValues, NotOurs, StalePlan
+from worker.errors import AmbiguousName, DeployError, MissingValues, NotThisFleet, StalePlan
 from worker.fleet.definition.fleet import MARK, Fleet
 from worker.fleet.plan.facts import endpoint_facts
 from worker.fleet.plan.ownership import groups_of, label, ownership, titled
@@ -119,12 +119,12 @@ def _endpoint(actual: Actual, name: str) -> EndpointRow:
         raise DeployError(f"the account has no endpoint {label(name)}; it has {names}")
     if len(found) > 1:
         numbers = " or ".join(str(one.id) for one in found)
-        raise Ambiguous(f"there are {len(found)} endpoints named {label(name)}: give the id of one, {numbers}")
+        raise AmbiguousName(f"there are {len(found)} endpoints named {label(name)}: give the id of one, {numbers}")
     return found[0]
 
 
 def _check_free(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> None:
-    """A fleet has one endpoint, and its name is free. Raises NotOurs."""
+    """A fleet has one endpoint, and its name is free. Raises NotThisFleet."""
     marked = [one for one in actual.templates if mark_of(one.body) == fleet.id]
     others = {one.hash for one in actual.templates} - {one.hash for one in marked}
     versions = {one for template in marked for one in versions_of(template)} - others
@@ -135,14 +135,14 @@ def _check_free(fleet: Fleet, actual: Actual, endpoint: EndpointRow) -> None:
             continue
         if one.id in own:
             cure = "the other one needs a file and an id of its own"
-            raise NotOurs(f"this fleet has {titled('endpoint', one)}, and a fleet has one endpoint: {cure}")
+            raise NotThisFleet(f"this fleet has {titled('endpoint', one)}, and a fleet has one endpoint: {cure}")
         if one.id in users and endpoint.id not in users:
-            raise NotOurs(
+            raise NotThisFleet(
                 f"{titled('endpoint', one)} uses a template with this file's id."
                 " `comfy-worker deploy init --new` gives this file an id of its own"
             )
         if one.name == fleet.endpoint.name:
-            raise NotOurs(f"the file calls the endpoint {one.name}, and {titled('endpoint', one)} has that name")
+            raise NotThisFleet(f"the file calls the endpoint {one.name}, and {titled('endpoint', one)} has that name")
 
 
 def _check_unmarked(fleet: Fleet, actual: Actual, endpoint: EndpointRow, groups: tuple[GroupRow, ...]) -> None:
@@ -153,7 +153,7 @@ def _check_unmarked(fleet: Fleet, actual: Actual, endpoint: EndpointRow, groups:
         if mark not in ("", fleet.id) and hashes.intersection(versions_of(template)):
             if template.hash not in hashes and _listed(actual, fleet, hashes):
                 continue
-            raise NotOurs(
+            raise NotThisFleet(
                 f"{titled('endpoint', endpoint)} is of the fleet {label(mark)}, by {titled('template', template)}."
                 f' If that fleet is this one, write its id into the file: id = "{label(mark)}"'
             )

@@ -50,7 +50,7 @@ Smoker = Callable[[], Smoked] | None
 def apply(
     execution: Execution, account: Account, fleet: Fleet, plan: Plan, smoke: Smoker, hear: ApplyListener
 ) -> Applied:
-    """Raises NotOurs before any step, and DeployError where one can't be taken; the next run goes on from there."""
+    """Raises NotThisFleet before any step, and DeployError where one fails; the next run goes on from there."""
     plan.check()
     since = time.time()
     for step in plan.steps:

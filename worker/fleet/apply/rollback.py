@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.errors import NothingFormer
+from worker.errors import NoFormerVersion
 from worker.fleet.plan.plan import Present
 from worker.fleet.plan.versions import former_of
 from worker.fleet.vast.account import Account
@@ -14,15 +14,17 @@ from worker.fleet.vast.rows import GroupRow
 
 
 def target_of(there: Present, to: str | None) -> str:
-    """The hash to go back to: the given one, else what the template's description remembers. Raises NothingFormer."""
+    """The hash to go back to: the given one, else what the template's description remembers. Raises NoFormerVersion."""
     if there.endpoint is None or not there.groups:
-        raise NothingFormer("there are no workers to roll back: the account has no such endpoint, or it has no groups")
+        raise NoFormerVersion(
+            "there are no workers to roll back: the account has no such endpoint, or it has no groups"
+        )
     former = to or (former_of(there.template.body) if there.template else "")
     if not former:
-        raise NothingFormer("the template remembers no former version; name one: --to HASH")
+        raise NoFormerVersion("the template remembers no former version; name one: --to HASH")
     if former not in there.versions:
         known = ", ".join(sorted(there.versions))
-        raise NothingFormer(f"{former} is not a known version of this fleet's template; known: {known}")
+        raise NoFormerVersion(f"{former} is not a known version of this fleet's template; known: {known}")
     return former
 
 

@@ -19,7 +19,9 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 RANDOM = re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[A-Za-z0-9+=]{32,}(?![\w+/=-])")
 """Letters and digits without a break, as no word or path has them."""
 PUBLIC = frozenset(
-    field.metadata["env"] for _, field, _ in Settings.places().values() if not isinstance(field.default, SecretStr)
+    field.metadata["env"]
+    for _, field, _ in Settings.fields_by_name().values()
+    if not isinstance(field.default, SecretStr)
 ) - {"AWS_ACCESS_KEY_ID"}
 """Settings of the worker that are none, whatever they are called: WORKER_S3_KEY is a pattern."""
 

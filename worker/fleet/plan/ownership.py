@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from worker.errors import Ambiguous, NotOurs
+from worker.errors import AmbiguousName, NotThisFleet
 from worker.fleet.definition.fleet import MARK, Fleet
 from worker.fleet.plan.facts import endpoint_facts
 from worker.fleet.plan.versions import mark_of, versions_of
@@ -44,12 +44,14 @@ class Ownership:
         return self.templates[-1] if self.templates else None
 
     def require(self) -> EndpointRow | None:
-        """Return the fleet's endpoint, or None where it is still to be made. Raises NotOurs and Ambiguous."""
+        """Return the fleet's endpoint, or None where it is still to be made. Raises NotThisFleet and AmbiguousName."""
         if len(self.endpoints) > 1:
             names, numbers = label(self.endpoints[0].name), ", ".join(str(one.id) for one in self.endpoints)
-            raise Ambiguous(f"there are {len(self.endpoints)} endpoints named {names} ({numbers}): delete all but one")
+            raise AmbiguousName(
+                f"there are {len(self.endpoints)} endpoints named {names} ({numbers}): delete all but one"
+            )
         if self.conflicts:
-            raise NotOurs(*self.conflicts)
+            raise NotThisFleet(*self.conflicts)
         return self.endpoints[0] if self.endpoints else None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.errors import DeployError, NotOurs
+from worker.errors import DeployError, NotThisFleet
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
 from worker.fleet.plan.facts import OF_GROUPS, Facts, endpoint_facts, group_facts, template_facts
@@ -77,9 +77,9 @@ class Plan:
         return not self.steps
 
     def check(self) -> None:
-        """Raises NotOurs for a plan that may not be carried out."""
+        """Raises NotThisFleet for a plan that may not be carried out."""
         if self.blocked:
-            raise NotOurs(*self.blocked)
+            raise NotThisFleet(*self.blocked)
 
     def has(self, *actions: Action) -> bool:
         return any(step.action in actions for step in self.steps)
@@ -112,7 +112,7 @@ class Present:
 
 
 def present(fleet: Fleet, actual: Actual) -> Present:
-    """Raises NotOurs and Ambiguous."""
+    """Raises NotThisFleet and AmbiguousName."""
     return _present(fleet, ownership(fleet, actual))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from vastai.api import auth, endpoints, instances, offers
 
-from worker.errors import CallRateLimited, DeployError, KeyRefused, Refused, Unreachable
+from worker.errors import DeployError, VastKeyRefused, VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.console import Console
 from worker.fleet.vast.rows import (
     ENDPOINT_FIELDS,
@@ -28,15 +28,15 @@ from worker.fleet.vast.search import parse
 __all__ = [
     "Account",
     "Actual",
-    "CallRateLimited",
     "DeployError",
     "EndpointRow",
     "GroupRow",
     "Instance",
-    "KeyRefused",
-    "Refused",
     "TemplateRow",
-    "Unreachable",
+    "VastKeyRefused",
+    "VastRateLimited",
+    "VastRefused",
+    "VastUnreachable",
     "WorkerRow",
 ]
 
@@ -55,7 +55,7 @@ class Account(Console):
         """Make or overwrite a variable that all containers of the account get. Names are upper case at Vast."""
         try:
             self._settle(lambda: auth.create_env_var(self._session, name.upper(), value))
-        except Refused as error:
+        except VastRefused as error:
             if "existing_key" not in str(error):
                 raise
             self._settle(lambda: auth.update_env_var(self._session, name.upper(), value))
@@ -109,7 +109,7 @@ class Account(Console):
             for row in named():
                 if row["id"] == number:
                     return EndpointRow.read(row)
-            raise Unreachable(f"endpoint {body['endpoint_name']} was made and isn't listed")
+            raise VastUnreachable(f"endpoint {body['endpoint_name']} was made and isn't listed")
 
         return self._settle(listed)
 

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from vastai.api import auth, billing, endpoints, instances, offers
 
-from worker.errors import CallRateLimited, Refused, Unreachable
+from worker.errors import VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
@@ -153,8 +153,8 @@ class Console:
                     return there
                 unsure = False
                 return send()
-            except (Unreachable, CallRateLimited) as trouble:
-                unsure = unsure or isinstance(trouble, Unreachable)
+            except (VastUnreachable, VastRateLimited) as trouble:
+                unsure = unsure or isinstance(trouble, VastUnreachable)
                 if not window.pause():
                     raise
 
@@ -162,6 +162,6 @@ class Console:
         """What isn't there any more is removed, whoever did it."""
         try:
             self._settle(send, lambda: None if there() else True)
-        except Refused as error:
+        except VastRefused as error:
             if error.status != 404:
                 raise

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from vastai.api.client import VastClient, VastSession
 
-from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import VastKeyRefused, VastRateLimited, VastRefused, VastUnreachable
 
 SECRET_FIELDS = frozenset({"value", "docker_login_pass", "api_key"})
 """Fields of a request that no message may repeat, not even where Vast does."""
@@ -53,7 +53,7 @@ class Session(VastClient):  # type: ignore[misc]
                 method, url, headers=headers, json=json_data, timeout=self.timeout if timeout is None else timeout
             )
         except requests.RequestException as error:
-            raise Unreachable(f"{asked}: {_trouble(error)}") from None
+            raise VastUnreachable(f"{asked}: {_trouble(error)}") from None
         refusal = _refusal(asked, answer, {str(self.api_key), *_secrets(json_data)})
         if refusal:
             raise refusal
@@ -72,19 +72,19 @@ def _trouble(error: requests.RequestException) -> str:
 def _refusal(asked: str, answer: requests.Response, secrets: set[str]) -> Exception | None:
     """The error that an answer is, or None for a good one."""
     if answer.status_code == 429:
-        return CallRateLimited(f"{asked}: rate limited")
+        return VastRateLimited(f"{asked}: rate limited")
     if answer.status_code == 408 or answer.status_code >= 500:
-        return Unreachable(f"{asked}: HTTP {answer.status_code}")
+        return VastUnreachable(f"{asked}: HTTP {answer.status_code}")
     try:
         body = answer.json()
     except ValueError:
         if answer.ok:
-            return Unreachable(f"{asked}: the answer is not JSON")
+            return VastUnreachable(f"{asked}: the answer is not JSON")
         body = {"msg": answer.text}
     if answer.ok and not (isinstance(body, Mapping) and body.get("success") is False):
         return None
     message = f"{asked}: {_said(body, secrets) or f'HTTP {answer.status_code}'}"
-    kind = KeyRefused if answer.status_code in (401, 403) else Refused
+    kind = VastKeyRefused if answer.status_code in (401, 403) else VastRefused
     return kind(message, answer.status_code)
 
 

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from worker.api.server import connection_limits
 from worker.app import App
-from worker.errors import RestartAsked, StartupError, WorkerEnds
+from worker.errors import RestartRequested, StartupError, WorkerFailed
 from worker.events import EngineBlocked, EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
@@ -38,7 +38,7 @@ from worker.platforms.vast.sdk import (
 )
 from worker.platforms.vast.settings import VastSettings
 from worker.platforms.vast.signing import sign, worn
-from worker.settings import complete_environment
+from worker.settings import set_missing_variables
 from worker.supervision import OnFailure
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ async def serve(app: App, settings: VastSettings) -> None:
     Raises StartupError: a process that can't serve has to end, so that it is started again; the SDK's own would stay
     and only complain (T38). Who started it tells the autoscaler (`complaint`).
     """
-    complete_environment(settings.for_sdk)
+    set_missing_variables(settings.for_sdk)
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
@@ -128,7 +128,7 @@ class VastWorker:
         self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
     async def run(self) -> None:
-        """Raises StartupError; CancelledError and RestartAsked after draining."""
+        """Raises StartupError; CancelledError and RestartRequested after draining."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=None)))
             job_routes = JobRoutes(self._ingress, session, self._app.url).routes()
@@ -147,13 +147,13 @@ class VastWorker:
                 raise
 
     async def _run_sdk(self) -> None:
-        """The SDK's own loop: it never ends in a worker that serves. Raises WorkerEnds."""
+        """The SDK's own loop: it never ends in a worker that serves. Raises WorkerFailed."""
         await self._worker.run_async(host=self._settings.host)
-        raise WorkerEnds("Vast's SDK gave up: it ended")
+        raise WorkerFailed("Vast's SDK gave up: it ended")
 
     async def _watch_sdk(self) -> None:
-        """The SDK reports an error for ever and goes on refusing, once it has given up. Raises WorkerEnds."""
-        raise WorkerEnds(f"Vast's SDK gave up: {await self._given_up}")
+        """The SDK reports an error for ever and goes on refusing, once it has given up. Raises WorkerFailed."""
+        raise WorkerFailed(f"Vast's SDK gave up: {await self._given_up}")
 
     async def _start(self) -> None:
         try:
@@ -169,10 +169,10 @@ class VastWorker:
         log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.timing)
 
     async def _watch(self) -> None:
-        """Wait for a reason to start anew, then drain. Raises RestartAsked."""
+        """Wait for a reason to start anew, then drain. Raises RestartRequested."""
         asked = await self._restart_asked()
         await self._drain()
-        raise RestartAsked(f"drained for {asked}; to be started again")
+        raise RestartRequested(f"drained for {asked}; to be started again")
 
     async def _restart_asked(self) -> str:
         """By whom, or what for."""

@@ -12,7 +12,7 @@ import orjson
 from worker.workflow.catalog.folders import folders_by_input
 from worker.workflow.catalog.job_folders import class_without_job_folders
 from worker.workflow.catalog.node_class import NodeClass, Presence, read_node_class
-from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.json_value import Json, JsonObject
 
 BUNDLED = "catalog.jsonl.gz"
@@ -55,11 +55,11 @@ class Catalog(Mapping[str, NodeClass]):
         self,
         written: Mapping[str, JsonObject | bytes],
         files: Mapping[str, Sequence[str]],
-        saved: SavedModels = NONE_SAVED,
+        saved: SavedModels = NO_SAVED_MODELS,
         *,
-        hides_jobs: bool = False,
+        hides_job_folders: bool = False,
     ) -> None:
-        self.hides_jobs = hides_jobs
+        self.hides_job_folders = hides_job_folders
         """Whether no choice lists the folder of a job. Choices that listed one are inputs of files."""
         self.saved = saved
         """Model files that jobs wrote: the choices do not list them."""
@@ -90,7 +90,7 @@ class Catalog(Mapping[str, NodeClass]):
         """Read the decoded answer of `GET /object_info`; entries that are not objects are left out."""
         return cls({name: info for name, info in object_info.items() if isinstance(info, dict)}, {})
 
-    def asking(self, names: Iterable[str], hidden: str) -> Iterator[NodeClass]:
+    def classes_with_hidden_input(self, names: Iterable[str], hidden: str) -> Iterator[NodeClass]:
         """Yield the classes of these names that the server gives what a hidden input of this type stands for."""
         for node_class in (self[name] for name in set(names) if name in self):
             if any(spec.type == hidden and spec.presence is Presence.HIDDEN for spec in node_class.inputs):
@@ -98,24 +98,26 @@ class Catalog(Mapping[str, NodeClass]):
 
     def with_files(self, files: Mapping[str, Sequence[str]]) -> Catalog:
         """Return a catalog in which choices of files list these names by folder, before their fixed options."""
-        return Catalog(self._written, files, self.saved, hides_jobs=self.hides_jobs)
+        return Catalog(self._written, files, self.saved, hides_job_folders=self.hides_job_folders)
 
-    def without(self, saved: SavedModels) -> Catalog:
+    def without_saved_models(self, saved: SavedModels) -> Catalog:
         """Return a catalog in which no choice lists these files, whatever the engine says."""
         if saved == self.saved:
             return self
-        return Catalog(self._written, self._files, saved, hides_jobs=self.hides_jobs)
+        return Catalog(self._written, self._files, saved, hides_job_folders=self.hides_job_folders)
 
-    def without_jobs(self) -> Catalog:
+    def without_job_folders(self) -> Catalog:
         """Return a catalog in which no choice lists the folder of a job, as it is for clients."""
-        return self if self.hides_jobs else Catalog(self._written, self._files, self.saved, hides_jobs=True)
+        return (
+            self if self.hides_job_folders else Catalog(self._written, self._files, self.saved, hides_job_folders=True)
+        )
 
     def with_classes(self, changed: Mapping[str, JsonObject | None]) -> Catalog:
         """Return a catalog in which these classes are as given, or gone where that is None."""
         written = {name: info for name, info in self._written.items() if name not in changed}
         written |= {name: info for name, info in changed.items() if info is not None}
-        other = Catalog(written, self._files, self.saved, hides_jobs=self.hides_jobs)
-        if self.hides_jobs:
+        other = Catalog(written, self._files, self.saved, hides_job_folders=self.hides_job_folders)
+        if self.hides_job_folders:
             other._listing = {name: self._listing_of(name) for name in changed if name in self._written}
         other._parsed.update((name, parsed) for name, parsed in self._parsed.items() if name not in changed)
         return other
@@ -123,7 +125,7 @@ class Catalog(Mapping[str, NodeClass]):
     def object_info(self, name: str) -> JsonObject:
         """Return one class in the shape that `GET /object_info/{name}` has inside. Raises KeyError."""
         info = self._info(name)
-        return class_without_job_folders(info)[0] if self.hides_jobs else info
+        return class_without_job_folders(info)[0] if self.hides_job_folders else info
 
     def _info(self, name: str) -> JsonObject:
         written = self._written[name]
@@ -133,7 +135,7 @@ class Catalog(Mapping[str, NodeClass]):
         if "input_order" not in info and isinstance(info.get("input"), dict):
             info["input_order"] = _order(info["input"])
         info = self._list_files(name, info) if self._files else info
-        return self.saved.out_of_class(info, folders_by_input(name)) if self.saved else info
+        return self.saved.class_without_names(info, folders_by_input(name)) if self.saved else info
 
     def output_types(self) -> frozenset[str]:
         """Return the types that any class makes, so that an input of such a type can be linked."""
@@ -148,7 +150,7 @@ class Catalog(Mapping[str, NodeClass]):
 
     def __getitem__(self, name: str) -> NodeClass:
         if name not in self._parsed:
-            listing = self._listing_of(name) if self.hides_jobs else ()
+            listing = self._listing_of(name) if self.hides_job_folders else ()
             self._parsed[name] = read_node_class(name, self.object_info(name), listing)
         return self._parsed[name]
 

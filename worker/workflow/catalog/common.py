@@ -8,7 +8,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import Json, JsonObject
 
 
-def common(catalogs: Sequence[Catalog]) -> Catalog:
+def common_catalog(catalogs: Sequence[Catalog]) -> Catalog:
     """Return the classes that all have, each as the first has it, its choices reduced to those that all offer."""
     first, *others = catalogs
     changed: dict[str, JsonObject | None] = {}

@@ -16,22 +16,22 @@ _EMPTIED = re.compile(r"\[,\s")
 _FOLDER = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
 
 
-def without_job_folders(text: str) -> str:
+def text_without_job_folders(text: str) -> str:
     """Return a sentence without the folders of jobs: entries of its lists go, and a file keeps its name alone."""
     if JOB_FOLDER.search(text) is None:
         return text
     return _FOLDER.sub("", _EMPTIED.sub("[", _LISTED.sub("", text)))
 
 
-def answer_without_job_folders(answer: Any) -> Any:  # noqa: ANN401 - JSON
+def response_without_job_folders(answer: Any) -> Any:  # noqa: ANN401 - JSON
     """Return a refusal of ComfyUI's without them, in its lists as in its sentences."""
     match answer:
         case str():
-            return without_job_folders(answer)
+            return text_without_job_folders(answer)
         case list():
-            return [answer_without_job_folders(item) for item in answer if not _names_one(item)]
+            return [response_without_job_folders(item) for item in answer if not _names_one(item)]
         case dict():
-            return {key: answer_without_job_folders(item) for key, item in answer.items()}
+            return {key: response_without_job_folders(item) for key, item in answer.items()}
     return answer
 
 
@@ -49,7 +49,7 @@ def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[s
     }
     if not listing:
         return info, frozenset()
-    return {**info, "input": answer_without_job_folders(inputs)}, frozenset(listing)
+    return {**info, "input": response_without_job_folders(inputs)}, frozenset(listing)
 
 
 def _names_one(item: Json) -> bool:

@@ -39,7 +39,7 @@ class Provider:
         return cls(name, _HOMES.get(name, ""))
 
     @property
-    def says(self) -> str:
+    def install_hint(self) -> str:
         """A sentence for who misses a class of it."""
         if self.name == COMFYUI:
             return f"It comes with {COMFYUI}; this engine is another version."
@@ -67,7 +67,7 @@ class PackId:
         return tuple(filter(None, (self.registry_id, self.repository.rpartition("/")[2])))
 
     @property
-    def says(self) -> str:
+    def install_hint(self) -> str:
         """A sentence for the caller whose workflow has a class of it that is missing."""
         version = f" {self.version}" if self.version else ""
         if self.registry_id == CORE_ID:

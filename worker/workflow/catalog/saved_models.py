@@ -26,7 +26,7 @@ def is_model(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in EXTENSIONS
 
 
-def resolved(name: str) -> str:
+def resolved_path(name: str) -> str:
     """Return the place that a name stands for: ComfyUI takes `./a`, `/a` and `b/../a` for `a`."""
     return posixpath.normpath("/" + name.replace("\\", "/")).lstrip("/")
 
@@ -58,7 +58,7 @@ class SavedModels:
             return None
         return places[0]
 
-    def joined(self, other: SavedModels) -> SavedModels:
+    def merged_with(self, other: SavedModels) -> SavedModels:
         """Return what either of two knows."""
         if not self or not other:
             return self or other
@@ -66,23 +66,23 @@ class SavedModels:
         both = {one: self.by_folder.get(one, frozenset()) | other.by_folder.get(one, frozenset()) for one in folders}
         return SavedModels(both, self.others | other.others)
 
-    def out_of(self, choices: Json, folders: Collection[str] = ()) -> Json:
+    def without_names(self, choices: Json, folders: Collection[str] = ()) -> Json:
         """Return the written form of an input, or a part of it, without the choices and defaults that name one."""
         match choices:
             case list():
-                return [self.out_of(item, folders) for item in choices if not self._names(item, folders)]
+                return [self.without_names(item, folders) for item in choices if not self._names(item, folders)]
             case dict():
                 kept = {key: item for key, item in choices.items() if not self._names(item, folders)}
-                return {key: self.out_of(item, folders) for key, item in kept.items()}
+                return {key: self.without_names(item, folders) for key, item in kept.items()}
         return choices
 
     def _names(self, item: Json, folders: Collection[str]) -> bool:
         """True for a name, and for an object that a pack writes in its place (`{"content": name, "image": ...}`)."""
         if isinstance(item, dict):
             item = item.get("content")
-        return isinstance(item, str) and self.folder_of(resolved(item), folders) is not None
+        return isinstance(item, str) and self.folder_of(resolved_path(item), folders) is not None
 
-    def out_of_class(self, info: JsonObject, folders: Mapping[str, Collection[str]]) -> JsonObject:
+    def class_without_names(self, info: JsonObject, folders: Mapping[str, Collection[str]]) -> JsonObject:
         """Return a class of `GET /object_info` without them; `folders` by the name of its input."""
         inputs = info.get("input")
         if not isinstance(inputs, dict):
@@ -92,28 +92,28 @@ class SavedModels:
     def _section(self, section: Json, folders: Mapping[str, Collection[str]]) -> Json:
         if not isinstance(section, dict):
             return section
-        return {name: self.out_of(written, folders.get(name, ())) for name, written in section.items()}
+        return {name: self.without_names(written, folders.get(name, ())) for name, written in section.items()}
 
-    def out_of_text(self, text: str) -> str:
+    def text_without_names(self, text: str) -> str:
         """Return a sentence of ComfyUI's without the names in its lists of choices."""
         for name in self._written():
             for listed in (f", {name!r}", f"{name!r}, ", repr(name)):
                 text = text.replace(listed, "")
         return text
 
-    def out_of_answer(self, answer: Any) -> Any:  # noqa: ANN401 - JSON
+    def response_without_names(self, answer: Any) -> Any:  # noqa: ANN401 - JSON
         """Return a refusal of ComfyUI's without them."""
         match answer:
             case str():
-                return self.out_of_text(answer)
+                return self.text_without_names(answer)
             case list():
-                return [self.out_of_answer(item) for item in answer if not self._names(item, ())]
+                return [self.response_without_names(item) for item in answer if not self._names(item, ())]
             case dict():
-                return {key: self.out_of_answer(item) for key, item in answer.items()}
+                return {key: self.response_without_names(item) for key, item in answer.items()}
         return answer
 
     def _written(self) -> Iterator[str]:
         yield from (name for name in sorted(self.names, key=len, reverse=True) if self.folder_of(name) is not None)
 
 
-NONE_SAVED = SavedModels()
+NO_SAVED_MODELS = SavedModels()

@@ -2,7 +2,7 @@
 
 from worker.workflow.editor.conversion import Conversion, convert
 from worker.workflow.editor.javascript import stringify
-from worker.workflow.editor.packs.pack import Surroundings
+from worker.workflow.editor.packs.pack import ConversionContext
 from worker.workflow.prompt import is_ui
 
-__all__ = ["Conversion", "Surroundings", "convert", "is_ui", "stringify"]
+__all__ = ["Conversion", "ConversionContext", "convert", "is_ui", "stringify"]

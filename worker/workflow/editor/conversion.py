@@ -9,11 +9,11 @@ from worker.errors import CannotConvert, Detail
 from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.provider import pack_id
+from worker.workflow.editor.editor_graph import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
 from worker.workflow.editor.javascript import as_sent, as_text
-from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
 from worker.workflow.editor.load import Loader
-from worker.workflow.editor.packs.pack import Sending, Surroundings
+from worker.workflow.editor.packs.pack import ConversionContext, Sending
 from worker.workflow.editor.packs.registry import LINK, SEND
 from worker.workflow.editor.primitives import apply_primitives
 from worker.workflow.editor.saved import read_workflow
@@ -23,9 +23,9 @@ from worker.workflow.editor.subgraphs.groups import open_groups
 from worker.workflow.editor.subgraphs.ids import number_apart
 from worker.workflow.editor.text import SAVERS, draw, fill_in
 from worker.workflow.json_value import Json
-from worker.workflow.missing_class import others
+from worker.workflow.missing_class import listed_node_ids
 from worker.workflow.prompt import Node, Prompt
-from worker.workflow.validation.suggestion import for_missing_class
+from worker.workflow.validation.suggestion import missing_class_suggestion
 
 MOST_TOLD = 50
 MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
@@ -45,7 +45,7 @@ class Conversion:
     seeds: tuple[SeedField, ...] = ()
 
 
-def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
+def convert(workflow: object, catalog: Catalog, surroundings: ConversionContext | None = None) -> Conversion:
     """The prompt that the editor would send for what it saved; ids, values and links are the editor's.
 
     Raises CannotConvert, naming each node that needs a browser, a class that the catalog hasn't got, or another file.
@@ -62,7 +62,7 @@ def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | Non
     flat = FlatGraph(root)
     running = [place for place in flat.places.values() if _runs(place)]
     _check(running, catalog)
-    writer = _Writer(flat, surroundings or Surroundings())
+    writer = _Writer(flat, surroundings or ConversionContext())
     prompt: Prompt = {place.id: writer.write(place) for place in running}
     left_out = tuple(
         detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
@@ -110,8 +110,8 @@ def _missing(missing: Mapping[str, Sequence[FlatNode]], catalog: Catalog) -> Ite
         first = places[0]
         packs = (pack_id(place.node.properties) for place in places)
         pack = next(filter(None, packs), None)
-        suggestion = for_missing_class(class_type, catalog if number < MOST_SUGGESTED else None, pack)
-        nodes = others([place.id for place in places])
+        suggestion = missing_class_suggestion(class_type, catalog if number < MOST_SUGGESTED else None, pack)
+        nodes = listed_node_ids([place.id for place in places])
         yield detail_of(first, f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
 
 
@@ -136,7 +136,7 @@ def _without_loose_ends(prompt: Prompt) -> Prompt:
 
 
 class _Writer:
-    def __init__(self, flat: FlatGraph, surroundings: Surroundings) -> None:
+    def __init__(self, flat: FlatGraph, surroundings: ConversionContext) -> None:
         self._flat = flat
         self._around = surroundings
         self.seeds: list[SeedField] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from worker.workflow.catalog.node_class import DYNAMIC_COMBO, InputSpec
-from worker.workflow.editor.live import MISSING, Value, Widget
+from worker.workflow.editor.editor_graph import MISSING, Value, Widget
 from worker.workflow.json_value import Json, JsonObject
 
 CONTROL = "control_after_generate"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from worker.workflow.editor.editor_graph import MISSING, UiNode, Value
 from worker.workflow.editor.fields import forced
-from worker.workflow.editor.live import MISSING, UiNode, Value
 
 _LONGEST, _MOST = 60, 3
 _EMPTY: tuple[Value, ...] = (None, MISSING, "", {}, [])

@@ -7,7 +7,7 @@ from functools import partial
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import InputSpec
-from worker.workflow.editor.live import OWN_NODES, REROUTE, Graph, Slot, UiNode
+from worker.workflow.editor.editor_graph import OWN_NODES, REROUTE, Graph, Slot, UiNode
 from worker.workflow.editor.packs.custom_fields import custom_fields, of_unknown_type
 from worker.workflow.editor.packs.registry import BROWSER_NODES, GIVE, READ
 from worker.workflow.editor.saved import SavedGraph, SavedNode, SavedWorkflow

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.workflow.catalog.node_class import InputSpec
+from worker.workflow.editor.editor_graph import MISSING, PRIMITIVE, Graph, Slot, UiNode, Value, Widget
 from worker.workflow.editor.fields import kind_of
 from worker.workflow.editor.javascript import as_number, lcm, remainder, round_half_up, to_fixed
-from worker.workflow.editor.live import MISSING, PRIMITIVE, Graph, Slot, UiNode, Value, Widget
 from worker.workflow.json_value import Json, JsonObject
 
 _NUMBERS = ("INT", "FLOAT")

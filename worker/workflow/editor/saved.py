@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from worker.errors import CannotConvert
-from worker.workflow.editor.live import Link, Port, Slot
+from worker.workflow.editor.editor_graph import Link, Port, Slot
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import is_ui
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from worker.prompt_changes import SeedField
-from worker.workflow.editor.live import INSIDE, PRIMITIVE, UiNode, Widget
+from worker.workflow.editor.editor_graph import INSIDE, PRIMITIVE, UiNode, Widget
 from worker.workflow.editor.subgraphs.flat import FlatNode
 from worker.workflow.prompt import Prompt
 

@@ -14,9 +14,9 @@ from worker.workflow.catalog.node_class import (
     read_input,
     sections,
 )
+from worker.workflow.editor.editor_graph import MISSING, Slot, UiNode, Value, Widget
 from worker.workflow.editor.fields import CONTROL, RECORDED, fields_of, forced, has_slot, is_field, options_of
 from worker.workflow.editor.javascript import as_text
-from worker.workflow.editor.live import MISSING, Slot, UiNode, Value, Widget
 from worker.workflow.editor.order import lost, restore
 from worker.workflow.json_value import Json, JsonObject
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.workflow.editor.live import INSIDE, Graph, Slot, UiNode
+from worker.workflow.editor.editor_graph import INSIDE, Graph, Slot, UiNode
 
 _ANY = ("", "*")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worker.workflow.catalog.node_class import COMBO, DYNAMIC_COMBO
+from worker.workflow.editor.editor_graph import MISSING, UiNode, Value, Widget
 from worker.workflow.editor.fields import choices_of
 from worker.workflow.editor.left_values import warn_of_rest
-from worker.workflow.editor.live import MISSING, UiNode, Value, Widget
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.json_value import Json, JsonObject

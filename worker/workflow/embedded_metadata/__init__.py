@@ -2,9 +2,9 @@
 
 from worker.workflow.embedded_metadata.embedded_workflow import (
     EmbeddedWorkflow,
+    extract_workflow,
     read_embedded_workflow,
-    read_file,
-    workflow_in,
+    read_workflow_file,
 )
 
-__all__ = ["EmbeddedWorkflow", "read_embedded_workflow", "read_file", "workflow_in"]
+__all__ = ["EmbeddedWorkflow", "extract_workflow", "read_embedded_workflow", "read_workflow_file"]

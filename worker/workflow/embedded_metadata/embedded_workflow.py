@@ -9,12 +9,13 @@ from typing import cast
 
 import orjson
 
-from worker.bodies import BodyLimits, check_depth, not_json, utf8_text
-from worker.bodies.limits import units_of
+from worker.bodies import BodyLimits, check_depth, invalid_json_error, utf8_text
+from worker.bodies.limits import parse_units
 from worker.errors import CannotConvert, InvalidJson
+from worker.workflow.embedded_metadata.audio import flac_texts, mp3_texts, ogg_texts
 from worker.workflow.embedded_metadata.avif import avif_texts, is_avif
 from worker.workflow.embedded_metadata.jpeg import jpeg_texts
-from worker.workflow.embedded_metadata.json_inside import (
+from worker.workflow.embedded_metadata.json_containers import (
     glb_texts,
     is_safetensors,
     is_svg,
@@ -24,9 +25,8 @@ from worker.workflow.embedded_metadata.json_inside import (
 from worker.workflow.embedded_metadata.matroska import matroska_texts
 from worker.workflow.embedded_metadata.mp4 import mp4_texts
 from worker.workflow.embedded_metadata.png import png_texts
-from worker.workflow.embedded_metadata.sound import flac_texts, mp3_texts, ogg_texts
 from worker.workflow.embedded_metadata.webp import webp_texts
-from worker.workflow.exports import export_in
+from worker.workflow.exports import exported_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import unwrap
 
@@ -84,21 +84,21 @@ def read_embedded_workflow(data: bytes) -> EmbeddedWorkflow | None:
     return None
 
 
-def workflow_in(data: bytes, charset: str = "") -> Json:
+def extract_workflow(data: bytes, charset: str = "") -> Json:
     """The workflow in a file: JSON, wrapped or not, or what a picture, a video, a sound or a model carries.
 
     JSON may be the body of a request in any dialect, in any encoding that requests may have; `charset` is a declared
     one. Raises CannotConvert.
     """
     try:
-        found = read_file(data, charset)
+        found = read_workflow_file(data, charset)
         check_depth(found, "the workflow")
-        return cast("Json", unwrap(export_in(found)))
+        return cast("Json", unwrap(exported_workflow(found)))
     except InvalidJson as error:
         raise CannotConvert(error.message) from None
 
 
-def read_file(data: bytes, charset: str = "") -> Json:
+def read_workflow_file(data: bytes, charset: str = "") -> Json:
     """Return the whole JSON of a workflow file, or the workflow that a file of another kind carries.
 
     Raises CannotConvert.
@@ -128,7 +128,7 @@ def read_file(data: bytes, charset: str = "") -> Json:
 def _not_a_workflow(json: bytes, error: orjson.JSONDecodeError) -> CannotConvert:
     """Return the place of the error in what begins like JSON; another file is something else."""
     if json.lstrip()[:1] in (b"{", b"["):
-        return CannotConvert(not_json(json, error, "the workflow").message)
+        return CannotConvert(invalid_json_error(json, error, "the workflow").message)
     return CannotConvert("this is neither JSON nor a file that can carry a workflow")
 
 
@@ -151,7 +151,7 @@ def _carried(kind: str, texts: Texts) -> EmbeddedWorkflow:
 
 def parse(text: str) -> Json:
     """JSON as Python writes it, with NaN, which is null here; None for anything else, and for more than a workflow."""
-    if units_of(text.encode("utf-8", "replace")) > _MOST_UNITS:
+    if parse_units(text.encode("utf-8", "replace")) > _MOST_UNITS:
         return None
     try:
         value: Json = json.loads(text, parse_constant=lambda _: None)

@@ -40,13 +40,13 @@ class NodeInputs:
             raise NotKnownError
         return found
 
-    def whole(self, name: str) -> int:
+    def integer(self, name: str) -> int:
         found = self.value(name)
         if not isinstance(found, int):
             raise NotKnownError
         return found
 
-    def flag(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         """Return a choice between two; packs write some of them as text."""
         found = self.value(name)
         if isinstance(found, str):
@@ -55,7 +55,7 @@ class NodeInputs:
             return found.lower() == "true"
         return bool(found)
 
-    def first_given(self, *names: str) -> Value:
+    def first_present(self, *names: str) -> Value:
         """Return the first of these inputs that is given."""
         for name in names:
             if name in self.values:
@@ -75,14 +75,14 @@ def _joined(delimiter: str, *names: str) -> Rule:
 
 
 def _either(choice: str, if_true: str, if_false: str) -> Rule:
-    return lambda inputs: (inputs.value(if_true if inputs.flag(choice) else if_false),)
+    return lambda inputs: (inputs.value(if_true if inputs.boolean(choice) else if_false),)
 
 
 def _numbered(choice: str, pattern: str, first: int = 1) -> Rule:
     """Return the rule of a switch by number: its inputs are `pattern` with the number from `first` on."""
 
     def decide(inputs: NodeInputs) -> tuple[Value | None, ...]:
-        number = inputs.whole(choice)
+        number = inputs.integer(choice)
         if number < first:
             raise NotKnownError
         return (inputs.value(pattern.format(number)),)
@@ -103,7 +103,7 @@ def _was_texts(*names: str) -> Rule:
 
 def _was_joined(inputs: NodeInputs) -> tuple[Value | None, ...]:
     texts = [inputs.text(name) for name in ("text_a", "text_b", "text_c", "text_d") if name in inputs.values]
-    if inputs.flag("clean_whitespace"):
+    if inputs.boolean("clean_whitespace"):
         texts = [text.strip() for text in texts]
     delimiter = inputs.text("delimiter")
     return (("\n" if delimiter == "\\n" else delimiter).join(text for text in texts if text),)
@@ -131,29 +131,29 @@ def _replaced(inputs: NodeInputs) -> tuple[Value | None, ...]:
 
 
 def _part(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    return (inputs.text("string")[inputs.whole("start") : inputs.whole("end")],)
+    return (inputs.text("string")[inputs.integer("start") : inputs.integer("end")],)
 
 
 def _one_line(inputs: NodeInputs) -> tuple[Value | None, ...]:
     text = inputs.text("string")
-    return (text.replace("\n", "").strip() if inputs.flag("strip_newlines") else text,)
+    return (text.replace("\n", "").strip() if inputs.boolean("strip_newlines") else text,)
 
 
 def _many_joined(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    count = inputs.whole("inputcount")
-    if inputs.flag("return_list") or count > MOST_JOINED:
+    count = inputs.integer("inputcount")
+    if inputs.boolean("return_list") or count > MOST_JOINED:
         raise NotKnownError
     texts = [inputs.text(f"string_{number}", "") for number in range(1, count + 1)]
     return (inputs.text("delimiter").join([texts[0], *filter(None, texts[1:])]) if texts else None,)
 
 
 def _bridged(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    return (inputs.first_given("passthrough_text", "text_input"),)
+    return (inputs.first_present("passthrough_text", "text_input"),)
 
 
 def _first_of_many(inputs: NodeInputs) -> tuple[Value | None, ...]:
     """rgthree: the first input that is given, by the number in its name."""
-    return (inputs.first_given(*sorted(name for name in inputs.values if re.fullmatch(r"any_\d+", name))),)
+    return (inputs.first_present(*sorted(name for name in inputs.values if re.fullmatch(r"any_\d+", name))),)
 
 
 LONGEST = 4096

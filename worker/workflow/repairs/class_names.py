@@ -7,7 +7,7 @@ from worker.workflow.catalog.replacements import REPLACEMENTS, NodeReplacement, 
 from worker.workflow.prompt import Node
 
 
-def present_class(node: Node, catalog: Catalog) -> Node | None:
+def current_class(node: Node, catalog: Catalog) -> Node | None:
     """Return the node with the class that it has now; None where it stays."""
     class_type = node["class_type"]
     if class_type in catalog:

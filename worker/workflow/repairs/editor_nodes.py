@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from worker.prompt_changes import Repair
-from worker.workflow.editor.live import PRIMITIVE
+from worker.workflow.editor.editor_graph import PRIMITIVE
 from worker.workflow.editor.packs.registry import BROWSER_NODES
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, is_link, links, title

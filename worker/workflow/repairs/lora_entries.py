@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.lora_names import nearest_part
+from worker.workflow.lora_names import find_by_part
 from worker.workflow.loras import POWER_LORA_LOADER, listed_loras
 from worker.workflow.prompt import Node
 from worker.workflow.repairs.value_change import ValueChange
@@ -20,7 +20,7 @@ def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
         name = value.get("lora") if isinstance(value, dict) else None
         if not isinstance(name, str) or not isinstance(value, dict) or "\\" not in name:
             continue
-        if nearest_part(name, listed) is None and not any("\\" in file for file in listed):
+        if find_by_part(name, listed) is None and not any("\\" in file for file in listed):
             runs = name.replace("\\", "/")  # where it is not listed, the file may be on its way
             message = f"{name!r} is written {runs!r} here: this server separates folders by another character."
             yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, title
-from worker.workflow.repairs.class_names import present_class
+from worker.workflow.repairs.class_names import current_class
 from worker.workflow.repairs.editor_nodes import without_editor_nodes
 from worker.workflow.repairs.lora_entries import entry_changes
 from worker.workflow.repairs.seeds import seed_of
@@ -57,7 +57,7 @@ def _with_known_classes(prompt: Prompt, catalog: Catalog) -> tuple[Prompt, list[
     nodes, repairs = without_editor_nodes(prompt, catalog)
     renamed: Prompt = {}
     for node_id, node in nodes.items():
-        present = present_class(node, catalog)
+        present = current_class(node, catalog)
         if present is not None:
             renamed[node_id] = present
             repairs.append(_renamed(nodes, node_id, present["class_type"]))

@@ -78,7 +78,7 @@ def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Itera
             change = None if is_link(value) else _link(spec, value, context.prompt)
         elif _is_seed(spec):
             validator = NODE_VALIDATORS.get(node_class.name)
-            own_check = validator is not None and validator.takes(spec.name)
+            own_check = validator is not None and validator.accepts(spec.name)
             change = None if context.keep_seeds or own_check else seed_change(spec, value)
         else:
             change = _value(spec, value, context)

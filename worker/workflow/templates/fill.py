@@ -10,9 +10,9 @@ from worker.errors import ParamsError, ValueProblem
 from worker.workflow.json_value import Json
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import RANDOM_INTEGER_MAX, Node, Prompt, is_link
-from worker.workflow.templates.reader import field_of
+from worker.workflow.templates.reader import referenced_field
 from worker.workflow.templates.template import Chain, Parameter, ParameterKind, ParameterTarget, Params, Template
-from worker.workflow.templates.value import SOURCE, cure, value_problems
+from worker.workflow.templates.value import SOURCE, valid_value_hint, value_problems
 
 Draw = Callable[[int], int]
 """Draws an integer from 0 to below its argument, as `secrets.randbelow` does."""
@@ -21,14 +21,14 @@ RANDOM_SEED = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledTemplate:
     """`values` are those that were used, drawn seeds and defaults included; files are left out of them."""
 
     prompt: Prompt
     values: Mapping[str, Json]
 
 
-def fill(template: Template, params: Params, draw: Draw, sent: frozenset[str] = frozenset()) -> Filled:
+def fill(template: Template, params: Params, draw: Draw, sent: frozenset[str] = frozenset()) -> FilledTemplate:
     """The template's prompt with these values. Raises ParamsError.
 
     `sent` are the names of files that came with the request: any name will do for them, others need a suffix.
@@ -46,7 +46,7 @@ def fill(template: Template, params: Params, draw: Draw, sent: frozenset[str] = 
         if not parameter.type.is_file:
             values[parameter.name] = value
         _apply(prompt, parameter, _file(value, sent) if parameter.type.is_file else value)
-    return Filled(prompt, values)
+    return FilledTemplate(prompt, values)
 
 
 def _problems(template: Template, params: Params, sent: frozenset[str]) -> Iterator[ValueProblem]:
@@ -59,7 +59,7 @@ def _problems(template: Template, params: Params, sent: frozenset[str]) -> Itera
         value = params.get(name)
         if value is None:
             if parameter.required:
-                yield ValueProblem("is missing", cure(parameter), name)
+                yield ValueProblem("is missing", valid_value_hint(parameter), name)
         elif not (
             _is_chance(parameter, value) or (parameter.type.is_file and isinstance(value, str) and value in sent)
         ):
@@ -137,7 +137,7 @@ def _fields(parameter: Parameter, item: Json) -> dict[str, Json]:
 
 
 def _from_item(value: Json, fields: Mapping[str, Json]) -> Json:
-    name = field_of(value)
+    name = referenced_field(value)
     return value if name is None else fields[name]
 
 

@@ -9,7 +9,7 @@ import worker
 from worker.errors import CannotConvert, StartupError
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.editor import convert, is_ui
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.template import Library, Template, TemplateError
 
@@ -38,7 +38,7 @@ def read_library(folders: str) -> Library:
 def _read(path: Path) -> Template:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-        workflow: object = workflow_in(path.with_suffix(".json").read_bytes())
+        workflow: object = extract_workflow(path.with_suffix(".json").read_bytes())
         if is_ui(workflow):
             workflow = convert(workflow, bundled_catalog()).prompt
         return read_template(path.stem, workflow, table)

@@ -173,13 +173,13 @@ def _list_complaints(parameter: Parameter) -> Iterator[str]:
         yield "a list needs `fields` and a `chain`"
         return
     known = {field.name for field in parameter.fields}
-    unknown = {name for name in map(field_of, parameter.chain.inputs.values()) if name} - known
+    unknown = {name for name in map(referenced_field, parameter.chain.inputs.values()) if name} - known
     if unknown:
         yield f"the chain uses {', '.join(sorted(unknown))}, which no item has"
     if any(field.type is ParameterKind.LIST for field in parameter.fields):
         yield "a list can't hold lists"
 
 
-def field_of(value: Json) -> str | None:
+def referenced_field(value: Json) -> str | None:
     """The item's field that stands for a chain's input, written `$field`."""
     return value[1:] if isinstance(value, str) and value.startswith("$") else None

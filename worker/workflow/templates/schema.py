@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.workflow.templates.template import Parameter, ParameterKind, Template
-from worker.workflow.templates.value import limits
+from worker.workflow.templates.value import number_range
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE_HELP = "a URL, a data URI, base64, or the name of a file sent along"
@@ -54,7 +54,7 @@ def _type(parameter: Parameter) -> dict[str, Any]:
 
 def _number(parameter: Parameter) -> dict[str, Any]:
     """A seed of -1 is drawn, like one that is not given."""
-    low, high = limits(parameter)
+    low, high = number_range(parameter)
     if parameter.type is ParameterKind.SEED:
         return {"type": "integer", "minimum": -1, "maximum": high, "$comment": "-1 or none: a fresh one"}
     bounds = {"minimum": low, "maximum": high, "multipleOf": parameter.multiple_of}

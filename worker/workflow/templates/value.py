@@ -32,19 +32,21 @@ def value_problems(parameter: Parameter, value: Any, path: str = "") -> Iterator
         return
     message = _validation_error(parameter, value)
     if message:
-        yield ValueProblem(message, cure(parameter), path)
+        yield ValueProblem(message, valid_value_hint(parameter), path)
 
 
 def _list_problems(parameter: Parameter, value: Any, path: str) -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
     if not isinstance(value, Sequence) or isinstance(value, str):
-        yield ValueProblem(f"has to be a list, not {_short(value)}", cure(parameter), path)
+        yield ValueProblem(f"has to be a list, not {_short(value)}", valid_value_hint(parameter), path)
         return
     if len(value) > parameter.items_max:
-        yield ValueProblem(f"has {len(value)} items, more than {parameter.items_max}", cure(parameter), path)
+        yield ValueProblem(
+            f"has {len(value)} items, more than {parameter.items_max}", valid_value_hint(parameter), path
+        )
     for index, item in enumerate(value):
         place = f"{path}.{index}"
         if not isinstance(item, dict):
-            yield ValueProblem(f"has to be an object, not {_short(item)}", cure(parameter), place)
+            yield ValueProblem(f"has to be an object, not {_short(item)}", valid_value_hint(parameter), place)
         else:
             yield from _item_problems(parameter, item, place)
 
@@ -59,7 +61,7 @@ def _item_problems(parameter: Parameter, item: dict[str, Any], path: str) -> Ite
         if name in item:
             yield from value_problems(field, item[name], f"{path}.{name}")
         elif field.default is None:
-            yield ValueProblem("is missing", cure(field), f"{path}.{name}")
+            yield ValueProblem("is missing", valid_value_hint(field), f"{path}.{name}")
 
 
 def _validation_error(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
@@ -90,7 +92,7 @@ def _number_complaint(parameter: Parameter, value: Any) -> str | None:  # noqa: 
         return f"has to be {kind}, not {_short(value)}"
     if parameter.type is not ParameterKind.NUMBER and value != int(value):
         return f"has to be {kind}, not {value}"
-    low, high = limits(parameter)
+    low, high = number_range(parameter)
     if low is not None and value < low:
         return f"is {value:g}, less than {low:g}"
     if high is not None and value > high:
@@ -100,14 +102,14 @@ def _number_complaint(parameter: Parameter, value: Any) -> str | None:  # noqa: 
     return None
 
 
-def limits(parameter: Parameter) -> tuple[float | None, float | None]:
+def number_range(parameter: Parameter) -> tuple[float | None, float | None]:
     """Smallest and largest value of a number, both included."""
     if parameter.type is ParameterKind.SEED:
         return parameter.minimum or 0, SEED_MAX if parameter.maximum is None else parameter.maximum
     return parameter.minimum, parameter.maximum
 
 
-def cure(parameter: Parameter) -> str:
+def valid_value_hint(parameter: Parameter) -> str:
     """What would do, in one sentence."""
     match parameter.type:
         case ParameterKind.CHOICE:
@@ -125,7 +127,7 @@ def cure(parameter: Parameter) -> str:
 
 
 def _numbers(parameter: Parameter) -> str:
-    low, high = limits(parameter)
+    low, high = number_range(parameter)
     kind = "a number" if parameter.type is ParameterKind.NUMBER else "a whole number"
     multiple = f", a multiple of {parameter.multiple_of:g}" if parameter.multiple_of else ""
     if low is not None and high is not None:

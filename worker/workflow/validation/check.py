@@ -17,11 +17,11 @@ from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
 from worker.workflow.validation.skipped_models import skipped_model_problems
-from worker.workflow.validation.suggestion import LOST
+from worker.workflow.validation.suggestion import BROKEN_LINK_KINDS
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
 
-OURS = "unsound"
+UNSOUND = "unsound"
 """The kind of the problems that ComfyUI has no word for."""
 DEEPEST = 500
 """Nodes in a row. Python's limit of 1000 frames ends ComfyUI at about 970."""
@@ -29,7 +29,7 @@ MOST_SUGGESTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckResult:
     """`verdict` is what ComfyUI itself would answer; `prompt` is empty where the workflow is none.
 
     Where no prompt could be made of what the editor saved there is no verdict.
@@ -48,7 +48,7 @@ class Check:
         return not self.problems
 
 
-def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> Check:
+def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> CheckResult:
     """Check a decoded workflow in API format, also one that is wrapped or is no workflow at all; it is not changed.
 
     `catalog` and `files` as for `validate`; `saved` is what the editor saved, which names packs. Never raises.
@@ -57,18 +57,20 @@ def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, sa
         prompt = parse_prompt(workflow)
     except PromptError as error:
         verdict = validate(workflow, catalog, files)
-        return Check({}, verdict, (replace(of_error(error, {}), comfyui_type=_type(error, verdict)),))
+        return CheckResult({}, verdict, (replace(problem_of_error(error, {}), comfyui_type=_type(error, verdict)),))
     verdict = validate(prompt, catalog, files)
     whole = verdict.accepted and not verdict.node_errors
     told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog, saved))
-    lost = {problem.node_id for problem in told if problem.kind in LOST}
+    lost = {problem.node_id for problem in told if problem.kind in BROKEN_LINK_KINDS}
     # What a pack takes away before ComfyUI validates is not followed either.
-    ours = [of_error(error, prompt) for error in unsound(verdict.prompt or prompt) if error.node_id not in lost]
+    ours = [
+        problem_of_error(error, prompt) for error in graph_errors(verdict.prompt or prompt) if error.node_id not in lost
+    ]
     hidden = _untold(prompt, catalog, files, told) if told or ours else ()
-    return Check(prompt, verdict, (*told, *ours, *hidden, *skipped_model_problems(prompt, catalog, files)))
+    return CheckResult(prompt, verdict, (*told, *ours, *hidden, *skipped_model_problems(prompt, catalog, files)))
 
 
-def not_converted(error: WorkerError) -> Check:
+def conversion_failure(error: WorkerError) -> CheckResult:
     """For a workflow of which no prompt can be made, by the error that says why."""
     details = error.details or (Detail(error.message),)
     problems = (
@@ -77,15 +79,15 @@ def not_converted(error: WorkerError) -> Check:
         )
         for one in details
     )
-    return Check({}, None, tuple(problems))
+    return CheckResult({}, None, tuple(problems))
 
 
-def problems_of(prompt: Prompt) -> tuple[Problem, ...]:
+def graph_problems(prompt: Prompt) -> tuple[Problem, ...]:
     """What is wrong whatever the engine: the part of `check` that needs no catalog."""
-    return tuple(of_error(error, prompt) for error in unsound(prompt))
+    return tuple(problem_of_error(error, prompt) for error in graph_errors(prompt))
 
 
-def of_error(error: PromptError, prompt: Prompt) -> Problem:
+def problem_of_error(error: PromptError, prompt: Prompt) -> Problem:
     """An error of our own as a problem."""
     node = prompt.get(error.node_id or "")
     return Problem(
@@ -96,7 +98,7 @@ def of_error(error: PromptError, prompt: Prompt) -> Problem:
         message=error.message,
         suggestion=error.suggestion,
         comfyui_type=None,
-        kind=OURS,
+        kind=UNSOUND,
     )
 
 
@@ -122,7 +124,7 @@ def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog, saved: object) -> 
     if verdict.error and verdict.error["type"] == "missing_node_type":
         yield from missing_classes(sent, catalog, saved)
     elif verdict.status == 500:
-        yield Problem(None, None, None, None, "ComfyUI can't read this workflow.", None, None, kind=OURS)
+        yield Problem(None, None, None, None, "ComfyUI can't read this workflow.", None, None, kind=UNSOUND)
     else:
         yield from explain(verdict.error, verdict.node_errors, sent, catalog)
 
@@ -163,7 +165,7 @@ def _key(problem: Problem) -> tuple[str | None, str | None, str]:
     return problem.node_id, problem.input, problem.message
 
 
-def unsound(prompt: Prompt) -> Iterator[PromptError]:
+def graph_errors(prompt: Prompt) -> Iterator[PromptError]:
     """Yield every link to nowhere, the first few with the id that was probably meant; else a chain that is too long.
 
     ComfyUI takes such a graph and then dies of it. Its validation follows only the inputs that a class has, its

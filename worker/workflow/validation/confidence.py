@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.prompt import Prompt, links
-from worker.workflow.validation.check import OURS
+from worker.workflow.validation.check import UNSOUND
 from worker.workflow.validation.explain import Problem
 
 RULES_OF = "0.33."
 """The versions of ComfyUI whose rules `validate` has."""
 
-_EVERYWHERE = frozenset({OURS, "missing_node_type", "prompt_no_outputs", "dependency_cycle", "bad_linked_input"})
+_EVERYWHERE = frozenset({UNSOUND, "missing_node_type", "prompt_no_outputs", "dependency_cycle", "bad_linked_input"})
 """True of every version and for every class."""
 
 
-def certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = RULES_OF) -> bool:
+def is_certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = RULES_OF) -> bool:
     """Tell whether a ComfyUI of this version with these classes would refuse for this reason, too.
 
     A class of a pack that we don't know may check its inputs itself, which switches ComfyUI's own limits off, or have

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from worker.workflow.catalog.node_class import COMBO, InputSpec
 from worker.workflow.json_value import Json
-from worker.workflow.validation.validation_error import Subject
+from worker.workflow.validation.validation_error import ErrorSubject
 
 MOST_CHOICES = 8
 
 
-def expected(subject: Subject) -> str | None:
+def expected(subject: ErrorSubject) -> str | None:
     """Describe the input that a complaint is about; None where neither catalog nor complaint knows it."""
-    known, told = subject.spec, subject.told
+    known, told = subject.spec, subject.reported_spec
     if subject.validation_error.kind == "bad_linked_input":
         return "a link: [node id, output slot]"
     if known is not None and known.folders:

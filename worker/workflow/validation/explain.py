@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.validation.expectation import expected
-from worker.workflow.validation.suggestion import LOST, for_missing_class, lost_link, suggestion
-from worker.workflow.validation.validation_error import Subject, ValidationError, validation_errors
+from worker.workflow.validation.suggestion import BROKEN_LINK_KINDS, broken_link, missing_class_suggestion, suggestion
+from worker.workflow.validation.validation_error import ErrorSubject, ValidationError, validation_errors
 
 MOST_SUGGESTIONS = 50  # looking for a near name takes milliseconds in a long list, and a workflow can be all wrong
 
@@ -48,7 +48,7 @@ def explain(
     """
     problems: list[Problem] = []
     for node_id, validation_error in validation_errors(node_errors):
-        subject = Subject(validation_error, node_id, prompt, catalog)
+        subject = ErrorSubject(validation_error, node_id, prompt, catalog)
         with_suggestion = len(problems) < MOST_SUGGESTIONS
         problems.append(_problem(subject, suggestion(subject) if with_suggestion else None))
     if not problems and error is not None:
@@ -56,11 +56,11 @@ def explain(
     return tuple(problems)
 
 
-def _problem(subject: Subject, cure: str | None) -> Problem:
+def _problem(subject: ErrorSubject, cure: str | None) -> Problem:
     node, validation_error = subject.prompt.get(subject.node_id), subject.validation_error
     name, wanted = validation_error.input_name, expected(subject)
-    if validation_error.kind in LOST:
-        found = lost_link(subject)
+    if validation_error.kind in BROKEN_LINK_KINDS:
+        found = broken_link(subject)
         name, wanted = found[0] if found else None, None
     return Problem(
         node_id=subject.node_id,
@@ -78,11 +78,11 @@ def _problem(subject: Subject, cure: str | None) -> Problem:
 def _explain_whole(validation_error: ValidationError, prompt: Prompt, catalog: Catalog | None) -> Problem:
     """Explain an error that is told for the prompt, not for a node, though it may name one."""
     node_id, class_type = validation_error.extra.get("node_id"), validation_error.extra.get("class_type")
-    cure = for_missing_class(class_type, catalog) if isinstance(class_type, str) else None
+    cure = missing_class_suggestion(class_type, catalog) if isinstance(class_type, str) else None
     if validation_error.kind == "prompt_no_outputs":
         cure = "Add a node that saves or previews something, such as SaveImage."
     if isinstance(node_id, str):
-        return _problem(Subject(validation_error, node_id, prompt, catalog), cure)
+        return _problem(ErrorSubject(validation_error, node_id, prompt, catalog), cure)
     return Problem(
         None,
         None,

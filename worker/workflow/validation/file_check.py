@@ -94,7 +94,7 @@ def files_of_class(files: FileCheck | None, node_class: NodeClass) -> FileCheck:
     return AssumeFiles() if files is None else files
 
 
-def offered(files: FileCheck | None, folder: str, name: str) -> bool:
+def accepts_unlisted_file(files: FileCheck | None, folder: str, name: str) -> bool:
     """Tell whether a choice takes a file that its list does not have: not where the catalog is all that there is."""
     return files is not None and not isinstance(files, LocalFiles | ListedFiles) and files.exists(folder, name)
 

@@ -13,11 +13,19 @@ from worker.workflow.catalog.linking import fits, output_type
 from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass, Presence
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Prompt
-from worker.workflow.validation.file_check import FileCheck, files_of_class, offered
+from worker.workflow.validation.file_check import FileCheck, accepts_unlisted_file, files_of_class
 from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS, NodeValidator
 
 # What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
-ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ReferenceError)
+REPORTED_EXCEPTIONS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    ReferenceError,
+)
 TAKE_EVERYTHING = frozenset({"CustomCombo"})  # classes that get inputs which they don't declare
 LONGEST_LIST = 20  # longer lists of choices are only counted in an error
 COERCIONS: dict[str, Callable[[object], Json]] = {
@@ -29,7 +37,7 @@ COERCIONS: dict[str, Callable[[object], Json]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class InspectionFinding:
+class NodeFinding:
     """Whether a node and all it needs are valid, and what is wrong with the node itself."""
 
     valid: bool
@@ -56,17 +64,17 @@ class Inspection:
         self._nodes = nodes
         self._catalog = catalog
         self._files = files
-        self._findings: dict[str, InspectionFinding] = {}
+        self._findings: dict[str, NodeFinding] = {}
         self._path: dict[str, None] = {}
 
-    def inspect(self, output: str) -> InspectionFinding:
+    def inspect(self, output: str) -> NodeFinding:
         """Check an output node with everything it needs."""
         try:
             return self._visit(output)
-        except ODDITIES as oddity:
+        except REPORTED_EXCEPTIONS as oddity:
             extra: JsonObject = {"exception_type": type(oddity).__name__, "traceback": []}
             reason = _problem("exception_during_validation", "Exception when validating node", str(oddity), extra)
-            self._findings[output] = InspectionFinding(False, [reason])
+            self._findings[output] = NodeFinding(False, [reason])
             return self._findings[output]
 
     def invalid(self) -> Iterator[tuple[str, list[JsonObject]]]:
@@ -75,7 +83,7 @@ class Inspection:
             if not finding.valid and finding.reasons:
                 yield node_id, finding.reasons
 
-    def _visit(self, node_id: str) -> InspectionFinding:
+    def _visit(self, node_id: str) -> NodeFinding:
         if node_id in self._findings:
             return self._findings[node_id]
         if node_id in self._path:
@@ -90,7 +98,7 @@ class Inspection:
             if spec.name not in visit.inputs:
                 visit.errors += _missing(spec, node_class)
             elif not isinstance(value, list):
-                takes = visit.check is not None and visit.check.takes(spec.name)
+                takes = visit.check is not None and visit.check.accepts(spec.name)
                 visit.errors += _value_error(visit, spec, self._files, check_limits=not takes)
             elif error := self._link_error(visit, spec, value):
                 visit.errors.append(error)
@@ -106,7 +114,7 @@ class Inspection:
         source = self._catalog[self._nodes[cast(str, link[0])]["class_type"]]
         received = output_type(source, cast(int, link[1]))
         visit.received[spec.name] = received
-        if visit.check and visit.check.takes_types:
+        if visit.check and visit.check.accepts_types:
             return None
         if received == spec.config[0] or fits(source.name, received, visit.node_class.name, spec):
             return None
@@ -119,7 +127,7 @@ class Inspection:
         self._path[visit.node_id] = None
         try:
             visit.valid &= self._visit(source).valid
-        except ODDITIES as oddity:
+        except REPORTED_EXCEPTIONS as oddity:
             visit.valid = False
             extra = _about(
                 spec,
@@ -130,7 +138,7 @@ class Inspection:
             )
             message = "Exception when validating inner node"
             reason = _problem("exception_during_inner_validation", message, str(oddity), extra)
-            self._findings[source] = InspectionFinding(False, [reason])
+            self._findings[source] = NodeFinding(False, [reason])
         finally:
             del self._path[visit.node_id]
 
@@ -147,22 +155,22 @@ class Inspection:
             _problem("custom_validation_failed", message, name + reason, {"input_name": name}) for name in arguments
         ]
 
-    def _conclude(self, visit: _Visit) -> InspectionFinding:
+    def _conclude(self, visit: _Visit) -> NodeFinding:
         """Join the errors with those that a cycle through this node has already put down."""
-        before = self._findings.get(visit.node_id, InspectionFinding(True, []))
+        before = self._findings.get(visit.node_id, NodeFinding(True, []))
         fresh = [error for error in visit.errors if error not in before.reasons]
-        finding = InspectionFinding(before.valid and visit.valid and not visit.errors, before.reasons + fresh)
+        finding = NodeFinding(before.valid and visit.valid and not visit.errors, before.reasons + fresh)
         self._findings[visit.node_id] = finding
         return finding
 
-    def _report_cycle(self, node_id: str) -> InspectionFinding:
+    def _report_cycle(self, node_id: str) -> NodeFinding:
         path = list(self._path)
         cycle = path[path.index(node_id) :]
         details = " -> ".join(f"{step} ({self._nodes[step]['class_type']})" for step in [*cycle, node_id])
         for step in cycle:
             extra: JsonObject = {"node_id": step, "cycle_nodes": [*cycle]}
             reason = _problem("dependency_cycle", "Dependency cycle detected", details, extra)
-            self._findings[step] = InspectionFinding(False, [reason])
+            self._findings[step] = NodeFinding(False, [reason])
         return self._findings[node_id]
 
 
@@ -177,12 +185,12 @@ def _arguments(visit: _Visit, check: NodeValidator) -> dict[str, Json]:
     arguments: dict[str, Json] = {
         name: None if _is_followed(value) else value
         for name, value in visit.inputs.items()
-        if check.takes(name) and (name in known or _is_followed(value) or visit.node_class.name in TAKE_EVERYTHING)
+        if check.accepts(name) and (name in known or _is_followed(value) or visit.node_class.name in TAKE_EVERYTHING)
     }
-    if check.takes_all and not visit.node_class.is_v3:
+    if check.accepts_all and not visit.node_class.is_v3:
         hidden = [spec.name for spec in visit.node_class.inputs if spec.presence is Presence.HIDDEN]
         arguments.update(dict.fromkeys(hidden))
-    if check.takes_types:
+    if check.accepts_types:
         arguments["input_types"] = visit.received
     return arguments
 
@@ -246,7 +254,7 @@ def _choice_error(node_class: NodeClass, spec: InputSpec, value: Json, files: Fi
 
 
 def _is_file(spec: InputSpec, name: Json, files: FileCheck | None) -> bool:
-    return isinstance(name, str) and any(offered(files, folder, name) for folder in spec.folders)
+    return isinstance(name, str) and any(accepts_unlisted_file(files, folder, name) for folder in spec.folders)
 
 
 def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
-from worker.workflow.catalog.saved_models import SAVED_INTO, SavedModels, is_model, resolved
+from worker.workflow.catalog.saved_models import SAVED_INTO, SavedModels, is_model, resolved_path
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, is_link, title
 from worker.workflow.validation.explain import Problem
@@ -55,7 +55,7 @@ def _references(name: str, value: Json, folders: Collection[str], saved: SavedMo
     """(text, folder) of each name in a value; an input of which no folders are known may take a name in other forms."""
     match value:
         case str():
-            found = saved.folder_of(resolved(value), folders)
+            found = saved.folder_of(resolved_path(value), folders)
             if found is None and not folders:
                 found = _loose(name, value, saved)
             if found is not None:
@@ -71,7 +71,7 @@ def _references(name: str, value: Json, folders: Collection[str], saved: SavedMo
 def _loose(name: str, text: str, saved: SavedModels) -> str | None:
     """Return the folder of a file that is named by a path, in a tag, or without its extension."""
     stems = {_stem(tag[1]) for tag in LORA.finditer(text)}
-    place = resolved(text)
+    place = resolved_path(text)
     if MODEL_INPUT.search(name) and (is_model(place) or not posixpath.splitext(place)[1]):
         stems.add(_stem(place))
     for folder, names in saved.by_folder.items():
@@ -85,5 +85,5 @@ def _loose(name: str, text: str, saved: SavedModels) -> str | None:
 
 def _stem(name: str) -> str:
     """The last part of a name, without the extension of a model."""
-    last = resolved(name).rpartition("/")[2]
+    last = resolved_path(name).rpartition("/")[2]
     return posixpath.splitext(last)[0] if is_model(last) else last

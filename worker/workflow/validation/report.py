@@ -9,7 +9,7 @@ from worker.errors import Detail
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.json_value import JsonObject
 from worker.workflow.model_needs import ModelNeed
-from worker.workflow.validation.check import Check
+from worker.workflow.validation.check import CheckResult
 from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.skipped_models import SKIPPED
 from worker.workflow.validation.validate import Verdict
@@ -26,11 +26,11 @@ class ValidationReport:
     of a job would list.
     """
 
-    check: Check
+    check: CheckResult
     problems: tuple[Problem, ...]
     doubtful: tuple[Problem, ...]
     models: tuple[ModelNeed, ...]
-    here: frozenset[ModelNeed]
+    present_models: frozenset[ModelNeed]
     workload: float
     repairs: tuple[Repair, ...] = ()
     warnings: tuple[Detail, ...] = ()
@@ -43,7 +43,7 @@ class ValidationReport:
     @property
     def missing(self) -> tuple[ModelNeed, ...]:
         """Those that a job can't do without."""
-        return tuple(need for need in self.models if need.certain and need not in self.here)
+        return tuple(need for need in self.models if need.is_certain and need not in self.present_models)
 
     @property
     def only_models_missing(self) -> bool:
@@ -56,7 +56,7 @@ class ValidationReport:
             "nodes": len(self.check.prompt),
             "problems": [_problem(problem) for problem in self.problems],
             "doubtful": [_problem(problem) for problem in self.doubtful],
-            "models": [_model(need, need in self.here) for need in self.models],
+            "models": [_model(need, need in self.present_models) for need in self.models],
             "workload": self.workload,
             "comfyui": _summary(self.check.verdict) if self.check.verdict else None,
             **self._changes(),
@@ -71,8 +71,8 @@ class ValidationReport:
         return {name: [asdict(change) for change in listed] for name, listed in changes.items() if listed}
 
 
-def report(
-    check: Check,
+def build_report(
+    check: CheckResult,
     models: Iterable[ModelNeed],
     workload: float,
     here: Callable[[ModelNeed], bool],
@@ -86,7 +86,7 @@ def report(
         problems=tuple(problem for problem in problems if certain(problem)),
         doubtful=tuple(problem for problem in problems if not certain(problem)),
         models=needs,
-        here=frozenset(need for need in needs if here(need)),
+        present_models=frozenset(need for need in needs if here(need)),
         workload=workload,
     )
 
@@ -99,7 +99,7 @@ def _problem(problem: Problem) -> JsonObject:
     return {**found, "code": code, "output": None}
 
 
-def _told(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Problem:
+def _told(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Problem:
     need = next(_needs(problem, check, needs), None)
     if need is None:
         return problem
@@ -108,11 +108,11 @@ def _told(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Probl
     return replace(problem, message=message, suggestion=" ".join(filter(None, cures)) or None)
 
 
-def _is_missing(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> bool:
+def _is_missing(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> bool:
     return next(_needs(problem, check, needs), None) is not None
 
 
-def _needs(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
+def _needs(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
     """The model file that a problem is about."""
     if problem.kind not in {"value_not_in_list", SKIPPED}:
         return

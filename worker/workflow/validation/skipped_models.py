@@ -23,7 +23,7 @@ LISTS = frozenset({"LoraLoader"})
 def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | None) -> Iterator[Problem]:
     """Yield a problem for each LoRA that a node loads by a name inside of a value, and that is not there."""
     for lora in named_loras(prompt, catalog):
-        if lora.listed or not lora.certain or (files is not None and files.exists(LORAS, lora.file)):
+        if lora.listed or not lora.is_certain or (files is not None and files.exists(LORAS, lora.file)):
             continue
         yield Problem(
             node_id=lora.node_id,

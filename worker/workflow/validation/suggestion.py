@@ -10,13 +10,13 @@ from worker.workflow.catalog.node_class import InputSpec
 from worker.workflow.catalog.provider import PackId, provider_of
 from worker.workflow.nearest import did_you_mean, nearest
 from worker.workflow.prompt import Prompt, is_link, title
-from worker.workflow.validation.validation_error import Subject
+from worker.workflow.validation.validation_error import ErrorSubject
 
-LOST = frozenset({"exception_during_validation", "exception_during_inner_validation"})
+BROKEN_LINK_KINDS = frozenset({"exception_during_validation", "exception_during_inner_validation"})
 """What ComfyUI says of a link to nowhere. The input that it names is the one of the node that stands behind."""
 
 
-def suggestion(subject: Subject) -> str | None:
+def suggestion(subject: ErrorSubject) -> str | None:
     """One sentence, or None where nothing better than the complaint itself is known."""
     match subject.validation_error.kind:
         case "value_not_in_list" | "custom_validation_failed":
@@ -27,24 +27,24 @@ def suggestion(subject: Subject) -> str | None:
             return _missing(subject)
         case "return_type_mismatch":
             return _fitting(subject, same_node_first=True)
-        case kind if kind in LOST:
-            found = lost_link(subject)
+        case kind if kind in BROKEN_LINK_KINDS:
+            found = broken_link(subject)
             return found[1] if found else None
     return None
 
 
-def for_missing_class(class_type: str, catalog: Catalog | None, pack: PackId | None = None) -> str | None:
+def missing_class_suggestion(class_type: str, catalog: Catalog | None, pack: PackId | None = None) -> str | None:
     """The pack that has the class, by the bundled catalog or by the workflow's file, else the name that was meant."""
     provider = provider_of(class_type)
     if provider is not None:
-        return provider.says
+        return provider.install_hint
     if pack is not None:
-        return pack.says
+        return pack.install_hint
     return did_you_mean(class_type, catalog) if catalog is not None else None
 
 
-def _nearest_choice(subject: Subject) -> str | None:
-    spec, value = subject.told, subject.value
+def _nearest_choice(subject: ErrorSubject) -> str | None:
+    spec, value = subject.reported_spec, subject.value
     if spec is None or not spec.options or not isinstance(value, str):
         return None
     near = did_you_mean(value, (option for option in spec.options if isinstance(option, str)))
@@ -52,26 +52,26 @@ def _nearest_choice(subject: Subject) -> str | None:
     return near or ("Send the file with the request." if uploads else None)
 
 
-def _range(subject: Subject) -> str | None:
+def _range(subject: ErrorSubject) -> str | None:
     match subject.validation_error.extra.get("input_config"):
         case [_, {"min": low, "max": high}]:
             return f"Use a value from {low} to {high}."
     return None
 
 
-def _missing(subject: Subject) -> str | None:
+def _missing(subject: ErrorSubject) -> str | None:
     """A name that the class does not know is probably the missing one, misspelt."""
     spec = subject.spec
     if spec is None:
         return None
-    if misspelt := nearest(spec.name, subject.strange):
+    if misspelt := nearest(spec.name, subject.unknown_inputs):
         return f"Is {misspelt!r} meant to be it?"
     if spec.default is not None:
         return f"Its default is {spec.default!r}."
     return _fitting(subject) or f"Link an output of type {spec.type}."
 
 
-def _fitting(subject: Subject, *, same_node_first: bool = False) -> str | None:
+def _fitting(subject: ErrorSubject, *, same_node_first: bool = False) -> str | None:
     """An output of the prompt that may be linked here: of the node that is linked now, else of any other."""
     spec = subject.spec
     if spec is None or spec.type == "*":
@@ -86,7 +86,7 @@ def _fitting(subject: Subject, *, same_node_first: bool = False) -> str | None:
     return f"Link slot {slot} ({name}) of node {node_id} ({title(subject.prompt, node_id)}): it would fit."
 
 
-def _outputs(subject: Subject, spec: InputSpec) -> Iterator[tuple[str, int, str]]:
+def _outputs(subject: ErrorSubject, spec: InputSpec) -> Iterator[tuple[str, int, str]]:
     """(node id, slot, its name) of what fits, of nodes that don't need this one; `*` fits all and says nothing."""
     catalog, target = subject.catalog, subject.prompt.get(subject.node_id)
     if catalog is None or target is None:
@@ -116,7 +116,7 @@ def _followers(prompt: Prompt, node_id: str) -> set[str]:
     return found
 
 
-def lost_link(subject: Subject) -> tuple[str, str] | None:
+def broken_link(subject: ErrorSubject) -> tuple[str, str] | None:
     """The first input that is linked to a node or a slot that isn't there, and what to link it to."""
     node = subject.prompt.get(subject.node_id)
     for name, value in node["inputs"].items() if node else ():
@@ -130,7 +130,7 @@ def lost_link(subject: Subject) -> tuple[str, str] | None:
     return None
 
 
-def _slots(subject: Subject, node_id: str) -> int | None:
+def _slots(subject: ErrorSubject, node_id: str) -> int | None:
     class_type = subject.prompt[node_id]["class_type"]
     known = subject.catalog is not None and class_type in subject.catalog
     return len(subject.catalog[class_type].outputs) if subject.catalog is not None and known else None

@@ -48,7 +48,7 @@ def validation_errors(node_errors: Mapping[str, object]) -> Iterator[tuple[str, 
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ErrorSubject:
     """What a complaint is about: a node of a prompt, seen through a catalog if there is one."""
 
     validation_error: ValidationError
@@ -71,7 +71,7 @@ class Subject:
         return self.catalog[node["class_type"]].by_name.get(name) or self._expanded().get(name)
 
     @property
-    def told(self) -> InputSpec | None:
+    def reported_spec(self) -> InputSpec | None:
         """The input as ComfyUI wrote it into its error; above 20 choices it writes none, and the catalog has them."""
         config, name = self.validation_error.extra.get("input_config"), self.validation_error.input_name
         if isinstance(config, list) and name is not None:
@@ -79,7 +79,7 @@ class Subject:
         return self.spec
 
     @property
-    def strange(self) -> list[str]:
+    def unknown_inputs(self) -> list[str]:
         """Names that the node gives and its class does not know."""
         node = self.prompt.get(self.node_id)
         if self.catalog is None or node is None or node["class_type"] not in self.catalog:

@@ -90,7 +90,7 @@ async def test_long_strings_of_the_payload_are_files_of_the_payload(tmp_path: Pa
             read = await read_json(stream([json.dumps(envelope).encode()]), folder, BodyLimits(1_000_000))
             inner = read if envelope is payload else read_envelope(read).payload
             assert inner is not None
-            assert [text.where for text in inner.spooled] == [("inputs", "a.png")]
+            assert [text.location for text in inner.spooled] == [("inputs", "a.png")]
             prints.append(inner.fingerprint())
     assert len(set(prints)) == 1
 

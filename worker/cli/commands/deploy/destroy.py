@@ -28,7 +28,7 @@ def command(
     Everything that has the fleet's mark goes, with all that is on the disks of its instances. What others in the
     account use too stays.
     """
-    from worker.errors import NotOurs
+    from worker.errors import NotThisFleet
     from worker.fleet.apply.destroy import check_same, destroy, find
 
     with told():
@@ -36,7 +36,7 @@ def command(
         with account(server_url) as found:
             doomed = find(found, fleet, found.read(), environment=environment)
             if doomed.empty and doomed.conflicts:
-                raise NotOurs(*doomed.conflicts)
+                raise NotThisFleet(*doomed.conflicts)
             for line in _lines(doomed, fleet):
                 typer.echo(line)
             if doomed.empty:

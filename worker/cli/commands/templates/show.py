@@ -17,7 +17,7 @@ from worker.workflow.nearest import did_you_mean
 from worker.workflow.templates.library import read_library
 from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import ModelFile, Parameter, Template
-from worker.workflow.templates.value import cure
+from worker.workflow.templates.value import valid_value_hint
 
 
 def command(
@@ -64,7 +64,7 @@ def _parameter(parameter: Parameter) -> tuple[str, str, str]:
 
 def _takes(parameter: Parameter) -> str:
     about = f"{parameter.description}. " if parameter.description else ""
-    return f"{about}{cure(parameter)}"
+    return f"{about}{valid_value_hint(parameter)}"
 
 
 def _model(model: ModelFile) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from aiohttp import hdrs, web
 
 from worker.bodies import BodyLimits, BodyReader, MemberSearch, ScannedBody, SpoolFolder
-from worker.connections import prove
+from worker.connections import mark_authenticated
 from worker.errors import BadSignature, BodyTooLarge, ClientError, RequestTimeout, UnsupportedEncoding
 from worker.platforms.vast.ingress.signature_check import Envelope, Grant, SignatureCheck, grant_of, read_envelope
 from worker.platforms.vast.ingress.unsigned import HEAD, LARGEST, MIB, Share, UnsignedBodies
@@ -54,7 +54,7 @@ class EnvelopeReader:
         self._limits = limits
         self._timeout_s = timeout_s
         self._unsigned = UnsignedBodies()
-        unsigned = replace(limits, rest=LARGEST, units=UNSIGNED_UNITS, restored=LARGEST)
+        unsigned = replace(limits, skeleton=LARGEST, units=UNSIGNED_UNITS, restored=LARGEST)
         self._unsigned_limits = replace(unsigned, total=LARGEST, excess=LAST) if limits.total > LARGEST else unsigned
 
     async def read(self, request: web.Request, folder: SpoolFolder, *, signed: bool) -> Received:
@@ -74,7 +74,7 @@ class EnvelopeReader:
                     if signed and received.problem is not None:
                         raise received.problem
                     return received
-            prove(request)
+            mark_authenticated(request)
             envelope = read_envelope(await reader.read(folder, self._limits))
         except TimeoutError:
             raise RequestTimeout(f"the body did not arrive within {self._timeout_s:g} s") from None
@@ -122,7 +122,7 @@ class EnvelopeReader:
         envelope = read_envelope(body)
         grant, problem = self._granted(envelope.grant)
         if grant is not None:
-            prove(request)
+            mark_authenticated(request)
         return Received(envelope, grant, problem)
 
     def _granted(self, grant: Grant | None) -> tuple[Grant | None, BadSignature | None]:

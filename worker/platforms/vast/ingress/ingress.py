@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.api.auth import LOCAL
-from worker.api.edge.unknown_routes import hint
+from worker.api.edge.unknown_routes import route_hint
 from worker.api.errors import DIALECT
-from worker.api.generate import WAYS, Way
+from worker.api.generate import GENERATE_ROUTES, GenerateRoute
 from worker.api.request_body import api_key_of
 from worker.app import App
 from worker.bodies import ScannedBody, SpoolFolder
@@ -31,7 +31,7 @@ from worker.errors import (
     WorkerUnavailable,
 )
 from worker.events import RequestRefused
-from worker.intake import Caller, Submission, canonical
+from worker.intake import Caller, Submission, normalize_body
 from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
@@ -102,7 +102,7 @@ class Ingress:
                     return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
                 envelope, grant = received.envelope, received.grant
                 assert grant is not None  # noqa: S101 - asked for by `signed`
-                context = await self._context(request, WAYS[path], grant, envelope.payload)
+                context = await self._context(request, GENERATE_ROUTES[path], grant, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
                 except WorkerError as error:
@@ -114,7 +114,7 @@ class Ingress:
         return handle
 
     async def _context(
-        self, request: web.Request, way: Way, grant: Grant, payload: ScannedBody | None
+        self, request: web.Request, way: GenerateRoute, grant: Grant, payload: ScannedBody | None
     ) -> RequestContext:
         """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
         if payload is None:
@@ -128,11 +128,13 @@ class Ingress:
             log.exception("a request can't be read, in a way nobody expected")
             return RequestContext(request, grant, way, InternalError("an unexpected error in the worker"), FLOOR)
 
-    async def _asked_for(self, request: web.Request, way: Way, grant: Grant, payload: ScannedBody) -> Submission:
+    async def _asked_for(
+        self, request: web.Request, way: GenerateRoute, grant: Grant, payload: ScannedBody
+    ) -> Submission:
         base_url = self._app.settings.server.public_url.rstrip("/")
         key = repeat_key(grant, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
-        await canonical(payload)
+        await normalize_body(payload)
         request[DIALECT] = dialect_of(payload.value)
         return await self._app.intake.read(payload, replace(caller, follows=way.follows))
 
@@ -205,7 +207,7 @@ class Ingress:
 
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
         known = [resource.canonical for resource in request.app.router.resources()]
-        return refusal(NotFound(f"no route {request.path}: {hint(request.path, known, job_urls=False)}"))
+        return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, known, job_urls=False)}"))
 
 
 def _uncompressed(handler: Handler) -> Handler:

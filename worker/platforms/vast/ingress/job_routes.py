@@ -10,7 +10,7 @@ from aiohttp import ClientError, ClientSession, hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from worker.connections import prove
+from worker.connections import mark_authenticated
 from worker.errors import InvalidField, WorkerError, WorkerUnavailable
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.refusal import refusal
@@ -54,7 +54,7 @@ class JobRoutes:
             try:
                 answer = await self._session.request(method, url, headers=headers, data=body)
                 if answer.ok:
-                    prove(request)  # the job's token is good
+                    mark_authenticated(request)  # the job's token is good
                 return await relay(request, answer)
             except ClientError:
                 return refusal(WorkerUnavailable("the gateway did not answer"))

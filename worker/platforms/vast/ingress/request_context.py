@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.api.generate import Way
+from worker.api.generate import GenerateRoute
 from worker.errors import WorkerError
 from worker.intake import Submission
 from worker.job import Job
@@ -25,7 +25,7 @@ class RequestContext:
 
     request: web.Request
     grant: Grant
-    way: Way
+    way: GenerateRoute
     asked: Submission | WorkerError
     workload: float
     status: int | None = None

@@ -7,7 +7,7 @@ import logging
 from aiohttp import ClientError, ClientResponse, hdrs, web
 
 from worker.api.auth import LOCAL
-from worker.api.errors import answered
+from worker.api.errors import respond
 from worker.api.generate import STREAM
 from worker.api.services import SAFE_HEADERS
 from worker.app import App
@@ -73,7 +73,7 @@ class Responder:
 
     async def __call__(self, _: object, __: object) -> web.StreamResponse:
         context = CONTEXT.get()
-        response = await answered(context.request, lambda _: self._work(context), lambda: self._app.services)
+        response = await respond(context.request, lambda _: self._work(context), lambda: self._app.services)
         context.status = response.status
         # Nothing is awaited from here on: when this returns the SDK counts the workload as served, in the same step.
         context.goes_on = response.status == 202
@@ -82,11 +82,11 @@ class Responder:
         return response
 
     async def _work(self, context: RequestContext) -> web.StreamResponse:
-        self._app.services.access.limit(LOCAL)
+        self._app.services.access.count_request(LOCAL)
         if isinstance(context.asked, WorkerError):
             raise context.asked
         context.job = await self._app.intake.accept(context.asked)
-        return await context.way.answer(context.request, self._app.services, context.job)
+        return await context.way.respond(context.request, self._app.services, context.job)
 
 
 def _completed(context: RequestContext) -> bool:

@@ -50,7 +50,7 @@ def read_envelope(body: ScannedBody) -> Envelope:
         auth_data=auth_data,
         grant=grant_of(auth_data),
         in_session=value.get("session_id") is not None,
-        payload=body.inside("payload") if isinstance(value.get("payload"), dict) else None,
+        payload=body.sub_body("payload") if isinstance(value.get("payload"), dict) else None,
     )
 
 

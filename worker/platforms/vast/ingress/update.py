@@ -9,7 +9,7 @@ import logging
 from aiohttp import hdrs, web
 
 from worker.api.services import json_response
-from worker.connections import prove
+from worker.connections import mark_authenticated
 from worker.errors import Forbidden
 from worker.platforms.vast.ingress.refusal import refusal
 
@@ -36,7 +36,7 @@ class Update:
         known = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
         if not self._token or not known:
             return refusal(Forbidden(f"{PATH} is for Vast, which sends this worker's MASTER_TOKEN"))
-        prove(request)
+        mark_authenticated(request)
         log.info("Vast asks for an update: draining, then starting anew")
         self.asked.set()
         return json_response({"ok": True})

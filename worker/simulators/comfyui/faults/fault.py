@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 
 
 class FaultKind(StrEnum):
@@ -72,27 +72,27 @@ class EngineFault:
 
 
 def parse_faults(text: str) -> list[EngineFault]:
-    """Read one or several faults `KIND[@NODE][;NAME=NUMBER]...`, separated by commas. Raises BadFault."""
+    """Read one or several faults `KIND[@NODE][;NAME=NUMBER]...`, separated by commas. Raises InvalidFault."""
     return [parse_fault(part) for part in map(str.strip, text.split(",")) if part]
 
 
 def parse_fault(spec: str) -> EngineFault:
-    """Read one fault `KIND[@NODE][;NAME=NUMBER]...`. Raises BadFault for an unknown kind, parameter or value."""
+    """Read one fault `KIND[@NODE][;NAME=NUMBER]...`. Raises InvalidFault for an unknown kind, parameter or value."""
     head, *assignments = (part.strip() for part in spec.split(";"))
     kind_name, _, where = head.partition("@")
     try:
         kind = FaultKind(kind_name)
     except ValueError:
-        raise BadFault(f"unknown fault {kind_name!r}. Valid faults: {', '.join(FaultKind)}") from None
+        raise InvalidFault(f"unknown fault {kind_name!r}. Valid faults: {', '.join(FaultKind)}") from None
     numbers = {**COMMON_PARAMETERS, **PARAMETERS.get(kind, {})}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
         if name not in numbers:
-            raise BadFault(f"fault {kind} has no parameter {name!r}. Valid parameters: {', '.join(numbers)}")
+            raise InvalidFault(f"fault {kind} has no parameter {name!r}. Valid parameters: {', '.join(numbers)}")
         try:
             numbers[name] = float(value)
         except ValueError:
-            raise BadFault(f"fault {kind}: {name}={value!r} is not a number") from None
+            raise InvalidFault(f"fault {kind}: {name}={value!r} is not a number") from None
         if not 0 <= numbers[name] < float("inf"):
-            raise BadFault(f"fault {kind}: {name}={value!r} must be a finite number of 0 or more")
+            raise InvalidFault(f"fault {kind}: {name}={value!r} must be a finite number of 0 or more")
     return EngineFault(kind, where, numbers, spec)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.execution.node_call import Clock, NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.faults.fault import EngineFault, FaultKind, parse_faults
@@ -75,7 +75,7 @@ class FaultInjector:
         """Run the node EmbeddedFault: inject the faults of its input `fault`, and return its image."""
         try:
             faults = parse_faults(call.text("fault"))
-        except BadFault as error:
+        except InvalidFault as error:
             raise NodeError(str(error), "ValueError") from error
         for fault in faults:
             self._inject(fault, call.context.clock)

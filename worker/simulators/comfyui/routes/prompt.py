@@ -9,7 +9,7 @@ from typing import cast
 
 from aiohttp import web
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, EngineFiles
 from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.faults.fault import parse_faults
@@ -54,7 +54,7 @@ async def submit(request: web.Request) -> web.Response:
     targets = _targets(body.get("partial_execution_targets"))
     try:
         parse_faults(request.headers.get(FAULT_HEADER, ""))
-    except BadFault as error:
+    except InvalidFault as error:
         return _rejection("invalid_fault", str(error), f"header {FAULT_HEADER}")
     verdict = validate(body["prompt"], engine.catalog, EngineFiles(engine.settings, engine.folders), targets)
     if verdict.status >= 500:

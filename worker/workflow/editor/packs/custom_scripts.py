@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from worker.workflow.editor.live import BrowserNode, Graph, UiNode, Value
+from worker.workflow.editor.editor_graph import BrowserNode, Graph, UiNode, Value
 from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.subgraphs.flat import refusal
 

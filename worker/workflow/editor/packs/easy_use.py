@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.editor.editor_graph import MISSING, BrowserNode, UiNode, Value
 from worker.workflow.editor.fields import choices_of, kind_of
 from worker.workflow.editor.javascript import as_text, stringify
-from worker.workflow.editor.live import MISSING, BrowserNode, UiNode, Value
 from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape

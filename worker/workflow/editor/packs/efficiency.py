@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from worker.prompt_changes import SeedField
+from worker.workflow.editor.editor_graph import MISSING, UiNode, Value
 from worker.workflow.editor.javascript import as_number
-from worker.workflow.editor.live import MISSING, UiNode, Value
 from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape

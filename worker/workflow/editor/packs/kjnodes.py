@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.workflow.editor.live import BrowserNode
+from worker.workflow.editor.editor_graph import BrowserNode
 from worker.workflow.editor.packs.pack import Pack
 
 _NODES: Final = {"SetNode": BrowserNode(), "GetNode": BrowserNode(gets_from="SetNode", enclosing=True)}

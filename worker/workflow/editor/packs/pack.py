@@ -9,7 +9,7 @@ from random import Random
 
 from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.live import BrowserNode, Graph, UiNode
+from worker.workflow.editor.editor_graph import BrowserNode, Graph, UiNode
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape
 from worker.workflow.editor.subgraphs.flat import FlatNode
@@ -17,7 +17,7 @@ from worker.workflow.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ConversionContext:
     """What the editor would take from where it runs: chance for `{a|b}`, and the local time for `%date:…%`."""
 
     rng: Random = field(default_factory=Random)
@@ -31,7 +31,7 @@ class Sending:
     place: FlatNode
     inputs: dict[str, Json]
     seeds: list[SeedField]
-    surroundings: Surroundings
+    surroundings: ConversionContext
 
     @property
     def node(self) -> UiNode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.workflow.editor.live import OWN_NODES, BrowserNode
+from worker.workflow.editor.editor_graph import OWN_NODES, BrowserNode
 from worker.workflow.editor.packs.animatediff import ANIMATEDIFF
 from worker.workflow.editor.packs.custom_scripts import CUSTOM_SCRIPTS
 from worker.workflow.editor.packs.easy_use import EASY_USE

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from worker.prompt_changes import SeedField
+from worker.workflow.editor.editor_graph import MUTED, BrowserNode, Graph, UiNode, Value, Widget
 from worker.workflow.editor.javascript import as_number
 from worker.workflow.editor.left_values import warn_of_rest
-from worker.workflow.editor.live import MUTED, BrowserNode, Graph, UiNode, Value, Widget
 from worker.workflow.editor.packs.pack import Pack, Sending
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.editor.shape import Shape

@@ -8,8 +8,8 @@ from typing import Final
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import NodeClass
+from worker.workflow.editor.editor_graph import MISSING, BrowserNode, Graph, UiNode, Widget
 from worker.workflow.editor.left_values import is_decoration
-from worker.workflow.editor.live import MISSING, BrowserNode, Graph, UiNode, Widget
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.vhs_fields import COMBINE, FormatFields
 from worker.workflow.editor.saved import SavedNode

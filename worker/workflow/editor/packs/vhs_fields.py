@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from worker.workflow.catalog.node_class import InputSpec, Presence, read_input
+from worker.workflow.editor.editor_graph import MISSING, Slot, UiNode, Value, Widget
 from worker.workflow.editor.fields import fields_of
 from worker.workflow.editor.javascript import as_number, round_half_up
-from worker.workflow.editor.live import MISSING, Slot, UiNode, Value, Widget
 from worker.workflow.editor.primitives import Number, number_of
 from worker.workflow.json_value import Json, JsonObject
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from worker.errors import CannotConvert, Detail
-from worker.workflow.editor.javascript import as_text
-from worker.workflow.editor.live import (
+from worker.workflow.editor.editor_graph import (
     BYPASSED,
     INSIDE,
     MUTED,
@@ -19,6 +18,7 @@ from worker.workflow.editor.live import (
     UiNode,
     Widget,
 )
+from worker.workflow.editor.javascript import as_text
 from worker.workflow.editor.types import bypass_slot
 from worker.workflow.json_value import Json
 

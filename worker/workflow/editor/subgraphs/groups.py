@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from worker.errors import CannotConvert
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import InputSpec, Presence
+from worker.workflow.editor.editor_graph import INSIDE, OUTSIDE, PRIMITIVE, REROUTE, Link, Port, Slot
 from worker.workflow.editor.fields import fields_of, is_field
-from worker.workflow.editor.live import INSIDE, OUTSIDE, PRIMITIVE, REROUTE, Link, Port, Slot
 from worker.workflow.editor.saved import SavedGraph, SavedNode, SavedWorkflow, read_node, whole
 from worker.workflow.editor.subgraphs.ids import highest
 from worker.workflow.json_value import Json, JsonObject

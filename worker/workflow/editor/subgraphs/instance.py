@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from worker.workflow.editor.editor_graph import Graph, Port, Slot, UiNode, Value, Widget
 from worker.workflow.editor.fields import choices_of
-from worker.workflow.editor.live import Graph, Port, Slot, UiNode, Value, Widget
 from worker.workflow.editor.saved import SavedNode
 from worker.workflow.json_value import Json
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from worker.workflow.catalog.node_class import AUTOGROW, DYNAMIC_COMBO
-from worker.workflow.editor.live import INSIDE, PRIMITIVE, Graph, Link, Port, Slot, UiNode
+from worker.workflow.editor.editor_graph import INSIDE, PRIMITIVE, Graph, Link, Port, Slot, UiNode
 from worker.workflow.editor.subgraphs.instance import give, show
 from worker.workflow.json_value import Json
 

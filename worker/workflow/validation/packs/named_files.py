@@ -14,7 +14,7 @@ from worker.workflow.json_value import Json
 from worker.workflow.validation.file_check import FileCheck
 
 Arguments = Mapping[str, Json]
-Check = Callable[[Arguments, FileCheck], str | None]
+NodeCheck = Callable[[Arguments, FileCheck], str | None]
 
 
 def uploaded(name: str, files: FileCheck) -> bool:
@@ -28,7 +28,7 @@ def uploaded(name: str, files: FileCheck) -> bool:
     return path == "." or _is_file(folder, path, files) or files.exists(folder, f"{path}/")
 
 
-def file_at(argument: str, text: str, *, plain: bool = False) -> Check:
+def file_at(argument: str, text: str, *, plain: bool = False) -> NodeCheck:
     """A name that `uploaded` knows; with `plain`, one that neither starts at the root nor has `..` in it."""
 
     def decide(arguments: Arguments, files: FileCheck) -> str | None:
@@ -68,7 +68,7 @@ def text_file(arguments: Arguments, files: FileCheck) -> str | None:
     return None
 
 
-def path_at(argument: str) -> Check:
+def path_at(argument: str) -> NodeCheck:
     """VideoHelperSuite: the path of a file anywhere on the machine, or an address, of which nothing is asked."""
 
     def decide(arguments: Arguments, files: FileCheck) -> str | None:

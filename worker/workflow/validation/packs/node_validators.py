@@ -14,7 +14,7 @@ from typing import cast
 from worker.workflow.catalog.node_class import NodeClass
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.packs import named_files
-from worker.workflow.validation.packs.named_files import Arguments, Check, file_at, path_at
+from worker.workflow.validation.packs.named_files import Arguments, NodeCheck, file_at, path_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class NodeValidator:
     function: str
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    takes_all: bool = False
-    takes_types: bool = False
+    accepts_all: bool = False
+    accepts_types: bool = False
     listed: Callable[[Arguments], tuple[str, ...]] = lambda arguments: ()
-    decide: Check = lambda arguments, files: None
+    decide: NodeCheck = lambda arguments, files: None
 
-    def takes(self, name: str) -> bool:
-        return self.takes_all or name in self.required or name in self.optional
+    def accepts(self, name: str) -> bool:
+        return self.accepts_all or name in self.required or name in self.optional
 
     def run(self, arguments: Arguments, files: FileCheck, node_class: NodeClass) -> str | None:
         """Raises TypeError, as the server does, when a required argument is missing."""
@@ -70,13 +70,13 @@ def _own_checks() -> Iterator[tuple[str, NodeValidator]]:
     yield "LoadVideo", _loader("LoadVideo.validate_inputs", "file", "Invalid video file: {}")
     for name in ("Load3D", "Load3DAdvanced"):
         decide = named_files.model_file
-        yield name, NodeValidator(f"{name}.validate_inputs", ("model_file",), takes_all=True, decide=decide)
+        yield name, NodeValidator(f"{name}.validate_inputs", ("model_file",), accepts_all=True, decide=decide)
     for name in ("LoadText|pysssss", "SaveText|pysssss"):
         yield name, _text_file()
     function = "FluxProUltraImageNode.validate_inputs"
     yield "FluxProUltraImageNode", NodeValidator(function, ("aspect_ratio",), decide=named_files.aspect_ratio)
     function = "TripoConversionNode.validate_inputs"
-    tripo = NodeValidator(function, ("input_types",), takes_types=True, decide=named_files.tripo_task)
+    tripo = NodeValidator(function, ("input_types",), accepts_types=True, decide=named_files.tripo_task)
     yield "TripoConversionNode", tripo
 
 
@@ -84,7 +84,7 @@ def _text_file() -> NodeValidator:
     return NodeValidator(
         "TextFileNode.VALIDATE_INPUTS",
         ("root_dir", "file"),
-        takes_all=True,
+        accepts_all=True,
         listed=lambda arguments: ("root_dir",) if named_files.names_text_file(arguments) else (),
         decide=named_files.text_file,
     )
@@ -99,13 +99,13 @@ def _switch_checks() -> Iterator[tuple[str, NodeValidator]]:
         ("ThreeWaySwitch", "ThreeWaySwitch"),
         ("ReroutePrimitive|pysssss", "ReroutePrimitive"),
     ):
-        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (), takes_all=True)
+        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (), accepts_all=True)
     yield "ModelAttentionBackend", NodeValidator("ModelAttentionBackend.VALIDATE_INPUTS", ("attention",))
-    yield "CustomCombo", NodeValidator("CustomComboNode.validate_inputs", ("choice",), ("index",), takes_all=True)
-    clone = NodeValidator("ComboClone.validate_inputs", (), takes_all=True, decide=named_files.text_only)
+    yield "CustomCombo", NodeValidator("CustomComboNode.validate_inputs", ("choice",), ("index",), accepts_all=True)
+    clone = NodeValidator("ComboClone.validate_inputs", (), accepts_all=True, decide=named_files.text_only)
     yield "Combo Clone", clone
     for name, written in (("VHS_Unbatch", "Unbatch"), ("DisplayAny", "DisplayAny")):
-        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", ("input_types",), takes_types=True)
+        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", ("input_types",), accepts_types=True)
 
 
 def _video_helper_checks() -> Iterator[tuple[str, NodeValidator]]:
@@ -120,7 +120,7 @@ def _video_helper_checks() -> Iterator[tuple[str, NodeValidator]]:
         ("VHS_LoadImages", "LoadImagesFromDirectoryUpload", "directory", named_files.uploaded_folder),
         ("VHS_LoadImagesPath", "LoadImagesFromDirectoryPath", "directory", named_files.folder_path),
     ):
-        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (argument,), takes_all=True, decide=decide)
+        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (argument,), accepts_all=True, decide=decide)
 
 
 def _impact_checks() -> Iterator[tuple[str, NodeValidator]]:

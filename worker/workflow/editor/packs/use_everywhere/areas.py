@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.workflow.editor.live import Graph, UiNode
+from worker.workflow.editor.editor_graph import Graph, UiNode
 from worker.workflow.editor.packs.use_everywhere.filters import Budget, NameFilter
 from worker.workflow.json_value import Json, JsonObject
 

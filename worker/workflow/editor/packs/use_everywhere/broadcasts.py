@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from worker.workflow.editor.live import BYPASSED, INSIDE, REROUTE, Graph, Link, Slot, UiNode
+from worker.workflow.editor.editor_graph import BYPASSED, INSIDE, REROUTE, Graph, Link, Slot, UiNode
 from worker.workflow.editor.packs.use_everywhere.areas import Areas, restricted_to
 from worker.workflow.editor.packs.use_everywhere.filters import Budget, NameFilter, read_filter
 from worker.workflow.editor.packs.use_everywhere.settings import PROMPTS, SEED, is_sender, settings_of

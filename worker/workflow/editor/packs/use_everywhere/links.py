@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from worker.workflow.editor.live import INSIDE, OUTSIDE, BrowserNode, Graph, Link, Port, Slot, UiNode
+from worker.workflow.editor.editor_graph import INSIDE, OUTSIDE, BrowserNode, Graph, Link, Port, Slot, UiNode
 from worker.workflow.editor.packs.pack import Pack
 from worker.workflow.editor.packs.use_everywhere.areas import Areas
 from worker.workflow.editor.packs.use_everywhere.broadcasts import Broadcast, Outgoing, Target, broadcasts, type_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from worker.workflow.editor.live import Slot, UiNode
+from worker.workflow.editor.editor_graph import Slot, UiNode
 from worker.workflow.json_value import Json, JsonObject
 
 ANYTHING, SEED, PROMPTS = "Anything Everywhere", "Seed Everywhere", "Prompts Everywhere"

@@ -18,7 +18,7 @@ HEAD = 256
 """Bytes of a text that show whether it is a file."""
 
 
-def stand_in(head: str, sha256: str, *, bare: bool) -> str | None:
+def placeholder(head: str, sha256: str, *, bare: bool) -> str | None:
     """Return what stands for the text that begins with `head`; None for one that is no file.
 
     It is one as a data URI, and as base64 of a picture, video or sound. With `bare` any base64 is one.
@@ -31,7 +31,7 @@ def stand_in(head: str, sha256: str, *, bare: bool) -> str | None:
     return f"data:{kind or ''};sha256={sha256};base64,"
 
 
-def stand_in_name(text: str) -> str | None:
+def placeholder_file_name(text: str) -> str | None:
     """Return the name of the file that a stand-in means; None for any other text."""
     found = STAND_IN.fullmatch(text)
     return found[2] + EXTENSIONS.get(found[1], ".png") if found else None

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from worker.intake.answer_body import KEPT, PIECE, AnswerBody, LargeFiles
+from worker.intake.response_body import KEPT, PIECE, LargeFiles, ResponseBody
 
 
 def value_with(large: LargeFiles, *files: Path) -> dict[str, Any]:
@@ -25,7 +25,7 @@ async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: lis
     for path, size in zip(files, sizes, strict=True):
         path.write_bytes(os.urandom(size))
     large = LargeFiles()
-    body = AnswerBody(value_with(large, *files), large.files)
+    body = ResponseBody(value_with(large, *files), large.files)
     texts = [base64.b64encode(path.read_bytes()).decode() for path in files]
     expected = orjson.dumps({"image": texts[0], "outputs": [{"data": text} for text in texts], "é": "ü"})
     assert body.size == len(expected)
@@ -36,7 +36,7 @@ async def test_the_answer_is_what_it_would_be_at_once(tmp_path: Path, sizes: lis
 
 async def test_an_answer_without_files_is_json(tmp_path: Path) -> None:
     """Nothing else is needed for it."""
-    body = AnswerBody({"a": 1})
+    body = ResponseBody({"a": 1})
     assert (body.size, await body.json()) == (7, b'{"a":1}')
 
 
@@ -44,7 +44,7 @@ async def test_a_result_that_expires_while_it_is_sent_arrives_whole(tmp_path: Pa
     """A file that is removed after the first piece of the answer is sent to its end."""
     path, large = tmp_path / "file", LargeFiles()
     path.write_bytes(os.urandom(KEPT + PIECE))
-    body = AnswerBody(value_with(large, path), large.files)
+    body = ResponseBody(value_with(large, path), large.files)
     expected = await body.json()
     pieces = body.pieces()
     sent = [await anext(pieces)]
@@ -59,7 +59,7 @@ async def test_a_file_that_is_gone_or_changed_is_no_answer(tmp_path: Path) -> No
         LargeFiles().add(tmp_path / "gone", 5)
     path, large = tmp_path / "file", LargeFiles()
     path.write_bytes(b"x" * 10)
-    body = AnswerBody(value_with(large, path), large.files)
+    body = ResponseBody(value_with(large, path), large.files)
     path.write_bytes(b"x" * 9)
     with pytest.raises(OSError, match="has changed"):
         await body.json()

@@ -15,11 +15,11 @@ from worker.inputs.earlier_output import (
     OutputReference,
     has_reference,
     is_reference_text,
-    reference_of,
+    parse_reference,
     with_reference_texts,
 )
 from worker.inputs.file_inputs import FileInput, file_inputs, texts
-from worker.inputs.prepare import moved
+from worker.inputs.prepare import replace_texts
 from worker.job import Job, JobRequest, Output
 from worker.jobs.manager import JobManager
 from worker.outputs.files import Outputs
@@ -32,13 +32,13 @@ CURE = "send the file itself, or run that job again"
 
 
 @dataclass(frozen=True, slots=True)
-class OwnOutputs:
+class OutputResolver:
     """Finds the kept files of this worker's jobs for those who may open them at `GET /jobs/{id}/outputs/{n}`."""
 
     manager: JobManager
     outputs: Outputs
 
-    async def taken(
+    async def resolve(
         self, request: JobRequest, principal: str, catalog: Catalog
     ) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the outputs that a request names as files of its own, and the request that names these files.
@@ -68,7 +68,7 @@ class OwnOutputs:
 
     async def _kept(self, text: str, base_url: str, principal: str, label: str) -> tuple[Output, KeptFile] | None:
         """The output that a text names; None for a text that names none of this worker's."""
-        reference = reference_of(text, base_url)
+        reference = parse_reference(text, base_url)
         if reference is None:
             return None
         try:
@@ -95,21 +95,21 @@ class OwnOutputs:
         return self.manager.owned(reference.job_id, principal)
 
 
-def may_name_outputs(request: JobRequest) -> bool:
+def may_reference_outputs(request: JobRequest) -> bool:
     """Whether any text of a request looks like an output of a job: most requests have none, and need no catalog."""
     everywhere = (text for node in request.prompt.values() for text in texts(node["inputs"]))
-    return any(MARK in text and reference_of(text, "") is not None for text in (*request.urls.values(), *everywhere))
+    return any(MARK in text and parse_reference(text, "") is not None for text in (*request.urls.values(), *everywhere))
 
 
-def named_outputs(request: JobRequest) -> JobRequest:
+def with_output_references(request: JobRequest) -> JobRequest:
     """Return the request with texts in place of the objects that name earlier outputs. Raises InvalidField."""
     try:
-        return replace(request, prompt=with_named_outputs(request.prompt))
+        return replace(request, prompt=prompt_with_output_references(request.prompt))
     except ValueError as error:
         raise InvalidField(str(error)) from None
 
 
-def with_named_outputs(prompt: dict[str, Any]) -> dict[str, Any]:
+def prompt_with_output_references(prompt: dict[str, Any]) -> dict[str, Any]:
     """Return the prompt, which may be wrong in any way, with these texts. Raises ValueError."""
     changed = {node_id: _with_texts(node) for node_id, node in prompt.items() if _has_reference(node)}
     return {**prompt, **changed}
@@ -157,7 +157,7 @@ def _pointed(prompt: Prompt, places: Mapping[tuple[str, str], FileInput], by_tex
         node_id: {
             **node,
             "inputs": {
-                name: moved(value, dict(by_text)) if (node_id, name) in places else value
+                name: replace_texts(value, dict(by_text)) if (node_id, name) in places else value
                 for name, value in node["inputs"].items()
             },
         }

@@ -17,7 +17,7 @@ from worker.workflow.repairs.seeds import draw_seeds
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyPrompt:
+class PreparedPrompt:
     """`fields` are the inputs that have fresh seeds, `seeds` these seeds."""
 
     prompt: Prompt
@@ -26,24 +26,24 @@ class ReadyPrompt:
     seeds: tuple[RandomInteger, ...]
 
 
-def ready_prompt(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> ReadyPrompt:
+def prepare_prompt(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> PreparedPrompt:
     """Return what would run for a request whose prompt has the shape of one. `own` are the names of its files."""
     if request.strict:
-        return ReadyPrompt(request.prompt, (), (), ())
+        return PreparedPrompt(request.prompt, (), (), ())
     keep = request.keep_seeds
     fields = () if keep else request.seed_fields
     prompt, saved = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
     # A template has its own rules for the seed.
     repaired = repair(prompt, catalog, own=own, keep_seeds=keep or request.template is not None)
     prompt, invalid = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
-    return ReadyPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*saved, *invalid))
+    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*saved, *invalid))
 
 
-def ready_request(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> JobRequest:
+def prepare_request(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> JobRequest:
     """Return the request with the prompt that runs, and with everything that is not as it was sent."""
     drawn: list[RandomInteger] = []
     request = replace(request, prompt=dict(draw_random_integers(request.prompt, rng, drawn)))
-    ready = ready_prompt(request, catalog, own, rng)
+    ready = prepare_prompt(request, catalog, own, rng)
     values = {(seed.node_id, seed.input): seed.value for seed in ready.seeds}
     return replace(
         request,
@@ -55,7 +55,7 @@ def ready_request(request: JobRequest, catalog: Catalog, own: Container[str], rn
     )
 
 
-def _with_saved(request: JobRequest, ready: ReadyPrompt) -> ExtraData:
+def _with_saved(request: JobRequest, ready: PreparedPrompt) -> ExtraData:
     """What goes beside the prompt, with the drawn seeds in the editor's file."""
     workflow = (request.extra.pnginfo or {}).get("workflow")
     if not isinstance(workflow, dict) or not request.seed_fields:

@@ -53,7 +53,7 @@ CLASSES = {
 CATALOG = Catalog.from_object_info(CLASSES)
 
 
-def outcome(workflow: object, catalog: Catalog = CATALOG) -> tuple[str, str]:
+def convert_or_error(workflow: object, catalog: Catalog = CATALOG) -> tuple[str, str]:
     """The prompt as text, or why there is none: one of the two is empty."""
     try:
         prompt = convert(workflow, catalog).prompt
@@ -63,13 +63,13 @@ def outcome(workflow: object, catalog: Catalog = CATALOG) -> tuple[str, str]:
         return "", error.message
 
 
-class Drawing:
+class WorkflowBuilder:
     """A workflow, or with `subgraph` the inside of one."""
 
     def __init__(self, subgraph: str = "") -> None:
         self.nodes: list[dict[str, Any]] = []
         self.links: list[Any] = []
-        self.definitions: list[Drawing] = []
+        self.definitions: list[WorkflowBuilder] = []
         self.subgraph = subgraph
         self.inputs: list[dict[str, Any]] = []
         self.outputs: list[dict[str, Any]] = []

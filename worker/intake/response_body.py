@@ -82,7 +82,7 @@ class LargeFiles:
         return stands
 
 
-class AnswerBody:
+class ResponseBody:
     """A JSON body. Only `pieces` and `json` read the large files, as often as they are called."""
 
     def __init__(self, value: Any, files: Mapping[str, EncodedFile] | None = None) -> None:  # noqa: ANN401 - JSON

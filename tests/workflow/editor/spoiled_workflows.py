@@ -19,7 +19,7 @@ LOOKS = frozenset({"pos", "size", "flags", "color", "bgcolor", "order", "boundin
 Place = tuple[Any, Any]
 
 
-def mutant(saved: bytes, rng: Random) -> Any:
+def spoiled_copy(saved: bytes, rng: Random) -> Any:
     """A copy with one to eight places replaced, removed, doubled or exchanged."""
     workflow = orjson.loads(saved)
     for _ in range(rng.choice((1, 1, 2, 3, 8))):

@@ -20,14 +20,14 @@ TAKES_ANY_INPUT = frozenset({"VHS_VideoCombine"})
 
 
 @dataclass(frozen=True, slots=True)
-class WriteAgain:
+class RerunPrompt:
     """A prompt, and the nodes in it that write, each with its name in the workflow."""
 
     prompt: Prompt
     nodes: dict[str, str]
 
 
-def write_again(prompt: Prompt, nodes: Collection[str]) -> WriteAgain:
+def rerun_nodes(prompt: Prompt, nodes: Collection[str]) -> RerunPrompt:
     """Return the prompt with these nodes changed so that ComfyUI has to run them, and nothing before or after them.
 
     A node with others behind it stays as it is, as they would run again too: a copy of it writes.
@@ -39,10 +39,10 @@ def write_again(prompt: Prompt, nodes: Collection[str]) -> WriteAgain:
         name = f"{node_id}-{token}" if node_id in linked else node_id
         changed[name] = _changed(prompt[node_id], token)
         names[name] = node_id
-    return WriteAgain(changed, names)
+    return RerunPrompt(changed, names)
 
 
-def signature(prompt: Prompt, node_id: str) -> bytes:
+def node_digest(prompt: Prompt, node_id: str) -> bytes:
     """Return a digest of all that goes into a node: the same for one that writes once more."""
     if node_id not in prompt:  # another node expanded into it
         return node_id.encode()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.delivery_options import Webhook
-from worker.dialects import BY_NAME, Answer, Body, Dialect
+from worker.dialects import BY_NAME, Body, Dialect, JobResponse
 from worker.dialects.base import changes_of
 from worker.engine.pool import EnginePool
 from worker.errors import DeliveryFailed, EngineUnavailable, NotFound, OutputTooLargeForInline, WorkerError
-from worker.intake.answer_body import SMALL, AnswerBody, LargeFiles, encoded
+from worker.intake.response_body import SMALL, LargeFiles, ResponseBody, encoded
 from worker.job import Job, JobState, Output, OutputMode
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
@@ -20,7 +20,7 @@ RUN = frozenset({JobState.GENERATING, JobState.DELIVERING})
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class JobResponses:
     """Reads the outputs of jobs. `base_url` is where the client that asks reaches this worker."""
 
     traits: Traits
@@ -28,38 +28,38 @@ class Answers:
     engines: EnginePool
     delivery: Delivery
 
-    async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, AnswerBody]:
+    async def of(self, job: Job, base_url: str, dialect: Dialect | None = None) -> tuple[int, ResponseBody]:
         """Return the HTTP status and the body for a job, whether it has ended or not. Raises NotFound."""
         dialect = dialect or BY_NAME[job.request.dialect]
         if not job.state.ended:
-            return 202, AnswerBody(self.pending(job, base_url, dialect))
+            return 202, ResponseBody(self.pending(job, base_url, dialect))
         if job.state is JobState.DELIVERY_PENDING and job.error is not None:
             return self.withheld(job, job.error, base_url, dialect)
         if job.error is not None:
-            return status_of(job.error, self.traits), AnswerBody(_failed(job, job.error, dialect))
+            return status_of(job.error, self.traits), ResponseBody(_failed(job, job.error, dialect))
         try:
             self.delivery.check_inline(job)  # not done yet for a job that was asked for as a file
         except OutputTooLargeForInline as too_large:
             return self.withheld(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         answer, large = await self.facts(job, base_url, job.outputs)
-        answered, most = AnswerBody(dialect.completed(answer), large.files), self.traits.largest_answer
+        answered, most = ResponseBody(dialect.completed(answer), large.files), self.traits.largest_answer
         if most is not None and answered.size > most:
             error = OutputTooLargeForInline(
-                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.outside_inline}"
+                f"the answer has {answered.size:,} bytes, and {most:,} can be sent: {self.delivery.inline_alternatives}"
             )
-            return error.status, AnswerBody(_failed(job, error, dialect))
+            return error.status, ResponseBody(_failed(job, error, dialect))
         return 200, answered
 
     def withheld(
         self, job: Job, error: WorkerError, base_url: str, dialect: Dialect | None = None
-    ) -> tuple[int, AnswerBody]:
+    ) -> tuple[int, ResponseBody]:
         """Return status and body for a job whose result is kept but not in this answer; its token opens it."""
         body = _failed(job, error, dialect or BY_NAME[job.request.dialect])
         body |= {"token": job.token, "url": self.job_url(job, base_url)}
-        return status_of(error, self.traits), AnswerBody(body)
+        return status_of(error, self.traits), ResponseBody(body)
 
-    async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[Answer, LargeFiles]:
+    async def facts(self, job: Job, base_url: str, outputs: tuple[Output, ...]) -> tuple[JobResponse, LargeFiles]:
         """Return what an answer is made of; files that go into it are there as base64, the large ones to be read later.
 
         Raises NotFound for a file that is gone.
@@ -78,7 +78,7 @@ class Answers:
         except EngineUnavailable:
             engine = None
         local_paths = {output.index: str(path) for output, path in files}
-        return Answer(job, data, base_url, engine, local_paths), large
+        return JobResponse(job, data, base_url, engine, local_paths), large
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
         """Return what says how far the job is, and where its result will be."""
@@ -90,7 +90,7 @@ class Answers:
         """Return what the sync route would have answered, in the envelope of the dialect's webhooks."""
         _, answered = await self.of(job, job.request.base_url)
         body = BY_NAME[job.request.dialect].event(job, webhook, answered.value)
-        return await AnswerBody(body, answered.files).json()
+        return await ResponseBody(body, answered.files).json()
 
     def job_url(self, job: Job, base_url: str) -> str:
         """The job's own, or the worker's where clients can only POST, to `/result`, `/cancel` and `/events`."""

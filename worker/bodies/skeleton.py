@@ -12,7 +12,7 @@ import orjson
 from worker.bodies.json_error import BODY, foreign_cure, invalid, piece
 from worker.bodies.limits import check_depth
 from worker.bodies.long_string import BadString, LongString
-from worker.bodies.spooled import SpooledText, Where
+from worker.bodies.spooled import JsonPath, SpooledText
 from worker.errors import InvalidJson
 
 Container = list[Any] | dict[Any, Any]
@@ -36,7 +36,7 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
-class JsonPlace:
+class JsonPosition:
     """A character of the rest; `line_start` is the first one of its line, and `line` counts from 1."""
 
     at: int
@@ -45,7 +45,7 @@ class JsonPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class JsonSkeleton:
     """Small JSON with placeholders, and the strings that they stand for."""
 
     json: bytes
@@ -70,7 +70,7 @@ class Rest:
     def error(self, message: str, offset: int, bad: BadString | None = None) -> InvalidJson:
         """Return the error for what is wrong at a byte of the rest, or inside the string that begins there."""
         before = self.json[:offset].decode(errors="replace")
-        place = JsonPlace(len(before), before.rfind("\n") + 1, before.count("\n") + 1)
+        place = JsonPosition(len(before), before.rfind("\n") + 1, before.count("\n") + 1)
         if bad is None:
             return self._located(message, place, 0, self._piece(place.at))
         return self._located(message, place, bad.offset, bad.near)
@@ -82,11 +82,11 @@ class Rest:
                 raise self.error("an object has a key that is longer than any field's name", found.offset)
 
     def _moved(self, error: orjson.JSONDecodeError) -> InvalidJson:
-        place = JsonPlace(error.pos, error.pos - error.colno + 1, error.lineno)
+        place = JsonPosition(error.pos, error.pos - error.colno + 1, error.lineno)
         cure = foreign_cure(self.json.decode(errors="replace"), error.pos)
         return self._located(error.msg, place, 0, self._piece(error.pos), cure)
 
-    def _located(self, message: str, place: JsonPlace, more: int, near: str, cure: str | None = None) -> InvalidJson:
+    def _located(self, message: str, place: JsonPosition, more: int, near: str, cure: str | None = None) -> InvalidJson:
         """Name a place as orjson does: `more` characters of the body after `place`."""
         moved = [(end, longer) for end, longer in self._shifts() if end <= place.at]
         character = place.at + more + sum(shift for _, shift in moved)
@@ -137,6 +137,6 @@ def _placed(box: list[Any], strings: dict[str, LongString]) -> Iterator[SpooledT
                 keys.pop()
 
 
-def _spooled(string: LongString, where: Where) -> SpooledText:
+def _spooled(string: LongString, location: JsonPath) -> SpooledText:
     assert string.path is not None  # noqa: S101 - long strings are written before the rest is parsed
-    return SpooledText(string.path, string.size, string.sha256, where)
+    return SpooledText(string.path, string.size, string.sha256, location)

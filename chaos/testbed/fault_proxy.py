@@ -1,6 +1,6 @@
 """An HTTP relay in front of a server that garbles its answers on demand: another shape, half, slowly, or none at all.
 
-    async with GarbageRelay(engine.url) as relay:      # the worker's WORKER_COMFYUI is relay.url
+    async with FaultProxy(engine.url) as relay:      # the worker's WORKER_COMFYUI is relay.url
         relay.garble("/queue", Status(500))            # from now on, for every answer on paths that begin so
         relay.garble("/ws", lambda frame: ...)         # frames: bytes or text in, one or none out
         relay.heal()
@@ -153,7 +153,7 @@ KINDS: Mapping[str, Garbled] = {
 """Ways to spoil one answer, none of which takes longer than the answer itself."""
 
 
-class GarbageRelay:
+class FaultProxy:
     """Forwards everything unchanged until it is told to garble. `garbled` counts the changed answers."""
 
     def __init__(self, target: str) -> None:

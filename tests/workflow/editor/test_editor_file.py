@@ -7,7 +7,7 @@ import pytest
 
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.editor import convert
-from worker.workflow.editor.opened import opened
+from worker.workflow.editor.editor_file import to_editor_file
 from worker.workflow.prompt import Prompt
 from worker.workflow.templates.library import read_library
 
@@ -16,7 +16,7 @@ LIBRARY = read_library("shipped")
 
 def again(prompt: Prompt) -> Prompt:
     """What the editor would send after saving and loading the prompt."""
-    return convert(orjson.loads(orjson.dumps(opened(prompt, bundled_catalog()))), bundled_catalog()).prompt
+    return convert(orjson.loads(orjson.dumps(to_editor_file(prompt, bundled_catalog()))), bundled_catalog()).prompt
 
 
 @pytest.mark.parametrize("name", sorted(LIBRARY))
@@ -35,7 +35,7 @@ def test_slots_that_grow_are_linked() -> None:
     empty = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
     inputs = {f"images.image{number}": ["1", 0] for number in range(3)}
     prompt: Prompt = {"1": empty, "2": {"class_type": "BatchImagesNode", "inputs": inputs}}  # type: ignore[dict-item,typeddict-item]
-    found = opened(prompt, bundled_catalog())
+    found = to_editor_file(prompt, bundled_catalog())
     assert [slot["name"] for slot in found["nodes"][1]["inputs"]][:4] == [*inputs, "images.image3"]
     assert found["nodes"][0]["outputs"][0]["links"] == [1, 2, 3]
 
@@ -46,7 +46,7 @@ def test_what_no_class_declares_is_there() -> None:
         "a:1": {"class_type": "Unheard", "inputs": {"code": "1+1", "outputs": {"outputs": ["INT"]}}},
         "7": {"class_type": "PreviewAny", "inputs": {"source": ["a:1", 1]}, "_meta": {"title": "Look"}},
     }
-    found = opened(prompt, bundled_catalog())
+    found = to_editor_file(prompt, bundled_catalog())
     first, last = found["nodes"]
     assert (first["id"], first["widgets_values"]) == ("a:1", ["1+1", {"outputs": ["INT"]}])
     assert [output["links"] for output in first["outputs"]] == [None, [1]]

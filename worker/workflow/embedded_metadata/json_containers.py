@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from worker.bodies import parsed_json
+from worker.bodies import parse_json
 from worker.errors import InvalidJson
 
 MOST = 100_000_000
@@ -52,7 +52,7 @@ def svg_texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 def _object(text: bytes) -> dict[str, object]:
     try:
-        value = parsed_json(text.rstrip(b"\0 "))
+        value = parse_json(text.rstrip(b"\0 "))
     except InvalidJson:
         return {}
     return value if isinstance(value, dict) else {}

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.live import MISSING, Slot, UiNode, Widget
+from worker.workflow.editor.editor_graph import MISSING, Slot, UiNode, Widget
 from worker.workflow.editor.packs.custom_fields import of_unknown_type
 from worker.workflow.editor.packs.vhs import saves_by_name
 from worker.workflow.editor.shape import Shape
@@ -26,7 +26,7 @@ Fed = dict[tuple[str, int], list[int]]
 """Numbers of the links that leave an output, by node id and slot."""
 
 
-def opened(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:
+def to_editor_file(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:
     """Return what the editor would save. Inputs that a class does not declare come last, where packs add theirs."""
     nodes = {node_id: _node(node_id, node, catalog) for node_id, node in prompt.items()}
     links: list[list[Json]] = []
