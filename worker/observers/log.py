@@ -1,4 +1,4 @@
-"""One line per job's beginning and end."""
+"""Logs one line for the acceptance and one for the end of each job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ log = logging.getLogger("worker.jobs")
 
 
 class JobLog:
-    """An observer. Never logs a prompt, an input or a token: they are the client's."""
+    """An observer that logs jobs. It never logs prompts, inputs or tokens, which belong to the client."""
 
     @property
     def handlers(self) -> Handlers:
