@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from worker.errors import NotFound, RateLimited, StartupError, Unauthorized
-from worker.platforms.base import REACHED_DIRECTLY, Authenticator, Traits
+from worker.platforms.base import DIRECT_TRAITS, Authenticator, Traits
 from worker.settings import ServerSettings
 
 LOCAL = "local"
@@ -32,7 +32,7 @@ class Auth:
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: ServerSettings, traits: Traits = REACHED_DIRECTLY) -> Auth:
+    def from_settings(cls, settings: ServerSettings, traits: Traits = DIRECT_TRAITS) -> Auth:
         """Return the authentication for these settings.
 
         Raises StartupError for invalid tokens, and for a gateway without tokens that other machines can reach.

@@ -89,10 +89,10 @@ def _file_request_of(request: web.Request, services: Services) -> FileRequest | 
 
 async def _wait_or_detach(services: Services, job: Job) -> None:
     """Wait for the job. After WORKER_SYNC_LIMIT, let it continue without a client."""
-    async with services.manager.waiting(job):
+    async with services.manager.count_waiter(job):
         try:
             async with asyncio.timeout(services.sync_limit_s):
-                await services.manager.ended(job)
+                await services.manager.wait_for_end(job)
         except TimeoutError:
             await services.manager.detach(job)
 

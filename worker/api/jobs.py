@@ -96,7 +96,7 @@ def _job(request: web.Request) -> Job:
     authorization = request.headers.get(hdrs.AUTHORIZATION, "")
     principal = services.access.principal(authorization) if services.access.tokens else None
     if principal is not None:
-        return services.manager.owned(job_id, principal)
+        return services.manager.find_owned(job_id, principal)
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         token = request.query.get("token", "")

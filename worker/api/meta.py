@@ -41,7 +41,7 @@ async def ready(request: web.Request) -> web.Response:
     services.models.check_ready()
     if not services.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
-    if (reason := services.engines.blocked) is not None:
+    if (reason := services.engines.block_reason) is not None:
         raise EngineUnavailable(reason)
     return json_response({"status": "ready"})
 
@@ -84,7 +84,7 @@ def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
 
 def _state(engine: Engine) -> str:
     """Return the word for the state of an engine."""
-    if engine.given_up:
+    if engine.final_error:
         return "given up"
     if not engine.connected:
         return "starting"

@@ -98,7 +98,7 @@ class EventSerializer:
 async def _write_events(serializer: EventSerializer, response: web.StreamResponse, after: int) -> None:
     """Write events after the given one, until the job ends."""
     services, job = serializer.services, serializer.job
-    async with services.manager.waiting(job):
+    async with services.manager.count_waiter(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
             async for number, event in services.replay.follow(job, after):

@@ -16,7 +16,7 @@ from worker.connections.connection import READ, Connection
 from worker.connections.descriptors import reserve_in_use
 from worker.connections.limits import ConnectionLimits
 from worker.connections.table import ConnectionTable, eviction_candidate
-from worker.supervision import Tasks, reason
+from worker.supervision import Tasks, describe_error
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ class Listener:
                 lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
             )
         except (OSError, asyncio.CancelledError) as error:  # also a handshake that failed or took too long
-            log.debug("a connection could not be established: %s", reason(error))
+            log.debug("a connection could not be established: %s", describe_error(error))
             self.on_lost(connection)
             sock.close()
 

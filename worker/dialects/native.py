@@ -30,7 +30,7 @@ from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
 from worker.inputs.names import spellings
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, sorted_by_node
 from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
@@ -265,7 +265,7 @@ def output(answer: JobResponse, item: Output) -> NativeOutput:
 
 def completed(answer: JobResponse) -> Body:
     """Return the response body of a job that succeeded."""
-    outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
+    outputs = [output(answer, item) for item in sorted_by_node(answer.job.outputs)]
     image = next((item.data or item.url for item in outputs if item.kind == "image"), None)
     result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
     body = result.model_dump(exclude_none=True)

@@ -27,7 +27,7 @@ from worker.dialects.field_names import RUNPOD_FIELD_NAMES, translate_field_name
 from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.workflow.templates.template import Library
 
 BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
@@ -114,7 +114,7 @@ def completed(answer: JobResponse) -> Body:
     All files are under `images`, including videos and audio, which worker-comfyui drops. Texts have their own key,
     because clients decode everything under `images`.
     """
-    outputs = in_order(answer.job.outputs)
+    outputs = sorted_by_node(answer.job.outputs)
     images = [_image(answer, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     response: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}

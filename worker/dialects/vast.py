@@ -25,7 +25,7 @@ from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.field_names import VAST_FIELD_NAMES, suggested_field, translate_field_names
 from worker.dialects.modifiers import fill_modifier, raw_workflow
 from worker.errors import Detail, InvalidField, JobCancelled, WorkerError
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.storage.bucket import S3Target
 from worker.workflow.templates.template import Library
 
@@ -131,7 +131,7 @@ def _prompt(request: VastInput, library: Library, input_fields: Mapping[str, Any
 
 def completed(answer: JobResponse) -> Body:
     """Return the response body of a job that succeeded."""
-    outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
+    outputs = [_output(answer, output) for output in sorted_by_node(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
     body |= {"timings": _timings(answer), **answer.random_integers}
     return {**body, **translate_field_names(problems_of(answer.job), VAST_FIELD_NAMES), **changes_of(answer.job)}

@@ -4,7 +4,7 @@ How a platform or a route uses it:
 
     async with intake.body(chunks) as body:                        # writes long strings to files
         job = await intake.submit(body, Caller(principal, base_url))
-    await manager.ended(job)
+    await manager.wait_for_end(job)
     status, response = await intake.response(job)
     await send(response.size, response.pieces())                   # or `await response.json()` for a small one
 """

@@ -163,13 +163,13 @@ class Intake:
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or return the job that the same request started under the same id.
 
-        Raises the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admitted`, and
+        Raises the errors of `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admit`, and
         InvalidInputFile.
         """
         request, caller = submission.request, submission.caller
-        if not self.manager.begins(request, caller.principal):
+        if not self.manager.would_start(request, caller.principal):
             job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
-            job.request = job.request.joined(request)
+            job.request = job.request.merged_with(request)
             return job
         self.manager.admit()
         request, kept = await self._with_outputs(request, caller.principal)
@@ -212,7 +212,7 @@ class Intake:
         try:
             return await asyncio.to_thread(convert, workflow, await self.catalog())
         except CannotConvert as error:
-            raise await self.preflight.explained(error, workflow) from None
+            raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
         """Return the workload units of a request, computed with the known catalog."""
@@ -244,7 +244,7 @@ class Intake:
 
     def _admit(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
         """Check the prompt, and reserve its workload until the context ends."""
-        return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
+        return self.preflight.admit(request.prompt, request.extra.editor_workflow, strict=request.strict)
 
     def _receive_files(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
         """Receive the files of the request. Unused ones are removed when the context ends."""

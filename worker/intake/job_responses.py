@@ -43,7 +43,7 @@ class JobResponses:
             return self.withheld(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
         data, large = await self.facts(job, base_url, job.outputs)
-        response, limit = ResponseBody(dialect.completed(data), large.files), self.traits.largest_answer
+        response, limit = ResponseBody(dialect.completed(data), large.files), self.traits.max_response_bytes
         if limit is not None and response.size > limit:
             error = OutputTooLargeForInline(
                 f"the response has {response.size:,} bytes, and the limit is {limit:,}: "

@@ -95,7 +95,7 @@ class OutputResolver:
             return self.manager.find(reference.job_id, reference.token)
         if not reference.certain:
             raise NotFound(f"no job {reference.job_id!r}")
-        return self.manager.owned(reference.job_id, principal)
+        return self.manager.find_owned(reference.job_id, principal)
 
 
 def may_reference_outputs(request: JobRequest) -> bool:

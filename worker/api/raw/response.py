@@ -18,7 +18,7 @@ from worker.api.responses import file_headers, job_response, send
 from worker.api.services import Services, base_url
 from worker.bodies import in_thread
 from worker.errors import Detail, InvalidField, NotAcceptable, NotFound, OutputTooLargeForInline, WorkerError
-from worker.job import Job, JobState, Output, in_order
+from worker.job import Job, JobState, Output, sorted_by_node
 from worker.platforms.base import Traits
 
 PIECE = 1024 * 1024
@@ -68,7 +68,7 @@ async def file_response(
     if not job.state.ended or job.error is not None:
         return await job_response(request, services, job)
     try:
-        outputs = file_request.among(in_order(job.outputs))
+        outputs = file_request.among(sorted_by_node(job.outputs))
         choice = file_request.accepted.choose(outputs)
         if choice is None and not file_request.accepted.json:
             raise _not_acceptable(outputs)
@@ -97,7 +97,7 @@ def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
 
 def _check_size(output: Output, services: Services) -> None:
     """Raise OutputTooLargeForInline if the platform cannot carry the file."""
-    limit = services.traits.largest_answer
+    limit = services.traits.max_response_bytes
     if limit is not None and output.size > limit:
         raise OutputTooLargeForInline(
             f"the file has {output.size:,} bytes, and the limit is {limit:,}: {services.delivery.inline_alternatives}"
