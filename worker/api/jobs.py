@@ -44,8 +44,8 @@ async def cancel_job(request: web.Request) -> web.Response:
     """Handle `DELETE /jobs/{id}` and `POST /cancel/{id}`: cancel a job. Returns 202 if a node does not stop in time."""
     job, services = _job(request), services_of(request)
     outcome = await cancel(services.manager, services.engines, job, services.settings.engine.node_stop_s)
-    answer: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
-    return json_response(answer | {"stopping": True}, 202) if outcome.stopping else json_response(answer)
+    body: dict[str, object] = {"id": job.id, "cancelled": outcome.cancelled, "status": job.state.value}
+    return json_response(body | {"stopping": True}, 202) if outcome.stopping else json_response(body)
 
 
 async def deliver_job(request: web.Request) -> web.StreamResponse:

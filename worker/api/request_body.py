@@ -97,6 +97,7 @@ async def _read_multipart(request: web.Request, folder: SpoolFolder, limits: Bod
     size = 0
 
     async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+        """Yield the data of a part, and check the total size."""
         nonlocal size
         while chunk := await part.read_chunk(MIB):
             size += len(chunk)

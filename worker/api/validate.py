@@ -85,6 +85,7 @@ async def _ready(
     catalog = await services.intake.catalog()
 
     def ready() -> PreparedPrompt | None:
+        """Return the prompt that a job would run. Runs in a thread."""
         try:
             prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
         except PromptError:

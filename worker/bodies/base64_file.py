@@ -38,6 +38,7 @@ def _decode(text: BinaryIO, data: BinaryIO) -> tuple[int, str]:
     size, digest, decoder = 0, hashlib.sha256(), Base64Decoder()
 
     def write(decoded: bytes) -> None:
+        """Write decoded bytes, and count and hash them."""
         nonlocal size
         size += data.write(decoded)
         digest.update(decoded)

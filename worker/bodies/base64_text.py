@@ -96,10 +96,12 @@ def _check_spaces(text: bytes) -> None:
 
 
 def _unescaped(escape: re.Match[bytes]) -> bytes:
+    """Return the byte that a JSON escape stands for."""
     return ESCAPED[escape[1]] if escape[1] else bytes.fromhex(escape[2].decode())
 
 
 def _decode(text: bytes) -> bytes:
+    """Decode base64 in the standard form. Raises ValueError."""
     import pybase64
 
     data: bytes = pybase64.b64decode(text, validate=True)

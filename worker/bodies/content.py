@@ -19,6 +19,7 @@ class _StringOrSpooled:
 
 
 def _keep_spooled(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    """Validate a string, and return a SpooledText unchanged."""
     return value if isinstance(value, SpooledText) else validate(value)
 
 

@@ -46,8 +46,8 @@ def invalid_json_error(json: bytes, error: orjson.JSONDecodeError, subject: str 
         text = json.decode()
     except UnicodeDecodeError as undecodable:
         before = json[: undecodable.start].decode()
-        place = f"line {before.count(chr(10)) + 1} column {len(before) - before.rfind(chr(10))} (char {len(before)})"
-        message = f"byte 0x{json[undecodable.start]:02x} is not UTF-8: {place}"
+        position = f"line {before.count(chr(10)) + 1} column {len(before) - before.rfind(chr(10))} (char {len(before)})"
+        message = f"byte 0x{json[undecodable.start]:02x} is not UTF-8: {position}"
         return invalid_json(subject, message, excerpt(json.decode(errors="replace"), len(before)))
     return invalid_json(subject, str(error), excerpt(text, error.pos), mistake_remedy(text, error.pos))
 
@@ -59,10 +59,10 @@ def mistake_remedy(text: str, position: int) -> str | None:
     return next((remedy for pattern, remedy in KNOWN_MISTAKES if pattern.match(text, position)), None)
 
 
-def invalid_json(subject: str, message: str, near: str, remedy: str | None = None) -> InvalidJson:
-    """Return the error. `message` includes the position, and `near` is the text around it."""
+def invalid_json(subject: str, message: str, context: str, remedy: str | None = None) -> InvalidJson:
+    """Return the error. `message` includes the position, and `context` is the text around it."""
     remedy = next((remedy for part, remedy in REMEDIES if part in message), remedy)
-    excerpt_part = f", near: {near}" if near else ""
+    excerpt_part = f", near: {context}" if context else ""
     return InvalidJson(f"{subject} is not JSON: {message}{excerpt_part}{f' ({remedy})' if remedy else ''}")
 
 

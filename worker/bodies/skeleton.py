@@ -91,7 +91,7 @@ class JsonSkeleton:
         return self._positioned_error(error.msg, position, 0, self._excerpt(error.pos), remedy)
 
     def _positioned_error(
-        self, message: str, position: JsonPosition, extra: int, near: str, remedy: str | None = None
+        self, message: str, position: JsonPosition, extra: int, context: str, remedy: str | None = None
     ) -> InvalidJson:
         """Return an error with its position in orjson's form. It is `extra` characters of the body after `position`."""
         earlier_shifts = [(end, longer) for end, longer in self._shifts() if end <= position.at]
@@ -103,7 +103,9 @@ class JsonSkeleton:
             + extra
             + sum(shift for end, shift in earlier_shifts if end > position.line_start)
         )
-        return invalid_json(BODY, f"{message}: line {position.line} column {column} (char {character})", near, remedy)
+        return invalid_json(
+            BODY, f"{message}: line {position.line} column {column} (char {character})", context, remedy
+        )
 
     def _excerpt(self, position: int) -> str:
         """Return the skeleton around a character. Long strings are shown as an ellipsis."""

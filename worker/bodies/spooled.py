@@ -78,6 +78,7 @@ async def spool_file(chunks: AsyncIterator[bytes], folder: SpoolFolder) -> Spool
     size, digest = 0, hashlib.sha256()
 
     def write(file: BinaryIO, chunk: bytes) -> None:
+        """Write a chunk and add it to the digest."""
         file.write(chunk)
         digest.update(chunk)
 

@@ -30,11 +30,14 @@ class ConnectionOwner(Protocol):
     buffer: memoryview
     new_handler: Callable[[], web.RequestHandler]
 
-    def on_handler_created(self, connection: Connection) -> None: ...
+    def on_handler_created(self, connection: Connection) -> None:
+        """Receive a connection whose handler was created."""
 
-    def on_authenticated(self, connection: Connection) -> None: ...
+    def on_authenticated(self, connection: Connection) -> None:
+        """Receive a connection whose client is authenticated."""
 
-    def on_lost(self, connection: Connection) -> None: ...
+    def on_lost(self, connection: Connection) -> None:
+        """Receive a connection that was closed."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -67,13 +70,19 @@ class Connection(asyncio.BufferedProtocol):
     # Called by the socket.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Store the transport of the socket."""
         self._transport = transport  # type: ignore[assignment]  # sockets have a Transport
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the buffer for the next read.
+
+        Unauthenticated clients get a small one, so that they cannot send much at once.
+        """
         is_discarding = self._request is None and self._last_body is not None and not self._last_body.is_eof()
         return self._owner.buffer[: READ if self.authenticated or is_discarding else UNAUTHENTICATED_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
+        """Pass received bytes to the handler, which is created for the first ones."""
         if self.handler is None:
             self.handler = self._owner.new_handler()
             self._owner.on_handler_created(self)
@@ -85,18 +94,22 @@ class Connection(asyncio.BufferedProtocol):
         self.handler.data_received(bytes(self._owner.buffer[:nbytes]))
 
     def eof_received(self) -> None:
+        """Notify the handler that the client sends no more data."""
         if self.handler is not None:
             self.handler.eof_received()
 
     def pause_writing(self) -> None:
+        """Notify the handler that the write buffer is full."""
         if self.handler is not None:
             self.handler.pause_writing()
 
     def resume_writing(self) -> None:
+        """Notify the handler that the write buffer has space."""
         if self.handler is not None:
             self.handler.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Notify listener and handler that the connection is closed."""
         self._transport = None
         self._owner.on_lost(self)
         if self.handler is not None:

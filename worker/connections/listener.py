@@ -103,6 +103,7 @@ class Listener:
         """Return a request handler that records the begin and end of each request in its connection."""
 
         async def handle_recorded(request: web.Request) -> web.StreamResponse:
+            """Record the begin of the request, handle it, and record its end."""
             connection = self._by_handler.get(request.protocol)
             if connection is None:  # the connection was lost a moment ago
                 return await handle(request)

@@ -36,6 +36,7 @@ class LimitedSite(web.BaseSite):
 
     @property
     def name(self) -> str:
+        """URL of the site."""
         return f"http{'s' if self._ssl_context else ''}://{self._host or '*'}:{self._port}"
 
     async def start(self) -> None:

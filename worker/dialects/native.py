@@ -243,7 +243,7 @@ def read_delivery_request(body: Mapping[str, Any]) -> JobRequest | None:
     )
 
 
-def output(answer: JobResponse, item: Output) -> NativeOutput:
+def output(response: JobResponse, item: Output) -> NativeOutput:
     """Return one output of a response."""
     return NativeOutput(
         index=item.index,
@@ -257,40 +257,40 @@ def output(answer: JobResponse, item: Output) -> NativeOutput:
         width=item.width,
         height=item.height,
         duration_s=item.duration_s,
-        data=answer.data.get(item.index),
-        url=answer.url(item),
+        data=response.data.get(item.index),
+        url=response.url(item),
         text=item.text,
     )
 
 
-def completed(answer: JobResponse) -> Body:
+def completed(response: JobResponse) -> Body:
     """Return the response body of a job that succeeded."""
-    outputs = [output(answer, item) for item in sorted_by_node(answer.job.outputs)]
+    outputs = [output(response, item) for item in sorted_by_node(response.job.outputs)]
     image = next((item.data or item.url for item in outputs if item.kind == "image"), None)
-    result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
+    result = NativeResult(id=response.job.id, image=image, outputs=outputs, metadata=_metadata(response))
     body = result.model_dump(exclude_none=True)
     for item in body["outputs"]:
         if item["kind"] == "json":
             item["value"] = orjson.loads(item["text"])
-    return body | problems_of(answer.job) | changes_of(answer.job)
+    return body | problems_of(response.job) | changes_of(response.job)
 
 
-def _metadata(answer: JobResponse) -> NativeMetadata:
+def _metadata(response: JobResponse) -> NativeMetadata:
     """Return the metadata of a response."""
     stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
-    timings = {f"{state.value}_ms": answer.milliseconds(state) for state in stages}
-    engine = answer.engine
+    timings = {f"{state.value}_ms": response.milliseconds(state) for state in stages}
+    engine = response.engine
     return NativeMetadata(
-        generation_time=answer.milliseconds(JobState.GENERATING) / 1000,
-        queue_time=answer.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING) / 1000,
+        generation_time=response.milliseconds(JobState.GENERATING) / 1000,
+        queue_time=response.milliseconds(JobState.QUEUED, JobState.PREPARING, JobState.WAITING) / 1000,
         gpu_used=engine.device if engine else "unknown",
         engine="embedded" if engine and engine.embedded else f"comfyui {engine.version if engine else 'unknown'}",
-        workload=answer.job.workload,
-        timings={**timings, "total_ms": round(answer.job.elapsed_s * 1000, 2)},
-        template=answer.job.request.template,
-        params=dict(answer.job.request.params) if answer.job.request.template else None,
-        random_integers=list(answer.job.request.random_integers) or None,
-        seeds=list(answer.job.request.seeds) or None,
+        workload=response.job.workload,
+        timings={**timings, "total_ms": round(response.job.elapsed_s * 1000, 2)},
+        template=response.job.request.template,
+        params=dict(response.job.request.params) if response.job.request.template else None,
+        random_integers=list(response.job.request.random_integers) or None,
+        seeds=list(response.job.request.seeds) or None,
     )
 
 

@@ -108,25 +108,25 @@ def _by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
     return contents
 
 
-def completed(answer: JobResponse) -> Body:
+def completed(response: JobResponse) -> Body:
     """Return the response body of a job that succeeded.
 
     All files are under `images`, including videos and audio, which worker-comfyui drops. Texts have their own key,
     because clients decode everything under `images`.
     """
-    outputs = sorted_by_node(answer.job.outputs)
-    images = [_image(answer, output) for output in outputs if output.text is None]
+    outputs = sorted_by_node(response.job.outputs)
+    images = [_image(response, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
-    response: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
-    response |= {"texts": texts} if texts else {}
-    problems = translate_field_names(problems_of(answer.job), RUNPOD_FIELD_NAMES)
-    return {**response, **answer.random_integers, **problems, **changes_of(answer.job)}
+    body: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
+    body |= {"texts": texts} if texts else {}
+    problems = translate_field_names(problems_of(response.job), RUNPOD_FIELD_NAMES)
+    return {**body, **response.random_integers, **problems, **changes_of(response.job)}
 
 
-def _image(answer: JobResponse, output: Output) -> Body:
+def _image(response: JobResponse, output: Output) -> Body:
     """Return one file. worker-comfyui uses `s3_url` as the type of every URL."""
-    data = answer.data.get(output.index)
-    content = {"type": "s3_url", "data": answer.url(output)} if data is None else {"type": "base64", "data": data}
+    data = response.data.get(output.index)
+    content = {"type": "s3_url", "data": response.url(output)} if data is None else {"type": "base64", "data": data}
     folder = {"subfolder": output.subfolder} if output.subfolder else {}
     return {"filename": output.filename, **folder, **content}
 

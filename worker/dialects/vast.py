@@ -129,41 +129,41 @@ def _prompt(request: VastInput, library: Library, input_fields: Mapping[str, Any
     return workflow_of(request.workflow_json)
 
 
-def completed(answer: JobResponse) -> Body:
+def completed(response: JobResponse) -> Body:
     """Return the response body of a job that succeeded."""
-    outputs = [_output(answer, output) for output in sorted_by_node(answer.job.outputs)]
-    body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
-    body |= {"timings": _timings(answer), **answer.random_integers}
-    return {**body, **translate_field_names(problems_of(answer.job), VAST_FIELD_NAMES), **changes_of(answer.job)}
+    outputs = [_output(response, output) for output in sorted_by_node(response.job.outputs)]
+    body = _envelope(response.job.id, "completed", "Processing complete.", outputs)
+    body |= {"timings": _timings(response), **response.random_integers}
+    return {**body, **translate_field_names(problems_of(response.job), VAST_FIELD_NAMES), **changes_of(response.job)}
 
 
-def _output(answer: JobResponse, output: Output) -> Body:
+def _output(response: JobResponse, output: Output) -> Body:
     """Return one output of a response."""
     body: Body = {
         "filename": output.filename,
-        "local_path": answer.local_paths.get(output.index, ""),
+        "local_path": response.local_paths.get(output.index, ""),
         "type": output.folder,
         "subfolder": output.subfolder,
         "node_id": output.node_id,
         "output_type": output.reported_as if output.text is None else output.kind,
     }
-    if output.index in answer.data:
-        body |= {"data": answer.data[output.index], "mimetype": output.mime}
-    if url := answer.url(output):
+    if output.index in response.data:
+        body |= {"data": response.data[output.index], "mimetype": output.mime}
+    if url := response.url(output):
         body |= {"url": url}
     if output.text is not None:
         body |= {"text": output.text}
     return body
 
 
-def _timings(answer: JobResponse) -> Body:
+def _timings(response: JobResponse) -> Body:
     """Return the times of a job in milliseconds."""
-    job, before_run = answer.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
+    job, before_run = response.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
     return {
         "queued_at_ms": round(job.created_at * 1000),
-        "preprocess_ms": answer.milliseconds(*before_run),
-        "generation_ms": answer.milliseconds(JobState.GENERATING),
-        "postprocess_ms": answer.milliseconds(JobState.DELIVERING),
+        "preprocess_ms": response.milliseconds(*before_run),
+        "generation_ms": response.milliseconds(JobState.GENERATING),
+        "postprocess_ms": response.milliseconds(JobState.DELIVERING),
         "completed_at_ms": round((job.created_at + job.elapsed_s) * 1000),
         "total_ms": round(job.elapsed_s * 1000, 2),
     }

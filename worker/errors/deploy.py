@@ -22,8 +22,8 @@ class FleetProblem:
     message: str
 
     def __str__(self) -> str:
-        place = f"[{self.table}] {self.key}" if self.table else self.key
-        return f"{place.rstrip()}: {self.message}"
+        location = f"[{self.table}] {self.key}" if self.table else self.key
+        return f"{location.rstrip()}: {self.message}"
 
 
 class FleetError(DeployError):

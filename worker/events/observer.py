@@ -25,7 +25,8 @@ class Observer(Protocol):
     """Receives the events for which it has handlers, in order, on the event loop. Handlers must not block."""
 
     @property
-    def handlers(self) -> Handlers: ...
+    def handlers(self) -> Handlers:
+        """Handlers of this observer, by event class."""
 
 
 class Observers:

@@ -60,6 +60,7 @@ async def _of_first_release(body: ScannedBody, files: Sequence[SentFile]) -> str
     texts = {id(text): await text.text(text.size) for text in body.spooled}
 
     def put_back(value: object) -> str:
+        """Return the text of a long string."""
         if not isinstance(value, SpooledText):
             raise TypeError(f"{type(value).__name__} is not JSON")
         return texts[id(value)]

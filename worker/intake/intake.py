@@ -150,6 +150,7 @@ class Intake:
         return Submission(job, (*parsed.files, *workflow_files, *files), caller)
 
     async def _fingerprints(self, body: ScannedBody, files: Sequence[SentFile]) -> Fingerprints:
+        """Return the fingerprints of a request."""
         return await fingerprints(body, files, first_release=self.manager.of_first_release)
 
     async def with_form_names(
@@ -229,10 +230,12 @@ class Intake:
         except WorkerError:
             return FLOOR
 
-    async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
-        """Return the request with repairs and seeds. `own` are the names of its files."""
+    async def _ready(self, request: JobRequest, file_names: frozenset[str]) -> JobRequest:
+        """Return the request with repairs and seeds. `file_names` are those of its files."""
         catalog, rng = await self.catalog(), SystemRandom()
-        return await run_off_loop_if_large((request.prompt, sorted(own)), lambda: _prepare(request, catalog, own, rng))
+        return await run_off_loop_if_large(
+            (request.prompt, sorted(file_names)), lambda: _prepare(request, catalog, file_names, rng)
+        )
 
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the request with the outputs of earlier jobs that it names, as files of the request."""
@@ -266,10 +269,10 @@ class Intake:
             return bundled_catalog()
 
 
-def _prepare(request: JobRequest, catalog: Catalog, own: frozenset[str], rng: SystemRandom) -> JobRequest:
+def _prepare(request: JobRequest, catalog: Catalog, file_names: frozenset[str], rng: SystemRandom) -> JobRequest:
     """Repair the prompt, draw its seeds, and warn about unused files."""
-    request = prepare_request(request, catalog, own, rng)
-    unused = unused_files(own, request.prompt, catalog) if own else ()
+    request = prepare_request(request, catalog, file_names, rng)
+    unused = unused_files(file_names, request.prompt, catalog) if file_names else ()
     return replace(request, warnings=(*request.warnings, *unused))
 
 

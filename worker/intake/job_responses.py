@@ -42,8 +42,8 @@ class JobResponses:
         except OutputTooLargeForInline as too_large:
             return self.withheld(job, too_large, base_url, dialect)
         job.outputs = tuple([await self.outputs.hashed(job, output) for output in job.outputs])
-        data, large = await self.facts(job, base_url, job.outputs)
-        response, limit = ResponseBody(dialect.completed(data), large.files), self.traits.max_response_bytes
+        data, large_files = await self.facts(job, base_url, job.outputs)
+        response, limit = ResponseBody(dialect.completed(data), large_files.files), self.traits.max_response_bytes
         if limit is not None and response.size > limit:
             error = OutputTooLargeForInline(
                 f"the response has {response.size:,} bytes, and the limit is {limit:,}: "
@@ -69,13 +69,13 @@ class JobResponses:
         Small files are in the data as base64. Raises NotFound if a file is gone.
         """
         files = [(output, self.outputs.path(job, output)) for output in outputs if output.text is None]
-        large, data = LargeFiles(), {}
+        large_files, data = LargeFiles(), {}
         if job.request.output_mode is OutputMode.BASE64:
             try:
                 for output, path in files:
                     small = output.size <= SMALL
                     data[output.index] = (
-                        encode_base64(path.read_bytes()).decode() if small else large.add(path, output.size)
+                        encode_base64(path.read_bytes()).decode() if small else large_files.add(path, output.size)
                     )
             except FileNotFoundError:
                 raise NotFound(f"outputs of job {job.id!r} are gone") from None
@@ -84,7 +84,7 @@ class JobResponses:
         except EngineUnavailable:
             engine = None
         local_paths = {output.index: str(path) for output, path in files}
-        return JobResponse(job, data, base_url, engine, local_paths), large
+        return JobResponse(job, data, base_url, engine, local_paths), large_files
 
     def pending(self, job: Job, base_url: str, dialect: Dialect | None = None) -> Body:
         """Return the body for a job that has not ended: its progress, and the URL of its result."""

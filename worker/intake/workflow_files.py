@@ -39,9 +39,9 @@ async def replace_data_uris(body: ScannedBody, dialect: Dialect) -> LongTexts:
     for text in body.spooled:
         if not _under(text.location, dialect.files):
             head = await text.beginning(HEAD)
-            if stands := placeholder(head, text.sha256, bare=_under(text.location, dialect.params)):
-                body.replace(text, stands)
-                long_texts.by_placeholder[stands] = text
+            if data_uri_placeholder := placeholder(head, text.sha256, bare=_under(text.location, dialect.params)):
+                body.replace(text, data_uri_placeholder)
+                long_texts.by_placeholder[data_uri_placeholder] = text
     await body.restore_texts(dialect.files)
     return long_texts
 
@@ -76,9 +76,9 @@ async def _restored(
     """Return the prompt with placeholders outside file inputs replaced by their texts."""
     remaining = long_texts.restored
     texts_by_placeholder: dict[str, str] = {}
-    for stands in sorted(placeholders):
-        text = long_texts.by_placeholder[stands]
-        texts_by_placeholder[stands] = await text.text(remaining)
+    for placeholder_text in sorted(placeholders):
+        text = long_texts.by_placeholder[placeholder_text]
+        texts_by_placeholder[placeholder_text] = await text.text(remaining)
         remaining -= text.size
     restored = {node_id: node.copy() for node_id, node in prompt.items()}
     for node_id, node in restored.items():

@@ -14,14 +14,17 @@ class JobLog:
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of the two events."""
         return {JobAccepted: _accepted, JobFinished: _finished}
 
 
 def _accepted(event: JobAccepted) -> None:
+    """Log an accepted job."""
     log.info("job %s accepted, workload %.1f", event.job.id, event.workload)
 
 
 def _finished(event: JobFinished) -> None:
+    """Log the end of a job, with the code of its error."""
     if event.code is None:
         log.info("job %s %s after %.2f s, %d outputs", event.job.id, event.state, event.elapsed_s, event.outputs)
     else:

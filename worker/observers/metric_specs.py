@@ -13,6 +13,8 @@ LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class MetricType(StrEnum):
+    """Types of Prometheus metrics."""
+
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
@@ -35,14 +37,17 @@ class MetricSpec:
 
 
 def _counter(name: str, text: str, *labels: str) -> MetricSpec:
+    """Return the specification of a counter."""
     return MetricSpec(MetricType.COUNTER, name, text, labels)
 
 
 def _gauge(name: str, text: str, *labels: str) -> MetricSpec:
+    """Return the specification of a gauge."""
     return MetricSpec(MetricType.GAUGE, name, text, labels)
 
 
 def _histogram(name: str, text: str, *labels: str, buckets: tuple[float, ...] = JOB_BUCKETS) -> MetricSpec:
+    """Return the specification of a histogram."""
     return MetricSpec(MetricType.HISTOGRAM, name, text, labels, buckets)
 
 

@@ -57,6 +57,7 @@ class Metrics:
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of the events that update metrics."""
         return {
             JobFinished: self._job_finished,
             NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
@@ -89,6 +90,7 @@ class Metrics:
         return encode(_MetricsPage(self._registry, now, self._report)), content_type
 
     def _job_finished(self, event: JobFinished) -> None:
+        """Count a job, and observe its times unless this is a second delivery."""
         self._count(specs.JOBS, event.state, event.code or "")
         stages = dict(event.stages)
         if JobState.DELIVERY_PENDING in stages:
@@ -101,33 +103,40 @@ class Metrics:
             self.observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
+        """Count a delivery and its bytes."""
         self._count(specs.DELIVERIES, event.method, event.code or "")
         self.observe(specs.DELIVERY, event.seconds, event.method)
         if event.code is None:
             self._count(specs.DELIVERED_BYTES, event.method, by=event.size)
 
     def _request_refused(self, event: RequestRefused) -> None:
+        """Count an error response."""
         self._count(specs.REFUSED, self.bounded_label("route", event.route), event.dialect, event.code)
 
     def _engine_started(self, event: EngineStarted) -> None:
+        """Count the start of an engine."""
         engine = self.bounded_label("engine", event.engine)
         self._count(specs.ENGINE_STARTS, engine)
         self.observe(specs.ENGINE_START, event.seconds, engine)
 
     def _engine_lost(self, event: EngineLost) -> None:
+        """Count the loss of an engine."""
         self._count(specs.ENGINE_LOSSES, self.bounded_label("engine", event.engine), event.cause)
 
     def _input_fetched(self, event: InputFetched) -> None:
+        """Count the download of an input file."""
         self._count(specs.INPUT_FETCHES, event.code or "")
         self._count(specs.INPUT_BYTES, by=event.size)
         self.observe(specs.INPUT_FETCH, event.seconds)
 
     def _model_fetched(self, event: ModelFetched) -> None:
+        """Count the download of a model file."""
         self._count(specs.MODEL_FETCHES, event.code or "")
         self._count(specs.MODEL_BYTES, by=event.size)
         self.observe(specs.MODEL_FETCH, event.seconds)
 
     def _load_reported(self, event: LoadReported) -> None:
+        """Count a report, and keep it for the gauges."""
         self._count(specs.REPORTS, "taken" if event.accepted else "failed")
         self._report = event
 
@@ -163,6 +172,7 @@ class _MetricsPage:
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
+        """Yield all metrics. prometheus-client calls it."""
         for metric in self._registry.collect():
             # Prometheus does not need this series of each counter and histogram.
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
@@ -171,16 +181,20 @@ class _MetricsPage:
 
 
 def _series(metric: M, labels: tuple[str, ...]) -> M:
+    """Return the series of a metric for these label values."""
     return metric.labels(*labels) if labels else metric
 
 
 def _specs_of(kind: MetricType) -> Iterator[MetricSpec]:
+    """Yield the recorded metrics of a type."""
     return (spec for spec in specs.RECORDED if spec.type is kind)
 
 
 def _counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
+    """Register a counter."""
     return Counter(spec.full_name, spec.help, spec.labels, registry=registry)
 
 
 def _histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
+    """Register a histogram."""
     return Histogram(spec.full_name, spec.help, spec.labels, registry=registry, buckets=spec.buckets)

@@ -41,12 +41,15 @@ class Replay:
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of all events of a job."""
         return {**dict.fromkeys(get_args(StreamedEvent), self._record), JobRemoved: self._forget}
 
     def _forget(self, event: JobRemoved) -> None:
+        """Remove the events of a job."""
         self._tracks.pop(event.job.folder, None)
 
     def _record(self, event: StreamedEvent) -> None:
+        """Store an event, and wake the streams that wait for it."""
         track = self._tracks[event.job.folder]
         track.count += 1
         if isinstance(event, PreviewReady):

@@ -98,6 +98,7 @@ class RunMetrics:
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of the events of runs."""
         return {
             JobSubmitted: self._runs.submitted,
             StateChanged: self._state_changed,
@@ -107,12 +108,14 @@ class RunMetrics:
         }
 
     def _state_changed(self, event: StateChanged) -> None:
+        """Observe the idle time of the GPU when a run starts."""
         if event.state is JobState.GENERATING:
             gap_s = self._runs.started(event.job, time.monotonic())
             if gap_s is not None:
                 self._metrics.observe(specs.GPU_GAP, gap_s)
 
     def _node_ended(self, node: tuple[str, float] | None) -> None:
+        """Observe the duration of a node."""
         if node is not None:
             class_type, seconds = node
             self._metrics.observe(specs.NODE, seconds, self._metrics.bounded_label("class", class_type))

@@ -33,7 +33,7 @@ class Snapshot:
 
 def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFamily]:
     """Yield the live metrics. Those of the autoscaler exist only after the first report."""
-    plain: dict[MetricSpec, float] = {
+    values: dict[MetricSpec, float] = {
         specs.RUNNING: now.running,
         specs.WAITING: now.waiting,
         specs.DELIVERING: now.delivering,
@@ -44,8 +44,8 @@ def gauges(now: Snapshot, report: LoadReported | None) -> Iterator[GaugeMetricFa
         specs.READY: now.ready,
     }
     if report is not None:
-        plain |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
-    for spec, value in plain.items():
+        values |= {specs.REPORTED_LOAD: report.load_units, specs.MAX_PERF: report.max_perf_units}
+    for spec, value in values.items():
         yield GaugeMetricFamily(spec.full_name, spec.help, value=value)
     yield _labelled(specs.ENGINES, connected=now.engines_connected, away=now.engines_away)
     if now.sandbox:

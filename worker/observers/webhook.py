@@ -72,9 +72,11 @@ class Webhooks:
 
     @property
     def handlers(self) -> Handlers:
+        """Handlers of the end and the removal of a job."""
         return {JobFinished: self._job_finished, JobRemoved: lambda event: self._stop(event.job)}
 
     def _job_finished(self, event: JobFinished) -> None:
+        """Start sending the webhook of a job, if it has one."""
         job = None if event.handed_back else self._jobs.get(event.job)
         if job is not None and job.request.webhook is not None:
             self._begin(job, job.request.webhook)
@@ -109,10 +111,10 @@ class Webhooks:
         """Send a message, with retries."""
         message_id, backoff = f"msg_{uuid4().hex}", webhook_backoff(self._settings.pause_s)
         for number in range(1, self._settings.tries + 1):
-            began = time.monotonic()
+            started_at = time.monotonic()
             outcome, description = await self._attempt(job, webhook, message_id)
             log.info("webhook of job %s: %s at attempt %d", job.id, description, number)
-            self._notify(WebhookAttempted(job.ref, number, outcome, time.monotonic() - began))
+            self._notify(WebhookAttempted(job.ref, number, outcome, time.monotonic() - started_at))
             if outcome in FINAL:
                 return
             if number < self._settings.tries:
@@ -145,8 +147,8 @@ class Webhooks:
             **webhook_headers,
         }
         target = read_target(webhook.url)
-        async with self._guard.request(hdrs.METH_POST, target, headers, io.BytesIO(body)) as answer:
-            return answer.status
+        async with self._guard.request(hdrs.METH_POST, target, headers, io.BytesIO(body)) as response:
+            return response.status
 
 
 @asynccontextmanager

@@ -70,10 +70,10 @@ class BrowserCheck:
         elif not self.cors.any_origin:
             check_site(request)
 
-    def check_origins(self, origins: Sequence[str], own: frozenset[str]) -> None:
+    def check_origins(self, origins: Sequence[str], own_origins: frozenset[str]) -> None:
         """Raise OriginNotAllowed unless each origin is the worker's own or in WORKER_CORS_ORIGINS."""
         for origin in origins:
-            if read_origin(origin) not in own and not self.cors.headers(origin):
+            if read_origin(origin) not in own_origins and not self.cors.headers(origin):
                 raise OriginNotAllowed(
                     f"the origin {origin[:SHOWN]!r} may not use this worker without a token: "
                     "add it to WORKER_CORS_ORIGINS"
@@ -119,6 +119,7 @@ def browser_check(check: BrowserCheck) -> Middleware:
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Reject the request, or pass it on."""
         if request.path not in OPEN:
             check.check(request)
         return await handler(request)

@@ -95,12 +95,14 @@ def allow_origins(app: web.Application, cors: Cors) -> None:
 
     @web.middleware
     async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Respond to a preflight request, or pass the request on."""
         is_options = request.method == hdrs.METH_OPTIONS and hdrs.ORIGIN in request.headers
         if is_options and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             return cors.preflight(request.headers)
         return await handler(request)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        """Add the CORS headers to a response."""
         response.headers.update(cors.headers(request.headers.get(hdrs.ORIGIN)))
         if cors.origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)

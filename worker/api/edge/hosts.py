@@ -61,8 +61,8 @@ def read_host(text: str) -> Host | None:
 
 def read_origin(text: str) -> str | None:
     """Return an origin in normalized form, or None for `null` and invalid values."""
-    scheme, separator, rest = text.partition("://")
-    scheme, host = scheme.lower(), read_host(rest)
+    scheme, separator, host_text = text.partition("://")
+    scheme, host = scheme.lower(), read_host(host_text)
     return origin_of(scheme, host) if separator and scheme in DEFAULT_PORTS and host else None
 
 
@@ -110,8 +110,8 @@ def allowed_hosts(text: str, public_url: str = "") -> AllowedHosts:
 
 def public_origin(public_url: str) -> str:
     """Return the origin of WORKER_PUBLIC_URL."""
-    scheme, _, rest = public_url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
+    scheme, _, after_scheme = public_url.partition("://")
+    return f"{scheme}://{after_scheme.partition('/')[0]}"
 
 
 def is_own_host(host: Host, connected: Host, allowed: AllowedHosts) -> bool:

@@ -56,18 +56,22 @@ def trusted_networks(text: str) -> Networks:
 def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
     """Return the requested URL by `X-Forwarded-*`, or else `Forwarded`, if the peer is trusted."""
     host = requested_host(request) or connected_host(request)
-    plain = ClientView(request.scheme, str(host), address=request.remote or "")
-    peer = read_address(plain.address)
-    return through_proxies(plain, _forwarded_values(request), trusted) if peer and _among(peer, trusted) else plain
+    direct_view = ClientView(request.scheme, str(host), address=request.remote or "")
+    peer = read_address(direct_view.address)
+    return (
+        through_proxies(direct_view, _forwarded_values(request), trusted)
+        if peer and _among(peer, trusted)
+        else direct_view
+    )
 
 
-def through_proxies(plain: ClientView, forwarded: ForwardedValues, trusted: Networks) -> ClientView:
+def through_proxies(direct_view: ClientView, forwarded: ForwardedValues, trusted: Networks) -> ClientView:
     """Return the URL that a chain of trusted proxies reports. Invalid values are ignored.
 
     Each proxy appends its values, so the last ones are from the nearest proxy. The values of the farthest trusted proxy
     are used. Values before those may be forged.
     """
-    hops, address = 1, plain.address
+    hops, address = 1, direct_view.address
     for text in reversed(forwarded.get("for", ())):
         proxy = read_address(text)
         if proxy is None:
@@ -78,13 +82,14 @@ def through_proxies(plain: ClientView, forwarded: ForwardedValues, trusted: Netw
         hops += 1
 
     def value(name: str) -> str:
+        """Return the value of the farthest trusted proxy, or an empty string."""
         values = forwarded.get(name, ())
         return values[max(0, len(values) - hops)] if values else ""
 
     scheme, host, prefix = value("proto").lower(), read_host(value("host")), value("prefix")
     return ClientView(
-        scheme if scheme in SCHEMES else plain.scheme,
-        str(host) if host else plain.host,
+        scheme if scheme in SCHEMES else direct_view.scheme,
+        str(host) if host else direct_view.host,
         prefix.rstrip("/") if PREFIX.fullmatch(prefix) else "",
         address,
     )

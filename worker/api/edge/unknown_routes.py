@@ -59,10 +59,10 @@ POSTED = {
 """The same for a platform whose clients can only POST."""
 
 
-def route_hint(path: str, known: Iterable[str], *, job_urls: bool = True) -> str:
-    """Return what to send instead of a request to an unknown path. `known` are the paths of the routes."""
+def route_hint(path: str, route_paths: Iterable[str], *, job_urls: bool = True) -> str:
+    """Return what to send instead of a request to an unknown path. `route_paths` are the paths of this worker."""
     normalized = re.sub(r"/{2,}", "/", path.lower()).rstrip("/")
-    routes = {route.lower(): route for route in known if "*" not in route}
+    routes = {route.lower(): route for route in route_paths if "*" not in route}
     while normalized not in routes and (prefix := PREFIX.match(normalized)):
         normalized = normalized[prefix.end() :]
     if normalized in routes:

@@ -39,8 +39,8 @@ class FileRequest:
             return list(outputs)
         named = [output for output in outputs if output.index == self.index]
         if not named:
-            known = ", ".join(str(output.index) for output in outputs) or "none"
-            raise NotFound(f"the job has no output {self.index}; its outputs are: {known}")
+            indexes = ", ".join(str(output.index) for output in outputs) or "none"
+            raise NotFound(f"the job has no output {self.index}; its outputs are: {indexes}")
         return named
 
 
