@@ -13,7 +13,7 @@ import pytest
 from tests.fetch.origin import Origin, content, opened, serving
 from tests.workflow.prompts import sampled
 from worker.errors import ModelsMissing
-from worker.events import JobAccepted, Notify, Observers, unobserved
+from worker.events import JobAccepted, Notify, Observers, ignore_event
 from worker.job import Job, JobRequest, JobState
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
@@ -59,7 +59,7 @@ def models_of(
     jobs: JobIndex,
     arrived: Callable[[], None],
     tasks: Tasks,
-    notify: Notify = unobserved,
+    notify: Notify = ignore_event,
 ) -> Models:
     folder = worker_models(given)
     fetcher = ModelFetcher(given.fetch, folder) if folder else None

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from worker.delivery_options import DeliveryTarget
 from worker.errors import TargetNotAllowed
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.job import Job, Output
 from worker.settings import Settings
@@ -65,7 +65,7 @@ async def provider(_: Settings, __: Guard) -> AsyncIterator[Folders]:
 
 registry.KINDS += (
     StorageKind(
-        "folder", (str, Field(description="In the share.")), Folder, Folder, DeliveryWay.CLIENT_BUCKET, provider
+        "folder", (str, Field(description="In the share.")), Folder, Folder, DeliveryMethod.CLIENT_BUCKET, provider
     ),
 )
 

@@ -13,12 +13,12 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from worker.api.errors import DIALECT
-from worker.api.request_body import caller_of, received, strict_of
-from worker.api.services import Services, json_response, services
+from worker.api.request_body import caller_of, receive_body, strict_of
+from worker.api.services import Services, json_response, services_of
 from worker.errors import ClientError, EngineUnavailable, PromptError
 from worker.inputs.unused import unused_files
-from worker.intake.own_outputs import with_named_outputs
-from worker.intake.workflow_files import put_stand_ins
+from worker.intake.output_references import prompt_with_output_references
+from worker.intake.workflow_files import replace_data_uris
 from worker.job import JobRequest
 from worker.load.workload import FLOOR
 from worker.workflow.editor import is_ui
@@ -32,10 +32,10 @@ from worker.workflow.walk import run_off_loop_if_large
 
 async def validate(request: web.Request) -> web.Response:
     """`POST /validate`: all that is wrong with a workflow, the models it needs and what it weighs; nothing runs."""
-    found = services(request)
-    principal = found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
-    async with received(request) as (body, sent):
-        await put_stand_ins(body, request[DIALECT])
+    found = services_of(request)
+    principal = found.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    async with receive_body(request) as (body, sent):
+        await replace_data_uris(body, request[DIALECT])
         saved = unwrap(body.value.get("workflow"))
         beside = saved if is_ui(saved) else _beside(body.value)
         workflow = body.value.get("workflow")
@@ -90,7 +90,9 @@ async def _ready(found: Services, workflow: object, job: JobRequest, own: frozen
 def _with_outputs(workflow: object) -> object:
     """Return the workflow with texts for the outputs that it names. What names none stays, to be told as what it is."""
     with suppress(ValueError):
-        return with_named_outputs(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
+        return (
+            prompt_with_output_references(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
+        )
     return workflow
 
 

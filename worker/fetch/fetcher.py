@@ -14,7 +14,7 @@ from typing import Self
 from aiohttp.abc import AbstractResolver
 
 from worker.errors import FetchFailed, WorkerError
-from worker.events import Cache, CacheHit, InputFetched, Notify, unobserved
+from worker.events import CacheHit, CacheKind, InputFetched, Notify, ignore_event
 from worker.fetch.credentials import Credentials
 from worker.fetch.download import MIB, Download, DownloadLimits, FileVersion
 from worker.fetch.guard import Guard
@@ -58,7 +58,7 @@ class Fetcher:
         folder: Path,
         resolver: AbstractResolver | None = None,
         trust: ssl.SSLContext | None = None,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
     ) -> None:
         """Raises StartupError for settings that cannot be parsed."""
         self._notify = notify
@@ -95,7 +95,7 @@ class Fetcher:
         target = read_target(url)
         hold = self._store.hold(sha256) if sha256 else None
         if hold is not None:
-            self._notify(CacheHit(Cache.INPUTS))
+            self._notify(CacheHit(CacheKind.INPUTS))
         else:
             hold = await self._share_download(target, limits or self.limits)
         if sha256 and hold.sha256 != sha256:
@@ -128,7 +128,7 @@ class Fetcher:
             self._notify(InputFetched(0, time.monotonic() - began, error.code))
             raise
         event = InputFetched(hold.size, time.monotonic() - began, None)
-        self._notify(event if changed else CacheHit(Cache.INPUTS))
+        self._notify(event if changed else CacheHit(CacheKind.INPUTS))
         return hold
 
     async def _download(self, target: FetchTarget, limits: DownloadLimits) -> tuple[FileHold, bool]:

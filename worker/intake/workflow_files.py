@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.bodies import ScannedBody, SpooledText, Where
+from worker.bodies import JsonPath, ScannedBody, SpooledText
 from worker.dialects import Dialect
 from worker.inputs import SentFile
 from worker.inputs.file_inputs import file_inputs, texts
@@ -29,16 +29,16 @@ class LongTexts:
         return bool(self.by_stand_in)
 
 
-async def put_stand_ins(body: ScannedBody, dialect: Dialect) -> LongTexts:
+async def replace_data_uris(body: ScannedBody, dialect: Dialect) -> LongTexts:
     """Leave a string in each place of the body but those where the dialect takes files.
 
     A long data URI becomes a stand-in; any other long text is read back. Raises BodyTooLarge where those are too long.
     """
     long_texts = LongTexts({}, body.limits.restored)
     for text in body.spooled:
-        if not _under(text.where, dialect.files):
+        if not _under(text.location, dialect.files):
             head = await text.beginning(HEAD)
-            if stands := placeholder(head, text.sha256, bare=_under(text.where, dialect.params)):
+            if stands := placeholder(head, text.sha256, bare=_under(text.location, dialect.params)):
                 body.replace(text, stands)
                 long_texts.by_stand_in[stands] = text
     await body.restore_texts(dialect.files)
@@ -84,5 +84,5 @@ async def _restored(prompt: Prompt, long_texts: LongTexts, wanted: set[str], fil
     return restored
 
 
-def _under(where: Where, parent: Where | None) -> bool:
-    return parent is not None and where[: len(parent)] == parent
+def _under(location: JsonPath, parent: JsonPath | None) -> bool:
+    return parent is not None and location[: len(parent)] == parent

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from worker.backoff import Backoff
-from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
-from worker.events import Cache, CacheHit, Handlers, JobAccepted, ModelFetched, Notify, unobserved
+from worker.errors import Detail, ModelsDownloading, ModelsMissing, StartupError, WorkerError
+from worker.events import CacheHit, CacheKind, Handlers, JobAccepted, ModelFetched, Notify, ignore_event
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 RETRY = Backoff(30.0, 30.0)
 """Pause before the models of the templates are fetched again after a failure."""
 RETRY_AFTER_S = 20.0
-"""Seconds in `Retry-After` of the error ModelsComing."""
+"""Seconds in `Retry-After` of the error ModelsDownloading."""
 
 SharedTask = asyncio.Task[BaseException | None]
 """The download of one file, shared by all callers that wait for it. Its result is the error, or None."""
@@ -71,7 +71,7 @@ class Models:
         jobs: JobIndex,
         on_change: Callable[[], None],
         tasks: Tasks,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
     ) -> None:
         """Raises StartupError if models have to be fetched and WORKER_MODELS_FOLDER is not set."""
         self._notify = notify
@@ -124,12 +124,12 @@ class Models:
             await self._fetcher.__aexit__(kind, error, tb)
 
     def check_ready(self) -> None:
-        """Raise ModelsComing while a model of the templates is missing."""
+        """Raise ModelsDownloading while a model of the templates is missing."""
         if not self._ready.is_set():
             present = sum(self._has(file) for file in self._pinned.values())
             failure = f": {self.failure}" if self.failure else ""
             message = f"{present} of {len(self._pinned)} model files of its templates are present{failure}"
-            raise ModelsComing(message, retry_after_s=RETRY_AFTER_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
 
     async def wait_until_ready(self) -> None:
         """Wait until all models of the templates are present. Raises StartupError when one cannot be fetched."""
@@ -165,12 +165,12 @@ class Models:
     def count_present(self, count: int) -> None:
         """Notify the observers that `count` models of a job did not have to be fetched."""
         if count:
-            self._notify(CacheHit(Cache.MODELS, count))
+            self._notify(CacheHit(CacheKind.MODELS, count))
 
     async def fetch(self, needs: Sequence[ModelNeed], patience_s: float | None = None) -> None:
         """Fetch the models that have a source. The downloads continue when the caller is cancelled.
 
-        Raises ModelsComing if they take longer than `patience_s` seconds, and ModelsMissing if one fails.
+        Raises ModelsDownloading if they take longer than `patience_s` seconds, and ModelsMissing if one fails.
         """
         files = [need.source for need in needs if need.source is not None]
         tasks = [self._download(file) for file in files]
@@ -179,7 +179,7 @@ class Models:
         _, unfinished = await asyncio.wait(tasks, timeout=patience_s)
         if unfinished:
             message = f"this worker is still fetching {len(unfinished)} model files"
-            raise ModelsComing(message, retry_after_s=RETRY_AFTER_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         results = [(file, task.result()) for file, task in zip(files, tasks, strict=True)]
         details = [_detail(file, error) for file, error in results if error is not None]
         if details:
@@ -231,7 +231,7 @@ class Models:
         """Return the running download of a file, or start one."""
         task = self._downloads.get(file)
         if task is None:
-            task = self._downloads[file] = self._tasks.share(f"model {file.file}", self._fetch(file))
+            task = self._downloads[file] = self._tasks.start_shared(f"model {file.file}", self._fetch(file))
             task.add_done_callback(lambda done: self._download_done(file, done))
         return task
 

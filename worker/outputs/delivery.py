@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from worker.delivery_options import DeliveryTarget
 from worker.errors import DeliveryFailed, OutputTooLargeForInline
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
-from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, Output, OutputMode, sorted_by_node
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 from worker.settings import Settings
@@ -23,7 +23,7 @@ from worker.storage.local import LocalStorage
 from worker.storage.registry import KINDS
 
 MIB = 1024 * 1024
-WAYS: Mapping[type[DeliveryTarget], DeliveryWay] = {kind.target_type: kind.way for kind in KINDS}
+WAYS: Mapping[type[DeliveryTarget], DeliveryMethod] = {kind.target_type: kind.way for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ class Delivery:
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
 
-    def method(self, request: JobRequest) -> DeliveryWay:
+    def method(self, request: JobRequest) -> DeliveryMethod:
         """Return how the files of a request are delivered."""
         if request.target is not None:
             return WAYS[type(request.target)]
         if request.own_target:
-            return DeliveryWay.CLIENT_BUCKET
+            return DeliveryMethod.CLIENT_BUCKET
         if request.output_mode is OutputMode.URL:
-            return DeliveryWay.BUCKET if self.storage.external else DeliveryWay.WORKER
-        return DeliveryWay.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryWay.NAMED
+            return DeliveryMethod.BUCKET if self.storage.external else DeliveryMethod.WORKER
+        return DeliveryMethod.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryMethod.NAMED
 
     async def deliver(self, job: Job) -> None:
         """Convert and store the outputs of a job. A second call after a failure continues where the first stopped.
@@ -81,7 +81,7 @@ class Delivery:
         """Return the storage for the job's files, or None if they are not stored anywhere else."""
         request = job.request
         if request.target is not None:
-            files = [output for output in in_order(job.outputs) if output.text is None]
+            files = [output for output in sorted_by_node(job.outputs) if output.text is None]
             return self.providers[type(request.target)].open(request.target, files)
         if request.own_target:
             raise DeliveryFailed(
@@ -113,8 +113,8 @@ class Delivery:
         if job.request.output_mode is not OutputMode.BASE64:
             return
         most, size = self.inline_max, sum(output.size for output in job.outputs)
-        if self.traits.largest_answer is not None:
-            most = min(most, self.traits.largest_answer * 3 // 4)  # base64 is 4/3 of a file
+        if self.traits.max_response_bytes is not None:
+            most = min(most, self.traits.max_response_bytes * 3 // 4)  # base64 is 4/3 of a file
         if size > most:
             raise OutputTooLargeForInline(
                 f"the files have {size / MIB:.1f} MiB, and a response can hold {most / MIB:.1f} MiB:"

@@ -13,7 +13,7 @@ from typing import Any
 from worker.engine.protocol.api import FileRef
 from worker.engine.protocol.messages import Executed, Preview, RunMessage
 from worker.engine.run import Outputs as NodeOutputs
-from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage
+from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage_error
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
 from worker.outputs.overwriting import may_be_overwritten
@@ -203,7 +203,7 @@ class OutputCollector:
                 outputs.append(await storing.task)
             except (OutputMissing, EngineUnavailable, OSError) as error:
                 report = storing.report
-                if report is None or shortage(error) is not None:
+                if report is None or shortage_error(error) is not None:
                     raise
                 if isinstance(error, OutputMissing) and self._from_cache(report):
                     self._rerun.add(report.node_id)
@@ -249,7 +249,7 @@ class OutputCollector:
             try:
                 return await self._outputs.take(self._job, index, report)
             except (OSError, EngineUnavailable) as error:
-                temporary = isinstance(error, EngineUnavailable) or shortage(error) is not None
+                temporary = isinstance(error, EngineUnavailable) or shortage_error(error) is not None
                 if not temporary or time.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(PAUSE_S)

@@ -19,7 +19,7 @@ from worker.engine.protocol.messages import (
     ExecutionSuccess,
     FramesLost,
     RunMessage,
-    RunsApart,
+    RunsIsolated,
 )
 from worker.job import EngineFile
 from worker.outputs.node_log import NodeLog
@@ -78,7 +78,7 @@ class RunFiles:
     def handle_message(self, message: RunMessage) -> None:
         """Record a message of ComfyUI about the run."""
         match message:
-            case RunsApart():
+            case RunsIsolated():
                 self._isolated = True
             case FramesLost():
                 self._frames_lost = True

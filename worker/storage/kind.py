@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.delivery_options import DeliveryTarget
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.job import Output
 from worker.settings import Settings
@@ -47,6 +47,6 @@ class StorageKind:
     field: tuple[Any, Any]
     target: Callable[[Any], DeliveryTarget]
     target_type: type[DeliveryTarget]
-    way: DeliveryWay
+    way: DeliveryMethod
     provider: Callable[[Settings, Guard], AbstractAsyncContextManager[StorageProvider]]
     """Opens the provider. The guard connects only to hosts that WORKER_S3_ALLOWED_HOSTS allows."""

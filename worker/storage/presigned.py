@@ -14,7 +14,7 @@ from pydantic import Field
 from worker.backoff import Backoff
 from worker.delivery_options import DeliveryTarget
 from worker.errors import DeliveryFailed, DeliveryRefused
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.target import FetchTarget
 from worker.job import Job, Output
@@ -113,6 +113,6 @@ KIND = StorageKind(
     ),
     target=PutUrls.of,
     target_type=PutUrls,
-    way=DeliveryWay.PRESIGNED,
+    way=DeliveryMethod.PRESIGNED,
     provider=_provider,
 )

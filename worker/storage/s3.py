@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from worker.delivery_options import NO_SECRET
 from worker.errors import StartupError, TargetNotAllowed
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.job import Output
@@ -118,6 +118,6 @@ KIND = StorageKind(
     field=(S3Fields, Field()),
     target=S3Fields.target,
     target_type=S3Target,
-    way=DeliveryWay.CLIENT_BUCKET,
+    way=DeliveryMethod.CLIENT_BUCKET,
     provider=_provider,
 )

@@ -37,14 +37,14 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     Image nodes are real; everything else is simulated and marked as such.
     """
-    from worker.errors import BadFault, StartupError
+    from worker.errors import InvalidFault, StartupError
     from worker.simulators.comfyui.faults.fault import parse_faults
     from worker.simulators.comfyui.server.serve import run
     from worker.simulators.comfyui.settings import EngineSettings
 
     try:
         faults = parse_faults(fault)
-    except BadFault as error:
+    except InvalidFault as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from error
     try:
         classes = None if catalog is None else _classes(catalog)

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.hosting.signals import ignore_meaningless
-from worker.errors import RestartAsked, StartupError, StateInUse, UnknownPlatform
+from worker.errors import RestartRequested, StartupError, StateInUse, UnknownPlatform
 from worker.platforms.base import Platform
-from worker.platforms.registry import AUTO, choose, chosen
+from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
@@ -52,7 +52,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         settings = Settings.from_env(**given, restarts=restarts)
         logging.basicConfig(level=settings.log_level.upper(), format=LOG_LINE)
         try:
-            place = chosen(settings.platform, environment())
+            place = choose_platform(settings.platform, environment())
         except UnknownPlatform as error:
             raise typer.BadParameter(str(error)) from None
         if settings.restarts:
@@ -91,7 +91,7 @@ def _run(settings: Settings, place: Platform) -> None:
     raise_file_limit()
     try:
         uvloop.run(serve(settings, place))
-    except RestartAsked as asked:
+    except RestartRequested as asked:
         log.info("%s", asked)
         raise typer.Exit(RESTART_CODE) from None
 
@@ -99,7 +99,7 @@ def _run(settings: Settings, place: Platform) -> None:
 async def serve(settings: Settings, place: Platform) -> None:
     """Serve until a signal comes. A second one ends the draining that the first one began.
 
-    Raises StartupError, RestartAsked.
+    Raises StartupError, RestartRequested.
     """
     if task := asyncio.current_task():
         for number in (signal.SIGTERM, signal.SIGINT):

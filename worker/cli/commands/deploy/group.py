@@ -59,14 +59,14 @@ def account(server: str | None) -> Iterator[Account]:
 @contextmanager
 def told() -> Iterator[None]:
     """What goes wrong with the file or the account is a sentence and exit code 1."""
-    from worker.errors import DeployError, FleetError, NotOurs, StartupError
+    from worker.errors import DeployError, FleetError, NotThisFleet, StartupError
 
     try:
         yield
     except FleetError as error:
         lines = "\n".join(f"  {problem}" for problem in error.problems)
         raise StartupError(f"vast.toml can't be used:\n{lines}") from error
-    except NotOurs as error:
+    except NotThisFleet as error:
         raise StartupError("\n".join((*error.reasons, f"[{error.code}]"))) from error
     except DeployError as error:
         raise StartupError(f"{error}  [{error.code}]") from error
