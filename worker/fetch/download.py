@@ -56,6 +56,7 @@ class FileVersion:
 
     @classmethod
     def of(cls, response: aiohttp.ClientResponse) -> FileVersion:
+        """Return the version in the headers of a response."""
         return cls(response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
 
     @property
@@ -90,37 +91,37 @@ class Download:
         self._limits = limits
         self.version = FileVersion()
 
-    async def run(self, known: FileVersion) -> bool:
-        """Download the file. Return False if the server reports that it still has the version `known`.
+    async def run(self, current_version: FileVersion) -> bool:
+        """Download the file. Return False if the server reports that it still has the version `current_version`.
 
         Raises UrlRefused, FetchFailed, InputTooLarge, CacheFull.
         """
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._run_with_retries(known)
+                return await self._run_with_retries(current_version)
         except TimeoutError:
             raise self._failed(f"the download took longer than {self._limits.total_s:g} s") from None
 
-    async def _run_with_retries(self, known: FileVersion) -> bool:
+    async def _run_with_retries(self, current_version: FileVersion) -> bool:
         """Retry until the limit of failures in a row. An attempt that received data resets the count."""
         failures = 0
         while True:
             size_before = self._partial.size
             try:
-                return await self._attempt(known)
+                return await self._attempt(current_version)
             except _RetryableError as error:
                 failures = 1 if self._partial.size > size_before else failures + 1
                 if failures > self._limits.failures:
                     raise self._failed(str(error)) from None
             await asyncio.sleep(self._limits.backoff.pause(failures))
 
-    async def _attempt(self, known: FileVersion) -> bool:
+    async def _attempt(self, current_version: FileVersion) -> bool:
         """Send one request, and write its body to the partial file."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfy-worker"}
-        headers |= self._range_headers() or known.if_changed
+        headers |= self._range_headers() or current_version.if_changed
         try:
             async with get(self._guard, self._target, headers, self._credentials) as response:
-                if response.status == 304 and "Range" not in headers and known != FileVersion():
+                if response.status == 304 and "Range" not in headers and current_version != FileVersion():
                     return False
                 self._begin(response, is_range_request="Range" in headers)
                 async for data in response.content.iter_any():

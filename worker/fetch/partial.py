@@ -43,6 +43,7 @@ class Partial:
 
     @property
     def sha256(self) -> str:
+        """Hash of the bytes written so far, in hexadecimal."""
         return self._hash.hexdigest()
 
     def reserve(self, size: int) -> None:
@@ -74,6 +75,7 @@ class Partial:
         self._path.replace(path)
 
     def _write(self, data: bytes) -> None:
+        """Write and hash all bytes. Blocks. Raises CacheFull if the disk is full."""
         try:
             view = memoryview(data)
             while view:

@@ -36,14 +36,17 @@ class FileHold:
 
     @property
     def path(self) -> Path:
+        """Path of the file, which is read-only."""
         return self._file.path
 
     @property
     def sha256(self) -> str:
+        """Hash of the content in hexadecimal."""
         return self._file.sha256
 
     @property
     def size(self) -> int:
+        """Size in bytes."""
         return self._file.size
 
     def copy(self) -> FileHold:

@@ -41,6 +41,7 @@ class FetchTarget:
 
     @property
     def encrypted(self) -> bool:
+        """Whether the scheme is https."""
         return self.scheme == "https"
 
 
@@ -80,8 +81,9 @@ def _ascii(text: str) -> str:
         raise refused("the URL's host is not a valid host name", "write the host in ASCII (xn--...)") from None
 
 
-def _path(rest: str | None) -> str:
-    return rest if rest and rest.startswith("/") else f"/{rest or ''}"
+def _path(text: str | None) -> str:
+    """Return path and query of a URL, with a leading slash."""
+    return text if text and text.startswith("/") else f"/{text or ''}"
 
 
 def _ipv6(text: str) -> IPv6Address:

@@ -59,7 +59,7 @@ def not_an_image_message(head: bytes) -> str:
     cure = f"send {', '.join(supported[:-1])} or {supported[-1]}"
     name = format_of(head)
     if name is None:
-        return f"the node needs an image, and this file is not an image that it can open: {cure}"
+        return f"the node needs an image, and this file is not in a known image format: {cure}"
     if name in supported:
         return f"the node needs an image, and this {name} file cannot be read: it is damaged or incomplete"
     return f"the node needs an image, and this worker cannot open {name} files: {cure}"

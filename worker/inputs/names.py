@@ -53,7 +53,7 @@ def check_together(names: Collection[str]) -> None:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """Yield the unambiguous spellings of a normalised name that may stand in a workflow.
+    """Yield the unambiguous spellings of a normalised name that a workflow may contain.
 
     They differ in Unicode form, separators and the ` [input]` suffix. macOS writes é as two characters (NFD), other
     systems as one (NFC). It names screenshots with a narrow space, for which people type a plain one (NFKC).

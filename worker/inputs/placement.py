@@ -41,14 +41,13 @@ class _StagedFolder:
 class PlacedInputs:
     """Places and removes the files of jobs, each job in its own folder inside `shared`, ComfyUI's input folder.
 
-    `own` is a folder of the worker for files that it makes: the content of short data URIs, and copies of files that
-    may change. A job's folder in `shared` is removed when no prompt needs it. A job that is sent again gets its files
-    again.
+    `own_folder` is for files that the worker makes: the content of short data URIs, and copies of files that may
+    change. A job's folder in `shared` is removed when no prompt needs it, and placed again for another prompt.
     """
 
-    def __init__(self, shared: Path, own: Path) -> None:
+    def __init__(self, shared: Path, own_folder: Path) -> None:
         self.shared = shared
-        self._own = own
+        self._own_folder = own_folder
         self._folders: dict[str, _StagedFolder] = {}
 
     def clear(self, state: Path) -> None:
@@ -57,7 +56,7 @@ class PlacedInputs:
         `shared` is cleaned only if it is inside this worker's state folder. Elsewhere the files may belong to another
         worker, or to a ComfyUI that is still running.
         """
-        shutil.rmtree(self._own, ignore_errors=True)
+        shutil.rmtree(self._own_folder, ignore_errors=True)
         for path in _folders_of_jobs(self.shared) if self.shared.is_relative_to(state.absolute()) else ():
             shutil.rmtree(path, ignore_errors=True)
 
@@ -67,13 +66,13 @@ class PlacedInputs:
 
     async def stage_data(self, folder: str, name: str, data: bytes) -> None:
         """Write a file to the worker's own folder and add it to a job. Raises DiskFull."""
-        path = self._own / folder / name
+        path = self._own_folder / folder / name
         await in_thread(partial(_write, path, data))
         self.stage(folder, name, path)
 
     async def stage_copy(self, folder: str, name: str, source: Path) -> None:
         """Copy a file that may change or be deleted while the job waits, and add it. Raises DiskFull, OSError."""
-        path = self._own / folder / name
+        path = self._own_folder / folder / name
         await in_thread(partial(_copy, source, path))
         self.stage(folder, name, path)
 
@@ -107,7 +106,7 @@ class PlacedInputs:
         if staged is None:
             return
         staged.forgotten = True
-        await in_thread(partial(shutil.rmtree, self._own / folder, ignore_errors=True))
+        await in_thread(partial(shutil.rmtree, self._own_folder / folder, ignore_errors=True))
         await self._remove_unused(folder, staged)
 
     async def _remove_unused(self, folder: str, staged: _StagedFolder) -> None:

@@ -68,7 +68,7 @@ def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders:
     """
     contents: dict[str, InputFile | str] = {**request.urls, **{file.name: file for file in request.inputs}}
     check_together(contents)
-    sent = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in contents.items()}
+    by_name = {name: Source(stored_path(name), f"input {name!r}", content) for name, content in contents.items()}
     index = NameIndex(contents)
     in_folders = _folders(contents, folders)
     by_text: dict[str, Source] = {}
@@ -77,24 +77,24 @@ def find_sources(request: JobRequest, file_inputs: Sequence[FileInput], folders:
     free_stems = (stem for number in count() if (stem := f"file-{number}") not in used_stems)
     for node_input in file_inputs:
         for text in texts(node_input.value) if node_input.uploads and node_input.key not in in_folders else ():
-            source = by_text.get(text) or sent.get(text) or _embedded(text, node_input, sent, free_stems)
+            source = by_text.get(text) or by_name.get(text) or _embedded(text, node_input, by_name, free_stems)
             if source is None:
-                source = _matching(text, node_input, sent, index)
+                source = _matching(text, node_input, by_name, index)
                 if source is not None:
                     _check_one_path(text, node_input, source, paths.setdefault(source.name, []))
             if source is not None:
                 by_text[text] = source
                 source.kinds |= {node_input.kind} if node_input.kind else set()
-    named = {spelling: source for name, source in sent.items() for spelling in spellings(name)} | sent
+    named = {spelling: source for name, source in by_name.items() for spelling in spellings(name)} | by_name
     return Sources(by_text, named, in_folders)
 
 
-def _matching(text: str, node_input: FileInput, sent: Mapping[str, Source], index: NameIndex) -> Source | None:
+def _matching(text: str, node_input: FileInput, by_name: Mapping[str, Source], index: NameIndex) -> Source | None:
     """Return the file whose name matches a text, or None. Raises FileNotAllowed if several files match."""
     names = index.matches(text)
     if len(names) > 1:
         raise _ambiguous(text, node_input, names)
-    return sent[names[0]] if names else None
+    return by_name[names[0]] if names else None
 
 
 def _check_one_path(text: str, node_input: FileInput, source: Source, paths: list[str]) -> None:
@@ -150,9 +150,11 @@ def with_earlier_outputs(sources: Sources, node_inputs: Sequence[FileInput], fin
     return Sources(by_text, sources.named, sources.folders)
 
 
-def _embedded(text: str, node_input: FileInput, sent: Mapping[str, Source], free_stems: Iterator[str]) -> Source | None:
+def _embedded(
+    text: str, node_input: FileInput, by_name: Mapping[str, Source], free_stems: Iterator[str]
+) -> Source | None:
     """Return a file that is in the workflow as a placeholder, URL, data URI or base64, or None for any other text."""
-    if (replaced := sent.get(placeholder_file_name(text) or "")) is not None:
+    if (replaced := by_name.get(placeholder_file_name(text) or "")) is not None:
         return replace(replaced, label=node_input.label)
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix

@@ -85,6 +85,7 @@ def _store_all(folder: Path, files: Sequence[tuple[str, bytes | SpooledFile | Ke
 
 
 def _store(name: str, path: Path, content: bytes | SpooledFile | KeptFile) -> InputFile:
+    """Write, move or link one file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, KeptFile):
         return _linked(name, path, content)

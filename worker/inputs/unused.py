@@ -25,7 +25,7 @@ MOST_SEARCHED = 50
 WORDS = re.compile(r"[\w.-]+")
 
 
-def unused_files(own: Collection[str], prompt: Prompt, catalog: Catalog) -> Iterator[Detail]:
+def unused_files(names_in_request: Collection[str], prompt: Prompt, catalog: Catalog) -> Iterator[Detail]:
     """Yield a warning for each of a request's files that no text in the prompt mentions.
 
     A mention of the file's folder or of its last part is enough, because nodes of unknown packs may read files, too.
@@ -33,7 +33,7 @@ def unused_files(own: Collection[str], prompt: Prompt, catalog: Catalog) -> Iter
     values = (value for node in prompt.values() for value in node["inputs"].values())
     prompt_texts = (placeholder_file_name(text) or text for value in values for text in texts(value))
     mentions = _Mentions.of(map(_normalized, prompt_texts))
-    unused = sorted(name for name in own if not mentions.include(_normalized(name)))
+    unused = sorted(name for name in names_in_request if not mentions.include(_normalized(name)))
     if not unused:
         return
     named = _named_files(prompt, catalog)
@@ -56,6 +56,7 @@ class _Mentions:
 
     @classmethod
     def of(cls, prompt_texts: Iterable[str]) -> Self:
+        """Return the mentions in these texts."""
         unique = frozenset(prompt_texts)
         return cls(frozenset(text.rstrip("/") for text in unique), frozenset().union(*map(WORDS.findall, unique)))
 

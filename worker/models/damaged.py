@@ -62,13 +62,13 @@ class DamageCheck:
         if detail is None or detail.node_id not in prompt:
             return error
         needs = needed_models(prompt, catalog or bundled_catalog(), self._models.downloads)
-        own = [need for need in needs if detail.node_id in need.nodes]
+        own_needs = [need for need in needs if detail.node_id in need.nodes]
         before = ancestors(prompt, detail.node_id)
-        others = [need for need in needs if before.intersection(need.nodes)]
+        earlier_needs = [need for need in needs if before.intersection(need.nodes)]
         loading = detail.message.startswith(LOADING)
-        damaged = await asyncio.to_thread(lambda: list(self._damaged_files(own, others, loading=loading)))
+        damaged = await asyncio.to_thread(lambda: list(self._damaged_files(own_needs, earlier_needs, loading=loading)))
         if not damaged and loading:
-            unchecked = [need for need in own if not self._can_check(need)]
+            unchecked = [need for need in own_needs if not self._can_check(need)]
             reason = f"it cannot be loaded ({detail.message.strip()[:200]})"
             damaged = [DamagedFile(need, reason) for need in unchecked]
         if not damaged:
@@ -76,19 +76,21 @@ class DamageCheck:
         details = [await self._repaired(file, detail) for file in damaged]
         return ModelDamaged(" ".join(detail.message for detail in details), details)
 
-    def _damaged_files(self, own: list[ModelNeed], others: list[ModelNeed], *, loading: bool) -> Iterator[DamagedFile]:
-        """Yield the damaged files of a failed node (`own`) and of the nodes before it (`others`).
+    def _damaged_files(
+        self, own_needs: list[ModelNeed], earlier_needs: list[ModelNeed], *, loading: bool
+    ) -> Iterator[DamagedFile]:
+        """Yield the damaged files of a failed node (`own_needs`) and of the nodes before it (`earlier_needs`).
 
         Nodes before it may have opened their files without reading them completely.
         """
-        for need in (*own, *(need for need in others if need not in own)):
+        for need in (*own_needs, *(need for need in earlier_needs if need not in own_needs)):
             path = self._path(need)
             try:
                 reason = damage(path, failed_to_load=loading) if path else None
-                if path and need.source is not None and (reason is not None or (loading and need in own)):
+                if path and need.source is not None and (reason is not None or (loading and need in own_needs)):
                     reason = _difference(path, need.source, reason)
             except OSError as error:
-                if need in own:
+                if need in own_needs:
                     yield DamagedFile(need, f"it cannot be read: {(error.strerror or str(error)).lower()}")
                 continue
             if reason is not None:

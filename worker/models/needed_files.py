@@ -32,12 +32,12 @@ class NeededFiles:
 
 
 def needed_files(
-    name: str, workflow: Mapping[str, object], catalog: Catalog, known: Downloads, folder: ModelsFolder
+    name: str, workflow: Mapping[str, object], catalog: Catalog, known_downloads: Downloads, folder: ModelsFolder
 ) -> NeededFiles:
     """Return the model files that the nodes of a workflow need.
 
     If a workflow in the editor's format cannot be converted to a prompt, return the downloads that the editor saved in
-    it. `known` are downloads that take precedence over those. Raises PromptError if `workflow` is not a workflow.
+    it. `known_downloads` take precedence over those. Raises PromptError if `workflow` is not a workflow.
     """
     saved = list(saved_downloads(workflow))
     # Nodes of packs find LoRAs by a part of their names, so the catalog needs the complete list.
@@ -48,12 +48,12 @@ def needed_files(
     except CannotConvert as error:
         details = error.details or ()
         unseen = [UnseenModel(detail.message, detail.node_id, detail.class_type, detail.input) for detail in details]
-        files = [known.get((file.folder, file.file), file) for file in saved]
+        files = [known_downloads.get((file.folder, file.file), file) for file in saved]
         return NeededFiles(name, files, unseen or [UnseenModel(error.message)])
-    needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known})
+    needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known_downloads})
     files = [_file(need, folder) for need in needs]
     return NeededFiles(
-        name, [*files, *_embeddings(prompt, catalog, known, folder)], list(unseen_models(prompt, catalog))
+        name, [*files, *_embeddings(prompt, catalog, known_downloads, folder)], list(unseen_models(prompt, catalog))
     )
 
 
@@ -65,6 +65,6 @@ def _file(need: ModelNeed, folder: ModelsFolder) -> ModelFile:
     return ModelFile(need.file, next(containing, need.folder))
 
 
-def _embeddings(prompt: Prompt, catalog: Catalog, known: Downloads, folder: ModelsFolder) -> list[ModelFile]:
+def _embeddings(prompt: Prompt, catalog: Catalog, known_downloads: Downloads, folder: ModelsFolder) -> list[ModelFile]:
     names = named_embeddings(prompt, catalog, folder.names(EMBEDDINGS))
-    return [known.get((EMBEDDINGS, name), ModelFile(name, EMBEDDINGS)) for name in names]
+    return [known_downloads.get((EMBEDDINGS, name), ModelFile(name, EMBEDDINGS)) for name in names]

@@ -66,12 +66,14 @@ class KeptPartial(Partial):
         return FileVersion()
 
     def restart(self) -> None:
+        """Discard the bytes on disk and their version, so that the file can be written from its beginning."""
         super().restart()
         self._version_written = False
         self._version_path.unlink(missing_ok=True)
         self._progress(0)
 
     async def write(self, data: bytes) -> None:
+        """Append bytes. Before the first ones the version is stored. Raises InputTooLarge, CacheFull."""
         if not self._version_written:
             version = self.version()
             self._version_path.write_bytes(orjson.dumps({"etag": version.etag, "modified": version.modified}))

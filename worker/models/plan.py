@@ -62,8 +62,8 @@ def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> ModelPlan:
     """
     chosen: dict[tuple[str, str], ModelFile] = {}
     for file in files:
-        known = chosen.get((file.folder, file.file))
-        if known is None or (not known.url and file.url):
+        earlier = chosen.get((file.folder, file.file))
+        if earlier is None or (not earlier.url and file.url):
             chosen[file.folder, file.file] = file
     return ModelPlan([_item(file, folder) for file in chosen.values()], folder.free)
 

@@ -132,7 +132,8 @@ async def delivery(
         providers = {
             kind.target_type: await stack.enter_async_context(kind.provider(settings, guard)) for kind in KINDS
         }
-        configured = (place for provider in providers.values() if (place := provider.operator_storage()) is not None)
+        opened = (provider.operator_storage() for provider in providers.values())
+        configured = (operator_storage for operator_storage in opened if operator_storage is not None)
         default = storage or next(configured, None) or LocalStorage()
         webhooks = Policy.read(settings.fetch.allow, settings.fetch.ports)
         yield Delivery(outputs, default, providers, webhooks, settings.outputs.inline_max * MIB, traits)

@@ -42,6 +42,7 @@ async def converted(outputs: Outputs, job: Job, output: Output, requested: Image
 
 
 def _convert(outputs: Outputs, job: Job, output: Output, requested: ImageFormat) -> Output:
+    """Convert an output in place, and return it with its new name, size and hash. Blocks. Raises ConversionFailed."""
     source = outputs.path(job, output)
     name = Path(output.filename).with_suffix(EXTENSIONS[requested.type or ImageType.PNG]).name
     result = replace(output, filename=name, mime=mime_of(name))
@@ -62,6 +63,7 @@ def _convert(outputs: Outputs, job: Job, output: Output, requested: ImageFormat)
 
 
 def _save(image: Image.Image, path: Path, requested: ImageFormat) -> None:
+    """Save an image in the requested format. The colour profile is always kept."""
     texts, exif = _texts(image), image.getexif()
     options: dict[str, Any] = {}
     if profile := image.info.get("icc_profile"):
@@ -80,6 +82,7 @@ def _save(image: Image.Image, path: Path, requested: ImageFormat) -> None:
 def _write_png(
     image: Image.Image, path: Path, options: dict[str, Any], texts: Mapping[str, str], exif: Image.Exif | None
 ) -> None:
+    """Save a PNG with `texts` as text chunks."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in texts.items():
         with suppress(ValueError, UnicodeError):  # a keyword of another format may be invalid in PNG

@@ -1,4 +1,4 @@
-"""Kinds and MIME types of output files, by extension. ComfyUI's own keys do not tell: it reports videos as `images`."""
+"""Kinds and MIME types of output files, by extension. The keys in reports are not used: `images` may contain videos."""
 
 from __future__ import annotations
 

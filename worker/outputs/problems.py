@@ -18,12 +18,12 @@ FILE_CODES = frozenset({OutputMissing.code, OutputNotAllowed.code, OutputUnreada
 
 def node_problem(prompt: Prompt, node_id: str | None, code: str, message: str, **more: str | None) -> OutputProblem:
     """Return a problem with the title and the class of the node. `more` are further fields of the problem."""
-    known = node_id is not None and node_id in prompt
+    in_prompt = node_id is not None and node_id in prompt
     return OutputProblem(
         message,
         node_id,
-        title(prompt, node_id) if known and node_id else None,
-        str(prompt[node_id]["class_type"]) if known and node_id else None,
+        title(prompt, node_id) if in_prompt and node_id else None,
+        str(prompt[node_id]["class_type"]) if in_prompt and node_id else None,
         code=code,
         **more,
     )

@@ -177,5 +177,5 @@ def plain_path(text: str) -> str:
 
 
 def names_a_result(key: str, text: str) -> bool:
-    """Return True if a path-like text says that the node wrote this file. A text under a key for texts does not."""
+    """Return True if a path-like text means that the node wrote this file. A text under a key for texts does not."""
     return key not in TEXT_KEYS and kind_of(plain_path(text)) not in {"file", "model"}

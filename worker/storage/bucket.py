@@ -258,8 +258,8 @@ def _stop_check(stop: threading.Event) -> Callable[[int], None]:
     The exception makes boto3 end the upload and remove its parts.
     """
 
-    def check(_: int) -> None:
+    def raise_if_stopped(_: int) -> None:
         if stop.is_set():
             raise StoppedError
 
-    return check
+    return raise_if_stopped

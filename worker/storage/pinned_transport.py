@@ -68,7 +68,7 @@ class PinnedSender:
     def _pool(self, target: FetchTarget, url: str) -> urllib3.HTTPConnectionPool:
         """Return the connection pool of a host. Its address is resolved and checked once."""
         if target.origin not in self._pools:
-            self._pools[target.origin] = self._connected(target, self._address(target, url))
+            self._pools[target.origin] = self._new_pool(target, self._address(target, url))
         return self._pools[target.origin]
 
     def _address(self, target: FetchTarget, url: str) -> str:
@@ -80,7 +80,8 @@ class PinnedSender:
         self._policy.check_addresses(target.host, target.port, [ip_address(address) for address in addresses])
         return addresses[0]
 
-    def _connected(self, target: FetchTarget, address: str) -> urllib3.HTTPConnectionPool:
+    def _new_pool(self, target: FetchTarget, address: str) -> urllib3.HTTPConnectionPool:
+        """Return a pool that connects to an address, and verifies certificates against the host name."""
         timeout = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
         if not target.encrypted:
             return urllib3.HTTPConnectionPool(address, target.port, timeout=timeout, maxsize=4)

@@ -86,10 +86,12 @@ class PresignedPuts:
         self._guard = guard
 
     def check(self, target: PutUrls) -> None:
+        """Check all URLs. Raises TargetNotAllowed, UrlRefused."""
         for url in target.urls:
             check_url(self._guard.policy, url)
 
     def open(self, target: PutUrls, outputs: Sequence[Output]) -> PresignedPut:
+        """Return the storage for the outputs. Raises DeliveryRefused if there are fewer URLs than files."""
         return PresignedPut(self._guard, target, tuple(output.index for output in outputs))
 
     def operator_storage(self) -> None:

@@ -76,14 +76,17 @@ class S3:
     bucket: S3Target | None
 
     def check(self, target: S3Target) -> None:
+        """Check the host of a bucket. Raises TargetNotAllowed, UrlRefused."""
         check_url(self.policy, target.address)
         if not self.buckets.installed:
             raise TargetNotAllowed("this worker cannot write to buckets: it was installed without the extra `s3`")
 
     def open(self, target: S3Target, _: Sequence[Output]) -> Bucket:
+        """Return a client's bucket. Raises DeliveryRefused if it has no credentials."""
         return self.buckets.client_bucket(target, self.policy)
 
     def operator_storage(self) -> Bucket | None:
+        """Return the operator's bucket, or None. Raises StartupError if boto3 is not installed."""
         return self.buckets.operator_bucket(self.bucket) if self.bucket else None
 
 

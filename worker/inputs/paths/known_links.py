@@ -18,8 +18,11 @@ def with_known_paths(prompt: Prompt, node_inputs: Iterable[FileInput]) -> Prompt
     if not linked:
         return prompt
     values = LinkedValues(prompt)
-    known = {item.key: value for item, link in linked if (value := values.value(link)) is not None}
+    values_by_input = {item.key: value for item, link in linked if (value := values.value(link)) is not None}
     return {
-        node_id: {**node, "inputs": {name: known.get((node_id, name), old) for name, old in node["inputs"].items()}}
+        node_id: {
+            **node,
+            "inputs": {name: values_by_input.get((node_id, name), old) for name, old in node["inputs"].items()},
+        }
         for node_id, node in prompt.items()
     }

@@ -31,7 +31,7 @@ NO_FILE = frozenset({"", "none", "None", "No History", "[none]", "#DATA"})
 def check_names(
     prompt: Prompt,
     node_inputs: Sequence[FileInput],
-    own: Container[str],
+    own_texts: Container[str],
     opened: OpenFolders,
     *,
     folders: Collection[str] = (),
@@ -39,12 +39,12 @@ def check_names(
 ) -> None:
     """Raise FileNotAllowed with one detail for every file or path that the prompt names and may not use.
 
-    `own` contains the texts that name the job's own files. `folders` are the ids of nodes that name a folder of the
-    job. With `any_link` a link is accepted even if its value is known only when the prompt runs.
+    `own_texts` contains the texts that name the job's own files. `folders` are the ids of nodes that name a folder of
+    the job. With `any_link` a link is accepted even if its value is known only when the prompt runs.
     """
     details: list[Detail] = []
     for item in node_inputs:
-        problems = _link_problems(prompt, item, any_link) if link_of(item.value) else _problems(item, own, opened)
+        problems = _link_problems(prompt, item, any_link) if link_of(item.value) else _problems(item, own_texts, opened)
         for problem, cure in problems:
             details.append(_detail(prompt, item.node_id, item.input, f"{item.label} {problem}", cure))
     for item in _parts_without_folder(node_inputs, folders):
@@ -76,18 +76,18 @@ def inputs_with_job_folders(prompt: Prompt) -> Iterator[tuple[str, str]]:
 
 
 def _link_problems(prompt: Prompt, node_input: FileInput, any_link: bool) -> Iterator[tuple[str, str]]:
-    """Yield the problem of a linked input and its cure, if the value of the link is known only when it runs."""
+    """Yield the problem of a linked input and a suggestion, if the value of the link is known only when it runs."""
     node_id, _ = link_of(node_input.value) or ("", 0)
     source = prompt[node_id]["class_type"] if node_id in prompt else "no node"
     if node_input.needs_known_path and not any_link and source not in MODEL_PATHS:
         yield f"is linked to node {node_id} ({source}), so its path is known only when it runs", LINK_CURE
 
 
-def _problems(node_input: FileInput, own: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
-    """Yield each problem of an input that is not linked, and its cure."""
+def _problems(node_input: FileInput, own_texts: Container[str], opened: OpenFolders) -> Iterator[tuple[str, str]]:
+    """Yield each problem of an input that is not linked, and a suggestion."""
     check = _upload_problem if node_input.uploads else _text_problem
     for text in texts(node_input.value):
-        if text in own and node_input.takes_files:
+        if text in own_texts and node_input.takes_files:
             if node_input.path and opened.shared is None:
                 yield "needs a path, and this worker cannot access ComfyUI's folders", "use a node that accepts uploads"
         elif text not in NO_FILE and not (text == node_input.default and escapes(text)):
@@ -98,7 +98,7 @@ def _problems(node_input: FileInput, own: Container[str], opened: OpenFolders) -
 
 
 def _upload_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tuple[str, str] | None:
-    """Return the problem of a text in an upload input that names none of the job's files, and the cure."""
+    """Return the problem of a text in an upload input that names none of the job's files, and a suggestion."""
     if looks_like_base64(text):
         return f"has base64 of an unknown kind of file ({_short(text)!r})", BASE64_CURE
     if node_input.path and opened.contain_path(text):
@@ -113,7 +113,7 @@ def _upload_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tu
 
 
 def _text_problem(node_input: FileInput, text: str, opened: OpenFolders) -> tuple[str, str] | None:
-    """Return the problem of a model name or of a path that is not an upload, and the cure."""
+    """Return the problem of a model name or of a path that is not an upload, and a suggestion."""
     if node_input.use is PathUse.OUTPUT:
         if escapes(text) or not opened.contain_name(f"{text} [output]"):
             cure = "an operator can open the folder with WORKER_INPUT_FOLDERS"

@@ -11,7 +11,7 @@ from worker.workflow.catalog.path_inputs import PathUse
 
 
 def paths_in_own_folder(
-    node_inputs: Iterable[FileInput], own: Container[str], folder: Path
+    node_inputs: Iterable[FileInput], own_texts: Container[str], folder: Path
 ) -> dict[tuple[str, str], dict[str, str]]:
     """Return replacements for texts in path inputs, by input: each becomes a path in the job's own folder.
 
@@ -21,7 +21,7 @@ def paths_in_own_folder(
         node_input.key: {
             text: str(folder / text.replace("\\", "/"))
             for text in texts(node_input.value)
-            if text not in own and may_be_in_own_folder(node_input, text)
+            if text not in own_texts and may_be_in_own_folder(node_input, text)
         }
         for node_input in node_inputs
         if node_input.uploads and node_input.path

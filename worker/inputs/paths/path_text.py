@@ -26,7 +26,7 @@ def escapes(name: str) -> bool:
 
 
 def path_problem(text: str, use: PathUse) -> tuple[str, str] | None:
-    """Return why a text that names no file of the job is not a valid path, and the cure, or None if it is valid."""
+    """Return why a text that names no file of the job is not a valid path, and a suggestion, or None if it is valid."""
     if use is PathUse.TOKEN:
         return ("could change the path that contains it", TOKEN_CURE) if _changes_paths(text) else None
     cures = {PathUse.CHOICE: CHOICE_CURE, PathUse.PART: PART_CURE, PathUse.LIKELY: LIKELY_CURE}

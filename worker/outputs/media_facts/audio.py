@@ -133,10 +133,10 @@ def _constant(source: MediaSource, start: int, frame: Mp3Frame, findings: Findin
     """Note the duration of an MP3 with a constant bit rate. A short file is counted frame by frame."""
     offset, frames = start, 0
     while frames < SAME_RATE and offset + 4 <= source.size and source.read(offset, 3) != b"TAG":
-        found = _frame(source, offset)
-        if (found.kbits, found.rate) != (frame.kbits, frame.rate):
+        current = _frame(source, offset)
+        if (current.kbits, current.rate) != (frame.kbits, frame.rate):
             return
-        offset, frames = offset + found.length, frames + 1
+        offset, frames = offset + current.length, frames + 1
     end = source.size - (128 if source.size - start > 128 and source.read(source.size - 128, 3) == b"TAG" else 0)
     if frames < SAME_RATE:
         findings.set_duration(frames * frame.samples, frame.rate)
