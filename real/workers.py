@@ -20,8 +20,8 @@ from worker.cli.hosting.environment import without_settings
 from worker.engine.process.free_port import free_port
 from worker.platforms.vast.client import VastEndpoint
 from worker.simulators.vast_router import ReportLog
-from worker.simulators.vast_router.local_fleet import fleet, stop_process
-from worker.subcommand import own_command
+from worker.simulators.vast_router.local_fleet import start_fleet, stop_process
+from worker.subcommand import worker_command
 
 PACKS = Path(__file__).parent / "custom_nodes"
 START_S, POLL_S, STOP_S = 300.0, 0.1, 40.0
@@ -157,7 +157,7 @@ async def behind_vast(
     state = folder / "vast"
     command = ["serve", "--platform", "vast", "--host", "127.0.0.1", "--port", "0", "--state", str(state)]
     env = {**without_settings(os.environ), **comfyui.env(state), "WORKER_BENCHMARK_RUNS": "1"}
-    async with fleet([command], env, logs=folder) as local_fleet:
+    async with start_fleet([command], env, logs=folder) as local_fleet:
         await local_fleet.ready(START_S)
         async with local_fleet.vast.client() as client:
             endpoint = VastEndpoint(client, await client.get_endpoint(local_fleet.vast.endpoint))
@@ -185,7 +185,7 @@ async def _process(command: list[str], log: Path, env: Mapping[str, str], ready_
     """Run a command of this worker. The context starts when `ready_url` returns 200, and its end stops the process."""
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
-            *own_command(*command), env={**without_settings(os.environ), **env}, stdout=sink, stderr=sink
+            *worker_command(*command), env={**without_settings(os.environ), **env}, stdout=sink, stderr=sink
         )
     try:
         await _wait_until_ready(ready_url, process, log)

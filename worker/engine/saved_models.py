@@ -22,13 +22,13 @@ class SavedModelFolders:
         self._folders = {output / name: folder for name, folder in SAVED_INTO.items()} if output else {}
         self._models = tuple(models)
 
-    async def look(self, earlier: SavedModels = NO_SAVED_MODELS) -> SavedModels:
+    async def scan(self, earlier: SavedModels = NO_SAVED_MODELS) -> SavedModels:
         """Return what is there at this moment, and was there `earlier`. Almost always that is nothing."""
         if not earlier and not any(folder.is_dir() for folder in self._folders):
             return NO_SAVED_MODELS
-        return await asyncio.to_thread(self._look, earlier)
+        return await asyncio.to_thread(self._scan, earlier)
 
-    def _look(self, earlier: SavedModels) -> SavedModels:
+    def _scan(self, earlier: SavedModels) -> SavedModels:
         there = {folder: frozenset(_files(path)) for path, folder in self._folders.items()}
         saved = SavedModels(there).merged_with(SavedModels(earlier.by_folder))
         return SavedModels(saved.by_folder, frozenset(self._others(saved.by_folder)))

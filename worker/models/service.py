@@ -229,7 +229,7 @@ class Models:
         """One download of a file, however many wait for it."""
         task = self._flights.get(file)
         if task is None:
-            task = self._flights[file] = self._tasks.share(f"model {file.file}", self._fetch(file))
+            task = self._flights[file] = self._tasks.start_shared(f"model {file.file}", self._fetch(file))
             task.add_done_callback(lambda done: self._landed(file, done))
         return task
 

@@ -12,7 +12,7 @@ from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
-from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, Output, OutputMode, sorted_by_node
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 from worker.settings import Settings
@@ -76,7 +76,7 @@ class Delivery:
     def _storage(self, job: Job) -> Storage | None:
         request = job.request
         if request.target is not None:
-            files = [output for output in in_order(job.outputs) if output.text is None]
+            files = [output for output in sorted_by_node(job.outputs) if output.text is None]
             return self.providers[type(request.target)].open(request.target, files)
         if request.own_target:
             raise DeliveryFailed("the credentials for your own storage are gone; send them to POST /jobs/{id}/deliver")
@@ -106,8 +106,8 @@ class Delivery:
         if job.request.output_mode is not OutputMode.BASE64:
             return
         most, size = self.inline_max, sum(output.size for output in job.outputs)
-        if self.traits.largest_answer is not None:
-            most = min(most, self.traits.largest_answer * 3 // 4)  # base64 is 4/3 of a file
+        if self.traits.max_response_bytes is not None:
+            most = min(most, self.traits.max_response_bytes * 3 // 4)  # base64 is 4/3 of a file
         if size > most:
             raise OutputTooLargeForInline(
                 f"the files have {size / MIB:.1f} MiB, and {most / MIB:.1f} fit into an answer:"

@@ -19,7 +19,7 @@ from worker.engine.protocol.messages import (
     ExecutionSuccess,
     FramesLost,
     RunMessage,
-    RunsApart,
+    RunsIsolated,
 )
 from worker.job import EngineFile
 from worker.outputs.node_log import NodeLog
@@ -77,7 +77,7 @@ class RunFiles:
 
     def hear(self, message: RunMessage) -> None:
         match message:
-            case RunsApart():
+            case RunsIsolated():
                 self._apart = True
             case FramesLost():
                 self._frames_lost = True

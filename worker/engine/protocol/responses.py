@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.engine.protocol.messages import ExecutionError, UnexpectedShape, execution_error, mapping, moment, text_of
+from worker.engine.protocol.messages import (
+    ExecutionError,
+    UnexpectedShape,
+    execution_error,
+    read_timestamp,
+    require_object,
+    require_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +62,9 @@ class EngineStats:
     argv: tuple[str, ...]
 
 
-def queue_answer(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
+def read_queue(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
     """Read `GET /queue`: what runs, and what waits. Raises UnexpectedShape."""
-    queue = mapping(answer)
+    queue = require_object(answer)
     running, pending = ([_queue_item(item) for item in _list(queue, key)] for key in ("queue_running", "queue_pending"))
     return running, pending
 
@@ -67,28 +74,28 @@ def _queue_item(item: object) -> QueueItem:
     match item:
         case [_, str(prompt_id), dict(prompt), *more]:
             extra = more[0] if more and isinstance(more[0], dict) else {}
-            classes = {str(node_id): str(mapping(node).get("class_type")) for node_id, node in prompt.items()}
+            classes = {str(node_id): str(require_object(node).get("class_type")) for node_id, node in prompt.items()}
             return QueueItem(prompt_id, classes, str(extra.get("client_id", "")))
     raise UnexpectedShape("an item of the queue has another shape")
 
 
-def history_answer(answer: object, prompt_id: str) -> HistoryEntry | None:
+def read_history(answer: object, prompt_id: str) -> HistoryEntry | None:
     """Read `GET /history/{prompt_id}`; None where the prompt has not ended. Raises UnexpectedShape."""
-    entry = mapping(answer).get(prompt_id)
+    entry = require_object(answer).get(prompt_id)
     if not entry:
         return None
-    outputs = mapping(mapping(entry).get("outputs") or {})
-    messages = _listed(mapping(mapping(entry).get("status") or {}).get("messages"))
+    outputs = require_object(require_object(entry).get("outputs") or {})
+    messages = _listed(require_object(require_object(entry).get("status") or {}).get("messages"))
     ends = dict(map(_message, messages))
     failed = ends.get("execution_error")
     last = failed or ends.get("execution_interrupted") or ends.get("execution_success") or {}
     return HistoryEntry(
-        {str(node): dict(mapping(output or {})) for node, output in outputs.items()},
+        {str(node): dict(require_object(output or {})) for node, output in outputs.items()},
         execution_error(failed) if failed is not None else None,
         "execution_interrupted" in ends,
         tuple(map(str, _listed(ends.get("execution_cached", {}).get("nodes")))),
-        moment(ends.get("execution_start", {})),
-        moment(last),
+        read_timestamp(ends.get("execution_start", {})),
+        read_timestamp(last),
     )
 
 
@@ -99,13 +106,13 @@ def _message(item: object) -> tuple[str, Mapping[str, Any]]:
     raise UnexpectedShape("a message of the history has another shape")
 
 
-def submission_answer(status: int, answer: object) -> Refusal | None:
+def read_submission(status: int, answer: object) -> Refusal | None:
     """Read `POST /prompt`; None where the whole prompt was accepted.
 
     ComfyUI may accept a part: 200, with the outputs that it dropped. Raises UnexpectedShape for an answer that tells
     neither.
     """
-    body = mapping(answer)
+    body = require_object(answer)
     problems = body.get("node_errors") or {}
     error = body.get("error") or {}
     if isinstance(error, str):
@@ -113,27 +120,27 @@ def submission_answer(status: int, answer: object) -> Refusal | None:
     if not isinstance(problems, dict) or not isinstance(error, dict):
         raise UnexpectedShape("the answer to a prompt has another shape")
     if status == 200 and not problems and not error:
-        text_of(body, "prompt_id")
+        require_text(body, "prompt_id")
         return None
     if status not in {200, 400} and not (problems or error):
         raise UnexpectedShape(f"a prompt was answered by HTTP {status}")
     return Refusal(error, problems)
 
 
-def stats_answer(answer: object) -> EngineStats:
+def read_stats(answer: object) -> EngineStats:
     """Read `GET /system_stats`. Raises UnexpectedShape."""
-    stats = mapping(answer)
-    system = mapping(stats.get("system"))
+    stats = require_object(answer)
+    system = require_object(stats.get("system"))
     devices = stats.get("devices") or []
-    device = str(mapping(devices[0]).get("name")) if isinstance(devices, list) and devices else "none"
+    device = str(require_object(devices[0]).get("name")) if isinstance(devices, list) and devices else "none"
     argv = system.get("argv")
-    return EngineStats(text_of(system, "comfyui_version"), device, tuple(argv) if isinstance(argv, list) else ())
+    return EngineStats(require_text(system, "comfyui_version"), device, tuple(argv) if isinstance(argv, list) else ())
 
 
-def upload_answer(answer: object) -> str:
+def read_upload(answer: object) -> str:
     """Read `POST /upload/image`: the name that nodes must use. Raises UnexpectedShape."""
-    stored = mapping(answer)
-    return "/".join(part for part in (text_of(stored, "subfolder"), text_of(stored, "name")) if part)
+    stored = require_object(answer)
+    return "/".join(part for part in (require_text(stored, "subfolder"), require_text(stored, "name")) if part)
 
 
 def _listed(value: object) -> list[Any]:

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from worker.engine.protocol.api import DEFAULT_OPTIONS, SubmitOptions
-from worker.engine.run import Loss
+from worker.engine.run import PromptLoss
 from worker.errors import Detail
 from worker.job import JobRef, JobRequest
 
@@ -16,7 +16,7 @@ UNSURE = 2
 
 
 @dataclass(slots=True)
-class Case:
+class Attempts:
     """What the worker knows of a job while engines may crash under it.
 
     `alone` where the job may be the one that crashes ComfyUI. `freed` once ComfyUI ran out of memory under it.
@@ -48,9 +48,9 @@ class Case:
         self.prompt_id = self.known_as or str(uuid.uuid4())
         return self.prompt_id
 
-    def lost(self, loss: Loss) -> bool:
+    def lost(self, loss: PromptLoss) -> bool:
         """Whether the loss counts against the job; nobody else was inside where it ran alone."""
-        counts = loss is Loss.RUNNING or (loss is Loss.WAITING and self.alone)
-        self.waiting_losses += loss is Loss.WAITING
+        counts = loss is PromptLoss.RUNNING or (loss is PromptLoss.WAITING and self.alone)
+        self.waiting_losses += loss is PromptLoss.WAITING
         self.alone |= counts or self.waiting_losses >= UNSURE
         return counts
