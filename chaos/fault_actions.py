@@ -65,9 +65,9 @@ def break_autoscaler(fault_config: RouterFaultConfig) -> FaultAction:
     """Return an action that breaks the simulated autoscaler for OUTAGE_S."""
 
     async def action(testbed: MatrixTestbed) -> None:
-        testbed.vast.behave(fault_config)
+        testbed.vast.configure(fault_config)
         await asyncio.sleep(OUTAGE_S)
-        testbed.vast.behave(RouterFaultConfig())
+        testbed.vast.configure(RouterFaultConfig())
 
     return action
 

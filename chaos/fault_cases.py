@@ -92,7 +92,7 @@ CASES = (
     FaultCase("out of memory once", trigger="oom", log_message="ran out of memory", within_s=5.0, simulated=True),
     FaultCase("out of memory twice", trigger="oom;times=2", trigger_ends=frozenset({"out_of_memory"}), simulated=True),
     FaultCase(
-        "GPU broken (CUDA error)", trigger="cuda", log_message="GPU does not answer", within_s=5.0, simulated=True
+        "GPU broken (CUDA error)", trigger="cuda", log_message="GPU does not respond", within_s=5.0, simulated=True
     ),
     FaultCase("a job crashes ComfyUI twice", trigger="crash;times=0", trigger_ends=frozenset({"job_crashes_engine"})),
     FaultCase("worker thread dead", trigger="thread", log_message="runs none", within_s=3 * POLL_INTERVAL_S + 4),
@@ -102,7 +102,7 @@ CASES = (
         trigger="hang",
         trigger_timeout_s=3.0,
         trigger_ends=frozenset({"timeout"}),
-        log_message="a job that has ended goes on",
+        log_message="a job that has ended still runs",
         within_s=NODE_S + 4,
         env={"WORKER_NODE_SILENCE": "60", "WORKER_NODE_STOP": str(NODE_S)},
     ),

@@ -1,4 +1,4 @@
-"""Mutation tests: remove one fix at a time, and require that its test fails: `python -m chaos.mutants [--only TEXT]`."""
+"""Mutation tests: remove one fix at a time and require that its test fails: `python -m chaos.mutants [--only TEXT]`."""
 
 from __future__ import annotations
 

@@ -29,11 +29,11 @@ def command(
         _print_settings(as_json)
         return
     from worker.check_finding import Level, fail
-    from worker.platforms.registry import chosen
+    from worker.platforms.registry import choose_platform
 
     try:
         settings_here = Settings.from_env(comfyui=comfyui, platform=platform)
-        findings = asyncio.run(look(settings_here, chosen(settings_here.platform, environment())))
+        findings = asyncio.run(look(settings_here, choose_platform(settings_here.platform, environment())))
     except StartupError as error:
         findings = [fail("settings", str(error), "`comfy-worker doctor --settings` lists them all")]
     _print_findings(findings, as_json)
@@ -75,7 +75,7 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for finding in findings:
         sign, style = styles[finding.level]
-        says = Text(finding.says)
+        says = Text(finding.message)
         if finding.cure:
             says.append(f"\n→ {finding.cure}", style)
         table.add_row(Text(f"{sign} {finding.level}", style), Text(finding.name, "bold"), says)

@@ -18,7 +18,7 @@ import typer
 from worker.cli.hosting import log_writer
 from worker.errors import StartupError
 from worker.settings import Settings, environment
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 CONSOLE = Path("/proc/1/fd/1")
 LOG_LIMIT = 16 * 1024 * 1024
@@ -47,7 +47,7 @@ def command(
     """
     from worker.cli.commands.serve import failure_reported
     from worker.cli.hosting.container_environment import gathered, read_first, read_saved
-    from worker.platforms.registry import PLATFORMS, chosen
+    from worker.platforms.registry import PLATFORMS, choose_platform
 
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     owned = tuple(beginning for platform in PLATFORMS for beginning in platform.owned_variables)
@@ -56,7 +56,7 @@ def command(
         person = _person(user) if os.geteuid() == ROOT else None
         settings = Settings.from_env(env)
         state = settings.state.absolute()
-        lock = _prepared(state, person, chosen(settings.platform, env).links(state))
+        lock = _prepared(state, person, choose_platform(settings.platform, env).links(state))
         if lock is None:
             typer.echo(f"the worker runs already; see tail -f {state / 'worker.log'}")
             return
@@ -113,7 +113,7 @@ def _start(env: dict[str, str], state: Path, person: Person | None, lock: int) -
     book = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
     console = _console()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*book, *own_command("serve")],
+        [*book, *worker_command("serve")],
         cwd=state,
         env={**env, "HOME": str(state)} if person else env,
         stdin=subprocess.DEVNULL,
