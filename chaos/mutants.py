@@ -51,7 +51,7 @@ class Mutant:
 
 def table() -> list[Mutant]:
     """Return the rows of chaos/mutants.toml."""
-    return [Mutant(**row) for row in tomllib.loads(TABLE.read_text("utf-8"))["mutant"]]
+    return [Mutant(fix=row.pop("cure"), **row) for row in tomllib.loads(TABLE.read_text("utf-8"))["mutant"]]
 
 
 def is_detected(mutant: Mutant, tree: Path) -> bool:
