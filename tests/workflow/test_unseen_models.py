@@ -1,4 +1,4 @@
-"""What may need a model that can't be seen."""
+"""Models that no file input names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CATALOG = Catalog.from_object_info(
 
 
 def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | None]]:
-    """(reason, input, value) of each that a prompt with this node has."""
+    """Return (reason, input, value) of each unseen model of a prompt with this node."""
     prompt = sampled() | {"7": node(class_type, **inputs)}
     prompt["9"]["inputs"]["more"] = link("7")
     return [(one.reason, one.input, one.value) for one in unseen(prompt, CATALOG)]
@@ -86,10 +86,10 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("Not in the catalog", {}, (NO_CLASS, None, None)),
     ],
 )
-def test_a_model_that_no_folder_is_known_for(
+def test_unseen_models_are_reported(
     class_type: str, inputs: dict[str, Any], reason: tuple[str, str | None, str | None]
 ) -> None:
-    """By the end of a name, the name of an input, the class, and what a node hands on."""
+    """Extensions, names of inputs, classes and output types hint at a model."""
     assert found(class_type, **inputs) == [reason]
 
 
@@ -113,13 +113,13 @@ def test_a_model_that_no_folder_is_known_for(
         ("Text box", {"text": "a photo (8GB of it)"}),
     ],
 )
-def test_what_is_seen_or_is_no_model(class_type: str, inputs: dict[str, Any]) -> None:
-    """Files of known folders, texts, and nodes that work without a model."""
+def test_known_files_and_texts_are_not_reported(class_type: str, inputs: dict[str, Any]) -> None:
+    """Files of known folders, texts, and nodes without a model are not reported."""
     assert found(class_type, **inputs) == []
 
 
 def test_embeddings_in_texts() -> None:
-    """With the extension of the file that is there, else that of a download."""
+    """An embedding has the name of the listed file, else of its download."""
     text = "a (embedding:easynegative:1.2), embedding:sub/hands, embedding:other.pt embedding:easynegative"
     prompt = sampled()
     prompt["6"]["inputs"]["text"] = text
