@@ -130,8 +130,8 @@ def with_model(file: str, **changed: Any) -> Prompt:
 )
 def test_the_family_comes_from_the_file_name(file: str, family: str, cost: float) -> None:
     """The family in the file name sets the cost of a step. An unknown model costs the same as the benchmark model."""
-    (found,) = passes(with_model(file))
-    assert (found.family, found.cost) == (family, pytest.approx(cost))
+    (model_pass,) = passes(with_model(file))
+    assert (model_pass.family, model_pass.cost) == (family, pytest.approx(cost))
 
 
 def test_each_sampler_has_the_cost_of_its_model() -> None:
@@ -162,8 +162,11 @@ def test_high_and_low_noise_are_two_passes() -> None:
     second = node(
         "KSamplerAdvanced", model=link("l"), latent_image=link("3"), steps=20, start_at_step=8, end_at_step=99
     )
-    found = passes(high | {"l": low, "k": second})
-    assert [(one.node_id, one.steps, one.family) for one in found] == [("3", 8, "wan-14b"), ("k", 12, "wan-14b")]
+    model_passes = passes(high | {"l": low, "k": second})
+    assert [(each.node_id, each.steps, each.family) for each in model_passes] == [
+        ("3", 8, "wan-14b"),
+        ("k", 12, "wan-14b"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -189,9 +192,11 @@ ORDER = ["m", "sdxl", "z-image", "chroma", "flux1", "qwen_image", "flux2"]
 
 @settings(deadline=None)  # the machine is shared
 @given(SIZES, SIZES, st.integers(1, 100), st.integers(0, 3), st.sampled_from(["", "upscale", "sampler"]))
-def test_workload_grows_with_model_size_and_passes(one: str, other: str, steps: int, upscales: int, added: str) -> None:
+def test_workload_grows_with_model_size_and_passes(
+    first: str, second: str, steps: int, upscales: int, added: str
+) -> None:
     """A larger model, another sampler or another upscale never lowers the workload."""
-    small, large = sorted((one, other), key=ORDER.index)
+    small, large = sorted((first, second), key=ORDER.index)
 
     def workload_with(model: str, upscales: int, samplers: int) -> float:
         """Return the workload of the generated prompt with these values."""

@@ -66,8 +66,8 @@ def test_lora_tags() -> None:
     text = """a <lora:b:0.8:1>, <lora:c>, <lora:d:LBW=B11:0,0;A=0:0.5> {<lora:e:1>|x {<lora:f>|y}}
         # <lora:g:1>
         <lora:__any__:1> <lora:h:0> <lora:i:0:1> <lora:b:0.8:1>"""
-    found = {tag.name: tag.is_certain for tag in lora_tags(text)}
-    assert found == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
+    certain = {tag.name: tag.is_certain for tag in lora_tags(text)}
+    assert certain == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
     assert [tag.name for tag in rgthree_tags("<lora:b:0.8> <lora:c> <lora:d:0> <lora:e:1:1>")] == ["b", "c"]
     assert [tag.name for tag in lora_tags("<lora:>{<lora:a:.5>}} <lora:<lora:b:1.> <lora:c:-:0.> <lora:d")] == [
         "a",
@@ -97,21 +97,21 @@ def test_entries_of_the_power_lora_loader() -> None:
     second = NamedLora("7", "LORA_2.lora", "nope.safetensors", "nope.safetensors", listed=False, is_certain=True)
     assert power(**entries) == [first, second]
     assert power(**entries, clip=None) == [first]
-    assert not any(one.is_certain for one in power(**entries, model=None))
+    assert not any(lora.is_certain for lora in power(**entries, model=None))
 
 
 def test_the_mode_selects_the_text() -> None:
     """The mode selects the wildcard text or the populated text. Disabled LoRAs do not count."""
     texts = {"wildcard_text": "<lora:w:1>", "populated_text": "<lora:p:1>"}
     for mode, name in ((True, "w"), ("populate", "w"), (False, "p"), ("fixed", "p"), ("reproduce", "p")):
-        assert [one.name for one in loras("ImpactWildcardEncode", mode=mode, **texts)] == [name]
+        assert [lora.name for lora in loras("ImpactWildcardEncode", mode=mode, **texts)] == [name]
     both = {f"{side}_{name}": text for side in ("positive", "negative") for name, text in texts.items()}
-    assert [one.input for one in loras("MakeBasicPipe //Inspire", wildcard_mode="fixed", **both)] == [
+    assert [lora.input for lora in loras("MakeBasicPipe //Inspire", wildcard_mode="fixed", **both)] == [
         "positive_populated_text",
         "negative_populated_text",
     ]
     prompts = {"prompt": "<lora:b:1>", "opt_model": link("4"), "opt_clip": link("4", 1)}
-    assert [one.file for one in loras("Power Prompt (rgthree)", **prompts)] == ["b.safetensors"]
+    assert [lora.file for lora in loras("Power Prompt (rgthree)", **prompts)] == ["b.safetensors"]
     assert loras("Power Prompt (rgthree)", **prompts, insert_lora="DISABLE LORAS") == []
     assert loras("Power Prompt (rgthree)", prompt="<lora:b:1>") == []
     assert loras("CLIPTextEncode", text="<lora:b:1>", clip=link("4", 1)) == []
@@ -122,8 +122,8 @@ def test_a_linked_text_is_followed() -> None:
     prompt = with_node("easy loraPromptApply", model=link("4"), clip=link("4", 1), positive=link("10"))
     prompt["10"] = node("Text Concatenate", text_a=link("11"), text_b="<lora:b:1>")
     prompt["11"] = node("Text Multiline", text="<lora:c:1>")
-    found = list(named_loras(prompt, CATALOG))
-    assert [(one.node_id, one.input, one.name, one.is_certain) for one in found] == [
+    named = list(named_loras(prompt, CATALOG))
+    assert [(lora.node_id, lora.input, lora.name, lora.is_certain) for lora in named] == [
         ("7", "positive", "b", False),
         ("7", "positive", "c", False),
     ]

@@ -39,13 +39,13 @@ def test_unused_loaders_need_no_models() -> None:
 
 
 def test_the_download_selects_the_folder() -> None:
-    """If an input has several folders, the known download decides."""
+    """If an input has several folders, the downloads download decides."""
     catalog = Catalog.bundled()
     prompt = {"1": node("ClownModelLoader", model_name="x.safetensors")}
     (need,) = needed_models(prompt, catalog)
     assert (need.folders, need.folder) == (("checkpoints", "diffusion_models"), "checkpoints")
-    known = downloads_by_file([ModelFile("x.safetensors", "diffusion_models", "https://example.com/x")])
-    assert needed_models(prompt, catalog, known)[0].folder == "diffusion_models"
+    downloads = downloads_by_file([ModelFile("x.safetensors", "diffusion_models", "https://example.com/x")])
+    assert needed_models(prompt, catalog, downloads)[0].folder == "diffusion_models"
 
 
 def test_saved_downloads() -> None:

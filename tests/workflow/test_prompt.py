@@ -129,7 +129,7 @@ def test_random_integers_replace_each_placeholder() -> None:
     assert len(set(numbers)) == 4
     assert all(isinstance(number, int) and 0 <= number <= RANDOM_INTEGER_MAX for number in numbers)
     assert (first["deep"]["list"][1], first["steps"]) == ("other", 4)
-    assert prompt["1"]["inputs"]["seed"] == token, "the given prompt stays as it is"
+    assert prompt["1"]["inputs"]["seed"] == token, "the original prompt is not changed"
     assert draw_random_integers(prompt, dice()) == drawn
     places = [("1", "seed"), ("1", "deep.list.0"), ("1", "filename_prefix"), ("2", "seed")]
     assert record == [RandomInteger(*place, number) for place, number in zip(places, numbers, strict=True)]

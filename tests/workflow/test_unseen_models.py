@@ -31,7 +31,7 @@ TYPES = {
     "Load Text File": "STRING",
     "Lora Stack of tags": "MODEL",
     "Text Multiline": "STRING",
-    "Makes one": "MODEL",
+    "Makes model": "MODEL",
     "VideoModelLoader": "WANMODEL",
     "SegmentAnything": "MASK",
     "PulidModelLoader": "PULID",
@@ -54,11 +54,11 @@ CATALOG = Catalog.from_object_info(
 )
 
 
-def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | None]]:
+def reasons(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | None]]:
     """Return (reason, input, value) of each unseen model of a prompt with this node."""
     prompt = sampled() | {"7": node(class_type, **inputs)}
     prompt["9"]["inputs"]["more"] = link("7")
-    return [(one.reason, one.input, one.value) for one in unseen(prompt, CATALOG)]
+    return [(model.reason, model.input, model.value) for model in unseen(prompt, CATALOG)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("DownloadAndLoadCogVideoModel", {}, (FETCHES, None, None)),
         ("HEDPreprocessor", {"image": link("8")}, (FETCHES, None, None)),
         ("VideoModelLoader", {}, (OWN_MODELS, None, None)),
-        ("Makes one", {}, (OWN_MODELS, None, None)),
+        ("Makes model", {}, (OWN_MODELS, None, None)),
         ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
         ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN_MODELS["IPAdapterUnifiedLoader"], None, None)),
@@ -90,7 +90,7 @@ def test_unseen_models_are_reported(
     class_type: str, inputs: dict[str, Any], reason: tuple[str, str | None, str | None]
 ) -> None:
     """Extensions, names of inputs, classes and output types hint at a model."""
-    assert found(class_type, **inputs) == [reason]
+    assert reasons(class_type, **inputs) == [reason]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_unseen_models_are_reported(
         ("CannyEdgePreprocessor", {"image": link("8")}),
         ("Load Text File", {"file_path": "a.txt"}),
         ("Text Multiline", {"text": "<lora:a:1>"}),
-        ("Makes one", {"model": link("4")}),
+        ("Makes model", {"model": link("4")}),
         ("UltralyticsDetectorProvider", {"model_name": "bbox/face_yolov8m.pt"}),
         ("Power Lora Loader (rgthree)", {"lora_1": {"on": True, "lora": "a.safetensors", "strength": 1}}),
         ("LoraLoader", {"lora_name": "a.safetensors"}),
@@ -115,7 +115,7 @@ def test_unseen_models_are_reported(
 )
 def test_known_files_and_texts_are_not_reported(class_type: str, inputs: dict[str, Any]) -> None:
     """Files of known folders, texts, and nodes without a model are not reported."""
-    assert found(class_type, **inputs) == []
+    assert reasons(class_type, **inputs) == []
 
 
 def test_embeddings_in_texts() -> None:

@@ -63,11 +63,11 @@ def test_both_forms_of_choices_are_read(catalog: Catalog) -> None:
 
 def test_file_inputs_have_folders(catalog: Catalog) -> None:
     """File inputs have only their fixed choices, and name the folders of their files."""
-    found = {
+    choices = {
         f"{name}.{key}": (catalog[name].by_name[key].folders, catalog[name].by_name[key].options)
         for name, key in (("CheckpointLoaderSimple", "ckpt_name"), ("LoadImage", "image"), ("VAELoader", "vae_name"))
     }
-    assert found == {
+    assert choices == {
         "CheckpointLoaderSimple.ckpt_name": (("checkpoints",), ()),
         "LoadImage.image": (("input",), ()),
         "VAELoader.vae_name": (("vae",), ("pixel_space",)),

@@ -72,16 +72,16 @@ AROUND = {
 }
 
 
-@pytest.mark.parametrize(("found", "expected"), KNOWN, ids=lambda item: str(item)[:60])
-def test_known_nodes_are_computed(found: dict[str, Any], expected: object) -> None:
+@pytest.mark.parametrize(("tested", "expected"), KNOWN, ids=lambda item: str(item)[:60])
+def test_known_nodes_are_computed(tested: dict[str, Any], expected: object) -> None:
     """Texts, numbers, joined texts and switches are computed, from literal and from linked inputs."""
-    assert value({"0": found, **AROUND}) == expected
+    assert value({"0": tested, **AROUND}) == expected
 
 
-@pytest.mark.parametrize("found", NOT_KNOWN, ids=lambda item: str(item)[:60])
-def test_unknown_values_are_none(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("tested", NOT_KNOWN, ids=lambda item: str(item)[:60])
+def test_unknown_values_are_none(tested: dict[str, Any]) -> None:
     """Other classes, lists, loops, missing inputs and unknown choices have no value before the run."""
-    assert value({"0": found, **AROUND}) is None
+    assert value({"0": tested, **AROUND}) is None
 
 
 def test_a_long_chain_is_computed() -> None:
@@ -129,12 +129,12 @@ texts = st.text("ab/.", max_size=4)
 @st.composite
 def graphs(draw: st.DrawFn) -> list[tuple[str, Any, Any]]:
     """Strategy: nodes whose inputs are texts or earlier nodes."""
-    found: list[tuple[str, Any, Any]] = []
+    nodes: list[tuple[str, Any, Any]] = []
     for number in range(draw(st.integers(1, 8))):
         part = st.one_of(texts, st.integers(0, number - 1)) if number else texts
         kind = draw(st.sampled_from(["text", "join", "true", "false", "unknown"]))
-        found.append((kind, draw(part), draw(part)))
-    return found
+        nodes.append((kind, draw(part), draw(part)))
+    return nodes
 
 
 @given(graphs())

@@ -36,7 +36,7 @@ def with_model(name: Any) -> Prompt:
 
 
 def codes(repaired: RepairedPrompt) -> list[str]:
-    return [one.code for one in repaired.repairs]
+    return [change.code for change in repaired.repairs]
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_path_separators_are_repaired(sent: str) -> None:
     """Backslashes, also doubled or mixed ones, become the separator of the listed name. The repair has both names."""
     prompt = with_model(sent)
     repaired = repair(prompt, catalog())
-    [one] = repaired.repairs
-    assert (one.code, one.node_id, one.input) == ("path_separator", "4", "ckpt_name")
-    assert (one.sent, one.runs) == (sent, "SDXL/model.safetensors")
+    [change] = repaired.repairs
+    assert (change.code, change.node_id, change.input) == ("path_separator", "4", "ckpt_name")
+    assert (change.sent, change.runs) == (sent, "SDXL/model.safetensors")
     assert repaired.prompt["4"]["inputs"]["ckpt_name"] == "SDXL/model.safetensors"
-    assert prompt == with_model(sent), "what was given is not changed"
+    assert prompt == with_model(sent), "the original prompt is not changed"
     assert validate(repaired.prompt, catalog()).accepted
 
 
@@ -122,7 +122,7 @@ def test_a_missing_input_gets_its_default() -> None:
     prompt["5"]["inputs"]["batch_size"] = None
     repaired = repair(prompt, catalog("m.safetensors"))
     assert codes(repaired) == ["input_missing"] * 3
-    assert {(one.input, one.sent, one.runs) for one in repaired.repairs} == {
+    assert {(change.input, change.sent, change.runs) for change in repaired.repairs} == {
         ("denoise", None, 1.0),
         ("cfg", None, 8.0),
         ("batch_size", None, 1),
@@ -182,9 +182,9 @@ def test_old_class_names_are_repaired() -> None:
     prompt = {**sampled(), "7": average}
     prompt["3"]["inputs"]["positive"] = link("7")
     repaired = repair(prompt, catalog("m.safetensors"))
-    [one] = repaired.repairs
-    assert (one.code, one.node_id, one.input) == ("class_renamed", "7", None)
-    assert (one.sent, one.runs) == ("ConditioningAverage ", "ConditioningAverage")
+    [change] = repaired.repairs
+    assert (change.code, change.node_id, change.input) == ("class_renamed", "7", None)
+    assert (change.sent, change.runs) == ("ConditioningAverage ", "ConditioningAverage")
     assert repaired.prompt["7"]["inputs"] == average["inputs"]
     adapter = {
         **sampled(),
@@ -212,7 +212,7 @@ def test_editor_nodes_are_removed() -> None:
     }
     repaired = repair(prompt, bundled_catalog())
     assert repaired.prompt == {"1": empty(), "2": saved("1")}
-    assert [(one.code, one.node_id, one.sent, one.runs) for one in repaired.repairs] == [
+    assert [(change.code, change.node_id, change.sent, change.runs) for change in repaired.repairs] == [
         ("editor_node", "5", "MarkdownNote", None),
         ("editor_node", "7", "Note", None),
         ("editor_node", "8", "Reroute", None),
@@ -242,12 +242,12 @@ def test_linked_editor_nodes_without_a_value_stay() -> None:
 def test_a_long_chain_of_reroutes_takes_little_time() -> None:
     """Each reroute is followed once, also in a cycle."""
     ends = {"0": empty(), "2": saved("r0")}
-    way = {f"r{number}": node("Reroute", a=link(f"r{number + 1}")) for number in range(20_000)}
-    assert repair({**ends, **way, "r20000": node("Reroute", a=link("0"))}, bundled_catalog()).prompt == {
+    chain = {f"r{number}": node("Reroute", a=link(f"r{number + 1}")) for number in range(20_000)}
+    assert repair({**ends, **chain, "r20000": node("Reroute", a=link("0"))}, bundled_catalog()).prompt == {
         "0": empty(),
         "2": saved("0"),
     }
-    assert repair({**ends, **way, "r20000": node("Reroute", a=link("r20000"))}, bundled_catalog()).repairs == ()
+    assert repair({**ends, **chain, "r20000": node("Reroute", a=link("r20000"))}, bundled_catalog()).repairs == ()
 
 
 def test_only_needed_nodes_are_repaired() -> None:
@@ -261,9 +261,13 @@ def test_shipped_templates_need_no_repair() -> None:
     """Each shipped template with its defaults is returned without a repair."""
     library = read_library(Settings.of().templates)
     for template in library.values():
-        given = {one.name: "x.png" for one in template.parameters if one.required and one.name != "prompt"}
-        given |= {"prompt": "a"} if "prompt" in template.by_name else {}
-        prompt = fill(template, given, lambda most: most // 2, frozenset({"x.png"})).prompt
+        params = {
+            parameter.name: "x.png"
+            for parameter in template.parameters
+            if parameter.required and parameter.name != "prompt"
+        }
+        params |= {"prompt": "a"} if "prompt" in template.by_name else {}
+        prompt = fill(template, params, lambda most: most // 2, frozenset({"x.png"})).prompt
         assert repair(prompt, bundled_catalog()).repairs == (), template.name
 
 
@@ -271,12 +275,12 @@ def test_a_valid_prompt_is_not_copied() -> None:
     """A prompt without repairs is returned as the same object."""
     prompt: Prompt = {}
     for number in range(17):
-        for node_id, one in sampled().items():
+        for node_id, original in sampled().items():
             inputs = {
                 name: [f"{number}-{value[0]}", value[1]] if isinstance(value, list) else value
-                for name, value in one["inputs"].items()
+                for name, value in original["inputs"].items()
             }
-            prompt[f"{number}-{node_id}"] = {**one, "inputs": inputs}
-    known = catalog("m.safetensors")
+            prompt[f"{number}-{node_id}"] = {**original, "inputs": inputs}
+    known_catalog = catalog("m.safetensors")
     assert len(prompt) == 102
-    assert repair(prompt, known).prompt is prompt
+    assert repair(prompt, known_catalog).prompt is prompt

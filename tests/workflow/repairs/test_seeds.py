@@ -33,9 +33,9 @@ def requested(value: Any, **options: Any) -> JobRequest:
 def test_a_seed_below_its_range_becomes_random(sent: Any) -> None:
     """Each job gets another seed, which is in its seeds and in its repair."""
     request = requested(sent)
-    [seed], [one] = request.seeds, request.repairs
+    [seed], [change] = request.seeds, request.repairs
     assert (seed.node_id, seed.input, seed.value) == ("3", "seed", request.prompt["3"]["inputs"]["seed"])
-    assert (one.code, one.sent, one.runs) == ("seed_drawn", sent, seed.value)
+    assert (change.code, change.sent, change.runs) == ("seed_drawn", sent, seed.value)
     assert 0 <= seed.value <= 2**50
     again = prepare_request(JobRequest(with_seed(sent)), CATALOG, (), Random(2))
     assert again.seeds != request.seeds
@@ -55,9 +55,9 @@ def test_a_seed_above_its_range_is_mapped_into_it(sent: Any, runs: int | None) -
     """The same seed always becomes the same valid seed. The maximum as JavaScript rounds it becomes the maximum."""
     request = requested(sent)
     assert request.seeds == ()
-    [one] = request.repairs
-    assert one.code == "seed_out_of_range"
-    assert runs is None or one.runs == runs
+    [change] = request.repairs
+    assert change.code == "seed_out_of_range"
+    assert runs is None or change.runs == runs
     assert 0 <= request.prompt["3"]["inputs"]["seed"] <= LARGEST
 
 
@@ -79,7 +79,7 @@ def test_minus_one_stays_if_the_class_accepts_it() -> None:
     prompt = with_seed(1)
     prompt["5"]["inputs"]["batch_size"] = -1
     prompt["8"] = node("ClownsharKSampler_Beta", **{**prompt["3"]["inputs"], "seed": -1})
-    assert "seed_drawn" not in [one.code for one in repair(prompt, CATALOG).repairs]
+    assert "seed_drawn" not in [change.code for change in repair(prompt, CATALOG).repairs]
 
 
 @pytest.mark.parametrize("options", [{"strict": True}, {"keep_seeds": True}, {"template": "sd15"}])
@@ -92,9 +92,9 @@ def test_seeds_are_kept_on_request(options: dict[str, Any]) -> None:
 
 def test_repair_returns_seed_fields() -> None:
     """repair returns the fields, and a valid placeholder in the prompt."""
-    ready = prepare_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
-    assert ready.fields == (SeedField("3", "seed", 0, LARGEST),)
-    assert [one.runs for one in ready.repairs] == [None]
+    prepared = prepare_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
+    assert prepared.fields == (SeedField("3", "seed", 0, LARGEST),)
+    assert [change.runs for change in prepared.repairs] == [None]
 
 
 def test_the_editor_workflow_gets_the_seeds_that_ran() -> None:
@@ -109,11 +109,14 @@ def test_the_editor_workflow_gets_the_seeds_that_ran() -> None:
     saved = {"1": [5, 5, "randomize"], "2": [5, "randomize"], "6": [5, "randomize"], "7": ["a", 5], "8": [5]}
     nodes = [{"id": int(number), "widgets_values": values} for number, values in saved.items()]
     extra = ExtraData({"workflow": {"nodes": nodes, "links": []}})
-    ready = prepare_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
-    one, two, three, _ = (seed.value for seed in ready.seeds)
-    assert ready.extra.pnginfo is not None
-    written = {str(one["id"]): one["widgets_values"] for one in ready.extra.pnginfo["workflow"]["nodes"]}
-    assert written == {**saved, "1": [5, one, "randomize"], "6": [two, "randomize"], "7": ["a", three]}
+    prepared = prepare_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
+    first, second, third, _ = (seed.value for seed in prepared.seeds)
+    assert prepared.extra.pnginfo is not None
+    written = {
+        str(saved_node["id"]): saved_node["widgets_values"]
+        for saved_node in prepared.extra.pnginfo["workflow"]["nodes"]
+    }
+    assert written == {**saved, "1": [5, first, "randomize"], "6": [second, "randomize"], "7": ["a", third]}
     assert nodes[0]["widgets_values"] == [5, 5, "randomize"]
 
 

@@ -26,28 +26,28 @@ def test_a_later_folder_overrides_an_earlier_one(tmp_path: Path) -> None:
     write_template(tmp_path / "a", "mine", TOML.format(title="first"))
     write_template(tmp_path / "b", "mine", TOML.format(title="second"))
     (tmp_path / "b" / "plain.json").write_text(json.dumps(WORKFLOW))
-    found = read_library(f"shipped, {tmp_path / 'a'}, {tmp_path / 'b'}")
-    assert found["mine"].title == "second"
-    assert "sd15-res4lyf" in found
-    assert "plain" not in found
+    library = read_library(f"shipped, {tmp_path / 'a'}, {tmp_path / 'b'}")
+    assert library["mine"].title == "second"
+    assert "sd15-res4lyf" in library
+    assert "plain" not in library
     assert list(read_library(str(tmp_path / "a"))) == ["mine"]
     assert read_library("") == {}
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ("title = ", "mine.toml: Invalid value"),
         ("title = 3", "about: field required"),
         (TOML.format(title="t") + '[parameters.p]\ntype = "string"\nsets = ["Sav.filename_prefix"]', "no node 'Sav'"),
     ],
 )
-def test_an_invalid_template_raises_startup_error(tmp_path: Path, toml: str, told: str) -> None:
+def test_an_invalid_template_raises_startup_error(tmp_path: Path, toml: str, message: str) -> None:
     """The error names the file and the reason."""
     write_template(tmp_path / "a", "mine", toml)
     with pytest.raises(StartupError, match=r"mine\.toml") as refusal:
         read_library(str(tmp_path / "a"))
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_a_missing_folder_or_workflow_is_named(tmp_path: Path) -> None:
@@ -75,5 +75,5 @@ def test_an_editor_workflow_is_converted(tmp_path: Path) -> None:
     toml = TOML.format(title="t") + '[parameters.width]\ntype = "integer"\nsets = ["1.width"]\n'
     write_template(tmp_path / "a", "mine", toml)
     (tmp_path / "a" / "mine.json").write_text(json.dumps(saved))
-    found = read_library(str(tmp_path / "a"))["mine"]
-    assert (found.outputs, found.by_name["width"].default) == (("2",), 64)
+    template = read_library(str(tmp_path / "a"))["mine"]
+    assert (template.outputs, template.by_name["width"].default) == (("2",), 64)

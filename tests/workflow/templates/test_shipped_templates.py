@@ -103,7 +103,7 @@ def test_parameters_match_their_inputs(template: Template) -> None:
 
 def test_workflows_md_is_up_to_date() -> None:
     """`docs/workflows.md` is the output of `make docs`."""
-    made = subprocess.run(
+    output = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "make_workflows.py")],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -111,7 +111,7 @@ def test_workflows_md_is_up_to_date() -> None:
         encoding="utf-8",
         check=True,
     ).stdout
-    assert made == (ROOT / "docs" / "workflows.md").read_text("utf-8"), "run `make docs`"
+    assert output == (ROOT / "docs" / "workflows.md").read_text("utf-8"), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", ["sdxl", "flux-schnell", "z-image-turbo-res4lyf", "qwen-image-2512", "wan22-t2v"])

@@ -67,8 +67,8 @@ def filled(**params: Any) -> FilledTemplate:
 
 def test_defaults_come_from_the_workflow() -> None:
     """A missing default comes from the first target. Seeds and files get no default."""
-    found = template().by_name
-    assert {name: parameter.default for name, parameter in found.items()} == {
+    parameters = template().by_name
+    assert {name: parameter.default for name, parameter in parameters.items()} == {
         "prompt": "a cat",
         "steps": 20,
         "cfg": 5.5,
@@ -76,26 +76,26 @@ def test_defaults_come_from_the_workflow() -> None:
         "photo": None,
         "loras": [],
     }
-    assert not any(parameter.required for parameter in found.values())
+    assert not any(parameter.required for parameter in parameters.values())
     assert template(photo={"type": "image", "sets": ["Photo.image"]}).by_name["photo"].required
 
 
 def test_fill_sets_every_target() -> None:
     """One value sets several inputs, one of them computed. The template itself is not changed."""
-    made = filled(steps=5.0, prompt="a dog", cfg=3)
-    assert made.prompt["4"]["inputs"] | {"seed": 0} == WORKFLOW["4"]["inputs"] | {
+    result = filled(steps=5.0, prompt="a dog", cfg=3)
+    assert result.prompt["4"]["inputs"] | {"seed": 0} == WORKFLOW["4"]["inputs"] | {
         **{"steps": 5, "half": 2, "cfg": 3, "seed": 0},
     }
-    assert made.prompt["3"]["inputs"]["text"] == "a dog"
+    assert result.prompt["3"]["inputs"]["text"] == "a dog"
     assert WORKFLOW["4"]["inputs"]["steps"] == 20
-    assert made.values == {"prompt": "a dog", "steps": 5, "cfg": 3, "seed": 2**32 - 1, "loras": []}
+    assert result.values == {"prompt": "a dog", "steps": 5, "cfg": 3, "seed": 2**32 - 1, "loras": []}
 
 
-@pytest.mark.parametrize(("given", "used"), [({}, 2**32 - 1), ({"seed": -1}, 2**32 - 1), ({"seed": 7}, 7)])
-def test_a_seed_is_random_without_a_value(given: dict[str, int], used: int) -> None:
+@pytest.mark.parametrize(("params", "used"), [({}, 2**32 - 1), ({"seed": -1}, 2**32 - 1), ({"seed": 7}, 7)])
+def test_a_seed_is_random_without_a_value(params: dict[str, int], used: int) -> None:
     """No value and -1 give a random seed, which is in the values."""
-    made = filled(**given)
-    assert (made.prompt["4"]["inputs"]["seed"], made.values["seed"]) == (used, used)
+    result = filled(**params)
+    assert (result.prompt["4"]["inputs"]["seed"], result.values["seed"]) == (used, used)
 
 
 def test_nodes_of_a_missing_parameter_are_removed() -> None:
@@ -106,7 +106,7 @@ def test_nodes_of_a_missing_parameter_are_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "stands"),
+    ("sent", "expected"),
     [
         ("https://example.com/a", "https://example.com/a"),
         ("data:image/png;base64,AAAA", "data:image/png;base64,AAAA"),
@@ -115,14 +115,14 @@ def test_nodes_of_a_missing_parameter_are_removed() -> None:
         ("photo", "photo"),
     ],
 )
-def test_all_forms_of_files_are_accepted(given: str, stands: str) -> None:
+def test_all_forms_of_files_are_accepted(sent: str, expected: str) -> None:
     """A URL, a data URI, a file name and base64 are valid.
 
     A name without suffix is valid if the request has the file.
     """
-    made = fill(template(), {"photo": given}, lambda below: 0, frozenset({"photo"}))
-    assert made.prompt["5"]["inputs"]["image"] == stands
-    assert "photo" not in made.values
+    result = fill(template(), {"photo": sent}, lambda below: 0, frozenset({"photo"}))
+    assert result.prompt["5"]["inputs"]["image"] == expected
+    assert "photo" not in result.values
 
 
 def test_a_list_becomes_a_chain_of_nodes() -> None:
@@ -130,16 +130,16 @@ def test_a_list_becomes_a_chain_of_nodes() -> None:
 
     Links to the sources lead to the last node, and the first node is linked to the sources.
     """
-    made = filled(loras=[{"name": "a.safetensors"}, {"name": "b.safetensors", "strength": 0.5}]).prompt
-    assert made["loras-1"]["inputs"] == {
+    result = filled(loras=[{"name": "a.safetensors"}, {"name": "b.safetensors", "strength": 0.5}]).prompt
+    assert result["loras-1"]["inputs"] == {
         **{"lora_name": "a.safetensors", "strength_model": 1.0, "strength_clip": 1.0},
         **{"model": ["1", 0], "clip": ["2", 0]},
     }
-    assert made["loras-2"]["inputs"] == {
+    assert result["loras-2"]["inputs"] == {
         **{"lora_name": "b.safetensors", "strength_model": 0.5, "strength_clip": 0.5},
         **{"model": ["loras-1", 0], "clip": ["loras-1", 1]},
     }
-    assert (made["4"]["inputs"]["model"], made["3"]["inputs"]["clip"]) == (["loras-2", 0], ["loras-2", 1])
+    assert (result["4"]["inputs"]["model"], result["3"]["inputs"]["clip"]) == (["loras-2", 0], ["loras-2", 1])
     assert [key for key in filled(loras=[]).prompt if key.startswith("loras")] == []
 
 
@@ -217,10 +217,10 @@ def test_any_value_is_filled_in_or_reported(params: dict[str, Any]) -> None:
         prompt = filled(**params).prompt
     except ParamsError as refusal:
         prompt = {}
-        told = [problem.message for problem in refusal.problems]
+        messages = [problem.message for problem in refusal.problems]
     else:
-        told = ["nothing"]
-    assert told
+        messages = ["nothing"]
+    assert messages
     for node in prompt.values():
         for value in node["inputs"].values():
             assert not isinstance(value, list) or value[0] in prompt
@@ -273,8 +273,8 @@ def test_an_invalid_template_is_rejected(parameter: dict[str, Any], problem: str
     with pytest.raises(TemplateError) as refusal:
         template(mine=parameter)
     assert any(
-        f"parameters.mine: {problem}" in found or f"parameters.mine.{problem}" in found
-        for found in refusal.value.problems
+        f"parameters.mine: {problem}" in message or f"parameters.mine.{problem}" in message
+        for message in refusal.value.problems
     ), refusal.value.problems
 
 

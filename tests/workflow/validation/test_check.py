@@ -23,8 +23,8 @@ CATALOG = Catalog.bundled().with_files({"checkpoints": ["m.safetensors"]})
 
 def reported(prompt: object, catalog: Catalog = CATALOG) -> list[tuple[str | None, str, str | None]]:
     """Return (node, kind, ComfyUI type) of each problem."""
-    found = check(prompt, catalog, AssumeUploads()).problems
-    return [(problem.node_id, problem.kind, problem.comfyui_type) for problem in found]
+    problems = check(prompt, catalog, AssumeUploads()).problems
+    return [(problem.node_id, problem.kind, problem.comfyui_type) for problem in problems]
 
 
 def test_a_valid_workflow_has_no_problems() -> None:
@@ -78,24 +78,24 @@ def test_every_broken_link_is_reported() -> None:
 )
 def test_a_value_that_is_no_workflow_has_one_problem(workflow: object) -> None:
     """The problem names the malformed node, if there is one."""
-    found = check(workflow, CATALOG)
-    assert (found.valid, len(found.problems), found.prompt) == (False, 1, {})
+    result = check(workflow, CATALOG)
+    assert (result.valid, len(result.problems), result.prompt) == (False, 1, {})
 
 
 def problem(prompt: Prompt) -> Problem:
     """Return the only problem of a prompt."""
-    (found,) = check(prompt, CATALOG, AssumeUploads()).problems
-    return found
+    (only_problem,) = check(prompt, CATALOG, AssumeUploads()).problems
+    return only_problem
 
 
 def test_a_missing_class_has_its_pack() -> None:
     """The suggestion names the pack, the ComfyUI version, or a similar class."""
     bare = Catalog.bundled().with_classes(dict.fromkeys(["ClownsharKSampler_Beta", "KSampler"]))
     prompt = {"1": node("ClownsharKSampler_Beta"), "2": node("KSampler"), "3": node("EmptyImag"), "4": empty()}
-    cures = [found.suggestion or "" for found in check(prompt | {"5": saved("4")}, bare).problems]
-    assert "RES4LYF (https://github.com/" in cures[0]
-    assert "comes with ComfyUI 0.33.0" in cures[1]
-    assert cures[2] == "Did you mean 'EmptyImage'?"
+    suggestions = [each.suggestion or "" for each in check(prompt | {"5": saved("4")}, bare).problems]
+    assert "RES4LYF (https://github.com/" in suggestions[0]
+    assert "comes with ComfyUI 0.33.0" in suggestions[1]
+    assert suggestions[2] == "Did you mean 'EmptyImage'?"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_a_link_of_the_wrong_type_has_a_suggestion(
     """The suggestion names a slot that fits, of the same node or of another."""
     prompt = sampled()
     prompt["8"]["inputs"][input_name] = value
-    found = problem(prompt)
-    assert (found.expected, found.suggestion) == (expected, suggestion)
+    reported_problem = problem(prompt)
+    assert (reported_problem.expected, reported_problem.suggestion) == (expected, suggestion)
 
 
 def test_expected_describes_the_input() -> None:
@@ -140,7 +140,7 @@ FOREIGN: Any = {
 
 
 @pytest.mark.parametrize(
-    ("changed", "version", "sure"),
+    ("changed", "version", "expected"),
     [
         ({"3": {"scheduler": "x"}}, "0.33.0", True),
         ({"3": {"scheduler": "x"}}, "0.40.1", False),
@@ -152,7 +152,7 @@ FOREIGN: Any = {
         ({"9": {"images": ["77", 0]}}, "0.33.0", True),
     ],
 )
-def test_is_certain(changed: dict[str, dict[str, Any]], version: str, sure: bool) -> None:
+def test_is_certain(changed: dict[str, dict[str, Any]], version: str, expected: bool) -> None:
     """Values and types of unknown packs and other versions are not certain. Missing inputs are."""
     catalog = CATALOG.with_classes({"Foreign": FOREIGN})
     prompt = sampled() | {"f": node("Foreign", mode="a", image=link("8")), "p": saved("f")}
@@ -160,7 +160,7 @@ def test_is_certain(changed: dict[str, dict[str, Any]], version: str, sure: bool
         kept = {**prompt[node_id]["inputs"], **inputs}
         prompt[node_id]["inputs"] = {name: value for name, value in kept.items() if value is not None}
     problems = check(prompt, catalog, AssumeUploads()).problems
-    assert [is_certain(found, prompt, catalog, version) for found in problems] == [sure]
+    assert [is_certain(each, prompt, catalog, version) for each in problems] == [expected]
 
 
 NAMES = st.sampled_from(["images", "samples", "width", "vae", "ckpt_name", "model", "steps", "odd"])
@@ -185,13 +185,13 @@ NAMES = st.sampled_from(["images", "samples", "width", "vae", "ckpt_name", "mode
 )
 def test_check_never_raises(prompt: Any) -> None:
     """Every error of ComfyUI is reported once, with its type."""
-    found = check(prompt, CATALOG, AssumeFiles())
-    assert found.valid <= found.verdict.accepted
-    if found.verdict.status != 500 and found.verdict.error is None:
-        ours = sorted((p.node_id, p.comfyui_type) for p in found.problems if p.comfyui_type)
+    result = check(prompt, CATALOG, AssumeFiles())
+    assert result.valid <= result.verdict.accepted
+    if result.verdict.status != 500 and result.verdict.error is None:
+        ours = sorted((p.node_id, p.comfyui_type) for p in result.problems if p.comfyui_type)
         theirs = [
             (node_id, error["type"])
-            for node_id, entry in found.verdict.node_errors.items()
+            for node_id, entry in result.verdict.node_errors.items()
             for error in entry["errors"]
         ]  # type: ignore[index,union-attr,call-overload]
         assert ours == sorted(theirs)

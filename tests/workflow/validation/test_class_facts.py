@@ -30,25 +30,25 @@ def kinds(source: Any, target: Any | None = None) -> list[str]:
     """Return the error types of both nodes."""
     target = target or node("PreviewAny", source=link("1"))
     errors: Any = validate({"0": empty(), "1": source, "2": target}, CATALOG).node_errors
-    return [error["type"] for found in errors.values() for error in found["errors"]]
+    return [error["type"] for entry in errors.values() for error in entry["errors"]]
 
 
 def test_choices_in_a_tuple_are_not_checked() -> None:
     """Any value is valid, because the server only checks lists."""
-    given = {"noise_seed": 1, "steps": 1}
+    values = {"noise_seed": 1, "steps": 1}
     for name in ("LatentNoised.noise_type", "AdvancedNoise.noise_type"):
         class_type, _, choice = name.partition(".")
-        found = kinds(node(class_type, **{choice: "no such", **given}))
-        assert "value_not_in_list" not in found
+        reported = kinds(node(class_type, **{choice: "no such", **values}))
+        assert "value_not_in_list" not in reported
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [("res_2m", []), ("multistep/res_2m", []), ("other/res_2m", []), ("no such", ["value_not_in_list"])],
 )
-def test_samplers_are_valid_without_their_group(name: str, told: list[str]) -> None:
+def test_samplers_are_valid_without_their_group(name: str, expected: list[str]) -> None:
     """The part before the slash may be missing or different. A value that is no text raises an exception."""
-    assert kinds(node("ClownSamplerSelector_Beta", sampler_name=name)) == told
+    assert kinds(node("ClownSamplerSelector_Beta", sampler_name=name)) == expected
     assert kinds(node("ClownSamplerSelector_Beta", sampler_name=5)) == ["exception_during_inner_validation"]
 
 

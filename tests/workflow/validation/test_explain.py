@@ -134,8 +134,8 @@ def test_an_accepted_prompt_has_no_problems() -> None:
 def test_explain_never_raises(error: Any, node_errors: Any) -> None:
     """Any response of an engine gives problems and no exception."""
     prompt = {"1": empty(width="a"), "2": saved()}
-    found = explain(error, node_errors, prompt, CATALOG)
-    assert found or error is None
+    reported = explain(error, node_errors, prompt, CATALOG)
+    assert reported or error is None
 
 
 def test_many_problems_are_explained_quickly() -> None:

@@ -53,10 +53,12 @@ def files(tmp_path: Path) -> LocalFiles:
 def kinds(class_type: str, name: str, value: Any, files: LocalFiles) -> set[str]:
     """Return the error types of a node whose input has this value."""
     spec = CATALOG[class_type]
-    given = {one.name: one.default for one in spec.inputs if one.default is not None} | REST.get(class_type, {})
-    prompt = {"1": node(class_type, **{**given, name: value}), "2": node("PreviewAny", source=link("1"))}
+    values = {inner.name: inner.default for inner in spec.inputs if inner.default is not None} | REST.get(
+        class_type, {}
+    )
+    prompt = {"1": node(class_type, **{**values, name: value}), "2": node("PreviewAny", source=link("1"))}
     errors: Any = validate(prompt, CATALOG, files).node_errors
-    return {error["type"] for found in errors.values() for error in found["errors"]} - {"required_input_missing"}
+    return {error["type"] for entry in errors.values() for error in entry["errors"]} - {"required_input_missing"}
 
 
 @pytest.mark.parametrize(
@@ -97,9 +99,9 @@ def test_file_names_are_checked_as_in_comfyui(
     class_type: str, name: str, good: list[Any], bad: list[Any], raising: list[Any], files: LocalFiles
 ) -> None:
     """Each name is valid, has an error or raises an exception, as in a real ComfyUI with these files."""
-    found = {repr(value): kinds(class_type, name, value, files) for value in (*good, *bad, *raising)}
+    reported = {repr(value): kinds(class_type, name, value, files) for value in (*good, *bad, *raising)}
     expected = {repr(value): set() for value in good} | {repr(value): {CUSTOM} for value in bad}
-    assert found == expected | {repr(value): {RAISED} for value in raising}
+    assert reported == expected | {repr(value): {RAISED} for value in raising}
 
 
 def test_a_text_folder_that_is_not_listed(files: LocalFiles) -> None:
@@ -131,7 +133,7 @@ def test_only_listed_files_are_valid_choices(files: LocalFiles) -> None:
 
 def test_files_of_unknown_folders_are_assumed_to_exist(tmp_path: Path) -> None:
     """If a folder of ComfyUI is not accessible, its files count as existing."""
-    known = LocalFiles({"input": tmp_path}, None)
-    assert kinds("LoadImage", "image", "no.png [temp]", known) == set()
-    assert kinds("VHS_LoadVideoPath", "video", "/no/clip.mp4", known) == set()
-    assert kinds("LoadImage", "image", "no.png", known) == {CUSTOM}
+    local_files = LocalFiles({"input": tmp_path}, None)
+    assert kinds("LoadImage", "image", "no.png [temp]", local_files) == set()
+    assert kinds("VHS_LoadVideoPath", "video", "/no/clip.mp4", local_files) == set()
+    assert kinds("LoadImage", "image", "no.png", local_files) == {CUSTOM}

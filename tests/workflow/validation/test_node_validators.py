@@ -23,7 +23,7 @@ class FourFiles:
 
 
 @pytest.mark.parametrize(
-    ("name", "there"),
+    ("name", "exists"),
     [
         ("a.png", True),
         ("sub/a.png", True),
@@ -40,9 +40,9 @@ class FourFiles:
         ("", True),
     ],
 )
-def test_uploaded_checks_names_as_comfyui(name: str, there: bool) -> None:
+def test_uploaded_checks_names_as_comfyui(name: str, exists: bool) -> None:
     """`[temp]` selects the folder, the character before it is removed, and a name may not leave its folder."""
-    assert uploaded(name, FourFiles()) is there
+    assert uploaded(name, FourFiles()) is exists
 
 
 def test_a_name_outside_of_its_folder_never_exists() -> None:
@@ -79,8 +79,8 @@ def test_validators_report_the_errors_of_comfyui(class_type: str, inputs: dict[s
 
 def test_load3d_reports_a_missing_file_for_every_input() -> None:
     """The validator of Load3D accepts every input as an argument."""
-    told = errors_of_prompt("Load3D", model_file="b.glb", image="", width=1, height=99_999)
-    assert sorted(told) == sorted(
+    errors = errors_of_prompt("Load3D", model_file="b.glb", image="", width=1, height=99_999)
+    assert sorted(errors) == sorted(
         ("custom_validation_failed", f"{name} - Invalid 3D model file: b.glb")
         for name in ("model_file", "image", "width", "height")
     )
@@ -89,11 +89,11 @@ def test_load3d_reports_a_missing_file_for_every_input() -> None:
 
 def test_a_missing_argument_raises_type_error() -> None:
     """The error has Python's message, and the node that uses the loader reports it."""
-    told = "LoadImage.VALIDATE_INPUTS() missing 1 required positional argument: 'image'"
-    assert errors_of_prompt("LoadImage") == [("exception_during_inner_validation", told)]
+    message = "LoadImage.VALIDATE_INPUTS() missing 1 required positional argument: 'image'"
+    assert errors_of_prompt("LoadImage") == [("exception_during_inner_validation", message)]
 
 
 def test_a_linked_file_name_raises_an_exception() -> None:
     """A linked file name is None for the validator, which raises an exception."""
-    told = [("exception_during_inner_validation", "'NoneType' object has no attribute 'endswith'")]
-    assert errors_of_prompt("LoadImage", image=["0", 0]) == told
+    expected = [("exception_during_inner_validation", "'NoneType' object has no attribute 'endswith'")]
+    assert errors_of_prompt("LoadImage", image=["0", 0]) == expected

@@ -73,10 +73,10 @@ def test_a_branch_keeps_the_selected_side() -> None:
 
 def test_an_inverted_switch_removes_links_to_other_slots() -> None:
     """A link to a slot that is not selected is removed."""
-    inversed = node("ImpactInversedSwitch", select=2, input=link("0"), sel_mode=True)
-    assert judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 1)), n2=inversed).accepted
-    found = judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 0)), n2=inversed)
-    assert "input1" not in found.prompt["1"]["inputs"]
+    inverted = node("ImpactInversedSwitch", select=2, input=link("0"), sel_mode=True)
+    assert judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 1)), n2=inverted).accepted
+    verdict = judged(n1=node("ImpactSwitch", select=1, sel_mode=False, input1=link("2", 0)), n2=inverted)
+    assert "input1" not in verdict.prompt["1"]["inputs"]
 
 
 def test_a_remote_control_sets_its_target() -> None:

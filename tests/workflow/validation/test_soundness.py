@@ -22,16 +22,16 @@ def test_graph_errors_reports_broken_links(slot: float) -> None:
     prompt = chain(2)
     prompt["1000"] = prompt.pop("0")
     prompt["1"]["inputs"]["other"] = ["100", slot]
-    (found,) = graph_errors(prompt)
-    assert (found.node_id, found.input_name) == ("1", "other")
-    assert found.suggestion == "Did you mean '1000'?"
+    (error,) = graph_errors(prompt)
+    assert (error.node_id, error.input_name) == ("1", "other")
+    assert error.suggestion == "Did you mean '1000'?"
 
 
 def test_graph_errors_reports_wrapped_links() -> None:
     """Validation unwraps the list, and execution follows it as a link."""
     prompt: Any = {"1": {"class_type": "PreviewAny", "inputs": {"text": {"__value__": ["https://a.example/x.png", 0]}}}}
-    (found,) = graph_errors(prompt)
-    assert (found.node_id, found.input_name) == ("1", "text")
+    (error,) = graph_errors(prompt)
+    assert (error.node_id, error.input_name) == ("1", "text")
     prompt["1"]["inputs"]["text"] = {"__value__": ["1", 0]}
     assert list(graph_errors(prompt)) == []
 
@@ -47,9 +47,9 @@ def test_graph_errors_reports_long_chains_and_cycles() -> None:
     """A chain of the maximum length is valid, also in a larger workflow."""
     wide: Prompt = {f"w{n}": {"class_type": "X", "inputs": {"odd": ["0", 0]}} for n in range(2 * DEEPEST)}
     assert list(graph_errors(chain(DEEPEST))) == list(graph_errors(chain(DEEPEST - 1) | wide)) == []
-    (found,) = graph_errors(chain(DEEPEST) | wide)
-    assert "chain" in found.message
+    (error,) = graph_errors(chain(DEEPEST) | wide)
+    assert "chain" in error.message
     cyclic = chain(DEEPEST + 1)
     cyclic[str(DEEPEST)]["inputs"]["odd"] = ["0", 0]
-    (found,) = graph_errors(cyclic)
-    assert "cycle" in found.message
+    (error,) = graph_errors(cyclic)
+    assert "cycle" in error.message

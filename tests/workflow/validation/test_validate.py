@@ -149,9 +149,9 @@ def test_types_of_links(source: Any, target: Any, fits: bool) -> None:
 def test_broken_links_are_exceptions(bad_link: Any, details: str | None) -> None:
     """A link to a missing node or slot is reported as the exception of the server."""
     verdict = validate({"1": empty(), "2": node("SaveImage", images=bad_link, filename_prefix="x")}, CATALOG)
-    ((kind, told),) = errors_of(verdict, "2")
+    ((kind, reported_details),) = errors_of(verdict, "2")
     assert (verdict.status, kind) == (400, "exception_during_validation")
-    assert details is None or told == details
+    assert details is None or reported_details == details
 
 
 def test_one_valid_output_is_enough() -> None:
@@ -194,11 +194,11 @@ def test_a_cycle_is_reported_for_each_of_its_nodes() -> None:
     """The error has the path of the cycle."""
     prompt = {"1": node("ImageInvert", image=link("3")), "3": node("ImageInvert", image=link("1")), "2": saved()}
     verdict = validate(prompt, CATALOG)
-    way = "1 (ImageInvert) -> 3 (ImageInvert) -> 1 (ImageInvert)"
+    path = "1 (ImageInvert) -> 3 (ImageInvert) -> 1 (ImageInvert)"
     assert (verdict.status, errors_of(verdict, "1"), errors_of(verdict, "3")) == (
         400,
-        [("dependency_cycle", way)],
-        [("dependency_cycle", way)],
+        [("dependency_cycle", path)],
+        [("dependency_cycle", path)],
     )
 
 
