@@ -98,9 +98,8 @@ async def _ready(
 def _with_reference_texts(workflow: object) -> object:
     """Return the workflow with references to outputs as texts. An invalid workflow does not change."""
     with suppress(ValueError):
-        return (
-            prompt_with_output_references(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
-        )
+        if isinstance(workflow, dict) and not is_ui(workflow):
+            return prompt_with_output_references(workflow)
     return workflow
 
 

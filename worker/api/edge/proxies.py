@@ -58,11 +58,9 @@ def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
     host = requested_host(request) or connected_host(request)
     direct_view = ClientView(request.scheme, str(host), address=request.remote or "")
     peer = read_address(direct_view.address)
-    return (
-        through_proxies(direct_view, _forwarded_values(request), trusted)
-        if peer and _among(peer, trusted)
-        else direct_view
-    )
+    if peer and _among(peer, trusted):
+        return through_proxies(direct_view, _forwarded_values(request), trusted)
+    return direct_view
 
 
 def through_proxies(direct_view: ClientView, forwarded: ForwardedValues, trusted: Networks) -> ClientView:
