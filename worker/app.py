@@ -18,7 +18,7 @@ from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
 from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
-from worker.engine.process.required_packs import lacking, needed_classes
+from worker.engine.process.required_packs import missing_class_messages, needed_classes
 from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
@@ -41,7 +41,7 @@ from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.observers.run_times import RunMetrics
-from worker.observers.webhook import webhooks
+from worker.observers.webhook import running_webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
 from worker.outputs.files import Outputs, OutputSource
@@ -85,7 +85,7 @@ class App:
         """
         self.manager.admit()
         self.models.check_ready()
-        if not self.engines.back_soon:
+        if not self.engines.recently_connected:
             raise EngineUnavailable("ComfyUI is not connected")
 
     async def cancel(self, job: Job) -> Cancellation:
@@ -110,7 +110,7 @@ class App:
             raise
 
     async def ready(self) -> None:
-        """Wait until one engine responses and the templates' models are here. Raises StartupError."""
+        """Wait until one engine answers and the templates' models are here. Raises StartupError."""
         try:
             await self.engines.opened(self.settings.engine.start_s)
             await self.engines.info()
@@ -136,7 +136,7 @@ class App:
         """What needs a GPU to be imported could not be proven when the image was built."""
         if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
-                for sentence in lacking(needed, await self.engines.catalog()):
+                for sentence in missing_class_messages(needed, await self.engines.catalog()):
                     log.error("%s", sentence)
 
 
@@ -176,7 +176,7 @@ class BuildOptions:
 
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    timing, traits, observers = StartupTiming.begin(), options.traits, options.observers
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
@@ -186,9 +186,9 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     engines = await enter(EnginePool(configs, settings.engine, limits, tasks, notify, ModelSizes(folder).of))
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
-    models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
+    models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
-    pipeline = replace(pipeline, explained=DamageCheck(models, folder).explain)
+    pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
     responses = JobResponses(traits, outputs, engines, places)
@@ -198,16 +198,16 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
-        permanent_failure=lambda: tasks.trouble or engines.hopeless,
+        permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
+    hooks = await enter(running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()
-    tasks.start("journal", pipeline.journal.catch_up)
+    tasks.start("journal", pipeline.journal.retry_writes)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
@@ -219,11 +219,13 @@ async def _pipeline(
     """Open the parts that a job passes after the engines."""
     state, observers, enter = settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
-    sources = {one.name: OutputSource(one.api, one.config.output, one.config.temp, one.kept) for one in engines.engines}
+    sources = {
+        one.name: OutputSource(one.api, one.config.output, one.config.temp, one.managed) for one in engines.engines
+    }
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.watch)
     for one in engines.engines:
-        one.writes_unseen = partial(outputs.may_write_unreported, one.name)
+        one.needs_isolation = partial(outputs.may_write_unreported, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
     placed = await _placed_inputs(engines, state)

@@ -91,7 +91,7 @@ class Pipeline:
     observers: Observers
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     """The operator's comfy.org key."""
-    explained: ExplainFailure = _as_raised
+    explain_failure: ExplainFailure = _as_raised
     previews: PreviewMethod = PreviewMethod.AUTO
     """For jobs whose events a client follows; the others have none."""
 
@@ -108,7 +108,7 @@ class Pipeline:
         try:
             outputs = await self._generate(job, prompt)
         except NodeFailed as error:
-            raise await self.explained(error, *self._of(prompt)) from error
+            raise await self.explain_failure(error, *self._of(prompt)) from error
         await self._deliver(job, outputs)
 
     async def _to_the_end(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
@@ -121,7 +121,7 @@ class Pipeline:
         except WorkerError as error:
             self._fail(job, error)
         except asyncio.CancelledError:
-            self.cancelled(job)
+            self.end_cancelled(job)
             raise
         except Exception as error:
             lacking = shortage_error(error)
@@ -133,20 +133,20 @@ class Pipeline:
         finally:
             self._finish(job)
 
-    def refuse(self, job: Job, error: WorkerError | None = None) -> None:
+    def reject(self, job: Job, error: WorkerError | None = None) -> None:
         """End a job whose first step was never taken."""
         if error is None:
-            self.cancelled(job)
+            self.end_cancelled(job)
         else:
             self._fail(job, error)
         self._finish(job)
 
     def _finish(self, job: Job) -> None:
         """Write the result down, then announce it: what was announced must not be lost with this process."""
-        self.journal.ended(job)
+        self.journal.record_ended(job)
         self.observers.notify(JobFinished.of(job))
 
-    def cancelled(self, job: Job) -> None:
+    def end_cancelled(self, job: Job) -> None:
         """By its owner, or because this worker shuts down."""
         self._fail(
             job, Draining("this worker is shutting down") if job.handed_back else JobCancelled("it was cancelled")
@@ -205,7 +205,7 @@ class Pipeline:
             beside[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
             self._submitted(job, collector, prompt_id)
             if targets is None:  # else a worker that is restarted would take the part for the whole
-                self.journal.submitted(job)
+                self.journal.record_submitted(job)
 
         try:
             try:
@@ -237,7 +237,7 @@ class Pipeline:
             )
             if any(not node_class.output_node for node_class in readers) and not extra.has_workflow:
                 extra = extra.with_workflow(to_editor_file(prompt, catalog))
-        return extra.sent(self.api_key)
+        return extra.submission_data(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None

@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from worker.engine.client import detail
+from worker.engine.client import error_detail
 from worker.engine.config import EngineConfig
 from worker.engine.pool import EnginePool
-from worker.engine.process.failed_packs import explained
+from worker.engine.process.failed_packs import name_failed_packs
 from worker.engine.protocol.api import EngineInfo
 from worker.errors import (
     CannotConvert,
@@ -40,25 +40,25 @@ from worker.workflow.walk import run_off_loop_if_large
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 10.0
+CATALOG_WAIT_S = 10.0
 """Longer no request waits for the engine's catalog: then ComfyUI has the word."""
 
 
 class Preflight:
     """Refuses what ComfyUI would certainly refuse; where the catalog can't be had, the engine decides.
 
-    A request waits at most `patience_s` for its models; None: as long as they take.
+    A request waits at most `models_wait_s` for its models; None: as long as they take.
     """
 
-    def __init__(self, engines: EnginePool, models: Models, patience_s: float | None = None) -> None:
+    def __init__(self, engines: EnginePool, models: Models, models_wait_s: float | None = None) -> None:
         self._engines = engines
         self._models = models
-        self._patience_s = patience_s
+        self._models_wait_s = models_wait_s
         self._info: EngineInfo | None = None
         """What the engine said of itself the last time."""
 
     @asynccontextmanager
-    async def admitted(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
+    async def admit(self, prompt: Prompt, saved: object = None, *, strict: bool = False) -> AsyncIterator[float]:
         """Inside, a job of so much work may be made of it: its models are there, fetched where allowed, and stay.
 
         `saved` is what the editor saved of the workflow: it names the packs of its nodes. With `strict` only what
@@ -100,7 +100,7 @@ class Preflight:
         only those, and what ComfyUI itself would find.
         """
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(CATALOG_WAIT_S):
                 return await self._report(
                     workflow, {**(known or {}), **self._models.downloads}, saved, coming, strict=strict
                 )
@@ -108,10 +108,10 @@ class Preflight:
             log.info("the engine's catalog can't be had, so ComfyUI itself checks the workflow")
             return None
 
-    async def explained(self, error: CannotConvert, saved: object) -> CannotConvert:
+    async def explain_missing_classes(self, error: CannotConvert, saved: object) -> CannotConvert:
         """Return the error with the reason of each missing class whose pack the engine could not import."""
         catalog = self._engines.known_catalog or bundled_catalog()
-        details = await explained(
+        details = await name_failed_packs(
             error.details, self._engines.failed_packs or (), saved, lambda detail: detail.class_type not in catalog
         )
         if details == error.details:
@@ -131,7 +131,7 @@ class Preflight:
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
-        catalog = await self._engines.catalogs.fresh()
+        catalog = await self._engines.catalogs.current()
         files = _files(info, self._engines.configs[0], coming)
         found = await _checked(workflow, catalog, files, editors_file)
         doubted = _classes(found.problems)
@@ -139,12 +139,12 @@ class Preflight:
             doubted |= {node["class_type"] for node in found.prompt.values()} & set(catalog)
         if doubted or found.problems:
             # Its files, or its packs, may have come since the catalog was read, or gone.
-            catalog = await self._engines.catalogs.renewed(doubted)
+            catalog = await self._engines.catalogs.refreshed(doubted)
             found = await _checked(workflow, catalog, files, editors_file)
         others = await self._models_of_others(found.prompt, catalog)
         theirs, known_already = set(map(_input, others)), set(map(_input, found.problems))
         if (problems := found.problems) and (failed := self._engines.failed_packs):
-            problems = await explained(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
+            problems = await name_failed_packs(problems, failed, editors_file, lambda problem: problem.kind == MISSING)
         problems = (*problems, *(problem for problem in others if _input(problem) not in known_already))
         certain_of = partial(_certain, prompt=found.prompt, catalog=catalog, version=info.version, strict=strict)
         models, units = await run_off_loop_if_large(
@@ -185,14 +185,14 @@ class Preflight:
             raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         if not absent or not self._models.on_demand or any(need.source is None for need in missing):
             return found
-        await self._models.fetch(absent, self._patience_s)
+        await self._models.fetch(absent, self._models_wait_s)
         return await self.report(prompt, strict=strict) or found
 
 
 def _refuse(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise kind(f"{_place(problems[0])}{problems[0].message}{more}", [detail(problem) for problem in problems])
+        raise kind(f"{_place(problems[0])}{problems[0].message}{more}", [error_detail(problem) for problem in problems])
 
 
 def _place(problem: Problem) -> str:

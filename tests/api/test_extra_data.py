@@ -98,7 +98,7 @@ async def test_no_null_is_sent_to_comfyui(engine: EngineHandle, tmp_path: Path, 
     ("body", "says"),
     [
         ({"workflow": picture(), "extra_data": {"extra_pnginfo": []}}, "extra_data.extra_pnginfo"),
-        ({"workflow": picture(), "extra_data": {"extra_pnginfo": {"workflow": "x"}}}, "'workflow' has to be"),
+        ({"workflow": picture(), "extra_data": {"extra_pnginfo": {"workflow": "x"}}}, "'workflow' must be"),
         ({"workflow": picture(), "prompt": picture()}, "'workflow' beside a 'prompt'"),
         ({"template": "sd15", "prompt": picture()}, "'prompt' and 'template'"),
         ({"workflow": picture(), "extra_data": {"api_key_comfy_org": 7}}, "extra_data.api_key_comfy_org"),
@@ -154,7 +154,7 @@ async def test_the_key_is_in_no_text(engine: EngineHandle, tmp_path: Path, caplo
         assert (status, answer["error"]["code"]) == (422, "node_failed")
         _, kept = await client.post("/generate/sync", request)
         assert "Unauthorized: ***" in answer["error"]["message"]
-        job = client.app.manager.owned("mine", "local")
+        job = client.app.manager.find_owned("mine", "local")
         texts = [str(answer), str(kept), caplog.text, repr(job), repr(client.app.settings)]
         async with client.http.get(engine.url + f"/history/{job.prompt_id}") as history:
             texts.append(str((await history.json())[job.prompt_id]["prompt"]))

@@ -32,7 +32,10 @@ def test_requirements_are_read_from_where_pip_would() -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"requirements.txt": "--extra-index-url https://x.org/whl\n"}, "requirements.txt has the option '--extra-index"),
+        (
+            {"requirements.txt": "--extra-index-url https://x.org/whl\n"},
+            "requirements.txt has the option '--extra-index",
+        ),
         ({"requirements.txt": "a @ git+https://x.org/a\n"}, "requires 'a @ git.*no version and no hash"),
         ({"requirements.txt": "./wheels/a.whl\n"}, "no version and no hash"),
         ({"requirements.txt": "-r gone.txt\n"}, "includes gone.txt, which does not exist"),

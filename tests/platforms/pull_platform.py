@@ -91,9 +91,9 @@ class PullPlatform(Platform):
         except WorkerError as error:
             self._post(job_id, body, error.status, {"error": error.as_dict()})
             return
-        async with app.manager.waiting(job):
+        async with app.manager.count_waiter(job):
             self._queue.running.put_nowait(job_id)
-            await app.manager.ended(job)
+            await app.manager.wait_for_end(job)
         status, answer = await app.intake.response(self._jobs.pop(job_id))
         self._post(job_id, body, status, orjson.loads(await answer.json()))
 

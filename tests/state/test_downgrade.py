@@ -43,10 +43,10 @@ async def fill(state: Path) -> None:
         arrived.claimed = True
     with Journal(state / "journal.sqlite") as journal:
         for one in (plain, failed, foldered):
-            await journal.accepted(one)
+            await journal.record_accepted(one)
         failed.state, failed.error = JobState.FAILED, OutputMissing("m", [OutputProblem("gone", code="c", output="o")])
         failed.problems = (OutputProblem("gone", code="c"),)
-        journal.ended(failed)
+        journal.record_ended(failed)
 
 
 async def test_it_has_what_b2bf08c_had_and_nothing_else(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import aiohttp
 
 from worker.engine.process.free_port import HOST, free_port
 from worker.engine.process.launch import comfyui_command
-from worker.engine.process.supervisor import Command, Supervisor
+from worker.engine.process.supervisor import EngineCommand, Supervisor
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import EngineUnavailable, PromptRefusedError
 from worker.node_packs.standins import standin_params, write_standins
@@ -56,7 +56,7 @@ async def run_trial(folder: Path, templates: Sequence[Template], settings: Setti
         options = write_standins(home, models)
         port = free_port()
         arguments = [*comfyui_command(folder, port), "--cpu", "--disable-auto-launch", *options]
-        command = Command(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
+        command = EngineCommand(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
         async with _running(command, settings) as keeping, aiohttp.ClientSession() as session:
             api = ComfyApi(session, command.url)
             catalog = await _catalog(api, keeping)
@@ -69,7 +69,7 @@ async def run_trial(folder: Path, templates: Sequence[Template], settings: Setti
 
 
 @asynccontextmanager
-async def _running(command: Command, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+async def _running(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """Start ComfyUI once and yield its supervising task, which raises WorkerFailed when ComfyUI never responds."""
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
     keeping = asyncio.create_task(supervisor.keep(), name="trial")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.engine.process.import_log import Import, read_imports, tail
+from worker.engine.process.import_log import PackImport, read_imports, tail
 from worker.node_packs.pins import PinnedPack, Pins
 from worker.node_packs.trial import Trial
 from worker.workflow.templates.template import Library, Template
@@ -63,7 +63,7 @@ def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -
     return findings
 
 
-def _pack(pack: PinnedPack, imports: Mapping[str, Import], classes: Collection[str]) -> ImageFinding:
+def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
     attempt = imports.get(pack.name)
     missing = [name for name in pack.needs if name not in classes]
     if attempt is not None and attempt.imported and not missing:
@@ -80,7 +80,7 @@ def _pack(pack: PinnedPack, imports: Mapping[str, Import], classes: Collection[s
     )
 
 
-def _others(imports: Mapping[str, Import], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
+def _others(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
     """Yield a finding for each other failed import: ComfyUI's own nodes and packs that are not pinned."""
     known = {pack.name for pack in packs}
     for attempt in imports.values():

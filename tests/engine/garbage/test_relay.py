@@ -57,7 +57,7 @@ async def well(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """The next job succeeds, no task has failed, and nothing unexpected was logged."""
     await client.app.ready()
     assert await run(client, picture()) == (200, "", 1)
-    assert client.app.tasks.trouble is None
+    assert client.app.tasks.problem is None
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
@@ -79,7 +79,7 @@ async def test_garbled_answers(
 ) -> None:
     """Whatever comes in place of an answer, the job runs all the same or ends as engine_unavailable, never as 500."""
     if path == "/object_info":
-        client.app.engines.engines[0].client.catalogs.forget()
+        client.app.engines.engines[0].client.catalogs.invalidate()
     if path in {"/queue", "/history"}:
         relay.garble_frames(silent)
     relay.garble(path, KINDS[kind])

@@ -209,8 +209,8 @@ async def test_a_gateway_port_that_is_taken_is_told_once(vast: LocalVast, spawn:
         port = taken.getsockname()[1]
         env = {**await vast.worker_env(1), "WORKER_STATE": str(tmp_path / "state"), "WORKER_GATEWAY_PORT": str(port)}
         process = await spawn("comfy_worker.py", env)
-        assert f"can't listen on 127.0.0.1:{port}" in await ended(process, tmp_path)
-    assert [f"can't listen on 127.0.0.1:{port}" in said.error_msg for said in vast.record.statuses] == [True]
+        assert f"cannot listen on 127.0.0.1:{port}" in await ended(process, tmp_path)
+    assert [f"cannot listen on 127.0.0.1:{port}" in said.error_msg for said in vast.record.statuses] == [True]
 
 
 async def test_a_worker_that_is_stopped_drains(

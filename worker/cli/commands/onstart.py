@@ -18,7 +18,7 @@ import typer
 from worker.cli.hosting import log_writer
 from worker.errors import StartupError
 from worker.settings import Settings, environment
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 CONSOLE = Path("/proc/1/fd/1")
 LOG_LIMIT = 16 * 1024 * 1024
@@ -113,7 +113,7 @@ def _start(env: dict[str, str], state: Path, person: Person | None, lock: int) -
     book = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
     console = _console()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*book, *own_command("serve")],
+        [*book, *worker_command("serve")],
         cwd=state,
         env={**env, "HOME": str(state)} if person else env,
         stdin=subprocess.DEVNULL,

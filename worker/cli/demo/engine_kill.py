@@ -58,7 +58,7 @@ def engines(state: Path) -> Iterator[EngineInProc]:
 
 async def _runs(api: ComfyApi) -> bool:
     try:
-        look = await api.look(LOOK_S * 10)
+        look = await api.poll_queue(LOOK_S * 10)
     except EngineUnavailable:
         return False
     return look is not None and look.running is not None

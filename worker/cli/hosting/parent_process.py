@@ -15,7 +15,7 @@ from worker.cli.hosting.signals import ignore_from_the_start
 from worker.engine.process import die_with_parent
 from worker.errors import StartupError, StateInUse
 from worker.settings import Settings, environment
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 log = logging.getLogger("worker.parent")
 
@@ -30,7 +30,7 @@ class Parent:
     """Holds next to nothing, so that nothing but its end can end it; what it starts ends with it."""
 
     def __init__(self, arguments: Sequence[str], tries: int) -> None:
-        self._command = own_command("serve", *arguments)
+        self._command = worker_command("serve", *arguments)
         self._tries = tries
         self._pid = 0
         self.told_to_end = False

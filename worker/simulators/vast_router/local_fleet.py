@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.errors import StartupError
 from worker.simulators.vast_router import LocalVast, ReportLog, serve
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 STOP_S = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -102,7 +102,7 @@ async def _start(
     try:
         # In a session of its own, so that Ctrl-C reaches only this process, which then stops the workers in order.
         process = await asyncio.create_subprocess_exec(
-            *own_command(*command),
+            *worker_command(*command),
             env=worker_env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,

@@ -196,7 +196,7 @@ class Ingress:
     async def _follow(self, entry: MetricsEntry, job: Job) -> None:
         """Wait for the end of the job, then report its work as served, or as not served when the job failed."""
         try:
-            await self._app.manager.ended(job)
+            await self._app.manager.wait_for_end(job)
         finally:
             self._ledger.release(entry, served=job.state is JobState.COMPLETED)
 
