@@ -214,8 +214,8 @@ REFUSED = [
     pytest.param({"input": {**API, "webhook": "http://x"}}, "'input.workflow'", id="an input with options"),
     pytest.param({"workflow": "{'1': {}}"}, "the text of 'workflow' is not JSON", id="Python's own notation"),
     pytest.param({"workflow": "{" + "'1': " * 20_000}, "the text of 'workflow' is not JSON", id="the same, long"),
-    pytest.param({"workflow": API, "input": {"workflow": API}}, "'workflow' stands beside", id="two workflows"),
-    pytest.param({"prompt": API, "input": {"workflow_json": API}}, "'prompt' stands beside", id="two, in Vast's words"),
+    pytest.param({"workflow": API, "input": {"workflow": API}}, "'workflow' is beside", id="two workflows"),
+    pytest.param({"prompt": API, "input": {"workflow_json": API}}, "'prompt' is beside", id="two, in Vast's words"),
     pytest.param(
         {"input": {"workflow": API, "images": [{"name": "a.png", "image": text} for text in ("AAAA", "BBBB")]}},
         "two images are called 'a.png'",

@@ -86,7 +86,7 @@ async def test_a_window_ends_with_a_number(caplog: pytest.LogCaptureFixture) -> 
     async with asyncio.timeout(20):
         while not caplog.messages:
             await asyncio.sleep(0.01)
-    assert caplog.messages == ["malformed requests: 3 more within 0.05 s, not logged"]
+    assert caplog.messages == ["malformed requests: 3 more in 0.05 s were not logged"]
     assert requests.filter(recorded(LineTooLong("x", 1)))
     requests.end_window()
     assert len(caplog.messages) == 1

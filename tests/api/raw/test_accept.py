@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.api.raw.accept import ANY_FILE, Accepted
+from worker.api.raw.accept import ANY_FILE, AcceptHeader
 from worker.job import Output
 
 PICTURE = Output(0, "2", "image", "a.png", mime="image/png")
@@ -38,7 +38,7 @@ OUTPUTS = [TEXT, PICTURE, WEBP, CLIP, LATENT]
 )
 def test_json_is_the_answer(header: str) -> None:
     """JSON is sent without a header, if JSON has at least the same quality, and for malformed elements."""
-    assert not Accepted.read([header] if header else []).prefers_files
+    assert not AcceptHeader.read([header] if header else []).prefers_files
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_json_is_the_answer(header: str) -> None:
 )
 def test_the_file_with_the_highest_quality_is_chosen(header: str, expected: Output | None) -> None:
     """The first file with the highest quality is sent, by the most precise range for its type."""
-    accepted = Accepted.read([header])
+    accepted = AcceptHeader.read([header])
     assert accepted.prefers_files
     choice = accepted.choose(OUTPUTS)
     assert (choice and choice.output) == expected
@@ -71,14 +71,14 @@ def test_the_file_with_the_highest_quality_is_chosen(header: str, expected: Outp
 
 def test_several_headers_are_one_list() -> None:
     """Several `Accept` headers are combined to one list (RFC 9110)."""
-    choice = Accepted.read(["image/png;q=0.1", "video/*"]).choose(OUTPUTS)
+    choice = AcceptHeader.read(["image/png;q=0.1", "video/*"]).choose(OUTPUTS)
     assert choice is not None
     assert choice.output is CLIP
 
 
 def test_octet_stream_is_any_file() -> None:
     """`application/octet-stream` selects any file. A file with an accepted type precedes, under that type."""
-    accepted = Accepted.read([ANY_FILE])
+    accepted = AcceptHeader.read([ANY_FILE])
     latent, picture = accepted.choose(OUTPUTS), accepted.choose([TEXT, PICTURE])
     assert latent is not None
     assert picture is not None
@@ -89,6 +89,6 @@ def test_octet_stream_is_any_file() -> None:
 
 def test_a_file_of_an_unknown_type_is_known_by_its_kind() -> None:
     """A file without a known type is selected by its kind."""
-    choice = Accepted.read(["video/*"]).choose([PICTURE, UNKNOWN])
+    choice = AcceptHeader.read(["video/*"]).choose([PICTURE, UNKNOWN])
     assert choice is not None
     assert choice.output is UNKNOWN
