@@ -50,6 +50,7 @@ def _corrupt(location: Location, other: Location, rng: Random) -> None:
 
 
 def _copy(location: Location) -> Any:
+    """Return a copy of the value at a location."""
     return orjson.loads(orjson.dumps(location[0][location[1]]))
 
 

@@ -12,10 +12,12 @@ LARGEST = 2**64 - 1
 
 
 def seeds(builder: WorkflowBuilder) -> tuple[SeedField, ...]:
+    """Return the seed fields of a workflow."""
     return convert(builder.saved(), CATALOG).seeds
 
 
 def drawn(mode: str, kind: str = "Sample") -> WorkflowBuilder:
+    """Return a workflow with one seed field that has this control."""
     builder = WorkflowBuilder()
     builder.node(1, kind, [7, mode, 20, "fit"])
     return builder

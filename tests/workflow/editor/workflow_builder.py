@@ -139,4 +139,5 @@ class WorkflowBuilder:
         raise AssertionError("the workflow was converted")
 
     def _at(self, number: int) -> dict[str, Any]:
+        """Return the node with this id."""
         return next(node for node in self.nodes if node["id"] == number)

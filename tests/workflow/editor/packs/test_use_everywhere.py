@@ -97,6 +97,7 @@ def test_the_higher_priority_wins() -> None:
     """convert links the broadcast of higher priority, and none of two with equal priority."""
 
     def winner(first: dict[str, Any], second: dict[str, Any]) -> Any:
+        """Return the source that a node receives from two senders with these properties."""
         builder = WorkflowBuilder()
         add_canvas(builder)
         add_canvas(builder, 2)
