@@ -76,7 +76,10 @@ class Schemas:
             value_schema = schema.get("additionalProperties", True)
             values = ANYTHING if value_schema is True else self.of(value_schema)
             return st.dictionaries(st.text(max_size=12), values, max_size=MAX_ITEMS)
-        fields = {name: self._overrides.get(name) or self.of(field) for name, field in properties.items()}
+        fields = {
+            name: self._overrides[name] if name in self._overrides else self.of(field)
+            for name, field in properties.items()
+        }
         required = {*schema.get("required", ()), *self._always}
         return st.fixed_dictionaries(
             {name: field for name, field in fields.items() if name in required},
