@@ -1,4 +1,4 @@
-"""Files of a form: by the part's name, else by the name that the file has on the client's machine."""
+"""Files of a form, named by the part or by its filename."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ NAMED = {
 
 @pytest.mark.parametrize("case", NAMED)
 async def test_a_node_names_the_part_or_the_file(client: Client, case: str) -> None:
-    """curl, pages and no-code tools name a part as they like: the file's own name counts where a node has it."""
+    """A file of a form is found by the name of its part, or by its filename."""
     workflow, parts, expected = NAMED[case]
     status, body = await sent(client, "/generate/sync", workflow, parts)
     assert (status, status == 200 and width(body)) == (200, expected), body
@@ -75,8 +75,8 @@ def files(*names: tuple[str, str]) -> list[SentFile]:
     return [SentFile(name, b"data", (filename,)) for name, filename in names]
 
 
-async def test_two_parts_with_one_filename_are_refused_where_a_node_names_it() -> None:
-    """No one can say which of them is meant; where no node names the file, they stay what they are."""
+async def test_two_parts_with_one_filename_are_refused_if_a_node_names_it() -> None:
+    """with_filenames refuses two parts with one filename only if a node names it."""
     prompt: Prompt = {"1": node("LoadImage", image="blob.png")}
     parts = files(("one", "blob.png"), ("two", "blob.png"))
     with pytest.raises(InvalidInputFile, match="two parts"):
@@ -95,14 +95,14 @@ async def test_two_parts_with_one_filename_are_refused_where_a_node_names_it() -
         ({"1": node("LoadImage", image="other/a.png")}, "a.png"),
     ],
 )
-async def test_only_inputs_that_take_files_name_one(prompt: Prompt, name: str) -> None:
-    """The word `image` beside a file, or a name inside a sentence, means no part; an unknown class may mean any."""
+async def test_only_file_inputs_name_a_file(prompt: Prompt, name: str) -> None:
+    """with_filenames ignores names in text inputs of known classes."""
     [found] = with_filenames(files(("image", "a.png")), (), prompt, CATALOG)
     assert found.name == name
 
 
 async def test_a_file_of_the_request_keeps_its_name(client: Client) -> None:
-    """What stands in `inputs` under the name goes before a part whose file is called so."""
+    """A file in `inputs` takes precedence over a part with the same filename."""
     [found] = with_filenames(files(("image", "a.png")), {"a.png"}, {"1": node("LoadImage", image="a.png")}, CATALOG)
     assert found.name == "image"
     inputs = json.dumps({"a.png": base64.b64encode(png(61)).decode()})
@@ -112,7 +112,7 @@ async def test_a_file_of_the_request_keeps_its_name(client: Client) -> None:
 
 
 async def test_parts_without_a_filename_are_fields(client: Client) -> None:
-    """`curl -F output_format=url -F keep_seeds=true`: they were files that no node used."""
+    """Parts without a filename, as `curl -F output_format=url` sends them, are fields of the request."""
     parts = [("image", "a.png", png())]
     status, body = await sent(
         client, "/generate/sync", loading("a.png"), parts, output_format="url", timeout_s="50", strict="true", id="f-1"
@@ -126,7 +126,7 @@ async def test_parts_without_a_filename_are_fields(client: Client) -> None:
 
 
 async def test_validate_warns_of_files_that_no_node_uses(client: Client) -> None:
-    """As the answer of the job would, in each way to send one."""
+    """`POST /validate` warns about unused files in each dialect and in a form."""
     picture = base64.b64encode(png()).decode()
     workflow = loading("a.png")
     bodies: list[dict[str, Any]] = [

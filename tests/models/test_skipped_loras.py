@@ -1,4 +1,4 @@
-"""LoRAs that a node would leave out without an error."""
+"""LoRAs that a node would skip without an error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def with_lora(name: str = "styles/new.safetensors", **changed: Any) -> Prompt:
 
 @asynccontextmanager
 async def serving_packs(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
-    """A worker on an engine that has rgthree's class and one checkpoint, and refuses models that it does not have."""
+    """Yield a worker with an engine that has rgthree's class and one checkpoint."""
     catalog = Catalog.bundled().to_object_info() | {POWER: CLASS, "CR Load LoRA": STACK}
     (folder / "catalog.json").write_text(json.dumps(catalog))
     put(folder / "engine", "checkpoints", "m.safetensors")
@@ -54,8 +54,8 @@ def put(base: Path, folder: str, name: str) -> None:
     path.write_bytes(DATA)
 
 
-async def test_a_lora_in_an_entry_is_looked_for_before_the_job_runs(tmp_path: Path) -> None:
-    """Node, entry and file are named as for a core loader; it runs when the file has come, or by a part of its name."""
+async def test_a_missing_lora_in_an_entry_is_refused(tmp_path: Path) -> None:
+    """The error names node, entry and file. The job runs when the file is present, also by a part of its name."""
     async with serving_packs(tmp_path) as (handle, client):
         status, body = await client.post("/generate/sync", {"workflow": with_lora()})
         (detail,) = body["error"]["details"]
@@ -69,8 +69,8 @@ async def test_a_lora_in_an_entry_is_looked_for_before_the_job_runs(tmp_path: Pa
             assert (await client.post("/generate/sync", {"workflow": with_lora(name)}))[0] == 200
 
 
-async def test_a_lora_in_an_entry_is_named_as_on_windows(tmp_path: Path) -> None:
-    """The entry is repaired and listed in `repairs`; the job is refused if the file is missing."""
+async def test_a_backslash_in_an_entry_is_repaired(tmp_path: Path) -> None:
+    """A name with a backslash is repaired and listed in `repairs`, and a missing file is refused."""
     async with serving_packs(tmp_path) as (handle, client):
         put(handle.base, "loras", "styles/new.safetensors")
         status, body = await client.post("/generate/sync", {"workflow": with_lora("styles\\new.safetensors")})
@@ -79,7 +79,7 @@ async def test_a_lora_in_an_entry_is_named_as_on_windows(tmp_path: Path) -> None
 
 
 async def test_a_missing_file_of_a_packs_loader_is_a_missing_model(tmp_path: Path) -> None:
-    """ComfyUI refuses the choice, which it alone can be sure of; folder and file are told as for a core loader."""
+    """A choice that ComfyUI refuses is `models_missing` with folder and file."""
     async with serving_packs(tmp_path) as (_, client):
         prompt = with_lora(on=False)
         prompt["11"] = node("CR Load LoRA", model=link("7"), clip=link("4", 1), lora_name="new.safetensors")
@@ -90,7 +90,7 @@ async def test_a_missing_file_of_a_packs_loader_is_a_missing_model(tmp_path: Pat
 
 
 async def test_strict_leaves_the_verdict_to_comfyui(tmp_path: Path) -> None:
-    """ComfyUI takes the prompt: with `strict` the finding is doubtful, and the job runs."""
+    """With `strict` a missing LoRA is a doubtful problem, and the job runs."""
     async with serving_packs(tmp_path) as (_, client):
         _, body = await client.post("/validate", {"workflow": with_lora()})
         assert (body["valid"], [one["code"] for one in body["problems"]]) == (False, ["model_skipped"])
@@ -102,7 +102,7 @@ async def test_strict_leaves_the_verdict_to_comfyui(tmp_path: Path) -> None:
 
 
 async def test_a_lora_in_an_entry_is_fetched_for_a_job(tmp_path: Path) -> None:
-    """Where that is allowed and a template knows the file."""
+    """A missing LoRA is fetched on demand if a template has its URL."""
     async with serving(new=content(DATA)) as origin:
         templates = tmp_path / "templates"
         templates.mkdir()

@@ -1,4 +1,4 @@
-"""Files reach a bucket whole, or the error says whether another try is worth it; keys stay where they belong."""
+"""Uploads to buckets, their errors, and the handling of credentials."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def buckets() -> Iterator[Buckets]:
 
 
 def opened(url: str) -> Policy:
-    """What the operator says to open just this server."""
+    """Return a policy that allows only this server."""
     return storage_policy(url.removeprefix("http://"))
 
 
@@ -43,8 +43,8 @@ def made(path: Path, size: int = 1000, name: str = "a.png") -> tuple[Job, Output
     return Job("job-1", JobRequest(prompt={}), outputs=(output,), created_at=0.0), output, file
 
 
-async def test_the_presigned_url_opens_the_very_file(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
-    """What is downloaded from the URL is the file, with its type; the URL carries an end of its life."""
+async def test_the_presigned_url_opens_the_file(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
+    """The presigned URL returns the file with its type, and contains an expiry."""
     job, output, path = made(tmp_path)
     url = await buckets.operator_bucket(bucket.target).put(job, output, path)
     assert "X-Amz-Expires=600" in url
@@ -56,10 +56,10 @@ async def test_the_presigned_url_opens_the_very_file(buckets: Buckets, bucket: W
 
 
 @pytest.mark.parametrize(("mime", "disposition"), [("image/svg+xml", "attachment"), ("image/png", None)])
-async def test_what_a_browser_runs_is_saved_from_a_bucket_too(
+async def test_active_content_in_a_bucket_is_an_attachment(
     buckets: Buckets, bucket: WholeBucket, tmp_path: Path, mime: str, disposition: str | None
 ) -> None:
-    """The object of an SVG says that it is an attachment: the bucket's host may have pages of its own."""
+    """The object of an SVG has the disposition `attachment`."""
     job, output, path = made(tmp_path)
     url = await buckets.operator_bucket(bucket.target).put(job, replace(output, mime=mime), path)
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
@@ -70,7 +70,7 @@ async def test_what_a_browser_runs_is_saved_from_a_bucket_too(
 async def test_a_name_in_any_script_is_uploaded_and_opens(
     buckets: Buckets, bucket: WholeBucket, tmp_path: Path, clients: bool
 ) -> None:
-    """The key has the name as it is, and its presigned URL opens, in the operator's bucket and in a client's."""
+    """The key keeps a name in any script, and its presigned URL opens it, in both kinds of buckets."""
     job, output, path = made(tmp_path, name="日本語 テスト_🎉_00001_.png")
     place = (
         buckets.client_bucket(bucket.target, opened(bucket.url)) if clients else buckets.operator_bucket(bucket.target)
@@ -85,15 +85,15 @@ async def test_a_name_in_any_script_is_uploaded_and_opens(
 async def test_a_bucket_in_the_endpoints_path_is_not_doubled(
     buckets: Buckets, bucket: WholeBucket, tmp_path: Path, ending: str
 ) -> None:
-    """`https://host/bucket` is the same place as `https://host` with that bucket."""
+    """`https://host/bucket` as endpoint is the same as `https://host` with that bucket."""
     job, output, path = made(tmp_path, name=f"ending{len(ending)}.png")
     url = await buckets.operator_bucket(replace(bucket.target, endpoint_url=bucket.url + ending)).put(job, output, path)
     assert url.startswith(f"{bucket.url}/pictures/1970-01-01/")
     assert f"1970-01-01/job-1/{output.filename}" in bucket.names()
 
 
-async def test_a_large_file_goes_in_parts(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
-    """A file above the threshold is a multipart upload, and arrives whole."""
+async def test_a_large_file_is_uploaded_in_parts(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
+    """A file above the threshold is sent as a multipart upload."""
     job, output, path = made(tmp_path, 3 * PART, "large.bin")
     url = await buckets.operator_bucket(bucket.target).put(job, output, path)
     assert bucket.head("1970-01-01/job-1/large.bin")["ETag"].endswith('-3"')
@@ -103,7 +103,7 @@ async def test_a_large_file_goes_in_parts(buckets: Buckets, bucket: WholeBucket,
 
 
 async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path: Path) -> None:
-    """With a public base the URL is that and the key, escaped."""
+    """With a public URL, the URL of a file is that and the escaped key."""
     job, output, path = made(tmp_path, name="é b.png")
     buckets = Buckets(TEMPLATE, UrlOptions(600, "https://cdn.example.com/pictures/"))
     url = await buckets.operator_bucket(bucket.target).put(job, output, path)
@@ -112,7 +112,7 @@ async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path:
 
 
 async def test_a_clients_bucket_never_gets_the_operators_public_url(bucket: WholeBucket, tmp_path: Path) -> None:
-    """The public base is the operator's bucket's."""
+    """The public URL is not used for a client's bucket."""
     job, output, path = made(tmp_path, name="own.png")
     buckets = Buckets(TEMPLATE, UrlOptions(600, "https://cdn.example.com/"))
     url = await buckets.client_bucket(bucket.target, opened(bucket.url)).put(job, output, path)
@@ -120,8 +120,8 @@ async def test_a_clients_bucket_never_gets_the_operators_public_url(bucket: Whol
     assert url.startswith(bucket.url)
 
 
-async def test_server_errors_are_tried_again(buckets: Buckets, tmp_path: Path) -> None:
-    """Two 500s are no failed delivery."""
+async def test_server_errors_are_retried(buckets: Buckets, tmp_path: Path) -> None:
+    """put succeeds after two responses with 500."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[500, 503]) as server:
         await buckets.operator_bucket(server.target).put(job, output, path)
@@ -131,7 +131,7 @@ async def test_server_errors_are_tried_again(buckets: Buckets, tmp_path: Path) -
 
 @pytest.mark.parametrize("own", [False, True], ids=["operator", "client"])
 async def test_lasting_server_errors_fail_the_delivery(buckets: Buckets, tmp_path: Path, own: bool) -> None:
-    """After a few tries it is a delivery that may be repeated."""
+    """put raises DeliveryFailed after several responses with 500."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[500] * 9) as server:
         place = (
@@ -142,10 +142,10 @@ async def test_lasting_server_errors_fail_the_delivery(buckets: Buckets, tmp_pat
 
 
 @pytest.mark.parametrize("mebibytes", [0, 20], ids=["one request", "parts"])
-async def test_a_page_in_place_of_the_buckets_answer_is_no_delivery(
+async def test_a_page_in_place_of_a_response_is_not_a_delivery(
     buckets: Buckets, tmp_path: Path, mebibytes: int
 ) -> None:
-    """A proxy that answers 200 with a page has stored nothing; boto3 by itself would call that a success."""
+    """put raises DeliveryFailed if a proxy returns a page with status 200."""
     job, output, path = made(tmp_path)
     if mebibytes:
         path.write_bytes(bytes(mebibytes * 1024 * 1024))
@@ -154,8 +154,8 @@ async def test_a_page_in_place_of_the_buckets_answer_is_no_delivery(
             await buckets.operator_bucket(server.target).put(job, output, path)
 
 
-async def test_wrong_keys_are_the_fault_of_who_gave_them(buckets: Buckets, tmp_path: Path) -> None:
-    """A client's wrong keys are a client's error; the operator's are this worker's."""
+async def test_wrong_credentials(buckets: Buckets, tmp_path: Path) -> None:
+    """Wrong credentials of a client raise DeliveryRefused, and those of the operator DeliveryFailed."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[403, 403]) as server:
         with pytest.raises(DeliveryRefused, match="403 InvalidAccessKeyId") as refused:
@@ -175,7 +175,7 @@ def assert_nothing_secret(error: WorkerError, path: Path) -> None:
 
 
 async def test_an_unreachable_bucket_fails_the_delivery(buckets: Buckets, tmp_path: Path) -> None:
-    """Nobody listens there."""
+    """put raises DeliveryFailed if no server listens."""
     job, output, path = made(tmp_path)
     nowhere = S3Target("pictures", KEY_ID, SecretStr(SECRET), endpoint_url="http://127.0.0.1:9")
     for place in (buckets.operator_bucket(nowhere), buckets.client_bucket(nowhere, opened("http://127.0.0.1:9"))):
@@ -185,7 +185,7 @@ async def test_an_unreachable_bucket_fails_the_delivery(buckets: Buckets, tmp_pa
 
 
 async def test_a_cancelled_upload_stops(buckets: Buckets, tmp_path: Path) -> None:
-    """Who gives up a job does not wait for a bucket that hangs, and its threads end."""
+    """A cancelled put returns at once, and its threads end."""
     job, output, path = made(tmp_path)
     async with scripted(hangs=True) as server:
         uploading = asyncio.create_task(buckets.operator_bucket(server.target).put(job, output, path))
@@ -197,10 +197,10 @@ async def test_a_cancelled_upload_stops(buckets: Buckets, tmp_path: Path) -> Non
             await uploading
 
 
-async def test_a_clients_bucket_is_reached_at_opened_hosts_only(
+async def test_a_clients_bucket_must_be_at_an_allowed_host(
     buckets: Buckets, bucket: WholeBucket, tmp_path: Path
 ) -> None:
-    """Another host, another port, or an address behind an opened name: nothing is sent."""
+    """put sends nothing to another host or port, or to a special address of an allowed name."""
     job, output, path = made(tmp_path, name="never.png")
     other = storage_policy("s3.example.com, 127.0.0.1:1")
     with pytest.raises(TargetNotAllowed):
@@ -209,7 +209,7 @@ async def test_a_clients_bucket_is_reached_at_opened_hosts_only(
 
 
 async def test_the_pinned_sender_signs_for_the_name(buckets: Buckets, tmp_path: Path) -> None:
-    """The connection goes to a checked address, the Host header and so the signature to the name."""
+    """Requests to the checked address have the host name in their signature."""
     job, output, path = made(tmp_path)
     async with scripted() as server:
         port = server.url.rsplit(":", 1)[1]
@@ -221,7 +221,7 @@ async def test_the_pinned_sender_signs_for_the_name(buckets: Buckets, tmp_path: 
 
 
 async def test_redirects_are_not_followed(buckets: Buckets, tmp_path: Path) -> None:
-    """A bucket that points elsewhere gets nothing sent there."""
+    """put sends nothing to the target of a redirect."""
     job, output, path = made(tmp_path)
     async with scripted() as elsewhere, scripted(statuses=[307] * 9) as server:
         server.headers = {"Location": elsewhere.url}
@@ -230,8 +230,8 @@ async def test_redirects_are_not_followed(buckets: Buckets, tmp_path: Path) -> N
         assert elsewhere.asked == []
 
 
-async def test_a_client_without_keys_gets_none(buckets: Buckets, tmp_path: Path) -> None:
-    """A bucket named without its keys is not opened with those that this machine has."""
+async def test_a_client_without_credentials_gets_none(buckets: Buckets, tmp_path: Path) -> None:
+    """A client's bucket without credentials is not opened with those of the machine."""
     job, output, path = made(tmp_path)
     async with scripted() as server:
         target = S3Target("pictures", endpoint_url=server.url)
@@ -240,15 +240,15 @@ async def test_a_client_without_keys_gets_none(buckets: Buckets, tmp_path: Path)
         assert server.asked == []
 
 
-def test_secrets_show_in_no_repr() -> None:
-    """Whatever prints a request or a target prints no key."""
+def test_secrets_are_in_no_repr() -> None:
+    """The `repr` of requests and targets contains no credentials."""
     target = S3Target("b", KEY_ID, SecretStr(SECRET), SecretStr("token"), prefix="p")
     for thing in (target, JobRequest(prompt={}, target=target)):
         assert SECRET not in repr(thing)
         assert KEY_ID not in repr(thing)
 
 
-def test_a_link_lives_at_most_a_week() -> None:
-    """Longer presigned URLs don't exist."""
+def test_a_presigned_url_is_valid_for_at_most_a_week() -> None:
+    """UrlOptions raises StartupError for more than a week."""
     with pytest.raises(StartupError, match="WORKER_S3_URL_LIFE"):
         UrlOptions(8 * 24 * 3600)
