@@ -144,7 +144,7 @@ def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...
     if node["class_type"] not in catalog:
         return {name: (folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
     node_class = catalog[node["class_type"]]
-    specs = (node_class.shown or expand(node_class, node["inputs"])).values()
+    specs = (node_class.static_inputs or expand(node_class, node["inputs"])).values()
     return {spec.name: (spec.folders, spec.options or ()) for spec in specs if spec.folders}
 
 
