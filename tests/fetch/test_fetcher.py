@@ -58,40 +58,40 @@ class PausedResponse:
 
 async def test_simultaneous_fetches_share_one_download(tmp_path: Path) -> None:
     """Twenty simultaneous fetches of one URL send one request, and each gets the file."""
-    gate = PausedResponse(FILE)
-    async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
+    paused = PausedResponse(FILE)
+    async with origin_and_fetcher(tmp_path, file=paused) as (origin, fetcher):
         tasks = [asyncio.create_task(fetcher.fetch(origin.url())) for _ in range(20)]
-        await gate.begun.wait()
-        gate.open.set()
+        await paused.begun.wait()
+        paused.open.set()
         held = await asyncio.gather(*tasks)
-        assert {one.path.read_bytes() for one in held} == {FILE}
+        assert {item.path.read_bytes() for item in held} == {FILE}
         assert len(origin.requests) == 1
 
 
 async def test_a_cancelled_fetch_does_not_affect_others(tmp_path: Path) -> None:
     """Cancelling one of two fetches keeps the download for the other."""
-    gate = PausedResponse(FILE)
-    async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
+    paused = PausedResponse(FILE)
+    async with origin_and_fetcher(tmp_path, file=paused) as (origin, fetcher):
         leaving, staying = (asyncio.create_task(fetcher.fetch(origin.url())) for _ in range(2))
-        await gate.begun.wait()
+        await paused.begun.wait()
         leaving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leaving
-        gate.open.set()
+        paused.open.set()
         with await staying as held:
             assert held.path.read_bytes() == FILE
 
 
 async def test_the_last_cancelled_fetch_ends_the_download(tmp_path: Path) -> None:
     """Cancelling the last fetch cancels the download, and leaves no file."""
-    gate = PausedResponse(FILE)
-    async with origin_and_fetcher(tmp_path, file=gate) as (origin, fetcher):
+    paused = PausedResponse(FILE)
+    async with origin_and_fetcher(tmp_path, file=paused) as (origin, fetcher):
         task = asyncio.create_task(fetcher.fetch(origin.url()))
-        await gate.begun.wait()
+        await paused.begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await gate.left.wait()
+        await paused.left.wait()
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -140,8 +140,8 @@ async def test_an_unrequested_304_is_an_error(tmp_path: Path) -> None:
 async def test_the_same_content_is_stored_once(tmp_path: Path) -> None:
     """Two URLs with the same content are one cached file."""
     async with origin_and_fetcher(tmp_path, a=content(FILE), b=content(FILE)) as (origin, fetcher):
-        one, two = await fetcher.fetch(origin.url("/a")), await fetcher.fetch(origin.url("/b"))
-        assert one.path == two.path
+        item, two = await fetcher.fetch(origin.url("/a")), await fetcher.fetch(origin.url("/b"))
+        assert item.path == two.path
 
 
 async def test_a_known_hash_needs_no_request(tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ async def test_environment_proxies_are_not_used(tmp_path: Path) -> None:
             env=environment,
             stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await process.communicate()
-    assert (said, proxy.requests) == (b"True\n", [])
+        message, _ = await process.communicate()
+    assert (message, proxy.requests) == (b"True\n", [])
 
 
 async def test_credentials_are_sent_to_their_host_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

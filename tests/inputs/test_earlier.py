@@ -25,7 +25,7 @@ def sized(width: int) -> Workflow:
     return workflow
 
 
-async def made(worker: Supervised, workflow: Workflow, who: str) -> tuple[int, object]:
+async def first_image_width(worker: Supervised, workflow: Workflow, who: str) -> tuple[int, object]:
     """Return the status and the width of the first image, or the error code."""
     status, body = await worker.post("/generate/sync", {"workflow": workflow}, **bearer(TOKENS[who]))
     return status, body["outputs"][0]["width"] if status == 200 else body["error"]["code"]
@@ -36,13 +36,15 @@ async def test_the_callers_own_file_is_found_on_any_engine(tmp_path: Path) -> No
     tokens = SecretStr(",".join(f"{name}={token}" for name, token in TOKENS.items()))
     async with supervised(tmp_path, tokens=tokens, **OPENED) as worker:
         await worker.app.engines.settled()
-        both = await asyncio.gather(made(worker, sized(72), "ann"), made(worker, sized(88), "bob"))
+        both = await asyncio.gather(
+            first_image_width(worker, sized(72), "ann"), first_image_width(worker, sized(88), "bob")
+        )
         assert both == [(200, 72), (200, 88)]
         folders = [engine.config.output for engine in worker.app.engines.engines]
         assert all((folder / "shared" / "mine_00001_.png").is_file() for folder in folders if folder)
         for _ in range(2):
-            asked = [made(worker, loading(NAME), who) for who in ("ann", "bob", "ann", "bob")]
-            assert await asyncio.gather(*asked) == [(200, 72), (200, 88)] * 2
+            jobs = [first_image_width(worker, loading(NAME), who) for who in ("ann", "bob", "ann", "bob")]
+            assert await asyncio.gather(*jobs) == [(200, 72), (200, 88)] * 2
     assert not list((tmp_path / "engine" / "input").iterdir())
 
 

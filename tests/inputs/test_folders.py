@@ -42,10 +42,10 @@ def widths(body: dict[str, Any]) -> list[int]:
     return [output["width"] for output in body["outputs"]]
 
 
-async def ran(engine: EngineHandle, node: str, name: str) -> str:
+async def last_value(engine: EngineHandle, node: str, name: str) -> str:
     """Return what ComfyUI got for an input in its newest prompt."""
-    async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/history?max_items=1") as answer:
-        [entry] = (await answer.json()).values()
+    async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/history?max_items=1") as response:
+        [entry] = (await response.json()).values()
     return str(entry["prompt"][2][node]["inputs"][name])
 
 
@@ -120,9 +120,9 @@ async def test_files_of_a_form_may_have_folders(client: Client) -> None:
     form.add_field("request", orjson.dumps({"workflow": loads("a/face.png", "b/face.png")}).decode())
     for width, name in ((41, "a/face.png"), (42, "b/face.png")):
         form.add_field(name, png(width, 30), filename="any.png")
-    async with client.http.post(client.app.url + "/generate/sync", data=form) as answer:
-        body = await answer.json()
-    assert (answer.status, widths(body)) == (200, [41, 42])
+    async with client.http.post(client.app.url + "/generate/sync", data=form) as response:
+        body = await response.json()
+    assert (response.status, widths(body)) == (200, [41, 42])
 
 
 @pytest.mark.parametrize("prefix", ["", "film/frames/", "C:\\film\\"])
@@ -133,9 +133,9 @@ async def test_parts_of_one_name_are_a_folder(engine: EngineHandle, client: Clie
     form.add_field("request", orjson.dumps({"workflow": workflow}).decode())
     for number in (1, 2):
         form.add_field("frames", png(40 + number, 30), filename=f"{prefix}{number}.png")
-    async with client.http.post(client.app.url + "/generate/sync", data=form) as answer:
-        body = await answer.json()
-    assert (answer.status, widths(body)) == (200, [41, 42, 41]), body
+    async with client.http.post(client.app.url + "/generate/sync", data=form) as response:
+        body = await response.json()
+    assert (response.status, widths(body)) == (200, [41, 42, 41]), body
 
 
 @pytest.mark.parametrize("names", [("1.png", "1.png"), ("1.png", ".."), ("1.png", "")])
@@ -145,9 +145,9 @@ async def test_bad_parts_of_one_name_are_refused(client: Client, names: tuple[st
     form.add_field("request", orjson.dumps({"workflow": picture()}).decode())
     for name in names:
         form.add_field("frames", png(), filename=name)
-    async with client.http.post(client.app.url + "/generate/sync", data=form) as answer:
-        body = await answer.json()
-    assert (answer.status, body["error"]["code"]) == (400, "invalid_input_file"), body
+    async with client.http.post(client.app.url + "/generate/sync", data=form) as response:
+        body = await response.json()
+    assert (response.status, body["error"]["code"]) == (400, "invalid_input_file"), body
 
 
 async def test_a_folder_is_uploaded(engine: EngineHandle, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ async def test_a_folder_is_uploaded(engine: EngineHandle, tmp_path: Path) -> Non
         request = {"workflow": takes("frames"), "inputs": base64_of(FRAMES)}
         status, body = await client.post("/generate/sync", request)
         assert status == 200, body
-        folder = engine.input / await ran(engine, "9", "directory")
+        folder = engine.input / await last_value(engine, "9", "directory")
         assert sorted(path.name for path in folder.iterdir()) == ["0001.png", "0002.png", "0010.png"]
 
 
@@ -166,7 +166,7 @@ async def test_a_folder_of_frames(engine: EngineHandle, client: Client, folder: 
     request = {"workflow": takes(folder), "inputs": base64_of(FRAMES)}
     status, body = await client.post("/generate/sync", request)
     assert status == 200, body
-    job, _, name = (await ran(engine, "9", "directory")).partition("/")
+    job, _, name = (await last_value(engine, "9", "directory")).partition("/")
     assert (job[:4], name) == ("job-", "frames")
     async with asyncio.timeout(10):
         while (engine.input / job).exists():  # it is removed behind the answer
@@ -181,7 +181,7 @@ async def test_a_folder_of_a_data_set(engine: EngineHandle, client: Client, clas
         request = {"workflow": takes(folder, class_type, "folder"), "inputs": files}
         status, body = await client.post("/generate/sync", request)
         assert status == 200, body
-        assert (await ran(engine, "9", "folder")).partition("/")[2] == name
+        assert (await last_value(engine, "9", "folder")).partition("/")[2] == name
 
 
 async def test_a_path_input_gets_the_path_of_the_folder(engine: EngineHandle, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ async def test_a_path_input_gets_the_path_of_the_folder(engine: EngineHandle, tm
     async with worker(engine, tmp_path / "shared") as client:
         status, body = await client.post("/generate/sync", request)
         assert status == 200, body
-        path = Path(await ran(engine, "9", "directory"))
+        path = Path(await last_value(engine, "9", "directory"))
         assert (path.parent.parent, path.name) == (engine.input, "frames")
     async with worker(engine, tmp_path / "apart", comfyui_input=None) as client:
         status, body = await client.post("/generate/sync", request)
@@ -214,7 +214,10 @@ async def test_the_name_of_a_folder_in_another_input_stays_text(engine: EngineHa
     }
     status, body = await client.post("/generate/sync", {"workflow": workflow, "inputs": base64_of(FRAMES)})
     assert status == 200, body
-    assert (await ran(engine, "7", "filename_prefix"), await ran(engine, "8", "value")) == ("frames", "frames")
+    assert (await last_value(engine, "7", "filename_prefix"), await last_value(engine, "8", "value")) == (
+        "frames",
+        "frames",
+    )
 
 
 async def test_a_job_of_an_earlier_process_has_its_folders(engine: EngineHandle, tmp_path: Path) -> None:

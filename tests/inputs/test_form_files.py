@@ -31,8 +31,8 @@ async def sent(client: Client, route: str, workflow: Any, parts: list[Part], **f
         form.add_field(name, data, filename=filename, content_type="image/png")
     for name, text in fields.items():
         form.add_field(name, text)
-    async with client.http.post(client.app.url + route, data=form) as answer:
-        return answer.status, await answer.json()
+    async with client.http.post(client.app.url + route, data=form) as response:
+        return response.status, await response.json()
 
 
 def width(body: dict[str, Any]) -> int:
@@ -81,8 +81,8 @@ async def test_two_parts_with_one_filename_are_refused_if_a_node_names_it() -> N
     parts = files(("one", "blob.png"), ("two", "blob.png"))
     with pytest.raises(InvalidInputFile, match="two parts"):
         with_filenames(parts, (), prompt, CATALOG)
-    found = with_filenames(parts, (), {"1": node("LoadImage", image="one")}, CATALOG)
-    assert [file.name for file in found] == ["one", "two"]
+    renamed = with_filenames(parts, (), {"1": node("LoadImage", image="one")}, CATALOG)
+    assert [file.name for file in renamed] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ async def test_two_parts_with_one_filename_are_refused_if_a_node_names_it() -> N
 )
 async def test_only_file_inputs_name_a_file(prompt: Prompt, name: str) -> None:
     """with_filenames ignores names in text inputs of known classes."""
-    [found] = with_filenames(files(("image", "a.png")), (), prompt, CATALOG)
-    assert found.name == name
+    [renamed] = with_filenames(files(("image", "a.png")), (), prompt, CATALOG)
+    assert renamed.name == name
 
 
 async def test_a_file_of_the_request_keeps_its_name(client: Client) -> None:
     """A file in `inputs` takes precedence over a part with the same filename."""
-    [found] = with_filenames(files(("image", "a.png")), {"a.png"}, {"1": node("LoadImage", image="a.png")}, CATALOG)
-    assert found.name == "image"
+    [renamed] = with_filenames(files(("image", "a.png")), {"a.png"}, {"1": node("LoadImage", image="a.png")}, CATALOG)
+    assert renamed.name == "image"
     inputs = json.dumps({"a.png": base64.b64encode(png(61)).decode()})
     status, body = await sent(client, "/generate/sync", loading("a.png"), [("image", "a.png", png(62))], inputs=inputs)
     assert (status, status == 200 and width(body)) == (200, 61), body
@@ -135,11 +135,11 @@ async def test_validate_warns_of_files_that_no_node_uses(client: Client) -> None
         {"input": {"workflow": workflow, "images": [{"name": name, "image": picture} for name in ("a.png", "b.png")]}},
     ]
     for body in bodies:
-        status, answer = await client.post("/validate", body)
-        assert status == 200, answer
-        [warning] = answer["warnings"]
+        status, response = await client.post("/validate", body)
+        assert status == 200, response
+        [warning] = response["warnings"]
         assert "'b.png', and no node uses it" in warning["message"]
-    status, answer = await sent(client, "/validate", workflow, [("image", "a.png", png()), ("more", "b.png", png())])
-    assert [warning["message"].split(",")[0] for warning in answer["warnings"]] == [
+    status, response = await sent(client, "/validate", workflow, [("image", "a.png", png()), ("more", "b.png", png())])
+    assert [warning["message"].split(",")[0] for warning in response["warnings"]] == [
         "The request contains the file 'more'"
     ]

@@ -224,8 +224,8 @@ async def test_a_path_input_gets_the_path_of_the_file(engine: EngineHandle, tmp_
     async with worker(engine, tmp_path / "shared") as client:
         status, body = await client.post("/generate/sync", {"workflow": workflow, "inputs": files})
         assert status == 200, body
-        async with client.http.get(f"{engine.url}/history?max_items=1") as answer:
-            [entry] = (await answer.json()).values()
+        async with client.http.get(f"{engine.url}/history?max_items=1") as response:
+            [entry] = (await response.json()).values()
         path = Path(entry["prompt"][2]["9"]["inputs"]["video"])
         assert (path.parent.parent, path.name) == (engine.input, "clip.mp4")
     async with worker(engine, tmp_path, comfyui_input=None) as client:
@@ -234,13 +234,13 @@ async def test_a_path_input_gets_the_path_of_the_file(engine: EngineHandle, tmp_
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-@pytest.mark.parametrize("way", ["base64", "data URI", "URL"])
-async def test_image_bombs_never_reach_comfyui(engine: EngineHandle, tmp_path: Path, bomb: bytes, way: str) -> None:
+@pytest.mark.parametrize("form", ["base64", "data URI", "URL"])
+async def test_image_bombs_never_reach_comfyui(engine: EngineHandle, tmp_path: Path, bomb: bytes, form: str) -> None:
     """An image that decodes to gigabytes is refused by its header, however it was sent."""
     async with worker_and_origin(engine, tmp_path) as (client, origin):
         origin.answers["/bomb.png"] = content(bomb)
-        given = {"base64": base64_of(bomb), "URL": origin.url("/bomb.png"), "data URI": ""}[way]
-        value = f"data:image/png;base64,{base64_of(bomb)}" if way == "data URI" else "a.png"
+        given = {"base64": base64_of(bomb), "URL": origin.url("/bomb.png"), "data URI": ""}[form]
+        value = f"data:image/png;base64,{base64_of(bomb)}" if form == "data URI" else "a.png"
         inputs = {"inputs": {"a.png": given}} if given else {}
         status, code, error = await error_of(client, loading(value), **inputs)
     assert (status, code) == (400, "invalid_input_file")

@@ -64,9 +64,9 @@ async def test_long_texts_are_limited(client: Client) -> None:
     """A request with too many long texts that are not files is refused."""
     workflow = picture() | {"3": {"class_type": "PrimitiveString", "inputs": {"value": "word " * 1_000_000}}}
     data = io.BytesIO(orjson.dumps({"workflow": workflow}))
-    async with client.http.post(client.app.url + "/generate/sync", data=data) as answer:
-        body = await answer.json()
-    assert (answer.status, body["error"]["code"]) == (413, "body_too_large")
+    async with client.http.post(client.app.url + "/generate/sync", data=data) as response:
+        body = await response.json()
+    assert (response.status, body["error"]["code"]) == (413, "body_too_large")
     assert "workflow.3.inputs.value" in body["error"]["message"]
 
 
@@ -110,18 +110,20 @@ async def test_a_repeated_request_keeps_the_files_of_the_first(client: Client) -
 
 
 def form(*files: bytes) -> aiohttp.FormData:
-    found = aiohttp.FormData()
-    found.add_field("request", orjson.dumps({"workflow": loading("0.png")}).decode(), content_type="application/json")
+    form_data = aiohttp.FormData()
+    form_data.add_field(
+        "request", orjson.dumps({"workflow": loading("0.png")}).decode(), content_type="application/json"
+    )
     for number, data in enumerate(files):
-        found.add_field(f"{number}.png", io.BytesIO(data), filename="any.png")
-    return found
+        form_data.add_field(f"{number}.png", io.BytesIO(data), filename="any.png")
+    return form_data
 
 
 async def test_a_large_file_of_a_form(engine: EngineHandle, tmp_path: Path) -> None:
     """A large part of a form is written to a file, and the size limit applies to all parts together."""
     large, half = noise(400), b"x" * 600_000
     async with worker(engine, tmp_path, max_body=1) as client:
-        async with client.http.post(client.app.url + "/generate/sync", data=form(large)) as answer:
-            assert answer.status == 200, await answer.text()
-        async with client.http.post(client.app.url + "/generate/sync", data=form(half, half)) as answer:
-            assert (answer.status, (await answer.json())["error"]["code"]) == (413, "body_too_large")
+        async with client.http.post(client.app.url + "/generate/sync", data=form(large)) as response:
+            assert response.status == 200, await response.text()
+        async with client.http.post(client.app.url + "/generate/sync", data=form(half, half)) as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (413, "body_too_large")

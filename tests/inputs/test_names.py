@@ -69,7 +69,7 @@ SENT = ["a/face.png", "b/face.png", "photo.png", "deep/down/only.png", "out.png 
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "expected"),
     [
         ("a/face.png", ["a/face.png"]),
         ("b\\face.png [input]", ["b/face.png"]),
@@ -91,9 +91,9 @@ SENT = ["a/face.png", "b/face.png", "photo.png", "deep/down/only.png", "out.png 
         ("/", []),
     ],
 )
-def test_a_text_matches_the_best_name(text: str, meant: list[str]) -> None:
+def test_a_text_matches_the_best_name(text: str, expected: list[str]) -> None:
     """NameIndex.matches returns the best match, or all of several equal ones."""
-    assert list(NameIndex(SENT).matches(text)) == meant
+    assert list(NameIndex(SENT).matches(text)) == expected
 
 
 def test_each_of_two_unicode_forms_matches_itself() -> None:

@@ -142,17 +142,17 @@ async def test_a_folder_stays_while_another_prompt_of_the_job_needs_it(tmp_path:
     placed.stage(FOLDER, "a/in.png", source)
     await placed.place(FOLDER)
     await placed.place(FOLDER)
-    there = tmp_path / "input" / FOLDER / "a" / "in.png"
-    assert there.samefile(source)
+    existing = tmp_path / "input" / FOLDER / "a" / "in.png"
+    assert existing.samefile(source)
     await placed.release(FOLDER)
     await placed.forget(FOLDER)
-    assert there.exists()
+    assert existing.exists()
     await placed.release(FOLDER)
-    assert not there.exists()
+    assert not existing.exists()
     assert not placed.has_files(FOLDER)
     await placed.place(FOLDER)
     await placed.release(FOLDER)
-    assert not there.exists()
+    assert not existing.exists()
 
 
 @pytest.mark.parametrize("before", ["a file", "a link"])
@@ -160,9 +160,9 @@ async def test_existing_files_are_replaced(tmp_path: Path, before: str) -> None:
     """place replaces an existing file or link instead of writing through it."""
     placed, other = PlacedInputs(tmp_path / "input", tmp_path / "staged"), tmp_path / "other"
     other.write_bytes(b"other")
-    there = tmp_path / "input" / FOLDER / "in.png"
-    there.parent.mkdir(parents=True)
-    there.write_bytes(b"old") if before == "a file" else there.symlink_to(other)
+    existing = tmp_path / "input" / FOLDER / "in.png"
+    existing.parent.mkdir(parents=True)
+    existing.write_bytes(b"old") if before == "a file" else existing.symlink_to(other)
     await placed.stage_data(FOLDER, "in.png", b"new")
     await placed.place(FOLDER)
-    assert (there.read_bytes(), there.is_symlink(), other.read_bytes()) == (b"new", False, b"other")
+    assert (existing.read_bytes(), existing.is_symlink(), other.read_bytes()) == (b"new", False, b"other")

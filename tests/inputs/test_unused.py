@@ -60,12 +60,12 @@ async def test_the_warning_says_that_no_node_names_a_file(client: Client) -> Non
     """The warning says that no node names a file, also in the runpod dialect."""
     workflow: dict[str, Any] = {"1": empty(), "2": saved("1")}
     body: dict[str, Any] = {"input": {"workflow": workflow, "images": [{"name": "x.png", "image": PICTURE}]}}
-    status, answer = await client.post("/generate/sync", body)
-    assert (status, "No node names a file" in str(answer)) == (200, True), answer
+    status, response = await client.post("/generate/sync", body)
+    assert (status, "No node names a file" in str(response)) == (200, True), response
     body["input"]["workflow"] = {"1": node("LoadImage", image="x.png"), "2": node("SaveImage", images=link("1"))}
     body["input"]["workflow"]["2"]["inputs"]["filename_prefix"] = "x"
-    status, answer = await client.post("/generate/sync", body)
-    assert (status, "No node" in str(answer)) == (200, False)
+    status, response = await client.post("/generate/sync", body)
+    assert (status, "No node" in str(response)) == (200, False)
 
 
 async def test_thousands_of_files_and_of_texts() -> None:

@@ -62,12 +62,12 @@ def test_errors_of_safetensors_are_recognised(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def serving_models(root: Path, **given: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
+async def serving_models(root: Path, **more_settings: object) -> AsyncIterator[tuple[EngineHandle, Client]]:
     """Yield a strict engine with a folder of checkpoints, and a worker that knows the folder."""
     with start_engine(root / "engine", "--strict") as handle:
         models = handle.base / "models"
         (models / "checkpoints").mkdir(parents=True)
-        async with worker(handle, root / "state", models_folder=models, **given) as client:
+        async with worker(handle, root / "state", models_folder=models, **more_settings) as client:
             yield handle, client
 
 
@@ -136,8 +136,8 @@ async def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
             'title = "Small"\nabout = "A."\noutputs = ["9"]\n[[models]]\nfile = "m.safetensors"\n'
             f'folder = "checkpoints"\nurl = "{origin.url("/m")}"\nsha256 = "{hashlib.sha256(GOOD).hexdigest()}"\n'
         )
-        given = {"templates": str(tmp_path / "templates"), "fetch_allow": opened(origin)}
-        async with serving_models(tmp_path, **given) as (handle, client):
+        more_settings = {"templates": str(tmp_path / "templates"), "fetch_allow": opened(origin)}
+        async with serving_models(tmp_path, **more_settings) as (handle, client):
             path = put(handle, "m.safetensors", PAGE)
             status, body = await client.post("/generate/sync", {"workflow": naming(path.name)})
             assert (status, body["error"]["code"]) == (422, "model_damaged")

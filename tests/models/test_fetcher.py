@@ -30,17 +30,17 @@ def described(origin: Origin, name: str, data: bytes = DATA, folder: str = "chec
 
 
 @asynccontextmanager
-async def fetching(root: Path, *origins: Origin, **given: object) -> AsyncIterator[ModelFetcher]:
+async def fetching(root: Path, *origins: Origin, **more_settings: object) -> AsyncIterator[ModelFetcher]:
     """Yield a fetcher without pauses between retries."""
-    settings = Settings.of(fetch_allow=opened(*origins), **given)
+    settings = Settings.of(fetch_allow=opened(*origins), **more_settings)
     async with ModelFetcher(settings.fetch, ModelsFolder(root), backoff=Backoff(0, 0)) as fetcher:
         yield fetcher
 
 
 def files(root: Path) -> dict[str, bytes]:
     """Return the files that ComfyUI would list."""
-    found = (path for path in root.rglob("*") if path.is_file() and OWN not in path.parts)
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+    paths = (path for path in root.rglob("*") if path.is_file() and OWN not in path.parts)
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths}
 
 
 def slow(data: bytes, pieces: int = 20) -> Answer:
@@ -68,9 +68,9 @@ async def test_many_files_from_an_unreliable_server(tmp_path: Path) -> None:
         slow=slow(DATA),
         busy=in_turn(status(503), status(429), content(DATA)),
     ) as origin:
-        wanted = [described(origin, name) for name in names]
+        model = [described(origin, name) for name in names]
         async with fetching(tmp_path, origin) as fetcher:
-            outcomes = await fetcher.fetch_all(wanted)
+            outcomes = await fetcher.fetch_all(model)
     assert [outcome.error for outcome in outcomes] == [None] * len(names)
     assert files(tmp_path) == {f"checkpoints/{name}.safetensors": DATA for name in names}
     assert list((tmp_path / OWN / "partial").iterdir()) == []
@@ -115,11 +115,11 @@ async def test_a_page_is_not_a_model(tmp_path: Path) -> None:
 
 async def test_the_next_process_resumes(tmp_path: Path) -> None:
     """fetch resumes a cancelled download if the server proves that the file is the same."""
-    asked: list[str | None] = []
+    ranges: list[str | None] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(request.headers.get("Range"))
-        if len(asked) > 1:
+        ranges.append(request.headers.get("Range"))
+        if len(ranges) > 1:
             return await ranged(DATA, ETag='"1"')(request)
         response = web.StreamResponse(headers={"ETag": '"1"'})
         response.content_length = len(DATA)
@@ -129,17 +129,17 @@ async def test_the_next_process_resumes(tmp_path: Path) -> None:
         return response
 
     async with serving(big=answer) as origin:
-        wanted = described(origin, "big")
+        model = described(origin, "big")
         half = asyncio.Event()
         async with fetching(tmp_path, origin) as fetcher:
-            task = asyncio.create_task(fetcher.fetch(wanted, lambda _, size: half.set() if size == 200_000 else None))
+            task = asyncio.create_task(fetcher.fetch(model, lambda _, size: half.set() if size == 200_000 else None))
             await asyncio.wait_for(half.wait(), 5)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert files(tmp_path) == {}
         async with fetching(tmp_path, origin) as fetcher:
-            await fetcher.fetch(wanted)
-    assert asked == [None, "bytes=200000-"]
+            await fetcher.fetch(model)
+    assert ranges == [None, "bytes=200000-"]
     assert files(tmp_path) == {"checkpoints/big.safetensors": DATA}
 
 
@@ -150,9 +150,9 @@ async def test_two_fetchers_download_a_file_once(tmp_path: Path) -> None:
         fetching(tmp_path, origin) as first,
         fetching(tmp_path, origin) as second,
     ):
-        wanted = described(origin, "one")
-        await asyncio.gather(first.fetch(wanted), second.fetch(wanted), first.fetch(wanted))
-        await first.fetch(wanted)
+        model = described(origin, "one")
+        await asyncio.gather(first.fetch(model), second.fetch(model), first.fetch(model))
+        await first.fetch(model)
         assert len(origin.requests) == 1
     assert files(tmp_path) == {"checkpoints/one.safetensors": DATA}
 

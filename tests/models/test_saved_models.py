@@ -61,13 +61,13 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineHan
 @pytest.fixture
 async def client(engine: EngineHandle, tmp_path: Path) -> AsyncIterator[Client]:
     """Yield a worker that knows the engine's output folder and its models."""
-    async with worker(engine, tmp_path / "state", models_folder=engine.base / "models") as found:
-        yield found
+    async with worker(engine, tmp_path / "state", models_folder=engine.base / "models") as cleaned:
+        yield cleaned
 
 
 async def listed(client: Client, engine: EngineHandle, class_type: str) -> str:
-    async with client.http.get(f"{engine.url}/object_info/{class_type}") as answer:
-        return await answer.text()
+    async with client.http.get(f"{engine.url}/object_info/{class_type}") as response:
+        return await response.text()
 
 
 async def test_a_saved_model_cannot_be_named(client: Client, engine: EngineHandle) -> None:
@@ -78,10 +78,10 @@ async def test_a_saved_model_cannot_be_named(client: Client, engine: EngineHandl
         assert SAVED in await listed(client, engine, class_type)
         status, body = await client.post("/generate/sync", {"workflow": naming(folder, SAVED)})
         assert (status, body["error"]["code"]) == (422, "models_missing"), body
-        assert [(one["node_id"], one["input"]) for one in body["error"]["details"]] == [("4", field)]
+        assert [(item["node_id"], item["input"]) for item in body["error"]["details"]] == [("4", field)]
         assert "has no file" in body["error"]["message"]
         _, report = await client.post("/validate", {"workflow": naming(folder, SAVED)})
-        assert (report["valid"], [one["input"] for one in report["problems"]]) == (False, [field])
+        assert (report["valid"], [item["input"] for item in report["problems"]]) == (False, [field])
         assert not any(model["here"] for model in report["models"] if model["file"] == SAVED)
     client.app.engines.catalogs.invalidate()
     assert SAVED not in str((await client.app.engines.catalogs.current()).to_object_info())
@@ -125,8 +125,8 @@ async def test_a_model_that_is_saved_while_the_job_waits_is_refused(engine: Engi
         )
         status, body = await client.get(f"/jobs/{second['id']}", second["token"])
         assert (status, body["error"]["code"]) == (422, "models_missing"), body
-        async with client.http.get(f"{engine.url}/history") as answer:
-            assert len(await answer.json()) == 1
+        async with client.http.get(f"{engine.url}/history") as response:
+            assert len(await response.json()) == 1
 
 
 async def test_other_saved_files_are_not_hidden(client: Client, engine: EngineHandle) -> None:
@@ -199,9 +199,9 @@ def test_no_list_of_choices_contains_a_saved_model(written: Any) -> None:
     """The catalog hides the model in all forms of choices and in defaults."""
     saved = SavedModels({"checkpoints": frozenset({SAVED})})
     info: Any = {"input": {"required": {"name": written}}}
-    found = str(saved.class_without_names(info, {}))
-    assert SAVED not in found
-    assert "a.safetensors" in found
+    cleaned = str(saved.class_without_names(info, {}))
+    assert SAVED not in cleaned
+    assert "a.safetensors" in cleaned
 
 
 def test_comfyuis_error_does_not_name_a_saved_model() -> None:
@@ -210,9 +210,9 @@ def test_comfyuis_error_does_not_name_a_saved_model() -> None:
     details = f"ckpt_name: 'x' not in ['a.safetensors', '{SAVED}', 'b.safetensors']"
     config = [["a.safetensors", SAVED, "b.safetensors"], {"tooltip": "x"}]
     error = {"type": "value_not_in_list", "details": details, "extra_info": {"input_config": config}}
-    found = saved.response_without_names({"4": {"errors": [error]}})
-    assert found["4"]["errors"][0]["details"] == "ckpt_name: 'x' not in ['a.safetensors']"
-    assert found["4"]["errors"][0]["extra_info"]["input_config"][0] == ["a.safetensors"]
+    cleaned = saved.response_without_names({"4": {"errors": [error]}})
+    assert cleaned["4"]["errors"][0]["details"] == "ckpt_name: 'x' not in ['a.safetensors']"
+    assert cleaned["4"]["errors"][0]["extra_info"]["input_config"][0] == ["a.safetensors"]
 
 
 async def test_folders_are_searched_as_in_comfyui(tmp_path: Path) -> None:

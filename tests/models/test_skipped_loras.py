@@ -38,13 +38,13 @@ def with_lora(name: str = "styles/new.safetensors", **changed: Any) -> Prompt:
 
 
 @asynccontextmanager
-async def serving_packs(folder: Path, **given: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
+async def serving_packs(folder: Path, **more_settings: Any) -> AsyncIterator[tuple[EngineHandle, Client]]:
     """Yield a worker with an engine that has rgthree's class and one checkpoint."""
     catalog = Catalog.bundled().to_object_info() | {POWER: CLASS, "CR Load LoRA": STACK}
     (folder / "catalog.json").write_text(json.dumps(catalog))
     put(folder / "engine", "checkpoints", "m.safetensors")
     with start_engine(folder / "engine", "--strict", "--catalog", str(folder / "catalog.json")) as handle:
-        async with worker(handle, folder / "state", models_folder=handle.base / "models", **given) as client:
+        async with worker(handle, folder / "state", models_folder=handle.base / "models", **more_settings) as client:
             yield handle, client
 
 
@@ -74,7 +74,7 @@ async def test_a_backslash_in_an_entry_is_repaired(tmp_path: Path) -> None:
     async with serving_packs(tmp_path) as (handle, client):
         put(handle.base, "loras", "styles/new.safetensors")
         status, body = await client.post("/generate/sync", {"workflow": with_lora("styles\\new.safetensors")})
-        assert (status, [one["runs"]["lora"] for one in body["repairs"]]) == (200, ["styles/new.safetensors"])
+        assert (status, [item["runs"]["lora"] for item in body["repairs"]]) == (200, ["styles/new.safetensors"])
         assert (await client.post("/generate/sync", {"workflow": with_lora("styles\\other.safetensors")}))[0] == 422
 
 
@@ -93,11 +93,11 @@ async def test_strict_leaves_the_verdict_to_comfyui(tmp_path: Path) -> None:
     """With `strict` a missing LoRA is a doubtful problem, and the job runs."""
     async with serving_packs(tmp_path) as (_, client):
         _, body = await client.post("/validate", {"workflow": with_lora()})
-        assert (body["valid"], [one["code"] for one in body["problems"]]) == (False, ["model_skipped"])
+        assert (body["valid"], [item["code"] for item in body["problems"]]) == (False, ["model_skipped"])
         assert body["comfyui"]["status"] == 200
         assert [model["file"] for model in body["models"] if not model["here"]] == ["styles/new.safetensors"]
         _, body = await client.post("/validate?strict=true", {"workflow": with_lora()})
-        assert (body["valid"], [one["code"] for one in body["doubtful"]]) == (True, ["model_skipped"])
+        assert (body["valid"], [item["code"] for item in body["doubtful"]]) == (True, ["model_skipped"])
         assert (await client.post("/generate/sync", {"workflow": with_lora(), "strict": True}))[0] == 200
 
 
@@ -112,7 +112,7 @@ async def test_a_lora_in_an_entry_is_fetched_for_a_job(tmp_path: Path) -> None:
             f'folder = "loras"\nurl = "{origin.url("/new")}"\nsize = {len(DATA)}\n'
             f'sha256 = "{hashlib.sha256(DATA).hexdigest()}"\n'
         )
-        given = {"templates": str(templates), "fetch_allow": opened(origin), "models_on_demand": True}
-        async with serving_packs(tmp_path, **given) as (handle, client):
+        more_settings = {"templates": str(templates), "fetch_allow": opened(origin), "models_on_demand": True}
+        async with serving_packs(tmp_path, **more_settings) as (handle, client):
             assert (await client.post("/generate/sync", {"workflow": with_lora("styles/new")}))[0] == 200
             assert (handle.base / "models" / "loras" / "styles" / "new.safetensors").read_bytes() == DATA

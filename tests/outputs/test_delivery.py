@@ -51,12 +51,12 @@ def opened(found: WholeBucket | ScriptedServer) -> str:
 
 @asynccontextmanager
 async def failing_worker(
-    engine: EngineHandle, folder: Path, failures: int, **given: object
+    engine: EngineHandle, folder: Path, failures: int, **more_settings: object
 ) -> AsyncIterator[tuple[Client, ScriptedServer]]:
     """Yield a worker whose bucket returns 500 a number of times."""
     async with (
         scripted(statuses=[500] * failures) as server,
-        worker(engine, folder, **operators(server), **given) as client,
+        worker(engine, folder, **operators(server), **more_settings) as client,
     ):
         yield client, server
 
@@ -66,14 +66,14 @@ def traits_of(platform: str) -> Traits:
 
 
 async def runs(client: Client, engine: EngineHandle) -> int:
-    async with client.http.get(engine.url + "/history") as answer:
-        return len(await answer.json())
+    async with client.http.get(engine.url + "/history") as response:
+        return len(await response.json())
 
 
 async def fetched(client: Client, url: str) -> bytes:
-    async with client.http.get(url) as answer:
-        assert answer.status == 200
-        return await answer.read()
+    async with client.http.get(url) as response:
+        assert response.status == 200
+        return await response.read()
 
 
 PNG = b"\x89PNG"
@@ -254,9 +254,9 @@ async def test_a_failed_delivery_is_no_second_run(
         job, token = f"/jobs/{body['id']}", body["token"]
         assert (await client.get(job, token))[0] == status
         assert (await fetched(client, f"{client.app.url}{job}/outputs/0?token={token}")).startswith(PNG)
-        async with client.http.post(f"{client.app.url}{job}/deliver?token={token}") as answer:
-            delivered = await answer.json()
-            assert answer.status == 200, delivered
+        async with client.http.post(f"{client.app.url}{job}/deliver?token={token}") as response:
+            delivered = await response.json()
+            assert response.status == 200, delivered
         assert delivered["image"].startswith(server.url)
         assert server.bodies[-1].startswith(PNG)
         assert (await client.get(job, token)) == (200, delivered)
@@ -309,15 +309,15 @@ async def test_too_large_for_a_response(engine: EngineHandle, tmp_path: Path) ->
     async with worker(engine, tmp_path, inline_max=1) as client:
         noise = base64.b64encode(_noise(1200)).decode()
         request = io.BytesIO(orjson.dumps({"workflow": workflow, "inputs": {"noise.png": noise}}))
-        async with client.http.post(client.app.url + "/generate/sync", data=request) as answer:
-            body = await answer.json()
-        assert (answer.status, body["error"]["code"]) == (422, "output_too_large_for_inline")
+        async with client.http.post(client.app.url + "/generate/sync", data=request) as response:
+            body = await response.json()
+        assert (response.status, body["error"]["code"]) == (422, "output_too_large_for_inline")
         assert "output_format" in body["error"]["message"]
         url = f"{client.app.url}/jobs/{body['id']}"
         assert (await fetched(client, f"{url}/outputs/0?token={body['token']}")).startswith(PNG)
-        async with client.http.post(f"{url}/deliver?token={body['token']}", json={"output_format": "url"}) as answer:
-            done = await answer.json()
-            assert answer.status == 200, done
+        async with client.http.post(f"{url}/deliver?token={body['token']}", json={"output_format": "url"}) as response:
+            done = await response.json()
+            assert response.status == 200, done
         assert (await fetched(client, done["image"])).startswith(PNG)
 
 
@@ -381,8 +381,8 @@ async def test_webhooks_report_a_pending_and_a_completed_delivery(engine: Engine
         [waits] = await server.messages(1)
         assert waits.json["type"] == "job.delivery_pending"
         data = waits.json["data"]
-        async with client.http.post(f"{data['url']}/deliver?token={data['token']}") as answer:
-            assert answer.status == 200
+        async with client.http.post(f"{data['url']}/deliver?token={data['token']}") as response:
+            assert response.status == 200
         _, done = await server.messages(2)
         assert (done.json["type"], done.json["data"]["status"]) == ("job.completed", "success")
 
@@ -444,9 +444,9 @@ async def test_results_are_evicted_oldest_first(engine: EngineHandle, tmp_path: 
                 await asyncio.sleep(0.02)
         assert (await client.get(f"/jobs/{jobs[2]['id']}", jobs[2]["token"]))[0] == 200
         await client.app.manager.close()
-        left = [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
-        assert 1 <= len(left) < 3
-        assert len(list(engine.output.glob("quota*"))) == len(left)
+        kept_files = [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
+        assert 1 <= len(kept_files) < 3
+        assert len(list(engine.output.glob("quota*"))) == len(kept_files)
 
 
 async def test_a_shared_file_is_kept(engine: EngineHandle, tmp_path: Path) -> None:
@@ -494,6 +494,6 @@ async def test_a_delivery_may_be_requested_immediately_after_a_failure(engine: E
         client.app.observers.add(impatient)
         _, body = await client.post("/generate", {"workflow": picture(), "output_format": "url", "id": "again"})
         async with asyncio.timeout(15):
-            while (answer := await client.get("/jobs/again", body["token"]))[1]["status"] != "success":
+            while (response := await client.get("/jobs/again", body["token"]))[1]["status"] != "success":
                 await asyncio.sleep(0.05)
-        assert (answer[0], impatient.asked, client.app.manager.admission.load.jobs) == (200, 1, 0)
+        assert (response[0], impatient.asked, client.app.manager.admission.load.jobs) == (200, 1, 0)

@@ -116,7 +116,7 @@ async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("filename", "prefix", "may"),
+    ("filename", "prefix", "expected"),
     [
         ("a_00002_.png", "a", False),
         ("a_00001_.png", "sub/a", False),
@@ -129,10 +129,10 @@ async def test_a_file_under_two_keys_is_one_output(tmp_path: Path) -> None:
         ("a_00002_.png", ["3", 0], False),
     ],
 )
-def test_names_that_may_be_overwritten(filename: str, prefix: object, may: bool) -> None:
+def test_names_that_may_be_overwritten(filename: str, prefix: object, expected: bool) -> None:
     """may_be_overwritten returns False for names with a counter, unless ComfyUI starts at 1 each time."""
     prompt = {"5": {"class_type": "SaveImage", "inputs": {"filename_prefix": prefix}}}
-    assert may_be_overwritten(Job("a", JobRequest(prompt=prompt)), "5", filename) is may
+    assert may_be_overwritten(Job("a", JobRequest(prompt=prompt)), "5", filename) is expected
 
 
 def test_previews_are_dropped_if_a_rerun_saves_a_file() -> None:

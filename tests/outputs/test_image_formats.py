@@ -36,11 +36,11 @@ class JobWithImage:
         image.save(self.outputs.path(self.job, output), **options)  # type: ignore[arg-type]
         return output
 
-    async def convert(self, output: Output, wanted: ImageFormat) -> tuple[Output, Image.Image]:
-        found = await converted(self.outputs, self.job, output, wanted)
-        image = Image.open(self.outputs.path(self.job, found))
+    async def convert(self, output: Output, requested: ImageFormat) -> tuple[Output, Image.Image]:
+        result = await converted(self.outputs, self.job, output, requested)
+        image = Image.open(self.outputs.path(self.job, result))
         image.load()
-        return found, image
+        return result, image
 
 
 @pytest.fixture
@@ -68,11 +68,11 @@ async def test_a_png_is_converted(
 ) -> None:
     """converted returns name, type, size, hash and dimensions of the new file, and keeps ComfyUI's file."""
     output = comfy_png(picture_job)
-    found, image = await picture_job.convert(output, ImageFormat(type))
-    path = picture_job.outputs.path(picture_job.job, found)
-    assert (found.filename, found.mime, image.format, image.size) == (name, mime, format, (32, 16))
-    assert (found.width, found.height, found.size) == (32, 16, path.stat().st_size)
-    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    result, image = await picture_job.convert(output, ImageFormat(type))
+    path = picture_job.outputs.path(picture_job.job, result)
+    assert (result.filename, result.mime, image.format, image.size) == (name, mime, format, (32, 16))
+    assert (result.width, result.height, result.size) == (32, 16, path.stat().st_size)
+    assert result.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert picture_job.outputs.path(picture_job.job, output).exists()
     assert [file.suffix for file in path.parent.iterdir() if file.suffix == ".partial"] == []
 
@@ -89,8 +89,8 @@ async def test_kept_metadata_is_where_comfyui_looks_for_it(picture_job: JobWithI
 @pytest.mark.parametrize("type", list(ImageType))
 async def test_metadata_is_stripped(picture_job: JobWithImage, type: ImageType) -> None:
     """converted removes the complete workflow from the file with `metadata: strip`."""
-    found, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type, metadata=False))
-    data = picture_job.outputs.path(picture_job.job, found).read_bytes()
+    result, image = await picture_job.convert(comfy_png(picture_job), ImageFormat(type, metadata=False))
+    data = picture_job.outputs.path(picture_job.job, result).read_bytes()
     assert b"class_type" not in data
     assert b"nodes" not in data
     assert not image.getexif()
@@ -118,9 +118,9 @@ async def test_the_same_format_changes_nothing(picture_job: JobWithImage) -> Non
     """converted leaves a file unchanged that already has the requested format."""
     output = comfy_png(picture_job)
     before = picture_job.outputs.path(picture_job.job, output).read_bytes()
-    for wanted in (ImageFormat(), ImageFormat(ImageType.PNG)):
-        found, _ = await picture_job.convert(output, wanted)
-        assert found is output
+    for requested in (ImageFormat(), ImageFormat(ImageType.PNG)):
+        result, _ = await picture_job.convert(output, requested)
+        assert result is output
     assert picture_job.outputs.path(picture_job.job, output).read_bytes() == before
 
 
@@ -157,8 +157,8 @@ async def test_transparency_is_white_in_jpeg(
 async def test_sixteen_bit_greys_keep_their_shades(picture_job: JobWithImage) -> None:
     """converted scales 16-bit greys to 8 bits."""
     output = picture_job.put(Image.new("I;16", (16, 16), 32768), "a.png")
-    for wanted in (ImageType.JPEG, ImageType.WEBP):
-        _, image = await picture_job.convert(output, ImageFormat(wanted))
+    for requested in (ImageType.JPEG, ImageType.WEBP):
+        _, image = await picture_job.convert(output, ImageFormat(requested))
         assert image.convert("L").getpixel((8, 8)) == pytest.approx(128, abs=3)
 
 

@@ -33,20 +33,20 @@ async def test_a_cached_name_of_another_image(client: Supervised) -> None:
     await emptied(client)
     large = {"2": node("EmptyImage", width=64, height=64, batch_size=1, color=701), "4": saver("2")}
     both = await run(client, small | large)
-    assert [(one["node_id"], one["width"]) for one in both["outputs"]] == [("4", 64), ("5", 32)]
+    assert [(item["node_id"], item["width"]) for item in both["outputs"]] == [("4", 64), ("5", 32)]
     assert both["outputs"][0]["filename"] == first["outputs"][0]["filename"]
     again = await run(client, small)
-    assert [(one["node_id"], one["width"]) for one in again["outputs"]] == [("5", 32)]
+    assert [(item["node_id"], item["width"]) for item in again["outputs"]] == [("5", 32)]
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("fails", [False, True])
 async def test_an_existing_file_is_kept(tmp_path: Path, fails: bool) -> None:
     """A reported file that existed before the job is delivered, and is not deleted with the job."""
-    there = tmp_path / "engine/output/of-the-operator.png"
-    there.parent.mkdir(parents=True)
-    there.write_bytes(b"a picture")
-    workflow = with_image(report({"images": [{"filename": there.name, "subfolder": "", "type": "output"}]}))
+    existing = tmp_path / "engine/output/of-the-operator.png"
+    existing.parent.mkdir(parents=True)
+    existing.write_bytes(b"a picture")
+    workflow = with_image(report({"images": [{"filename": existing.name, "subfolder": "", "type": "output"}]}))
     if fails:
         workflow["6"] = node("EmbeddedSleep", image=["1", 0], seconds=0.2, steps=0)
         workflow["7"] = node("EmbeddedFail", image=["6", 0], message="on purpose")
@@ -59,7 +59,7 @@ async def test_an_existing_file_is_kept(tmp_path: Path, fails: bool) -> None:
                 await asyncio.sleep(0.1)
         await asyncio.sleep(5.1 if fails else 0)
         await run(client, with_image(report({"text": ["later"]})))
-    assert there.exists()
+    assert existing.exists()
 
 
 def test_a_rerun_node_has_the_same_signature() -> None:

@@ -38,7 +38,7 @@ REPORTS = {
     "odd paths": '{"paths": ["a\\u0000.png", "\\ud800.png", "%s.png", "/etc/passwd.png", "../../x.png"]}'
     % ("x" * 3000),
     "thousands": json.dumps(
-        {"x": [{"filename": f"f{one}.png"} for one in range(2000)] + [f"g{one}.png" for one in range(2000)]}
+        {"x": [{"filename": f"f{number}.png"} for number in range(2000)] + [f"g{number}.png" for number in range(2000)]}
     ),
 }
 
@@ -50,7 +50,7 @@ async def test_no_report_hides_other_results(client: Supervised, reported: str) 
     odd, saver = node("EmbeddedReport", json=reported), node("SaveImage", images=["1", 0], filename_prefix="good")
     status, body = await client.post("/generate/sync", {"workflow": with_image(odd, saver)})
     assert status == 200, body
-    assert [one["kind"] for one in body["outputs"] if one["node_id"] == "6"] == ["image"]
+    assert [item["kind"] for item in body["outputs"] if item["node_id"] == "6"] == ["image"]
     status, body = await client.post("/generate/sync", {"workflow": with_image(odd)})
     assert status == 200 or body["error"]["code"] == "output_missing", body
 
@@ -79,7 +79,7 @@ def test_values_of_any_size_are_returned() -> None:
     deep: object = "a.png"
     for _ in range(2000):
         deep = [deep]
-    found = [one.item for one in node_outputs("1", {"value": [2**70, {"a": 2**70}], "deep": [deep]})]
+    found = [item.item for item in node_outputs("1", {"value": [2**70, {"a": 2**70}], "deep": [deep]})]
     assert found == [ReportedValue(str(2**70), 0), ReportedValue(f'{{"a": {2**70}}}', 1)]
     assert list(named_paths({"deep": [deep]})) == []
-    assert [one.item for one in node_outputs("1", {"text": ["a\0"]})] == [ReportedText("a\0")]
+    assert [item.item for item in node_outputs("1", {"text": ["a\0"]})] == [ReportedText("a\0")]

@@ -36,8 +36,8 @@ def node(kind: str, **inputs: object) -> dict[str, Any]:
 
 def with_image(*nodes: dict[str, Any], color: int = 1) -> Workflow:
     """Return the nodes from id 5 on, with an image as node 1 that they use."""
-    made = {"1": node("EmptyImage", width=32, height=32, batch_size=1, color=color)}
-    return made | {str(5 + place): one for place, one in enumerate(nodes)}
+    image_node = {"1": node("EmptyImage", width=32, height=32, batch_size=1, color=color)}
+    return image_node | {str(5 + index): item for index, item in enumerate(nodes)}
 
 
 def report(value: object) -> dict[str, Any]:
@@ -50,8 +50,8 @@ async def run(client: Supervised, workflow: Workflow, **more: object) -> dict[st
     return body
 
 
-def told(body: dict[str, Any]) -> list[tuple[str, str, str]]:
-    return [(one["node_id"], one["kind"], one["filename"] or one["text"]) for one in body["outputs"]]
+def summary(body: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(item["node_id"], item["kind"], item["filename"] or item["text"]) for item in body["outputs"]]
 
 
 def files(client: Supervised) -> list[str]:
@@ -93,7 +93,7 @@ async def test_a_preview_with_a_saved_file_is_not_an_output(client: Supervised) 
     workflow = with_image(node("SaveImage", images=["1", 0], filename_prefix="kept"), color=20)
     workflow["2"] = node("PreviewImage", images=["1", 0])
     body = await run(client, workflow)
-    assert [(one["node_id"], one["kind"]) for one in body["outputs"]] == [("5", "image")]
+    assert [(item["node_id"], item["kind"]) for item in body["outputs"]] == [("5", "image")]
     assert body["image"] == body["outputs"][0]["data"]
 
 
@@ -101,7 +101,7 @@ async def test_a_preview_with_an_unreported_file_is_not_an_output(client: Superv
     """An unreported file counts as saved, so previews are not delivered."""
     quiet = node("EmbeddedSaveSilently", image=["1", 0], prefix="q")
     body = await run(client, with_image(node("PreviewImage", images=["1", 0]), quiet, color=21))
-    assert [one["node_id"] for one in body["outputs"]] == ["6"]
+    assert [item["node_id"] for item in body["outputs"]] == ["6"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_a_preview_with_an_unreported_file_is_not_an_output(client: Superv
 async def test_values_of_a_node_are_its_result(client: Supervised, reported: object, outputs: list) -> None:
     """Numbers, booleans and objects are outputs only if the node reports nothing else."""
     body = await run(client, with_image(report(reported)))
-    assert told(body) == outputs
+    assert summary(body) == outputs
 
 
 async def test_values_are_returned_as_json(client: Supervised) -> None:
@@ -149,7 +149,7 @@ async def test_a_missing_output_hides_no_other(client: Supervised, filename: str
     """A missing file is a problem with node, file and reason. Without other outputs the job fails with 422."""
     bad = report({"images": [{"filename": filename, "subfolder": "", "type": "output"}]})
     body = await run(client, with_image(bad, node("SaveImage", images=["1", 0], filename_prefix="good"), color=30))
-    assert [one["node_id"] for one in body["outputs"]] == ["6"]
+    assert [item["node_id"] for item in body["outputs"]] == ["6"]
     [problem] = body["problems"]
     assert (problem["code"], problem["node_id"], problem["output"]) == (code, "5", filename)
     status, alone = await client.post("/generate/sync", {"workflow": with_image(bad)})
@@ -159,9 +159,9 @@ async def test_a_missing_output_hides_no_other(client: Supervised, filename: str
 
 async def test_a_reported_path_that_does_not_exist_is_a_problem(client: Supervised) -> None:
     """A reported path without a file is a problem, unless the workflow itself contains the text."""
-    there = node("SaveImage", images=["1", 0], filename_prefix="good")
-    body = await run(client, with_image(report({"file_path": ["lost.png"]}), there, color=31))
-    assert [(one["code"], one["output"]) for one in body["problems"]] == [("output_missing", "lost.png")]
+    save_node = node("SaveImage", images=["1", 0], filename_prefix="good")
+    body = await run(client, with_image(report({"file_path": ["lost.png"]}), save_node, color=31))
+    assert [(item["code"], item["output"]) for item in body["problems"]] == [("output_missing", "lost.png")]
 
 
 async def test_models_are_delivered_on_demand(client: Supervised) -> None:
@@ -169,7 +169,7 @@ async def test_models_are_delivered_on_demand(client: Supervised) -> None:
     workflow = with_image(node("EmbeddedSaveModel", prefix="mine"))
     body = await run(client, workflow)
     assert body["outputs"] == []
-    assert [one["code"] for one in body["problems"]] == ["model_not_delivered"]
+    assert [item["code"] for item in body["problems"]] == ["model_not_delivered"]
     assert "deliver_models" in body["problems"][0]["suggestion"]
     workflow["5"]["inputs"]["prefix"] = "mine2"
     body = await run(client, workflow, deliver_models=True)
@@ -195,14 +195,14 @@ async def test_the_same_request_has_its_files_each_time(client: Supervised, save
     next(iter(workflow["5"]["inputs"]))
     workflow["5"]["inputs"] |= {name: ["3", 0] for name in ("image", "images") if name in workflow["5"]["inputs"]}
     await emptied(client)
-    before, answers = len(await runs(client.engine_says)), []
+    before, responses = len(await runs(client.engine_says)), []
     for _ in range(3):
-        answers.append(told(await run(client, workflow)))
+        responses.append(summary(await run(client, workflow)))
         await emptied(client)
-    assert all(len(outputs) == 1 for outputs in answers), answers
-    assert {outputs[0][:2] for outputs in answers} == {("5", "image")}
-    ran = [run for run in (await runs(client.engine_says))[before:] if "3" not in cached(run)]
-    assert len(ran) == 1
+    assert all(len(outputs) == 1 for outputs in responses), responses
+    assert {outputs[0][:2] for outputs in responses} == {("5", "image")}
+    reruns = [run for run in (await runs(client.engine_says))[before:] if "3" not in cached(run)]
+    assert len(reruns) == 1
     assert len((await runs(client.engine_says))[before:]) <= 5
 
 
@@ -220,7 +220,7 @@ async def test_a_batch_with_a_missing_file_is_written_again(client: Supervised) 
     sorted(engine.output.glob("batch*"))[1].unlink()
     before = len(await runs(client.engine_says))
     body = await run(client, workflow)
-    assert len(body["outputs"]) == len({one["filename"] for one in body["outputs"]}) == 3
+    assert len(body["outputs"]) == len({item["filename"] for item in body["outputs"]}) == 3
     assert all("1" in cached(run) for run in (await runs(client.engine_says))[before:])
 
 
@@ -234,7 +234,7 @@ async def test_a_node_with_dependents_is_rerun_as_a_copy(client: Supervised) -> 
     await emptied(client)
     before = len(await runs(client.engine_says))
     second = await run(client, workflow)
-    assert [one[:2] for one in told(second)] == [one[:2] for one in told(first)]
+    assert [item[:2] for item in summary(second)] == [item[:2] for item in summary(first)]
     assert all({"1", "6"} <= set(cached(run)) for run in (await runs(client.engine_says))[before:])
 
 
@@ -253,7 +253,7 @@ async def test_a_late_file_of_the_same_job_is_delivered(client: Supervised) -> N
     workflow["8"] = node("EmbeddedSleep", image=["1", 0], seconds=1.0, steps=1)
     workflow["9"] = node("SaveImage", images=["8", 0], filename_prefix="end")
     body = await run(client, workflow)
-    assert [one["node_id"] for one in body["outputs"]] == ["5", "9"]
+    assert [item["node_id"] for item in body["outputs"]] == ["5", "9"]
 
 
 async def test_a_late_file_of_another_job_is_removed(client: Supervised) -> None:
@@ -264,8 +264,8 @@ async def test_a_late_file_of_another_job_is_removed(client: Supervised) -> None
     other["9"] = node("EmbeddedSaveSilently", image=["5", 0], prefix="mine")
     first, second = await asyncio.gather(run(client, with_image(late, color=90)), run(client, other))
     assert first["outputs"] == []
-    assert [one["code"] for one in first["problems"]] == ["no_outputs"]
-    assert [one["filename"][:4] for one in second["outputs"]] == ["mine"]
+    assert [item["code"] for item in first["problems"]] == ["no_outputs"]
+    assert [item["filename"][:4] for item in second["outputs"]] == ["mine"]
     await asyncio.sleep(5.1)
     client.app.services.outputs.sweep()
     assert not [name for name in files(client) if "late" in name]
@@ -276,12 +276,12 @@ async def test_files_of_queued_jobs_are_attributed(tmp_path: Path) -> None:
     sizes = range(8, 28)
 
     def quick(size: int) -> Workflow:
-        made = {"1": node("EmptyImage", width=size, height=size, batch_size=1, color=size)}
-        return made | {"5": node("EmbeddedSaveSilently", image=["1", 0], prefix=f"s{size}")}
+        image_node = {"1": node("EmptyImage", width=size, height=size, batch_size=1, color=size)}
+        return image_node | {"5": node("EmbeddedSaveSilently", image=["1", 0], prefix=f"s{size}")}
 
     async with supervised(tmp_path) as fresh:
-        answers = await asyncio.gather(*(run(fresh, quick(size)) for size in sizes))
-    found = [(body["outputs"][0]["width"], body["outputs"][0]["filename"].split("_")[0]) for body in answers]
+        responses = await asyncio.gather(*(run(fresh, quick(size)) for size in sizes))
+    found = [(body["outputs"][0]["width"], body["outputs"][0]["filename"].split("_")[0]) for body in responses]
     assert found == [(size, f"s{size}") for size in sizes]
 
 
@@ -295,8 +295,8 @@ async def test_an_overwritten_file_is_kept(client: Supervised, prefix: str) -> N
     first = await run(client, saved(1000), id=f"overwritten{prefix[:4]}", output_format="url")
     second = await run(client, saved(2000))
     assert first["outputs"][0]["filename"] == second["outputs"][0]["filename"]
-    async with client.http.get(first["outputs"][0]["url"]) as answer:
-        assert hashlib.sha256(await answer.read()).hexdigest() == first["outputs"][0]["sha256"]
+    async with client.http.get(first["outputs"][0]["url"]) as response:
+        assert hashlib.sha256(await response.read()).hexdigest() == first["outputs"][0]["sha256"]
 
 
 @pytest.mark.parametrize("letter", ["a", "ä", "画"])
@@ -304,7 +304,7 @@ async def test_the_longest_name_is_delivered(client: Supervised, letter: str) ->
     """A file with a name of 255 bytes is delivered."""
     prefix = letter * ((255 - len("_00001_.png")) // len(letter.encode()))
     body = await run(client, with_image(node("SaveImage", images=["1", 0], filename_prefix=prefix), color=70))
-    assert [one["filename"] for one in body["outputs"]] == [f"{prefix}_00001_.png"]
+    assert [item["filename"] for item in body["outputs"]] == [f"{prefix}_00001_.png"]
     assert base64.b64decode(body["image"]).startswith(b"\x89PNG")
 
 
@@ -334,11 +334,11 @@ async def test_unreported_files_of_a_comfyui_given_by_url(engine: EngineHandle, 
     async with worker(engine, tmp_path / "blind", comfyui_output=None, comfyui_input=None) as blind:
         _, body = await blind.post("/generate/sync", quiet)
     assert body["outputs"] == []
-    assert [(one["code"], one["node_id"]) for one in body["problems"]] == [("output_not_seen", "5")]
+    assert [(item["code"], item["node_id"]) for item in body["problems"]] == [("output_not_seen", "5")]
     quiet["workflow"]["1"]["inputs"]["color"] = 62
     async with worker(engine, tmp_path / "seeing") as seeing:
         _, body = await seeing.post("/generate/sync", quiet)
-    assert [one["filename"].split("_")[0] for one in body["outputs"]] == ["url"]
+    assert [item["filename"].split("_")[0] for item in body["outputs"]] == ["url"]
 
 
 async def test_files_of_a_failed_job_are_removed(client: Supervised) -> None:

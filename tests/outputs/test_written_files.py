@@ -39,15 +39,15 @@ def test_folders_inside_more_than_a_thousand_others(tmp_path: Path) -> None:
 
 def test_an_existing_file_is_kept_when_it_changes(tmp_path: Path) -> None:
     """written_by neither returns nor removes a file that existed before the worker."""
-    there = tmp_path / "operators.json"
-    there.write_bytes(b"1")
+    existing = tmp_path / "operators.json"
+    existing.write_bytes(b"1")
     files = WrittenFiles({"output": tmp_path}, ours=True)
     files.begin_prompt(None, isolated=True).end = time.time() * 1000 - 50_000
-    there.write_bytes(b"22")
+    existing.write_bytes(b"22")
     old = time.time() - UNCLAIMED_S - 10
-    os.utime(there, (old, old))
+    os.utime(existing, (old, old))
     assert files.written_by(files.begin_prompt(time.time() * 1000 + 60_000, isolated=True), thorough=True) == []
-    assert there.exists()
+    assert existing.exists()
     (tmp_path / "late.png").write_bytes(b"late")
     os.utime(tmp_path / "late.png", (old, old))
     files.sweep()

@@ -61,8 +61,8 @@ class ScriptedServer:
     statuses: list[int] = field(default_factory=list)
     code: str = "InvalidAccessKeyId"
     headers: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    seen: list[dict[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    request_headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     hangs: bool = False
     page: bool = False
@@ -70,8 +70,8 @@ class ScriptedServer:
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append((request.method, request.path_qs))
-        self.seen.append(dict(request.headers))
+        self.requests.append((request.method, request.path_qs))
+        self.request_headers.append(dict(request.headers))
         self.bodies.append(await request.read())
         if self.hangs:
             await asyncio.Event().wait()

@@ -59,11 +59,11 @@ def test_an_empty_prefix_leaves_no_empty_part() -> None:
 )
 def test_no_name_leads_out_of_its_part(prefix: str, id: str, name: str) -> None:
     """KeyTemplate.key makes no part that is empty, consists of dots, or has special characters."""
-    found = key(DEFAULT, prefix=prefix, id=id, names=(name,))
-    parts = found.split("/")
+    made_key = key(DEFAULT, prefix=prefix, id=id, names=(name,))
+    parts = made_key.split("/")
     assert all(part.strip(".") for part in parts)
-    assert not set(found) & set('\\:%?#&"<>*|;`$ \u2044\u2215\u29f8')
-    assert found.isprintable()
+    assert not set(made_key) & set('\\:%?#&"<>*|;`$ \u2044\u2215\u29f8')
+    assert made_key.isprintable()
     assert not any(part.startswith(".") for part in parts)
     assert all(unicodedata.normalize("NFKC", part) == part for part in parts)
     assert "1970-01-02" in parts

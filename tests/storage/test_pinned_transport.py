@@ -65,8 +65,8 @@ async def test_a_name_is_resolved_once() -> None:
             request = AWSRequest("GET", f"http://s3.test:{port}/key?a=b").prepare()
             response = await asyncio.to_thread(sender, request)
             assert response.status_code == 200
-        assert server.asked == [("GET", "/key?a=b")] * 2
-        assert server.seen[0]["Host"] == f"s3.test:{port}"
+        assert server.requests == [("GET", "/key?a=b")] * 2
+        assert server.request_headers[0]["Host"] == f"s3.test:{port}"
     assert len(answers) == 1
 
 
@@ -97,6 +97,6 @@ async def test_tls_is_checked_against_the_name_at_the_pinned_address(
                 await asyncio.to_thread(sender, request)
             return
         answer = await asyncio.to_thread(sender, request)
-        assert (answer.status_code, server.seen[0]["Host"], server.bodies) == (200, host, [b"picture"])
+        assert (answer.status_code, server.request_headers[0]["Host"], server.bodies) == (200, host, [b"picture"])
         with pytest.raises(HTTPClientError, match="CERTIFICATE_VERIFY_FAILED"):
             await asyncio.to_thread(PinnedSender(storage_policy(host), lambda *_: ["127.0.0.1"]), request)

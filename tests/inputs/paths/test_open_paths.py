@@ -19,7 +19,7 @@ def opened(tmp_path: Path) -> OpenFolders:
 
 
 @pytest.mark.parametrize(
-    ("path", "may"),
+    ("path", "is_allowed"),
     [
         ("input/shared", True),
         ("input/shared/a/b.png", True),
@@ -30,9 +30,11 @@ def opened(tmp_path: Path) -> OpenFolders:
         ("elsewhere/a.png", False),
     ],
 )
-def test_a_path_is_read_in_an_opened_folder_only(opened: OpenFolders, tmp_path: Path, path: str, may: bool) -> None:
+def test_a_path_is_read_in_an_opened_folder_only(
+    opened: OpenFolders, tmp_path: Path, path: str, is_allowed: bool
+) -> None:
     """contain_path accepts a path only inside a folder that WORKER_INPUT_FOLDERS opens."""
-    assert opened.contain_path(f"{tmp_path}/{path}") is may
+    assert opened.contain_path(f"{tmp_path}/{path}") is is_allowed
 
 
 def test_the_input_folder_as_a_whole_is_not_read(tmp_path: Path) -> None:
@@ -52,19 +54,22 @@ def test_a_symbolic_link_counts_as_its_target(opened: OpenFolders, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("path", "may"), [("output/notes", True), ("output", True), ("output/../state", False), ("input/shared", False)]
+    ("path", "is_allowed"),
+    [("output/notes", True), ("output", True), ("output/../state", False), ("input/shared", False)],
 )
-def test_a_path_is_written_in_the_output_folder_only(opened: OpenFolders, tmp_path: Path, path: str, may: bool) -> None:
+def test_a_path_is_written_in_the_output_folder_only(
+    opened: OpenFolders, tmp_path: Path, path: str, is_allowed: bool
+) -> None:
     """allow_writing accepts a path only inside the output folder."""
-    assert opened.allow_writing(f"{tmp_path}/{path}") is may
+    assert opened.allow_writing(f"{tmp_path}/{path}") is is_allowed
 
 
 @pytest.mark.parametrize(
-    ("text", "leads_to"),
+    ("text", "replacement"),
     [("notes/a", "notes/a"), ("notes\\a", "notes/a"), ("output", None), ("", None), ("/elsewhere", None)],
 )
-def test_a_relative_path_is_written_below_the_output_folder(tmp_path: Path, text: str, leads_to: str | None) -> None:
+def test_a_relative_path_is_written_below_the_output_folder(tmp_path: Path, text: str, replacement: str | None) -> None:
     """A relative path to write becomes a path in the output folder, except the default of the class."""
     place = FileInput("1", "SaveImageKJ", "output_folder", text, None, False, True, PathUse.WRITE, "output")
-    expected = {} if leads_to is None else {text: str(tmp_path / leads_to)}
+    expected = {} if replacement is None else {text: str(tmp_path / replacement)}
     assert paths_in_output_folder([place], tmp_path) == {place.key: expected}

@@ -32,7 +32,7 @@ def takes(folder: object) -> dict[str, Any]:
     return {"5": {"class_type": LOADER, "inputs": {"folder": folder}}, "6": saved}
 
 
-def built(folder: str) -> dict[str, Any]:
+def folder_built_by_nodes(folder: str) -> dict[str, Any]:
     """Return a prompt in which nodes build the folder's name, through a switch that accepts any input."""
     joined = {"string_a": folder[:9], "string_b": folder[9:], "delimiter": ""}
     chosen = {"switch": True, "on_true": ["1", 0], "on_false": ["1", 0]}
@@ -42,7 +42,7 @@ def built(folder: str) -> dict[str, Any]:
     }
 
 
-async def begun(client: Client, engine: EngineHandle) -> str:
+async def running_job(client: Client, engine: EngineHandle) -> str:
     """Start a job of Ann whose file is in the input folder, and yield the job's folder. On exit it is cancelled."""
     workflow = slow(60, steps=600) | {"7": {"class_type": "LoadImage", "inputs": {"image": "private.png"}}}
     workflow["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "ann"}}
@@ -58,21 +58,27 @@ async def test_no_response_names_the_folder_and_no_link_opens_it(engine: EngineH
     """No error, catalog or other response contains the folder's name, and no workflow can read it."""
     tokens = ",".join(f"{name}={token}" for name, token in TOKENS.items())
     async with worker(engine, tmp_path, tokens=SecretStr(tokens)) as client:
-        folder = await begun(client, engine)
-        async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/object_info/{LOADER}") as answer:
-            assert folder in await answer.text(), "the engine lists the folder, as ComfyUI does"
+        folder = await running_job(client, engine)
+        async with aiohttp.ClientSession() as http, http.get(f"{engine.url}/object_info/{LOADER}") as response:
+            assert folder in await response.text(), "the engine lists the folder, as ComfyUI does"
         bob = bearer(TOKENS["bob"])
-        for workflow in (takes("nonsense"), takes("."), takes(folder), built(folder), takes(["2", 0]) | picture()):
+        for workflow in (
+            takes("nonsense"),
+            takes("."),
+            takes(folder),
+            folder_built_by_nodes(folder),
+            takes(["2", 0]) | picture(),
+        ):
             for route in ("/validate", "/validate?strict=true", "/generate/sync"):
                 status, body = await client.post(route, {"workflow": workflow}, **bob)
                 names = set(JOB.findall(str(body))) - set(JOB.findall(str(workflow)))
                 assert not names, (route, workflow, body)
                 assert route != "/generate/sync" or status in {400, 422}, body
         for route in ("/capabilities", "/health", "/ready", "/queue-info", "/templates", "/openapi.json"):
-            async with client.http.get(client.app.url + route, headers=bob) as answer:
-                assert not JOB.search(await answer.text()), route
-        async with client.http.delete(f"{client.app.url}/jobs/anns", headers=bearer(TOKENS["ann"])) as answer:
-            assert answer.status == 200
+            async with client.http.get(client.app.url + route, headers=bob) as response:
+                assert not JOB.search(await response.text()), route
+        async with client.http.delete(f"{client.app.url}/jobs/anns", headers=bearer(TOKENS["ann"])) as response:
+            assert response.status == 200
 
 
 async def test_an_input_that_lists_folders_is_recognised_without_jobs(engine: EngineHandle, tmp_path: Path) -> None:

@@ -77,10 +77,10 @@ ALLOWED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("found", ALLOWED, ids=lambda item: str(item)[:70])
-def test_own_files_and_names(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", ALLOWED, ids=lambda item: str(item)[:70])
+def test_own_files_and_names(case: dict[str, Any]) -> None:
     """check_names accepts the job's own files and folders, relative names, class defaults, and other texts."""
-    checked({"7": found}, "photo.png", "frames/1.png")
+    checked({"7": case}, "photo.png", "frames/1.png")
 
 
 REFUSED: list[dict[str, Any]] = [
@@ -100,11 +100,11 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("found", REFUSED, ids=lambda item: str(item)[:70])
-def test_paths_of_others_are_refused(found: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", REFUSED, ids=lambda item: str(item)[:70])
+def test_paths_of_others_are_refused(case: dict[str, Any]) -> None:
     """check_names refuses ComfyUI's folders, outputs, patterns without a folder, and tokens that build a path."""
     with pytest.raises(FileNotAllowed):
-        checked({"7": found}, "photo.png", "frames/1.png")
+        checked({"7": case}, "photo.png", "frames/1.png")
 
 
 def test_opened_folders_are_accepted() -> None:
@@ -125,9 +125,9 @@ def test_a_path_needs_a_shared_folder() -> None:
 def test_the_table_matches_the_shipped_catalog() -> None:
     """Every input in the table exists in the shipped catalog if its class does, and every use occurs."""
     catalog = bundled_catalog()
-    known = {name: inputs for name, inputs in path_inputs().items() if name in catalog}
-    assert len(known) > 10
-    for name, inputs in known.items():
+    inputs_by_class = {name: inputs for name, inputs in path_inputs().items() if name in catalog}
+    assert len(inputs_by_class) > 10
+    for name, inputs in inputs_by_class.items():
         assert inputs.keys() <= catalog[name].by_name.keys(), name
     uses = {use for inputs in path_inputs().values() for use in inputs.values()}
     assert uses == set(PathUse) - {PathUse.LIKELY}
