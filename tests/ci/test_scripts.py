@@ -63,7 +63,7 @@ def test_room_is_made_only_where_it_is_needed(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
-    call = [ROOT / "ci" / "room.sh"]
+    call = [ROOT / "ci" / "free_space.sh"]
     subprocess.run([*call, "0", *folders], cwd=tmp_path, check=True, capture_output=True)
     assert all(folder.exists() for folder in folders)
     done = subprocess.run([*call, "9999999", *folders], cwd=tmp_path, check=True, capture_output=True, text=True)

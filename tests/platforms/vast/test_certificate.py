@@ -112,12 +112,12 @@ async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: Certifi
     ("fault_config", "words"),
     [
         (RouterFaultConfig(sign_status=429), "HTTP 429"),
-        (RouterFaultConfig(sign_page=True), "it is no certificate: '<html>Sign in</html>'"),
+        (RouterFaultConfig(sign_page=True), "it is not a certificate: '<html>Sign in</html>'"),
         (
             RouterFaultConfig(sign_host="203.0.113.9"),
-            r"it is for 203\.0\.113\.9 and not for 127\.0\.0\.1 \(PUBLIC_IPADDR\)",
+            r"it names 203\.0\.113\.9 and not 127\.0\.0\.1 \(PUBLIC_IPADDR\)",
         ),
-        (RouterFaultConfig(sign_life_s=-3600), "it ended at "),
+        (RouterFaultConfig(sign_life_s=-3600), "it expired at "),
     ],
 )
 async def test_an_answer_that_is_no_good_ends_the_start(
@@ -145,7 +145,7 @@ async def test_no_place_for_it_is_told_before_anybody_is_asked(vast: LocalVast, 
     """With the path, where it leads, and what can be done."""
     link = tmp_path / "instance.crt"
     link.symlink_to("/proc/nowhere/instance.crt")
-    with pytest.raises(StartupError, match=r"instance.crt -> /proc/nowhere/instance.crt can't be written .*USE_SSL"):
+    with pytest.raises(StartupError, match=r"written to .*instance.crt -> /proc/nowhere/instance.crt .*USE_SSL"):
         await signed(CertificatePair(link, tmp_path / "instance.key"), vast)
     assert vast.certificate_requests == []
 

@@ -176,7 +176,7 @@ async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_pa
     env = {"CONTAINER_ID": "1", "REPORT_ADDR": vast.url, "MASTER_TOKEN": vast.master_token}
     process = await spawn("comfy_worker.py", env)
     last = await ended(process, tmp_path)
-    assert "PUBLIC_IPADDR, VAST_TCP_PORT_3000 not set: Vast sets them where the template maps the port" in last
+    assert "PUBLIC_IPADDR, VAST_TCP_PORT_3000 not set: Vast sets them when the template maps the port" in last
     assert [(said.id, said.url, said.error_msg in last) for said in vast.record.statuses] == [(1, "", True)]
 
 
