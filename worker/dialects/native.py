@@ -106,7 +106,7 @@ class NativeRequest(ComfyFields, DeliveryOptions):
     deliver_models: bool = Field(False, description="Whether models that nodes save are delivered too.")
     strict: bool = Field(False, description="Whether the workflow is run exactly as sent: no repairs, no drawn seeds.")
     keep_seeds: bool = Field(
-        False, description="Whether seeds are kept that the file of the editor identifying_keys as `randomize`."
+        False, description="Whether seeds are kept that the file of the editor marks as `randomize`."
     )
     id: str | None = Field(
         None, description="Your id for the request. The same request with the same id returns the same job."
