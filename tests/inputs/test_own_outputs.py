@@ -147,7 +147,7 @@ async def test_a_missing_output_is_refused(client: Client) -> None:
     text = await run_job(client, message)
     status, code, error = await refused(client, native(named(text)))
     assert (status, code) == (400, "invalid_input_file")
-    assert "is text, and has no file" in error["message"]
+    assert "is text and has no file" in error["message"]
     _, running = await client.post("/generate", {"workflow": slow(5.0, 100)})
     status, code, error = await refused(client, native(named(running)))
     assert ((status, code), "has not ended yet" in error["message"]) == (GONE, True)
