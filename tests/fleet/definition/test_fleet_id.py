@@ -34,7 +34,7 @@ def test_an_id_is_written_and_nothing_else_changes(before: str, after: str) -> N
 
 def test_where_there_is_no_place_the_line_is_named() -> None:
     """An id on several lines and a file that is not TOML are errors."""
-    with pytest.raises(DeployError, match='write the line id = "abcd" at the top'):
+    with pytest.raises(DeployError, match='add the line id = "abcd" at its top'):
         with_id('id = """\nold"""\n', "abcd")
     with pytest.raises(DeployError, match="the file is not TOML"):
         id_of("[")
