@@ -74,7 +74,7 @@ class ReadinessWatch:
 class TemplateVersion:
     """The template version that workers should have.
 
-    `since` is the time in epoch seconds when they were told to update, or infinity when it is not known.
+    `since` is the time in epoch seconds of their update, or infinity when it is not known.
     """
 
     hash: str

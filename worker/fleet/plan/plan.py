@@ -58,7 +58,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps, and what else a user has to know.
+    """The steps, and the other facts that a user needs.
 
     `fingerprint` identifies the account's state. `rotated` are the variables that are written again. An `offline` plan
     was made against a stored snapshot and cannot be applied. `blocked` has the reasons why nothing may be changed; then
@@ -76,6 +76,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
+        """Whether there are no steps."""
         return not self.steps
 
     def check(self) -> None:
@@ -191,8 +192,8 @@ def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterato
     for name in fleet.environment:
         exists = name in actual.environment
         if not exists or name in rotate:
-            old = "(kept secret)" if exists else None
-            yield Step(Action.SET_VARIABLE, name, (Change("value", old, "(from here)"),))
+            old = "(hidden)" if exists else None
+            yield Step(Action.SET_VARIABLE, name, (Change("value", old, "(from the environment)"),))
 
 
 def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterator[Step]:
@@ -202,7 +203,7 @@ def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterat
         return
     changes = differences(template_facts(resources.template.body), new)
     if login:
-        changes += (Change("login", "(kept secret)", "(from here)"),)
+        changes += (Change("login", "(hidden)", "(from the environment)"),)
     if changes:
         yield Step(Action.CHANGE_TEMPLATE, fleet.template.name, changes)
 
