@@ -26,7 +26,7 @@ from worker.engine.config import EngineConfig, engine_configs
 from worker.engine.process.supervisor import Supervisor
 from worker.settings import Settings
 
-COMFYUI = str(Path(results).absolute()) if (results := os.environ.get("REAL_COMFYUI")) else ""
+COMFYUI = str(Path(folder).absolute()) if (folder := os.environ.get("REAL_COMFYUI")) else ""
 pytestmark = [
     pytest.mark.skipif(not COMFYUI, reason="needs a real ComfyUI: make real COMFYUI=FOLDER"),
     pytest.mark.timeout(900),
