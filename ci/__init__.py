@@ -1,1 +1,1 @@
-"""Scripts that the workflows in `.github` run in addition to `make` and `comfy-worker`. They use only the standard library."""
+"""Scripts that the workflows in `.github` run besides `make` and `comfy-worker`. They use only the standard library."""
