@@ -64,6 +64,7 @@ def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -
 
 
 def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
+    """Return the finding about a pinned pack."""
     attempt = imports.get(pack.name)
     missing = [name for name in pack.needs if name not in classes]
     if attempt is not None and attempt.imported and not missing:

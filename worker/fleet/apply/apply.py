@@ -129,6 +129,7 @@ def _check_workers(
 
 
 def _with_errors(progress: ReadinessProgress) -> str:
+    """Return the progress as text, with the ids of workers in error."""
     errors = f"; in error: {', '.join(map(str, progress.errors))}" if progress.errors else ""
     return f"{progress}{errors}"
 

@@ -133,6 +133,7 @@ def _with_sentences(own: Ownership, fleet: Fleet, actual: Actual) -> Ownership:
 def _with(
     own: Ownership, conflicts: Sequence[str], duplicate_endpoints: Sequence[str], notes: Sequence[str]
 ) -> Ownership:
+    """Return the same rows with these sentences."""
     return Ownership(
         *(own.templates, own.endpoints, own.groups, own.versions, own.foreign_groups, own.outside_groups),
         conflicts=tuple(conflicts),
@@ -173,6 +174,7 @@ def _uses(actual: Actual, groups: Sequence[GroupRow]) -> str:
 
 
 def _template(template: TemplateRow | None) -> str:
+    """Return a template and its mark for a message."""
     if template is None:
         return "a template that this account does not list"
     mark = mark_of(template.body)
@@ -209,6 +211,7 @@ def _renamed_templates(own: Ownership, fleet: Fleet, actual: Actual) -> Iterator
 
 
 def _possible_commands(name: str) -> str:
+    """Return the commands that resolve a renamed endpoint or a copied id."""
     return (
         f"If it was renamed, `comfy-worker deploy adopt {display_name(name)}` gives it the file's names."
         " If another file has the same id, `comfy-worker deploy init --new` gives this file its own id"

@@ -157,6 +157,7 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
 
 
 def _steps(fleet: Fleet, actual: Actual, resources: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:
+    """Return all steps, in the order in which they run."""
     registry = fleet.template.registry
     logins = {registry.user_env, registry.password_env} if registry else set()
     steps = (
@@ -180,6 +181,7 @@ def differences(old: Facts, new: Facts) -> tuple[Change, ...]:
 
 
 def _shown(key: str, value: object) -> object:
+    """Return a value for the plan, with secrets masked."""
     return masked(key.removeprefix("env."), value) if isinstance(value, str) else value
 
 
@@ -197,6 +199,7 @@ def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterato
 
 
 def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterator[Step]:
+    """Yield the step that creates or changes the template."""
     new = template_facts(template_body(fleet))
     if resources.template is None:
         yield Step(Action.CREATE_TEMPLATE, fleet.template.name, differences({}, new))
@@ -209,6 +212,7 @@ def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterat
 
 
 def _endpoint(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
+    """Yield the steps that create or change the endpoint and set its state."""
     new, name = endpoint_facts(endpoint_body(fleet)), fleet.endpoint.name
     if resources.endpoint is None:
         yield Step(Action.CREATE_ENDPOINT, name, differences({}, new))
@@ -220,6 +224,7 @@ def _endpoint(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
 
 
 def _group_facts(fleet: Fleet) -> dict[str, Facts]:
+    """Return the desired facts of each group of the file."""
     bodies = {name: group_body(fleet, group, "") for name, group in fleet.groups.items()}
     return {name: group_facts(body, parse(str(body["search_params"]))) for name, body in bodies.items()}
 
