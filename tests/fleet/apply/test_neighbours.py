@@ -72,7 +72,7 @@ def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
     assert make_plan(production, account.read()).empty
 
 
-def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
+def test_an_unmarked_endpoint_blocks_the_plan(account: Account) -> None:
     """An endpoint with the file's name and without the mark blocks the plan with a reason."""
     template = account.save_template({**BY_HAND, "name": "somebody-elses"}, None)
     endpoint = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 3})
@@ -109,7 +109,7 @@ def test_a_fleet_of_another_id_is_named_by_it(account: Account) -> None:
     assert "adopt" not in reason
 
 
-def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccount, account: Account) -> None:
+def test_a_removed_mark_is_explained(local: LocalAccount, account: Account) -> None:
     """Without the mark, plan, apply and rollback refuse, and destroy leaves the workers."""
     carry_out(account, fleet())
     template = account.read().templates[0]
@@ -171,7 +171,7 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
         target_of(there, "0" * 32)
 
 
-def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
+def test_a_destroy_is_refused_after_a_change(account: Account) -> None:
     """A destroy is refused when something appeared after the list was shown."""
     carry_out(account, fleet())
     listed = plan_destroy(account, fleet(), account.read(), environment=False)
@@ -182,7 +182,7 @@ def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
     check_unchanged(listed, replace(listed, instances=()))
 
 
-def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount, account: Account) -> None:
+def test_instances_of_a_shared_template_stay(local: LocalAccount, account: Account) -> None:
     """Workers of others with the fleet's template and mark stay, and are named."""
     carry_out(account, fleet())
     place = Neighbourhood(local, account, fleet())
@@ -217,7 +217,7 @@ def test_marks_are_read_and_written_in_any_form_of_options() -> None:
     assert with_mark("", "new") == "-e COMFY_WORKER_FLEET=new"
 
 
-def test_a_worker_of_another_endpoint_is_not_ours() -> None:
+def test_a_worker_of_another_endpoint_is_not_owned() -> None:
     """A worker of another endpoint is not the fleet's, even with the fleet's template."""
     claims = InstanceClaims("ours", {}, frozenset({7}), frozenset(), frozenset({"aaa"}), frozenset())
     assert not claims.owns(Instance(7, "", "running", 0.2, "aaa"))
@@ -226,7 +226,7 @@ def test_a_worker_of_another_endpoint_is_not_ours() -> None:
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "theirs"}))
 
 
-def test_a_shared_hash_alone_makes_no_instance_ours() -> None:
+def test_a_shared_hash_alone_does_not_own_an_instance() -> None:
     """A hash and mark that a group of others uses too do not make an instance the fleet's."""
     claims = InstanceClaims("ours", {9: 1}, frozenset(), frozenset(), frozenset({"aaa", "bbb"}), frozenset({"aaa"}))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa"))

@@ -44,7 +44,7 @@ async def ended(process: asyncio.subprocess.Process, folder: Path) -> str:
     return (folder / "comfy_worker-0.log").read_text().splitlines()[-1]
 
 
-async def test_loaded_is_told_at_once(vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path) -> None:
+async def test_loaded_is_reported_at_once(vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path) -> None:
     """The worker is reported as loaded at once, and ignores a score of another image (T4, T11)."""
     for folder in (tmp_path, tmp_path / "state"):
         folder.mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_pa
         ("WORKER_GATEWAY_HOST", "192.0.2.1", "WORKER_TOKENS"),
     ],
 )
-async def test_what_keeps_the_worker_from_being_built_is_told_once(
+async def test_a_failure_before_the_sdk_is_reported_once(
     vast: LocalVast, spawn: Spawn, tmp_path: Path, variable: str, value: str, words: str
 ) -> None:
     """A failure before the SDK exists is reported once, with the log's message."""
@@ -203,7 +203,7 @@ async def test_what_keeps_the_worker_from_being_built_is_told_once(
     assert (said.id, said.url.partition(":")[0], said.loadtime) == (1, "http", 0)
 
 
-async def test_a_gateway_port_that_is_taken_is_told_once(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
+async def test_a_gateway_port_in_use_is_reported_once(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
     """A gateway port in use is reported once, as an expected error."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -37,7 +37,7 @@ def told(model_metrics: ModelMetrics) -> tuple[float, float]:
     return model_metrics.workload_served, model_metrics.workload_rejected
 
 
-def test_what_comes_during_a_report_is_told_in_the_next() -> None:
+def test_work_during_a_report_is_in_the_next_one() -> None:
     """Work that is counted during a report is in the next one (T18)."""
     _, model_metrics, metrics = books()
     model_metrics.workload_served = 100
@@ -63,7 +63,7 @@ def test_each_report_is_a_fact() -> None:
     assert reports == [(False, 0, 40.0), (True, 0, 40.0)]
 
 
-def test_a_wish_to_report_outlives_the_report_on_its_way() -> None:
+def test_a_requested_report_follows_the_one_on_its_way() -> None:
     """A requested report is sent after the one that is on its way (T11)."""
     ledger, model_metrics, metrics = books()
     told(model_metrics)
@@ -77,7 +77,7 @@ def test_a_wish_to_report_outlives_the_report_on_its_way() -> None:
     assert not metrics.update_pending
 
 
-def test_a_report_that_was_never_answered_takes_nothing_off() -> None:
+def test_a_failed_report_is_repeated_in_full() -> None:
     """A failed report is repeated in full, with later work."""
     _, model_metrics, _ = books()
     model_metrics.workload_served = 100
@@ -133,7 +133,7 @@ def test_a_request_that_the_sdk_does_not_know_is_not_held() -> None:
     assert model_metrics.cur_load == 0
 
 
-def test_an_error_of_the_sdk_is_heard_at_once() -> None:
+def test_an_error_of_the_sdk_is_passed_on_at_once() -> None:
     """An error of the SDK is passed on at once (T9)."""
     _, model_metrics, metrics = books()
     model_metrics.workload_served = 10
