@@ -24,7 +24,7 @@ from worker.fleet.vast.status import status_of
 from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 
-def take_away(account: Account, mine: Fleet) -> DestroyPlan:
+def destroy_fleet(account: Account, mine: Fleet) -> DestroyPlan:
     plan = plan_destroy(account, mine, account.read(), environment=True)
     destroy(account, plan, lambda _: None)
     return plan
@@ -44,7 +44,7 @@ def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
         status_of(account, mine, account.read())
         list(logs_of(account, mine, account.read(), None, (1, 5)))
         assert place.untouched() == before
-        take_away(account, mine)
+        destroy_fleet(account, mine)
         assert place.untouched() == before
         check_nothing_of_mine(local, place)
 
@@ -65,7 +65,7 @@ def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
     carry_out(account, production)
     before = rows(local)
     carry_out(account, staging)
-    plan = take_away(account, staging)
+    plan = destroy_fleet(account, staging)
     assert (len(plan.groups), len(plan.instances), len(plan.templates)) == (2, 2, 1)
     assert plan.environment == ()
     assert rows(local) == before
@@ -95,7 +95,7 @@ def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
         plan = make_plan(copied, account.read())
         assert plan.steps == ()
         assert any("deploy init --new" in reason or "deploy adopt comfy" in reason for reason in plan.blocked)
-        removal = take_away(account, copied)
+        removal = destroy_fleet(account, copied)
         assert removal.empty
         assert removal.conflicts
         assert rows(local) == before
@@ -120,7 +120,7 @@ def test_a_removed_mark_is_explained(local: LocalAccount, account: Account) -> N
     assert "changed in Vast's console" in plan.blocked[0]
     with pytest.raises(NotThisFleet):
         fleet_resources(fleet(), account.read())
-    assert take_away(account, fleet()).empty
+    assert destroy_fleet(account, fleet()).empty
     assert rows(local) == before
 
 
@@ -131,7 +131,7 @@ def test_a_second_endpoint_of_the_name_stops_an_apply_and_not_a_destroy(local: L
     plan = make_plan(fleet(NEXT), account.read())
     assert plan.steps == ()
     assert f"endpoint comfy ({theirs.id}) is not this fleet's" in plan.blocked[0]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert list(local.holdings.endpoints) == [theirs.id]
 
 
@@ -154,7 +154,7 @@ def test_a_group_that_was_moved_stays_where_it_is(local: LocalAccount, account: 
     plan = make_plan(fleet(), account.read())
     assert [step.action.value for step in plan.steps] == ["create group"]
     assert f"group {moved.id} of endpoint theirs ({theirs.id}) uses this fleet's template" in plan.left_alone[0]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert list(local.holdings.groups) == [moved.id]
 
 
@@ -205,7 +205,7 @@ def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Acco
     plan = make_plan(fleet(), account.read())
     assert plan.empty
     assert [f"template copy ({one.id})" in text for one, text in zip(copies, plan.left_alone, strict=True)]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert sorted(local.holdings.templates.rows) == [one.id for one in copies]
 
 

@@ -104,7 +104,7 @@ CHANGES: dict[Change, int] = {
 """What is done, and which call of it changes something."""
 
 
-def held(local: LocalAccount) -> dict[str, Any]:
+def contents(local: LocalAccount) -> dict[str, Any]:
     """Return the contents of the account without keys and times."""
     own = local.holdings
     templates = [{name: value for name, value in row.items() if name != "id"} for row in own.templates.rows.values()]
@@ -128,7 +128,7 @@ def after(change: Change, faults: dict[int, CallFault]) -> dict[str, Any]:
         ground = fill(account)
         local.configure(AccountFaultConfig(faults=faults, hang_s=0.3))
         change(account, ground)
-        return held(local)
+        return contents(local)
 
 
 @pytest.mark.parametrize("fault", CallFault, ids=lambda fault: fault.name.lower())
