@@ -74,7 +74,7 @@ class ReadinessTracker:
 class TemplateVersion:
     """The template version that workers should have.
 
-    `since` is the time in epoch seconds when they were told to update, or infinity when it is not known.
+    `since` is the time in epoch seconds of their update, or infinity when it is not known.
     """
 
     hash: str
@@ -91,6 +91,7 @@ class TemplateVersion:
         return frozenset(row.id for row in rows if row.id in others and not self._loaded_since(row))
 
     def _loaded_since(self, row: WorkerRow) -> bool:
+        """Return whether the worker was loaded after the update."""
         loaded = row.raw.get("loaded_at")
         return isinstance(loaded, int | float) and loaded > max(self.since, EPOCH)
 
@@ -131,6 +132,7 @@ def _count(
 
 
 def _sleep(seconds: float) -> None:
+    """Sleep in short steps, so that a progress display keeps moving."""
     end = time.monotonic() + seconds
     while (remaining := end - time.monotonic()) > 0:
         time.sleep(min(remaining, TICK_S))
