@@ -51,6 +51,7 @@ class ChangedResponse:
     headers: Mapping[str, str] | None = None
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Return the changed response."""
         body, headers = self.change(original.body), {**original.headers, **(self.headers or {})}
         return web.Response(body=body, status=self.status or original.status, headers=headers)
 
@@ -78,6 +79,7 @@ class SlowResponse:
     max_bytes: int = 4096
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Send the response slowly."""
         response = web.StreamResponse(status=original.status, headers=original.headers)
         await response.prepare(request)
         with suppress(ConnectionError):
@@ -96,6 +98,7 @@ class TruncatedResponse:
     fraction: float = 0.5
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Send a part of the body and close the connection."""
         response = web.StreamResponse(status=original.status, headers=original.headers)
         response.content_length = len(original.body) + 1
         await response.prepare(request)
@@ -114,6 +117,7 @@ class EndlessResponse:
     pause_s: float = 0.0
 
     async def __call__(self, request: web.Request, original: OriginalResponse) -> web.StreamResponse:
+        """Send the body until the client closes the connection."""
         response = web.StreamResponse(status=original.status, headers=original.headers)
         await response.prepare(request)
         with suppress(ConnectionError):
@@ -142,11 +146,11 @@ KINDS: Mapping[str, ResponseFault] = {
     "not found": other_body(b"{}", status=404),
     "teapot": other_body(b"{}", status=418),
     "error": other_body(b'{"error": "no"}', status=500),
-    "nothing to say": ChangedResponse(lambda _: b"", 204),
+    "no content": ChangedResponse(lambda _: b"", 204),
     "redirect to itself": redirect("?"),
-    "redirect to nobody": redirect("http://127.0.0.1:9/"),
+    "redirect to a closed port": redirect("http://127.0.0.1:9/"),
     "redirect to a file": redirect("file:///etc/passwd"),
-    "redirect without a place": redirect(""),
+    "redirect without a location": redirect(""),
     "cut": TruncatedResponse(),
     "cut before the body": TruncatedResponse(0.0),
     "in pieces": SlowResponse(),
