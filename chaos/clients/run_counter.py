@@ -21,7 +21,7 @@ WINDOW = 512
 class RunCounter:
     """Counts runs by scenario number. A run is a prompt that was started, with any end.
 
-    `urls` are the URLs of the engines themselves, not of a relay.
+    `urls` are the URLs of the engines themselves, not of a proxy.
     """
 
     http: aiohttp.ClientSession
@@ -32,7 +32,7 @@ class RunCounter:
     """Successful runs. A second one is always wasted."""
     every_s: float = EVERY_S
 
-    async def watch(self) -> None:
+    async def poll(self) -> None:
         """Read the histories repeatedly until cancelled."""
         while True:
             await asyncio.sleep(self.every_s)

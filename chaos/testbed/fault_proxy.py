@@ -175,7 +175,7 @@ class FaultProxy:
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(auto_decompress=False, connector=aiohttp.TCPConnector(limit=0))
         app = web.Application(client_max_size=1 << 40)
-        app.router.add_route("*", "/{path:.*}", self._relay)
+        app.router.add_route("*", "/{path:.*}", self._forward)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -205,10 +205,10 @@ class FaultProxy:
             with suppress(ConnectionError):
                 await _send(socket, frame)
 
-    async def _relay(self, request: web.Request) -> web.StreamResponse:
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
         """Forward a request and return the response, or its replacement."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._relay_websocket(request)
+            return await self._forward_websocket(request)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url, body = self._target + request.raw_path, await request.read()
         async with self._http.request(
@@ -222,7 +222,7 @@ class FaultProxy:
         self.garbled += 1
         return await fault(request, original)
 
-    async def _relay_websocket(self, request: web.Request) -> web.StreamResponse:
+    async def _forward_websocket(self, request: web.Request) -> web.StreamResponse:
         """Forward the frames of a WebSocket in both directions."""
         client_socket = web.WebSocketResponse(max_msg_size=0)
         async with self._http.ws_connect(self._target + request.raw_path, max_msg_size=0) as server_socket:
