@@ -88,25 +88,25 @@ async def move_clock(testbed: MatrixTestbed) -> None:
 
 async def drop_websockets(testbed: MatrixTestbed) -> None:
     """Abort the worker's WebSocket connection to the engine."""
-    if testbed.proxy:
-        testbed.proxy.drop_websockets()
+    if testbed.relay:
+        testbed.relay.drop_websockets()
 
 
 async def silence_websockets(testbed: MatrixTestbed) -> None:
     """Keep the WebSocket open but drop the engine's messages."""
-    if testbed.proxy:
-        testbed.proxy.silence_websockets()
+    if testbed.relay:
+        testbed.relay.silence_websockets()
 
 
 def slow_engine_responses(delay_s: float = 0.0, piece: int = 0) -> FaultAction:
     """Return an action that delays the engine's responses, or splits them into pieces of a few bytes, for OUTAGE_S."""
 
     async def action(testbed: MatrixTestbed) -> None:
-        if testbed.proxy:
-            usual_piece = testbed.proxy.piece
-            testbed.proxy.delay_s, testbed.proxy.piece = delay_s, piece or usual_piece
+        if testbed.relay:
+            usual_piece = testbed.relay.piece
+            testbed.relay.delay_s, testbed.relay.piece = delay_s, piece or usual_piece
             await asyncio.sleep(OUTAGE_S)
-            testbed.proxy.delay_s, testbed.proxy.piece = 0.0, usual_piece
+            testbed.relay.delay_s, testbed.relay.piece = 0.0, usual_piece
 
     return action
 

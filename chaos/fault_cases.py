@@ -49,7 +49,7 @@ class FaultCase:
     within_s: float = 0.0
     """Seconds within which the message must be logged."""
     external_engine: bool = False
-    """Whether the engine is external, behind a proxy (`chaos.testbed.matrix_testbed`)."""
+    """Whether the engine is external, behind a relay (`chaos.testbed.matrix_testbed`)."""
     env: Mapping[str, str] = field(default_factory=dict)
     by_url: bool = False
     """Whether the jobs ask for outputs by URL."""

@@ -89,7 +89,7 @@ async def fuzz(plan: FuzzPlan, folder: Path) -> Chapter:
         attack_findings = await measure_attack(http, behind_sdk, AttackPlan(plan.bodies, plan.half_open, plan.seed))
         logs = [*testbed.logs, behind_sdk.child.log]
         unexpected_files = _changed_files(before, file_stamps(folder, own_folders), logs)
-        submissions = testbed.proxy.submissions + behind_sdk.proxy.submissions
+        submissions = testbed.relay.submissions + behind_sdk.relay.submissions
     seconds = time.monotonic() - started
     (folder / "problems.txt").write_text(
         "\n".join(f"{problem} {request}" for problem, request in tally.problems), "utf-8"

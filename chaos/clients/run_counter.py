@@ -21,7 +21,7 @@ WINDOW = 512
 class RunCounter:
     """Counts runs by scenario number. A run is a prompt that was started, with any end.
 
-    `urls` are the URLs of the engines themselves, not of a proxy.
+    `urls` are the URLs of the engines themselves, not of a relay.
     """
 
     http: aiohttp.ClientSession

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chaos.testbed.bucket import NAME, BucketServer
 from chaos.testbed.managed_engines import managed_engines
-from chaos.testbed.tcp_proxy import TcpProxy
+from chaos.testbed.tcp_relay import TcpRelay
 from chaos.testbed.worker_testbeds import EngineProcess, WorkerProcess, engine_process, worker_process
 from worker.simulators.vast_router import LocalVast, serve
 
@@ -21,13 +21,13 @@ READY_S = 200.0
 
 @dataclass(slots=True)
 class MatrixTestbed:
-    """The running servers. `engine` and `proxy` are None if the worker manages its engines, as in the container."""
+    """The running servers. `engine` and `relay` are None if the worker manages its engines, as in the container."""
 
     worker: WorkerProcess
     vast: LocalVast
     bucket: BucketServer
     engine: EngineProcess | None
-    proxy: TcpProxy | None
+    relay: TcpRelay | None
     signed_url: str = ""
 
     async def start_worker(self) -> None:
@@ -60,20 +60,20 @@ class MatrixTestbed:
 async def matrix_testbed(
     folder: Path, env: Mapping[str, str], *, external_engine: bool
 ) -> AsyncIterator[MatrixTestbed]:
-    """Start all servers. An external engine is behind a proxy and survives the worker."""
+    """Start all servers. An external engine is behind a relay and survives the worker."""
     async with AsyncExitStack() as stack:
         vast = await stack.enter_async_context(serve())
         bucket = await stack.enter_async_context(BucketServer())
         engine = engine_process(folder)
-        proxy = await stack.enter_async_context(TcpProxy(engine.port)) if external_engine else None
-        worker = worker_process(folder, engine, proxy.url if proxy else "embedded", {})
+        relay = await stack.enter_async_context(TcpRelay(engine.port)) if external_engine else None
+        worker = worker_process(folder, engine, relay.url if relay else "embedded", {})
         worker.child.env = {**worker.child.env, **_vast_settings(await vast.worker_env(WORKER_ID)), **env}
         if not external_engine:
             shared_folders = {"WORKER_COMFYUI_INPUT", "WORKER_COMFYUI_OUTPUT"}
             worker.child.env = {name: value for name, value in worker.child.env.items() if name not in shared_folders}
         if "WORKER_S3_BUCKET" in env:
             worker.child.env = {**worker.child.env, "WORKER_S3_ENDPOINT": bucket.url}
-        testbed = MatrixTestbed(worker, vast, bucket, engine if external_engine else None, proxy)
+        testbed = MatrixTestbed(worker, vast, bucket, engine if external_engine else None, relay)
         try:
             if external_engine:
                 await engine.start()

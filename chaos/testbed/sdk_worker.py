@@ -14,7 +14,7 @@ from chaos.fuzzing.fuzz_request import FuzzRequest
 from chaos.fuzzing.request_mutations import JUNK
 from chaos.fuzzing.request_strategies import FuzzState
 from chaos.testbed.child_process import ChildProcess
-from chaos.testbed.tcp_proxy import TcpProxy
+from chaos.testbed.tcp_relay import TcpRelay
 from chaos.testbed.worker_testbeds import EngineProcess, wait_until_ok, worker_process
 from worker.simulators.vast_router import LocalVast, serve
 
@@ -29,21 +29,21 @@ SDK_ROUTES = (
 
 @dataclass(frozen=True, slots=True)
 class SdkTestbed:
-    """A worker behind the SDK: the simulated Vast, the worker's signed URL, its process and its proxy to the engine."""
+    """A worker behind the SDK: the simulated Vast, the worker's signed URL, its process and its relay to the engine."""
 
     vast: LocalVast
     url: str
     child: ChildProcess
-    proxy: TcpProxy
+    relay: TcpRelay
 
 
 @asynccontextmanager
 async def sdk_testbed(engine: EngineProcess, env: Mapping[str, str]) -> AsyncIterator[SdkTestbed]:
     """Start a worker behind the SDK and wait until the autoscaler counts it as ready."""
-    async with serve(endpoint=ENDPOINT) as vast, TcpProxy(engine.port) as proxy:
+    async with serve(endpoint=ENDPOINT) as vast, TcpRelay(engine.port) as relay:
         own = {"WORKER_PLATFORM": "vast", "WORKER_VAST_HOST": "127.0.0.1", "WORKER_BENCHMARK_RUNS": "1"}
         settings = {**own, **env, **await vast.worker_env(WORKER_ID)}
-        worker = worker_process(engine.child.folder, engine, proxy.url, settings)
+        worker = worker_process(engine.child.folder, engine, relay.url, settings)
         worker.child.env = {
             **worker.child.env,
             "WORKER_TOKENS": "",
@@ -54,7 +54,7 @@ async def sdk_testbed(engine: EngineProcess, env: Mapping[str, str]) -> AsyncIte
             await worker.child.start()
             await wait_until_ok(worker.child, f"{worker.url}/ready")
             await vast.record.until(lambda record: any(report.max_perf > 0 for report in record.of(WORKER_ID)), READY_S)
-            yield SdkTestbed(vast, vast.record.statuses[-1].url, worker.child, proxy)
+            yield SdkTestbed(vast, vast.record.statuses[-1].url, worker.child, relay)
         finally:
             await worker.child.stop()
 

@@ -1,4 +1,4 @@
-"""Testbeds with one worker: with an external engine behind a proxy, or with engines that the worker manages.
+"""Testbeds with one worker: with an external engine behind a relay, or with engines that the worker manages.
 
 Every process has its own folders, port and log.
 """
@@ -17,7 +17,7 @@ import aiohttp
 
 from chaos.testbed.child_process import ChildProcess
 from chaos.testbed.managed_engines import managed_engines
-from chaos.testbed.tcp_proxy import TcpProxy
+from chaos.testbed.tcp_relay import TcpRelay
 from worker.engine.process.free_port import free_port
 
 TOKEN = "chaos-operator-token-4b1d"  # noqa: S105 - valid only for the worker of this run
@@ -66,11 +66,11 @@ class WorkerProcess:
 
 @dataclass(frozen=True, slots=True)
 class ExternalEngineTestbed:
-    """A worker with an external engine behind a proxy. All files are below `folder`."""
+    """A worker with an external engine behind a relay. All files are below `folder`."""
 
     folder: Path
     engine: EngineProcess
-    proxy: TcpProxy
+    relay: TcpRelay
     worker: WorkerProcess
 
     @property
@@ -93,12 +93,12 @@ class ExternalEngineTestbed:
 
     def drop_websockets(self) -> None:
         """Abort the worker's WebSocket connections to the engine."""
-        self.proxy.drop_websockets()
+        self.relay.drop_websockets()
 
 
 @dataclass(frozen=True, slots=True)
 class ManagedEngineTestbed:
-    """A worker that manages its own engines, as in the container. No proxy is between them."""
+    """A worker that manages its own engines, as in the container. No relay is between them."""
 
     folder: Path
     worker: WorkerProcess
@@ -124,8 +124,8 @@ class ManagedEngineTestbed:
         await wait_until_ok(self.worker.child, f"{killed.url}/prompt")
 
     def drop_websockets(self) -> None:
-        """Raise NotImplementedError, because no proxy is between the worker and its engines."""
-        raise NotImplementedError("no proxy is between the worker and its own engines")
+        """Raise NotImplementedError, because no relay is between the worker and its engines."""
+        raise NotImplementedError("no relay is between the worker and its own engines")
 
 
 def engine_process(folder: Path, *options: str) -> EngineProcess:
@@ -152,14 +152,14 @@ def worker_process(folder: Path, engine: EngineProcess, url: str, env: Mapping[s
 
 @asynccontextmanager
 async def external_engine_testbed(folder: Path, env: Mapping[str, str]) -> AsyncIterator[ExternalEngineTestbed]:
-    """Start a worker with an external engine behind a proxy. `env` has the worker's settings."""
+    """Start a worker with an external engine behind a relay. `env` has the worker's settings."""
     engine = engine_process(folder)
-    async with TcpProxy(engine.port) as proxy:
-        worker = worker_process(folder, engine, proxy.url, env)
+    async with TcpRelay(engine.port) as relay:
+        worker = worker_process(folder, engine, relay.url, env)
         try:
             await engine.start()
             await worker.start()
-            yield ExternalEngineTestbed(folder, engine, proxy, worker)
+            yield ExternalEngineTestbed(folder, engine, relay, worker)
         finally:
             await worker.child.stop()
             await engine.child.stop()

@@ -1,4 +1,4 @@
-"""A TCP proxy between worker and engine: it counts prompts, and it breaks, silences or slows connections on demand."""
+"""A TCP relay between worker and engine: it counts prompts, and it breaks, silences or slows connections on demand."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ UPGRADE = b"GET /ws?"
 PIECE = 256 * 1024
 
 
-class TcpProxy:
-    """A TCP proxy on loopback. It forwards bytes and reads only the first bytes of each request.
+class TcpRelay:
+    """A TCP relay on loopback. It forwards bytes and reads only the first bytes of each request.
 
     `submissions` counts the prompts that were sent to the engine, with any result. A silenced WebSocket stays open, but
     the engine's messages on it are dropped. `delay_s` delays every part of a response, and `piece` is the largest
@@ -54,13 +54,13 @@ class TcpProxy:
         return len(self._websockets)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forward a new connection in a task."""
-        task = asyncio.create_task(self._handle_connection(reader, writer))
+        """Relay a new connection in a task."""
+        task = asyncio.create_task(self._relay_connection(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forward one connection of the worker until either side closes it."""
+    async def _relay_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay one connection of the worker until either side closes it."""
         try:
             engine_reader, engine_writer = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
