@@ -11,7 +11,8 @@ from chaos.finding import RunFinding, none
 from chaos.testbed.stage import KeptStage, Stage
 
 COMPLAINT = re.compile(
-    "Traceback|in a way nobody expected|never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:"
+    "Traceback|in a way nobody expected|with an unexpected error|"
+    "never retrieved|was never awaited|Unclosed|Exception ignored|CRITICAL|Warning:"
 )
 BEGINNING = re.compile(r"\d{4}-\d\d-\d\d ")
 

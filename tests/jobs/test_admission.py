@@ -32,7 +32,7 @@ def admission(limits: AdmissionLimits, pace: float, *jobs: Job) -> Admission:
 def test_without_its_state_folder_a_worker_accepts_nothing(tmp_path: Path) -> None:
     """A volume that is away for a while is an error with a code, which may be retried."""
     assert free_bytes(tmp_path) > 0
-    with pytest.raises(JournalUnavailable, match="can't be reached: No such file"):
+    with pytest.raises(JournalUnavailable, match="cannot be read: No such file"):
         free_bytes(tmp_path / "gone")
 
 

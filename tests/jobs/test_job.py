@@ -25,7 +25,7 @@ def test_nothing_follows_an_end(end: JobState) -> None:
     found = job()
     found.advance(end)
     for state in JobState:
-        with pytest.raises(ValueError, match="can't become"):
+        with pytest.raises(ValueError, match="cannot become"):
             found.advance(state)
 
 

@@ -289,7 +289,7 @@ def test_a_ruleset_that_fails_ends_the_start(ground: Ground) -> None:
     """A kernel that has Landlock and refuses a rule must not leave an engine without its sandbox."""
     done = launch(replace(ground.policy, tcp=(70_000,)), ["/bin/echo", "started"])
     assert (done.returncode, done.stdout) == (1, "")
-    assert "the sandbox can't be made: a rule for a port" in done.stderr
+    assert "the sandbox cannot be set up: a rule for a port" in done.stderr
 
 
 def denied(outcomes: dict[str, str]) -> dict[str, str]:
