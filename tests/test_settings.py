@@ -14,8 +14,6 @@ from worker.errors import StartupError
 from worker.settings import PreviewMethod, Settings
 from worker.settings.engine_environment import is_credential
 
-README = Path(__file__).parent.parent / "README.md"
-
 
 def test_environment_is_typed() -> None:
     """Text becomes the type of the field."""
@@ -42,13 +40,6 @@ def test_one_of_several_values() -> None:
     assert Settings.from_env({"WORKER_PREVIEWS": "taesd"}).engine.previews is PreviewMethod.TAESD
     with pytest.raises(StartupError, match="WORKER_PREVIEWS='big' is none of auto, latent2rgb, taesd, none"):
         Settings.from_env({"WORKER_PREVIEWS": "big"})
-
-
-def test_every_setting_is_in_the_readme() -> None:
-    """The table in the README has every setting with its default and its help, as the code says them."""
-    text = README.read_text("utf-8")
-    for env, default, help_text in Settings.table():
-        assert f"| `{env}` | {f'`{default}`' if default else ''} | {help_text} |" in text
 
 
 def test_settings_can_not_be_changed() -> None:

@@ -41,12 +41,12 @@ from worker.observers.log import JobLog
 from worker.observers.metrics import Metrics
 from worker.observers.replay import Replay
 from worker.observers.run_times import RunMetrics
-from worker.observers.webhook import webhooks
+from worker.observers.webhook import running_webhooks
 from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
 from worker.outputs.files import Outputs, OutputSource
 from worker.pipeline import Pipeline
-from worker.platforms.base import REACHED_DIRECTLY, Traits
+from worker.platforms.base import DIRECT_TRAITS, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -145,7 +145,7 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
-    traits: Traits = REACHED_DIRECTLY,
+    traits: Traits = DIRECT_TRAITS,
 ) -> AsyncIterator[App]:
     """Run a whole worker inside the context. It listens at once, while its engines may still be starting.
 
@@ -202,7 +202,7 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     )
     if models.fetches_models:
         observers.add(models)
-    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
+    hooks = await enter(running_webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()

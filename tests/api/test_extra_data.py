@@ -98,7 +98,7 @@ async def test_no_null_is_sent_to_comfyui(engine: EngineHandle, tmp_path: Path, 
     ("body", "says"),
     [
         ({"workflow": picture(), "extra_data": {"extra_pnginfo": []}}, "extra_data.extra_pnginfo"),
-        ({"workflow": picture(), "extra_data": {"extra_pnginfo": {"workflow": "x"}}}, "'workflow' has to be"),
+        ({"workflow": picture(), "extra_data": {"extra_pnginfo": {"workflow": "x"}}}, "'workflow' must be"),
         ({"workflow": picture(), "prompt": picture()}, "'workflow' beside a 'prompt'"),
         ({"template": "sd15", "prompt": picture()}, "'prompt' and 'template'"),
         ({"workflow": picture(), "extra_data": {"api_key_comfy_org": 7}}, "extra_data.api_key_comfy_org"),

@@ -143,13 +143,13 @@ async def test_all_bad_parameters_are_told_at_once(client: Client) -> None:
     assert told == {
         "width": (
             "parameter 'width' is 100000, more than 2048",
-            "Use a whole number from 256 to 2048, a multiple of 16.",
+            "Use an integer from 256 to 2048, a multiple of 16.",
         ),
-        "steps": ("parameter 'steps' is 0, less than 1", "Use a whole number from 1 to 50."),
-        "promt": ("parameter 'promt' is none of template 'flux-schnell'", "Did you mean 'prompt'?"),
+        "steps": ("parameter 'steps' is 0, less than 1", "Use an integer from 1 to 50."),
+        "promt": ("parameter 'promt' is no parameter of template 'flux-schnell'", "Did you mean 'prompt'?"),
         "seed": (
-            "parameter 'seed' has to be a whole number, not 'random'",
-            "Use a whole number from 0 to 9007199254740991.",
+            "parameter 'seed' must be an integer, not 'random'",
+            "Use an integer from 0 to 9007199254740991.",
         ),
     }
 

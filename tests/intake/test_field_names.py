@@ -30,7 +30,7 @@ WRONG = [
     ({"workflow": WORKFLOW, "webhook_url": "http://x"}, "'webhook'"),
     ({"workflow": WORKFLOW, "comfy_org_api_key": "x"}, "'extra_data.api_key_comfy_org'"),
     ({"modifier": "Text2Image", "modifications": {}}, "'template'"),
-    ({"input": "a cat"}, "'input' has to be an object"),
+    ({"input": "a cat"}, "'input' must be an object"),
     ({"input": {"workflowJson": WORKFLOW}}, "'input.workflow_json'"),
     ({"input": {"workFlow": WORKFLOW}}, "'input.workflow'"),
     ({"input": {"workflow_jsn": WORKFLOW}}, "'input.workflow_json'"),

@@ -138,7 +138,7 @@ async def test_it_is_given_up_after_so_many_tries(
             await client.post("/generate/sync", hooked(server))
             await server.messages(3)
         assert len(server.heard) == 3
-    assert "given up after 3 tries" in caplog.text
+    assert "gave up after 3 attempts" in caplog.text
     assert "url-secret" not in caplog.text
     assert SECRET not in caplog.text
 

@@ -45,7 +45,7 @@ class PullPlatform(Platform):
 
     name = "pull"
     traits = Traits(
-        largest_answer=1_000_000,
+        max_response_bytes=1_000_000,
         output_urls=False,
         job_urls=False,
         drain_s=3.0,

@@ -37,10 +37,10 @@ def test_the_editors_prompt(title: str, catalog: Catalog) -> None:
 @pytest.mark.parametrize(
     ("prompt", "sentence"),
     [
-        ({"1": {"class_type": "A", "inputs": {"x": 1}}}, "node 2 is only in that of the editor"),
-        ({"1": {"class_type": "B", "inputs": {"x": 1}}}, "node 1 is a B, the editor's a A"),
-        ({"1": {"class_type": "A", "inputs": {"x": 2}}}, "node 1: x is 2, the editor's 1"),
-        ({"1": {"class_type": "A", "inputs": {}}}, "node 1: x is None, the editor's 1"),
+        ({"1": {"class_type": "A", "inputs": {"x": 1}}}, "node 2 is only in the editor's prompt"),
+        ({"1": {"class_type": "B", "inputs": {"x": 1}}}, "node 1: the class is B, in the editor's prompt A"),
+        ({"1": {"class_type": "A", "inputs": {"x": 2}}}, "node 1: x is 2, in the editor's prompt 1"),
+        ({"1": {"class_type": "A", "inputs": {}}}, "node 1: x is None, in the editor's prompt 1"),
         ({"3": {"class_type": "A", "inputs": {}}}, "node 3 is only in the prompt that ran"),
     ],
 )

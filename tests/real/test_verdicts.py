@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from real.verdicts.comparison import Judgement, PromptValidators, VerdictComparison, are_equivalent, compare
-from real.verdicts.corpus import VerdictCase, cases, put_files
+from real.verdicts.corpus import VerdictCase, put_files, verdict_cases
 from real.verdicts.graphs import GraphBuilder
 from real.verdicts.mutations import mutant
 from real.verdicts.page import differences, section
@@ -30,7 +30,7 @@ async def test_an_engine_with_our_rules_has_no_differences(engine: EngineHandle)
     async with aiohttp.ClientSession() as http:
         async with http.get(f"{engine.url}/object_info") as answer:
             catalog = Catalog.from_object_info(await answer.json())
-        chosen = [case for case in cases(catalog, None) if case.group != "files"][::EVERY]
+        chosen = [case for case in verdict_cases(catalog, None) if case.group != "files"][::EVERY]
         refused = [case for case in chosen if is_refused(case, catalog)]
         found = await compare(refused[:MOST], PromptValidators(engine.url, catalog, AssumeFiles()), http)
     assert found.differing == []
@@ -55,7 +55,9 @@ def test_prompts_around_a_class_are_accepted() -> None:
 
 def test_the_same_catalog_gives_the_same_prompts() -> None:
     """Seeds are fixed, so that two runs compare the same."""
-    one, other = (json.dumps([case.prompt for case in islice(cases(CATALOG, None), 0, None, 7)]) for _ in range(2))
+    one, other = (
+        json.dumps([case.prompt for case in islice(verdict_cases(CATALOG, None), 0, None, 7)]) for _ in range(2)
+    )
     assert one == other
 
 
@@ -77,7 +79,7 @@ def test_shared_prompts_lose_what_is_not_installed(tmp_path: Path) -> None:
         "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
     }
     (folder / "a.json").write_text(json.dumps({"output": nodes}))
-    shared = [case for case in cases(CATALOG, tmp_path) if case.name.startswith("a")][:2]
+    shared = [case for case in verdict_cases(CATALOG, tmp_path) if case.name.startswith("a")][:2]
     assert [case.prompt for case in shared] == [nodes, {"2": {"class_type": "PreviewAny", "inputs": {}}}]
 
 
@@ -113,5 +115,5 @@ def test_the_page_lists_what_differs() -> None:
     case = VerdictCase("a case", "class", {})
     found.add(case, Judgement(200, None, {}), Judgement(200, None, {}))
     found.add(case, Judgement(400, "e", {"1": (("kind", "input"),)}), Judgement(200, None, {}))
-    assert [*differences(found)] == ["a case (class): ComfyUI says `400 e 1: kind input`, we say `200`"]
-    assert "1 of 2 equal; ComfyUI refused 1" in section(found)
+    assert [*differences(found)] == ["a case (class): ComfyUI's verdict is `400 e 1: kind input`, ours is `200`"]
+    assert "1 of 2 verdicts are equal. ComfyUI rejected 1" in section(found)

@@ -1,4 +1,4 @@
-"""A workflow asked about, not run."""
+"""Route that checks a workflow without running it."""
 
 from __future__ import annotations
 
@@ -31,80 +31,87 @@ from worker.workflow.walk import run_off_loop_if_large
 
 
 async def validate(request: web.Request) -> web.Response:
-    """`POST /validate`: all that is wrong with a workflow, the models it needs and what it weighs; nothing runs."""
-    found = services_of(request)
-    principal = found.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
-    async with receive_body(request) as (body, sent):
+    """Handle `POST /validate`: report all problems of a workflow, the models it needs and its workload.
+
+    Nothing runs.
+    """
+    services = services_of(request)
+    principal = services.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
+    async with receive_body(request) as (body, form_files):
         await replace_data_uris(body, request[DIALECT])
-        saved = unwrap(body.value.get("workflow"))
-        beside = saved if is_ui(saved) else _beside(body.value)
+        unwrapped = unwrap(body.value.get("workflow"))
+        editor_file = unwrapped if is_ui(unwrapped) else _editor_file(body.value)
         workflow = body.value.get("workflow")
-        others = _brought(body.value)
-        files = sent
+        own_names = _input_names(body.value)
+        files = form_files
         job = _options(body.value, strict_of(request))
-        # A prompt is taken as it is, however wrong; anything else is read as a job is.
-        if "workflow" not in body.value or is_ui(saved):
+        # A prompt is checked as it is, even if it is invalid. Any other body is read like that of a job.
+        if "workflow" not in body.value or is_ui(unwrapped):
             try:
-                submission = await found.intake.read(body, caller_of(request, principal), sent)
+                submission = await services.intake.read(body, caller_of(request, principal), form_files)
                 job, workflow = submission.request, submission.request.prompt
-                others, files = submission.own, ()
+                own_names, files = submission.own, ()
             except ClientError as error:
-                if not is_ui(saved):
+                if not is_ui(unwrapped):
                     raise
                 return json_response(build_report(conversion_failure(error), (), FLOOR, lambda _: False).as_dict())
-    workflow = await run_off_loop_if_large(workflow, partial(_with_outputs, workflow))
-    brought = others | {file.name for file in files}
-    ready = await _ready(found, workflow, job, brought)
+    workflow = await run_off_loop_if_large(workflow, partial(_with_reference_texts, workflow))
+    file_names = own_names | {file.name for file in files}
+    ready = await _ready(services, workflow, job, file_names)
     if ready is not None and files:
-        brought = others | {file.name for file in await found.intake.named(files, others, ready.prompt)}
-    prompt, known = ready.prompt if ready else workflow, downloads_by_file(saved_downloads(saved))
-    coming = brought if job.strict else None
-    told = await found.preflight.report(prompt, known, beside, coming, strict=job.strict)
-    if told is None:
-        raise EngineUnavailable("ComfyUI does not say now what it can run")
+        file_names = own_names | {
+            file.name for file in await services.intake.with_form_names(files, own_names, ready.prompt)
+        }
+    prompt, known_downloads = ready.prompt if ready else workflow, downloads_by_file(saved_downloads(unwrapped))
+    coming_files = file_names if job.strict else None
+    verdict = await services.preflight.report(prompt, known_downloads, editor_file, coming_files, strict=job.strict)
+    if verdict is None:
+        raise EngineUnavailable("ComfyUI does not report its node classes now")
     if ready is not None:
-        unused = unused_files(brought, ready.prompt, await found.intake.catalog()) if brought else ()
-        told = replace(told, repairs=ready.repairs, warnings=(*job.warnings, *unused), seeds=ready.fields)
-    return json_response(told.as_dict())
+        unused = unused_files(file_names, ready.prompt, await services.intake.catalog()) if file_names else ()
+        verdict = replace(verdict, repairs=ready.repairs, warnings=(*job.warnings, *unused), seeds=ready.fields)
+    return json_response(verdict.as_dict())
 
 
 def _options(body: Mapping[str, Any], strict: bool) -> JobRequest:
-    """Return what stands beside a prompt that is taken as it is."""
+    """Return the options beside a prompt that is checked as it is."""
     return JobRequest(prompt={}, strict=strict or body.get("strict") is True, keep_seeds=body.get("keep_seeds") is True)
 
 
-async def _ready(found: Services, workflow: object, job: JobRequest, own: frozenset[str]) -> PreparedPrompt | None:
-    """Return what a job would run of a workflow; None for what is none."""
-    catalog = await found.intake.catalog()
+async def _ready(
+    services: Services, workflow: object, job: JobRequest, file_names: frozenset[str]
+) -> PreparedPrompt | None:
+    """Return the prompt that a job would run, or None if the workflow is not a prompt."""
+    catalog = await services.intake.catalog()
 
     def ready() -> PreparedPrompt | None:
+        """Return the prompt that a job would run. Runs in a thread."""
         try:
             prompt = draw_random_integers(parse_prompt(workflow), SystemRandom())
         except PromptError:
             return None
-        return prepare_prompt(replace(job, prompt=dict(prompt)), catalog, own, SystemRandom())
+        return prepare_prompt(replace(job, prompt=dict(prompt)), catalog, file_names, SystemRandom())
 
     return await asyncio.to_thread(ready)
 
 
-def _with_outputs(workflow: object) -> object:
-    """Return the workflow with texts for the outputs that it names. What names none stays, to be told as what it is."""
+def _with_reference_texts(workflow: object) -> object:
+    """Return the workflow with references to outputs as texts. An invalid workflow does not change."""
     with suppress(ValueError):
-        return (
-            prompt_with_output_references(workflow) if isinstance(workflow, dict) and not is_ui(workflow) else workflow
-        )
+        if isinstance(workflow, dict) and not is_ui(workflow):
+            return prompt_with_output_references(workflow)
     return workflow
 
 
-def _beside(body: object) -> object:
-    """What the editor saved, where it came beside a prompt."""
+def _editor_file(body: object) -> object:
+    """Return the file of the editor in `extra_data`, or None."""
     match body:
         case {"extra_data": {"extra_pnginfo": {"workflow": workflow}}}:
             return workflow
     return None
 
 
-def _brought(body: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of files that stand beside a prompt that is taken as it is."""
+def _input_names(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of files beside a prompt that is checked as it is."""
     inputs = body.get("inputs")
     return frozenset(inputs) if isinstance(inputs, dict) else frozenset()

@@ -41,7 +41,7 @@ class Trial:
     refused: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
 
 
-async def try_out(folder: Path, templates: Sequence[Template], settings: Settings) -> Trial:
+async def run_trial(folder: Path, templates: Sequence[Template], settings: Settings) -> Trial:
     """Writes nothing outside a temporary folder. Raises StartupError where `folder` is no ComfyUI."""
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
         home = Path(scratch)

@@ -35,7 +35,7 @@ class ImageFinding:
     details: tuple[str, ...] = ()
 
 
-def baked(pins: Pins, folders: Collection[str], record: Collection[str]) -> tuple[PinnedPack, ...]:
+def installed_packs(pins: Pins, folders: Collection[str], record: Collection[str]) -> tuple[PinnedPack, ...]:
     """The pinned packs of an image: whose folder is in custom_nodes, or that were laid down for it."""
     return tuple(pack for pack in pins.packs if pack.name in folders or pack.name in record)
 
@@ -46,7 +46,7 @@ def runnable(library: Library, packs: Collection[PinnedPack]) -> tuple[Template,
     return tuple(template for template in library.values() if names.issuperset(template.packs))
 
 
-def verdict(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[ImageFinding]:
+def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[ImageFinding]:
     """Everything that was looked at, in the order of the file and of the library."""
     imports = read_imports(trial.log)
     if trial.catalog is None:

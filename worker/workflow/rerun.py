@@ -1,4 +1,4 @@
-"""A prompt in which some nodes write their files once more, while ComfyUI answers the others from its cache."""
+"""Changes a prompt so that some nodes write their files again, while ComfyUI takes the others from its cache."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, ancestors, links
 
 AGAIN = "comfy_worker_again"
-"""An input that no class declares: it changes the key of ComfyUI's cache and reaches no node (seen on 0.33.0)."""
+"""An input that no class declares. It changes the cache key in ComfyUI and is not passed to the node (0.33.0)."""
 PREFIX = "filename_prefix"
 TAKES_ANY_INPUT = frozenset({"VHS_VideoCombine"})
-"""Output nodes that would be handed the input; they get another prefix instead."""
+"""Output nodes that would receive the extra input. They get another file name prefix instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class RerunPrompt:
-    """A prompt, and the nodes in it that write, each with its name in the workflow."""
+    """A prompt, and the nodes that write again: ids in this prompt mapped to ids in the original one."""
 
     prompt: Prompt
     nodes: dict[str, str]
 
 
 def rerun_nodes(prompt: Prompt, nodes: Collection[str]) -> RerunPrompt:
-    """Return the prompt with these nodes changed so that ComfyUI has to run them, and nothing before or after them.
+    """Return the prompt with these nodes changed so that ComfyUI runs them again, and no other nodes.
 
-    A node with others behind it stays as it is, as they would run again too: a copy of it writes.
+    If other nodes depend on a node, a copy of it is added instead: a change would also run its dependents again.
     """
     token = secrets.token_hex(4)
     linked = {source for node in prompt.values() for _, source, _ in links(node)}
-    changed, names = dict(prompt), {}
+    changed, original_ids = dict(prompt), {}
     for node_id in nodes:
-        name = f"{node_id}-{token}" if node_id in linked else node_id
-        changed[name] = _changed(prompt[node_id], token)
-        names[name] = node_id
-    return RerunPrompt(changed, names)
+        new_id = f"{node_id}-{token}" if node_id in linked else node_id
+        changed[new_id] = _changed(prompt[node_id], token)
+        original_ids[new_id] = node_id
+    return RerunPrompt(changed, original_ids)
 
 
 def node_digest(prompt: Prompt, node_id: str) -> bytes:
-    """Return a digest of all that goes into a node: the same for one that writes once more."""
-    if node_id not in prompt:  # another node expanded into it
+    """Return a digest of everything that a node depends on. A node that writes again has the same digest."""
+    if node_id not in prompt:  # created at run time by the expansion of another node
         return node_id.encode()
     sources = {source: _inputs(prompt[source]) for source in ancestors(prompt, node_id)}
     return blake2b(
@@ -57,8 +57,9 @@ def _inputs(node: Node) -> list[Json]:
 
 
 def _changed(node: Node, token: str) -> Node:
+    """Return the node with an input changed, so that its cache key is new."""
     prefix = node["inputs"].get(PREFIX)
-    again: dict[str, Json] = {AGAIN: token}
+    change: dict[str, Json] = {AGAIN: token}
     if node["class_type"] in TAKES_ANY_INPUT and isinstance(prefix, str):
-        again = {PREFIX: f"{prefix}_{token}"}
-    return {**node, "inputs": {**node["inputs"], **again}}
+        change = {PREFIX: f"{prefix}_{token}"}
+    return {**node, "inputs": {**node["inputs"], **change}}

@@ -21,7 +21,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, name: str) -> None:
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last == (
-        f"comfy-worker: can't listen on 127.0.0.1:{port}: address already in use."
+        f"comfy-worker: cannot listen on 127.0.0.1:{port}: address already in use."
         " Choose another port; 0 takes a free one."
     )
     assert "Traceback" not in done.stderr
@@ -33,7 +33,7 @@ def test_an_address_that_is_none_is_one_line(tmp_path: Path, host: str, port: in
     """A port above 65535, an address of another machine and a host without an address are refused in one line."""
     done = cli("engine", "--host", host, "--port", port, cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith(f"comfy-worker: can't listen on {host}:{port}: ")
+    assert done.stderr.startswith(f"comfy-worker: cannot listen on {host}:{port}: ")
 
 
 def test_the_simulated_account_says_that_its_port_is_in_use(tmp_path: Path) -> None:
@@ -50,4 +50,4 @@ def test_the_simulated_account_says_that_its_port_is_in_use(tmp_path: Path) -> N
             check=False,
         )
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert f"can't listen on 127.0.0.1:{port}: address already in use" in done.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: address already in use" in done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor.editor_graph import Slot, UiNode
-from worker.workflow.editor.types import bypass_slot, fit
+from worker.workflow.editor.slot_types import are_compatible, bypass_input
 
 MUTED, BYPASSED = 2, 4
 
@@ -87,19 +87,19 @@ def test_which_input_a_bypass_takes() -> None:
     """For any type the same place, or the first; else the same place if it fits; else the first of that type."""
     types = ("MODEL", "CLIP", "IMAGE,MASK", "MODEL")
     node = UiNode("1", "X", inputs=[Slot(kind, kind) for kind in types], outputs=["CLIP", "CLIP", "MASK", "MODEL", "X"])
-    assert [bypass_slot(node, slot, "*") for slot in (0, 1, 9)] == [0, 1, 0]
-    assert bypass_slot(node, 1, "CLIP") == 1
-    assert bypass_slot(node, 0, "CLIP") == 1
-    assert bypass_slot(node, 2, "MASK") == 2
-    assert bypass_slot(node, 3, "MODEL") == 3
-    assert bypass_slot(node, 4, "X") is None
+    assert [bypass_input(node, slot, "*") for slot in (0, 1, 9)] == [0, 1, 0]
+    assert bypass_input(node, 1, "CLIP") == 1
+    assert bypass_input(node, 0, "CLIP") == 1
+    assert bypass_input(node, 2, "MASK") == 2
+    assert bypass_input(node, 3, "MODEL") == 3
+    assert bypass_input(node, 4, "X") is None
 
 
 def test_types_that_fit() -> None:
     """Any fits all; lists fit where they share one; case doesn't count."""
-    assert fit("*", "IMAGE")
-    assert fit("IMAGE,MASK", "mask,LATENT")
-    assert not fit("IMAGE", "MASK")
+    assert are_compatible("*", "IMAGE")
+    assert are_compatible("IMAGE,MASK", "mask,LATENT")
+    assert not are_compatible("IMAGE", "MASK")
 
 
 def test_reroutes_are_followed() -> None:
@@ -200,4 +200,4 @@ def test_slots_of_one_type_take_it_from_each_other() -> None:
 def test_an_output_that_no_node_has() -> None:
     """A bypassed node takes its first input for it where any type is wanted."""
     node = UiNode("1", "X", inputs=[Slot("a", "IMAGE"), Slot("b", "MASK")])
-    assert [bypass_slot(node, output, "*") for output in (-5, 1, 7)] == [0, 1, 0]
+    assert [bypass_input(node, output, "*") for output in (-5, 1, 7)] == [0, 1, 0]

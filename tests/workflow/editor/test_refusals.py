@@ -77,7 +77,7 @@ def test_links_in_a_circle() -> None:
     drawing.node(3, "SaveImage", ["x"])
     for origin, target, name in ((1, 2, ""), (2, 1, ""), (1, 3, "images")):
         drawing.link(origin, 0, target, name)
-    assert "circle" in drawing.refusal().message
+    assert "cycle" in drawing.refusal().message
 
 
 def test_a_subgraph_in_itself() -> None:
@@ -129,7 +129,7 @@ def test_other_json_is_no_workflow(workflow: Any) -> None:
         convert(workflow, CATALOG)
 
 
-def whole() -> bytes:
+def to_integer() -> bytes:
     """Something of everything."""
     drawing = using((2, [3.5]), (3, [4.5]))
     drawing.node(20, "Choose", ["large", "x", 0.5, 3, "fixed"])
@@ -148,7 +148,7 @@ def whole() -> bytes:
 @pytest.mark.parametrize("seed", range(4))
 def test_spoiled_files(seed: int) -> None:
     """Each gives a prompt that can be sent, or a refusal that says why."""
-    rng, saved, converted = Random(seed), whole(), 0
+    rng, saved, converted = Random(seed), to_integer(), 0
     for _ in range(400):
         prompt, refusal = convert_or_error(spoiled_copy(saved, rng))
         assert prompt or refusal

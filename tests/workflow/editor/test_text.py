@@ -9,7 +9,7 @@ import pytest
 
 from tests.workflow.editor.workflow_builder import CATALOG, WorkflowBuilder, convert_or_error
 from worker.workflow.editor import ConversionContext, convert
-from worker.workflow.editor.text import draw
+from worker.workflow.editor.text import expand_choices
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ from worker.workflow.editor.text import draw
 )
 def test_what_is_certain(text: str, drawn: str) -> None:
     """Comments go, braces open, a backslash keeps what is behind it."""
-    assert draw(text, Random(0)) == drawn
+    assert expand_choices(text, Random(0)) == drawn
 
 
 def test_choices_are_drawn() -> None:
     """Each of them comes up, inner ones too, and nothing else."""
     rng = Random(0)
-    assert {draw("{a|b{c|d}|}", rng) for _ in range(100)} == {"a", "bc", "bd", ""}
+    assert {expand_choices("{a|b{c|d}|}", rng) for _ in range(100)} == {"a", "bc", "bd", ""}
 
 
 def test_only_where_the_class_asks_for_it() -> None:

@@ -158,7 +158,7 @@ def test_parameters_of_another_program(data: bytes) -> None:
 @pytest.mark.parametrize("make", [lambda: glb([1]), lambda: glb("x"), lambda: b"glTF", lambda: b"<svg><metadata>"])
 def test_what_carries_nothing(make: Callable[[], bytes]) -> None:
     """Is refused with its kind."""
-    with pytest.raises(CannotConvert, match="carries no workflow"):
+    with pytest.raises(CannotConvert, match="has no workflow"):
         extract_workflow(make())
 
 

@@ -100,9 +100,9 @@ def test_a_missing_class_comes_with_its_pack() -> None:
 @pytest.mark.parametrize(
     ("input_name", "value", "expected", "suggestion"),
     [
-        ("vae", link("4", 1), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple): it would fit."),
-        ("vae", link("6"), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple): it would fit."),
-        ("samples", link("3", 4), None, "Link 'samples' to a slot that is there: node 3 has 1, counted from 0."),
+        ("vae", link("4", 1), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple). Its type fits."),
+        ("vae", link("6"), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple). Its type fits."),
+        ("samples", link("3", 4), None, "Link 'samples' to an existing slot. Node 3 has 1 slot, counted from 0."),
         ("samples", [1, 2, 3], "a link: [node id, output slot]", None),
     ],
 )

@@ -58,9 +58,9 @@ async def connect(where: Where) -> AsyncIterator[RunClient]:
     """Ready for a job. Raises StartupError."""
     async with AsyncExitStack() as stack:
         if where.vast_endpoint:
-            from worker.platforms.vast.client import endpoint
+            from worker.platforms.vast.client import open_endpoint
 
-            yield VastClient(await stack.enter_async_context(endpoint(where.vast_endpoint, where.vast_url)))
+            yield VastClient(await stack.enter_async_context(open_endpoint(where.vast_endpoint, where.vast_url)))
             return
         url = where.url if where.url else await stack.enter_async_context(_worker())
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=PATIENCE))

@@ -137,7 +137,7 @@ async def _perform(console: Console, cast: DemoCast, folders: DemoFolders) -> No
             status.update("waiting for the workers' reports")
             await rehearsal.told(fleet.vast.record, len(requests))
             steps.done("the autoscaler has heard of each")
-            rows = fleet.vast.record.told()
+            rows = fleet.vast.record.summaries()
             status.update("stopping")
         steps.done("all stopped")
     for table in (demo_report.pictures(played), demo_report.times(played), demo_report.reports(rows)):

@@ -29,11 +29,11 @@ def command(
         _print_settings(as_json)
         return
     from worker.check_finding import Level, fail
-    from worker.platforms.registry import chosen
+    from worker.platforms.registry import choose_platform
 
     try:
         settings_here = Settings.from_env(comfyui=comfyui, platform=platform)
-        findings = asyncio.run(look(settings_here, chosen(settings_here.platform, environment())))
+        findings = asyncio.run(look(settings_here, choose_platform(settings_here.platform, environment())))
     except StartupError as error:
         findings = [fail("settings", str(error), "`comfy-worker doctor --settings` lists them all")]
     _print_findings(findings, as_json)

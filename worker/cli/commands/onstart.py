@@ -47,7 +47,7 @@ def command(
     """
     from worker.cli.commands.serve import failure_reported
     from worker.cli.hosting.container_environment import gathered, read_first, read_saved
-    from worker.platforms.registry import PLATFORMS, chosen
+    from worker.platforms.registry import PLATFORMS, choose_platform
 
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     owned = tuple(beginning for platform in PLATFORMS for beginning in platform.owned_variables)
@@ -56,7 +56,7 @@ def command(
         person = _person(user) if os.geteuid() == ROOT else None
         settings = Settings.from_env(env)
         state = settings.state.absolute()
-        lock = _prepared(state, person, chosen(settings.platform, env).links(state))
+        lock = _prepared(state, person, choose_platform(settings.platform, env).links(state))
         if lock is None:
             typer.echo(f"the worker runs already; see tail -f {state / 'worker.log'}")
             return

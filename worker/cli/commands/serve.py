@@ -15,7 +15,7 @@ import typer
 from worker.cli.hosting.signals import ignore_meaningless
 from worker.errors import RestartRequested, StartupError, StateInUse, UnknownPlatform
 from worker.platforms.base import Platform
-from worker.platforms.registry import AUTO, choose, chosen
+from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
@@ -52,7 +52,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         settings = Settings.from_env(**given, restarts=restarts)
         logging.basicConfig(level=settings.log_level.upper(), format=LOG_LINE)
         try:
-            place = chosen(settings.platform, environment())
+            place = choose_platform(settings.platform, environment())
         except UnknownPlatform as error:
             raise typer.BadParameter(str(error)) from None
         if settings.restarts:

@@ -32,8 +32,8 @@ def command(
     """
     import asyncio
 
-    from worker.node_packs.trial import try_out
-    from worker.node_packs.verify import FindingState, baked, runnable, verdict
+    from worker.node_packs.trial import run_trial
+    from worker.node_packs.verify import FindingState, check_image, installed_packs, runnable
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
 
@@ -41,11 +41,11 @@ def command(
     folder = _folder(settings)
     with told():
         pinned = pins_in(pins)
-        packs = baked(pinned, [path.name for path in (folder / "custom_nodes").glob("*/")], _record(folder))
+        packs = installed_packs(pinned, [path.name for path in (folder / "custom_nodes").glob("*/")], _record(folder))
     library = read_library(settings.templates)
     templates = runnable(library, packs)
-    trial = asyncio.run(try_out(folder, templates, settings))
-    findings = verdict(trial, packs, library)
+    trial = asyncio.run(run_trial(folder, templates, settings))
+    findings = check_image(trial, packs, library)
     _tell(findings, as_json=as_json)
     failed = any(one.state is FindingState.FAILED for one in findings)
     if object_info and not failed:

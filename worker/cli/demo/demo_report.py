@@ -12,7 +12,7 @@ from rich.text import Text
 from worker.cli.demo.rehearsal import Played
 from worker.cli.output.job_summary import files
 from worker.cli.output.units import duration
-from worker.simulators.vast_router import Told
+from worker.simulators.vast_router import WorkerSummary
 
 STAGES = ("before", "generate", "deliver")
 
@@ -48,7 +48,7 @@ def times(played: Sequence[Played]) -> Table:
     return table
 
 
-def reports(rows: Sequence[Told]) -> Table:
+def reports(rows: Sequence[WorkerSummary]) -> Table:
     """Loads and speed in workload units: a 512x512 picture of 20 steps is 100."""
     table = _table("autoscaler was told", ">max_perf", ">cur_load peak", ">served", ">rejected", ">deleted", "error")
     for row in rows:

@@ -22,10 +22,10 @@ from worker.errors import StartupError
 from worker.load.workload import workload
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
-from worker.platforms.vast.client import EndpointAnswer, VastEndpoint
+from worker.platforms.vast.client import EndpointResponse, VastEndpoint
 from worker.settings import environment
 from worker.simulators.vast_router import ReportLog
-from worker.simulators.vast_router.local_fleet import LocalFleet, fleet
+from worker.simulators.vast_router.local_fleet import LocalFleet, start_fleet
 from worker.workflow.prompt import Prompt
 
 READY_S, ANSWER_S, TOLD_S = 120.0, 300.0, 15.0
@@ -92,7 +92,7 @@ async def raised(cast: DemoCast, folder: Path) -> AsyncIterator[LocalFleet]:
     if (benchmark := cast.benchmark) is not None:
         await asyncio.to_thread((folder / BENCHMARK).write_bytes, orjson.dumps(fresh(benchmark)))
         env["WORKER_BENCHMARK"] = str(folder / BENCHMARK)
-    async with fleet(cast.commands(folder), env, logs=folder) as found:
+    async with start_fleet(cast.commands(folder), env, logs=folder) as found:
         try:
             await found.ready(READY_S)
         except StartupError as error:
@@ -179,7 +179,7 @@ def measured(file: Saved) -> Saved:
     return replace(file, width=facts.width, height=facts.height)
 
 
-def _worker(record: ReportLog, answer: EndpointAnswer) -> int:
+def _worker(record: ReportLog, answer: EndpointResponse) -> int:
     """By port: the stand-in's public address has https in front of the one that the worker reports."""
     port = urlsplit(answer.worker).port
     return next((status.id for status in record.statuses if urlsplit(status.url).port == port), 0)

@@ -20,9 +20,9 @@ from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
 from worker.platforms.vast.ingress.request_context import CONTEXT
-from worker.platforms.vast.ingress.response_proxy import InProcess, Responder
+from worker.platforms.vast.ingress.response_proxy import InProcessSession, Responder
 from worker.platforms.vast.ingress.signature_check import SignatureCheck
-from worker.platforms.vast.ingress.update import Update
+from worker.platforms.vast.ingress.update import UpdateRoute
 from worker.platforms.vast.reporting.autoscaler import Autoscaler
 from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.reporting.ledger import Ledger
@@ -37,7 +37,7 @@ from worker.platforms.vast.sdk import (
     point_at_score,
 )
 from worker.platforms.vast.settings import VastSettings
-from worker.platforms.vast.signing import sign, worn
+from worker.platforms.vast.signing import ensure_certificate, wait_until_renewal
 from worker.settings import set_missing_variables
 from worker.supervision import OnFailure
 
@@ -57,7 +57,7 @@ async def serve(app: App, settings: VastSettings) -> None:
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
-        signed = await sign(FIXED, settings, session) if settings.use_ssl else None
+        signed = await ensure_certificate(FIXED, settings, session) if settings.use_ssl else None
         app.timing.mark("certificate")
         key = await autoscaler.public_key()
         app.timing.mark("key")
@@ -110,9 +110,9 @@ class VastWorker:
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         limit_connections(connection_limits(app.settings), app.tasks)
         self._worker.backend.report_addr = settings.autoscaler
-        self._worker.backend.session = InProcess()
+        self._worker.backend.session = InProcessSession()
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._update = Update(settings.master_token)
+        self._update = UpdateRoute(settings.master_token)
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
         self._responder = Responder(app, self._ledger)
@@ -176,10 +176,14 @@ class VastWorker:
 
     async def _restart_asked(self) -> str:
         """By whom, or what for."""
-        update = asyncio.create_task(self._update.asked.wait())
+        update = asyncio.create_task(self._update.requested.wait())
         ends: set[asyncio.Task[Any]] = {update}
         if self._certificate is not None:
-            ends.add(asyncio.create_task(worn(self._certificate, lambda: not self._app.manager.admission.load.jobs)))
+            ends.add(
+                asyncio.create_task(
+                    wait_until_renewal(self._certificate, lambda: not self._app.manager.admission.load.jobs)
+                )
+            )
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             return "an update by Vast" if update.done() else "a new certificate"
@@ -220,7 +224,7 @@ class VastWorker:
         await self._app.drain()
         try:
             async with asyncio.timeout(ANSWERS_S):
-                await self._ingress.emptied()
+                await self._ingress.wait_until_idle()
         except TimeoutError:
             log.warning("some answers were not fetched")
 

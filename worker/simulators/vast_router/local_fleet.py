@@ -72,7 +72,7 @@ def all_loaded(record: ReportLog, numbers: Sequence[int]) -> bool:
 
 
 @asynccontextmanager
-async def fleet(
+async def start_fleet(
     commands: Sequence[Sequence[str]], env: Mapping[str, str], logs: Path | None
 ) -> AsyncIterator[LocalFleet]:
     """Start one worker a command (arguments of `comfy-worker`), numbered from 1; end them all on leaving.

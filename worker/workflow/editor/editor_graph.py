@@ -1,4 +1,4 @@
-"""The graph as the editor holds it in memory once a file is loaded: nodes with their slots, widgets and links."""
+"""The graph that the editor holds in memory for a loaded file: nodes with their slots, widgets and links."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from worker.workflow.catalog.node_class import InputSpec, NodeClass
 from worker.workflow.json_value import Json, JsonObject
 
 MUTED, BYPASSED = 2, 4
+"""Modes of a node. A muted node does not run. A bypassed node passes its inputs on to its outputs."""
 REROUTE, PRIMITIVE = "Reroute", "PrimitiveNode"
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserNode:
-    """A node that no prompt has. Each of its outputs hands on the input of the same number, if it has that one.
+    """The behavior of a class that exists only in the browser. Such a node never appears in a prompt.
 
-    `gets_from` is the class of the nodes that set names, for one that hands on what was set under its name instead.
-    `enclosing` says whether it also looks in the graphs around its own, and `strict` that there has to be one such
-    name. `refused` is why a workflow cannot be converted in which its output is used.
+    By default each output passes on the input with the same number. Some nodes read a named value instead:
+    `gets_from` is the class of the nodes that set the name, `enclosing` says whether the enclosing graphs are searched
+    as well, and `strict` says whether exactly one node must set the name. `refused` is the reason why a workflow that
+    uses the node's output cannot be converted. An empty text means that it can.
     """
 
     gets_from: str = ""
@@ -30,14 +32,14 @@ class BrowserNode:
 
 
 OWN_NODES: Final = dict.fromkeys((REROUTE, PRIMITIVE, "Note", "MarkdownNote"), BrowserNode())
-"""Nodes of the editor's own."""
+"""Classes of the editor itself."""
 
 INSIDE, OUTSIDE = "-10", "-20"
-"""In a subgraph's links: the node that stands for its inputs, and the one for its outputs."""
+"""Ids in the links of a subgraph: the pseudo-node of its inputs, and the pseudo-node of its outputs."""
 
 
 class Missing(Enum):
-    """JavaScript's undefined: a value that leaves no key behind, other than null."""
+    """JavaScript's `undefined`: unlike null, such a value leaves no key in an object."""
 
     VALUE = "undefined"
 
@@ -48,58 +50,58 @@ Value: TypeAlias = "Json | Missing"
 
 @dataclass(slots=True)
 class Widget:
-    """A field on a node: one not `saved` has no place in `widgets_values`, one not `sent` none in the prompt."""
+    """A field of a node. `is_saved`: it has a value in `widgets_values`. `is_sent`: it has an input in the prompt."""
 
     name: str
     kind: str
     value: Value = MISSING
-    saved: bool = True
-    sent: bool = True
+    is_saved: bool = True
+    is_sent: bool = True
     spec: InputSpec | None = None
     accept: Callable[[Value], Value] | None = None
-    """What a pack's own field makes of a value that it is given; None: it takes every value as it is."""
+    """Convert a value that is set, for fields of packs. None means that the field takes every value as it is."""
 
     @property
-    def large_text(self) -> bool:
-        """Whether it is a text of several lines, which is never null."""
+    def is_multiline(self) -> bool:
+        """Whether the field is a text of several lines. Such a field is sent as "" in place of null."""
         return self.kind == "STRING" and self.spec is not None and self.spec.config[1].get("multiline") is True
 
     @property
-    def dynamic_text(self) -> bool:
-        """Whether `{a|b}` means a choice in it."""
+    def has_choices(self) -> bool:
+        """Whether `{a|b}` in the text means a random choice."""
         return self.spec is not None and self.spec.config[1].get("dynamicPrompts") is True
 
 
 @dataclass(slots=True)
 class Slot:
-    """An input of a node: `link` is the id of what is linked in, `widget` the name of the field it stands for."""
+    """An input of a node. `link` is the id of the link that feeds it, `widget` the name of the field that it feeds."""
 
     name: str
     type: str
     link: int | None = None
     widget: str | None = None
     promoted: Widget | None = None
-    """On an instance of a subgraph: the field that the subgraph shows there, with the instance's own value."""
+    """The inner field that an instance of a subgraph shows at this slot, with the instance's own value."""
     label: str = ""
-    """The name that it was given on this node."""
+    """The user's own name for the slot."""
 
 
 @dataclass(slots=True)
 class Link:
-    """From an output of one node to an input of another."""
+    """A link from an output of the node `origin` to an input of the node `target`."""
 
     id: int
     origin: str
     origin_slot: int
     target: str
     target_slot: int = 0
-    """As saved. Later editors have their slots in another order, so the slots' own links count."""
+    """The saved index. Later editors order slots differently, so that the slots' own `link` decides."""
     type: str = "*"
 
 
 @dataclass(slots=True)
 class Port:
-    """An input or an output of a subgraph, with the links that it has inside, in order."""
+    """An input or an output of a subgraph, with the ids of its links inside, in order."""
 
     name: str
     type: str
@@ -108,7 +110,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class NodeWarning:
-    """Something about a node that the client should know, though the conversion went on."""
+    """A remark about a node that the client receives although the conversion succeeded."""
 
     message: str
     input: str | None = None
@@ -117,7 +119,7 @@ class NodeWarning:
 
 @dataclass(slots=True)
 class UiNode:
-    """One node. `node_class` is None for the editor's own, for instances of subgraphs and for unknown classes."""
+    """One node. `node_class` is None for the editor's own nodes, instances of subgraphs and unknown classes."""
 
     id: str
     type: str
@@ -125,42 +127,44 @@ class UiNode:
     mode: int = 0
     inputs: list[Slot] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    fed: list[int] = field(default_factory=list)
+    first_output_links: list[int] = field(default_factory=list)
     """Ids of the links that leave the first output."""
     widgets: list[Widget] = field(default_factory=list)
     properties: JsonObject = field(default_factory=dict)
     values: Json = None
-    """What the file has as `widgets_values`."""
-    matched: dict[str, list[str]] = field(default_factory=dict)
-    """Names of slots that have to be of one type, by group."""
+    """The `widgets_values` of the file."""
+    match_groups: dict[str, list[str]] = field(default_factory=dict)
+    """Names of slots that must have the same type, by group."""
     node_class: NodeClass | None = None
     subgraph: Graph | None = None
     browser: BrowserNode | None = None
-    """What it does in the browser, where that alone knows it."""
-    written: JsonObject = field(default_factory=dict)
-    """The node as the file has it, for what only a pack's script looks at."""
+    """The behavior of the node if its class exists only in the browser."""
+    raw: JsonObject = field(default_factory=dict)
+    """The node as saved, for the rules of packs."""
     warnings: list[NodeWarning] = field(default_factory=list)
-    """What the client is told of this node if it runs."""
+    """Warnings that the client receives if the node runs."""
 
     def warn(self, message: str, input_name: str | None = None, suggestion: str | None = None) -> None:
-        """Add a warning, once."""
+        """Add a warning unless the node already has the same one."""
         warning = NodeWarning(message, input_name, suggestion)
         if warning not in self.warnings:
             self.warnings.append(warning)
 
     @property
-    def silent(self) -> bool:
-        """Muted or bypassed."""
+    def is_disabled(self) -> bool:
+        """Whether the node is muted or bypassed."""
         return self.mode in (MUTED, BYPASSED)
 
     def slot(self, name: str) -> Slot | None:
+        """Return the input slot with this name."""
         return next((slot for slot in self.inputs if slot.name == name), None)
 
     def widget(self, name: str | None) -> Widget | None:
+        """Return the field with this name."""
         return next((widget for widget in self.widgets if widget.name == name), None)
 
     def widget_of(self, slot: Slot) -> Widget | None:
-        """The field that a slot stands for."""
+        """Return the field that a slot feeds, or None for a socket."""
         if slot.promoted is not None:
             return slot.promoted
         return self.widget(slot.widget) if slot.widget is not None else None
@@ -168,18 +172,18 @@ class UiNode:
 
 @dataclass(slots=True)
 class Graph:
-    """The whole workflow, or one subgraph: then `inputs` and `outputs` are its ports."""
+    """The workflow itself or one subgraph. `inputs` and `outputs` are the ports of a subgraph."""
 
     id: str = ""
     nodes: dict[str, UiNode] = field(default_factory=dict)
     links: dict[int, Link] = field(default_factory=dict)
     inputs: list[Port] = field(default_factory=list)
     outputs: list[Port] = field(default_factory=list)
-    written: JsonObject = field(default_factory=dict)
-    """The graph as the file has it, for what only a pack's script looks at."""
+    raw: JsonObject = field(default_factory=dict)
+    """The graph as saved, for the rules of packs."""
 
-    def target(self, link_id: int) -> tuple[UiNode, Slot] | None:
-        """The node and slot that a link ends in. The slot is told by its own link, never by a saved index."""
+    def link_target(self, link_id: int) -> tuple[UiNode, Slot] | None:
+        """Return the node and the slot at the end of a link. The slot is the one that names the link."""
         link = self.links.get(link_id)
         node = self.nodes.get(link.target) if link else None
         slot = next((slot for slot in node.inputs if slot.link == link_id), None) if node else None

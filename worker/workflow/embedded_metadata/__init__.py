@@ -1,4 +1,4 @@
-"""Files that ComfyUI saved, read for the workflow that it wrote into them."""
+"""Readers of the metadata that ComfyUI embeds into its files: the prompt and the workflow."""
 
 from worker.workflow.embedded_metadata.embedded_workflow import (
     EmbeddedWorkflow,

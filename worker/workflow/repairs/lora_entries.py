@@ -1,4 +1,4 @@
-"""LoRAs in the entries of rgthree's Power Lora Loader, named as Windows names them."""
+"""Repairs LoRA names with Windows separators in the entries of rgthree's Power Lora Loader."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.workflow.repairs.value_change import ValueChange
 
 
 def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
-    """Yield the entries whose name divides its folders in a way that no listed file does."""
+    """Yield a change for each entry whose LoRA name has backslashes, if no listed file has them."""
     if node["class_type"] != POWER_LORA_LOADER:
         return
     listed = listed_loras(catalog)
@@ -21,6 +21,6 @@ def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
         if not isinstance(name, str) or not isinstance(value, dict) or "\\" not in name:
             continue
         if find_by_part(name, listed) is None and not any("\\" in file for file in listed):
-            runs = name.replace("\\", "/")  # where it is not listed, the file may be on its way
-            message = f"{name!r} is written {runs!r} here: this server separates folders by another character."
+            runs = name.replace("\\", "/")  # the file need not be listed: it may still be downloading
+            message = f"{name!r} runs as {runs!r}: this server uses another folder separator."
             yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)

@@ -1,4 +1,4 @@
-"""The prompt that a job runs, made of the one that its request brought: seeds drawn, and repaired."""
+"""Builds the prompt that a job runs from the prompt of its request: draws seeds and applies repairs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.workflow.repairs.seeds import draw_seeds
 
 @dataclass(frozen=True, slots=True)
 class PreparedPrompt:
-    """`fields` are the inputs that have fresh seeds, `seeds` these seeds."""
+    """A prompt that can run. `fields` are the inputs with a newly drawn seed, `seeds` the drawn seeds."""
 
     prompt: Prompt
     repairs: tuple[Repair, ...]
@@ -26,42 +26,43 @@ class PreparedPrompt:
     seeds: tuple[RandomInteger, ...]
 
 
-def prepare_prompt(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> PreparedPrompt:
-    """Return what would run for a request whose prompt has the shape of one. `own` are the names of its files."""
+def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> PreparedPrompt:
+    """Return the prompt that would run for a request. `own_files` are the names of the request's files."""
     if request.strict:
         return PreparedPrompt(request.prompt, (), (), ())
     keep = request.keep_seeds
     fields = () if keep else request.seed_fields
-    prompt, saved = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
+    prompt, fresh_seeds = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
     # A template has its own rules for the seed.
-    repaired = repair(prompt, catalog, own=own, keep_seeds=keep or request.template is not None)
-    prompt, invalid = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
-    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*saved, *invalid))
+    repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep or request.template is not None)
+    prompt, other_seeds = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
+    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*fresh_seeds, *other_seeds))
 
 
-def prepare_request(request: JobRequest, catalog: Catalog, own: Container[str], rng: Random) -> JobRequest:
-    """Return the request with the prompt that runs, and with everything that is not as it was sent."""
+def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> JobRequest:
+    """Return the request with the prompt that runs, and with a record of everything that was changed."""
     drawn: list[RandomInteger] = []
     request = replace(request, prompt=dict(draw_random_integers(request.prompt, rng, drawn)))
-    ready = prepare_prompt(request, catalog, own, rng)
-    values = {(seed.node_id, seed.input): seed.value for seed in ready.seeds}
+    prepared = prepare_prompt(request, catalog, own_files, rng)
+    values = {(seed.node_id, seed.input): seed.value for seed in prepared.seeds}
     return replace(
         request,
-        prompt=dict(ready.prompt),
+        prompt=dict(prepared.prompt),
         random_integers=tuple(drawn),
-        repairs=tuple(_with_seed(one, values) for one in ready.repairs),
-        seeds=ready.seeds,
-        extra=_with_saved(request, ready) if ready.seeds else request.extra,
+        repairs=tuple(_with_seed(repaired, values) for repaired in prepared.repairs),
+        seeds=prepared.seeds,
+        extra=_extra_with_seeds(request, prepared) if prepared.seeds else request.extra,
     )
 
 
-def _with_saved(request: JobRequest, ready: PreparedPrompt) -> ExtraData:
-    """What goes beside the prompt, with the drawn seeds in the editor's file."""
+def _extra_with_seeds(request: JobRequest, prepared: PreparedPrompt) -> ExtraData:
+    """Return the extra data of a request, with the drawn seeds in the workflow that the editor saved."""
     workflow = (request.extra.pnginfo or {}).get("workflow")
     if not isinstance(workflow, dict) or not request.seed_fields:
         return request.extra
-    return request.extra.with_workflow(with_seeds(workflow, request.prompt, request.seed_fields, ready.seeds))
+    return request.extra.with_workflow(with_seeds(workflow, request.prompt, request.seed_fields, prepared.seeds))
 
 
-def _with_seed(one: Repair, values: dict[tuple[str, str], int]) -> Repair:
-    return replace(one, runs=values.get((one.node_id, one.input or ""), one.runs))
+def _with_seed(repaired: Repair, values: dict[tuple[str, str], int]) -> Repair:
+    """Return a repair with the drawn seed as the value that runs."""
+    return replace(repaired, runs=values.get((repaired.node_id, repaired.input or ""), repaired.runs))

@@ -63,7 +63,7 @@ def test_a_text_that_only_the_browser_has_is_refused() -> None:
     drawing.node(2, "Quote", ["own"])
     assert drawing.prompt(CATALOG) == {"2": ("Quote", {"text": "own"})}
     drawing.link(1, 0, 2, "text", "STRING", widget=True)
-    with pytest.raises(CannotConvert, match=r"node 1 .*kept in the browser"):
+    with pytest.raises(CannotConvert, match=r"node 1 .*stored in the browser"):
         convert(drawing.saved(), CATALOG)
 
 

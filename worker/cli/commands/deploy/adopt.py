@@ -28,13 +28,13 @@ def command(
     Writes the file's id into the fleet's template, and the file's names. Groups and workers stay as they are until the
     next apply.
     """
-    from worker.fleet.apply.adopt import adopt, check_login, check_same, find
+    from worker.fleet.apply.adopt import adopt, check_login, check_unchanged, plan_adoption
     from worker.settings import environment
 
     with told():
         fleet = fleet_in(file, image or UNNAMED)
         with account(server_url) as found:
-            adoption = find(found, fleet, found.read(), name)
+            adoption = plan_adoption(found, fleet, found.read(), name)
             if not adoption.changes:
                 typer.echo(f"endpoint {adoption.endpoint.name} ({adoption.endpoint.id}) is this fleet's")
                 return
@@ -44,15 +44,15 @@ def command(
                 check_login(fleet, environment())
             if not yes:
                 typer.confirm("Take it over?", abort=True, err=True)
-                check_same(adoption, find(found, fleet, found.read(), name))
+                check_unchanged(adoption, plan_adoption(found, fleet, found.read(), name))
             adopt(found, fleet, adoption, environment(), typer.echo)
     typer.echo("comfy-worker deploy plan shows what an apply would change")
 
 
 def _lines(adoption: Adoption) -> Iterator[str]:
-    from worker.fleet.plan.ownership import titled
+    from worker.fleet.plan.ownership import describe_row
 
-    yield f"{titled('endpoint', adoption.endpoint)} becomes this fleet's, with"
+    yield f"{describe_row('endpoint', adoption.endpoint)} becomes this fleet's, with"
     for group in adoption.groups:
         yield f"- group {group.id}"
     yield from instance_rows(adoption.instances)

@@ -12,8 +12,8 @@ from worker.cli.commands.deploy.group import FILE, File, Image, Json, Rotate, Se
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.fleet.apply.apply import Applied
-    from worker.fleet.apply.smoke import Smoked
+    from worker.fleet.apply.apply import ApplyResult
+    from worker.fleet.apply.smoke import SmokeResult
     from worker.fleet.definition.fleet import Fleet
     from worker.fleet.plan.plan import Plan
     from worker.fleet.vast.account import Account
@@ -49,12 +49,12 @@ def command(
 
 def _apply(
     found: Account, fleet: Fleet, planned: Plan | None, rotated: list[str], server: str | None
-) -> tuple[Applied, Plan]:
+) -> tuple[ApplyResult, Plan]:
     from worker.cli.commands.deploy.display import display
     from worker.cli.output.screen import screen
     from worker.fleet.apply.apply import apply
     from worker.fleet.apply.execution import Execution, values_for
-    from worker.fleet.plan.plan import make_plan, present
+    from worker.fleet.plan.plan import fleet_resources, make_plan
     from worker.fleet.plan.plan_file import check_fresh
     from worker.settings import environment
 
@@ -64,12 +64,12 @@ def _apply(
     if planned:
         check_fresh(planned, plan)
     values = values_for(fleet, plan, environment())
-    execution = Execution(found, fleet, present(fleet, actual), values)
+    execution = Execution(found, fleet, fleet_resources(fleet, actual), values)
     with display(screen(stderr=True)) as heard:
         return apply(execution, found, fleet, plan, smoke, heard), plan
 
 
-def _smoker(fleet: Fleet, server: str | None) -> Callable[[], Smoked] | None:
+def _smoker(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | None:
     """Filled in before anything is changed: a job that can't be sent is no reason to roll back."""
     from worker.fleet.apply.smoke import job_of, run_smoke
     from worker.settings import Settings
@@ -81,7 +81,7 @@ def _smoker(fleet: Fleet, server: str | None) -> Callable[[], Smoked] | None:
     return lambda: run_smoke(job, fleet.endpoint.name, server)
 
 
-def _tell(applied: Applied, plan: Plan, calls: int, *, as_json: bool) -> None:
+def _tell(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> None:
     if as_json:
         from worker.cli.commands.templates.show import print_json
 
@@ -89,7 +89,7 @@ def _tell(applied: Applied, plan: Plan, calls: int, *, as_json: bool) -> None:
             {
                 **{"ok": applied.ok, "steps": applied.steps, "calls": calls, "problem": applied.problem or None},
                 "ready": applied.progress.ready if applied.progress else None,
-                "smoke_s": round(applied.smoked.seconds, 2) if applied.smoked else None,
+                "smoke_s": round(applied.smoke.seconds, 2) if applied.smoke else None,
                 "rolled_back": list(applied.rolled_back),
                 "most_per_hour": plan.most_per_hour,
             }

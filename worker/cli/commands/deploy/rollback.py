@@ -20,12 +20,12 @@ def command(
     Which one that was stands in the template's description. Its workers go over one after the other.
     """
     from worker.fleet.apply.rollback import roll_back, target_of
-    from worker.fleet.plan.plan import present
+    from worker.fleet.plan.plan import fleet_resources
 
     with told():
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as found:
-            there = present(fleet, found.read())
+            there = fleet_resources(fleet, found.read())
             target = target_of(there, to)
             groups = {group.id: group for group in there.groups}
             moved = roll_back(found, dict.fromkeys(groups, target), groups, typer.echo)

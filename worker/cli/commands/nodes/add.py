@@ -27,19 +27,19 @@ def command(
 
     Without REF to the newest commit of its default branch. Then lock: `comfy-worker nodes lock`.
     """
-    from worker.node_packs.edit import added
+    from worker.node_packs.edit import add_pack
     from worker.node_packs.pins import PinnedPack, read_pins
-    from worker.node_packs.remote import resolve, unresolved
+    from worker.node_packs.remote import resolve_ref, unavailable_commits
     from worker.node_packs.sources import SourceError
 
     url, ref = parts(source)
     with told():
         pins_in(file)
-        commit = resolve(url, ref)
+        commit = resolve_ref(url, ref)
         pack = PinnedPack(name or url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git"), url, commit, group)
-        text = added(file.read_text("utf-8"), pack, ref if ref != commit else None)
+        text = add_pack(file.read_text("utf-8"), pack, ref if ref != commit else None)
         read_pins(text)
-        if why := unresolved([pack]):
+        if why := unavailable_commits([pack]):
             raise SourceError(why[pack.name])
         file.write_text(text, "utf-8")
     if as_json:

@@ -13,15 +13,15 @@ def command(*, file: File = FILE, locks: Locks = LOCKS, as_json: Json = False) -
     Each commit is asked of its server. Exit code 1 where one can't be had or a lock is out of date.
     """
     from worker.node_packs.lock import constraints_in
-    from worker.node_packs.lockfile import stale
-    from worker.node_packs.remote import unresolved
+    from worker.node_packs.lockfile import stale_locks
+    from worker.node_packs.remote import unavailable_commits
 
     with told():
         pins = pins_in(file)
         packs = (pins.comfyui, *pins.packs)
-        gone = unresolved(packs)
+        gone = unavailable_commits(packs)
         found = {path.name: path.read_text("utf-8") for path in locks.glob("*.lock")}
-        old = list(stale(found, pins, constraints_in(locks)))
+        old = list(stale_locks(found, pins, constraints_in(locks)))
     if as_json:
         from worker.cli.commands.templates.show import print_json
 

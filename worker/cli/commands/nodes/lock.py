@@ -23,14 +23,14 @@ def command(
     Exit code 1 where packs can't be installed together: it is said which, and why.
     """
     from worker.node_packs.lock import make_locks
-    from worker.node_packs.lockfile import entries
+    from worker.node_packs.lockfile import read_entries
 
     with told():
         made = make_locks(pins_in(file), sources, locks, upgrade=upgrade)
         locks.mkdir(exist_ok=True)
         for name, text in made.items():
             (locks / name).write_text(text, "utf-8")
-    counts = {name: len(entries(text)) for name, text in made.items()}
+    counts = {name: len(read_entries(text)) for name, text in made.items()}
     if as_json:
         from worker.cli.commands.templates.show import print_json
 

@@ -26,16 +26,16 @@ def command(
     ComfyUI itself is moved only by name: `comfy-worker nodes update ComfyUI@v0.34.0`.
     Then lock: `comfy-worker nodes lock`.
     """
-    from worker.node_packs.edit import moved
-    from worker.node_packs.remote import resolve
+    from worker.node_packs.edit import set_commit
+    from worker.node_packs.remote import resolve_ref
 
     with told():
         pins = pins_in(file)
         text = file.read_text("utf-8")
         changes: list[tuple[PinnedPack, str]] = []
         for pack, ref in _wanted(pins, names or ()):
-            commit = resolve(pack.url, ref)
-            text = moved(text, pack.name, commit, ref if ref != commit else None)
+            commit = resolve_ref(pack.url, ref)
+            text = set_commit(text, pack.name, commit, ref if ref != commit else None)
             changes.append((pack, commit))
         file.write_text(text, "utf-8")
     _tell(changes, as_json=as_json)

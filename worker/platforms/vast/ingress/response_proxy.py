@@ -28,7 +28,7 @@ IN_PIECES_FROM = 1024 * 1024
 """Larger bodies, and those of unknown length, are passed on in pieces instead of being held."""
 
 
-async def relay(request: web.Request, answer: ClientResponse) -> web.StreamResponse:
+async def forward_response(request: web.Request, answer: ClientResponse) -> web.StreamResponse:
     """Pass on the gateway's answer. One that breaks off is no error."""
     headers = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
     response = web.StreamResponse(status=answer.status, headers=headers)
@@ -50,7 +50,7 @@ async def relay(request: web.Request, answer: ClientResponse) -> web.StreamRespo
     return response
 
 
-class InProcess:
+class InProcessSession:
     """Takes the place of the SDK's HTTP session to its model server, which is this process.
 
     The SDK posts when it has counted a request as begun, and passes the answer to its `response_generator`. That one
@@ -83,9 +83,9 @@ class Responder:
 
     async def _work(self, context: RequestContext) -> web.StreamResponse:
         self._app.services.access.count_request(LOCAL)
-        if isinstance(context.asked, WorkerError):
-            raise context.asked
-        context.job = await self._app.intake.accept(context.asked)
+        if isinstance(context.submission, WorkerError):
+            raise context.submission
+        context.job = await self._app.intake.accept(context.submission)
         return await context.way.respond(context.request, self._app.services, context.job)
 
 

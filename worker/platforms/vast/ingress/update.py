@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 PATH = "/pyworker/update"
 
 
-class Update:
+class UpdateRoute:
     """The SDK's own route writes a file that nobody here reads, and without a MASTER_TOKEN takes it from anyone (T28).
 
-    Here `asked` is set: the worker drains, ends, and its parent process starts it again.
+    Here `requested` is set: the worker drains, ends, and its parent process starts it again.
     """
 
     def __init__(self, master_token: str) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self._token = master_token
 
     def routes(self) -> list[web.RouteDef]:
@@ -38,5 +38,5 @@ class Update:
             return refusal(Forbidden(f"{PATH} is for Vast, which sends this worker's MASTER_TOKEN"))
         mark_authenticated(request)
         log.info("Vast asks for an update: draining, then starting anew")
-        self.asked.set()
+        self.requested.set()
         return json_response({"ok": True})

@@ -1,6 +1,6 @@
-"""Stand-ins by type: whatever another node hands on, a value of the wanted type that carries its trace on.
+"""Conversion of node values to the type that an input needs. The trace of the value is kept.
 
-Text and numbers that stand in place of a picture fail as they do in ComfyUI, which checks no value of such an input.
+A text or number where an image is needed raises the same exceptions as in ComfyUI, which does not check such inputs.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ DEFAULT_FPS = 24.0
 
 
 def images(value: Value) -> Images:
+    """Return the value as images. A placeholder is drawn for a latent and for any value that is not visual."""
     match value:
         case Images():
             return value
         case Masks():
             return Images(tuple(frame.convert("RGB") for frame in value.frames), value.trace)
         case Latent():
-            return _drawn((value.width, value.height), value.trace, value.batch * value.length)
+            return _draw_placeholder((value.width, value.height), value.trace, value.batch * value.length)
         case Video():
             return value.images
         case str():
@@ -40,17 +41,19 @@ def images(value: Value) -> Images:
         case int() | float():
             raise TypeError(f"{type(value).__name__!r} object is not subscriptable")
         case _:
-            return _drawn(DEFAULT_SIZE, trace_of(value))
+            return _draw_placeholder(DEFAULT_SIZE, trace_of(value))
 
 
 def masks(value: Value) -> Masks:
+    """Return the value as masks: the brightness of its images."""
     if isinstance(value, Masks):
         return value
-    seen = images(value)
-    return Masks(tuple(frame.convert("L") for frame in seen.frames), seen.trace)
+    source = images(value)
+    return Masks(tuple(frame.convert("L") for frame in source.frames), source.trace)
 
 
 def latent(value: Value) -> Latent:
+    """Return a latent with the size and count of the value, or with `DEFAULT_SIZE`."""
     match value:
         case Latent():
             return value
@@ -61,6 +64,7 @@ def latent(value: Value) -> Latent:
 
 
 def audio(value: Value) -> Audio:
+    """Return the value as audio. One second stands for a value without a duration."""
     match value:
         case Audio():
             return value
@@ -74,23 +78,25 @@ def audio(value: Value) -> Audio:
 
 
 def video(value: Value) -> Video:
+    """Return the value as a video, with `DEFAULT_FPS` when it is not one."""
     return value if isinstance(value, Video) else Video(images(value), DEFAULT_FPS)
 
 
 def steps(value: Value) -> int:
+    """Return the number of steps of sigmas, or `DEFAULT_STEPS` for any other value."""
     return value.steps if isinstance(value, Sigmas) else DEFAULT_STEPS
 
 
 def convert(kind: str, value: Value, trace: Trace) -> Value:
-    """Make a value of a catalog type out of another one; scalars are left to the caller."""
+    """Convert a value to a type of the catalog such as `IMAGE`. The caller handles scalar types itself."""
     if kind == "SIGMAS":
         return Sigmas(trace.steps or steps(value), trace)
     make = _MAKERS.get(kind)
     return OpaqueValue(kind, trace) if make is None else make(value)
 
 
-def _drawn(size: tuple[int, int], trace: Trace, count: int = 1) -> Images:
-    # Pillow takes a moment to import: not before the first picture.
+def _draw_placeholder(size: tuple[int, int], trace: Trace, count: int = 1) -> Images:
+    # Importing Pillow takes time, so it happens with the first image.
     from worker.simulators.comfyui.classes import placeholder
 
     return Images(placeholder.draw(size, trace, count), trace)

@@ -1,4 +1,4 @@
-"""How a node is called: its inputs, what it can do while it runs, and what it gives back."""
+"""The call of a node function: its inputs, its context and its result."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from worker.workflow.prompt import Prompt
 
 
 class Interrupted(Exception):
-    """Somebody asked for the running prompt to stop, and a node noticed."""
+    """The running prompt was interrupted."""
 
 
 class NodeError(Exception):
-    """A node refuses what it was given, under the exception name that ComfyUI would report."""
+    """A node failed. `type_name` is the name of the exception that a real ComfyUI would report."""
 
     def __init__(self, message: str, type_name: str = "Exception") -> None:
         super().__init__(message)
@@ -32,34 +32,36 @@ class NodeError(Exception):
 
 
 class Clock(Protocol):
-    """How long work takes. This is the seam for scripted trouble: an engine can be given another one."""
+    """Lets time pass for node functions. Tests and faults replace it to change durations."""
 
     def sleep(self, seconds: float) -> None:
-        """Take this long, whatever the engine's speed, and can't be interrupted."""
+        """Wait for the given real time, whatever the engine's speed. The wait cannot be interrupted."""
 
     def work(self, seconds: float) -> None:
-        """Take as long as a mid-range GPU would need these seconds for, at the engine's speed."""
+        """Wait for work that takes `seconds` on a mid-range GPU, scaled by the engine's speed."""
 
 
 class EngineClock:
-    """Real time; `closing` wakes sleepers, so that an engine can end in the middle of a job."""
+    """The clock of real engines. `closing` ends all waits, so that the engine can stop in the middle of a job."""
 
     def __init__(self, speed: float, closing: threading.Event) -> None:
         self._speed = speed
         self._closing = closing
 
     def sleep(self, seconds: float) -> None:
+        """Wait for the given real time. Raises `Interrupted` when the engine closes."""
         if self._closing.wait(seconds):
             raise Interrupted
 
     def work(self, seconds: float) -> None:
+        """Wait for `seconds` divided by the engine's speed. A speed of 0 takes no time."""
         if self._speed > 0:
             self.sleep(seconds / self._speed)
 
 
 @dataclass(frozen=True, slots=True)
 class PromptContext:
-    """Where nodes run: the same for all nodes of one prompt."""
+    """What all node calls of one prompt share."""
 
     prompt: Prompt
     extra_data: JsonObject
@@ -71,10 +73,10 @@ class PromptContext:
     interrupt: threading.Event
     instances: NodeInstances
     preview_method: str
-    """What latent previews are made with; `none`: there are none."""
+    """Method of latent previews. `none` means no previews."""
 
     def check_interrupt(self) -> None:
-        """Raise `Interrupted` once after an interrupt."""
+        """Raise `Interrupted` if an interrupt was requested since the last check."""
         if self.interrupt.is_set():
             self.interrupt.clear()
             raise Interrupted
@@ -82,7 +84,7 @@ class PromptContext:
 
 @dataclass(frozen=True, slots=True)
 class NodeCall:
-    """One call of one node. The readers raise `NodeError` for an input that is missing or of another type."""
+    """One call of one node. Methods that read an input raise `NodeError` when it is missing or has another type."""
 
     node_id: str
     node_class: NodeClass
@@ -90,40 +92,46 @@ class NodeCall:
     context: PromptContext
 
     def step(self, value: int, total: int, preview: PreviewImage | None = None) -> None:
-        """Report progress; the place where an interrupt is noticed."""
+        """Report step `value` of `total`. Raises `Interrupted` after an interrupt."""
         self.context.check_interrupt()
         self.context.progress.update(self.node_id, value, total, preview)
 
     def send_text(self, message: str) -> None:
-        """Show a line of text to every client, as ComfyUI does, whoever owns the prompt."""
+        """Send a line of text to every client, whoever owns the prompt, as ComfyUI does."""
         self.context.hub.send_binary(frames.text(self.node_id, message))
 
     def images(self, name: str) -> Images:
-        """The pictures of an input; a stand-in where a simulated node gave something else."""
+        """Return an input as images. A placeholder replaces a value of another type from a simulated node."""
         return coerce.images(self._get(name))
 
     def masks(self, name: str) -> Masks:
+        """Return an input as masks."""
         return coerce.masks(self._get(name))
 
     def latent(self, name: str) -> Latent:
+        """Return an input as a latent."""
         return coerce.latent(self._get(name))
 
     def integer(self, name: str, default: int | None = None) -> int:
+        """Return a numeric input, rounded towards 0."""
         return int(self.number(name, default))
 
     def number(self, name: str, default: float | None = None) -> float:
+        """Return a numeric input."""
         value = self._get(name, default)
         if isinstance(value, int | float):
             return value
-        raise self._unfit(name, value)
+        raise self._wrong_type(name, value)
 
     def text(self, name: str, default: str | None = None) -> str:
+        """Return a string input."""
         value = self._get(name, default)
         if isinstance(value, str):
             return value
-        raise self._unfit(name, value)
+        raise self._wrong_type(name, value)
 
     def flag(self, name: str, default: bool | None = None) -> bool:
+        """Return whether an input is true in Python's sense."""
         return bool(self._get(name, default))
 
     def _get(self, name: str, default: Value = None) -> Value:
@@ -131,14 +139,16 @@ class NodeCall:
             raise NodeError(f"{self.node_class.name} is missing the input {name!r}", "TypeError")
         return self.inputs.get(name, default)
 
-    def _unfit(self, name: str, value: Value) -> NodeError:
-        message = f"{self.node_class.name}.{name} got {type(value).__name__} {value!r:.80}"
+    def _wrong_type(self, name: str, value: Value) -> NodeError:
+        message = (
+            f"{self.node_class.name}: the input {name!r} got a value of type {type(value).__name__}: {value!r:.80}"
+        )
         return NodeError(message, "TypeError")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What a call gives: one value for each output slot, and what clients get to see, by kind (`images`, `text`)."""
+    """The result of a call: one value for each output slot, and the `ui` output by key (`images`, `text`)."""
 
     values: tuple[Value, ...] = ()
     ui: Mapping[str, Sequence[object]] = field(default_factory=dict)
@@ -150,9 +160,10 @@ NodeFunction = Callable[[NodeCall], NodeResult]
 def map_over_lists(
     node: NodeFunction, call: NodeCall, inputs: Mapping[str, list[Value]]
 ) -> tuple[tuple[list[Value], ...], dict[str, object]]:
-    """Call a node once for each item of its longest input list, as ComfyUI does, and collect slots and shown things.
+    """Call a node once for each item of its longest input list, as ComfyUI does.
 
-    Shorter lists repeat their last item; a class that takes lists is called once with them.
+    Return a list of values for each output slot, and the merged `ui` output. Shorter lists repeat their last item. A
+    class whose inputs are lists is called once with the whole lists.
     """
     results = []
     for arguments in _call_arguments(call.node_class.is_input_list, inputs):
@@ -162,6 +173,7 @@ def map_over_lists(
 
 
 def _call_arguments(is_input_list: bool, inputs: Mapping[str, list[Value]]) -> list[dict[str, Value]]:
+    """Return the arguments of each call."""
     if is_input_list:
         return [dict(inputs)]
     longest = max((len(values) for values in inputs.values()), default=0)

@@ -1,4 +1,4 @@
-"""Nodes that this engine can't run: they take time, report steps, and give stand-ins of the right types and sizes."""
+"""Simulation of nodes that need a model: they take time, report steps, and return values of the right type and size."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ MODELS = ("ckpt_name", "unet_name", "model_name")
 TEXTS = ("text", "prompt", "positive_prompt", "tags", "text_g", "t5xxl", "clip_l")
 
 _RES4LYF_SAMPLER = re.compile(r"(res|deis|ralston|rk)\w*_\d+[ms]|rk_beta|\w+/")
-"""Sampler names of RES4LYF, which core samplers can be given too. They send their last step twice (recording 26)."""
+"""Sampler names of RES4LYF, which ComfyUI's samplers accept too. These report their last step twice (recording 26)."""
 
 
 def simulated_function(node_class: NodeClass) -> NodeFunction:
-    """Return the stand-in for a class that has no function of its own."""
+    """Return the simulation for a class that has no function of its own."""
     return simulate_sampler if is_sampler(node_class) else simulate_node
 
 
 def is_sampler(node_class: NodeClass) -> bool:
-    """A class that makes a latent in steps."""
+    """Return whether a class makes a latent in steps."""
     inputs = node_class.by_name
     makes_latent = any(slot.type == "LATENT" for slot in node_class.outputs)
     in_steps = "sigmas" in inputs or "steps" in inputs
@@ -38,7 +38,7 @@ def is_sampler(node_class: NodeClass) -> bool:
 
 
 def simulate_sampler(call: NodeCall) -> NodeResult:
-    """Step through, with a preview at each step where the prompt or the engine's start names a method for it."""
+    """Simulate a sampler: report each step, with a preview if the prompt or the engine has a preview method."""
     total = step_count(call)
     trace = replace(collect_trace(call), steps=total)
     latent = replace(working_size(call), trace=trace)
@@ -51,7 +51,7 @@ def simulate_sampler(call: NodeCall) -> NodeResult:
 
 
 def simulate_node(call: NodeCall) -> NodeResult:
-    """Take the time that the node would, and hand on what can be handed on. Raises NodeError for a damaged model."""
+    """Simulate any other node: take its time, and return outputs of its types. Raises NodeError for a damaged model."""
     check_model_files(call)
     trace = collect_trace(call)
     latent = replace(working_size(call), trace=trace)
@@ -62,21 +62,21 @@ def simulate_node(call: NodeCall) -> NodeResult:
 
 
 def collect_trace(call: NodeCall) -> Trace:
-    """What this call and everything before it say about the picture; the negative prompt speaks last."""
+    """Return the trace of this call and its inputs. The text of the negative prompt is used only without any other."""
     inputs = call.inputs
-    embedded = Trace(
+    trace = Trace(
         seed=next((value for name in SEEDS if isinstance(value := inputs.get(name), int)), None),
         text=next((value for name in TEXTS if isinstance(value := inputs.get(name), str)), ""),
         sampler=value if isinstance(value := inputs.get("sampler_name"), str) else "",
         model=next((value for name in MODELS if isinstance(value := inputs.get(name), str)), ""),
     )
     for _, value in sorted(each_input(call), key=lambda item: item[0].startswith("negative")):
-        embedded = embedded.over(trace_of(value))
-    return embedded
+        trace = trace.over(trace_of(value))
+    return trace
 
 
 def working_size(call: NodeCall) -> Latent:
-    """The size and count that the call works on: of what comes in, unless its widgets say otherwise."""
+    """Return the size and count that the call works on: those of its inputs, unless its widgets set others."""
     base = first_of_type(call, Latent)
     if base is None:
         video = first_of_type(call, Video)
@@ -94,16 +94,17 @@ def working_size(call: NodeCall) -> Latent:
 
 
 def step_count(call: NodeCall) -> int:
-    """How many steps a sampler makes: of its sigmas where it gets some, else as many as its widgets say."""
+    """Return the number of steps of a sampler: that of its sigmas, or else of its widgets."""
     sigmas = first_of_type(call, Sigmas)
     total = sigmas.steps if sigmas is not None else positive_integer(call, "steps", coerce.DEFAULT_STEPS)
     start = positive_integer(call, "start_at_step", 0)
     last = min(total, positive_integer(call, "end_at_step", total))
-    to_run = positive_integer(call, "steps_to_run", total)
-    return max(0, min(last - start, to_run))
+    steps_to_run = positive_integer(call, "steps_to_run", total)
+    return max(0, min(last - start, steps_to_run))
 
 
 def _preview(call: NodeCall, latent: Latent, step: int, total: int) -> PreviewImage | None:
+    """Return the preview of a step, or None without a preview method or a client to receive it."""
     context = call.context
     if context.preview_method == PREVIEWS_OFF or not context.hub.has_listener(context.client_id):
         return None

@@ -1,4 +1,4 @@
-"""Picture files of more than 8 bits a channel, which Pillow does not write: PNG of 16 bits, and OpenEXR."""
+"""Writers of image files with more than 8 bits a channel, which Pillow does not write: 16-bit PNG and OpenEXR."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ _REC_709 = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329)
 
 
 def write_png16(image: Image, texts: Mapping[str, str]) -> bytes:
-    """A PNG whose channels are those of 8 bits, scaled to 16."""
+    """Return a 16-bit PNG file with the scaled values of an 8-bit image, and `texts` as text chunks."""
     width, height = image.size
     channels = len(image.getbands())
-    wide = array("H", (257 * value for value in image.tobytes())).tobytes()  # two equal bytes: any byte order
+    wide = array(
+        "H", (257 * value for value in image.tobytes())
+    ).tobytes()  # both bytes of a value are equal, so the byte order does not matter
     row = width * channels * 2
     lines = b"".join(b"\0" + wide[start : start + row] for start in range(0, row * height, row))
     header = struct.pack(">2I5B", width, height, 16, _COLOR_TYPES[image.mode], 0, 0, 0)
@@ -31,7 +33,7 @@ def write_png16(image: Image, texts: Mapping[str, str]) -> bytes:
 
 
 def write_exr(image: Image, texts: Mapping[str, str]) -> bytes:
-    """An uncompressed OpenEXR file of 32-bit floats in scene-linear light."""
+    """Return an uncompressed OpenEXR file of 32-bit floats in scene-linear light, with `texts` as attributes."""
     width, height = image.size
     planes = dict(sorted((name, _floats(image, name)) for name in image.getbands()))
     header = _header(width, height, list(planes), texts)
@@ -48,9 +50,9 @@ def write_exr(image: Image, texts: Mapping[str, str]) -> bytes:
 
 def _header(width: int, height: int, channels: list[str], texts: Mapping[str, str]) -> bytes:
     window = struct.pack("<4i", 0, 0, width - 1, height - 1)
-    listed = b"".join(name.encode() + b"\0" + struct.pack("<iB3x2i", _FLOAT, 0, 1, 1) for name in channels)
+    channel_list = b"".join(name.encode() + b"\0" + struct.pack("<iB3x2i", _FLOAT, 0, 1, 1) for name in channels)
     attributes = [
-        ("channels", "chlist", listed + b"\0"),
+        ("channels", "chlist", channel_list + b"\0"),
         ("compression", "compression", b"\0"),
         ("dataWindow", "box2i", window),
         ("displayWindow", "box2i", window),
@@ -61,14 +63,15 @@ def _header(width: int, height: int, channels: list[str], texts: Mapping[str, st
         *((key, "string", text.encode()) for key, text in texts.items()),
         ("chromaticities", "chromaticities", struct.pack("<8f", *_REC_709)),
     ]
-    written = b"".join(
+    encoded = b"".join(
         name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value)) + value
         for name, kind, value in attributes
     )
-    return struct.pack("<2I", 20000630, 2) + written + b"\0"
+    return struct.pack("<2I", 20000630, 2) + encoded + b"\0"
 
 
 def _floats(image: Image, channel: str) -> array[float]:
+    """Return one channel as little-endian floats. Colours are converted to linear light, alpha is not."""
     table = [value / 255 if channel == "A" else _linear(value / 255) for value in range(256)]
     plane = array("f", map(table.__getitem__, image.getchannel(channel).tobytes()))
     if sys.byteorder == "big":
@@ -77,7 +80,7 @@ def _floats(image: Image, channel: str) -> array[float]:
 
 
 def _linear(value: float) -> float:
-    """The inverse of sRGB's curve."""
+    """Return the linear value of an sRGB value from 0 to 1."""
     return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
 
 

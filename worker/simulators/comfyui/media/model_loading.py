@@ -1,4 +1,4 @@
-"""What ComfyUI raises when it loads a damaged model file."""
+"""The errors that ComfyUI raises when it loads a damaged model file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UPLOADS = "input"
 
 
 def check_model_files(call: NodeCall) -> None:
-    """Raise NodeError for a damaged file among the models that a node names; one that is not there is imagined."""
+    """Raise NodeError when a model file that the node names is damaged. A missing file is accepted."""
     for spec in call.node_class.inputs:
         name = call.inputs.get(spec.name)
         if not spec.folders or UPLOADS in spec.folders or not isinstance(name, str):
@@ -23,6 +23,7 @@ def check_model_files(call: NodeCall) -> None:
 
 
 def _error(path: Path) -> NodeError | None:
+    """Return the error for a damaged safetensors or torch file, or None."""
     suffix = path.suffix.lower()
     if suffix in SAFETENSORS:
         fault = safetensors_fault(path)

@@ -1,4 +1,4 @@
-"""The node functions by class name: each module is a family with a table `NODES`."""
+"""The node functions by class name. Each module is one family of nodes with a table `NODES`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from worker.simulators.comfyui.node_functions import (
 
 
 def registry() -> NodeRegistry:
-    """All real nodes, and the simulation for every other class."""
-    images = (constants, logic, loading, transform, combine, masking, saving, previews)
-    families = (*images, video, audio, models, models_3d, datasets, res4lyf, embedded)
+    """Return all implemented nodes, with the simulation for every other class."""
+    image_families = (constants, logic, loading, transform, combine, masking, saving, previews)
+    families = (*image_families, video, audio, models, models_3d, datasets, res4lyf, embedded)
     nodes = {name: node for family in families for name, node in family.NODES.items()}
     return NodeRegistry(nodes, {**loading.FINGERPRINTS, **saving.FINGERPRINTS}, logic.LAZY_INPUTS, simulated_function)

@@ -1,4 +1,4 @@
-"""Sounds as files."""
+"""Nodes that load, save and preview audio files."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ from worker.simulators.comfyui.node_functions.saving import choice_value, file_c
 
 
 def load_audio(call: NodeCall) -> NodeResult:
-    """A stand-in of one second."""
+    """Return a placeholder of one second. The file is not decoded."""
     return NodeResult((Audio(1.0, trace=Trace(text=call.text("audio"))),))
 
 
 def save_audio(call: NodeCall) -> NodeResult:
+    """Save as FLAC."""
     return _save_audio(call, "flac")
 
 
 def save_audio_mp3(call: NodeCall) -> NodeResult:
+    """Save as MP3, silent."""
     return _save_audio(call, "mp3")
 
 
 def save_audio_opus(call: NodeCall) -> NodeResult:
+    """Save as Opus, silent."""
     return _save_audio(call, "opus")
 
 
 def save_audio_as(call: NodeCall) -> NodeResult:
-    """In the format that the widget says."""
+    """Save in the format of the widget `format`."""
     return _save_audio(call, choice_value(call, "format", tuple(WRITERS)))
 
 
 def preview_audio(call: NodeCall) -> NodeResult:
+    """Write a FLAC file to temp."""
     audio = coerce.audio(call.inputs.get("audio"))
     return _write_audio(audio, "flac", call.context.folders.save_slots(temp_prefix(), "temp"))
 

@@ -1,4 +1,4 @@
-"""Batches and several pictures at once, and their measures."""
+"""Nodes that build batches, combine images, and return their size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.simulators.comfyui.node_functions.transform import resized
 
 
 def batch(call: NodeCall) -> NodeResult:
-    """All pictures behind each other, in the size of the first."""
+    """Return all images as one batch, scaled to the size of the first."""
     groups = [value for value in call.inputs.values() if isinstance(value, Images)]
     fitted = [resized(group, groups[0].size, "bilinear", "center") for group in groups]
     mode = "RGBA" if any(frame.mode == "RGBA" for group in fitted for frame in group.frames) else "RGB"
@@ -21,6 +21,7 @@ def batch(call: NodeCall) -> NodeResult:
 
 
 def from_batch(call: NodeCall) -> NodeResult:
+    """Return `length` images of a batch from `batch_index` on. A negative index counts from the end."""
     images = call.images("image")
     start = min(len(images.frames) - 1, call.integer("batch_index"))
     start = start + len(images.frames) if start < 0 else start
@@ -29,14 +30,15 @@ def from_batch(call: NodeCall) -> NodeResult:
 
 
 def repeat_batch(call: NodeCall) -> NodeResult:
+    """Return the batch repeated `amount` times."""
     images = call.images("image")
     return NodeResult((Images(images.frames * call.integer("amount"), images.trace),))
 
 
 def rebatch(call: NodeCall) -> NodeResult:
-    """Takes lists and gives one: batches of `batch_size` pictures."""
-    given, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
-    groups = [value for value in (given if isinstance(given, list) else [given]) if isinstance(value, Images)]
+    """Return a list of batches with `batch_size` images each. The inputs are lists."""
+    values, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
+    groups = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, Images)]
     size = next((value for value in (sizes if isinstance(sizes, list) else [sizes]) if isinstance(value, int)), 1)
     frames = [frame for group in groups for frame in group.frames]
     batches: list[Value] = [Images(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
@@ -44,6 +46,7 @@ def rebatch(call: NodeCall) -> NodeResult:
 
 
 def blend(call: NodeCall) -> NodeResult:
+    """Blend two images in one of the modes of ImageBlend, with `blend_factor` from 0 to 1."""
     first = call.images("image1")
     second = resized(call.images("image2"), first.size, "bicubic", "center")
     mode, factor = call.text("blend_mode"), call.number("blend_factor")
@@ -53,7 +56,7 @@ def blend(call: NodeCall) -> NodeResult:
 
 
 def composite_masked(call: NodeCall) -> NodeResult:
-    """Paste the source at x, y, where the mask (if any) is white."""
+    """Paste the source at x, y. A mask limits it to the white pixels of the mask."""
     below, above = call.images("destination"), call.images("source")
     if call.flag("resize_source", default=False):
         above = resized(above, below.size, "bilinear")
@@ -69,7 +72,7 @@ def composite_masked(call: NodeCall) -> NodeResult:
 
 
 def image_size(call: NodeCall) -> NodeResult:
-    """Width, height and count; also told to every client as a line of text."""
+    """Return width, height and count, and send them to every client as a line of text."""
     images = call.images("image")
     (width, height), count = images.size, len(images.frames)
     call.send_text(f"width: {width}, height: {height}\n batch size: {count}")
@@ -77,6 +80,7 @@ def image_size(call: NodeCall) -> NodeResult:
 
 
 def _mixed(mode: str, below: Image.Image, above: Image.Image) -> Image.Image:
+    """Combine two images of one size in a blend mode. An unknown mode returns the upper image."""
     match mode:
         case "multiply":
             return ImageChops.multiply(below, above)

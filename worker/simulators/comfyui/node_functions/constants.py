@@ -1,4 +1,4 @@
-"""Pictures and values out of nothing."""
+"""Nodes without linked inputs: images, masks, audio and primitive values."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, N
 
 
 def filled(size: tuple[int, int], color: tuple[int, ...] | int) -> Image.Image:
-    """A picture of one colour, or a mask of one value."""
+    """Return an image of one colour, or a mask of one value when `color` is a number."""
     return Image.new("L" if isinstance(color, int) else "RGB", size, color)
 
 
 def empty_image(call: NodeCall) -> NodeResult:
+    """Return a batch of images of one colour, which is 0xRRGGBB."""
     size = call.integer("width"), call.integer("height")
     color = call.integer("color")
     image = filled(size, (color >> 16 & 255, color >> 8 & 255, color & 255))
@@ -23,19 +24,21 @@ def empty_image(call: NodeCall) -> NodeResult:
 
 
 def solid_mask(call: NodeCall) -> NodeResult:
+    """Return a mask of one value from 0 to 1."""
     size = call.integer("width"), call.integer("height")
     return NodeResult((Masks((filled(size, round(call.number("value") * 255)),)),))
 
 
 def empty_audio(call: NodeCall) -> NodeResult:
+    """Return silence of `duration` seconds."""
     audio = Audio(call.number("duration"), call.integer("sample_rate"), call.integer("channels"))
     return NodeResult((audio,))
 
 
 def primitive(call: NodeCall) -> NodeResult:
-    """Hand on the widget's value."""
+    """Return the value of the widget `value`."""
     if "value" not in call.inputs:
-        raise NodeError(f"{call.node_class.name} has no value", "TypeError")
+        raise NodeError(f"{call.node_class.name} is missing the input 'value'", "TypeError")
     value: Value = call.inputs["value"]
     return NodeResult((value,))
 

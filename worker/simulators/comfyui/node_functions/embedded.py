@@ -1,4 +1,4 @@
-"""The classes that only this engine has: waiting, failing, big files, and savers that report unusually or nothing."""
+"""Functions of the classes that only this engine has: nodes that wait or fail, big files, and unusual savers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.simulators.comfyui.node_functions.saving import output_slots
 
 
 def sleep(call: NodeCall) -> NodeResult:
-    """Wait real time, whatever the engine's speed; with steps it can be interrupted between them."""
+    """Wait real seconds, whatever the engine's speed. With `steps` the node can be interrupted between them."""
     steps = call.integer("steps", 0)
     for step in range(max(1, steps)):
         call.context.clock.sleep(call.number("seconds") / max(1, steps))
@@ -25,26 +25,28 @@ def sleep(call: NodeCall) -> NodeResult:
 
 
 def fail(call: NodeCall) -> NodeResult:
+    """Raise RuntimeError with the input `message`."""
     raise RuntimeError(call.text("message"))
 
 
-def reader(call: NodeCall) -> NodeResult:
-    """Look for itself in the editor's file; what is not there is Python's own error."""
+def read_editor_file(call: NodeCall) -> NodeResult:
+    """Find the node in the editor's file, and return the image. A missing part raises Python's own exception."""
     extra: Any = call.context.extra_data.get("extra_pnginfo")
     next(node for node in extra["workflow"]["nodes"] if str(node["id"]) == call.node_id)
     return NodeResult((call.images("image"),))
 
 
-def hidden(call: NodeCall) -> NodeResult:
-    """Show what the server filled in, as ComfyUI fills in hidden inputs: None where there is nothing."""
+def report_hidden(call: NodeCall) -> NodeResult:
+    """Report the hidden inputs, which the server fills in, as text. A missing one is None."""
     extra, key = call.context.extra_data.get("extra_pnginfo"), call.context.extra_data.get("api_key_comfy_org")
     if call.flag("raises"):
         raise RuntimeError(f"Unauthorized: {key}")
-    ui = {"extra_pnginfo": extra, "key": hashlib.sha256(key.encode()).hexdigest() if isinstance(key, str) else None}
-    return NodeResult(ui={"text": [json.dumps(ui)]})
+    key_digest = hashlib.sha256(key.encode()).hexdigest() if isinstance(key, str) else None
+    return NodeResult(ui={"text": [json.dumps({"extra_pnginfo": extra, "key": key_digest})]})
 
 
-def big_file(call: NodeCall) -> NodeResult:
+def save_big_file(call: NodeCall) -> NodeResult:
+    """Write a sparse file of `mebibytes` MiB to output."""
     path, saved = call.context.folders.save_slots(call.text("filename_prefix")).next("bin")
     with path.open("wb") as file:
         file.truncate(call.integer("mebibytes") * 1024 * 1024)
@@ -52,17 +54,20 @@ def big_file(call: NodeCall) -> NodeResult:
 
 
 def save_silently(call: NodeCall) -> NodeResult:
+    """Write the image to output without reporting it."""
     call.images("image").frames[0].save(_free_path(call))
     return NodeResult()
 
 
-def late_file(call: NodeCall) -> NodeResult:
+def save_late(call: NodeCall) -> NodeResult:
+    """Write the image to output `seconds` after the node has ended."""
     path, image = _free_path(call), call.images("image").frames[0]
     threading.Timer(call.number("seconds"), image.save, (path,)).start()
     return NodeResult()
 
 
-def path_string(call: NodeCall) -> NodeResult:
+def save_with_path(call: NodeCall) -> NodeResult:
+    """Write the image to output and report its path as text."""
     path = _free_path(call)
     call.images("image").frames[0].save(path)
     reported = path if call.flag("absolute") else path.relative_to(call.context.folders.path("output"))
@@ -70,20 +75,22 @@ def path_string(call: NodeCall) -> NodeResult:
 
 
 def report(call: NodeCall) -> NodeResult:
-    """Report what the input says; anything but an object fails the node."""
+    """Report the JSON object of the input `json`. Any other JSON value fails the node."""
     reported = json.loads(call.text("json"))
     if not isinstance(reported, dict):
-        raise NodeError("the input 'json' holds no object", "ValueError")
+        raise NodeError("the input 'json' must be a JSON object", "ValueError")
     return NodeResult(ui=reported)
 
 
 def save_model(call: NodeCall) -> NodeResult:
+    """Write a model file to output/checkpoints without reporting it."""
     path, _ = output_slots(call, f"checkpoints/{call.text('prefix')}").next("safetensors")
     path.write_bytes(write_weights({}))
     return NodeResult()
 
 
 def _free_path(call: NodeCall) -> Path:
+    """Return the next free PNG path in output for the input `prefix`."""
     path, _ = output_slots(call, call.text("prefix")).next("png", tail="")
     return path
 
@@ -91,12 +98,12 @@ def _free_path(call: NodeCall) -> Path:
 NODES: Mapping[str, NodeFunction] = {
     "EmbeddedSleep": sleep,
     "EmbeddedFail": fail,
-    "EmbeddedHidden": hidden,
-    "EmbeddedReader": reader,
-    "EmbeddedBigFile": big_file,
+    "EmbeddedHidden": report_hidden,
+    "EmbeddedReader": read_editor_file,
+    "EmbeddedBigFile": save_big_file,
     "EmbeddedSaveSilently": save_silently,
-    "EmbeddedLateFile": late_file,
-    "EmbeddedPathString": path_string,
+    "EmbeddedLateFile": save_late,
+    "EmbeddedPathString": save_with_path,
     "EmbeddedReport": report,
     "EmbeddedSaveModel": save_model,
 }

@@ -1,4 +1,4 @@
-"""Pictures from the input folder (or, with `name [output]`, from another)."""
+"""Nodes that load images from the input folder, or from another one with a name such as `x.png [output]`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder
 from worker.simulators.comfyui.media.image_decoding import DecodedFrame, decode_frames
 
 NO_MASK = (64, 64)
-"""The size of the empty mask that comes with a picture without alpha."""
+"""The size of the empty mask for an image without alpha."""
 
 _INVALID = "[Errno 1094995529] Invalid data found when processing input: {!r}"
 
 
 def load_image(call: NodeCall) -> NodeResult:
-    """All frames of the file that have the first one's size, and where they are transparent as a mask."""
+    """Return all frames with the size of the first one, and masks that are white where the frames are transparent."""
     frames = _frames(call)
     return NodeResult((Images(tuple(frame.image for frame in frames)), Masks(tuple(map(_mask, frames)))))
 
 
 def load_mask(call: NodeCall) -> NodeResult:
-    """One channel as a mask; alpha counts the other way round, as LoadImage's own mask does."""
+    """Return one channel as a mask. Alpha is inverted, as in LoadImage's own mask."""
     channel = call.text("channel", "alpha")
     frames = _frames(call)
     if channel == "alpha":
@@ -37,6 +37,7 @@ def load_mask(call: NodeCall) -> NodeResult:
 
 
 def _frames(call: NodeCall) -> list[DecodedFrame]:
+    """Decode the file of the input `image`. Raises NodeError as FFmpeg does for a folder or an empty file."""
     path = call.context.folders.resolve(call.text("image"))
     if path.is_dir():
         raise NodeError(f"[Errno 21] Is a directory: {str(path)!r}", "av.error.IsADirectoryError")
@@ -59,7 +60,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _content(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
-    """The hash of the file, so that a new upload under the old name is noticed."""
+    """Return the SHA-256 of the file, so that the node runs again after an upload under the same name."""
     try:
         with folders.resolve(str(inputs.get("image"))).open("rb") as file:
             return file_digest(file, "sha256").hexdigest()

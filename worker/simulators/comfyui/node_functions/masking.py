@@ -1,4 +1,4 @@
-"""Masks, and pictures as masks."""
+"""Nodes that process masks, and that convert between images and masks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ CHANNELS = {"red": 0, "green": 1, "blue": 2, "alpha": 3}
 
 
 def invert_mask(call: NodeCall) -> NodeResult:
+    """Invert the values of masks."""
     masks = call.masks("mask")
     return NodeResult((Masks(tuple(ImageOps.invert(frame) for frame in masks.frames), masks.trace),))
 
 
 def mask_to_image(call: NodeCall) -> NodeResult:
+    """Return masks as grey images."""
     masks = call.masks("mask")
     return NodeResult((Images(tuple(frame.convert("RGB") for frame in masks.frames), masks.trace),))
 
 
 def image_to_mask(call: NodeCall) -> NodeResult:
-    """One channel; alpha of a picture without is opaque."""
+    """Return one channel of the images as masks. An image without alpha has an opaque one."""
     images = call.images("image")
     channel = CHANNELS[call.text("channel")]
     frames = tuple(frame.convert("RGBA").getchannel(channel) for frame in images.frames)
@@ -31,6 +33,7 @@ def image_to_mask(call: NodeCall) -> NodeResult:
 
 
 def crop_mask(call: NodeCall) -> NodeResult:
+    """Crop masks to a box."""
     masks = call.masks("mask")
     left, top = call.integer("x"), call.integer("y")
     width, height = masks.size
@@ -39,6 +42,7 @@ def crop_mask(call: NodeCall) -> NodeResult:
 
 
 def threshold_mask(call: NodeCall) -> NodeResult:
+    """Make masks black and white by the threshold `value`, from 0 to 1."""
     masks = call.masks("mask")
     limit = call.number("value") * 255
     frames = tuple(frame.point(lambda value: 255 if value > limit else 0) for frame in masks.frames)
@@ -46,7 +50,7 @@ def threshold_mask(call: NodeCall) -> NodeResult:
 
 
 def split_alpha(call: NodeCall) -> NodeResult:
-    """Colours, and where they are transparent."""
+    """Return the images without alpha, and masks that are white where the images are transparent."""
     images = call.images("image")
     colors = tuple(frame.convert("RGB") for frame in images.frames)
     alpha = tuple(ImageOps.invert(frame.convert("RGBA").getchannel("A")) for frame in images.frames)
@@ -54,7 +58,7 @@ def split_alpha(call: NodeCall) -> NodeResult:
 
 
 def join_alpha(call: NodeCall) -> NodeResult:
-    """Make pictures transparent where the mask is white."""
+    """Make images transparent where the mask is white."""
     images, masks = call.images("image"), call.masks("alpha")
     frames = []
     for index, frame in enumerate(images.frames):

@@ -1,4 +1,4 @@
-"""Latents, weights and drawings as files."""
+"""Nodes that save latents, model weights and SVG drawings. The files are placeholders of the right format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATENT_SCALE = 8
 
 
 def save_latent(call: NodeCall) -> NodeResult:
-    """A latent of zeros in the shape that it would have."""
+    """Save a latent of zeros in the shape of the real one."""
     latent = call.latent("samples")
     path, saved = output_slots(call, call.text("filename_prefix", "latents/ComfyUI")).next("latent")
     shape = [latent.batch, latent.channels, latent.height // LATENT_SCALE, latent.width // LATENT_SCALE]
@@ -25,6 +25,7 @@ def save_latent(call: NodeCall) -> NodeResult:
 
 
 def save_svg(call: NodeCall) -> NodeResult:
+    """Save a placeholder drawing."""
     value = call.inputs.get("svg")
     path, saved = output_slots(call, call.text("filename_prefix", "svg/ComfyUI")).next("svg")
     path.write_bytes(write_svg(file_comment(trace_of(value))))
@@ -32,27 +33,27 @@ def save_svg(call: NodeCall) -> NodeResult:
 
 
 def save_weights(call: NodeCall) -> NodeResult:
-    """A model that ComfyUI's folders of models find, and nothing that is reported."""
+    """Save a placeholder model, without reporting it."""
     path, _ = output_slots(call, call.text("filename_prefix", "ComfyUI")).next("safetensors")
     path.write_bytes(write_weights(workflow_metadata(call.context)))
     return NodeResult()
 
 
 def save_clip(call: NodeCall) -> NodeResult:
-    """One file for each text encoder; here there is one."""
+    """Save one placeholder text encoder. The real node saves one file for each."""
     path, _ = output_slots(call, f"{call.text('filename_prefix', 'clip/ComfyUI')}_clip_l").next("safetensors")
     path.write_bytes(write_weights(workflow_metadata(call.context)))
     return NodeResult()
 
 
 def save_extracted_lora(call: NodeCall) -> NodeResult:
-    """Nothing is written where there is nothing to extract."""
-    wanted = [call.inputs.get("model_diff"), call.inputs.get("text_encoder_diff")]
-    return NodeResult() if wanted == [None, None] else save_weights(call)
+    """Save a placeholder LoRA. No file is written when both inputs are missing."""
+    sources = [call.inputs.get("model_diff"), call.inputs.get("text_encoder_diff")]
+    return NodeResult() if sources == [None, None] else save_weights(call)
 
 
 def save_trained_lora(call: NodeCall) -> NodeResult:
-    """The steps are part of the name where they are known; no metadata."""
+    """Save a placeholder LoRA without metadata. Its name contains the number of steps when that is known."""
     steps = call.inputs.get("steps")
     tail = "_" if steps is None else f"_{steps}_steps_"
     slots = output_slots(call, call.text("prefix", "loras/ComfyUI_trained_lora"))

@@ -1,4 +1,4 @@
-"""3D models as files: saved, shown and loaded. Most are reported by a bare path, not by name, folder and type."""
+"""Nodes that save, preview and load 3D files. Most report a bare path instead of name, subfolder and type."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ _ENDINGS = {**{name: name for name in _FORMATS}, "splat_any": "ply", "point_clou
 
 
 def save_glb(call: NodeCall) -> NodeResult:
-    """A model file as it came, and one triangle for any mesh."""
+    """Save a 3D file unchanged, or one triangle as a placeholder for a mesh."""
     value = call.inputs.get("mesh")
     if value is None:
         raise NodeError("'NoneType' object has no attribute 'vertices'", "AttributeError")
-    model = _file(value)
+    model = _file_3d(value)
     path, saved = output_slots(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format)
     path.write_bytes(model.data)
     return NodeResult(ui={"3d": [saved.as_json()]})
 
 
 def save_3d(call: NodeCall) -> NodeResult:
-    """Reported as a path below output, with the camera and what the editor knows of the model."""
-    model = _file(call.inputs.get("model_3d"))
+    """Save a 3D file, and report its path below output, the camera and the model information of the editor."""
+    model = _file_3d(call.inputs.get("model_3d"))
     path, saved = output_slots(call, call.text("filename_prefix", "3d/ComfyUI")).next(model.format, tail="")
     path.write_bytes(model.data)
-    return _seen(call, model, f"{saved.subfolder}/{saved.filename}" if saved.subfolder else saved.filename)
+    return _viewport_result(call, model, f"{saved.subfolder}/{saved.filename}" if saved.subfolder else saved.filename)
 
 
 def preview_3d_advanced(call: NodeCall) -> NodeResult:
-    """A file in temp, reported by its bare name."""
-    model = _file(call.inputs.get("model_3d"))
+    """Write a 3D file to temp, and report its bare name."""
+    model = _file_3d(call.inputs.get("model_3d"))
     name = f"{_PREVIEWS[call.node_class.name]}{uuid4().hex}.{model.format}"
     (call.context.folders.path("temp") / name).write_bytes(model.data)
-    return _seen(call, model, name)
+    return _viewport_result(call, model, name)
 
 
 def preview_3d(call: NodeCall) -> NodeResult:
-    """A text is reported as it is; a model file is written to output, though it is a preview."""
-    given = call.inputs.get("model_file")
-    if isinstance(given, str):
-        name = given
+    """Preview a 3D file. A string is reported unchanged. A 3D file is written to output, as the real node does."""
+    value = call.inputs.get("model_file")
+    if isinstance(value, str):
+        name = value
     else:
-        model = _file(given)
+        model = _file_3d(value)
         name = f"preview3d_{uuid4().hex}.{model.format}"
         (call.context.folders.path("output") / name).write_bytes(model.data)
     return NodeResult(ui={"result": [name, call.inputs.get("camera_info"), _background(call)]})
 
 
 def load_3d(call: NodeCall) -> NodeResult:
-    """The file below input, as it is."""
+    """Load a 3D file from the input folder unchanged."""
     name, state = call.text("model_file"), _state(call)
     path = None if name in ("", "none") else call.context.folders.resolve(name)
     model = None if path is None else File3D(path.read_bytes(), path.suffix.removeprefix(".").lower() or "glb")
@@ -69,7 +69,8 @@ def load_3d(call: NodeCall) -> NodeResult:
     return NodeResult((model, state.get("model_3d_info", []), state.get("camera_info"), *sizes))
 
 
-def _seen(call: NodeCall, model: File3D, name: str) -> NodeResult:
+def _viewport_result(call: NodeCall, model: File3D, name: str) -> NodeResult:
+    """Return the outputs of a node with a viewport. A missing camera or model information comes from its state."""
     state = _state(call)
     camera = call.inputs.get("camera_info")
     camera = state.get("camera_info") if camera is None else camera
@@ -84,8 +85,11 @@ def _state(call: NodeCall) -> Mapping[str, Value]:
     return state if isinstance(state, dict) else {}
 
 
-def _file(value: Value) -> File3D:
-    """A stand-in holds one triangle, under the ending of its type: `ply` for FILE_3D_PLY, `glb` where it says none."""
+def _file_3d(value: Value) -> File3D:
+    """Return a 3D file, or one triangle as a placeholder for any other value.
+
+    The format follows from the type, such as `ply` for FILE_3D_PLY. It is `glb` when the type names none.
+    """
     if isinstance(value, File3D):
         return value
     trace, kind = trace_of(value), value.type.removeprefix("FILE_3D_").lower() if isinstance(value, OpaqueValue) else ""
@@ -93,12 +97,13 @@ def _file(value: Value) -> File3D:
 
 
 def _background(call: NodeCall) -> str | None:
-    given = call.inputs.get("bg_image")
-    if given is None:
+    """Write the background image to temp and return its path, or None without one."""
+    image = call.inputs.get("bg_image")
+    if image is None:
         return None
     name = f"bg_{uuid4().hex}.png"
     temp: Path = call.context.folders.path("temp")
-    save_png(coerce.images(given).frames[0], temp / name, None, PREVIEW_COMPRESSION)
+    save_png(coerce.images(image).frames[0], temp / name, None, PREVIEW_COMPRESSION)
     return f"temp/{name}"
 
 

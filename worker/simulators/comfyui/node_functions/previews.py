@@ -1,4 +1,4 @@
-"""Nodes that show something in the editor and save nothing: they write files to temp, or report texts."""
+"""Nodes that show something in the editor and save nothing. They write files to temp, or report text."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BOX = {"x": 0, "y": 0, "width": 512, "height": 512}
 
 
 def preview_image(call: NodeCall) -> NodeResult:
-    """The names keep their five letters for as long as the node is in every prompt."""
+    """Write previews to temp. Their random suffix stays the same while every prompt has the node."""
     images = call.images("images")
     prefix = "ComfyUI" + call.context.instances.preview_suffix(call.node_id, call.node_class.name)
     return NodeResult((images,), {"images": _write(call, images, prefix, png_texts(call.context))})
 
 
 def compare_images(call: NodeCall) -> NodeResult:
-    """Two lists of previews, one for each side of the slider; no metadata."""
+    """Write two lists of previews without metadata, one for each side of the slider."""
     suffix = temp_suffix()
     ui = {}
     for side in ("a", "b"):
@@ -40,64 +40,66 @@ def compare_images(call: NodeCall) -> NodeResult:
 
 
 def mask_preview(call: NodeCall) -> NodeResult:
+    """Write masks to temp as grey images."""
     masks = call.masks("mask")
     return NodeResult((masks,), preview(call, Images(tuple(mask.convert("RGB") for mask in masks.frames))))
 
 
 def crop(call: NodeCall) -> NodeResult:
-    """Cut a box out and show it, though no output node needs it."""
-    given = call.inputs.get("crop_region")
-    box = {**BOX, **{name: value for name, value in _plain(given).items() if isinstance(value, int)}}
+    """Crop images to a box and preview them, although the node is no output node."""
+    region = call.inputs.get("crop_region")
+    box = {**BOX, **{name: value for name, value in _as_object(region).items() if isinstance(value, int)}}
     images = call.images("image")
     width, height = images.size
     left, top = min(box["x"], width - 1), min(box["y"], height - 1)
     edges = left, top, min(left + box["width"], width), min(top + box["height"], height)
-    cut = map_images(images, lambda frame: frame.crop(edges))
-    return NodeResult((cut,), preview(call, cut))
+    cropped = map_images(images, lambda frame: frame.crop(edges))
+    return NodeResult((cropped,), preview(call, cropped))
 
 
 def paint(call: NodeCall) -> NodeResult:
-    """The first picture, or a plain one, without what was painted on it."""
-    given = call.inputs.get("image")
+    """Return the first input image, or one of the background colour. Strokes are not painted."""
+    background = call.inputs.get("image")
     color = ImageColor.getrgb(call.text("bg_color", "#000000"))
     size = call.integer("width", 512), call.integer("height", 512)
-    images = Images(coerce.images(given).frames[:1] if given is not None else (filled(size, color),))
+    images = Images(coerce.images(background).frames[:1] if background is not None else (filled(size, color),))
     return NodeResult((images, Masks((filled(images.size, 0),))), preview(call, images))
 
 
 def shade(call: NodeCall) -> NodeResult:
-    """The first picture unchanged in each slot; what came in is shown beside it."""
-    given = [value for name, value in call.inputs.items() if name.startswith("images.") and value is not None]
-    images = [coerce.images(value) for value in given]
+    """Return the first input unchanged in each output slot, and preview all inputs. No shader runs."""
+    values = [value for name, value in call.inputs.items() if name.startswith("images.") and value is not None]
+    images = [coerce.images(value) for value in values]
     inputs = [file for group in images for file in _write(call, group, "GLSLShader_input", None)]
     ui = {"input_images": inputs, "images": _write(call, images[0], "GLSLShader_output", None)}
     return NodeResult((images[0],) * len(call.node_class.outputs), ui)
 
 
 def draw_boxes(call: NodeCall) -> NodeResult:
-    """A plain picture without boxes; only its size is reported."""
+    """Return a black image without boxes, and report only its size."""
     size = call.integer("width"), call.integer("height")
     return NodeResult((Images((filled(size, (0, 0, 0)),)), [], []), {"dims": list(size)})
 
 
 def plot_loss(call: NodeCall) -> NodeResult:
-    """A picture of the size that the plot has, with metadata."""
-    drawn = Images(placeholder.draw(LOSS_GRAPH, trace_of(call.inputs.get("loss"))))
-    return NodeResult(ui=preview(call, drawn, png_texts(call.context)))
+    """Preview a placeholder of the plot's size, with metadata."""
+    plot = Images(placeholder.draw(LOSS_GRAPH, trace_of(call.inputs.get("loss"))))
+    return NodeResult(ui=preview(call, plot, png_texts(call.context)))
 
 
 def preview_any(call: NodeCall) -> NodeResult:
-    """Show any value as text; scalars and texts as they are, other things as what they are called."""
+    """Report any value as text. A value that is neither scalar, list nor object is reported by its type."""
     text = as_text(call.inputs.get("source"))
     return NodeResult((text,), {"text": [text]})
 
 
 def preview(call: NodeCall, images: Images, texts: PngInfo | None = None) -> dict[str, list[object]]:
-    """Write previews and return them in the form that nodes of the newer kind report."""
+    """Write previews to temp, and return them in the form that V3 nodes report."""
     return {"images": _write(call, images, temp_prefix(), texts), "animated": [False]}
 
 
 def as_text(value: Value) -> str:
+    """Return the text that PreviewAny shows for a value: JSON for lists and objects."""
     match value:
         case str():
             return value
@@ -109,7 +111,7 @@ def as_text(value: Value) -> str:
             return str(value)
 
 
-def _plain(value: Value) -> Mapping[str, Value]:
+def _as_object(value: Value) -> Mapping[str, Value]:
     return value if isinstance(value, dict) else {}
 
 

@@ -1,4 +1,4 @@
-"""Output nodes of RES4LYF, with what each reports."""
+"""Output nodes of the pack RES4LYF. Each reports what the real node reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_STATE = "No state info in latent"
 
 
 def plot_sigmas(call: NodeCall) -> NodeResult:
-    """A plot in temp, with alpha and without metadata; its name keeps its letters as PreviewImage's does."""
+    """Write a placeholder plot to temp, with alpha and without metadata. It keeps its suffix as PreviewImage does."""
     sigmas = call.inputs.get("sigmas")
     frames = placeholder.draw(PLOT, trace_of(sigmas), note=f"{coerce.steps(sigmas)} steps")
     images = Images(tuple(frame.convert("RGBA") for frame in frames))
@@ -25,17 +25,18 @@ def plot_sigmas(call: NodeCall) -> NodeResult:
 
 
 def show_conditioning(call: NodeCall) -> NodeResult:
+    """Report a placeholder text in base64."""
     text = b64encode(file_comment(trace_of(call.inputs.get("conditioning"))).encode()).decode()
     return NodeResult(([text],), {"text": [text]})
 
 
 def show_latent(call: NodeCall) -> NodeResult:
-    """Reports a text where a list of texts is due: ComfyUI takes it apart into letters."""
+    """Report a string where ComfyUI expects a list, so that it is split into characters, as by the real node."""
     return NodeResult((NO_STATE,), {"text": NO_STATE})
 
 
 def save_unet(call: NodeCall) -> NodeResult:
-    """Fails on ComfyUI 0.33 whatever the model, because it passes no text encoder."""
+    """Fail for every model, as the real node does on ComfyUI 0.33, because it passes no text encoder."""
     raise NodeError("'NoneType' object has no attribute 'keys'", "AttributeError")
 
 

@@ -1,4 +1,4 @@
-"""Pictures and text that are saved: files in output, and frames on the WebSocket."""
+"""Nodes that save images and text to output, or send images over the WebSocket."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from worker.simulators.comfyui.server.frames import PreviewFormat
 
 SAVED_COMPRESSION = 4
 PREVIEW_COMPRESSION = 1
-NO_PICTURE = (1, 1)
-"""The size that SaveText gives for a prefix with `%width%`."""
+NO_IMAGE = (1, 1)
+"""The size that SaveText uses for `%width%` and `%height%` in a prefix."""
 
 
 def save_image(call: NodeCall) -> NodeResult:
+    """Save as PNG of 8 bits a channel."""
     images = call.images("images")
     slots = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size)
     return NodeResult((images,), {"images": write_pngs(images, slots, png_texts(call.context), SAVED_COMPRESSION)})
 
 
 def save_image_as(call: NodeCall) -> NodeResult:
-    """PNG of 8 or 16 bits, or EXR; unlike SaveImage's, the names end in the number."""
+    """Save as PNG of 8 or 16 bits a channel, or as EXR. Unlike those of SaveImage, the names end in the number."""
     images = call.images("images")
     kind = choice_value(call, "format", ("png", "exr"))
     slots = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size)
@@ -51,7 +52,7 @@ def save_image_as(call: NodeCall) -> NodeResult:
 
 
 def save_image_websocket(call: NodeCall) -> NodeResult:
-    """Send each picture as a PNG preview of its own size; nothing is written or shown."""
+    """Send each image as a PNG preview of its own size. No file is written and nothing is reported."""
     frames = call.images("images").frames
     for index, frame in enumerate(frames):
         body = BytesIO()
@@ -61,15 +62,18 @@ def save_image_websocket(call: NodeCall) -> NodeResult:
 
 
 def save_text(call: NodeCall) -> NodeResult:
-    """JSON is written with indents where it is some."""
+    """Save a text. In the format `json`, valid JSON is written with indents."""
     text, kind = call.text("text"), call.text("format", "txt")
-    path, saved = output_slots(call, call.text("filename_prefix", "ComfyUI"), NO_PICTURE).next(kind, tail="")
+    path, saved = output_slots(call, call.text("filename_prefix", "ComfyUI"), NO_IMAGE).next(kind, tail="")
     path.write_text(_indented(text) if kind == "json" else text, encoding="utf-8")
     return NodeResult((text,), {"text": [text], "files": [saved.as_json()]})
 
 
 def output_slots(call: NodeCall, prefix: str, size: tuple[int, int] = (0, 0)) -> SaveSlots:
-    """Find names below output; a prefix that leaves it fails the node, as ComfyUI's own check does."""
+    """Return free file names below output for a prefix.
+
+    Raises NodeError with ComfyUI's own message when the prefix leads out of output.
+    """
     try:
         return call.context.folders.save_slots(prefix, "output", size)
     except OutsideFolder as error:
@@ -79,7 +83,10 @@ def output_slots(call: NodeCall, prefix: str, size: tuple[int, int] = (0, 0)) ->
 
 
 def choice_value(call: NodeCall, name: str, choices: tuple[str, ...]) -> str:
-    """The value of an input that brings others along. ComfyUI passes no argument for one that is no choice."""
+    """Return the value of a dynamic combo.
+
+    Raises NodeError of the type TypeError for an invalid choice, for which ComfyUI passes no argument.
+    """
     value = call.inputs.get(name)
     if isinstance(value, str) and value in choices:
         return value
@@ -88,7 +95,10 @@ def choice_value(call: NodeCall, name: str, choices: tuple[str, ...]) -> str:
 
 
 def workflow_metadata(context: PromptContext) -> dict[str, str]:
-    """What savers hide in their files: the prompt, and every key of `extra_pnginfo`, as JSON (ASCII only)."""
+    """Return the metadata that savers embed: the prompt and every key of `extra_pnginfo`, as JSON with ASCII only.
+
+    An `extra_pnginfo` of another type raises the exception that Python raises in ComfyUI.
+    """
     extra = context.extra_data.get("extra_pnginfo")
     match extra:
         case dict():
@@ -111,12 +121,12 @@ def png_texts(context: PromptContext) -> PngInfo:
 
 
 def file_comment(trace: Trace) -> str:
-    """A line for files that can carry one: what they are and what they stand for."""
+    """Return the comment for files whose format has one: the engine's label, the seed and the text."""
     return f"{placeholder.LABEL}; seed {trace.seed}; {trace.text[:400]}"
 
 
 def write_pngs(images: Images, slots: SaveSlots, texts: PngInfo | None, compression: int) -> list[object]:
-    """Write each picture and return how the files are reported."""
+    """Write each image as PNG, and return the entries for the node's `ui` output."""
     files: list[object] = []
     for number, frame in enumerate(images.frames):
         path, saved = slots.next("png", batch_number=number)
@@ -130,6 +140,7 @@ def save_png(frame: Image.Image, path: Path, texts: PngInfo | None, compression:
 
 
 def _indented(text: str) -> str:
+    """Return JSON with indents, or the text unchanged when it is not JSON."""
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:
@@ -137,6 +148,7 @@ def _indented(text: str) -> str:
 
 
 def _always(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
+    """Return another fingerprint at each call, so that the node runs for every prompt."""
     return str(time.time_ns())
 
 

@@ -1,4 +1,4 @@
-"""Pictures from pictures: scaling, cutting, turning, colours."""
+"""Nodes that scale, crop, rotate and filter images."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ UPSCALER_FACTOR = 4
 
 
 def map_images(images: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
-    """Change every picture; those that are one and the same object are changed once."""
-    changed: dict[int, Image.Image] = {}
+    """Apply a function to every frame. Frames that are the same object are processed once."""
+    changed_by_id: dict[int, Image.Image] = {}
     for frame in images.frames:
-        if id(frame) not in changed:
-            changed[id(frame)] = change(frame)
-    return Images(tuple(changed[id(frame)] for frame in images.frames), images.trace)
+        if id(frame) not in changed_by_id:
+            changed_by_id[id(frame)] = change(frame)
+    return Images(tuple(changed_by_id[id(frame)] for frame in images.frames), images.trace)
 
 
 def resized(images: Images, size: tuple[int, int], method: str = "lanczos", crop: str = "disabled") -> Images:
-    """Scale to a size; `center` cuts to its shape before."""
+    """Scale images to a size in pixels. With `crop="center"` they are first cropped to the new aspect ratio."""
     if size == images.size:
         return images
-    if 0 in size:  # ComfyUI makes an empty picture here and fails where it is saved
+    if 0 in size:  # ComfyUI makes an empty image here, and saving it fails
         return map_images(images, lambda frame: Image.new(frame.mode, size))
     box = _center(images.size, size) if crop == "center" else None
     return map_images(images, lambda frame: frame.resize(size, METHODS[method], box))
 
 
 def scale(call: NodeCall) -> NodeResult:
-    """To width and height; of the two a 0 follows from the other."""
+    """Scale to width and height. A 0 keeps the aspect ratio by the other one."""
     images = call.images("image")
     width, height = call.integer("width"), call.integer("height")
     if width == 0 and height == 0:
@@ -55,6 +55,7 @@ def scale(call: NodeCall) -> NodeResult:
 
 
 def scale_by(call: NodeCall) -> NodeResult:
+    """Scale both edges by a factor."""
     images = call.images("image")
     factor = call.number("scale_by")
     size = round(images.size[0] * factor), round(images.size[1] * factor)
@@ -62,7 +63,7 @@ def scale_by(call: NodeCall) -> NodeResult:
 
 
 def scale_to_pixels(call: NodeCall) -> NodeResult:
-    """To about so many megapixels, in whole multiples of `resolution_steps`."""
+    """Scale to about `megapixels`. Both edges become multiples of `resolution_steps`."""
     images = call.images("image")
     factor = math.sqrt(call.number("megapixels") * 1024 * 1024 / (images.size[0] * images.size[1]))
     grid = max(1, call.integer("resolution_steps", 1))
@@ -71,7 +72,7 @@ def scale_to_pixels(call: NodeCall) -> NodeResult:
 
 
 def scale_to_edge(call: NodeCall) -> NodeResult:
-    """So that the longer edge is `largest_size`."""
+    """Scale so that the longer edge is `largest_size` pixels."""
     images = call.images("image")
     factor = call.integer("largest_size") / max(images.size)
     width, height = (max(1, round(edge * factor)) for edge in images.size)
@@ -79,22 +80,23 @@ def scale_to_edge(call: NodeCall) -> NodeResult:
 
 
 def resize(call: NodeCall) -> NodeResult:
-    """One node for all ways to say a size, for pictures and masks."""
+    """Scale images or masks to the size that `resize_type` and its inputs describe."""
     value = call.inputs.get("input")
     images = coerce.images(value)
     method, crop = call.text("scale_method", "area"), call.text("resize_type.crop", "disabled")
-    scaled = resized(images, _wanted_size(call, images.size), method, crop)
+    scaled = resized(images, _target_size(call, images.size), method, crop)
     return NodeResult((coerce.masks(scaled) if isinstance(value, Masks) else scaled,))
 
 
 def upscale_with_model(call: NodeCall) -> NodeResult:
-    """What an upscaler's picture would measure, without its details."""
+    """Scale by the upscaler's factor, without a model."""
     images = call.images("image")
     size = images.size[0] * UPSCALER_FACTOR, images.size[1] * UPSCALER_FACTOR
     return NodeResult((resized(images, size),))
 
 
 def crop(call: NodeCall) -> NodeResult:
+    """Crop to a box, which is limited to the image."""
     images = call.images("image")
     width, height = images.size
     left, top = min(call.integer("x"), width - 1), min(call.integer("y"), height - 1)
@@ -103,16 +105,18 @@ def crop(call: NodeCall) -> NodeResult:
 
 
 def invert(call: NodeCall) -> NodeResult:
+    """Invert all channels."""
     return NodeResult((map_images(call.images("image"), _inverted),))
 
 
 def flip(call: NodeCall) -> NodeResult:
+    """Mirror images along the axis of `flip_method`."""
     is_vertical = call.text("flip_method").startswith("x")
     return NodeResult((map_images(call.images("image"), ImageOps.flip if is_vertical else ImageOps.mirror),))
 
 
 def rotate(call: NodeCall) -> NodeResult:
-    """Clockwise by quarters."""
+    """Rotate clockwise by 90, 180 or 270 degrees."""
     turns = {"90": Image.Transpose.ROTATE_270, "180": Image.Transpose.ROTATE_180, "270": Image.Transpose.ROTATE_90}
     turn = turns.get(call.text("rotation").split()[0])
     images = call.images("image")
@@ -120,17 +124,19 @@ def rotate(call: NodeCall) -> NodeResult:
 
 
 def blur(call: NodeCall) -> NodeResult:
+    """Apply a Gaussian blur."""
     radius = min(call.number("sigma"), call.number("blur_radius"))
     return NodeResult((map_images(call.images("image"), lambda frame: frame.filter(ImageFilter.GaussianBlur(radius))),))
 
 
 def sharpen(call: NodeCall) -> NodeResult:
+    """Apply an unsharp mask."""
     mask = ImageFilter.UnsharpMask(call.number("sigma"), round(call.number("alpha") * 100), 0)
     return NodeResult((map_images(call.images("image"), lambda frame: frame.filter(mask)),))
 
 
 def pad_for_outpaint(call: NodeCall) -> NodeResult:
-    """A grey margin, and a mask of it."""
+    """Add a grey margin, and return a mask that is white on the margin."""
     images = call.images("image")
     left, top = call.integer("left"), call.integer("top")
     width, height = images.size
@@ -147,18 +153,19 @@ def pad_for_outpaint(call: NodeCall) -> NodeResult:
 
 
 def resize_and_pad(call: NodeCall) -> NodeResult:
-    """Fit into a frame without changing the shape."""
+    """Scale to fit a frame, and fill the rest of the frame with a colour."""
     target = call.integer("target_width"), call.integer("target_height")
     color, method = call.text("padding_color"), METHODS[call.text("interpolation")]
     return NodeResult((map_images(call.images("image"), lambda frame: ImageOps.pad(frame, target, method, color)),))
 
 
-def _wanted_size(call: NodeCall, size: tuple[int, int]) -> tuple[int, int]:
+def _target_size(call: NodeCall, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the new size for the inputs of ResizeImageMaskNode."""
     width, height = size
     match call.text("resize_type"):
         case "scale dimensions":
-            wanted = call.integer("resize_type.width"), call.integer("resize_type.height")
-            return wanted[0] or round(wanted[1] * width / height), wanted[1] or round(wanted[0] * height / width)
+            new_width, new_height = call.integer("resize_type.width"), call.integer("resize_type.height")
+            return new_width or round(new_height * width / height), new_height or round(new_width * height / width)
         case "match size":
             return coerce.images(call.inputs.get("resize_type.match")).size
         case "scale to multiple":
@@ -170,6 +177,7 @@ def _wanted_size(call: NodeCall, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _factor(call: NodeCall, kind: str, size: tuple[int, int]) -> float:
+    """Return the scale factor for a `resize_type` that keeps the aspect ratio."""
     match kind:
         case "scale by multiplier":
             return call.number("resize_type.multiplier")
@@ -186,7 +194,7 @@ def _factor(call: NodeCall, kind: str, size: tuple[int, int]) -> float:
 
 
 def _center(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest box of the new shape in the middle of the old size."""
+    """Return the largest centred box with the new aspect ratio: left, top, right, bottom."""
     width, height = old
     if width / height > new[0] / new[1]:
         margin = (width - height * new[0] / new[1]) / 2
@@ -196,7 +204,7 @@ def _center(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float, f
 
 
 def _inverted(frame: Image.Image) -> Image.Image:
-    """All channels, alpha too, as ComfyUI does."""
+    """Invert all channels including alpha, as ComfyUI does."""
     return Image.merge(frame.mode, [ImageOps.invert(band) for band in frame.split()])
 
 

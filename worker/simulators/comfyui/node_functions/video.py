@@ -1,4 +1,4 @@
-"""Clips: made, taken apart, and saved as files that move."""
+"""Nodes that create, split and save videos and animated images."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
 
 
 def create_video(call: NodeCall) -> NodeResult:
+    """Return a video of the images, the rate and the optional audio."""
     audio = call.inputs.get("audio")
     video = Video(call.images("images"), _rate(call, "fps"), audio if isinstance(audio, Audio) else None)
     return NodeResult((video,))
 
 
 def video_components(call: NodeCall) -> NodeResult:
+    """Return images, audio, frame rate, bit depth and the name of the bit depth."""
     video = coerce.video(call.inputs.get("video"))
     return NodeResult((video.images, video.audio or coerce.audio(video.images), video.fps, 8, "8-bit"))
 
 
 def load_video(call: NodeCall) -> NodeResult:
-    """A stand-in: no decoder here."""
+    """Return a placeholder. The file is not decoded."""
     trace = Trace(text=call.text("file"))
     return NodeResult((Video(coerce.images(OpaqueValue("VIDEO", trace)), coerce.DEFAULT_FPS),))
 
 
 def save_video(call: NodeCall) -> NodeResult:
-    """An MP4 of JPEG pictures, whatever codec was asked for; it has no sound."""
+    """Save an MP4 file of JPEG frames without audio, whatever codec the widget names."""
     video = coerce.video(call.inputs.get("video"))
     path, saved = output_slots(call, call.text("filename_prefix", "video/ComfyUI"), video.images.size).next("mp4")
     frames = _encoded(video.images, _jpeg)
@@ -48,7 +50,7 @@ def save_video(call: NodeCall) -> NodeResult:
 
 
 def save_webm(call: NodeCall) -> NodeResult:
-    """A WebM of VP8 key frames, whatever codec was asked for."""
+    """Save a WebM file of VP8 key frames, whatever codec the widget names."""
     images = call.images("images")
     path, saved = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size).next("webm")
     frames = _encoded(images, _vp8)
@@ -57,7 +59,7 @@ def save_webm(call: NodeCall) -> NodeResult:
 
 
 def combine_video(call: NodeCall) -> NodeResult:
-    """VideoHelperSuite's saver: shown under `gifs`; an animated picture where one is asked for, else an MP4."""
+    """Save an animated image for `image/` formats, otherwise an MP4. It is reported under `gifs`."""
     images = coerce.images(call.inputs.get("images"))
     fps = _rate(call, "frame_rate")
     folder_type = "output" if call.flag("save_output", default=True) else "temp"
@@ -69,11 +71,12 @@ def combine_video(call: NodeCall) -> NodeResult:
     else:
         path, saved = slots.next("mp4", tail="")
         path.write_bytes(write_mp4(_encoded(images, _jpeg), images.size, fps, file_comment(images.trace)))
-    ui = {**saved.as_json(), "format": kind, "frame_rate": fps, "fullpath": str(path)}
-    return NodeResult(([True, [str(path)]],), {"gifs": [ui]})
+    reported = {**saved.as_json(), "format": kind, "frame_rate": fps, "fullpath": str(path)}
+    return NodeResult(([True, [str(path)]],), {"gifs": [reported]})
 
 
 def save_animated_webp(call: NodeCall) -> NodeResult:
+    """Save all images as one animated WebP file."""
     images = call.images("images")
     path, saved = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size).next("webp")
     lossless, quality = call.flag("lossless", default=True), call.integer("quality", 80)
@@ -81,44 +84,45 @@ def save_animated_webp(call: NodeCall) -> NodeResult:
     _save_frames(
         path, images, _rate(call, "fps"), exif=_exif(call.context), lossless=lossless, quality=quality, method=method
     )
-    return NodeResult((images,), _animation(saved, images))
+    return NodeResult((images,), _animation_ui(saved, images))
 
 
 def save_animated_png(call: NodeCall) -> NodeResult:
+    """Save all images as one animated PNG file."""
     images = call.images("images")
     path, saved = output_slots(call, call.text("filename_prefix", "ComfyUI"), images.size).next("png")
     level = call.integer("compress_level", 4)
-    _save_frames(path, images, _rate(call, "fps"), pnginfo=_late_texts(call.context), compress_level=level)
-    return NodeResult((images,), _animation(saved, images))
+    _save_frames(path, images, _rate(call, "fps"), pnginfo=_trailing_texts(call.context), compress_level=level)
+    return NodeResult((images,), _animation_ui(saved, images))
 
 
-def _animation(saved: SavedFile, images: Images) -> dict[str, list[object]]:
-    """Only what moves is reported as such."""
+def _animation_ui(saved: SavedFile, images: Images) -> dict[str, list[object]]:
+    """Return the `ui` output. Only a file with several frames is reported as animated."""
     files: list[object] = [saved.as_json()]
     return {"images": files, "animated": [True]} if len(images.frames) > 1 else {"images": files}
 
 
 def _rate(call: NodeCall, name: str) -> float:
-    """Pictures a second; a simulated node may have made a 0."""
+    """Return the frames per second. The default replaces 0, which a simulated node may return."""
     rate = call.number(name, coerce.DEFAULT_FPS)
     return rate if rate > 0 else coerce.DEFAULT_FPS
 
 
 def _save_frames(path: Path, images: Images, fps: float, **options: int | PngInfo | Image.Exif) -> None:
-    first_of_type, *rest = images.frames
-    first_of_type.save(path, None, save_all=True, append_images=rest, duration=round(1000 / fps), **options)
+    first, *others = images.frames
+    first.save(path, None, save_all=True, append_images=others, duration=round(1000 / fps), **options)
 
 
 def _exif(context: PromptContext) -> Image.Exif:
-    """What savers hide, as camera tags from Model downwards: ComfyUI's way in WebP files."""
+    """Return the metadata as EXIF tags from Model downwards, as ComfyUI writes it to WebP files."""
     exif = Image.Exif()
     for offset, (key, text) in enumerate(workflow_metadata(context).items()):
         exif[_MODEL_TAG - offset] = f"{key}:{text}"
     return exif
 
 
-def _late_texts(context: PromptContext) -> PngInfo:
-    """The same as chunks of ComfyUI's own behind the pictures of an animated PNG."""
+def _trailing_texts(context: PromptContext) -> PngInfo:
+    """Return the metadata as `comf` chunks after the frames, as ComfyUI writes it to animated PNG files."""
     chunks = PngInfo()
     for key, text in workflow_metadata(context).items():
         chunks.add(b"comf", key.encode("latin-1", "strict") + b"\0" + text.encode("latin-1", "strict"), after_idat=True)
@@ -126,12 +130,12 @@ def _late_texts(context: PromptContext) -> PngInfo:
 
 
 def _encoded(images: Images, encode: Callable[[Image.Image], bytes]) -> list[bytes]:
-    """Encode each frame; those that are one and the same object once."""
-    known: dict[int, bytes] = {}
+    """Encode each frame. Frames that are the same object are encoded once."""
+    encoded_by_id: dict[int, bytes] = {}
     for frame in images.frames:
-        if id(frame) not in known:
-            known[id(frame)] = encode(frame)
-    return [known[id(frame)] for frame in images.frames]
+        if id(frame) not in encoded_by_id:
+            encoded_by_id[id(frame)] = encode(frame)
+    return [encoded_by_id[id(frame)] for frame in images.frames]
 
 
 def _jpeg(frame: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""What the server can do: GET /features and /system_stats."""
+"""Routes for the server's abilities and its machine: GET /features and GET /system_stats."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ async def features(request: web.Request) -> web.Response:
 
 
 async def system_stats(request: web.Request) -> web.Response:
-    """The machine. The device's name and `deploy_environment` say that this is not a real ComfyUI."""
+    """Return the machine's data. The device's name and `deploy_environment` show that this is not a real ComfyUI."""
     if request.app[ENGINE].fault_injector.gpu_is_broken:
-        fail_request("the GPU was asked to break")
+        fail_request("injected fault: the GPU is broken")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     strict = [STRICT_OPTION] if request.app[ENGINE].settings.strict_files else []

@@ -1,4 +1,4 @@
-"""What ran: GET and POST /history."""
+"""Routes for the history of finished prompts: GET and POST /history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def list_history(request: web.Request) -> web.Response:
-    """A window of the entries, oldest first."""
+    """Return the entries, oldest first, limited by `max_items` and `offset`."""
     max_items = _integer(request, "max_items")
     offset = _integer(request, "offset")
     entries = request.app[ENGINE].history.window(max_items, -1 if offset is None else offset)
@@ -25,14 +25,14 @@ async def list_history(request: web.Request) -> web.Response:
 
 
 async def get_history(request: web.Request) -> web.Response:
-    """One entry by its id; `{}` for any that is not there, for whatever reason."""
+    """Return one entry by its prompt id, or `{}` when there is none."""
     prompt_id = request.match_info["prompt_id"]
     entry = request.app[ENGINE].history.get(prompt_id)
     return json_response({} if entry is None else {prompt_id: entry.as_json()})
 
 
 async def edit_history(request: web.Request) -> web.Response:
-    """`{"clear": true}` and `{"delete": [ids]}`."""
+    """Delete all entries (`{"clear": true}`) or some (`{"delete": [ids]}`)."""
     history = request.app[ENGINE].history
     body = await json_object(request)
     if body.get("clear"):
@@ -50,4 +50,4 @@ def _integer(request: web.Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        fail_request(f"{name} is no integer")
+        fail_request(f"the query parameter {name} is not an integer")

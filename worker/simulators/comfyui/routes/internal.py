@@ -1,4 +1,4 @@
-"""The server's inside: its log, its folders. These exist without /api only."""
+"""Routes for the server's log and folders. They do not exist below /api."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ def routes() -> list[web.RouteDef]:
 
 
 async def logs(request: web.Request) -> web.Response:
-    """All lines as one JSON string."""
+    """Return all kept log lines as one JSON string."""
     return json_response("".join(f"{line.time} - {line.message}" for line in request.app[ENGINE].logs.lines()))
 
 
 async def raw_logs(request: web.Request) -> web.Response:
+    """Return the kept log lines as objects, with the size of an assumed terminal."""
     lines = [line.as_json() for line in request.app[ENGINE].logs.lines()]
     return json_response({"entries": lines, "size": {"cols": 80, "rows": 24}})
 
 
 async def subscribe(request: web.Request) -> web.Response:
-    """`{"clientId", "enabled"}`; a client without a socket is 200 too, and gets nothing."""
+    """Subscribe a client to the log, or unsubscribe it. The body is `{"clientId", "enabled"}`.
+
+    A client without a WebSocket gets a 200 response too, and no lines.
+    """
     body = await json_object(request)
     client_id = str(body.get("clientId"))
     if body.get("enabled"):
@@ -40,11 +44,12 @@ async def subscribe(request: web.Request) -> web.Response:
 
 
 async def folder_paths(request: web.Request) -> web.Response:
+    """Return no folders, because models have no real ones."""
     return json_response({})
 
 
 async def files(request: web.Request) -> web.Response:
-    """File names of the top folder, newest first, as loaders take them."""
+    """Return the names of the files at the top of a folder, newest first, as loaders accept them (`x.png [output]`)."""
     folder_type = request.match_info["type"]
     try:
         folder = request.app[ENGINE].folders.path(folder_type)

@@ -1,9 +1,8 @@
-"""Prompts as jobs: GET /api/jobs and cancelling, which tells whether it hit."""
+"""Routes for prompts as jobs: GET /api/jobs, and cancellation with its result."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -14,12 +13,12 @@ from worker.simulators.comfyui.server.responses import ServerFailure, fail_reque
 
 
 class InvalidQuery(Exception):
-    """A query parameter is wrong; the text is the answer."""
+    """A query parameter is invalid. The text is the `error` of the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobsQuery:
-    """What GET /api/jobs is asked for."""
+    """The query of GET /api/jobs."""
 
     statuses: frozenset[JobStatus]
     workflow_id: str | None
@@ -30,7 +29,7 @@ class JobsQuery:
 
 
 def routes() -> list[web.RouteDef]:
-    """These exist under /api only."""
+    """Return the routes, which exist only below /api."""
     return [
         web.get("/api/jobs", list_jobs),
         web.get("/api/jobs/{job_id}", get_job),
@@ -40,6 +39,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def list_jobs(request: web.Request) -> web.Response:
+    """Return one page of the jobs that match the query."""
     try:
         query = _read(request)
     except InvalidQuery as error:
@@ -52,13 +52,14 @@ async def list_jobs(request: web.Request) -> web.Response:
         stop = None if query.limit is None else query.offset + query.limit
         page = [job.summary() for job in jobs[query.offset : stop]]
     except NoWorkflowId:
-        fail_request("extra_pnginfo is no object")
-    more = query.offset + len(page) < len(jobs)
-    pagination = {"offset": query.offset, "limit": query.limit, "total": len(jobs), "has_more": more}
+        fail_request("extra_pnginfo is not an object")
+    has_more = query.offset + len(page) < len(jobs)
+    pagination = {"offset": query.offset, "limit": query.limit, "total": len(jobs), "has_more": has_more}
     return json_response({"jobs": page, "pagination": pagination})
 
 
 async def get_job(request: web.Request) -> web.Response:
+    """Return one job with its outputs, or 404."""
     job_id = request.match_info["job_id"]
     engine = request.app[ENGINE]
     job = next((job for job in _unfinished(engine) if job.item.prompt_id == job_id), None)
@@ -70,16 +71,16 @@ async def get_job(request: web.Request) -> web.Response:
     try:
         return json_response(job.detail())
     except NoWorkflowId:
-        fail_request("extra_pnginfo is no object")
+        fail_request("extra_pnginfo is not an object")
 
 
 async def cancel_job(request: web.Request) -> web.Response:
-    """Dequeue the job or interrupt it, whichever it needs."""
+    """Remove a pending job from the queue, or interrupt it when it runs. The response says whether it was found."""
     return json_response({"cancelled": _cancel(request.app[ENGINE], request.match_info["job_id"])})
 
 
 async def cancel_jobs(request: web.Request) -> web.Response:
-    """The same for `job_ids`; tells only whether any was hit."""
+    """Cancel the jobs `job_ids`. The response says whether any of them was found."""
     try:
         body = await json_body(request)
     except ServerFailure:
@@ -90,8 +91,8 @@ async def cancel_jobs(request: web.Request) -> web.Response:
     invalid = [str(job_id) for job_id in ids if not _is_uuid(job_id)]
     if invalid:
         return json_response({"error": "job_ids contains invalid id(s)", "invalid_ids": invalid}, status=400)
-    hits = [_cancel(request.app[ENGINE], job_id) for job_id in ids]
-    return json_response({"cancelled": any(hits)})
+    cancelled = [_cancel(request.app[ENGINE], job_id) for job_id in ids]
+    return json_response({"cancelled": any(cancelled)})
 
 
 def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
@@ -99,6 +100,7 @@ def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
 
 
 def _jobs(engine: EmbeddedEngine) -> list[EmbeddedJob]:
+    """Return all jobs: running, pending and finished."""
     return [*_unfinished(engine), *(finished(entry) for entry in engine.history.window().values())]
 
 
@@ -118,6 +120,7 @@ def _is_uuid(value: object) -> bool:
 
 
 def _read(request: web.Request) -> JobsQuery:
+    """Read the query parameters. Raises `InvalidQuery`."""
     sort_by = request.query.get("sort_by", "created_at")
     if sort_by not in ("created_at", "execution_duration"):
         raise InvalidQuery("sort_by must be 'created_at' or 'execution_duration'")
@@ -132,13 +135,14 @@ def _read(request: web.Request) -> JobsQuery:
 
 
 def _statuses(request: web.Request) -> frozenset[JobStatus]:
-    named = [name.strip().lower() for name in request.query.get("status", "").split(",") if name.strip()]
-    known: Callable[[str], bool] = {status.value for status in JobStatus}.__contains__
-    unknown = [name for name in named if not known(name)]
+    """Return the statuses of the query, or all when it names none."""
+    names = [name.strip().lower() for name in request.query.get("status", "").split(",") if name.strip()]
+    valid_names = {status.value for status in JobStatus}
+    unknown = [name for name in names if name not in valid_names]
     if unknown:
         valid = ", ".join(JobStatus)
         raise InvalidQuery(f"Invalid status value(s): {', '.join(unknown)}. Valid values: {valid}")
-    return frozenset(JobStatus(name) for name in named) or frozenset(JobStatus)
+    return frozenset(JobStatus(name) for name in names) or frozenset(JobStatus)
 
 
 def _integer(request: web.Request, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The queue and the running prompt: looking, deleting, interrupting, freeing."""
+"""Routes for the queue and the running prompt: GET and POST /queue, POST /interrupt and POST /free."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def get_queue(request: web.Request) -> web.Response:
+    """Return the running and the pending prompts."""
     running, pending = request.app[ENGINE].queue.snapshot()
     return json_response(
         {"queue_running": [item.as_json() for item in running], "queue_pending": [item.as_json() for item in pending]}
@@ -26,7 +27,10 @@ async def get_queue(request: web.Request) -> web.Response:
 
 
 async def edit_queue(request: web.Request) -> web.Response:
-    """`{"clear": true}` and `{"delete": [ids]}`; only pending prompts, and nobody is told which."""
+    """Remove all pending prompts (`{"clear": true}`) or some (`{"delete": [ids]}`).
+
+    The response does not say which prompts were removed.
+    """
     queue = request.app[ENGINE].queue
     body = await json_object(request)
     if body.get("clear"):
@@ -37,7 +41,10 @@ async def edit_queue(request: web.Request) -> web.Response:
 
 
 async def interrupt(request: web.Request) -> web.Response:
-    """Stop the running prompt, or with `prompt_id` only that one; a body that isn't an object counts as none."""
+    """Interrupt the running prompt. With `prompt_id` in the body, only if it is that one.
+
+    A body that is not a JSON object is ignored.
+    """
     engine = request.app[ENGINE]
     try:
         body = orjson.loads(await request.read())
@@ -52,6 +59,7 @@ async def interrupt(request: web.Request) -> web.Response:
 
 
 async def free(request: web.Request) -> web.Response:
+    """Request that models are unloaded or memory is freed after the running prompt."""
     body = await json_object(request)
     request.app[ENGINE].queue.request_free(
         unload_models=bool(body.get("unload_models")), free_memory=bool(body.get("free_memory"))
@@ -60,5 +68,5 @@ async def free(request: web.Request) -> web.Response:
 
 
 def _listed(ids: object) -> list[str]:
-    """Ids to delete; of a string each character is taken for one, as ComfyUI does."""
+    """Return the ids to delete. A string counts as a list of its characters, as in ComfyUI."""
     return [str(item) for item in ids] if isinstance(ids, list | str) else []

@@ -1,4 +1,4 @@
-"""What the docs say of the code is what the code says."""
+"""Tables of the docs agree with the code, and links lead somewhere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import PAGES, ROOT, headings_of
 from tests.test_errors import tree
 from worker.api.server import ROUTES
 from worker.errors import WorkerError
 from worker.job import JobState
 from worker.observers.metric_specs import LIVE, RECORDED, MetricSpec
 
-ROOT = Path(__file__).parent.parent
 HTTP = (ROOT / "docs" / "http.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 METRICS = (ROOT / "docs" / "metrics.md").read_text("utf-8")
@@ -55,14 +55,24 @@ def test_every_state_is_documented(state: JobState) -> None:
     assert f"`{state.value}`" in HTTP
 
 
-@pytest.mark.parametrize(
-    "page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    """No link of a page is dead."""
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    """Every relative link of a page names a file that exists, and a heading of it where it has an anchor."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in headings_of(linked), f"{page.name} links to {target}, which has no such heading"
+
+
+def test_the_index_lists_every_page() -> None:
+    """docs/README.md links to each page of docs/."""
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        if page.name not in ("README.md", "workflows.in.md"):
+            assert f"({page.name}" in index, f"the index lacks {page.name}"
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""The bodies that make an account hold a fleet, complete, as Vast's API takes them."""
+"""The desired state of an account as complete request bodies for Vast's API."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ GPU_RAM = 24.0
 """Vast's own default for the estimate that goes with a search."""
 
 
-def template_body(fleet: Fleet, former: str = "", earlier: Sequence[str] = ()) -> Body:
-    """Without the login.
+def template_body(fleet: Fleet, previous: str = "", earlier: Sequence[str] = ()) -> Body:
+    """Return the body of the fleet's template, without the login.
 
-    `former` is the hash of the version that this one replaces, `earlier` those before it. They are written into the
-    description, so that the account itself has what to go back to, and which hashes are this fleet's.
+    `previous` is the hash of the version that this one replaces, and `earlier` are the hashes before it. Both are
+    written into the description, so that the account itself records the fleet's hashes and the one to roll back to.
     """
     template, image = fleet.template, read_image(fleet.template.image)
     ssh = template.mode == "ssh"
@@ -34,13 +34,13 @@ def template_body(fleet: Fleet, former: str = "", earlier: Sequence[str] = ()) -
         "docker_login_repo": template.registry.server if template.registry else "",
         "extra_filters": filters(template.filters),
         "recommended_disk_space": template.disk_gb,
-        "desc": description(former, earlier),
+        "desc": description(previous, earlier),
         **{"readme_visible": False, "private": True},
     }
 
 
 def endpoint_body(fleet: Fleet) -> Body:
-    """Every parameter, because the defaults differ between Vast's own tools."""
+    """Return the body of the endpoint with every parameter, because the defaults differ between Vast's own tools."""
     endpoint = fleet.endpoint
     names = (
         *("min_load", "min_cold_load", "target_util", "cold_mult", "cold_workers", "max_workers"),
@@ -50,6 +50,7 @@ def endpoint_body(fleet: Fleet) -> Body:
 
 
 def group_body(fleet: Fleet, group: GroupSpec, template_hash: str) -> Body:
+    """Return the body of a group."""
     return {
         "template_hash": template_hash,
         "search_params": search_text(group, fleet.template.disk_gb),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def root_logger_kept() -> Iterator[None]:
+def preserve_root_logger() -> Iterator[None]:
     """Undo what the SDK's `Worker()` does to the root logger: level and every handler to DEBUG, a handler if none."""
     root = logging.getLogger()
     level, handlers = root.level, [(handler, handler.level) for handler in root.handlers]
