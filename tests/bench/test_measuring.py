@@ -21,7 +21,7 @@ from bench.prompts import Workload, big_file, flat_picture, noise, upload_noise
 from bench.rounds import medians
 from bench.servers import direct, served
 from bench.servers.bucket import bucket
-from bench.servers.processes import BenchEngine, NotStartedError, answering, running, worker
+from bench.servers.processes import BenchEngine, NotStartedError, running, wait_until_ready, worker
 from bench.servers.served import Peer
 from bench.servers.vast import through_vast
 from tests.conftest import Client
@@ -44,24 +44,24 @@ async def test_servers_take_turns(asked: BenchEngine, engine: EngineHandle, tmp_
         served.open_session() as session,
     ):
         url = f"{client.app.url}/generate/sync"
-        asks = {
-            "fresh": direct.fresh(asked.url),
-            "warm": direct.warm(warm),
-            "new": served.fresh(Peer("new", "native", url)),
-            **{name: served.kept(Peer(name, name, url), session) for name in ("native", "vast", "runpod")},
+        clients = {
+            "fresh": direct.fresh_client(asked.url),
+            "warm": direct.warm_client(warm),
+            "new": served.new_client(Peer("new", "native", url)),
+            **{name: served.kept_client(Peer(name, name, url), session) for name in ("native", "vast", "runpod")},
         }
-        times = await medians(asks, Workload("noise", noise(await upload_noise(asked.url, 32)), 2), rounds=2)
-        assert {name: len(found) for name, found in times.items()} == dict.fromkeys(asks, 2)
+        times = await medians(clients, Workload("noise", noise(await upload_noise(asked.url, 32)), 2), rounds=2)
+        assert {name: len(found) for name, found in times.items()} == dict.fromkeys(clients, 2)
         assert all(0 < seconds < 10 for found in times.values() for seconds in found)
-        rates = await burst(asks, flat_picture, jobs=3, rounds=1)
+        rates = await burst(clients, flat_picture, jobs=3, rounds=1)
         assert all(rate > 0 for (rate,) in rates.values())
 
 
 async def test_several_engines_are_measured_against_one(tmp_path: Path) -> None:
     """Each of two workers gets as many jobs as its engines ask for, and two engines finish more in a second."""
-    async with workers(tmp_path, (1, 2)) as asks:
-        found = await engines(asks, jobs=3, rounds=1, at_least=1.2)
-    assert "2 engines behind one worker" in found.what
+    async with workers(tmp_path, (1, 2)) as clients:
+        found = await engines(clients, jobs=3, rounds=1, at_least=1.2)
+    assert "2 engines behind one worker" in found.name
     assert not found.missed, found
 
 
@@ -69,7 +69,7 @@ async def test_a_failed_job_ends_the_run(asked: BenchEngine, client: Client) -> 
     """A figure of jobs that failed would be no figure."""
     async with served.open_session() as session:
         with pytest.raises(direct.JobFailedError, match="404"):
-            await Peer("wrong", "native", f"{client.app.url}/nowhere").ask(session, flat_picture())
+            await Peer("wrong", "native", f"{client.app.url}/nowhere").run_job(session, flat_picture())
     async with direct.DirectClient(asked.url) as warm:
         prompt = flat_picture()
         prompt["3"] = {"class_type": "EmbeddedFail", "inputs": {"image": ["1", 0], "message": "asked to"}}
@@ -82,14 +82,14 @@ async def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
     """Nobody waits for what has ended, and its last words are the reason."""
     async with running([sys.executable, "-c", "import sys; sys.exit('no port')"], tmp_path / "log") as started:
         with pytest.raises(NotStartedError, match="no port"):
-            await answering("http://127.0.0.1:9", started)
+            await wait_until_ready("http://127.0.0.1:9", started)
 
 
 async def test_peers_stand_beside_a_direct_client(asked: BenchEngine, client: Client) -> None:
     """Each in turns with it: a row tells both times, and one over the other."""
     async with served.open_session() as session:
         itself = Peer("itself", "native", f"{client.app.url}/generate/sync")
-        rows = await peers(direct.fresh(asked.url), [itself], session, FLAT, rounds=1)
+        rows = await peers(direct.fresh_client(asked.url), [itself], session, FLAT, rounds=1)
     assert [row.name for row in rows] == ["itself"]
     assert rows[0].ratio.median == pytest.approx(rows[0].seconds.median / rows[0].direct.median)
     assert rows[0].burst.median > 0
@@ -125,9 +125,9 @@ async def test_a_start_is_counted_in_imports(tmp_path: Path) -> None:
 
 async def test_vasts_own_client_is_timed(asked: BenchEngine, tmp_path: Path) -> None:
     """Through the local router and the SDK's worker, to the same engine."""
-    async with through_vast(asked, tmp_path) as (ask, pid):
-        assert 0 < await ask(flat_picture()) < 10
-        finding = await processor_time("through Vast", ask, pid, flat_picture, rounds=1, jobs=2)
+    async with through_vast(asked, tmp_path) as (run_job, pid):
+        assert 0 < await run_job(flat_picture()) < 10
+        finding = await processor_time("through Vast", run_job, pid, flat_picture, rounds=1, jobs=2)
         assert 0 < finding.measured.median < 1000
 
 
