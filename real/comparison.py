@@ -58,6 +58,7 @@ class JobAnswer:
 
     @property
     def problems(self) -> list[Any]:
+        """The problems that the response names."""
         return list(self.body.get("problems") or ())
 
     @property

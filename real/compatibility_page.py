@@ -83,6 +83,7 @@ def _counts(suite: SuiteResult) -> Iterator[tuple[str, str]]:
 
 
 def _pack_rows(packs: Iterable[PackJobs], suite: SuiteResult) -> Iterator[Sequence[str]]:
+    """Yield one row for each pack."""
     for pack in packs:
         results = _results_of(pack, suite, RequestMode.INLINE)
         kinds = Counter(kind for result in results for _, kind in result.outputs)
@@ -94,6 +95,7 @@ def _pack_rows(packs: Iterable[PackJobs], suite: SuiteResult) -> Iterator[Sequen
 
 
 def _converted_rows(suite: SuiteResult) -> Iterator[Sequence[str]]:
+    """Yield one row for each converted workflow."""
     for result in suite.results:
         job = result.job
         if job.converted and result.mode is RequestMode.INLINE and not result.skipped:

@@ -90,6 +90,7 @@ class RecorderLog:
 
 
 def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[RecordedRun]:
+    """Group the lines by prompt."""
     run: RecordedRun | None = None
     for line in lines:
         event, data = line["event"], line["data"]
@@ -101,6 +102,7 @@ def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[RecordedRun]:
 
 
 def _add_event(run: RecordedRun, event: str, data: dict[str, Any]) -> None:
+    """Add one event to a run."""
     if event == "executing" and data["node"] is not None:
         run.executed.append(data["node"])
     elif event == "execution_cached":

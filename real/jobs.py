@@ -136,6 +136,7 @@ def _pack(data: Mapping[str, Any]) -> PackJobs:
 
 
 def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
+    """Read one entry of `jobs` in a job file."""
     return RealJob(
         pack=pack,
         name=row["name"],

@@ -44,6 +44,7 @@ class RecordingRelay:
         await self._session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """Forward one request, and return the engine's response."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._relay_websocket(request)
         body = await request.read()
@@ -63,6 +64,7 @@ class RecordingRelay:
         self._prompts[submission.get("prompt_id", "")] = submission["prompt"]
 
     async def _relay_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """Forward a WebSocket in both directions, and record the engine's frames."""
         client = web.WebSocketResponse(max_msg_size=0)
         await client.prepare(request)
         async with self._session.ws_connect(self._engine + request.raw_path, max_msg_size=0) as engine:

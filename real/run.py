@@ -90,6 +90,7 @@ class Suite:
         return self.result
 
     async def _run_directly(self) -> None:
+        """Send all jobs to a worker directly, then check the remaining files and compare verdicts."""
         async with workers.direct(self._comfyui, self._folder) as worker, session() as http:
             context = PassContext(DirectSender(http, worker.url), worker, await self._read_inventory(worker, http))
             for job in self._jobs:
@@ -112,6 +113,7 @@ class Suite:
         return await compare(verdict_cases(catalog, self._prompts), validators, http)
 
     async def _run_through_vast(self) -> None:
+        """Send all jobs through Vast's client and the simulated router."""
         async with workers.behind_vast(self._comfyui, self._folder) as (worker, endpoint, record), session() as http:
             context = PassContext(VastSender(endpoint), worker, await self._read_inventory(worker, http))
             routed_before = len(record.routed)

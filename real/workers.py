@@ -195,6 +195,7 @@ async def _process(command: list[str], log: Path, env: Mapping[str, str], ready_
 
 
 async def _wait_until_ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until `url` returns 200. Raises NotStarted when the process ends or `START_S` has passed."""
     async with aiohttp.ClientSession() as session:
         for _ in range(int(START_S / POLL_S)):
             if process.returncode is not None:

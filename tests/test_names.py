@@ -52,7 +52,26 @@ REPLACED = {
 }
 """Words that modules, classes and public functions no longer have as a name, and the words that replaced them."""
 
-ALLOWED: dict[str, str] = {}
+OF_WORKFLOWS = "a link of a workflow: the output of one node that is the input of another"
+OF_FILES = "a hard or symbolic link of the file system"
+OF_KINDS = "a registry: the table in which each of several kinds has one line"
+OF_IMAGES = "a registry of container images"
+ALLOWED = {
+    **dict.fromkeys(
+        ("Link", "_BrokenLink", "add_links", "broken_link", "is_link", "known_links", "links"), OF_WORKFLOWS
+    ),
+    **dict.fromkeys(("link_of", "link_target", "link_type", "read_links", "follows_links"), OF_WORKFLOWS),
+    **dict.fromkeys(("link", "link_or_copy", "link_targets", "hard_links"), OF_FILES),
+    **dict.fromkeys(("registry", "NodeRegistry"), OF_KINDS),
+    "RegistryLogin": OF_IMAGES,
+    "ChainLink": "one LoRA node of a chain",
+    "SlowLink": "a network link of limited speed",
+    "PinnedPack": "a node pack at a pinned commit",
+    "PinnedSender": "the replacement itself: a transport pinned to checked addresses",
+    "pinned_transport": "the replacement itself",
+    "lora_entries": "entries of a list of LoRAs in a node",
+    "read_entries": "entries of a lock file",
+}
 """Names that have such a word in another meaning, and that meaning."""
 
 ONLY_ONCE = ("Place", "Report", "Record", "Entry", "Gate", "Engine", "Fleet", "Target", "Limits")

@@ -213,7 +213,7 @@ async def test_used_up_file_descriptors_are_waited_for(tmp_path: Path) -> None:
         os.kill(engine_pids(tmp_path)[0], signal.SIGKILL)
         await logged(b"Too many open files")
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
-        await logged(b"the engine answers")
+        await logged(b"the engine is ready")
     process.terminate()
     await process.communicate()
 
@@ -237,7 +237,7 @@ async def test_a_worker_that_cannot_start_comfyui_again_ends(broken: str, tmp_pa
         _, said = await process.communicate()
     assert process.returncode == 1
     assert b"engine.log" in said.splitlines()[-1]
-    assert b"it can't be started" in said.splitlines()[-1]
+    assert b"it cannot be started" in said.splitlines()[-1]
 
 
 ODD = [{"message": "try later"}, {}, [], None, "no", 7, {"queue_running": 1, "queue_pending": 2}]

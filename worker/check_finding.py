@@ -24,20 +24,20 @@ class CheckFinding:
 
     name: str
     level: Level
-    message: str
+    says: str
     cure: str = ""
 
 
-def ok(name: str, message: str) -> CheckFinding:
+def ok(name: str, says: str) -> CheckFinding:
     """Return a finding without a problem."""
-    return CheckFinding(name, Level.OK, message)
+    return CheckFinding(name, Level.OK, says)
 
 
-def warn(name: str, message: str, cure: str) -> CheckFinding:
+def warn(name: str, says: str, cure: str) -> CheckFinding:
     """Return a finding that does not keep the worker from working."""
-    return CheckFinding(name, Level.WARN, message, cure)
+    return CheckFinding(name, Level.WARN, says, cure)
 
 
-def fail(name: str, message: str, cure: str) -> CheckFinding:
+def fail(name: str, says: str, cure: str) -> CheckFinding:
     """Return a finding that keeps the worker from working."""
-    return CheckFinding(name, Level.FAIL, message, cure)
+    return CheckFinding(name, Level.FAIL, says, cure)

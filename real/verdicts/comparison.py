@@ -102,7 +102,7 @@ class PromptValidators:
 async def compare(
     cases: Iterable[VerdictCase], validators: PromptValidators, http: aiohttp.ClientSession
 ) -> VerdictComparison:
-    """Compare the verdicts on each prompt. The worker is asked only for prompts of `WORKER_GROUPS`."""
+    """Compare the verdicts on each prompt. Only prompts of `WORKER_GROUPS` are sent to the worker."""
     comparison = VerdictComparison()
     for case in cases:
         real = await validators.comfyui_verdict(case.prompt, http)

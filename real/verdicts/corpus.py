@@ -20,8 +20,8 @@ from worker.workflow.prompt import is_link
 from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS
 
 SEED = 33
-CLASSES_KNOWN = "without missing classes"
-MUTANTS = {CLASSES_KNOWN: 6, "class": 2}
+WITHOUT_MISSING = "without missing classes"
+MUTANTS = {WITHOUT_MISSING: 6, "class": 2}
 FILE_MUTANTS = 24
 HOOKED: dict[str, dict[str, Any]] = {
     "ImpactSwitch": {"sel_mode": True, "select": 2, "input1": ["no such", 0], "input2": ["2", 0], "input3": ["3", 0]},
@@ -87,22 +87,22 @@ def _shared_cases(folder: Path, catalog: Catalog) -> Iterator[VerdictCase]:
         if not isinstance(prompt, dict) or not prompt:
             continue
         yield VerdictCase(path.stem, "shared", prompt)
-        known = _without_missing(prompt, catalog)
-        if known:
-            yield VerdictCase(f"{path.stem} without missing classes", CLASSES_KNOWN, known)
+        reduced = _without_missing(prompt, catalog)
+        if reduced:
+            yield VerdictCase(f"{path.stem} without missing classes", WITHOUT_MISSING, reduced)
 
 
 def _without_missing(prompt: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
     """Return the prompt without nodes of missing classes, and without the links to them."""
-    known = {node_id: node for node_id, node in prompt.items() if node.get("class_type") in catalog}
+    installed = {node_id: node for node_id, node in prompt.items() if node.get("class_type") in catalog}
     return {
         node_id: {
             **node,
             "inputs": {
-                name: value for name, value in node["inputs"].items() if not is_link(value) or value[0] in known
+                name: value for name, value in node["inputs"].items() if not is_link(value) or value[0] in installed
             },
         }
-        for node_id, node in known.items()
+        for node_id, node in installed.items()
     }
 
 

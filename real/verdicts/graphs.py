@@ -91,6 +91,7 @@ def _has_value(spec: InputSpec) -> bool:
 
 
 def _value(spec: InputSpec) -> Any:  # noqa: ANN401 - JSON
+    """Return a valid value for an input: its default, its first option, or a constant of its type."""
     if spec.default is not None:
         return spec.default
     if spec.type == COMBO:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -14,7 +14,6 @@ from worker.dialects.base import (
     Dialect,
     JobResponse,
     ParsedRequest,
-    ProblemFields,
     changes_of,
     extra_of,
     fill_template,
@@ -26,12 +25,12 @@ from worker.dialects.base import (
 from worker.dialects.comfyui_fields import ComfyFields, job_id, order_warnings, with_targets
 from worker.dialects.delivery_fields import ImageFields, OutputFormat, WebhookFields
 from worker.dialects.extra_fields import ExtraDataFields
-from worker.errors import Detail, InvalidField, WorkerError
+from worker.dialects.native_result import NativeMetadata, NativeOutput, NativeResult
+from worker.errors import InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
 from worker.inputs.names import spellings
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, sorted_by_node
-from worker.prompt_changes import Repair
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
 from worker.workflow.prompt import editor_workflow, is_ui
@@ -120,65 +119,6 @@ class NativeRequest(ComfyFields, DeliveryOptions):
 
 
 DELIVER_REQUEST, NATIVE_REQUEST = with_storage_fields(DeliveryOptions), with_storage_fields(NativeRequest)
-
-
-class NativeOutput(BaseModel):
-    """One output: `data` (base64), `url`, both if the request named a storage of the client, or `text`.
-
-    Sizes are in bytes and pixels.
-    """
-
-    index: int
-    node_id: str
-    kind: str
-    filename: str
-    subfolder: str | None = None
-    """Folder below ComfyUI's output folder in which the node put the file."""
-    mime: str
-    bytes: int
-    sha256: str
-    width: int | None = None
-    height: int | None = None
-    duration_s: float | None = None
-    data: str | None = None
-    url: str | None = None
-    text: str | None = None
-    """Text that the node returned. For the kind `json` it is the JSON of `value`."""
-    value: Any = None
-
-
-class NativeMetadata(BaseModel):
-    """Times in seconds. `timings` are in milliseconds, by stage."""
-
-    generation_time: float
-    queue_time: float
-    gpu_used: str
-    engine: str
-    workload: float
-    timings: dict[str, float]
-    template: str | None = None
-    params: dict[str, Any] | None = None
-    """Values of the template parameters, including defaults and drawn seeds, without files."""
-    random_integers: list[RandomInteger] | None = None
-    """The value of each `__RANDOM_INT__` in the workflow."""
-    seeds: list[RandomInteger] | None = None
-    """Seeds that were drawn: where the file of the editor says `randomize`, and for seeds below their range."""
-
-
-class NativeResult(BaseModel):
-    """Body of the response for a job that succeeded. `image` is the first image, as base64 or URL."""
-
-    status: Literal["success"] = "success"
-    id: str
-    image: str | None = None
-    outputs: list[NativeOutput]
-    problems: list[ProblemFields] | None = None
-    """Outputs that could not be delivered, if there are any."""
-    repairs: list[Repair] | None = None
-    """Parts of the workflow that were changed before the run, if there are any."""
-    warnings: list[Detail] | None = None
-    """Warnings about the conversion of the workflow, if there are any."""
-    metadata: NativeMetadata
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:

@@ -174,7 +174,7 @@ def file_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
         if class_type not in catalog:
             continue
         node_class, uses = catalog[class_type], path_inputs().get(class_type, {})
-        for spec in (node_class.shown or expand(node_class, inputs)).values():
+        for spec in (node_class.static_inputs or expand(node_class, inputs)).values():
             if spec.name in inputs:
                 use = uses.get(spec.name) or _likely(spec)
                 if spec.folders or _uploads(spec) or use is not None:

@@ -30,7 +30,7 @@ def folder_inputs(prompt: Prompt, catalog: Catalog) -> Iterator[FileInput]:
         if class_type not in catalog or not (uses or any(NAME.search(name) for name in inputs)):
             continue
         node_class = catalog[class_type]
-        for spec in (node_class.shown or expand(node_class, inputs)).values():
+        for spec in (node_class.static_inputs or expand(node_class, inputs)).values():
             use = uses.get(spec.name)
             if spec.name in inputs and (_accepts_folder(spec, node_class) if use is None else use in READS):
                 path = spec.type != COMBO if use is None else use is PathUse.READ

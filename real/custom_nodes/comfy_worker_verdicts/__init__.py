@@ -14,6 +14,7 @@ EXTRA_DATA = 3
 
 
 def _skip_marked_prompts() -> None:
+    """Replace `PromptQueue.put` by one that ignores marked prompts."""
     put = execution.PromptQueue.put
 
     def put_unless_marked(queue: Any, item: Any) -> None:  # noqa: ANN401 - as ComfyUI has them

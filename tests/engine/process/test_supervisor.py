@@ -110,7 +110,7 @@ async def test_no_engine_outlives_its_worker(tmp_path: Path) -> None:
     process = await serve(tmp_path)
     assert process.stderr
     async with asyncio.timeout(10):
-        while b"engine answers" not in await process.stderr.readline():
+        while b"engine is ready" not in await process.stderr.readline():
             pass
         assert len(engine_pids(tmp_path)) == 1
         process.kill()

@@ -114,8 +114,8 @@ async def test_an_engine_that_never_answers_ends_the_process(vast: LocalVast, sp
     env = {"WORKER_COMFYUI": "http://127.0.0.1:9", "WORKER_ENGINE_START": "0.5", "WORKER_STATE": str(tmp_path)}
     env["WORKER_VAST_HOST"] = "127.0.0.1"
     process = await spawn("comfy_worker.py", {**await vast.worker_env(1), **env})
-    assert "ComfyUI did not answer" in await ended(process, tmp_path)
-    await vast.record.until(told("ComfyUI did not answer"))
+    assert "ComfyUI did not respond" in await ended(process, tmp_path)
+    await vast.record.until(told("ComfyUI did not respond"))
 
 
 async def test_a_request_before_the_engine_is_there_goes_elsewhere(
@@ -156,7 +156,7 @@ async def test_a_benchmark_that_hangs_ends_the_process(
     benchmark.write_text(json.dumps(workflows.slow(20, steps=200)))
     limits = {"WORKER_BENCHMARK": str(benchmark), "WORKER_BENCHMARK_TIMEOUT": "1"}
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", **limits)
-    assert "did not end within 1 s" in await ended(process, tmp_path)
+    assert "was not finished within 1 s" in await ended(process, tmp_path)
 
 
 async def test_a_port_that_is_taken_ends_the_process(
@@ -167,8 +167,8 @@ async def test_a_port_that_is_taken_ends_the_process(
         port = str(taken.getsockname()[1])
         places = {"WORKER_PORT": port, f"VAST_TCP_PORT_{port}": port}
         process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", **places)
-        assert f"port {port} of 127.0.0.1 can't be used" in await ended(process, tmp_path)
-    await vast.record.until(told("can't be used"))
+        assert f"port {port} of 127.0.0.1 cannot be used" in await ended(process, tmp_path)
+    await vast.record.until(told("cannot be used"))
 
 
 async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
@@ -186,8 +186,8 @@ async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_pa
         ("WORKER_TEMPLATES", "/nowhere", "/nowhere"),
         ("WORKER_MODELS", "no-such-template", "there is no template 'no-such-template'"),
         ("WORKER_MAX_QUEUE", "many", "WORKER_MAX_QUEUE='many' is not a valid int"),
-        ("WORKER_STATE", "/proc/nowhere", "WORKER_STATE=/proc/nowhere can't be written"),
-        ("WORKER_COMFYUI", "/nowhere", "/nowhere is no ComfyUI folder"),
+        ("WORKER_STATE", "/proc/nowhere", "WORKER_STATE=/proc/nowhere is not writable"),
+        ("WORKER_COMFYUI", "/nowhere", "/nowhere is not a ComfyUI folder"),
         ("WORKER_GATEWAY_HOST", "192.0.2.1", "WORKER_TOKENS"),
     ],
 )

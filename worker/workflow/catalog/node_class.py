@@ -74,7 +74,7 @@ class NodeClass:
     by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
     has_intermediate_output: bool = False
     """Whether ComfyUI reports the result of a cached node of this class again, even if no output needs the node."""
-    shown: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
+    static_inputs: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
     """The inputs by name, without hidden ones. None if they depend on values: `expand` returns them then."""
 
 
@@ -96,11 +96,12 @@ def read_node_class(name: str, info: JsonObject, file_inputs: Collection[str] = 
         is_v3="api_node" in info,
         by_name=_first_of_each(inputs),
         has_intermediate_output=info.get("has_intermediate_output") is True,
-        shown=_shown(inputs),
+        static_inputs=_static_inputs(inputs),
     )
 
 
-def _shown(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
+def _static_inputs(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
+    """Return the inputs without hidden ones, or None if some of them depend on values."""
     if any(spec.type in (DYNAMIC_COMBO, AUTOGROW) for spec in inputs):
         return None
     return _first_of_each(spec for spec in inputs if spec.presence is not Presence.HIDDEN)

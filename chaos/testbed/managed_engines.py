@@ -1,4 +1,4 @@
-"""The engines that a worker keeps itself, found among its child processes."""
+"""The engines that a worker manages itself, found among its child processes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEngine:
-    """One engine's process, and the port on which it answers."""
+class ManagedEngine:
+    """The process id of one engine, and the port on which it listens."""
 
     pid: int
     port: int
@@ -20,16 +20,16 @@ class KeptEngine:
         return f"http://127.0.0.1:{self.port}"
 
 
-def kept_engines(worker: int) -> list[KeptEngine]:
-    """Return the engines of the worker with this process id, by their ports; those that have ended are left out."""
+def managed_engines(worker: int) -> list[ManagedEngine]:
+    """Return the running engines of the worker with this process id, ordered by port."""
     children = Path(f"/proc/{worker}/task/{worker}/children").read_text("utf-8").split()
-    found = []
+    engines = []
     for child in map(int, children):
         with suppress(OSError, KeyError):
-            found.append(KeptEngine(child, int(_options(child)["--port"])))
-    return sorted(found, key=lambda engine: engine.port)
+            engines.append(ManagedEngine(child, int(_options(child)["--port"])))
+    return sorted(engines, key=lambda engine: engine.port)
 
 
 def _options(pid: int) -> dict[str, str]:
-    """The words of a process's command, each with the one after it."""
+    """Return the words of a process's command line, each mapped to the word after it."""
     return dict(pairwise(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")))

@@ -1,4 +1,4 @@
-"""Two recordings hold only a count: how often a job's history was missing when `execution_success` came."""
+"""The number of history entries that are missing at `execution_success`, which is all that two recordings contain."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ NOTES_ONLY = frozenset({"13c-history-race-300", "13d-history-race-4x300"})
 JOBS = 40
 
 
-async def race(engine: EngineUnderTest, session: aiohttp.ClientSession) -> tuple[int, int]:
-    """How many histories of quick jobs were missing at `execution_success`, and how many at the end of the run."""
+async def count_missing_history(engine: EngineUnderTest, session: aiohttp.ClientSession) -> tuple[int, int]:
+    """Return how many history entries were missing at `execution_success`, and how many at the end of the prompt."""
     early = late = 0
     async with session.ws_connect(f"{engine.url}/ws?clientId=A") as socket:
         for job in range(JOBS):
@@ -30,6 +30,7 @@ async def race(engine: EngineUnderTest, session: aiohttp.ClientSession) -> tuple
 
 
 async def _is_there(engine: EngineUnderTest, session: aiohttp.ClientSession, prompt_id: str) -> bool:
+    """Return whether the history has an entry for the prompt."""
     async with session.get(f"{engine.url}/history/{prompt_id}") as response:
         return prompt_id in await response.json()
 

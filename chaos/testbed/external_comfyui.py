@@ -1,4 +1,4 @@
-"""A real ComfyUI in the embedded engine's place: a folder that the worker starts, and a workflow that takes a while."""
+"""A real ComfyUI in place of the embedded engine: a folder that the worker starts, and a workflow that takes time."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import orjson
 from chaos.clients.client_scenario import prefix
 from worker.workflow.prompt import Prompt
 
-NAMES = frozenset(
+CASE_NAMES = frozenset(
     {
         "ComfyUI killed",
         "ComfyUI stopped (SIGSTOP)",
-        "interrupted by somebody else",
+        "interrupted by another client",
         "worker killed (SIGKILL), ComfyUI with it",
-        "worker told to end (SIGTERM)",
+        "worker stopped (SIGTERM)",
     }
 )
-"""Rows that can be had on it: faults that only the embedded engine makes are left out."""
+"""Names of the cases that work with a real ComfyUI. The faults of the others exist only in the embedded engine."""
 SILENCE_S = 15.0
 SETTINGS = {"WORKER_ENGINE_SILENCE": f"{SILENCE_S:g}", "WORKER_NODE_SILENCE": "120", "WORKER_ENGINE_START": "180"}
-"""On shared cores it may not answer for seconds while it samples, and loads models without a word."""
+"""Longer limits: on shared cores ComfyUI may not answer for seconds while it samples or loads models."""
 START_S = 90.0
 
 
 @dataclass(frozen=True)
-class Real:
-    """`arguments` are ComfyUI's own, `workflow` a prompt in API format."""
+class ExternalComfyUI:
+    """A ComfyUI folder with its command-line `arguments`, and a `workflow` file in API format."""
 
     folder: Path
     workflow: Path
@@ -39,11 +39,12 @@ class Real:
 
     @property
     def env(self) -> dict[str, str]:
+        """The worker's settings for this ComfyUI."""
         threads = {name: value for name in ("OMP_NUM_THREADS", "KMP_BLOCKTIME") if (value := os.environ.get(name))}
         return {"WORKER_COMFYUI": str(self.folder), "WORKER_COMFYUI_ARGS": self.arguments, **SETTINGS, **threads}
 
     def job(self, number: int) -> Prompt:
-        """The same work with another seed; its file's name tells the number."""
+        """Return the workflow with the number as its seed and in the names of its files."""
         prompt = deepcopy(self._prompt)
         for node in prompt.values():
             for name in node["inputs"]:
@@ -55,5 +56,5 @@ class Real:
 
     @cached_property
     def _prompt(self) -> Prompt:
-        found: Prompt = orjson.loads(self.workflow.read_bytes())
-        return found
+        prompt: Prompt = orjson.loads(self.workflow.read_bytes())
+        return prompt

@@ -1,4 +1,4 @@
-"""What strangers send to the public port: bodies of every kind that nobody has signed, and requests without an end."""
+"""Attacking clients of the public port: unsigned bodies of every kind, and requests that never end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PATHS = (
     *("/session/create", "/session/health", "/pyworker/update", "/nowhere"),
 )
 SIZES = (1, 100, 5 * KIB, 60 * KIB, 70 * KIB, 300 * KIB, MIB - 10, 3 * MIB)
-HELD_S = 4.0
-CHUNKED, PACKED_SHARE = 0.3, 0.5
+UNFINISHED_S = 4.0
+CHUNKED_SHARE, COMPRESSED_SHARE = 0.3, 0.5
 AT_ONCE = 120
-ANSWER_S = 60.0
+RESPONSE_S = 60.0
 
 
 def _objects(size: int) -> bytes:
@@ -49,7 +49,7 @@ def _forged(size: int) -> bytes:
     return b'{"auth_data":' + auth + b',"payload":{"a":"' + b"x" * size + b'"}}'
 
 
-def _looks_like_it(size: int) -> bytes:
+def _unsigned_lookalike(size: int) -> bytes:
     return b'{"a":["auth_data",' + b'{"auth_data":{}},' * (size // 17) + b'"auth_data"],"x":"\\"auth_data\\":'
 
 
@@ -61,20 +61,20 @@ def _noise(size: int) -> bytes:
     return Random(size).randbytes(size)
 
 
-BODIES: Sequence[Callable[[int], bytes]] = (
-    *(_objects, _nested, _objects_nested, _text, _numbers, _forged, _looks_like_it, _escapes, _noise),
+BODY_MAKERS: Sequence[Callable[[int], bytes]] = (
+    *(_objects, _nested, _objects_nested, _text, _numbers, _forged, _unsigned_lookalike, _escapes, _noise),
 )
 
 
 def _gzipped(body: bytes) -> bytes:
-    packed = zlib.compressobj(9, wbits=31)
-    return packed.compress(body) + packed.flush()
+    compressor = zlib.compressobj(9, wbits=31)
+    return compressor.compress(body) + compressor.flush()
 
 
-BOMB = _objects(20 * MIB)
+BOMB_CONTENT = _objects(20 * MIB)
 BOMBS = {
-    "gzip": _gzipped(BOMB),
-    "deflate": zlib.compress(BOMB, 9),
+    "gzip": _gzipped(BOMB_CONTENT),
+    "deflate": zlib.compress(BOMB_CONTENT, 9),
     "br": base64.b64decode(
         "y///PwA8DnBzPHBVS1ujsNTaDPsiLNaDO8rF4dcY9qwLAJjIkSeYWcLfgyUAYisAQiQAAiAAAiD2AiB+C2Ls/R+58///DwCPA9wcD1zV0tYo"
         "LLU2w74Ii/XgjnJx+DWGPesCIAACIAACIAACIAACIAACIAACIA4LQPf+Lw0AgAB4HODmeOCqlrZGYam1GfZFWKwHd5SLw68x7FkXAAEQfdEV"
@@ -86,10 +86,10 @@ BOMBS = {
         )
     ),
 }
-"""20 MiB of empty objects, compressed."""
-PLAIN = ("",) * 8
-PACKED: Mapping[str, Callable[[bytes], bytes]] = {"gzip": _gzipped, "deflate": zlib.compress}
-HALF = (
+"""20 MiB of empty objects, compressed, by encoding."""
+NO_ENCODING = ("",) * 8
+COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": _gzipped, "deflate": zlib.compress}
+PARTIAL_REQUESTS = (
     b"",
     b"P",
     b"POST /generate/sync HTTP/1.1\r\nHost: x\r\nX-A: ",
@@ -99,56 +99,61 @@ HALF = (
 
 
 @dataclass(slots=True)
-class Strangers:
-    """Sends to one port of this machine. `answers` are statuses; `cut` counts connections that the worker closed."""
+class AttackClients:
+    """Clients that attack one port of this machine.
+
+    `answers` counts the statuses of responses. `closed` counts the half-open connections that the worker closed.
+    """
 
     port: int
     seed: int
     answers: Counter[int] = field(default_factory=Counter)
-    cut: int = 0
+    closed: int = 0
 
     async def half_open(self, count: int, until: asyncio.Event) -> None:
-        """Open connections that never send a whole request; one that the worker closes is not opened again."""
+        """Open connections that never send a whole request. One that the worker closes is not opened again."""
         async with asyncio.TaskGroup() as group:
             for number in range(count):
-                group.create_task(self._half(HALF[number % len(HALF)], until))
+                group.create_task(self._open_partial(PARTIAL_REQUESTS[number % len(PARTIAL_REQUESTS)], until))
 
     async def bodies(self, count: int) -> None:
-        """Send this many bodies, a third of which never end."""
+        """Send this number of bodies, a third of which never end."""
         limit = asyncio.Semaphore(AT_ONCE)
         random = Random(self.seed)
         async with asyncio.TaskGroup() as group:
             for number in range(count):
                 await limit.acquire()
-                head, body, held = await asyncio.to_thread(_request, random, number)
-                task = group.create_task(self._send(head, body, held=held))
-                if not held:  # those that are do not keep the others waiting
+                headers, body, is_unfinished = await asyncio.to_thread(_request, random, number)
+                task = group.create_task(self._send(headers, body, is_unfinished=is_unfinished))
+                if not is_unfinished:  # an unfinished request does not count towards the limit
                     task.add_done_callback(lambda _: limit.release())
                 else:
                     limit.release()
 
-    async def _half(self, begin: bytes, until: asyncio.Event) -> None:
+    async def _open_partial(self, partial_request: bytes, until: asyncio.Event) -> None:
+        """Send a part of a request and wait until the worker closes the connection or the attack ends."""
         with suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            writer.write(begin)
+            writer.write(partial_request)
             waiting: set[asyncio.Future[Any]] = {
                 asyncio.ensure_future(reader.read(1)),
                 asyncio.ensure_future(until.wait()),
             }
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            self.cut += not until.is_set()
+            self.closed += not until.is_set()
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*done, return_exceptions=True)
             writer.close()
 
-    async def _send(self, head: bytes, body: bytes, *, held: bool) -> None:
+    async def _send(self, headers: bytes, body: bytes, *, is_unfinished: bool) -> None:
+        """Send one request and count the status of its response, or 0 without one."""
         status = 0
         with suppress(OSError, asyncio.IncompleteReadError, TimeoutError, ValueError, IndexError):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
-                async with asyncio.timeout(HELD_S if held else ANSWER_S):
-                    writer.write(head)
+                async with asyncio.timeout(UNFINISHED_S if is_unfinished else RESPONSE_S):
+                    writer.write(headers)
                     for start in range(0, len(body), 256 * KIB):
                         writer.write(body[start : start + 256 * KIB])
                         await writer.drain()
@@ -159,17 +164,21 @@ class Strangers:
 
 
 def _request(random: Random, number: int) -> tuple[bytes, bytes, bool]:
-    """Headers, body, and whether the rest of it never comes."""
-    held = not number % 3
-    encoding = random.choice((*PLAIN, *BOMBS))
-    body = random.choice(BODIES)(random.choice(SIZES))
+    """Return headers, body, and whether the end of the body is never sent."""
+    is_unfinished = not number % 3
+    encoding = random.choice((*NO_ENCODING, *BOMBS))
+    body = random.choice(BODY_MAKERS)(random.choice(SIZES))
     if encoding:
-        body = PACKED[encoding](body) if encoding in PACKED and random.random() < PACKED_SHARE else BOMBS[encoding]
+        body = (
+            COMPRESSORS[encoding](body)
+            if encoding in COMPRESSORS and random.random() < COMPRESSED_SHARE
+            else BOMBS[encoding]
+        )
     lines = [f"POST {random.choice(PATHS)} HTTP/1.1", "Host: x", "Content-Type: application/json"]
     lines += [f"Content-Encoding: {encoding}"] if encoding else []
-    if random.random() < CHUNKED:
+    if random.random() < CHUNKED_SHARE:
         lines.append("Transfer-Encoding: chunked")
-        body = b"%x\r\n%b\r\n" % (len(body), body) + (b"" if held else b"0\r\n\r\n")
+        body = b"%x\r\n%b\r\n" % (len(body), body) + (b"" if is_unfinished else b"0\r\n\r\n")
     else:
-        lines.append(f"Content-Length: {len(body) + (100 if held else 0)}")
-    return "\r\n".join([*lines, "", ""]).encode(), body, held
+        lines.append(f"Content-Length: {len(body) + (100 if is_unfinished else 0)}")
+    return "\r\n".join([*lines, "", ""]).encode(), body, is_unfinished

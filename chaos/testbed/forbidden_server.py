@@ -1,4 +1,4 @@
-"""An address that nobody may be led to: whoever connects to it was."""
+"""A server at an address that the worker must never connect to. Any connection is a failed address check."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from typing import Self
 
 
-class Trap:
-    """Counts connections to a loopback port."""
+class ForbiddenServer:
+    """Listens on a loopback port and counts the connections."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.connections = 0
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -23,12 +23,12 @@ class Trap:
         await self._server.wait_closed()
 
     def _accept(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.heard += 1
+        self.connections += 1
         writer.close()
 
 
-def astray(port: int, engine_port: int) -> tuple[str, ...]:
-    """URLs to this machine, its network and nowhere, in every writing; none leads out of it."""
+def forbidden_urls(port: int, engine_port: int) -> tuple[str, ...]:
+    """Return URLs to this machine, to its network and to no host, in many spellings. None leads to the internet."""
     return (
         f"http://127.0.0.1:{port}/x.png",
         f"http://localhost:{port}/x.png",

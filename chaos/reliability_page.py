@@ -1,4 +1,4 @@
-"""The part of `docs/reliability.md` that runs write: a chapter each, between two marks."""
+"""The generated part of `docs/reliability.md`: one chapter for each kind of run, between two marks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = Sequence[str]
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """`rows` (the first one is the head) come before the findings."""
+    """The report of one run: a text, an optional table `rows` with its header first, the findings, and facts."""
 
     title: str
     text: str
@@ -23,19 +23,20 @@ class Chapter:
     facts: Sequence[tuple[str, str]] = field(default_factory=tuple)
 
     def markdown(self) -> str:
+        """Return the chapter as Markdown."""
         parts = [f"### {self.title}", self.text]
         if self.rows:
             parts.append(table(self.rows[0], self.rows[1:]))
-        rows = [(one.what, one.found, one.target, one.verdict) for one in self.findings]
-        parts.append(table(("what", "found", "target", "met"), rows))
-        parts.append(", ".join(f"{what}: {value}" for what, value in self.facts) + ".")
+        rows = [(finding.name, finding.value, finding.target, finding.verdict) for finding in self.findings]
+        parts.append(table(("measured", "result", "target", "met"), rows))
+        parts.append(", ".join(f"{name}: {value}" for name, value in self.facts) + ".")
         return "\n\n".join(parts) + "\n"
 
 
 def with_chapter(document: str, chapter: Chapter) -> str:
-    """The document with this chapter between its marks in place of its last edition; the others stay."""
-    before, begin, rest = document.partition(BEGIN)
-    inside, end, after = rest.partition(END)
+    """Return the page with this chapter in place of its former version. Other chapters stay."""
+    before, begin, remainder = document.partition(BEGIN)
+    inside, end, after = remainder.partition(END)
     if not begin or not end:
         before, inside, after = document.rstrip() + "\n\n" if document.strip() else "# Reliability\n\n", "", "\n"
     chapters = re.split(r"^(?=### )", inside, flags=re.MULTILINE)[1:]
@@ -43,8 +44,9 @@ def with_chapter(document: str, chapter: Chapter) -> str:
     return f"{before}{BEGIN}\n\n" + "\n".join(sorted([*others, chapter.markdown()])) + f"\n{END}{after}"
 
 
-def table(head: Row, rows: Iterable[Row]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+def table(header: Row, rows: Iterable[Row]) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
     return "\n".join([*lines, *(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows)])
 
 

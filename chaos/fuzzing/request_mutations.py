@@ -1,4 +1,4 @@
-"""Neighbours of a request: some still right, most of them wrong in one place, some not even JSON any more."""
+"""Variants of a request: most are valid, the others are wrong in one to three places, and some are not even JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from chaos.fuzzing.graphs import MARK
-from chaos.fuzzing.limits import DIGITS, deepened, long_name, nested
+from chaos.fuzzing.limit_values import DIGITS, long_name, nested, replace_placeholders
+from chaos.fuzzing.workflow_grammar import MARK
 
 PATHS = (
     *(f"../{MARK}.png", f"../../../../{MARK}.png", f"/tmp/{MARK}.png", f"..\\..\\{MARK}.png", f"%2e%2e/{MARK}"),  # noqa: S108
@@ -35,50 +35,55 @@ JUNK: tuple[Any, ...] = (
 )
 Body = dict[str, Any]
 STRUCTURE = frozenset({"workflow", "workflow_json", "inputs", "class_type", "input"})
-"""What a request falls apart without; the other values are more often the ones that are spoiled."""
-Place = tuple[Any, Any]
-"""A container and the key or index of one value in it."""
+"""Keys that a request needs. The values of other keys are changed more often."""
+Location = tuple[Any, Any]
+"""A container, and the key or index of one value in it."""
 
 
-def neighbour(body: Body, random: Random, number: int, urls: tuple[str, ...]) -> bytes:
-    """`number` makes its result a new one; three of four stay as they were otherwise. `urls` lead nowhere allowed."""
+def variant(body: Body, random: Random, number: int, urls: tuple[str, ...]) -> bytes:
+    """Return a variant of a body as JSON.
+
+    `number` changes the seed, so that the result is not cached. Three of four variants have no other change. `urls` are
+    addresses that the worker must not request.
+    """
     copy: Body = orjson.loads(orjson.dumps(body))
-    _renumber(copy, number)
+    _set_seeds(copy, number)
     if random.random() < 0.78:
         return orjson.dumps(copy)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
-        _spoil(copy, random, urls)
-    data = deepened(json.dumps(copy).encode())
-    return _garbled(data, random) if random.random() < 0.12 else data
+        _mutate(copy, random, urls)
+    data = replace_placeholders(json.dumps(copy).encode())
+    return _corrupted(data, random) if random.random() < 0.12 else data
 
 
-def _renumber(body: object, number: int) -> None:
-    """Cached results would be made without work."""
-    for container, key in _places(body):
+def _set_seeds(body: object, number: int) -> None:
+    """Set seeds and filename prefixes, because ComfyUI does not run a prompt whose results are cached."""
+    for container, key in _locations(body):
         if key in {"color", "seed", "noise_seed"} and isinstance(container[key], int):
             container[key] = number % 0xFFFFFF
         elif key == "filename_prefix":
             container[key] = f"{MARK}/{number // 50}/{number}"
 
 
-def _spoil(body: Body, random: Random, urls: tuple[str, ...]) -> None:
-    places = _places(body)
-    if not places:
+def _mutate(body: Body, random: Random, urls: tuple[str, ...]) -> None:
+    """Change one random value of a body in place."""
+    locations = _locations(body)
+    if not locations:
         return
-    inner = [place for place in places[len(body) :] if place[1] not in STRUCTURE]
-    container, key = random.choice(inner if inner and random.random() < 0.7 else places)
-    random.choice(SPOILERS)(container, key, random, urls)
+    inner = [location for location in locations[len(body) :] if location[1] not in STRUCTURE]
+    container, key = random.choice(inner if inner and random.random() < 0.7 else locations)
+    random.choice(MUTATIONS)(container, key, random, urls)
 
 
 def _replace(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401 - JSON
-    container[key] = deepcopy(random.choice(JUNK))  # or the next one might put it into itself
+    container[key] = deepcopy(random.choice(JUNK))  # or the next mutation might insert it into itself
 
 
 def _remove(container: Any, key: Any, *_: object) -> None:  # noqa: ANN401
     del container[key]
 
 
-def _lead_away(container: Any, key: Any, random: Random, urls: tuple[str, ...]) -> None:  # noqa: ANN401
+def _redirect(container: Any, key: Any, random: Random, urls: tuple[str, ...]) -> None:  # noqa: ANN401
     container[key] = random.choice((*PATHS, *urls))
 
 
@@ -88,7 +93,7 @@ def _rename(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> Non
         container[random.choice(names)] = container.pop(key)
 
 
-def _swell(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+def _enlarge(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
     value = container[key]
     if isinstance(value, str):
         container[key] = value * random.choice((2, 100))
@@ -98,28 +103,28 @@ def _swell(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None
         container[key] = -value if random.random() < 0.5 else value * 2
 
 
-def _deepen(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+def _nest(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
     container[key] = nested(random)
 
 
-def _reach_a_limit(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
+def _set_limit_value(container: Any, key: Any, random: Random, _: tuple[str, ...]) -> None:  # noqa: ANN401
     container[key] = random.choice((*DIGITS, *(long_name(random) for _ in range(4))))
 
 
-SPOILERS: tuple[Callable[..., None], ...] = (
-    *(_replace, _replace, _remove, _lead_away, _rename, _swell),
-    *(_deepen, _reach_a_limit),
+MUTATIONS: tuple[Callable[..., None], ...] = (
+    *(_replace, _replace, _remove, _redirect, _rename, _enlarge),
+    *(_nest, _set_limit_value),
 )
 
 
-def _garbled(data: bytes, random: Random) -> bytes:
-    """Bytes that no client means."""
-    at = random.randrange(len(data))
+def _corrupted(data: bytes, random: Random) -> bytes:
+    """Return the bytes with an error that makes them invalid JSON, or valid JSON that no client would send."""
+    position = random.randrange(len(data))
     match random.randrange(7):
         case 0:
-            return data[:at]
+            return data[:position]
         case 1:
-            return data[:at] + random.randbytes(3) + data[at:]
+            return data[:position] + random.randbytes(3) + data[position:]
         case 2:
             return b"[" * 5000 + data
         case 3:
@@ -127,18 +132,21 @@ def _garbled(data: bytes, random: Random) -> bytes:
         case 4:
             return b"\xef\xbb\xbf" + data
         case 5:
-            return data.replace(b"{", b'{"1": [], "inputs": null, ', 2)  # keys that come twice
+            return data.replace(b"{", b'{"1": [], "inputs": null, ', 2)  # duplicate keys
         case _:
             return data.replace(b'"', b'"\\ud800', 1)
 
 
-def _places(value: Any) -> list[Place]:  # noqa: ANN401 - JSON
-    """Every place of a value, in no order."""
-    found: list[Place] = []
+def _locations(value: Any) -> list[Location]:  # noqa: ANN401 - JSON
+    """Return the locations of all values inside a value, those of the top level first."""
+    locations: list[Location] = []
     waiting = [value]
     while waiting:
-        inside = waiting.pop()
-        keys: Any = list(inside) if isinstance(inside, dict) else range(len(inside)) if isinstance(inside, list) else ()
-        found += [(inside, key) for key in keys]
-        waiting += [inside[key] for key in keys]
-    return found
+        container = waiting.pop()
+        if isinstance(container, dict):
+            keys: list[Any] = list(container)
+        else:
+            keys = list(range(len(container))) if isinstance(container, list) else []
+        locations += [(container, key) for key in keys]
+        waiting += [container[key] for key in keys]
+    return locations
