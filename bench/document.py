@@ -59,9 +59,9 @@ class BenchRun:
 def with_section(document: str, run: BenchRun) -> str:
     """Return the document with this run in place of an earlier one with the same engine."""
     sections = run.sections()
-    before = re.split(r"^(?=## )", document, flags=re.MULTILINE)[1:]
-    others = [text.rstrip() + "\n" for text in before if text.partition("\n")[0] not in sections]
-    return "\n".join([f"{INTRODUCTION}\n", *sorted([*sections.values(), *others], key=_position)])
+    earlier_sections = re.split(r"^(?=## )", document, flags=re.MULTILINE)[1:]
+    kept_sections = [text.rstrip() + "\n" for text in earlier_sections if text.partition("\n")[0] not in sections]
+    return "\n".join([f"{INTRODUCTION}\n", *sorted([*sections.values(), *kept_sections], key=_position)])
 
 
 def _position(section: str) -> int:

@@ -188,14 +188,14 @@ async def _assemble(settings: Settings, options: BuildOptions, tasks: Tasks, sta
     models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
     pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
-    outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
+    outputs, delivery, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    responses = JobResponses(traits, outputs, engines, places)
+    responses = JobResponses(traits, outputs, engines, delivery)
     preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
-    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, responses)
+    intake = Intake(spool, body_limits, traits, manager, engines, delivery, library, preflight, store, responses)
     parts = Services(
-        *(settings, traits, manager, engines, outputs, replay, access, places),
+        *(settings, traits, manager, engines, outputs, replay, access, delivery),
         *(library, intake, preflight, models, timing, observers, metrics),
         permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,

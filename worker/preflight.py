@@ -126,7 +126,6 @@ class Preflight:
         *,
         strict: bool,
     ) -> ValidationReport:
-        """Return the report. Raises EngineUnavailable when the catalog cannot be read."""
         if not self._engines.connected:
             raise EngineUnavailable("ComfyUI is not connected")
         info = self._info = await self._engines.info()
@@ -191,9 +190,9 @@ class Preflight:
 def _reject(problems: Sequence[Problem], kind: type[ClientError] = InvalidWorkflow) -> None:
     """Raise an error that lists the problems, if there are any."""
     if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        count = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise kind(
-            f"{_location(problems[0])}{problems[0].message}{more}", [error_detail(problem) for problem in problems]
+            f"{_location(problems[0])}{problems[0].message}{count}", [error_detail(problem) for problem in problems]
         )
 
 

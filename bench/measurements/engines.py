@@ -53,12 +53,12 @@ async def engines(clients: Mapping[int, TimedClient], jobs: int, rounds: int, at
             await asyncio.gather(*(clients[count](sleeping(COST_S)) for _ in range(jobs * count)))
             if round_number:  # in the first round the worker measures the speed of its engines
                 rates[count].append(jobs * count / (time.perf_counter() - started_at))
-    one, several = clients
+    single, several = clients
     return Measurement(
         name=f"jobs of {COST_S:g} s, {several} engines behind one worker",
         value=f"{Spread.of(rates[several]).median:.2f} jobs/s",
-        reference=f"{Spread.of(rates[one]).median:.2f} jobs/s (one engine)",
-        measured=Spread.ratio(rates[several], rates[one]),
+        reference=f"{Spread.of(rates[single]).median:.2f} jobs/s (one engine)",
+        measured=Spread.ratio(rates[several], rates[single]),
         at_least=at_least,
     )
 

@@ -34,9 +34,9 @@ async def memory(worker: BenchWorker, make: Make, mebibytes: int, rounds: int, k
     added = []
     for _ in range(rounds):
         await asyncio.to_thread(Path(f"/proc/{worker.pid}/clear_refs").write_text, RESET_PEAK)
-        before = _memory(worker.pid, CURRENT)
+        memory_before = _memory(worker.pid, CURRENT)
         received = await _fetch(worker.url, make)
-        added.append(_memory(worker.pid, PEAK) - before)
+        added.append(_memory(worker.pid, PEAK) - memory_before)
         if received < mebibytes * 0.9 * MIB:
             raise JobFailedError(f"only {received} bytes of a file of {mebibytes} MiB arrived")
     return Measurement(

@@ -58,6 +58,6 @@ async def _peer_result(
         seconds=Spread.of(ours),
         direct=Spread.of(direct),
         ratio=Spread.ratio(ours, direct),
-        above=Spread.of([one - other for one, other in zip(ours, direct, strict=True)]),
+        above=Spread.of([our - their for our, their in zip(ours, direct, strict=True)]),
         burst=Spread.ratio(rates[server.name], rates[DIRECT]),
     )

@@ -16,10 +16,10 @@ async def processor_time(
     """Return the milliseconds of processor time of a job, over all threads. Jobs run one after the other."""
     times_ms = []
     for _ in range(rounds):
-        before = _milliseconds(pid)
+        ms_before = _milliseconds(pid)
         for _ in range(jobs):
             await run_job(make())
-        times_ms.append((_milliseconds(pid) - before) / jobs)
+        times_ms.append((_milliseconds(pid) - ms_before) / jobs)
     spread = Spread.of(times_ms)
     return Measurement(
         name=f"processor time of a job, {client_name}",

@@ -46,8 +46,8 @@ def measure(name: str, prompt: Prompt, rounds: int) -> Measurement:
         started = time.perf_counter()
         check(prompt, catalog, files)
         times.append((time.perf_counter() - started) * 1000 / len(prompt) * NODES)
-    here = f"{len(prompt)} nodes, {problems} problems"
-    return Measurement(f"{name}, a check for 100 nodes", here, "-", Spread.of(times), "ms", at_most=AT_MOST_MS)
+    value = f"{len(prompt)} nodes, {problems} problems"
+    return Measurement(f"{name}, a check for 100 nodes", value, "-", Spread.of(times), "ms", at_most=AT_MOST_MS)
 
 
 def main() -> None:

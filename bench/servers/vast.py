@@ -33,11 +33,11 @@ async def through_vast(engine: BenchEngine, folder: Path) -> AsyncIterator[tuple
                 endpoint = await client.get_endpoint(vast.endpoint)
 
                 async def run_job(prompt: Prompt) -> float:
-                    began = time.perf_counter()
+                    started_at = time.perf_counter()
                     answer = await endpoint.request("/generate/sync", DIALECTS["vast"].body(prompt))
                     if not answer["ok"]:
                         raise JobFailedError(str(answer)[:300])
                     DIALECTS["vast"].decode(answer["response"])
-                    return time.perf_counter() - began
+                    return time.perf_counter() - started_at
 
                 yield run_job, started.process.pid

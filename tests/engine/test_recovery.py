@@ -224,8 +224,8 @@ def test_crashes_that_block_a_job(crashes: list[bool], blocked: bool) -> None:
 def test_crash_records_are_found_by_what_runs(tmp_path: Path) -> None:
     """The crash history identifies a job by inputs and files, not by titles, also after a restart."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
-    crash_history.add(request(1), "p", "one death", seen=True)
-    crash_history.add(request(1, "named"), "q", "another", seen=True)
+    crash_history.add(request(1), "p", "one death", observed=True)
+    crash_history.add(request(1, "named"), "q", "another", observed=True)
     again = CrashHistory(tmp_path / "suspects.json", 60)
     found = again.find(request(1, "other"))
     assert found
@@ -240,7 +240,7 @@ def test_crashes_are_forgotten_and_not_counted_twice(tmp_path: Path) -> None:
     """The crash history counts a crash once, drops old ones and ignores a broken file."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
     for life in range(5):
-        assert not crash_history.add(request(1), "p", f"death of life {life}", seen=False).is_blocked
+        assert not crash_history.add(request(1), "p", f"death of life {life}", observed=False).is_blocked
     assert CrashHistory(tmp_path / "suspects.json", 0).find(request(1)) is None
     (tmp_path / "suspects.json").write_text("{")
     assert CrashHistory(tmp_path / "suspects.json", 60).find(request(1)) is None

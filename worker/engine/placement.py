@@ -143,5 +143,5 @@ class _LoadCache(Generic[P]):
 
 def _with_job(load: EngineLoad, job: Placeable, seconds: float) -> EngineLoad:
     """Return the load of an engine with a job that takes `seconds`."""
-    used = (*(name for name in load.used if name not in job.models), *job.models)
-    return replace(load, queued_s=load.queued_s + seconds, places=load.places - 1, used=used)
+    used_models = (*(name for name in load.used if name not in job.models), *job.models)
+    return replace(load, queued_s=load.queued_s + seconds, places=load.places - 1, used=used_models)

@@ -177,10 +177,10 @@ class Journal:
             if sql.startswith("INSERT"):  # the new file already has every other change
                 self._file.execute(sql, values)
 
-    def _replace_file(self, why: str) -> None:
+    def _replace_file(self, reason: str) -> None:
         """Start a new file with the jobs in memory, which includes the pending changes. Raises sqlite3.Error."""
         try:
-            self._file.replace(why, self._all_rows())
+            self._file.replace(reason, self._all_rows())
         except StartupError as error:
             raise sqlite3.OperationalError(str(error)) from error
         self._pending.clear()

@@ -122,13 +122,13 @@ class JournalFile:
         except OSError:
             return True
 
-    def replace(self, why: str, statements: Iterable[Statement]) -> None:
+    def replace(self, reason: str, statements: Iterable[Statement]) -> None:
         """Move the file aside and write a new one. Raises sqlite3.DatabaseError and StartupError.
 
-        `why` is the reason for the log. `statements` write the rows.
+        `reason` is logged. `statements` write the rows.
         """
         if self._connection is not None:  # otherwise the previous attempt has moved it
-            self.move_aside(why)
+            self.move_aside(reason)
         try:
             self._connect()
             self.execute("BEGIN")
@@ -142,12 +142,12 @@ class JournalFile:
                     self._path.with_name(self._path.name + end).unlink()
             raise
 
-    def move_aside(self, why: str, kind: str = "damaged") -> None:
+    def move_aside(self, reason: str, kind: str = "damaged") -> None:
         """Rename the file and those beside it. Raises StartupError when that fails."""
         self.close()
         target = set_aside(self._path, why=kind) if self._path.exists() or self._path.is_symlink() else None
         if target is None and self._path.exists():
-            raise StartupError(f"the journal {self._path} is unusable ({why}) and cannot be renamed")
+            raise StartupError(f"the journal {self._path} is unusable ({reason}) and cannot be renamed")
         for end in BESIDE:
             other = self._path.with_name(self._path.name + end)
             with suppress(FileNotFoundError):
@@ -156,7 +156,7 @@ class JournalFile:
                 else:
                     set_aside(other)
         self.set_aside += 1
-        log.error("the journal is unusable (%s); it was renamed to %s, and a new one is created", why, target)
+        log.error("the journal is unusable (%s); it was renamed to %s, and a new one is created", reason, target)
 
     def columns(self) -> list[str]:
         """Return the names of the table's columns."""

@@ -93,14 +93,14 @@ class StoredRequest(BaseModel):
                 raise ValueError("a node has to have inputs")
         return prompt
 
-    def request(self, inputs: tuple[InputFile, ...], more: StoredMore | None) -> JobRequest:
-        """Return the request. `more` has the later fields, None in a row of an older worker."""
+    def request(self, inputs: tuple[InputFile, ...], later_fields: StoredMore | None) -> JobRequest:
+        """Return the request. `later_fields` are, None in a row of an older worker."""
         values = {name: getattr(self, name) for name in StoredRequest.model_fields}
         values["webhook"] = Webhook(**self.webhook.model_dump()) if self.webhook else None
-        if more is not None:
-            values |= {name: getattr(more, name) for name in StoredMore.model_fields}
+        if later_fields is not None:
+            values |= {name: getattr(later_fields, name) for name in StoredMore.model_fields}
         values["former_fingerprints"] = (self.fingerprint,) if self.fingerprint else ()
-        values["fingerprint"] = more.fingerprint if more is not None else ""
+        values["fingerprint"] = later_fields.fingerprint if later_fields is not None else ""
         extra = ExtraData(values.pop("pnginfo"), own_api_key=values.pop("own_api_key"))
         return JobRequest(**values, inputs=inputs, extra=extra)
 
@@ -188,7 +188,7 @@ def pack_request(request: JobRequest) -> bytes:
 
 def pack_more(request: JobRequest) -> bytes:
     """Return the later fields of a request as JSON, without its comfy.org key."""
-    more = {
+    later_fields = {
         "fingerprint": request.fingerprint,
         "deliver_models": request.deliver_models,
         "pnginfo": request.extra.pnginfo,
@@ -198,7 +198,7 @@ def pack_more(request: JobRequest) -> bytes:
         "warnings": request.warnings,
         "seeds": request.seeds,
     }
-    return orjson.dumps({name: value for name, value in more.items() if value or name == "pnginfo"})
+    return orjson.dumps({name: value for name, value in later_fields.items() if value or name == "pnginfo"})
 
 
 def pack_result(job: Job) -> tuple[bytes, bytes]:
@@ -215,8 +215,8 @@ def pack_result(job: Job) -> tuple[bytes, bytes]:
         }
     )
     details = job.error.details if job.error else ()
-    more = {"crc32": crc32(result), "problems": job.problems, "files": job.files, "details": details}
-    return result, orjson.dumps(more)
+    later_fields = {"crc32": crc32(result), "problems": job.problems, "files": job.files, "details": details}
+    return result, orjson.dumps(later_fields)
 
 
 def _base_fields(detail: Detail) -> dict[str, Any]:
@@ -245,9 +245,9 @@ def read_row(row: Mapping[str, Any] | sqlite3.Row, read_inputs: Callable[[str], 
     try:
         columns = _Columns.model_validate({name: row[name] for name in _Columns.model_fields}).model_dump()
         ended_at = columns.pop("ended_at")
-        more = StoredMore.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
+        later_fields = StoredMore.model_validate_json(row["more_request"]) if row["more_request"] is not None else None
         stored = StoredRequest.model_validate_json(row["request"])
-        request = stored.request(() if ended_at is not None else read_inputs(columns["folder"]), more)
+        request = stored.request(() if ended_at is not None else read_inputs(columns["folder"]), later_fields)
         if row["version"] == 1 and request.former_fingerprints:
             request = replace(request, former_fingerprints=("", *request.former_fingerprints))
         job = Job(**{**columns, "collectable": bool(columns["collectable"])}, request=request)
@@ -292,8 +292,8 @@ def _restore_result(job: Job, row: Mapping[str, Any] | sqlite3.Row) -> None:
     job.error = result.error.error() if result.error else None
     if row["more_result"] is None:
         return
-    more = StoredMoreResult.model_validate_json(row["more_result"])
-    if more.crc32 == crc32(stored if isinstance(stored, bytes) else stored.encode()):
-        job.problems, job.files = more.problems, more.files
+    later_fields = StoredMoreResult.model_validate_json(row["more_result"])
+    if later_fields.crc32 == crc32(stored if isinstance(stored, bytes) else stored.encode()):
+        job.problems, job.files = later_fields.problems, later_fields.files
         if job.error is not None:
-            job.error.details = more.details
+            job.error.details = later_fields.details

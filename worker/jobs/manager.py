@@ -104,9 +104,8 @@ class JobManager:
     ) -> Job:
         """Start a job and return it, or return the one that the same request started under its id.
 
-        A new job takes over the received files. A job that a client may request later is stored before this returns:
-        one with an id of the client's, or one whose token the client is about to get (`collectable`). Raises
-        InvalidField, IdTaken, WorkerBusy, DiskFull, Draining and JournalUnavailable.
+        A new job takes over the received files. It is stored before this returns if a client may request it later, by
+        its own id or by a token (`collectable`). Raises what `admit` raises, InvalidField and IdTaken.
         """
         entry = self._job_index.find_same(request, principal)
         if entry is None or may_run_again(entry):

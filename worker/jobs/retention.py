@@ -45,8 +45,8 @@ class Retention:
 
     def remove(self, key: Key) -> None:
         """Stop keeping a job, because it is delivered again or was removed."""
-        if (kept := self._results.pop(key, None)) is not None:
-            self._size -= kept.size
+        if (result := self._results.pop(key, None)) is not None:
+            self._size -= result.size
 
     def close(self) -> None:
         """Remove no more jobs."""

@@ -52,23 +52,23 @@ def test_prompts_of_one_death_are_one_crash() -> None:
     """Five prompts of one death do not block a graph, and three deaths that the worker did not survive do."""
     record = CrashRecord()
     for number in range(5):
-        record.add(f"prompt-{number}", "first", seen=number == 0)
+        record.add(f"prompt-{number}", "first", observed=number == 0)
     assert (record.crashes, record.is_blocked) == ({"first": True}, False)
-    record.add("prompt-0", "the same prompt, found by the next life", seen=False)
+    record.add("prompt-0", "the same prompt, found by the next life", observed=False)
     assert len(record.crashes) == 1
-    record.add("prompt-6", "second", seen=False)
+    record.add("prompt-6", "second", observed=False)
     assert not record.is_blocked
-    record.add("prompt-7", "third", seen=False)
+    record.add("prompt-7", "third", observed=False)
     assert record.is_blocked
 
 
 def test_the_file_of_an_older_worker_is_read(tmp_path: Path) -> None:
     """The crash history reads and extends a file in which each death has the name of a prompt."""
     path = tmp_path / "suspects.json"
-    CrashHistory(path, 60).add(REQUEST, "p", "d", seen=True)
+    CrashHistory(path, 60).add(REQUEST, "p", "d", observed=True)
     [(name, record)] = orjson.loads(path.read_bytes()).items()
     assert {type(seen) for seen in record["crashes"].values()} == {bool}
     path.write_bytes(orjson.dumps({name: {"crashes": {"p": True}, "at": record["at"]}}))
     history = CrashHistory(path, 60)
-    assert not history.add(REQUEST, "p", "later", seen=False).is_blocked
-    assert history.add(REQUEST, "q", "later", seen=True).is_blocked
+    assert not history.add(REQUEST, "p", "later", observed=False).is_blocked
+    assert history.add(REQUEST, "q", "later", observed=True).is_blocked

@@ -112,13 +112,15 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _first_gpus(count: int, seen: Sequence[str]) -> tuple[str, ...]:
+def _first_gpus(count: int, visible_gpus: Sequence[str]) -> tuple[str, ...]:
     """Return the first visible GPUs.
 
     Without CUDA_VISIBLE_DEVICES all GPUs are assumed to exist. Raises StartupError.
     """
     if count == 0:
         raise StartupError("WORKER_GPUS=0 means no engine: use a number from 1 up, a list like 0,2, or auto")
-    if seen and count > len(seen):
-        raise StartupError(f"WORKER_GPUS={count}, but CUDA_VISIBLE_DEVICES shows {len(seen)}: {','.join(seen)}")
-    return tuple(seen[:count]) or tuple(str(number) for number in range(count))
+    if visible_gpus and count > len(visible_gpus):
+        raise StartupError(
+            f"WORKER_GPUS={count}, but CUDA_VISIBLE_DEVICES shows {len(visible_gpus)}: {','.join(visible_gpus)}"
+        )
+    return tuple(visible_gpus[:count]) or tuple(str(number) for number in range(count))

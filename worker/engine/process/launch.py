@@ -28,16 +28,16 @@ def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: 
     env = gpu_environment(gpu, environ)
     if status.launched:
         env |= sandbox_home(folders.root, environ)
-    more = shlex.split(settings.engine.args)
+    extra_arguments = shlex.split(settings.engine.args)
     probe: list[str] = []
     if settings.engine.comfyui == EMBEDDED:
         python, *arguments = embedded_command(folders.root, port)
-        arguments += [*_embedded_folders(folders), *_faults(settings.engine.fault), *more]
+        arguments += [*_embedded_folders(folders), *_faults(settings.engine.fault), *extra_arguments]
     else:
         if settings.engine.fault:
             raise StartupError("a fault can be injected into the embedded engine only")
         python, *arguments = comfyui_command(Path(settings.engine.comfyui), port)
-        arguments += [*comfyui_arguments(folders), *more]
+        arguments += [*comfyui_arguments(folders), *extra_arguments]
         env = {**engine_home(folders, environ), **env}
         probe = [python, "-c", PROBE]
     sandbox = sandbox_policy(settings, folders, status, {**environ, **env}, python, port)
@@ -55,10 +55,10 @@ def _faults(text: str) -> list[str]:
 
 def _embedded_folders(folders: EngineFolders) -> Iterator[str]:
     """Yield the options for those folders that are not below the engine's own."""
-    places = {"input": folders.input, "output": folders.output, "models": folders.models}
-    for name, place in places.items():
-        if place != folders.root / name:
-            yield from (f"--{name}-directory", str(place))
+    paths = {"input": folders.input, "output": folders.output, "models": folders.models}
+    for name, path in paths.items():
+        if path != folders.root / name:
+            yield from (f"--{name}-directory", str(path))
 
 
 def embedded_command(base: Path, port: int) -> list[str]:

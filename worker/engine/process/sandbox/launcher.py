@@ -113,10 +113,10 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     os.close(descriptor)
 
 
-def _checked(what: str, result: int) -> int:
+def _checked(call: str, result: int) -> int:
     """Return the result of a call. Exit when it has failed, because the engine must not run without its sandbox."""
     if result < 0:
-        sys.exit(f"the sandbox cannot be set up: {what}: {os.strerror(ctypes.get_errno())} (WORKER_SANDBOX=off)")
+        sys.exit(f"the sandbox cannot be set up: {call}: {os.strerror(ctypes.get_errno())} (WORKER_SANDBOX=off)")
     return result
 
 

@@ -78,8 +78,8 @@ def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[P
         return []
     tree = Path(settings.engine.comfyui).absolute()
     roots = [tree, tree.resolve()]
-    places = [tree, *(tree / name for name in ("custom_nodes", "models"))]
-    links = [path.resolve() for place in places if place.is_dir() for path in place.iterdir() if path.is_symlink()]
+    folders = [tree, *(tree / name for name in ("custom_nodes", "models"))]
+    links = [path.resolve() for place in folders if place.is_dir() for path in place.iterdir() if path.is_symlink()]
     pack_links = [path for path in link_targets([tree / "custom_nodes"]) if path not in pack_files(tree)]
     targets = _outside_state([*links, *pack_links], settings)
     return [*roots, *targets, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
@@ -95,7 +95,7 @@ def _hidden_folders(settings: Settings) -> list[Path]:
     hidden = [settings.state]
     if settings.engine.comfyui != EMBEDDED:
         hidden += [Path(settings.engine.comfyui).absolute() / name for name in PRIVATE]
-    return list({path for one in hidden for path in (one, one.resolve())})
+    return list({path for path in hidden for path in (path, path.resolve())})
 
 
 def _create_pack_files(settings: Settings) -> list[Path]:

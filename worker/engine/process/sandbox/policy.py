@@ -59,12 +59,12 @@ def exclude(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path]
     for path in paths:
         if path in hidden:
             continue
-        if not any(one.is_relative_to(path) for one in hidden):
+        if not any(hidden_path.is_relative_to(path) for hidden_path in hidden):
             allowed.append(path)
             continue
         listed.append(path)
-        more, names = exclude(_children(path), hidden)
-        allowed += more
+        child_paths, names = exclude(_children(path), hidden)
+        allowed += child_paths
         listed += names
     return allowed, listed
 
