@@ -141,9 +141,10 @@ class ComfyClient:
                 managed=self._managed,
                 options=options,
             )
-            return await self._to_the_end(run, submitted, already_submitted=already_submitted)
+            return await self._submit_and_follow(run, submitted, already_submitted=already_submitted)
 
-    async def _to_the_end(self, run: Run, submitted: Submitted, *, already_submitted: bool) -> Outputs:
+    async def _submit_and_follow(self, run: Run, submitted: Submitted, *, already_submitted: bool) -> Outputs:
+        """Submit the prompt and follow it to its end. Remove it from ComfyUI when the run fails or is cancelled."""
         try:
             if not already_submitted:
                 submitted(run.prompt_id)
@@ -183,12 +184,15 @@ class ComfyClient:
         try:
             await self._submit(run)
         except EngineUnavailable:
-            log.warning("ComfyUI did not answer the submission of a prompt")
+            log.warning("ComfyUI did not respond to the submission of a prompt")
             return False
         return True
 
     async def _submit(self, run: Run) -> None:
-        """Not left half-way: a post cut off by a cancellation might still be queued, after the prompt was cancelled."""
+        """Post the prompt, and complete the request even when the task is cancelled.
+
+        ComfyUI may queue a prompt whose request was aborted, after the prompt was cancelled.
+        """
         posting = asyncio.ensure_future(
             self.api.submit(run.prompt, run.prompt_id, run.subscription.client_id, run.options)
         )

@@ -131,7 +131,7 @@ class Journal:
         return job.folder in self._written
 
     async def retry_writes(self) -> None:
-        """Write pending changes until none is left, for ever."""
+        """Write pending changes as soon as possible, until the task is cancelled."""
         while True:
             await self._has_pending.wait()
             await asyncio.sleep(CATCH_UP_S)
@@ -140,7 +140,7 @@ class Journal:
                 self._has_pending.clear()
 
     def _accept(self, job: Job) -> None:
-        """Raises sqlite3.Error."""
+        """Write the job's row. Raises sqlite3.Error."""
         self._execute(*_insert_job(job))
         self._written[job.folder] = JournaledJob(job)
 
