@@ -70,6 +70,7 @@ def _growth(name: str, early: Sequence[float], late: Sequence[float]) -> RunFind
 
 
 def _sample(pid: int, progress: float) -> ResourceSample:
+    """Measure memory and open files of a process."""
     return ResourceSample(progress, rss_mib(pid), sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
 
 

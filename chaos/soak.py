@@ -106,6 +106,7 @@ async def soak(plan: SoakPlan, folder: Path) -> Chapter:
 
 
 def _testbed(plan: SoakPlan, folder: Path) -> AbstractAsyncContextManager[ExternalEngineTestbed | ManagedEngineTestbed]:
+    """Return the testbed of the plan."""
     if plan.engines:
         return managed_engine_testbed(folder, SETTINGS, plan.engines)
     return external_engine_testbed(folder, SETTINGS)
@@ -123,6 +124,7 @@ async def _run_clients(plan: SoakPlan, client: SimulatedClient) -> None:
     scenarios = iter([draw_scenario(number, random) for number in range(1, plan.jobs + 1)])
 
     async def run_scenarios() -> None:
+        """Run scenarios until none is left."""
         for scenario in scenarios:
             await client.run(scenario)
 
@@ -166,6 +168,7 @@ async def _in_background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterato
 
 
 def _session() -> aiohttp.ClientSession:
+    """Return an HTTP session without a limit of connections."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None, sock_read=60)
     )

@@ -1,4 +1,4 @@
-"""Empty files in place of models."""
+"""Empty files instead of models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODELS = [ModelFile("a.safetensors", "vae"), ModelFile("sub/b.safetensors", "con
 
 
 def test_every_model_stands_in_and_comfyui_is_told_where(tmp_path: Path) -> None:
-    """In the folder that its name has among ComfyUI's; nothing is written but in one place."""
+    """Each model gets an empty file in its folder, and ComfyUI's arguments name the folders."""
     arguments = standins.write_standins(tmp_path, MODELS)
     told = dict(zip(arguments[::2], arguments[1::2], strict=True))
     more = json.loads(Path(told["--extra-model-paths-config"]).read_text())["standins"]
@@ -26,7 +26,7 @@ def test_every_model_stands_in_and_comfyui_is_told_where(tmp_path: Path) -> None
 
 
 def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
-    """Else models would be taken for present that are not: in choices of either form, below other files."""
+    """The stored catalog does not have the stand-ins as choices."""
     names = ["a.safetensors", "real.safetensors", "sub/b.safetensors"]
     old = {"required": {"vae_name": [names, {"default": "real.safetensors"}]}}
     new = {"required": {"image": ["COMBO", {"options": [*names, "stand-in.png"]}]}}
@@ -38,6 +38,6 @@ def test_what_stood_in_is_not_in_the_catalog_that_is_kept() -> None:
 
 
 def test_a_template_gets_what_it_can_not_do_without() -> None:
-    """Its required files; all else has a default."""
+    """A template gets stand-ins for its required files only."""
     assert standins.standin_params(read_library("shipped")["seedvr2-upscale-video"]) == {"video": "stand-in.mp4"}
     assert standins.standin_params(read_library("shipped")["sdxl"]) == {}

@@ -1,4 +1,4 @@
-"""Nothing is left, whatever goes wrong on the way."""
+"""A destroy, with a fault in every possible call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def left(local: LocalAccount) -> list[object]:
 )
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
 def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault) -> None:
-    """Once, in whichever way: the rest is taken away all the same."""
+    """Whichever call fails once, a destroy leaves nothing behind."""
     with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
         local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
@@ -42,7 +42,7 @@ def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault
 
 @pytest.mark.parametrize("number", range(1, CALLS))
 def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
-    """From some call on answers are lost; the next one finds what is left, leftover instances too."""
+    """A second destroy after an interrupted one deletes the rest, including leftover instances."""
     with run_in_thread() as local:
         with quick(local) as account:
             carry_out(account, fleet())
@@ -56,7 +56,7 @@ def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
 
 
 def test_other_things_stay(local: LocalAccount, account: Account) -> None:
-    """Only what has the fleet's names, and the variables only when that is said."""
+    """A destroy deletes only what has the fleet's names, and variables only on request."""
     account.set_environment("OTHER", "x")
     carry_out(account, fleet())
     other = account.create_endpoint({"endpoint_name": "other", "cold_workers": 0})

@@ -1,4 +1,4 @@
-"""What is not the fleet's is never touched, whatever else is in the account."""
+"""No command changes rows that do not belong to the fleet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def take_away(account: Account, mine: Fleet) -> DestroyPlan:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
-    """Apply, update, rollback, status, logs, destroy, and an apply after it, beside a random set of neighbours."""
+    """Every command leaves the rows of a random set of other fleets and resources unchanged."""
     mine = fleet()
     with run_in_thread() as local, quick(local) as account:
         place = Neighbourhood(local, account, mine)
@@ -50,7 +50,7 @@ def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
 
 
 def check_nothing_of_mine(local: LocalAccount, place: Neighbourhood) -> None:
-    """The endpoint stays for a guest and the template for a borrower; everything else is gone."""
+    """Check that only rows that others use remain of the fleet."""
     left = {kind for kind, number in rows(local) if (kind, number) not in place.others}
     names = {row["endpoint_name"] for row in local.holdings.endpoints.values()}
     guest = any(row["name"] == "guest" for row in local.holdings.templates.rows.values())
@@ -60,7 +60,7 @@ def check_nothing_of_mine(local: LocalAccount, place: Neighbourhood) -> None:
 def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
     local: LocalAccount, account: Account
 ) -> None:
-    """Both files were copied from the shipped one: the names of the templates are equal, the ids are not."""
+    """Destroying one of two fleets with the same template name leaves the other one."""
     production, staging = fleet(), fleet_of("staging-fleet", "staging")
     carry_out(account, production)
     before = rows(local)
@@ -73,7 +73,7 @@ def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
 
 
 def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
-    """An endpoint of the file's name without the mark: no steps, a reason that names it, and an apply is refused."""
+    """An endpoint with the file's name and without the mark blocks the plan with a reason."""
     template = account.save_template({**BY_HAND, "name": "somebody-elses"}, None)
     endpoint = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 3})
     group = account.create_group(endpoint, {"template_hash": template.hash, "search_params": SEARCH})
@@ -87,7 +87,7 @@ def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
 
 
 def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
-    """The same id under another endpoint's or template's name: nothing is planned and nothing is destroyed."""
+    """The same id with another endpoint or template name blocks plan and destroy."""
     carry_out(account, fleet())
     before = rows(local)
     id_ = fleet().id
@@ -102,7 +102,7 @@ def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
 
 
 def test_a_fleet_of_another_id_is_named_by_it(account: Account) -> None:
-    """Whoever has lost the id finds it in the reason; the fleet is not offered for adoption."""
+    """The reason names the id of the other fleet, and does not suggest an adoption."""
     carry_out(account, fleet())
     (reason,) = make_plan(fleet_of("my-new-id", "comfy"), account.read()).blocked
     assert 'write its id into the file: id = "0123456789abcdef"' in reason
@@ -110,7 +110,7 @@ def test_a_fleet_of_another_id_is_named_by_it(account: Account) -> None:
 
 
 def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccount, account: Account) -> None:
-    """A person edited the template: plan, apply and rollback stop, and destroy leaves the workers."""
+    """Without the mark, plan, apply and rollback refuse, and destroy leaves the workers."""
     carry_out(account, fleet())
     template = account.read().templates[0]
     account.save_template({**template.body, "env": "-p 3000:3000"}, template)
@@ -125,7 +125,7 @@ def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccou
 
 
 def test_a_second_endpoint_of_the_name_stops_an_apply_and_not_a_destroy(local: LocalAccount, account: Account) -> None:
-    """Between plan and apply somebody makes an endpoint of the same name; clients would find either."""
+    """A second endpoint with the name, made between plan and apply, stops the apply."""
     carry_out(account, fleet())
     theirs = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 0, "max_workers": 1})
     plan = make_plan(fleet(NEXT), account.read())
@@ -136,7 +136,7 @@ def test_a_second_endpoint_of_the_name_stops_an_apply_and_not_a_destroy(local: L
 
 
 def test_a_renamed_endpoint_is_not_made_again(account: Account) -> None:
-    """Renamed in the console or in the file: a second fleet beside the first would cost twice."""
+    """A renamed endpoint blocks the plan, because a second fleet would double the cost."""
     carry_out(account, fleet())
     endpoint = account.read().endpoints[0]
     account.update_endpoint(endpoint, {**endpoint.body, "endpoint_name": "other"})
@@ -146,7 +146,7 @@ def test_a_renamed_endpoint_is_not_made_again(account: Account) -> None:
 
 
 def test_a_group_that_was_moved_stays_where_it_is(local: LocalAccount, account: Account) -> None:
-    """Somebody gave it to an endpoint of theirs: it is theirs, and the fleet makes its own anew."""
+    """A group that was moved to another endpoint stays there, and the fleet creates its own."""
     carry_out(account, fleet())
     theirs = account.create_endpoint({"endpoint_name": "theirs", "cold_workers": 0, "max_workers": 1})
     moved = account.read().groups[0]
@@ -159,7 +159,7 @@ def test_a_group_that_was_moved_stays_where_it_is(local: LocalAccount, account: 
 
 
 def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
-    """They use a hash that Vast lists no more; the template's description has it, and those before it."""
+    """Groups with an unlisted hash belong to the fleet by the template's description."""
     for number in range(1, 5):
         assert carry_out(account, fleet(f"{IMAGE}{number}")).ok
         if number > 1:
@@ -172,7 +172,7 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
 
 
 def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
-    """What appears while a person reads the list is not taken away unseen."""
+    """A destroy is refused when something appeared after the list was shown."""
     carry_out(account, fleet())
     listed = plan_destroy(account, fleet(), account.read(), environment=False)
     actual = account.read()
@@ -183,7 +183,7 @@ def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
 
 
 def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount, account: Account) -> None:
-    """Workers of a borrower have the fleet's template and mark; after its group is gone they stay, and are named."""
+    """Workers of others with the fleet's template and mark stay, and are named."""
     carry_out(account, fleet())
     place = Neighbourhood(local, account, fleet())
     place._as_other(place._borrower, Random(0))
@@ -196,7 +196,7 @@ def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount
 
 
 def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Account) -> None:
-    """A clone under another name, private or public, has the mark too: it is named, and neither used nor removed."""
+    """A copy of the template with another name has the mark, but is neither used nor deleted."""
     carry_out(account, fleet())
     template = account.read().templates[0]
     copies = [
@@ -210,7 +210,7 @@ def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Acco
 
 
 def test_marks_are_read_and_written_in_any_form_of_options() -> None:
-    """Quotes, double spaces, other variables of a similar name; the old mark goes."""
+    """Marks are read with quotes, double spaces and similar names, and old marks are removed."""
     env = "-p 1:1  -e COMFY_WORKER_FLEET='old' -e A=b"
     assert with_mark(env, "new") == "-p 1:1  -e A=b -e COMFY_WORKER_FLEET=new"
     assert with_mark("-e MY_COMFY_WORKER_FLEET=x", "new") == "-e MY_COMFY_WORKER_FLEET=x -e COMFY_WORKER_FLEET=new"
@@ -218,7 +218,7 @@ def test_marks_are_read_and_written_in_any_form_of_options() -> None:
 
 
 def test_a_worker_of_another_endpoint_is_not_ours() -> None:
-    """Not even one that was started with the fleet's template before its group got another one."""
+    """A worker of another endpoint is not the fleet's, even with the fleet's template."""
     claims = InstanceClaims("ours", {}, frozenset({7}), frozenset(), frozenset({"aaa"}), frozenset())
     assert not claims.owns(Instance(7, "", "running", 0.2, "aaa"))
     assert claims.is_unclear(Instance(7, "", "running", 0.2, "aaa"))
@@ -227,7 +227,7 @@ def test_a_worker_of_another_endpoint_is_not_ours() -> None:
 
 
 def test_a_shared_hash_alone_makes_no_instance_ours() -> None:
-    """Nor does the mark that comes with it: a group of others starts workers from the same template."""
+    """A hash and mark that a group of others uses too do not make an instance the fleet's."""
     claims = InstanceClaims("ours", {9: 1}, frozenset(), frozenset(), frozenset({"aaa", "bbb"}), frozenset({"aaa"}))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa"))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "ours"}))

@@ -169,7 +169,7 @@ class Ingress:
     async def _forward(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
         """Call the SDK's handler, then correct what the SDK counted."""
         CONTEXT.set(context)
-        log.debug("request %d: accepted, workload %g", context.auth_data.request_idx, context.workload)
+        log.debug("request %d: forwarded, workload %g", context.auth_data.request_idx, context.workload)
         with self._counting():
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
             # The SDK has just added the request to its deletions. Correct them before anything is awaited.
