@@ -69,7 +69,7 @@ def test_what_would_fail_is_told_with_its_cure(tmp_path: Path) -> None:
     ("env", "name", "says"),
     [
         ({"WORKER_COMFYUI": "nowhere"}, "comfyui", "has no main.py"),
-        ({"WORKER_STATE": "/proc/nowhere"}, "state", "is not writable"),
+        ({"WORKER_STATE": "/proc/nowhere"}, "state", "can't be written"),
         ({"WORKER_MAX_QUEUE": "many"}, "settings", "WORKER_MAX_QUEUE"),
     ],
 )
