@@ -31,7 +31,7 @@ class ResourceMonitor:
     pid: int
     samples: list[ResourceSample] = field(default_factory=list)
 
-    async def watch(self, progress: Callable[[], float]) -> None:
+    async def run(self, progress: Callable[[], float]) -> None:
         """Take a sample every EVERY_S until cancelled."""
         while True:
             self.samples.append(_sample(self.pid, progress()))

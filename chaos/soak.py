@@ -82,7 +82,7 @@ async def soak(plan: SoakPlan, folder: Path) -> Chapter:
         runs = RunCounter(http, testbed.engine_urls())
         monitor = ResourceMonitor(testbed.worker.child.pid)
         faults = _cause_faults(plan, testbed, ledger, runs)
-        async with _in_background(monitor.watch(lambda: ledger.ended / plan.jobs), runs.watch(), faults):
+        async with _in_background(monitor.run(lambda: ledger.ended / plan.jobs), runs.run(), faults):
             await _run_clients(plan, SimulatedClient(http, testbed.worker.url, ledger))
         seconds = time.monotonic() - started
         await runs.read()

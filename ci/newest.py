@@ -13,7 +13,7 @@ from ci.github import Repository
 
 
 def is_newest(number: int, runs: dict[str, Any]) -> bool:
-    """Return whether no run in GitHub's list `runs` has a higher number. A run that is not listed yet counts as newest."""
+    """Return whether no run in GitHub's list has a higher number. A run that is not listed yet counts as newest."""
     return all(number >= run["run_number"] for run in runs["workflow_runs"])
 
 

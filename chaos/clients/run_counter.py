@@ -32,7 +32,7 @@ class RunCounter:
     """Successful runs. A second one is always wasted."""
     every_s: float = EVERY_S
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Read the histories repeatedly until cancelled."""
         while True:
             await asyncio.sleep(self.every_s)

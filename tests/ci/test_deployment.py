@@ -103,7 +103,7 @@ def test_a_plan_that_was_allowed_too_late_is_refused(checkout: Checkout) -> None
     assert checkout.image == FIRST
 
 
-def test_a_rollback_brings_the_former_image_back(checkout: Checkout) -> None:
+def test_a_rollback_restores_the_previous_image(checkout: Checkout) -> None:
     """A rollback without a commit restores the previous image."""
     checkout.deploy(FIRST)
     checkout.deploy(SECOND)

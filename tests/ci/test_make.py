@@ -31,12 +31,12 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         ),
     ],
 )
-def test_the_command_is_what_was_asked_for(arguments: tuple[str, ...], command: str) -> None:
+def test_make_deploy_passes_an_image_only_if_given(arguments: tuple[str, ...], command: str) -> None:
     """The command has an image only if one was given."""
     assert make(*arguments).stdout.split() == [".venv/bin/comfy-worker", *command.split()]
 
 
-def test_a_request_to_nobody_is_refused() -> None:
+def test_smoke_needs_an_endpoint() -> None:
     """`make smoke` without an endpoint is an error."""
     done = make("smoke")
     assert done.returncode != 0

@@ -58,7 +58,7 @@ def test_an_image_that_is_not_built_goes_by_its_name(tmp_path: Path) -> None:
     assert image == f"image=ghcr.io/us/fleet:rev-{head}"
 
 
-def test_room_is_made_only_where_it_is_needed(tmp_path: Path) -> None:
+def test_space_is_freed_only_if_needed(tmp_path: Path) -> None:
     """Folders are removed in order, and only until enough space is free."""
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:

@@ -52,7 +52,7 @@ def test_zizmor_would_find_something(tmp_path: Path) -> None:
     assert "template-injection" in said("zizmor", "--offline", "--no-progress", "--persona=pedantic", wrong)
 
 
-def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
+def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     """shellcheck finds no problem in any script."""
     files = [*(ROOT / "ci").glob("*.sh"), ROOT / ".ci" / "run"]
     for number, (name, text) in enumerate(scripts()):

@@ -58,7 +58,7 @@ def applied(person: DeployUser) -> DeployUser:
     return person
 
 
-def test_plan_says_2_and_apply_does_it(person: DeployUser) -> None:
+def test_plan_exits_with_2_and_apply_makes_the_changes(person: DeployUser) -> None:
     """`plan` lists the steps with exit code 2, and `apply` makes them in at most twelve calls."""
     assert "+ create endpoint comfy" in person.deploy("plan", code=2)
     done = json.loads(person.deploy("apply", "--json"))
@@ -67,7 +67,7 @@ def test_plan_says_2_and_apply_does_it(person: DeployUser) -> None:
     person.tells_no_secret(person.said)
 
 
-def test_without_changes_plan_says_0(applied: DeployUser) -> None:
+def test_plan_without_changes_exits_with_0(applied: DeployUser) -> None:
     """`plan` exits with 0 without changes, and with 2 for another image, which it shows."""
     assert applied.deploy("plan").startswith("no changes")
     assert "~     image  ghcr.io/acme/comfy-worker:1 -> ghcr.io/acme/comfy-worker:2" in applied.deploy(
@@ -94,7 +94,7 @@ def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
     assert own.templates.listed({"creator_id": {"eq": own.user_id}}) == []
 
 
-def test_what_is_not_there_is_not_destroyed(person: DeployUser) -> None:
+def test_destroy_without_a_fleet_is_no_error(person: DeployUser) -> None:
     """`destroy` without a fleet is not an error."""
     assert "nothing of this fleet is there" in person.deploy("destroy")
 
@@ -106,7 +106,7 @@ def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:
     assert "5 steps taken" in person.deploy("apply", "--plan", "plan.json", image=None)
 
 
-def test_a_plan_that_cannot_work_is_warned_of(person: DeployUser) -> None:
+def test_every_form_of_a_plan_has_its_warnings(person: DeployUser) -> None:
     """Warnings appear in each form of the plan, and change neither the plan nor the exit code."""
     (person.home / "vast.toml").write_text(FLEET.replace("disk_gb = 60", "disk_gb = 16"), "utf-8")
     assert "! template: disk_gb = 16 is too small" in person.deploy("plan", code=2)
@@ -124,7 +124,7 @@ def test_a_stale_plan_is_refused(person: DeployUser) -> None:
     assert "the account has changed since this plan was made" in person.said
 
 
-def test_a_stranger_can_plan(applied: DeployUser) -> None:
+def test_a_plan_against_a_snapshot_needs_no_key(applied: DeployUser) -> None:
     """`plan --snapshot` works without a key and prints Markdown."""
     held = applied.deploy("snapshot")
     applied.tells_no_secret(held)
@@ -155,7 +155,7 @@ def test_a_rollback_by_hand(applied: DeployUser) -> None:
     assert {member.template_hash for member in applied.local.workers.members.values()} == {first}
 
 
-def test_what_can_not_be_read_is_said(person: DeployUser) -> None:
+def test_an_invalid_file_and_a_missing_key_are_reported(person: DeployUser) -> None:
     """Problems of the file, with their keys, and a missing API key are reported."""
     (person.home / "bad.toml").write_text("endpint = 1\n", "utf-8")
     person.deploy("plan", "--file", "bad.toml", code=1)

@@ -20,7 +20,7 @@ SUBCOMMANDS.remove("init")
 """It only writes the file."""
 
 
-def test_vasts_own_command_line_says_that_all_is_well(local: LocalAccount, tmp_path: Path) -> None:
+def test_vasts_own_command_exits_with_0_on_errors(local: LocalAccount, tmp_path: Path) -> None:
     """Vast's own command is rejected, creates nothing, and exits with 0."""
     create = ("create", "endpoint", "--endpoint_name", "comfy", "--url", local.url, "--api-key", WRONG)
     home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "VASTAI_NO_UPDATE_CHECK": "1"}

@@ -48,14 +48,14 @@ def test_vasts_own_client_builds_a_fleet(local: LocalAccount) -> None:
     assert (local.holdings.endpoints, local.holdings.groups, local.holdings.templates.rows) == ({}, {}, {})
 
 
-def test_vasts_own_client_makes_two_of_one(local: LocalAccount) -> None:
+def test_vasts_own_client_creates_duplicates(local: LocalAccount) -> None:
     """The retries of Vast's client repeat a POST that took effect (T45)."""
     local.configure(AccountFaultConfig(faults={1: CallFault.DROPPED}))
     VastAI(local.api_key, local.url).create_endpoint(endpoint_name="comfy")
     assert [row["endpoint_name"] for row in local.holdings.endpoints.values()] == ["comfy", "comfy"]
 
 
-def test_limits_are_told_in_plain_text(local: LocalAccount) -> None:
+def test_rate_limits_are_plain_text(local: LocalAccount) -> None:
     """A rate limit applies to each kind of call, and has Retry-After only when switched on."""
     local.configure(AccountFaultConfig(interval_s=5))
     headers = {"Authorization": f"Bearer {local.api_key}"}

@@ -12,7 +12,7 @@ TEXT = (ROOT / "Dockerfile").read_text("utf-8")
 CODE = re.sub(r"^#.*$", "", TEXT, flags=re.MULTILINE)
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_finds_nothing() -> None:
     """hadolint finds no problem, except for those that the file excludes."""
     hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
     said = subprocess.run([hadolint, ROOT / "Dockerfile"], check=False, capture_output=True, text=True)
@@ -20,7 +20,7 @@ def test_hadolint_has_nothing_to_say() -> None:
     assert said.returncode == 0
 
 
-def test_docker_and_buildah_both_know_what_is_used() -> None:
+def test_docker_and_buildah_support_the_dockerfile() -> None:
     """The Dockerfile uses only features of both BuildKit and buildah 1.28."""
     assert not re.search(r"^# *syntax", TEXT, re.MULTILINE)
     assert not re.search(r"<<|--link|--exclude|--parents|type=secret,.*env=|--network=", CODE, re.MULTILINE)
@@ -47,7 +47,7 @@ def test_every_argument_is_documented() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == arguments
 
 
-def test_what_is_copied_is_let_through() -> None:
+def test_dockerignore_includes_the_copied_files() -> None:
     """.dockerignore includes exactly the files that the Dockerfile copies."""
     copied: set[str] = set()
     for line in re.findall(r"^COPY (?!--from)(.+)$", TEXT, re.MULTILINE):

@@ -118,7 +118,7 @@ def test_nothing_is_shipped_that_only_the_build_needs(toolbox: Toolbox, image: s
     assert found.split() == []
 
 
-def test_it_says_what_it_is_made_of(toolbox: Toolbox, image: str) -> None:
+def test_the_image_describes_itself(toolbox: Toolbox, image: str) -> None:
     """The image has a bill of materials, a catalog of node classes, and labels."""
     cat = ("run", "--rm", "--no-healthcheck", "--entrypoint=cat", image)
     bill = json.loads(toolbox.podman(*cat, "/opt/comfy-worker/share/sbom.cdx.json"))

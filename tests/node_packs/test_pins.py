@@ -75,7 +75,7 @@ def test_a_group_is_chosen_on_top_of_the_base() -> None:
         (f"comfyui https://x.org/a/One@{COMMIT}", "has two lines"),
     ],
 )
-def test_a_line_that_is_not_understood_is_refused(line: str, said: str) -> None:
+def test_an_invalid_line_is_rejected(line: str, said: str) -> None:
     """An invalid line is rejected with its number and the right form."""
     with pytest.raises(PacksError, match=f"line 2: .*{said}"):
         read_pins(f"{HEAD}{line}\n")

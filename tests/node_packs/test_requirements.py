@@ -42,7 +42,7 @@ def test_requirements_are_read_from_where_pip_would() -> None:
         ({"pyproject.toml": "broken"}, "pyproject.toml cannot be read"),
     ],
 )
-def test_what_no_lock_can_hold_is_refused(files: Mapping[str, str], said: str) -> None:
+def test_a_requirement_that_cannot_be_locked_is_rejected(files: Mapping[str, str], said: str) -> None:
     """A requirement that cannot be locked is rejected with the pack's name."""
     with pytest.raises(RequirementsError, match=said):
         requirements("One", tree(files))

@@ -73,7 +73,7 @@ def build(tmp_path: Path) -> Build:
     return Build(tmp_path / "build", comfyui, pack, pins)
 
 
-def test_what_no_folder_has_is_fetched(build: Build) -> None:
+def test_a_source_without_a_folder_is_fetched(build: Build) -> None:
     """A source without a folder is fetched at its commit, without git's folder, and recorded."""
     done = build.run("--groups", "base more")
     assert done.returncode == 0, done.stderr
@@ -156,7 +156,7 @@ def test_a_plain_folder_is_taken_as_unverified(build: Build) -> None:
     assert not build.record["ComfyUI"]["verified"]
 
 
-def test_what_a_line_leaves_out_stays_out(build: Build) -> None:
+def test_without_removes_paths(build: Build) -> None:
     """Paths of `without=` are removed, and a missing path is an error."""
     commit = build.pack.commit({"examples/a.png": "picture", "docs/b.png": "picture", "docs/c.md": "text"})
     build.pins["One"] = f"{build.pack.url}@{commit} without=examples,docs/b.png"
@@ -204,7 +204,7 @@ def test_submodules_come_along(build: Build) -> None:
         (f"https://x.org/a/One@{CUT[:-1]}", "comfyui_nodes.txt: line 1: '"),
     ],
 )
-def test_what_fails_is_said_in_a_sentence(build: Build, source: str, said: str) -> None:
+def test_a_failure_prints_one_line(build: Build, source: str, said: str) -> None:
     """A failure prints one line, exits with 1 and leaves no partial ComfyUI."""
     build.pins["ComfyUI"] = source
     done = build.run()
@@ -214,7 +214,7 @@ def test_what_fails_is_said_in_a_sentence(build: Build, source: str, said: str) 
     assert not build.to.exists()
 
 
-def test_what_is_there_is_not_written_over(build: Build) -> None:
+def test_an_existing_folder_is_rejected(build: Build) -> None:
     """An existing target folder is rejected."""
     assert build.run().returncode == 0
     again = build.run()

@@ -80,7 +80,7 @@ class JobResponses:
                         encode_base64(path.read_bytes()).decode() if small else large_files.add(path, output.size)
                     )
             except FileNotFoundError:
-                raise NotFound(f"outputs of job {job.id!r} are gone") from None
+                raise NotFound(f"the outputs of job {job.id!r} no longer exist") from None
         try:
             engine = await self.engines.info(job.engine)
         except EngineUnavailable:

@@ -64,7 +64,7 @@ def test_a_fleet_of_an_older_release_is_taken_over(local: LocalAccount, account:
     assert not rows(local)
 
 
-def test_taken_over_twice_nothing_more_happens(local: LocalAccount, account: Account) -> None:
+def test_a_second_adoption_changes_nothing(local: LocalAccount, account: Account) -> None:
     """A second adoption finds that the endpoint already belongs to the fleet."""
     old_release(account, fleet())
     take_over(account, fleet())
@@ -76,7 +76,7 @@ def test_taken_over_twice_nothing_more_happens(local: LocalAccount, account: Acc
 
 @pytest.mark.parametrize("fault", [CallFault.CLOSED, CallFault.LATE, CallFault.ERROR_504], ids=lambda one: one.name)
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
-def test_any_lost_answer_is_harmless(number: int, fault: CallFault) -> None:
+def test_an_adoption_survives_any_lost_response(number: int, fault: CallFault) -> None:
     """Whichever call fails, the account ends with one template that has the mark."""
     with run_in_thread() as local, quick(local) as account:
         old_release(account, fleet())
@@ -86,7 +86,7 @@ def test_any_lost_answer_is_harmless(number: int, fault: CallFault) -> None:
         assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
-def test_cut_off_before_the_rename_it_goes_on(account: Account) -> None:
+def test_an_interrupted_adoption_is_completed(account: Account) -> None:
     """After an adoption that was interrupted before the rename, the next one renames the endpoint."""
     old_release(account, fleet_of("unused", "before"))
     adoption = plan_adoption(account, fleet(), account.read(), "before")
@@ -114,7 +114,7 @@ def test_two_old_fleets_of_one_template_are_taken_over_one_by_one(local: LocalAc
     assert carry_out(account, production).ok
 
 
-def test_an_edited_template_is_taken_back(account: Account) -> None:
+def test_an_edited_template_is_adopted_again(account: Account) -> None:
     """An adoption works when the mark was removed in the console and the groups use an unlisted version."""
     carry_out(account, fleet())
     template = account.read().templates[0]
@@ -131,7 +131,7 @@ def test_an_edited_template_is_taken_back(account: Account) -> None:
     assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
-def test_names_that_changed_in_the_file_or_the_console_are_put_right(account: Account) -> None:
+def test_an_adoption_restores_changed_names(account: Account) -> None:
     """An adoption renames the template and the endpoint when they have the id and other names."""
     carry_out(account, fleet())
     renamed = fleet_of(fleet().id, "pictures", "picture-worker")
@@ -143,7 +143,7 @@ def test_names_that_changed_in_the_file_or_the_console_are_put_right(account: Ac
     assert [one.name for one in account.read().templates] == ["picture-worker"]
 
 
-def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Account) -> None:
+def test_another_fleets_endpoint_is_not_adopted(local: LocalAccount, account: Account) -> None:
     """An adoption is refused for another fleet's endpoint, for a second endpoint, and for a name in use."""
     other = fleet_of("another-fleet", "staging")
     carry_out(account, other)
@@ -168,7 +168,7 @@ def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Accou
     }
 
 
-def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
+def test_an_id_selects_one_of_two_equal_names(account: Account) -> None:
     """Of two endpoints with one name, which Vast allows, the id selects one."""
     old_release(account, fleet())
     template = account.save_template({**BY_HAND, "name": "tool"}, None)
@@ -178,7 +178,7 @@ def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
         take_over(account, fleet())
 
 
-def test_what_was_confirmed_is_what_is_taken(account: Account) -> None:
+def test_an_adoption_is_refused_after_a_change(account: Account) -> None:
     """An adoption is refused when another group appeared after the list was shown."""
     old_release(account, fleet())
     listed = plan_adoption(account, fleet(), account.read(), "comfy")
@@ -188,7 +188,7 @@ def test_what_was_confirmed_is_what_is_taken(account: Account) -> None:
         check_unchanged(listed, plan_adoption(account, fleet(), account.read(), "comfy"))
 
 
-def test_a_login_is_needed_again(account: Account) -> None:
+def test_an_adoption_needs_the_registry_login(account: Account) -> None:
     """A template with a registry needs its login again, because Vast does not return it."""
     old_release(account, fleet())
     with pytest.raises(MissingValues, match="set REGISTRY_USER, REGISTRY_TOKEN"):

@@ -96,7 +96,7 @@ def test_an_apply_that_was_cut_off_is_run_again(number: int, fault: CallFault, w
         assert state(local) == wanted_state["first" if first else "next"]
 
 
-def test_workers_that_do_not_get_ready_are_taken_back(local: LocalAccount, account: Account) -> None:
+def test_workers_that_do_not_get_ready_are_rolled_back(local: LocalAccount, account: Account) -> None:
     """When the new version never becomes ready, every group and worker returns to the previous one."""
     carry_out(account, fleet())
     before = state(local)
@@ -110,7 +110,7 @@ def test_workers_that_do_not_get_ready_are_taken_back(local: LocalAccount, accou
     assert after["workers"] == before["workers"]
 
 
-def test_a_smoke_job_that_fails_takes_it_back(local: LocalAccount, account: Account) -> None:
+def test_a_failed_smoke_job_rolls_back(local: LocalAccount, account: Account) -> None:
     """When the smoke job fails, the groups roll back although their workers are ready."""
     carry_out(account, fleet(), smoke=worked)
     before = state(local)
@@ -159,7 +159,7 @@ def test_values_that_are_missing_are_named_before_anything_is_done(account: Acco
         values_for(fleet(), plan, {})
 
 
-def test_what_was_changed_by_hand_is_put_right(local: LocalAccount, account: Account) -> None:
+def test_an_apply_restores_manual_changes(local: LocalAccount, account: Account) -> None:
     """An apply restores a changed price and minimum, a stopped endpoint, and removes an extra group."""
     carry_out(account, fleet())
     before = state(local)
@@ -178,7 +178,7 @@ def test_what_was_changed_by_hand_is_put_right(local: LocalAccount, account: Acc
     assert {**after, "workers": 0} == {**before, "workers": 0}
 
 
-def test_a_fleet_that_sleeps_is_not_woken(local: LocalAccount, account: Account) -> None:
+def test_a_stopped_fleet_without_changes_gets_no_job(local: LocalAccount, account: Account) -> None:
     """Without changes, stopped workers count as ready, and no job is sent."""
     carry_out(account, fleet())
     local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="stopped")))
@@ -187,7 +187,7 @@ def test_a_fleet_that_sleeps_is_not_woken(local: LocalAccount, account: Account)
     assert done.smoke is None
 
 
-def test_no_value_is_ever_said(local: LocalAccount, account: Account) -> None:
+def test_no_value_of_the_environment_is_printed(local: LocalAccount, account: Account) -> None:
     """Neither progress messages nor errors contain a value of the environment."""
     heard = RecordedApply()
     carry_out(account, fleet(), heard=heard)

@@ -24,7 +24,7 @@ from worker.fleet.vast.status import status_of
 from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 
-def take_away(account: Account, mine: Fleet) -> DestroyPlan:
+def destroy_fleet(account: Account, mine: Fleet) -> DestroyPlan:
     plan = plan_destroy(account, mine, account.read(), environment=True)
     destroy(account, plan, lambda _: None)
     return plan
@@ -44,7 +44,7 @@ def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
         status_of(account, mine, account.read())
         list(logs_of(account, mine, account.read(), None, (1, 5)))
         assert place.untouched() == before
-        take_away(account, mine)
+        destroy_fleet(account, mine)
         assert place.untouched() == before
         check_nothing_of_mine(local, place)
 
@@ -65,14 +65,14 @@ def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
     carry_out(account, production)
     before = rows(local)
     carry_out(account, staging)
-    plan = take_away(account, staging)
+    plan = destroy_fleet(account, staging)
     assert (len(plan.groups), len(plan.instances), len(plan.templates)) == (2, 2, 1)
     assert plan.environment == ()
     assert rows(local) == before
     assert make_plan(production, account.read()).empty
 
 
-def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
+def test_an_unmarked_endpoint_blocks_the_plan(account: Account) -> None:
     """An endpoint with the file's name and without the mark blocks the plan with a reason."""
     template = account.save_template({**BY_HAND, "name": "somebody-elses"}, None)
     endpoint = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 3})
@@ -95,7 +95,7 @@ def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
         plan = make_plan(copied, account.read())
         assert plan.steps == ()
         assert any("deploy init --new" in reason or "deploy adopt comfy" in reason for reason in plan.blocked)
-        removal = take_away(account, copied)
+        removal = destroy_fleet(account, copied)
         assert removal.empty
         assert removal.conflicts
         assert rows(local) == before
@@ -109,7 +109,7 @@ def test_a_fleet_of_another_id_is_named_by_it(account: Account) -> None:
     assert "adopt" not in reason
 
 
-def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccount, account: Account) -> None:
+def test_a_removed_mark_is_explained(local: LocalAccount, account: Account) -> None:
     """Without the mark, plan, apply and rollback refuse, and destroy leaves the workers."""
     carry_out(account, fleet())
     template = account.read().templates[0]
@@ -120,7 +120,7 @@ def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccou
     assert "changed in Vast's console" in plan.blocked[0]
     with pytest.raises(NotThisFleet):
         fleet_resources(fleet(), account.read())
-    assert take_away(account, fleet()).empty
+    assert destroy_fleet(account, fleet()).empty
     assert rows(local) == before
 
 
@@ -131,7 +131,7 @@ def test_a_second_endpoint_of_the_name_stops_an_apply_and_not_a_destroy(local: L
     plan = make_plan(fleet(NEXT), account.read())
     assert plan.steps == ()
     assert f"endpoint comfy ({theirs.id}) is not this fleet's" in plan.blocked[0]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert list(local.holdings.endpoints) == [theirs.id]
 
 
@@ -154,7 +154,7 @@ def test_a_group_that_was_moved_stays_where_it_is(local: LocalAccount, account: 
     plan = make_plan(fleet(), account.read())
     assert [step.action.value for step in plan.steps] == ["create group"]
     assert f"group {moved.id} of endpoint theirs ({theirs.id}) uses this fleet's template" in plan.left_alone[0]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert list(local.holdings.groups) == [moved.id]
 
 
@@ -171,7 +171,7 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
         target_of(there, "0" * 32)
 
 
-def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
+def test_a_destroy_is_refused_after_a_change(account: Account) -> None:
     """A destroy is refused when something appeared after the list was shown."""
     carry_out(account, fleet())
     listed = plan_destroy(account, fleet(), account.read(), environment=False)
@@ -182,7 +182,7 @@ def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
     check_unchanged(listed, replace(listed, instances=()))
 
 
-def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount, account: Account) -> None:
+def test_instances_of_a_shared_template_stay(local: LocalAccount, account: Account) -> None:
     """Workers of others with the fleet's template and mark stay, and are named."""
     carry_out(account, fleet())
     place = Neighbourhood(local, account, fleet())
@@ -205,7 +205,7 @@ def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Acco
     plan = make_plan(fleet(), account.read())
     assert plan.empty
     assert [f"template copy ({one.id})" in text for one, text in zip(copies, plan.left_alone, strict=True)]
-    take_away(account, fleet())
+    destroy_fleet(account, fleet())
     assert sorted(local.holdings.templates.rows) == [one.id for one in copies]
 
 
@@ -217,7 +217,7 @@ def test_marks_are_read_and_written_in_any_form_of_options() -> None:
     assert with_mark("", "new") == "-e COMFY_WORKER_FLEET=new"
 
 
-def test_a_worker_of_another_endpoint_is_not_ours() -> None:
+def test_a_worker_of_another_endpoint_is_not_owned() -> None:
     """A worker of another endpoint is not the fleet's, even with the fleet's template."""
     claims = InstanceClaims("ours", {}, frozenset({7}), frozenset(), frozenset({"aaa"}), frozenset())
     assert not claims.owns(Instance(7, "", "running", 0.2, "aaa"))
@@ -226,7 +226,7 @@ def test_a_worker_of_another_endpoint_is_not_ours() -> None:
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "theirs"}))
 
 
-def test_a_shared_hash_alone_makes_no_instance_ours() -> None:
+def test_a_shared_hash_alone_does_not_own_an_instance() -> None:
     """A hash and mark that a group of others uses too do not make an instance the fleet's."""
     claims = InstanceClaims("ours", {9: 1}, frozenset(), frozenset(), frozenset({"aaa", "bbb"}), frozenset({"aaa"}))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa"))

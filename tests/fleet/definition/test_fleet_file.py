@@ -40,7 +40,7 @@ def test_the_shipped_file_needs_an_id_and_an_image() -> None:
     assert found.most_per_hour == pytest.approx(4 * 0.8 + 2 * 0.35)
 
 
-def test_everything_wrong_is_said_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     """All problems are reported together, with table, key, and a suggestion for an unknown key."""
     said = problems(
         """
@@ -97,7 +97,7 @@ def test_secrets_are_refused_and_not_repeated(name: str, value: str) -> None:
     ("name", "value"),
     [("WORKER_S3_KEY", "{prefix}/{id}"), ("WORKER_FETCH_ALLOW", "minio:9000"), ("IMAGE", "x@sha256:" + "ab12" * 16)],
 )
-def test_what_only_sounds_like_a_secret_is_taken(name: str, value: str) -> None:
+def test_values_that_only_look_like_secrets_are_accepted(name: str, value: str) -> None:
     """A setting called KEY that is a pattern, a host and a digest are accepted."""
     assert read_fleet(FLEET.replace('WORKER_MODELS = "sdxl"', f'{name} = "{value}"'), IMAGE).template.env[name] == value
 
@@ -111,13 +111,13 @@ def test_what_only_sounds_like_a_secret_is_taken(name: str, value: str) -> None:
         ("Not An Image", "is not the name of an image"),
     ],
 )
-def test_an_image_has_to_be_one(image: str, said: str) -> None:
+def test_an_image_needs_a_fixed_tag_or_digest(image: str, said: str) -> None:
     """An image without a fixed tag or digest is rejected."""
     (problem,) = problems(FLEET, image)
     assert said in problem
 
 
-def test_what_contradicts_itself_is_refused() -> None:
+def test_contradictions_are_rejected() -> None:
     """Keys that are valid one by one but contradict each other are rejected."""
     text = FLEET.replace("disk_gb = 60", 'disk_gb = 60\nonstart = "x"').replace(
         "min_vram_gb = 24\n", "min_disk_gb = 9\n"
@@ -143,7 +143,7 @@ def test_a_search_is_read_back_as_it_was_sent() -> None:
     assert parse(query_text(query)) == query
 
 
-def test_an_unreadable_file_says_where() -> None:
+def test_an_invalid_file_names_the_line() -> None:
     """An invalid TOML file is reported with TOML's own message."""
     (problem,) = problems("[template\n")
     assert problem.startswith("TOML: ")

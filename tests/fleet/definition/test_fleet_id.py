@@ -32,9 +32,9 @@ def test_an_id_is_written_and_nothing_else_changes(before: str, after: str) -> N
     assert tomllib.loads(after) == {**tomllib.loads(before), "id": "abcd"}
 
 
-def test_where_there_is_no_place_the_line_is_named() -> None:
+def test_an_id_that_cannot_be_written_is_an_error() -> None:
     """An id on several lines and a file that is not TOML are errors."""
-    with pytest.raises(DeployError, match='write the line id = "abcd" at the top'):
+    with pytest.raises(DeployError, match='add the line id = "abcd" at its top'):
         with_id('id = """\nold"""\n', "abcd")
     with pytest.raises(DeployError, match="the file is not TOML"):
         id_of("[")

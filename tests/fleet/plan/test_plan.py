@@ -54,7 +54,7 @@ def test_an_empty_account_gets_everything_in_order() -> None:
     ]
 
 
-def test_what_is_there_needs_nothing() -> None:
+def test_a_matching_account_needs_no_steps() -> None:
     """A matching account needs no steps, whatever fields Vast has added."""
     assert make_plan(fleet(), holding(fleet())).empty
 
@@ -78,7 +78,7 @@ def test_another_price_changes_one_group_and_no_worker() -> None:
     assert step.changes == (Change("dph_total <=", 0.35, 0.4),)
 
 
-def test_groups_are_told_apart_by_what_they_are() -> None:
+def test_groups_are_matched_by_their_facts() -> None:
     """Groups are matched in any order, and a group that matches no name is deleted."""
     actual = holding(fleet())
     turned = replace(actual, groups=tuple(reversed(actual.groups)))
@@ -105,7 +105,7 @@ def test_a_bound_that_was_taken_out_is_noticed() -> None:
     assert step.changes == (Change("geolocation in", ["DE", "NL"], None),)
 
 
-def test_two_of_one_name_are_not_guessed_at() -> None:
+def test_two_marked_endpoints_of_one_name_are_an_error() -> None:
     """Two endpoints with one name and the fleet's mark are an error."""
     actual = holding(fleet())
     twice = replace(

@@ -57,7 +57,7 @@ MODELS = 'WORKER_MODELS = "sdxl"'
         ('"RTX 4090"', '"A100 80GB"', "did you mean 'A100 PCIE' or 'A100 SXM4'?"),
     ],
 )
-def test_what_cannot_work_is_told(old: str, new: str, says: str) -> None:
+def test_a_fleet_that_cannot_work_gets_a_warning(old: str, new: str, says: str) -> None:
     """Each warning has the numbers and the key to change."""
     (warning,) = warned((old, new))
     assert says in warning

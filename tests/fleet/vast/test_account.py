@@ -104,7 +104,7 @@ CHANGES: dict[Change, int] = {
 """What is done, and which call of it changes something."""
 
 
-def held(local: LocalAccount) -> dict[str, Any]:
+def contents(local: LocalAccount) -> dict[str, Any]:
     """Return the contents of the account without keys and times."""
     own = local.holdings
     templates = [{name: value for name, value in row.items() if name != "id"} for row in own.templates.rows.values()]
@@ -128,25 +128,25 @@ def after(change: Change, faults: dict[int, CallFault]) -> dict[str, Any]:
         ground = fill(account)
         local.configure(AccountFaultConfig(faults=faults, hang_s=0.3))
         change(account, ground)
-        return held(local)
+        return contents(local)
 
 
 @pytest.mark.parametrize("fault", CallFault, ids=lambda fault: fault.name.lower())
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_a_call_that_goes_wrong_changes_nothing_in_the_end(change: Change, fault: CallFault) -> None:
+def test_a_fault_does_not_change_the_result(change: Change, fault: CallFault) -> None:
     """With any fault, the account ends as without it, and nothing is duplicated."""
     assert after(change, {CHANGES[change]: fault}) == expected(change)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_the_looking_afterwards_may_go_wrong_too(change: Change) -> None:
+def test_the_check_after_a_lost_response_can_fail_too(change: Change) -> None:
     """Nothing is duplicated when the check after a lost response fails twice."""
     number = CHANGES[change]
     trouble = {number: CallFault.DROPPED, number + 1: CallFault.ERROR_500, number + 2: CallFault.CLOSED}
     assert after(change, trouble) == expected(change)
 
 
-def test_what_is_removed_may_be_gone_already(local: LocalAccount, account: Account) -> None:
+def test_deleting_twice_is_no_error(local: LocalAccount, account: Account) -> None:
     """Deleting twice is not an error, and takes one call when the response is clear."""
     ground = fill(account)
     instance = account.instances()[0]
@@ -171,7 +171,7 @@ def test_a_first_fleet_takes_nine_calls(account: Account) -> None:
     assert account.calls == 9
 
 
-def test_updates_send_the_whole(local: LocalAccount, account: Account) -> None:
+def test_updates_send_all_fields(local: LocalAccount, account: Account) -> None:
     """An update sends all fields and no nulls, so that a PUT resets nothing."""
     ground = fill(account)
     endpoint = account.set_state(ground.endpoint, "suspended")

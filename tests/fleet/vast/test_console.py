@@ -105,7 +105,7 @@ def test_a_rate_limit_is_waited_out(
         (CallFault.LIMITED, VastRateLimited),
     ],
 )
-def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Exception]) -> None:
+def test_retries_end_at_the_time_limit(local: LocalAccount, fault: CallFault, kind: type[Exception]) -> None:
     """Retries end within the time limit, with the reason."""
     local.configure(AccountFaultConfig(faults=dict.fromkeys(range(1, 99), fault), hang_s=0.3))
     began = time.monotonic()
@@ -115,7 +115,7 @@ def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Excepti
     assert "POST /api/v0/secrets/" in str(caught.value)
 
 
-def test_nobody_there_is_said(local: LocalAccount) -> None:
+def test_a_port_without_a_server_is_reported(local: LocalAccount) -> None:
     """A port without a server is reported as such."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -124,7 +124,7 @@ def test_nobody_there_is_said(local: LocalAccount) -> None:
     assert caught.value.code == "vast_unreachable"
 
 
-def test_a_no_is_not_asked_again(local: LocalAccount, account: Account) -> None:
+def test_a_rejected_call_is_not_retried(local: LocalAccount, account: Account) -> None:
     """A wrong key and an invalid request are not retried, and the error has Vast's message."""
     with Account("wrong", local.url) as stranger:
         with pytest.raises(VastKeyRefused, match="invalid user key"):

@@ -76,9 +76,7 @@ async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: Certific
 
 
 @pytest.mark.parametrize("spoil", ["key", "certificate", "other", "address"])
-async def test_a_pair_that_is_no_good_is_made_anew(
-    vast: LocalVast, pair: CertificatePair, tmp_path: Path, spoil: str
-) -> None:
+async def test_an_unusable_pair_is_replaced(vast: LocalVast, pair: CertificatePair, tmp_path: Path, spoil: str) -> None:
     """A pair that is incomplete, invalid, or for another key or address is replaced."""
     vast.configure(RouterFaultConfig(sign_host="203.0.113.9" if spoil == "address" else "127.0.0.1"))
     if spoil == "address":
@@ -120,7 +118,7 @@ async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: Certifi
         (RouterFaultConfig(sign_life_s=-3600), "it expired at "),
     ],
 )
-async def test_an_answer_that_is_no_good_ends_the_start(
+async def test_an_unusable_certificate_ends_the_start(
     vast: LocalVast, pair: CertificatePair, fault_config: RouterFaultConfig, words: str
 ) -> None:
     """Without a usable certificate in time, the start fails with the last reason and writes nothing."""
@@ -130,7 +128,7 @@ async def test_an_answer_that_is_no_good_ends_the_start(
     assert not pair.certificate.exists()
 
 
-async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair: CertificatePair) -> None:
+async def test_a_certificate_that_cannot_be_renewed_is_kept(vast: LocalVast, pair: CertificatePair) -> None:
     """A certificate that cannot be renewed is used until its end."""
     vast.configure(RouterFaultConfig(sign_life_s=10_000))  # it began a day before, so little of its life is left
     made = await signed(pair, vast)
@@ -141,7 +139,7 @@ async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair
     assert await signed(pair, vast) != made
 
 
-async def test_no_place_for_it_is_told_before_anybody_is_asked(vast: LocalVast, tmp_path: Path) -> None:
+async def test_an_unwritable_path_is_an_error_before_any_request(vast: LocalVast, tmp_path: Path) -> None:
     """A path that is not writable is an error with its target and a cure, before any request."""
     link = tmp_path / "instance.crt"
     link.symlink_to("/proc/nowhere/instance.crt")
@@ -150,7 +148,7 @@ async def test_no_place_for_it_is_told_before_anybody_is_asked(vast: LocalVast, 
     assert vast.certificate_requests == []
 
 
-async def test_a_worn_certificate_waits_for_a_quiet_moment() -> None:
+async def test_a_renewal_waits_for_running_jobs() -> None:
     """A renewal waits for running jobs."""
     from worker.platforms.vast.certificate import Certificate
 

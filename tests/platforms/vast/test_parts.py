@@ -24,7 +24,7 @@ ENV = {
 }
 
 
-def test_settings_are_what_vast_says() -> None:
+def test_settings_come_from_vasts_variables() -> None:
     """The public URL has the mapped port, and the key comes from the first address (T8)."""
     settings = VastSettings.from_env(ENV)
     assert settings.public_url == "https://203.0.113.7:41000"
@@ -46,7 +46,7 @@ def test_what_a_template_need_not_set_has_vasts_defaults() -> None:
     }
 
 
-def test_the_environment_decides_where_nobody_does() -> None:
+def test_auto_selects_vast_by_its_variables() -> None:
     """`auto` selects Vast only with both variables, and a named platform stays."""
     assert choose("auto", ENV).platform.name == "vast"
     assert choose("none", ENV).platform.name == "none"
@@ -54,7 +54,7 @@ def test_the_environment_decides_where_nobody_does() -> None:
     assert (half.platform.name, half.reason) == ("none", "Vast's PUBLIC_IPADDR not set")
 
 
-def test_a_report_needs_nothing_but_a_number() -> None:
+def test_a_failure_report_needs_only_the_instance_number() -> None:
     """A failure report needs only the instance's number."""
     assert report_body({"CONTAINER_ID": "7"}, "why") == {
         "id": 7,
@@ -97,7 +97,7 @@ def test_a_score_is_good_for_its_image_gpu_and_workflow_only(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]"])
-def test_a_benchmark_file_that_is_none_is_named(tmp_path: Path, text: str | None) -> None:
+def test_an_invalid_benchmark_file_is_named(tmp_path: Path, text: str | None) -> None:
     """A missing or invalid benchmark file is named in the error."""
     path = tmp_path / "bench.json"
     if text is not None:

@@ -27,7 +27,7 @@ async def vast() -> AsyncIterator[LocalVast]:
         yield vast
 
 
-def told(words: str) -> object:
+def reported_error(words: str) -> object:
     """Return a condition that is true once a worker has reported an error with these words."""
 
     def true(record: ReportLog) -> bool:
@@ -36,7 +36,7 @@ def told(words: str) -> object:
     return true
 
 
-async def ended(process: asyncio.subprocess.Process, folder: Path) -> str:
+async def last_output(process: asyncio.subprocess.Process, folder: Path) -> str:
     """Return the last output of a process that exited."""
     async with asyncio.timeout(25):
         code = await process.wait()
@@ -44,7 +44,7 @@ async def ended(process: asyncio.subprocess.Process, folder: Path) -> str:
     return (folder / "comfy_worker-0.log").read_text().splitlines()[-1]
 
 
-async def test_loaded_is_told_at_once(vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path) -> None:
+async def test_loaded_is_reported_at_once(vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path) -> None:
     """The worker is reported as loaded at once, and ignores a score of another image (T4, T11)."""
     for folder in (tmp_path, tmp_path / "state"):
         folder.mkdir(exist_ok=True)
@@ -90,8 +90,8 @@ async def test_without_a_public_key_the_process_ends(
     """After `WORKER_PUBKEY_TIMEOUT` the process exits and reports the reason."""
     vast.configure(RouterFaultConfig(pubkey_status=503))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", WORKER_PUBKEY_TIMEOUT="1")
-    assert "no public key from http://127.0.0.1" in await ended(process, tmp_path)
-    await vast.record.until(told("no public key"))
+    assert "no public key from http://127.0.0.1" in await last_output(process, tmp_path)
+    await vast.record.until(reported_error("no public key"))
 
 
 async def test_an_sdk_without_the_key_ends_the_process(
@@ -105,8 +105,8 @@ async def test_an_sdk_without_the_key_ends_the_process(
         endpoint = await client.get_endpoint("comfy")
         answer = await endpoint.request("/generate/sync", {"workflow": workflows.picture()}, retry=False)
     assert (answer["status"], answer["response"]["error"]["retryable"]) == (503, True)
-    assert "no public key" in await ended(process, tmp_path)
-    await vast.record.until(told("no public key"))
+    assert "no public key" in await last_output(process, tmp_path)
+    await vast.record.until(reported_error("no public key"))
 
 
 async def test_an_engine_that_never_answers_ends_the_process(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ async def test_an_engine_that_never_answers_ends_the_process(vast: LocalVast, sp
     env = {"WORKER_COMFYUI": "http://127.0.0.1:9", "WORKER_ENGINE_START": "0.5", "WORKER_STATE": str(tmp_path)}
     env["WORKER_VAST_HOST"] = "127.0.0.1"
     process = await spawn("comfy_worker.py", {**await vast.worker_env(1), **env})
-    assert "ComfyUI did not answer" in await ended(process, tmp_path)
-    await vast.record.until(told("ComfyUI did not answer"))
+    assert "ComfyUI did not answer" in await last_output(process, tmp_path)
+    await vast.record.until(reported_error("ComfyUI did not answer"))
 
 
 async def test_a_request_before_the_engine_is_there_goes_elsewhere(
@@ -143,9 +143,9 @@ async def test_a_benchmark_that_fails_ends_the_process(
     benchmark = tmp_path / "bad.json"
     benchmark.write_text(json.dumps(workflows.failing()))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", WORKER_BENCHMARK=str(benchmark))
-    last = await ended(process, tmp_path)
+    last = await last_output(process, tmp_path)
     assert "the benchmark workflow failed (422): node 3 (EmbeddedFail) raised" in last
-    await vast.record.until(told("EmbeddedFail"))
+    await vast.record.until(reported_error("EmbeddedFail"))
 
 
 async def test_a_benchmark_that_hangs_ends_the_process(
@@ -156,7 +156,7 @@ async def test_a_benchmark_that_hangs_ends_the_process(
     benchmark.write_text(json.dumps(workflows.slow(20, steps=200)))
     limits = {"WORKER_BENCHMARK": str(benchmark), "WORKER_BENCHMARK_TIMEOUT": "1"}
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", **limits)
-    assert "was not finished within 1 s" in await ended(process, tmp_path)
+    assert "was not finished within 1 s" in await last_output(process, tmp_path)
 
 
 async def test_a_port_that_is_taken_ends_the_process(
@@ -167,15 +167,15 @@ async def test_a_port_that_is_taken_ends_the_process(
         port = str(taken.getsockname()[1])
         places = {"WORKER_PORT": port, f"VAST_TCP_PORT_{port}": port}
         process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", **places)
-        assert f"port {port} of 127.0.0.1 cannot be used" in await ended(process, tmp_path)
-    await vast.record.until(told("cannot be used"))
+        assert f"port {port} of 127.0.0.1 cannot be used" in await last_output(process, tmp_path)
+    await vast.record.until(reported_error("cannot be used"))
 
 
 async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
     """All missing variables are reported at once, with the cure."""
     env = {"CONTAINER_ID": "1", "REPORT_ADDR": vast.url, "MASTER_TOKEN": vast.master_token}
     process = await spawn("comfy_worker.py", env)
-    last = await ended(process, tmp_path)
+    last = await last_output(process, tmp_path)
     assert "PUBLIC_IPADDR, VAST_TCP_PORT_3000 not set: Vast sets them when the template maps the port" in last
     assert [(said.id, said.url, said.error_msg in last) for said in vast.record.statuses] == [(1, "", True)]
 
@@ -191,25 +191,25 @@ async def test_missing_variables_are_named(vast: LocalVast, spawn: Spawn, tmp_pa
         ("WORKER_GATEWAY_HOST", "192.0.2.1", "WORKER_TOKENS"),
     ],
 )
-async def test_what_keeps_the_worker_from_being_built_is_told_once(
+async def test_a_failure_before_the_sdk_is_reported_once(
     vast: LocalVast, spawn: Spawn, tmp_path: Path, variable: str, value: str, words: str
 ) -> None:
     """A failure before the SDK exists is reported once, with the log's message."""
     env = {**await vast.worker_env(1), "WORKER_STATE": str(tmp_path / "state"), variable: value}
     process = await spawn("comfy_worker.py", env)
-    assert words in await ended(process, tmp_path)
+    assert words in await last_output(process, tmp_path)
     [said] = vast.record.statuses
     assert words in said.error_msg
     assert (said.id, said.url.partition(":")[0], said.loadtime) == (1, "http", 0)
 
 
-async def test_a_gateway_port_that_is_taken_is_told_once(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
+async def test_a_gateway_port_in_use_is_reported_once(vast: LocalVast, spawn: Spawn, tmp_path: Path) -> None:
     """A gateway port in use is reported once, as an expected error."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         env = {**await vast.worker_env(1), "WORKER_STATE": str(tmp_path / "state"), "WORKER_GATEWAY_PORT": str(port)}
         process = await spawn("comfy_worker.py", env)
-        assert f"cannot listen on 127.0.0.1:{port}" in await ended(process, tmp_path)
+        assert f"cannot listen on 127.0.0.1:{port}" in await last_output(process, tmp_path)
     assert [f"cannot listen on 127.0.0.1:{port}" in said.error_msg for said in vast.record.statuses] == [True]
 
 

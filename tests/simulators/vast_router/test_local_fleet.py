@@ -20,7 +20,7 @@ def serve(state: Path, comfyui: object) -> list[str]:
     return ["serve", "--platform", "vast", "--comfyui", str(comfyui), *place]
 
 
-async def test_an_answer_that_comes_too_early_is_followed_to_its_result(engine: EngineHandle, tmp_path: Path) -> None:
+async def test_a_202_is_followed_to_its_result(engine: EngineHandle, tmp_path: Path) -> None:
     """After a 202, the client follows the job at its worker, in either dialect."""
     env = environment(WORKER_SYNC_LIMIT="0.3", WORKER_BENCHMARK_RUNS="1")
     async with start_fleet([serve(tmp_path / "state", engine.url)], env, logs=tmp_path) as found:

@@ -63,7 +63,7 @@ async def test_a_request_goes_round_over_tls(vast: LocalVast) -> None:
     assert [gone.status for gone in vast.record.deletions if gone.request_idx == number] == ["Success"]
 
 
-async def test_the_certificate_is_no_good_to_who_does_not_know_the_root(vast: LocalVast) -> None:
+async def test_a_client_without_the_root_rejects_the_worker(vast: LocalVast) -> None:
     """A client without the simulator's root rejects the worker."""
     result = await ask(vast)
     async with aiohttp.ClientSession() as session:
@@ -91,7 +91,7 @@ async def test_requests_spread_over_workers(vast: LocalVast) -> None:
 @pytest.mark.parametrize(
     "closed", [RouterFaultConfig(max_queue_time_s=-1.0), RouterFaultConfig(silence_s=-1.0)], ids=["full", "silent"]
 )
-async def test_requests_wait_at_the_router_while_no_worker_will_do(vast: LocalVast, closed: RouterFaultConfig) -> None:
+async def test_requests_wait_while_no_worker_is_available(vast: LocalVast, closed: RouterFaultConfig) -> None:
     """A request waits at the router while no worker is available."""
     vast.configure(closed)
     request = asyncio.create_task(ask(vast))
@@ -119,7 +119,7 @@ async def test_a_false_signature_is_refused_by_the_sdk(vast: LocalVast) -> None:
     assert (await ask(vast))["ok"]
 
 
-async def test_reports_that_fail_are_made_again(vast: LocalVast) -> None:
+async def test_failed_reports_are_repeated(vast: LocalVast) -> None:
     """A worker repeats its reports after an outage of `/worker_status/`."""
     vast.configure(RouterFaultConfig(status_status=503))
     await ask(vast)
@@ -142,7 +142,7 @@ async def test_a_slow_status_endpoint_loses_work(vast: LocalVast) -> None:
     assert sum(said.cur_perf for said in list(vast.record.statuses)[before:]) < 1200
 
 
-async def test_deletions_that_fail_are_made_again(vast: LocalVast) -> None:
+async def test_failed_deletions_are_repeated(vast: LocalVast) -> None:
     """A deletion is repeated until it is accepted."""
     vast.configure(RouterFaultConfig(delete_status=500))
     number = (await ask(vast))["request_idx"]
@@ -161,7 +161,7 @@ async def test_the_client_can_list_the_workers(vast: LocalVast) -> None:
     assert all(worker.measured_perf > 0 for worker in workers)
 
 
-async def test_a_stranger_is_not_routed(vast: LocalVast) -> None:
+async def test_route_needs_the_endpoints_key(vast: LocalVast) -> None:
     """`/route/` needs the endpoint's own key."""
     async with aiohttp.ClientSession() as session:
         body = {"endpoint": "comfy", "api_key": "wrong", "cost": 1, "request_idx": 0}

@@ -80,7 +80,7 @@ async def test_other_types(signed: Signed, form: str) -> None:
         assert isinstance(json.loads(answer), dict)
 
 
-async def test_what_ran_can_be_read(signed: Signed) -> None:
+async def test_odd_node_ids_return_their_images(signed: Signed) -> None:
     """Node ids of Unicode digits or beyond any integer return their images."""
     plain = picture()
     for node_id in ("²", "٣", "９", "9" * 5000, "1:²", "-1", "1e5"):
@@ -102,7 +102,7 @@ async def test_other_routes(signed: Signed, path: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["request_idx", "reqnum", "cost", "endpoint", "url", "signature", "extra"])
-async def test_odd_grants(signed: Signed, field: str) -> None:
+async def test_odd_auth_data(signed: Signed, field: str) -> None:
     """Any value in a field of `auth_data` gets a response below 500."""
     body = json.dumps({"workflow": picture()}).encode()
     for value in (*OTHER_VALUES, 2**63, -(2**63), [[]] * 9):

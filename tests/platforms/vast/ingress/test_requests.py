@@ -134,7 +134,7 @@ async def test_an_error_arrives_whole(vast: Vast) -> None:
     assert (error["code"], error["fault"], error["details"][0]["node_id"]) == ("node_failed", "job", "3")
 
 
-async def test_an_error_has_the_shape_that_was_asked_in(vast: Vast) -> None:
+async def test_an_error_has_the_dialect_of_its_request(vast: Vast) -> None:
     """The stock template's clients get an error with `status` and `message`."""
     answer = await vast.ask({"input": {"request_id": "no spaces!", "workflow_json": workflows.picture()}})
     assert answer["status"] == 400
@@ -279,7 +279,7 @@ async def test_a_session_is_refused_once_and_forgotten_by_the_router(vast: Vast)
     assert (status, answer["error"]["code"]) == (403, "forbidden")
 
 
-async def test_nothing_unsigned_reaches_the_autoscaler(vast: Vast) -> None:
+async def test_unsigned_requests_are_not_reported(vast: Vast) -> None:
     """Missing, forged and foreign signatures get 401, and no report changes (T23, T27)."""
     grant = await vast.signed()
     elsewhere = "https://10.0.0.1:3000"
@@ -311,7 +311,7 @@ async def test_a_body_is_read_up_to_the_limit(vast: Vast) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null"])
-async def test_what_is_no_object_is_refused(vast: Vast, body: bytes) -> None:
+async def test_a_body_that_is_not_an_object_gets_400(vast: Vast, body: bytes) -> None:
     """A body that is not an object gets 400 with a reason (T20)."""
     status, answer = await vast.post("/generate/sync", data=body)
     assert (status, answer["error"]["code"]) == (400, "invalid_json")
@@ -323,7 +323,7 @@ async def test_a_body_that_is_not_encoded_as_it_says(vast: Vast) -> None:
     assert (status, body["error"]["code"]) == (415, "unsupported_encoding")
 
 
-async def test_a_payload_that_is_no_object_gives_its_number_back(vast: Vast) -> None:
+async def test_an_invalid_payload_is_reported_as_done(vast: Vast) -> None:
     """A signed body with an invalid payload is rejected and reported as done."""
     answer = await vast.ask([1, 2])
     assert (answer["status"], answer["response"]["error"]["code"]) == (400, "invalid_json")

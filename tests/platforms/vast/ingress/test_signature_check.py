@@ -27,7 +27,7 @@ def body(**fields: Any) -> ScannedBody:
     return ScannedBody(fields, [], BodyLimits(1000))
 
 
-def test_a_request_of_the_router_is_let_through() -> None:
+def test_a_request_of_the_router_is_accepted() -> None:
     """A valid request is accepted with its numbers and payload; unknown fields are ignored."""
     envelope = read_envelope(body(auth_data=auth(extra=1), session_id=None, payload={"a": 1}))
     auth_data = SignatureCheck(SIGNER.public_pem, OWN).check(envelope.auth_data)
@@ -58,14 +58,14 @@ def test_the_scheme_is_not_compared() -> None:
         {"endpoint": ...},
     ],
 )
-def test_anything_less_is_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_auth_data_is_rejected(wrong: dict[str, Any]) -> None:
     """Incomplete or invalid `auth_data` gets 401 before the SDK sees the request."""
     data = {name: value for name, value in (auth() | wrong).items() if value is not ...}
     with pytest.raises(BadSignature):
         SignatureCheck(SIGNER.public_pem, OWN).check(read_envelope(body(auth_data=data, payload={})).auth_data)
 
 
-def test_a_grant_for_another_worker_is_refused() -> None:
+def test_a_signature_for_another_worker_is_rejected() -> None:
     """A signature for another worker is rejected, unless the operator allows it (T23)."""
     auth_data = read_envelope(body(auth_data=auth("https://198.51.100.1:3000"))).auth_data
     with pytest.raises(BadSignature, match="another worker"):
@@ -96,7 +96,7 @@ async def test_long_strings_of_the_payload_are_files_of_the_payload(tmp_path: Pa
 
 
 @pytest.mark.parametrize("pem", ["", "<html>maintenance</html>"])
-def test_a_key_that_is_none_stops_the_start(pem: str) -> None:
+def test_an_invalid_public_key_ends_the_start(pem: str) -> None:
     """An invalid public key ends the start instead of failing the first request."""
     with pytest.raises(StartupError, match="public key"):
         SignatureCheck(pem, OWN)

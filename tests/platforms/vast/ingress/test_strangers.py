@@ -193,7 +193,7 @@ async def test_what_is_verified_is_what_is_used(port: Port, size: int) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b"{", b'{"payload": "' + b"x" * 80_000], ids=["nothing", "a letter", "much"])
-async def test_a_body_that_shows_nothing_is_given_up(opened: Open, begin: bytes) -> None:
+async def test_a_body_without_a_signature_has_a_time_limit(opened: Open, begin: bytes) -> None:
     """A body without a signature gets 408 after its time limit, even while bytes arrive."""
     stream = await opened(head("/generate/sync", 900_000) + begin)
     answer = asyncio.ensure_future(answered(stream))

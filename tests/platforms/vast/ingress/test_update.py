@@ -70,7 +70,7 @@ async def test_an_update_drains_and_asks_for_a_restart(vast: LocalVast, engine: 
         assert await process.wait() == 75
 
 
-async def test_without_a_token_nobody_may_ask(vast: LocalVast, engine: EngineHandle, tmp_path: Path) -> None:
+async def test_without_a_token_updates_are_rejected(vast: LocalVast, engine: EngineHandle, tmp_path: Path) -> None:
     """A worker with an empty MASTER_TOKEN rejects all updates."""
     vast.master_token, known = "", vast.master_token
     process = await start(vast, engine, tmp_path)

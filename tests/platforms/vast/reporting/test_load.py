@@ -71,7 +71,7 @@ def rejected(record: ReportLog) -> float:
     return sum(said.rej_load for said in record.statuses)
 
 
-async def test_speed_is_told_soon(vast: LocalVast) -> None:
+async def test_the_speed_is_reported(vast: LocalVast) -> None:
     """The benchmark's score is positive and reported without an error."""
     async with vast.client() as client:
         workers = await (await client.get_endpoint("comfy")).get_workers()
@@ -102,7 +102,7 @@ async def test_a_job_behind_a_202_stays_in_the_load_until_it_ends(vast: LocalVas
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["all at once", "when full"])
-async def test_an_overload_is_refused_and_told(vast: LocalVast, full: bool) -> None:
+async def test_an_overload_is_rejected_and_reported(vast: LocalVast, full: bool) -> None:
     """Requests beyond the limit get 429, count as rejected and not as received, and are deleted once."""
     # The first keeps its place until the refusals are certain: reports come once a second.
     held_s = (3.5, *[1.2] * (PLACES - 1))
@@ -158,7 +158,7 @@ async def ask_stream(vast: LocalVast, workflow: object) -> list[dict[str, Any]]:
         return [event async for event in answer["response"]]
 
 
-async def test_a_client_that_leaves_is_no_load(vast: LocalVast) -> None:
+async def test_a_client_that_disconnects_is_not_load(vast: LocalVast) -> None:
     """A job of a client that disconnected is cancelled and reported at once (T11)."""
     request = asyncio.create_task(ask(vast, workflows.slow(20, steps=100)))
     await vast.record.until(lambda record: bool(record.statuses) and record.statuses[-1].cur_load > 0)

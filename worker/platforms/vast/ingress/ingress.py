@@ -213,11 +213,13 @@ class Ingress:
                 self._idle.set()
 
     async def _reject_session(self, request: web.Request) -> web.StreamResponse:
+        """Respond with 403, and report a request through the router as done."""
         with suppress(WorkerError):
             await self.read_payload(request)
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
 
     async def _reject_unknown(self, request: web.Request) -> web.StreamResponse:
+        """Respond with 404 and the nearest route."""
         routes = [resource.canonical for resource in request.app.router.resources()]
         return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, routes, job_urls=False)}"))
 
