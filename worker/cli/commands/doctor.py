@@ -75,7 +75,7 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for finding in findings:
         sign, style = styles[finding.level]
-        says = Text(finding.message)
+        says = Text(finding.says)
         if finding.cure:
             says.append(f"\n→ {finding.cure}", style)
         table.add_row(Text(f"{sign} {finding.level}", style), Text(finding.name, "bold"), says)
