@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import ROOT, cli
-from worker.cli.root import COMMANDS
+from worker.cli.command_table import COMMANDS
 
 DOCS = (ROOT / "docs" / "cli.md").read_text("utf-8")
 

@@ -96,14 +96,14 @@ def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
 
 def test_what_is_not_there_is_not_destroyed(person: DeployUser) -> None:
     """That is no error."""
-    assert "nothing of this fleet is there" in person.deploy("destroy")
+    assert "the account has nothing of this fleet" in person.deploy("destroy")
 
 
 def test_a_plan_in_a_file_is_applied_once(person: DeployUser) -> None:
     """With the image that it was made with."""
     person.deploy("plan", "--out", "plan.json", code=2)
     person.tells_no_secret((person.home / "plan.json").read_text("utf-8"))
-    assert "5 steps taken" in person.deploy("apply", "--plan", "plan.json", image=None)
+    assert "5 changes" in person.deploy("apply", "--plan", "plan.json", image=None)
 
 
 def test_a_plan_that_cannot_work_is_warned_of(person: DeployUser) -> None:
@@ -140,7 +140,7 @@ def test_a_bad_version_goes_back(applied: DeployUser) -> None:
     """Apply ends with 1 and says so; then a rollback has nothing to move."""
     applied.local.behave(AccountFaultConfig(fates={NEXT: Fate(ends="error")}))
     applied.deploy("apply", image=NEXT, code=1)
-    assert "rolled back to the former version: fast, cheap" in applied.said
+    assert "rolled back to the previous version: fast, cheap" in applied.said
     assert "0 of 2 groups moved" in applied.deploy("rollback")
 
 

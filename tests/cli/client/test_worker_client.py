@@ -56,7 +56,7 @@ async def test_a_broken_connection_is_taken_up_again(client: Client, size: int) 
 async def test_a_connection_that_stays_broken_is_a_failure(client: Client) -> None:
     """Not endless waiting."""
     async with cut_after(client.app.url, [1000, *[0] * 50]) as url, aiohttp.ClientSession() as http:
-        with pytest.raises(Failure, match="could not be taken up again"):
+        with pytest.raises(Failure, match="could not be opened again"):
             async for _ in WorkerClient(http, url).follow({"workflow": slow(30, steps=300)}):
                 pass
 
@@ -64,6 +64,6 @@ async def test_a_connection_that_stays_broken_is_a_failure(client: Client) -> No
 async def test_an_answer_that_is_not_a_workers_is_a_failure(engine: object, client: Client) -> None:
     """A ComfyUI's URL given for a worker's: said, instead of a puzzle."""
     async with aiohttp.ClientSession() as http:
-        with pytest.raises(Failure, match="not as a worker"):
+        with pytest.raises(Failure, match="it is no worker"):
             async for _ in WorkerClient(http, client.app.engines.first.api.base_url).follow({"workflow": picture()}):
                 pass

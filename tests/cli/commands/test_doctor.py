@@ -69,7 +69,7 @@ def test_what_would_fail_is_told_with_its_cure(tmp_path: Path) -> None:
     ("env", "name", "says"),
     [
         ({"WORKER_COMFYUI": "nowhere"}, "comfyui", "has no main.py"),
-        ({"WORKER_STATE": "/proc/nowhere"}, "state", "can't be written"),
+        ({"WORKER_STATE": "/proc/nowhere"}, "state", "cannot be written"),
         ({"WORKER_MAX_QUEUE": "many"}, "settings", "WORKER_MAX_QUEUE"),
     ],
 )
@@ -132,4 +132,4 @@ def test_packs_that_failed_to_import_are_listed(engine: EngineHandle, tmp_path: 
     assert (found["Odd"]["level"], found["RES4LYF"]["level"]) == ("warn", "warn")
     assert found["Odd"]["says"] == "at the last start of ComfyUI the node pack Odd failed to import: no licence"
     _, found = findings(cwd=tmp_path, WORKER_COMFYUI=engine.url)
-    assert "only this ComfyUI's own log says" in found["node packs"]["says"]
+    assert "see the log of this ComfyUI" in found["node packs"]["says"]

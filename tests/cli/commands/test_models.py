@@ -43,7 +43,7 @@ def test_who_has_nothing_to_go_by_is_told(tmp_path: Path) -> None:
     assert "flux-schnell" in cli("models", "plan", "flux-schnel", cwd=tmp_path).stderr
     (tmp_path / "w.json").write_text(json.dumps(sampled()))
     done = cli("models", "plan", "w.json", cwd=tmp_path)
-    assert "nobody here knows a download" in done.stdout
+    assert "no download is known for this file" in done.stdout
     done = cli("models", "plan", "sdxl", cwd=tmp_path, WORKER_COMFYUI="http://127.0.0.1:9")
     assert "WORKER_MODELS_FOLDER" in done.stderr
 

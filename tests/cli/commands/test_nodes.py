@@ -10,7 +10,7 @@ import pytest
 from tests.cli.terminal import cli
 from tests.node_packs.index import add_wheel, only
 from tests.node_packs.repository import Repository
-from worker.cli.commands.nodes.add import parts
+from worker.cli.commands.nodes.add import split_source
 from worker.node_packs.lockfile import COMFYUI_LOCK, TORCH_LOCK, head
 from worker.node_packs.pins import Pins, read_pins
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_pinned_is_not_written(project: Project) -> None:
 )
 def test_a_source_is_a_url_and_a_ref(source: str, url: str, ref: str | None) -> None:
     """A user's name before the host is no ref."""
-    assert parts(source) == (url, ref)
+    assert split_source(source) == (url, ref)
 
 
 def test_packs_are_moved_and_it_is_said_from_where(project: Project) -> None:
@@ -121,7 +121,7 @@ def test_pins_are_locked_and_checked(project: Project) -> None:
     project.pin_pack()
     assert "comfyui.lock is missing" in project.run("check", code=1)
     assert "comfyui.lock  1 package" in project.run("lock", **only(project.home / "index"))
-    assert "are of these pins" in project.run("check")
+    assert "match the pins" in project.run("check")
 
 
 def test_a_lock_of_other_pins_is_out_of_date(project: Project) -> None:
@@ -141,15 +141,17 @@ def test_a_commit_that_vanished_is_found(project: Project) -> None:
     project.write_locks()
     said = project.run("check", code=1)
     assert f"can't be fetched from {project.comfyui.url} at {CUT}" in said
-    assert "are of these pins" in said
+    assert "match the pins" in said
 
 
 def test_a_file_that_can_not_be_read_is_told_with_its_line(project: Project) -> None:
     """In one sentence, as everything that goes wrong."""
     project.file.write_text("One\n", "utf-8")
-    assert project.run(code=1).startswith("comfy-worker: comfyui_nodes.txt: line 1: write NAME")
+    assert project.run(code=1).startswith("✗ comfyui_nodes.txt: line 1: write NAME")
     project.file.unlink()
-    assert project.run("check", code=1) == "comfy-worker: comfyui_nodes.txt: no such file or directory\n"
+    assert project.run("check", code=1).startswith(
+        "✗ comfyui_nodes.txt: no such file or directory  [file_unreadable]\n"
+    )
 
 
 def test_pins_are_listed(project: Project) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.terminal import command
 from tests.engines import EngineHandle
-from worker.cli.hosting.container_environment import gathered, read_saved
+from worker.cli.hosting.container_environment import merged_environment, read_saved
 from worker.engine.process.free_port import free_port
 
 ME = str(os.getuid())
@@ -96,7 +96,9 @@ def test_the_environment_is_this_starts(tmp_path: Path) -> None:
     old = read_saved(saved)
     assert old == {"PUBLIC_IPADDR": "198.51.100.1", "WORKER_MODELS": "sdxl, flux", "HF_TOKEN": "a=b"}
     first = {"PUBLIC_IPADDR": "203.0.113.7", "VAST_TCP_PORT_3000": "41000", "WORKER_RESTARTS": "5"}
-    found = gathered({"PUBLIC_IPADDR": "198.51.100.1", "WORKER_RESTARTS": "9"}, first, old, ("PUBLIC_IPADDR", "VAST_"))
+    found = merged_environment(
+        {"PUBLIC_IPADDR": "198.51.100.1", "WORKER_RESTARTS": "9"}, first, old, ("PUBLIC_IPADDR", "VAST_")
+    )
     assert found == {
         "PUBLIC_IPADDR": "203.0.113.7",
         "VAST_TCP_PORT_3000": "41000",

@@ -152,7 +152,7 @@ def test_a_worker_that_is_not_there(tmp_path: Path) -> None:
     """Exit code 1 and the address."""
     done = cli("run", WORKFLOWS / "smoke-resize.json", "--url", "http://127.0.0.1:9", cwd=tmp_path)
     assert done.returncode == 1
-    assert "no worker answers at http://127.0.0.1:9" in done.stderr
+    assert "no worker responds at http://127.0.0.1:9" in done.stderr
 
 
 async def started(*arguments: object, cwd: Path) -> asyncio.subprocess.Process:
@@ -177,7 +177,7 @@ async def test_ctrl_c_cancels_the_job(client: Client, tmp_path: Path, number: si
     assert client.app.manager.admission.load.jobs == 1
     process.send_signal(number)
     _, said = await process.communicate()
-    assert b"the engine has let go" in said
+    assert b"The job is cancelled" in said
     assert process.returncode == 130
     assert client.app.manager.admission.load.jobs == 0
 

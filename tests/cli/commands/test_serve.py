@@ -132,7 +132,7 @@ async def cancelled(*arguments: object, cwd: Path, **env: str) -> None:
             break
     process.send_signal(signal.SIGINT)
     _, said = await process.communicate()
-    assert b"the engine has let go" in said
+    assert b"The job is cancelled" in said
     assert process.returncode == 130
 
 

@@ -84,9 +84,9 @@ def test_lists_files_and_switches_are_options(engine: EngineHandle, tmp_path: Pa
         (["sd15", "--colour", "red"], 2, "No such option"),
         (["resize"], 2, "--image is missing. Use a URL"),
         (["resize", "--image", "none.png"], 2, "--image none.png: no such file"),
-        (["flux-dev-lora", "--loras", "a:b:c"], 2, "write name:strength"),
+        (["flux-dev-lora", "--loras", "a:b:c"], 2, "write it as name:strength"),
         (["flux-dev-lora", "--loras", "a:much"], 2, "strength has to be a number, not 'much'"),
-        (["flux-schnel"], 1, "neither a file nor a template. Did you mean 'flux-schnell'?"),
+        (["flux-schnel"], 2, "neither a file nor a template. Did you mean 'flux-schnell'?"),
     ],
 )
 def test_wrong_values_are_told_before_anything_is_started(
@@ -116,7 +116,7 @@ def test_an_own_folder_adds_to_the_commands(tmp_path: Path) -> None:
     assert "mine" in cli("templates", cwd=tmp_path, **own).stdout
     assert "--width" in cli("run", "mine", "--help", cwd=tmp_path, **own).stdout
     again = cli("templates", "new", workflow, "--write", cwd=tmp_path)
-    assert (again.returncode, "is there already" in said(again.stderr)) == (2, True)
+    assert (again.returncode, "exists already" in said(again.stderr)) == (2, True)
     (tmp_path / "broken.json").write_text("{")
     assert "the workflow is not JSON" in said(cli("templates", "new", tmp_path / "broken.json", cwd=tmp_path).stderr)
 

@@ -180,8 +180,8 @@ async def test_a_worker_that_does_not_say_is_no_verdict(engine: EngineHandle, tm
         url = client.app.url
         for options, words in (
             (["--url", url], "token"),
-            (["--url", "http://127.0.0.1:9"], "no worker answers at http://127.0.0.1:9"),
-            (["--url", engine.url], "not as a worker"),
+            (["--url", "http://127.0.0.1:9"], "no worker responds at http://127.0.0.1:9"),
+            (["--url", engine.url], "it is no worker"),
             (["--url", url, "--assume-files"], "has its own"),
         ):
             done = await asyncio.to_thread(cli, "validate", "w.json", *options, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""`comfy-worker deploy destroy`: nothing of the fleet is left."""
+"""`comfy-worker deploy destroy`: the removal of the whole fleet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, told
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Json, Server, account, fleet_in, reported_errors
 from worker.cli.commands.deploy.listing import instance_rows, total
 
 if TYPE_CHECKING:
@@ -15,59 +15,80 @@ if TYPE_CHECKING:
     from worker.fleet.apply.destroy import Doomed
     from worker.fleet.definition.fleet import Fleet
 
+EXAMPLES = ("comfy-worker deploy destroy", "comfy-worker deploy destroy --yes --environment --json")
+
 
 def command(
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="don't ask")] = False,
-    environment: Annotated[bool, typer.Option("--environment", help="the account's variables too")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    environment: Annotated[bool, typer.Option("--environment", help="Delete the account's variables too.")] = False,
     file: File = FILE,
+    as_json: Json = False,
     server_url: Server = None,
 ) -> None:
-    """Take the fleet's endpoint, groups, workers and template away.
+    """Delete the fleet from Vast.
 
-    Everything that has the fleet's mark goes, with all that is on the disks of its instances. What others in the
-    account use too stays.
+    Deletes its endpoint, groups, workers and template, with all data on the disks of its instances. What other fleets
+    of the account use stays.
     """
     from worker.errors import NotOurs
     from worker.fleet.apply.destroy import check_same, destroy, find
 
-    with told():
+    with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
-        with account(server_url) as found:
-            doomed = find(found, fleet, found.read(), environment=environment)
+        with account(server_url) as vast:
+            doomed = find(vast, fleet, vast.read(), environment=environment)
             if doomed.empty and doomed.conflicts:
                 raise NotOurs(*doomed.conflicts)
             for line in _lines(doomed, fleet):
-                typer.echo(line)
-            if doomed.empty:
-                typer.echo("nothing of this fleet is there")
-                return
-            if not yes:
-                typer.confirm("Take all of it away?", abort=True, err=True)
-                check_same(doomed, find(found, fleet, found.read(), environment=environment))
-            destroy(found, doomed, typer.echo)
+                typer.echo(line, err=as_json)
+            if not doomed.empty:
+                if not yes:
+                    typer.confirm("Delete all of it?", abort=True, err=True)
+                    check_same(doomed, find(vast, fleet, vast.read(), environment=environment))
+                destroy(vast, doomed, lambda line: typer.echo(line, err=as_json))
+    if as_json:
+        _print_json(doomed)
+    elif doomed.empty:
+        typer.echo("the account has nothing of this fleet")
+
+
+def _print_json(doomed: Doomed) -> None:
+    from worker.cli.output.json_output import print_json
+
+    print_json(
+        {
+            "endpoints": [endpoint.id for endpoint in doomed.endpoints],
+            "groups": [group.id for group in doomed.groups],
+            "instances": [instance.id for instance in doomed.instances],
+            "templates": [template.id for template in doomed.templates],
+            "variables": [*doomed.environment],
+            "stays": [*doomed.stays, *doomed.conflicts],
+        }
+    )
 
 
 def _lines(doomed: Doomed, fleet: Fleet) -> Iterator[str]:
+    """Yield the list of what the user confirms."""
     from worker.fleet.plan.ownership import label
 
     if not doomed.empty:
-        yield "This goes:"
-    yield from (f"- endpoint {label(one.name)} ({one.id}), {one.state}" for one in doomed.endpoints)
+        yield "To delete:"
+    yield from (f"- endpoint {label(row.name)} ({row.id}), {row.state}" for row in doomed.endpoints)
     yield from (f"- group {text}" for text in _group_titles(doomed, fleet).values())
     yield from instance_rows(doomed.instances, _places(doomed, fleet))
-    yield from (f"- template {label(one.name)} ({one.id})" for one in doomed.templates)
+    yield from (f"- template {label(row.name)} ({row.id})" for row in doomed.templates)
     yield from (f"- variable {name}" for name in doomed.environment)
     if doomed.instances:
         yield total(doomed.instances)
     stays = (*doomed.stays, *doomed.conflicts)
     if stays:
-        yield "This stays:"
+        yield "To keep:"
     yield from (f"- {text}" for text in stays)
 
 
 def _group_titles(doomed: Doomed, fleet: Fleet) -> dict[int, str]:
-    """By id: the file's name where one group of the file is like it, and the most that one of its workers may cost."""
+    """Return for each group, by id, its name in the file and the highest price of one of its workers."""
     from worker.fleet.plan.plan import pairs_of
 
     names = {group.id: name for name, group in pairs_of(fleet, doomed.groups).found.items()}
@@ -80,14 +101,14 @@ def _group_titles(doomed: Doomed, fleet: Fleet) -> dict[int, str]:
 
 
 def _places(doomed: Doomed, fleet: Fleet) -> dict[int, str]:
-    """The group of each instance where Vast tells it or only one can be meant, else its endpoint."""
+    """Return for each instance, by id, its group as far as it is known, or else its endpoint."""
     places = {}
-    for one in doomed.instances:
-        if one.id not in doomed.claims.workers and one.id not in doomed.claims.mixed:
-            places[one.id] = "of no endpoint, started with the fleet's template"
+    for instance in doomed.instances:
+        if instance.id not in doomed.claims.workers and instance.id not in doomed.claims.mixed:
+            places[instance.id] = "of no endpoint, started with the fleet's template"
             continue
-        number = doomed.claims.workers.get(one.id)
+        number = doomed.claims.workers.get(instance.id)
         number = doomed.groups[0].id if number is None and len(doomed.groups) == 1 else number
         endpoint = f"of endpoint {fleet.endpoint.name}"
-        places[one.id] = endpoint if number is None else f"of group {number}"
+        places[instance.id] = endpoint if number is None else f"of group {number}"
     return places

@@ -1,39 +1,49 @@
-"""`comfy-worker nodes check`: do the pins still hold?"""
+"""`comfy-worker nodes check`: whether the pinned commits exist and the locks are current."""
 
 from __future__ import annotations
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, LOCKS, File, Json, Locks, pins_in, told
+from worker.cli.commands.nodes.group import FILE, LOCKS, File, Json, Locks, pins_in, reported_errors
+
+EXAMPLES = ("comfy-worker nodes check", "comfy-worker nodes check --json")
 
 
 def command(*, file: File = FILE, locks: Locks = LOCKS, as_json: Json = False) -> None:
-    """Say whether each commit can still be had, and whether the locks are of these pins.
+    """Check the pinned commits and the locks.
 
-    Each commit is asked of its server. Exit code 1 where one can't be had or a lock is out of date.
+    Fetches each commit from its server, and compares the locks with the pins.
+
+    Exit code 1: a commit cannot be fetched, or a lock is out of date.
     """
+    from worker.cli.output.waiting import waiting
     from worker.node_packs.lock import constraints_in
     from worker.node_packs.lockfile import stale
     from worker.node_packs.remote import unresolved
 
-    with told():
+    with reported_errors():
         pins = pins_in(file)
         packs = (pins.comfyui, *pins.packs)
-        gone = unresolved(packs)
-        found = {path.name: path.read_text("utf-8") for path in locks.glob("*.lock")}
-        old = list(stale(found, pins, constraints_in(locks)))
+        with waiting(f"fetching the commits of {len(packs)} repositories"):
+            problems = unresolved(packs)
+        lock_texts = {path.name: path.read_text("utf-8") for path in locks.glob("*.lock")}
+        outdated = list(stale(lock_texts, pins, constraints_in(locks)))
     if as_json:
-        from worker.cli.commands.templates.show import print_json
+        from worker.cli.output.json_output import print_json
 
-        print_json({"packs": {pack.name: gone.get(pack.name) for pack in packs}, "locks": old})
+        print_json({"packs": {pack.name: problems.get(pack.name) for pack in packs}, "locks": outdated})
     else:
         from rich.text import Text
 
         from worker.cli.output.screen import screen
 
-        rows = [(pack.name, gone.get(pack.name), f"{pack.commit[:12]} can be had") for pack in packs]
-        rows += [("locks", "; ".join(old) and f"{'; '.join(old)}: comfy-worker nodes lock", "are of these pins")]
-        for name, bad, good in rows:
-            sign = ("✗ ", "bold red") if bad else ("✓ ", "green")
-            screen().print(Text.assemble(sign, (name, "bold"), "  ", bad or good))
-    raise typer.Exit(bool(gone or old))
+        rows = [(pack.name, problems.get(pack.name), f"{pack.commit[:12]} can be fetched") for pack in packs]
+        rows.append(("locks", "; ".join(outdated), "match the pins"))
+        for name, problem, good in rows:
+            sign = ("✗ ", "bold red") if problem else ("✓ ", "green")
+            screen().print(Text.assemble(sign, (name, "bold"), "  ", problem or good))
+        if problems:
+            screen().print("→ Pin other commits with `comfy-worker nodes update NAME@REF`.")
+        elif outdated:
+            screen().print("→ comfy-worker nodes lock")
+    raise typer.Exit(bool(problems or outdated))
