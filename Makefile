@@ -54,9 +54,12 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## writes docs/workflows.md from workflows/, and the help of each command into docs/cli.md
+docs: $(READY) ## writes docs/workflows.md, docs/settings.md and docs/flow.svg, and the help of each command into docs/cli.md
 	$(BIN)/python docs/make_workflows.py > docs/workflows.md.new
 	mv docs/workflows.md.new docs/workflows.md
+	$(BIN)/python docs/make_settings.py > docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
+	$(BIN)/python docs/draw_flow.py > docs/flow.svg
 	$(BIN)/python docs/make_cli.py
 
 conformance: $(READY) ## the recorded sessions and verdicts of a real ComfyUI, replayed against the embedded engine

@@ -53,7 +53,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
         async for finding in bench.findings():
             findings.append(finding)
             print(_line(finding), flush=True)
-        standings = await bench.standings(options.peer) if options.peer else []
+        peer_results = await bench.peer_results(options.peer) if options.peer else []
     facts = [
         *machine.facts(),
         ("load average", f"{load} before, {machine.load()} after"),
@@ -62,7 +62,7 @@ async def measure(options: argparse.Namespace, folder: Path) -> BenchRun:
         ("command", f"`{' '.join(['python -m bench', *_shown(options)])}`"),
     ]
     notes = [("note", options.note)] if options.note else []
-    return BenchRun(_name(bench.info), findings, standings, [*facts, *notes])
+    return BenchRun(_name(bench.info), findings, peer_results, [*facts, *notes])
 
 
 def _options() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.finding import Measurement, milliseconds
-from bench.measurements.peers import BURST, Standing
+from bench.measurements.peers import BURST, PeerResult
 
 INTRODUCTION = """\
 # Benchmarks
@@ -31,7 +31,7 @@ class BenchRun:
 
     engine: str
     findings: Sequence[Measurement]
-    standings: Sequence[Standing]
+    peer_results: Sequence[PeerResult]
     facts: Sequence[tuple[str, str]]
 
     @property
@@ -42,8 +42,8 @@ class BenchRun:
         """Markdown by heading. Peers have a section of their own: most runs have none, and must not remove it."""
         facts = "\n".join(_table(("", ""), self.facts))
         tables = {self.title: _findings(self.findings)}
-        if self.standings:
-            tables[f"## Public peers in front of {self.engine}"] = _standings(self.standings)
+        if self.peer_results:
+            tables[f"## Public peers in front of {self.engine}"] = _peer_results(self.peer_results)
         return {title: "\n\n".join([title, "\n".join(table), facts]) + "\n" for title, table in tables.items()}
 
 
@@ -67,7 +67,7 @@ def _findings(findings: Iterable[Measurement]) -> Iterator[str]:
     )
 
 
-def _standings(standings: Iterable[Standing]) -> Iterator[str]:
+def _peer_results(peer_results: Iterable[PeerResult]) -> Iterator[str]:
     return _table(
         ("server", "a job", "a fresh direct client", "over it", "", f"burst of {BURST}, jobs/s over direct"),
         (
@@ -79,7 +79,7 @@ def _standings(standings: Iterable[Standing]) -> Iterator[str]:
                 f"{one.above.median * 1000:+.1f} ms",
                 one.burst.show("x", 3),
             )
-            for one in standings
+            for one in peer_results
         ),
     )
 

@@ -16,7 +16,7 @@ from bench.measurements.gap import gap
 from bench.measurements.latency import LatencyPair, latency
 from bench.measurements.memory import MemoryKind, memory
 from bench.measurements.pauses import pauses
-from bench.measurements.peers import Standing, peers
+from bench.measurements.peers import PeerResult, peers
 from bench.measurements.processor import processor_time
 from bench.measurements.sandbox import sandbox
 from bench.measurements.startup import startup
@@ -85,7 +85,7 @@ class Bench:
                 yield finding
         yield await startup(self.folder / "startup", self.plan.rounds, targets.START_OVER_IMPORTS)
 
-    async def standings(self, rivals: Sequence[Peer]) -> list[Standing]:
+    async def peer_results(self, rivals: Sequence[Peer]) -> list[PeerResult]:
         """This worker beside others."""
         workload = Workload("PNG of 2 KB", flat_picture_on_top, self.plan.peer_jobs)
         async with (
@@ -99,7 +99,7 @@ class Bench:
     async def _at_the_gateway(self) -> AsyncIterator[tuple[dict[str, Ask], int]]:
         async with (
             worker(self.engine, self.folder / "worker") as running,
-            direct.Direct(self.engine.url) as client,
+            direct.DirectClient(self.engine.url) as client,
             served.open_session() as session,
         ):
             itself = _itself(running)

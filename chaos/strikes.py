@@ -57,9 +57,9 @@ def bucket_is(mood: Mood) -> Strike:
 
 def autoscaler_is(fault_config: RouterFaultConfig) -> Strike:
     async def strike(scene: Testbed) -> None:
-        scene.vast.behave(fault_config)
+        scene.vast.configure(fault_config)
         await asyncio.sleep(AWAY_S)
-        scene.vast.behave(RouterFaultConfig())
+        scene.vast.configure(RouterFaultConfig())
 
     return strike
 

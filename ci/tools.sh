@@ -3,7 +3,7 @@
 # Ends with 3 where this machine can't be given it.
 set -euo pipefail
 # The names that tests are marked with, and the package that has each.
-declare -A packages=([chromium]=chromium [faketime]=faketime [promtool]=prometheus)
+declare -A packages=([chromium]=chromium [faketime]=faketime [promtool]=prometheus [node]=nodejs [tsc]=node-typescript)
 
 missing=()
 for program in "${!packages[@]}"; do

@@ -13,7 +13,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.templates.fill import fill
 from worker.workflow.templates.library import SHIPPED_FOLDER, read_library
 from worker.workflow.templates.template import ModelFile, Parameter, ParameterKind, Template
-from worker.workflow.templates.value import limits
+from worker.workflow.templates.value import number_range
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "workflows.in.md"
@@ -85,7 +85,7 @@ def _takes(parameter: Parameter) -> str:
     if parameter.type is ParameterKind.LIST:
         return f"up to {parameter.items_max} of {', '.join(f'`{field.name}`' for field in parameter.fields)}"
     if parameter.type in {ParameterKind.INTEGER, ParameterKind.NUMBER}:
-        low, high = limits(parameter)
+        low, high = number_range(parameter)
         multiple = f", a multiple of {parameter.multiple_of:g}" if (parameter.multiple_of or 1) != 1 else ""
         return f"{parameter.type.value}, {low:.16g} to {high:.16g}{multiple}"
     return parameter.type.value

@@ -12,11 +12,11 @@ from pathlib import Path
 import uvloop
 
 from real import recordings
-from real.document import document, failures
-from real.jobs import Pack, read_packs
+from real.compatibility_page import document, failures
+from real.jobs import PackJobs, read_packs
 from real.passes import JobResult
 from real.run import CATALOG, Suite
-from real.stage import NotStarted, RealComfyUI
+from real.workers import NotStarted, RealComfyUI
 from worker.errors import StartupError
 
 STATE = Path(".state")
@@ -54,7 +54,7 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def _chosen(packs: list[Pack], only: str) -> list[Pack]:
+def _chosen(packs: list[PackJobs], only: str) -> list[PackJobs]:
     wanted = only.lower()
     return [replace(pack, jobs=[job for job in pack.jobs if wanted in job.title.lower()]) for pack in packs]
 
@@ -62,7 +62,7 @@ def _chosen(packs: list[Pack], only: str) -> list[Pack]:
 def _tell(result: JobResult) -> None:
     verdict = "skip" if result.skipped else "NOT " if result.differences else "ok  "
     words = result.skipped or "; ".join(result.differences)
-    print(f"{verdict} {result.seconds:6.2f} s  {result.way:32} {result.job.title}  {words}", flush=True)
+    print(f"{verdict} {result.seconds:6.2f} s  {result.mode:32} {result.job.title}  {words}", flush=True)
 
 
 def _options() -> argparse.ArgumentParser:

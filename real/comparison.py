@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from real.engine_log import EngineLog, WrittenFile
-from real.jobs import Expected, RealJob
+from real.jobs import ExpectedOutput, RealJob
 
 Contents = Mapping[tuple[str, str], set[str]]
 """Folder and path -> SHA-256 of everything that ComfyUI ever wrote there."""
@@ -95,7 +95,7 @@ def repeats(job: RealJob, log: EngineLog, savers: Collection[str]) -> list[str]:
     return [f"executed again: {', '.join(again)}"] if again else []
 
 
-def _kinds(expected: Sequence[Expected], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
+def _kinds(expected: Sequence[ExpectedOutput], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
     due = Counter((one.node, one.kind) for one in expected)
     came = Counter((output.node, output.kind) for output in outputs)
     if missing := due - came:
@@ -108,19 +108,19 @@ def _counted(counter: Counter[tuple[str, str]]) -> str:
     return ", ".join(f"{count} {kind} of node {node}" for (node, kind), count in sorted(counter.items()))
 
 
-def _facts(expected: Sequence[Expected], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
+def _facts(expected: Sequence[ExpectedOutput], outputs: Sequence[DeliveredOutput]) -> Iterator[str]:
     """In a node's own order: texts and batches have one."""
     taken: Counter[tuple[str, str]] = Counter()
     for one in expected:
         key = (one.node, one.kind)
-        same = [output for output in outputs if (output.node, output.kind) == key]
+        are_equivalent = [output for output in outputs if (output.node, output.kind) == key]
         place = taken[key]
         taken[key] += 1
-        if place < len(same):
-            yield from _unlike(one, same[place])
+        if place < len(are_equivalent):
+            yield from _unlike(one, are_equivalent[place])
 
 
-def _unlike(expected: Expected, output: DeliveredOutput) -> Iterator[str]:
+def _unlike(expected: ExpectedOutput, output: DeliveredOutput) -> Iterator[str]:
     for name, value in expected.facts.items():
         found = output.fields.get(name)
         close = name == "duration_s" and found is not None and abs(found - value) <= DURATION_SLACK_S

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from real.engine_log import Run
+from real.engine_log import RecordedRun
 from real.jobs import RealJob
 
 
-def unlike_the_editors(job: RealJob, run: Run) -> Iterator[str]:
+def conversion_differences(job: RealJob, run: RecordedRun) -> Iterator[str]:
     """Tell where the prompt that ran is not the editor's. Names of input files and drawn numbers may differ."""
     if not job.editor:
         return

@@ -26,7 +26,7 @@ class WrittenFile:
 
 
 @dataclass(slots=True)
-class Run:
+class RecordedRun:
     """One prompt from its start to its end."""
 
     prompt: dict[str, Any]
@@ -42,7 +42,7 @@ class Run:
 class EngineLog:
     """The part of the log that belongs to one request."""
 
-    runs: Sequence[Run]
+    runs: Sequence[RecordedRun]
     files: Sequence[WrittenFile]
     pictures: Sequence[str]
     """SHA-256 of the pixels of each picture that was sent."""
@@ -85,18 +85,18 @@ class RecorderLog:
                 yield orjson.loads(line)
 
 
-def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[Run]:
-    run: Run | None = None
+def _runs(lines: Sequence[dict[str, Any]]) -> Iterator[RecordedRun]:
+    run: RecordedRun | None = None
     for line in lines:
         event, data = line["event"], line["data"]
         if event == "prompt":
-            run = Run(data["prompts"][0] if data["prompts"] else {})
+            run = RecordedRun(data["prompts"][0] if data["prompts"] else {})
             yield run
         elif run is not None:
             _add(run, event, data)
 
 
-def _add(run: Run, event: str, data: dict[str, Any]) -> None:
+def _add(run: RecordedRun, event: str, data: dict[str, Any]) -> None:
     if event == "executing" and data["node"] is not None:
         run.executed.append(data["node"])
     elif event == "execution_cached":

@@ -16,7 +16,7 @@ Workflow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedOutput:
     """One output. `facts` are fields of the answer's output, each with the value that it has to have."""
 
     node: str
@@ -24,7 +24,7 @@ class Expected:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Expected:
+    def read(cls, row: Mapping[str, Any]) -> ExpectedOutput:
         facts = {name: value for name, value in row.items() if name not in {"node", "kind"}}
         return cls(str(row["node"]), str(row["kind"]), facts)
 
@@ -36,7 +36,7 @@ class RealJob:
     pack: str
     name: str
     workflow: Workflow
-    expected: Sequence[Expected]
+    expected: Sequence[ExpectedOutput]
     tags: frozenset[str] = frozenset()
     inputs: Mapping[str, str] = field(default_factory=dict)
     companions: Sequence[str] = ()
@@ -98,7 +98,7 @@ class RealJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class PackJobs:
     """`module` is what ComfyUI's catalog calls the pack; empty for ComfyUI's own nodes."""
 
     title: str
@@ -112,16 +112,16 @@ class Pack:
         return python_module == self.module if self.module else own
 
 
-def read_packs(folder: Path = FOLDER) -> list[Pack]:
+def read_packs(folder: Path = FOLDER) -> list[PackJobs]:
     """All packs, ComfyUI's own first: others use the files that its jobs have made."""
     packs = [_pack(orjson.loads(path.read_bytes())) for path in sorted(folder.glob("*.json"))]
     return sorted(packs, key=lambda pack: (bool(pack.module), pack.title.lower()))
 
 
-def _pack(data: Mapping[str, Any]) -> Pack:
+def _pack(data: Mapping[str, Any]) -> PackJobs:
     title = data["pack"]
     jobs = [_job(title, row) for row in data["jobs"]]
-    return Pack(title, data["module"], jobs, data.get("not_tried", {}))
+    return PackJobs(title, data["module"], jobs, data.get("not_tried", {}))
 
 
 def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
@@ -129,7 +129,7 @@ def _job(pack: str, row: Mapping[str, Any]) -> RealJob:
         pack=pack,
         name=row["name"],
         workflow=row["workflow"],
-        expected=[Expected.read(one) for one in row["expect"]],
+        expected=[ExpectedOutput.read(one) for one in row["expect"]],
         tags=frozenset(row.get("tags", ())),
         inputs=row.get("inputs", {}),
         companions=row.get("companions", ()),

@@ -11,17 +11,17 @@ from functools import partial
 from typing import Any
 
 from real.comparison import JobAnswer, changed_bytes, differences, repeats
-from real.conversions import unlike_the_editors
-from real.engine_log import EngineLog, Run
+from real.conversions import conversion_differences
+from real.engine_log import EngineLog, RecordedRun
 from real.jobs import EARLIER, RealJob
 from real.media import MEDIA
-from real.sending import Sender
-from real.stage import Stage
+from real.sending import JobSender
+from real.workers import RunningWorker
 
 Catalog = Mapping[str, Mapping[str, Any]]
 
 
-class Way(StrEnum):
+class RequestMode(StrEnum):
     """How a request is made."""
 
     INLINE = "inline"
@@ -37,7 +37,7 @@ class JobResult:
     """What one request came to. `outputs` are node and kind of each."""
 
     job: RealJob
-    way: Way
+    mode: RequestMode
     outputs: Sequence[tuple[str, str]] = ()
     differences: Sequence[str] = ()
     log: EngineLog = field(default_factory=lambda: EngineLog((), (), ()))
@@ -45,7 +45,7 @@ class JobResult:
     skipped: str = ""
 
 
-class Repertoire:
+class EngineInventory:
     """What the catalog of an engine has, and the files that jobs have delivered."""
 
     def __init__(self, catalog: Catalog, text: str) -> None:
@@ -53,7 +53,7 @@ class Repertoire:
         self._text = text
         self._delivered: dict[str, bytes] = {}
 
-    def lacking(self, job: RealJob) -> str:
+    def missing_parts(self, job: RealJob) -> str:
         """Why the job cannot be sent; empty where it can."""
         if missing := sorted(name for name in job.classes if name not in self._catalog):
             return f"not installed: {', '.join(missing)}"
@@ -74,7 +74,7 @@ class Repertoire:
         if content is not None:
             self._delivered.setdefault(job.name, content)
 
-    def savers(self, run: Run) -> set[str]:
+    def savers(self, run: RecordedRun) -> set[str]:
         """Nodes of the prompt whose class is an output node."""
         return {
             node_id
@@ -89,41 +89,41 @@ class Repertoire:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PassContext:
     """Where jobs of a pass are sent."""
 
-    sender: Sender
-    stage: Stage
-    repertoire: Repertoire
+    sender: JobSender
+    worker: RunningWorker
+    inventory: EngineInventory
 
 
-async def play(job: RealJob, way: Way, place: Place) -> JobResult:
+async def send_job(job: RealJob, mode: RequestMode, context: PassContext) -> JobResult:
     """Send one job, and compare. What ComfyUI did before is not its own."""
-    repertoire, log = place.repertoire, place.stage.log
-    if reason := repertoire.lacking(job):
-        return JobResult(job, way, skipped=reason)
+    inventory, log = context.inventory, context.worker.log
+    if reason := inventory.missing_parts(job):
+        return JobResult(job, mode, skipped=reason)
     log.take()
     started = time.monotonic()
-    body = job.body(repertoire.files(job), place.stage.folders, by_url=way is Way.URL)
-    answer = await place.sender(body)
+    body = job.body(inventory.files(job), context.worker.folders, by_url=mode is RequestMode.URL)
+    answer = await context.sender(body)
     seconds = time.monotonic() - started
-    repertoire.keep(job, answer)
+    inventory.keep(job, answer)
     taken = log.take()
-    savers = {node for run in taken.runs for node in repertoire.savers(run)}
+    savers = {node for run in taken.runs for node in inventory.savers(run)}
     # What the embedded engine makes is compared with the recordings: it knows no pack's texts and sizes.
-    compare = partial(changed_bytes, answer) if way is Way.EMBEDDED else partial(differences, job, answer)
-    unlike = unlike_the_editors(job, taken.runs[0]) if taken.runs else ()
+    compare = partial(changed_bytes, answer) if mode is RequestMode.EMBEDDED else partial(differences, job, answer)
+    unlike = conversion_differences(job, taken.runs[0]) if taken.runs else ()
     found = [*compare(taken, log.contents), *repeats(job, taken, savers), *unlike]
     outputs = [(one.node, one.kind) for one in answer.outputs]
-    return JobResult(job, way, outputs, found, taken, seconds)
+    return JobResult(job, mode, outputs, found, taken, seconds)
 
 
-def ran_again(before: JobResult, now: JobResult, repertoire: Repertoire) -> list[str]:
+def repeated_nodes(before: JobResult, now: JobResult, inventory: EngineInventory) -> list[str]:
     """Nodes but savers that ran for a request and again for its repetition. Input files have a new name each time."""
     if now.job.inputs or not before.log.runs or not now.log.runs:
         return []
     ran = {node for run in before.log.runs for node in (*run.executed, *run.cached)}
-    savers = {node for run in now.log.runs for node in repertoire.savers(run)}
+    savers = {node for run in now.log.runs for node in inventory.savers(run)}
     executed = {node for run in now.log.runs for node in run.executed if node in ran}
     again = sorted(executed - savers - set(now.job.uncached))
     return [f"executed again for a repeated request: {', '.join(again)}"] if again else []

@@ -29,7 +29,7 @@ Stamp = tuple[int, int, int]
 """Inode, bytes and time of the last change of a file."""
 
 
-class Recorder:
+class EventRecorder:
     """`folders` are ComfyUI's own by the names that it calls them by: output and temp."""
 
     def __init__(self, log: Path, folders: Mapping[str, Path]) -> None:

@@ -9,15 +9,15 @@ from typing import Any
 
 import orjson
 
-from real.passes import JobResult, Way
-from real.twin import Recording
+from real.embedded_engine import Recording
+from real.passes import JobResult, RequestMode
 
 LOG, CATALOG = "real-log.json", "real-catalog.json.gz"
 
 
 def keep(results: Sequence[JobResult], object_info: bytes, comfyui: Path, folder: Path) -> None:
     """Write the recordings of the inline requests, and the part of the catalog that their classes are."""
-    sent = [result for result in results if result.way is Way.INLINE and not result.skipped]
+    sent = [result for result in results if result.mode is RequestMode.INLINE and not result.skipped]
     rows = {result.job.title: Recording.of(result).as_dict() for result in sent}
     lines = [f"{orjson.dumps(title).decode()}: {orjson.dumps(row).decode()}" for title, row in sorted(rows.items())]
     (folder / LOG).write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")

@@ -11,14 +11,14 @@ from pathlib import Path
 import aiohttp
 import orjson
 
-from real import stage
-from real.jobs import Pack, RealJob
-from real.passes import JobResult, Place, Repertoire, Way, play, ran_again
+from real import workers
+from real.embedded_engine import Recording, divergences
+from real.jobs import PackJobs, RealJob
+from real.passes import EngineInventory, JobResult, PassContext, RequestMode, repeated_nodes, send_job
 from real.sending import ANSWER_S, DirectSender, VastSender
-from real.stage import RESULT_LIFE_S, RealComfyUI, Stage
-from real.twin import Recording, divergences
-from real.verdicts.comparison import Judges, Verdicts, compare
+from real.verdicts.comparison import PromptValidators, VerdictComparison, compare
 from real.verdicts.corpus import cases, put_files
+from real.workers import RESULT_LIFE_S, RealComfyUI, RunningWorker
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.validation.file_check import LocalFiles
 
@@ -45,7 +45,7 @@ class SuiteResult:
     """Class -> Python module, of all that is installed."""
     version: str = ""
     """ComfyUI's."""
-    verdicts: Verdicts = field(default_factory=Verdicts)
+    verdicts: VerdictComparison = field(default_factory=VerdictComparison)
     seconds: float = 0.0
 
 
@@ -56,7 +56,7 @@ class Suite:
     """
 
     def __init__(
-        self, packs: Sequence[Pack], comfyui: RealComfyUI, folder: Path, told: Told, prompts: Path | None = None
+        self, packs: Sequence[PackJobs], comfyui: RealComfyUI, folder: Path, told: Told, prompts: Path | None = None
     ) -> None:
         self._jobs = [job for pack in packs for job in pack.jobs]
         self._comfyui = comfyui
@@ -77,85 +77,87 @@ class Suite:
         return self.found
 
     async def _directly(self) -> None:
-        async with stage.direct(self._comfyui, self._folder) as scene, session() as http:
-            place = Place(DirectSender(http, scene.url), scene, await self._repertoire(scene, http))
+        async with workers.direct(self._comfyui, self._folder) as worker, session() as http:
+            context = PassContext(DirectSender(http, worker.url), worker, await self._repertoire(worker, http))
             for job in self._jobs:
-                first = await self._ask(job, Way.INLINE, place)
-                await self._ask(job, Way.URL, place, first)
+                first = await self._ask(job, RequestMode.INLINE, context)
+                await self._ask(job, RequestMode.URL, context, first)
                 for _ in range(MORE if REPEATS in job.tags else 0):
                     await asyncio.sleep(EXPIRED_S)
-                    await self._ask(job, Way.AGAIN, place, first)
+                    await self._ask(job, RequestMode.AGAIN, context, first)
             await asyncio.sleep(EXPIRED_S)
-            self.found.left = await _left(scene)
-            self.found.verdicts = await self._verdicts(scene, http)
+            self.found.left = await _left(worker)
+            self.found.verdicts = await self._verdicts(worker, http)
 
-    async def _verdicts(self, scene: Stage, http: aiohttp.ClientSession) -> Verdicts:
-        folders = {"input": scene.output.parent / "input", "output": scene.output, "temp": scene.temp}
+    async def _verdicts(self, worker: RunningWorker, http: aiohttp.ClientSession) -> VerdictComparison:
+        folders = {"input": worker.output.parent / "input", "output": worker.output, "temp": worker.temp}
         put_files(folders)
-        url = f"http://127.0.0.1:{scene.log.port}"
+        url = f"http://127.0.0.1:{worker.log.port}"
         async with http.get(f"{url}/object_info") as answer:
             catalog = Catalog.from_object_info(orjson.loads(await answer.read()))
-        judges = Judges(url, catalog, LocalFiles(folders, Path()), scene.url)
+        judges = PromptValidators(url, catalog, LocalFiles(folders, Path()), worker.url)
         return await compare(cases(catalog, self._prompts), judges, http)
 
     async def _through_vast(self) -> None:
-        async with stage.behind_vast(self._comfyui, self._folder) as (scene, endpoint, record), session() as http:
-            place = Place(VastSender(endpoint), scene, await self._repertoire(scene, http))
+        async with workers.behind_vast(self._comfyui, self._folder) as (worker, endpoint, record), session() as http:
+            context = PassContext(VastSender(endpoint), worker, await self._repertoire(worker, http))
             before = len(record.routed)
             for job in self._jobs:
-                first = await self._ask(job, Way.VAST, place)
+                first = await self._ask(job, RequestMode.VAST, context)
                 for _ in range(MORE if REPEATS in job.tags else 0):
-                    await self._ask(job, Way.VAST_AGAIN, place, first)
-            ways = (Way.VAST, Way.VAST_AGAIN)
-            self.found.sent = sum(result.way in ways and not result.skipped for result in self.found.results)
+                    await self._ask(job, RequestMode.VAST_AGAIN, context, first)
+            ways = (RequestMode.VAST, RequestMode.VAST_AGAIN)
+            self.found.sent = sum(result.mode in ways and not result.skipped for result in self.found.results)
             self.found.routed = len(record.routed) - before
 
     async def _on_the_embedded_engine(self) -> None:
         """Its log is compared with that of the real one; the delivered bytes with its own, as everywhere."""
         content = (self._folder / CATALOG).read_bytes()
-        real = {result.job.title: result for result in self.found.results if result.way is Way.INLINE}
-        async with stage.embedded(self._folder / CATALOG, self._folder) as scene, session() as http:
-            place = Place(DirectSender(http, scene.url), scene, Repertoire(*read_catalog(content)))
+        real = {result.job.title: result for result in self.found.results if result.mode is RequestMode.INLINE}
+        async with workers.embedded(self._folder / CATALOG, self._folder) as worker, session() as http:
+            context = PassContext(DirectSender(http, worker.url), worker, EngineInventory(*parse_catalog(content)))
             for job in self._jobs:
-                result = await self._ask(job, Way.EMBEDDED, place)
+                result = await self._ask(job, RequestMode.EMBEDDED, context)
                 before = real[job.title]
                 if not (before.skipped or result.skipped):
                     found = divergences(Recording.of(before), Recording.of(result))
                     self.found.diverging += [(job, sentence) for sentence in found]
 
-    async def _ask(self, job: RealJob, way: Way, place: Place, before: JobResult | None = None) -> JobResult:
+    async def _ask(
+        self, job: RealJob, mode: RequestMode, context: PassContext, before: JobResult | None = None
+    ) -> JobResult:
         """`before` is of the same request, which ComfyUI ran last."""
-        result = await play(job, way, place)
+        result = await send_job(job, mode, context)
         if before is not None:
-            more = ran_again(before, result, place.repertoire)
+            more = repeated_nodes(before, result, context.inventory)
             result = replace(result, differences=[*result.differences, *more])
         self.found.results.append(result)
         self._told(result)
         return result
 
-    async def _repertoire(self, scene: Stage, http: aiohttp.ClientSession) -> Repertoire:
+    async def _repertoire(self, worker: RunningWorker, http: aiohttp.ClientSession) -> EngineInventory:
         """The catalog of the engine that runs now, kept for the embedded one."""
-        scene.log.take()
-        url = f"http://127.0.0.1:{scene.log.port}"
+        worker.log.take()
+        url = f"http://127.0.0.1:{worker.log.port}"
         async with http.get(f"{url}/system_stats") as answer:
             self.found.version = (await answer.json())["system"]["comfyui_version"]
         async with http.get(f"{url}/object_info") as answer:
             content = await answer.read()
         await asyncio.to_thread((self._folder / CATALOG).write_bytes, content)
-        catalog, text = read_catalog(content)
+        catalog, text = parse_catalog(content)
         self.found.classes = {name: str(spec["python_module"]) for name, spec in catalog.items()}
-        return Repertoire(catalog, text)
+        return EngineInventory(catalog, text)
 
 
-def read_catalog(content: bytes) -> tuple[dict[str, dict[str, object]], str]:
+def parse_catalog(content: bytes) -> tuple[dict[str, dict[str, object]], str]:
     """The catalog, and its text, in which a model file is looked for by its name."""
     return orjson.loads(content), content.decode()
 
 
-async def _left(scene: Stage) -> list[str]:
+async def _left(worker: RunningWorker) -> list[str]:
     """Files that lie in ComfyUI's folders for longer than the worker may take to find that they are nobody's."""
     until = time.monotonic() + SWEPT_S
-    while (left := scene.left()) and time.monotonic() < until:
+    while (left := worker.left()) and time.monotonic() < until:
         await asyncio.sleep(1.0)
     return left
 

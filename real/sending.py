@@ -14,7 +14,7 @@ from worker.platforms.vast.client import VastEndpoint
 ANSWER_S = 300.0
 
 
-class Sender(Protocol):
+class JobSender(Protocol):
     """Sends one native body and waits for its answer."""
 
     async def __call__(self, body: Mapping[str, Any]) -> JobAnswer: ...

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from tests.engines import EngineHandle, start_engine
 from worker.app import App, build
-from worker.platforms.base import REACHED_DIRECTLY, Traits
+from worker.platforms.base import DIRECT_TRAITS, Traits
 from worker.settings import Settings
 from worker.sse import EventParser
 
@@ -88,7 +88,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def worker(
-    handle: EngineHandle, state: Path, traits: Traits = REACHED_DIRECTLY, **given: object
+    handle: EngineHandle, state: Path, traits: Traits = DIRECT_TRAITS, **given: object
 ) -> AsyncIterator[Client]:
     """A worker on that engine, connected, with a platform's traits and settings of the test's own."""
     shared = {"comfyui_output": handle.output, "comfyui_input": handle.input}

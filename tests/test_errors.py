@@ -20,7 +20,7 @@ from worker.errors import (
     RequestTimeout,
     WorkerError,
     WorkerUnavailable,
-    shortage,
+    shortage_error,
 )
 
 
@@ -79,7 +79,7 @@ def test_the_body_names_place_and_cure() -> None:
 )
 def test_what_the_machine_has_too_little_of_is_told_from_other_failures(failure: Exception, code: str) -> None:
     """A shortage is recognised by the exception's type and number, and another try may help, here or elsewhere."""
-    lacking = shortage(failure)
+    lacking = shortage_error(failure)
     assert lacking is not None
     assert (lacking.code, lacking.status) == (code, 503)
     assert lacking.retryable
@@ -91,7 +91,7 @@ def test_what_the_machine_has_too_little_of_is_told_from_other_failures(failure:
 )
 def test_other_failures_are_no_shortage(failure: Exception) -> None:
     """The text of an error decides nothing, since it could come from a client."""
-    assert shortage(failure) is None
+    assert shortage_error(failure) is None
 
 
 WORKER = Path(worker.errors.__file__).parent.parent

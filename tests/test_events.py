@@ -12,7 +12,7 @@ from typing import Union, get_args, get_origin, get_type_hints
 import pytest
 
 from tests.observers.recorder import Recorder
-from worker.events import Event, Handlers, JobAccepted, JobFinished, JobForgotten, Observers
+from worker.events import Event, Handlers, JobAccepted, JobFinished, JobRemoved, Observers
 from worker.job import Job, JobRequest
 
 PLAIN = (str, bytes, int, float, bool, types.NoneType)
@@ -89,7 +89,7 @@ def test_an_observer_gets_the_events_that_it_takes() -> None:
     """An event of a class that an observer has no handler for does not reach it."""
     ends, recorder, job = Ends(), Recorder(), Job("a", JobRequest(prompt={}))
     observers = Observers([ends, recorder])
-    events: list[Event] = [JobAccepted(job.ref, 1.0, "native", None), JobFinished.of(job), JobForgotten(job.ref)]
+    events: list[Event] = [JobAccepted(job.ref, 1.0, "native", None), JobFinished.of(job), JobRemoved(job.ref)]
     for event in events:
         observers.notify(event)
     assert (ends.events, recorder.events) == ([events[1]], events)

@@ -14,8 +14,6 @@ from worker.errors import StartupError
 from worker.settings import PreviewMethod, Settings
 from worker.settings.engine_environment import is_credential
 
-README = Path(__file__).parent.parent / "README.md"
-
 
 def test_environment_is_typed() -> None:
     """Text becomes the type of the field."""
@@ -44,13 +42,6 @@ def test_one_of_several_values() -> None:
         Settings.from_env({"WORKER_PREVIEWS": "big"})
 
 
-def test_every_setting_is_in_the_readme() -> None:
-    """The table in the README has every setting with its default and its help, as the code says them."""
-    text = README.read_text("utf-8")
-    for env, default, help_text in Settings.table():
-        assert f"| `{env}` | {f'`{default}`' if default else ''} | {help_text} |" in text
-
-
 def test_settings_can_not_be_changed() -> None:
     """After the start nothing changes them."""
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -75,7 +66,7 @@ def test_a_name_that_is_none_is_refused() -> None:
 def test_flat_names_and_variables_are_unique() -> None:
     """Two settings of one name would hide each other."""
     variables = [env for env, _, _ in Settings.table()]
-    assert len(variables) == len(set(variables)) == len(Settings.places())
+    assert len(variables) == len(set(variables)) == len(Settings.fields_by_name())
 
 
 def test_every_secret_is_kept_from_comfyui() -> None:

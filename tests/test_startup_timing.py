@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from worker.startup_timing import StartupTiming, began, now
+from worker.startup_timing import StartupTiming, now, process_started_at
 
 
 def test_stages_follow_each_other_from_the_containers_start() -> None:
@@ -27,7 +27,7 @@ def test_a_machine_that_is_older_does_not_count() -> None:
 
 def test_a_process_knows_when_it_began() -> None:
     """On the clock that the stages are measured by, which is the machine's."""
-    age = now() - began("self")
+    age = now() - process_started_at("self")
     assert 0 <= age < 3600
     time.sleep(0.05)
-    assert now() - began(str(os.getpid())) > age
+    assert now() - process_started_at(str(os.getpid())) > age

@@ -25,9 +25,9 @@ from tests.inputs.files import png
 from tests.inputs.test_inputs import base64_of
 from tests.workflows import faulty, picture, slow
 from worker.app import build
-from worker.errors import EngineUnavailable, StartupError, WorkerEnds
+from worker.errors import EngineUnavailable, StartupError, WorkerFailed
 from worker.settings import Settings
-from worker.supervision import HOPELESS, OnFailure, Run, Tasks, joined
+from worker.supervision import REPORTED_FAILURES, OnFailure, Run, Tasks, await_shared
 
 
 class Broken(RuntimeError):
@@ -77,7 +77,7 @@ RESTARTED = [
 ]
 OTHERS = frozenset({"engine", "announcement", "vast-sdk", "vast-sdk-state"})
 """Tasks that end the worker, or that a platform starts."""
-STARTS = re.compile(r"""\.start\(\s*(?:own\()?"([a-z-]+)\"""")
+STARTS = re.compile(r"""\.start\(\s*(?:per_engine\()?"([a-z-]+)\"""")
 
 
 @pytest.mark.parametrize("name", RESTARTED)
@@ -144,11 +144,11 @@ async def test_a_task_that_fails_again_and_again_is_trouble(caplog: pytest.LogCa
     async with Tasks() as tasks:
         tasks.start("hopeless", fail)
         await asyncio.sleep(0.05)
-        assert tasks.trouble is None
+        assert tasks.problem is None
         async with asyncio.timeout(15):
-            while tasks.trouble is None:
+            while tasks.problem is None:
                 await asyncio.sleep(0.05)
-    assert tasks.trouble == f"task 'hopeless' failed {HOPELESS} times in a row: Broken: always"
+    assert tasks.problem == f"task 'hopeless' failed {REPORTED_FAILURES} times in a row: Broken: always"
 
 
 async def test_the_body_closes_in_order_when_the_worker_ends() -> None:
@@ -156,7 +156,7 @@ async def test_the_body_closes_in_order_when_the_worker_ends() -> None:
     order = []
 
     async def end() -> None:
-        raise WorkerEnds("the GPU is gone")
+        raise WorkerFailed("the GPU is gone")
 
     async def child() -> None:
         try:
@@ -186,12 +186,12 @@ async def test_shared_work_belongs_to_no_caller() -> None:
         raise EngineUnavailable("away")
 
     async with Tasks() as tasks:
-        task = tasks.share("work", work())
-        first = asyncio.create_task(joined(task))
+        task = tasks.start_shared("work", work())
+        first = asyncio.create_task(await_shared(task))
         await asyncio.sleep(0)
         first.cancel()
         with pytest.raises(EngineUnavailable):
-            await joined(task)
+            await await_shared(task)
 
 
 async def test_used_up_file_descriptors_are_waited_for(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from worker.bodies import BodyLimits, remove_leftovers
 from worker.engine.config import engine_configs
 from worker.engine.crashes.history import CrashHistory
 from worker.engine.pool import EnginePool
-from worker.engine.process.required_packs import lacking, needed_classes
+from worker.engine.process.required_packs import missing_class_messages, needed_classes
 from worker.engine.recovery import Recovery
 from worker.errors import EngineUnavailable, StartupError
 from worker.events import Observer, Observers, TaskFailed
 from worker.fetch.fetcher import Fetcher
 from worker.inputs import InputEngine, Inputs, InputStore, PlacedInputs
-from worker.intake import SPOOL, Answers, Intake
+from worker.intake import SPOOL, Intake, JobResponses
 from worker.job import Job
 from worker.jobs.cancellation import Cancellation, cancel
 from worker.jobs.job_index import JobIndex
@@ -32,7 +32,7 @@ from worker.jobs.journal import Journal
 from worker.jobs.manager import JobManager
 from worker.jobs.state_folder import repair_state
 from worker.jobs.state_lock import state_lock
-from worker.models.damaged import ModelDoctor
+from worker.models.damaged import DamageCheck
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import worker_models
 from worker.models.service import Models, TemplateModels
@@ -46,7 +46,7 @@ from worker.outputs.delivery import delivery
 from worker.outputs.earlier import EarlierOutputs
 from worker.outputs.files import Outputs, OutputSource
 from worker.pipeline import Pipeline
-from worker.platforms.base import REACHED_DIRECTLY, Traits
+from worker.platforms.base import DIRECT_TRAITS, Traits
 from worker.preflight import Preflight
 from worker.settings import Settings
 from worker.startup_timing import StartupTiming
@@ -78,14 +78,14 @@ class App:
     """Long-lived tasks of a platform run among these, too."""
 
     def admit(self, workload: float) -> None:
-        """Raises what `Registry.admit` does, ModelsComing and EngineUnavailable where a job would not be accepted now.
+        """Raises what `Registry.admit` does, ModelsDownloading and EngineUnavailable where no job is accepted now.
 
         While ComfyUI is started again jobs are taken: a worker that turned them away at once would look the least
         loaded of all to a router.
         """
         self.manager.admit()
         self.models.check_ready()
-        if not self.engines.back_soon:
+        if not self.engines.recently_connected:
             raise EngineUnavailable("ComfyUI is not connected")
 
     async def cancel(self, job: Job) -> Cancellation:
@@ -118,7 +118,7 @@ class App:
             raise StartupError(f"ComfyUI did not answer within {self.settings.engine.start_s:g} s") from error
         await self._look_at_packs()
         self.timing.mark("engine")
-        await self.models.ready()
+        await self.models.wait_until_ready()
         self.timing.mark("models")
 
     async def settled(self) -> None:
@@ -136,7 +136,7 @@ class App:
         """What needs a GPU to be imported could not be proven when the image was built."""
         if needed := needed_classes(Path(self.settings.engine.comfyui)):
             with suppress(EngineUnavailable):
-                for sentence in lacking(needed, await self.engines.catalog()):
+                for sentence in missing_class_messages(needed, await self.engines.catalog()):
                     log.error("%s", sentence)
 
 
@@ -146,7 +146,7 @@ async def build(
     observers: Sequence[Observer] = (),
     storage: Storage | None = None,
     tasks: Tasks | None = None,
-    traits: Traits = REACHED_DIRECTLY,
+    traits: Traits = DIRECT_TRAITS,
 ) -> AsyncIterator[App]:
     """The whole worker, listening; the engine may still be starting. Ending the context cancels what runs.
 
@@ -176,7 +176,7 @@ class BuildOptions:
 
 async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, stack: AsyncExitStack) -> App:
     """Open every part in its order; `stack` closes them."""
-    timing, traits, observers = StartupTiming.of_this_start(), options.traits, options.observers
+    timing, traits, observers = StartupTiming.begin(), options.traits, options.observers
     jobs, replay, limits = JobIndex(), Replay(), settings.limits
     access, library = Auth.from_settings(settings.server, traits), read_library(settings.templates)
     metrics, notify, enter = Metrics(library), observers.notify, stack.enter_async_context
@@ -186,28 +186,28 @@ async def _assembled(settings: Settings, options: BuildOptions, tasks: Tasks, st
     engines = await enter(EnginePool(configs, settings.engine, limits, tasks, notify, ModelSizes(folder).of))
     fetcher = ModelFetcher(settings.fetch, folder) if folder else None
     templates = TemplateModels.of(settings.models, library)
-    models = await enter(Models(templates, fetcher, jobs, engines.catalogs.forget, tasks, notify))
+    models = await enter(Models(templates, fetcher, jobs, engines.catalogs.invalidate, tasks, notify))
     pipeline = await _pipeline(settings, options, engines, jobs, tasks, stack)
-    pipeline = replace(pipeline, explained=ModelDoctor(models, folder).explained)
+    pipeline = replace(pipeline, explain_failure=DamageCheck(models, folder).explain)
     outputs, places, store = pipeline.outputs, pipeline.delivery, pipeline.inputs.store
     manager = JobManager(pipeline, jobs, limits, settings.outputs, settings.state, tasks)
-    answers = Answers(traits, outputs, engines, places)
+    responses = JobResponses(traits, outputs, engines, places)
     preflight = Preflight(engines, models, limits.sync_limit_s or traits.sync_limit_s)
     spool, body_limits = settings.state / SPOOL, BodyLimits(settings.server.max_body * MIB)
-    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, answers)
+    intake = Intake(spool, body_limits, traits, manager, engines, places, library, preflight, store, responses)
     parts = Services(
         *(settings, traits, manager, engines, outputs, replay, access, places),
         *(library, intake, preflight, models, timing, observers, metrics),
-        trouble=lambda: tasks.trouble or engines.hopeless,
+        permanent_failure=lambda: tasks.problem or engines.restart_needed,
         state_damage=options.state_damage,
     )
-    if models.fetches:
+    if models.fetches_models:
         observers.add(models)
-    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, answers.webhook, tasks, notify))
+    hooks = await enter(webhooks(settings.webhooks, settings.fetch, jobs, responses.webhook, tasks, notify))
     observers.add(hooks)
     stack.push_async_callback(manager.close)
     await manager.restore()
-    tasks.start("journal", pipeline.journal.catch_up)
+    tasks.start("journal", pipeline.journal.retry_writes)
     url = await enter(listen(parts, tasks))
     timing.mark("gateway")
     return App(settings, url, manager, engines, models, intake, parts, timing, observers, traits, tasks)
@@ -219,11 +219,13 @@ async def _pipeline(
     """Open the parts that a job passes after the engines."""
     state, observers, enter = settings.state, options.observers, stack.enter_async_context
     configs = [engine.config for engine in engines.engines]
-    sources = {one.name: OutputSource(one.api, one.config.output, one.config.temp, one.kept) for one in engines.engines}
+    sources = {
+        one.name: OutputSource(one.api, one.config.output, one.config.temp, one.managed) for one in engines.engines
+    }
     outputs = Outputs(sources, state / "outputs")
     tasks.start("output-folders", outputs.watch)
     for one in engines.engines:
-        one.writes_unseen = partial(outputs.may_write_unseen, one.name)
+        one.needs_isolation = partial(outputs.may_write_unreported, one.name)
     earlier = EarlierOutputs(jobs, outputs, configs).find if len(configs) > 1 else None
     journal = await asyncio.to_thread(stack.enter_context, Journal(state / "journal.sqlite"))
     placed = await _placed_inputs(engines, state)

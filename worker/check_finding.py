@@ -20,17 +20,17 @@ class CheckFinding:
 
     name: str
     level: Level
-    says: str
+    message: str
     cure: str = ""
 
 
-def ok(name: str, says: str) -> CheckFinding:
-    return CheckFinding(name, Level.OK, says)
+def ok(name: str, message: str) -> CheckFinding:
+    return CheckFinding(name, Level.OK, message)
 
 
-def warn(name: str, says: str, cure: str) -> CheckFinding:
-    return CheckFinding(name, Level.WARN, says, cure)
+def warn(name: str, message: str, cure: str) -> CheckFinding:
+    return CheckFinding(name, Level.WARN, message, cure)
 
 
-def fail(name: str, says: str, cure: str) -> CheckFinding:
-    return CheckFinding(name, Level.FAIL, says, cure)
+def fail(name: str, message: str, cure: str) -> CheckFinding:
+    return CheckFinding(name, Level.FAIL, message, cure)

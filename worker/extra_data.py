@@ -34,7 +34,7 @@ class ExtraData:
         return self.pnginfo is not None and "workflow" in self.pnginfo
 
     @property
-    def saved(self) -> object:
+    def editor_workflow(self) -> object:
         """What the editor saves of the workflow, None where the client did not send it."""
         return (self.pnginfo or {}).get("workflow")
 
@@ -42,7 +42,7 @@ class ExtraData:
         """Return a copy with this as the editor's file."""
         return replace(self, pnginfo={**(self.pnginfo or {}), "workflow": workflow})
 
-    def sent(self, operators_key: SecretStr) -> dict[str, Any]:
+    def submission_data(self, operators_key: SecretStr) -> dict[str, Any]:
         """Return the `extra_data` of a submission, in which the key is still a secret.
 
         What there is not is left out: ComfyUI's /api/jobs breaks on a null. The operator's key is for jobs that came

@@ -151,13 +151,13 @@ class JobRequest:
             return self.fingerprint == other.fingerprint
         return not set(self.former_fingerprints).isdisjoint(other.former_fingerprints)
 
-    def redirected(self, other: JobRequest) -> JobRequest:
+    def with_delivery_of(self, other: JobRequest) -> JobRequest:
         """Return the request with the place and the way of delivery of another one."""
         return replace(
             self, output_mode=other.output_mode, target=other.target, own_target=other.own_target, raw=other.raw
         )
 
-    def joined(self, other: JobRequest) -> JobRequest:
+    def merged_with(self, other: JobRequest) -> JobRequest:
         """Return the request with what a second client that waits for the same job needs."""
         return replace(self, raw=self.raw or other.raw, follows=self.follows or other.follows)
 
@@ -288,7 +288,7 @@ class Job:
         return sum(self.stages.values()) + running
 
 
-def in_order(outputs: tuple[Output, ...]) -> list[Output]:
+def sorted_by_node(outputs: tuple[Output, ...]) -> list[Output]:
     """By node, whatever order ComfyUI ran them in, so that the first image is always the same one."""
     return sorted(
         outputs,

@@ -33,7 +33,7 @@ from worker.errors import (
     OutputMissing,
     OutputProblem,
     WorkerError,
-    shortage,
+    shortage_error,
 )
 from worker.events import (
     DeliveryEnded,
@@ -53,14 +53,14 @@ from worker.job import Job, JobProgress, JobState, Output
 from worker.jobs.journal import Journal
 from worker.outputs.delivery import Delivery
 from worker.outputs.files import Outputs
-from worker.outputs.output_collector import Collected, OutputCollector, Part, still_results
-from worker.outputs.problems import nothing, of_node, promised
+from worker.outputs.output_collector import CollectedOutputs, OutputCollector, PartialRun, without_previews
+from worker.outputs.problems import missing_files, no_outputs, node_problem
 from worker.outputs.run_files import SENT
 from worker.settings import PreviewMethod
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.opened import opened
+from worker.workflow.editor.editor_file import to_editor_file
 from worker.workflow.prompt import Prompt, title
-from worker.workflow.write_again import write_again
+from worker.workflow.rerun import rerun_nodes
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Pipeline:
     observers: Observers
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     """The operator's comfy.org key."""
-    explained: ExplainFailure = _as_raised
+    explain_failure: ExplainFailure = _as_raised
     previews: PreviewMethod = PreviewMethod.AUTO
     """For jobs whose events a client follows; the others have none."""
 
@@ -108,7 +108,7 @@ class Pipeline:
         try:
             outputs = await self._generate(job, prompt)
         except NodeFailed as error:
-            raise await self.explained(error, *self._of(prompt)) from error
+            raise await self.explain_failure(error, *self._of(prompt)) from error
         await self._deliver(job, outputs)
 
     async def _to_the_end(self, job: Job, work: Coroutine[None, None, None], timeout_s: float) -> None:
@@ -121,10 +121,10 @@ class Pipeline:
         except WorkerError as error:
             self._fail(job, error)
         except asyncio.CancelledError:
-            self.cancelled(job)
+            self.end_cancelled(job)
             raise
         except Exception as error:
-            lacking = shortage(error)
+            lacking = shortage_error(error)
             if lacking is None:
                 log.exception("job %s failed in a way nobody expected", job.id)
             self._fail(job, lacking or InternalError("an unexpected error in the worker"))
@@ -133,20 +133,20 @@ class Pipeline:
         finally:
             self._finish(job)
 
-    def refuse(self, job: Job, error: WorkerError | None = None) -> None:
+    def reject(self, job: Job, error: WorkerError | None = None) -> None:
         """End a job whose first step was never taken."""
         if error is None:
-            self.cancelled(job)
+            self.end_cancelled(job)
         else:
             self._fail(job, error)
         self._finish(job)
 
     def _finish(self, job: Job) -> None:
         """Write the result down, then announce it: what was announced must not be lost with this process."""
-        self.journal.ended(job)
+        self.journal.record_ended(job)
         self.observers.notify(JobFinished.of(job))
 
-    def cancelled(self, job: Job) -> None:
+    def end_cancelled(self, job: Job) -> None:
         """By its owner, or because this worker shuts down."""
         self._fail(
             job, Draining("this worker is shutting down") if job.handed_back else JobCancelled("it was cancelled")
@@ -165,28 +165,28 @@ class Pipeline:
         """
         made = await self._collected(job, OutputCollector(self.outputs, job, self._announcer(job), *self._of(prompt)))
         outputs, problems = made.outputs, made.problems
-        if made.again:
+        if made.nodes_to_rerun:
             outputs, problems = await self._write_again(job, prompt, made)
-        if not outputs and (missing := promised(problems)):
+        if not outputs and (missing := missing_files(problems)):
             raise OutputMissing(f"the workflow ran, and nothing of it can be delivered: {missing[0].message}", problems)
-        job.problems = problems if outputs or problems else (nothing(prompt),)
+        job.problems = problems if outputs or problems else (no_outputs(prompt),)
         return outputs
 
     async def _write_again(
-        self, job: Job, prompt: Prompt, made: Collected
+        self, job: Job, prompt: Prompt, made: CollectedOutputs
     ) -> tuple[tuple[Output, ...], tuple[OutputProblem, ...]]:
         """Return the outputs and problems of a run and of those of its nodes that have to write once more."""
-        second = write_again(prompt, made.again)
-        part = Part(second.nodes, first=made.taken)
+        second = rerun_nodes(prompt, made.nodes_to_rerun)
+        part = PartialRun(second.nodes, first=made.numbered)
         job.prompt_id = None
         collector = OutputCollector(self.outputs, job, self._announcer(job), *self._of(second.prompt), part)
         try:
             more = await self._collected(job, collector, tuple(second.nodes))
         except (JobError, ClientError) as error:
             why = f"the file is gone, and it could not be made again: {error}"
-            lost = [of_node(prompt, node, OutputMissing.code, why) for node in made.again]
+            lost = [node_problem(prompt, node, OutputMissing.code, why) for node in made.nodes_to_rerun]
             return made.outputs, (*made.problems, *lost)
-        return still_results(made.outputs, more.outputs) + more.outputs, made.problems + more.problems
+        return without_previews(made.outputs, more.outputs) + more.outputs, made.problems + more.problems
 
     def _of(self, prompt: Prompt) -> tuple[Prompt, Catalog | None]:
         return prompt, self.engines.known_catalog
@@ -196,7 +196,7 @@ class Pipeline:
 
     async def _collected(
         self, job: Job, collector: OutputCollector, targets: tuple[str, ...] | None = None
-    ) -> Collected:
+    ) -> CollectedOutputs:
         """Run the collector's prompt; with `targets` only these nodes, at once, while ComfyUI still has the others."""
         prompt, beside = collector.prompt, self._beside(job, collector.prompt)
 
@@ -205,7 +205,7 @@ class Pipeline:
             beside[PREVIEW_METHOD] = (self.previews if job.request.follows else PreviewMethod.NONE).value
             self._submitted(job, collector, prompt_id)
             if targets is None:  # else a worker that is restarted would take the part for the whole
-                self.journal.submitted(job)
+                self.journal.record_submitted(job)
 
         try:
             try:
@@ -232,10 +232,12 @@ class Pipeline:
         """
         extra, catalog = job.request.extra, self.engines.known_catalog
         if catalog is not None:
-            readers = catalog.asking((node["class_type"] for node in prompt.values()), READS_WORKFLOW)
+            readers = catalog.classes_with_hidden_input(
+                (node["class_type"] for node in prompt.values()), READS_WORKFLOW
+            )
             if any(not node_class.output_node for node_class in readers) and not extra.has_workflow:
-                extra = extra.with_workflow(opened(prompt, catalog))
-        return extra.sent(self.api_key)
+                extra = extra.with_workflow(to_editor_file(prompt, catalog))
+        return extra.submission_data(self.api_key)
 
     async def _deliver(self, job: Job, outputs: tuple[Output, ...]) -> None:
         job.outputs, job.error = outputs, None
@@ -244,13 +246,13 @@ class Pipeline:
 
     def _submitted(self, job: Job, collector: OutputCollector, prompt_id: str | None) -> None:
         if job.state is JobState.GENERATING and prompt_id is not None:
-            collector.begin_again()
+            collector.restart()
             self._enter(job, JobState.WAITING)
         job.prompt_id = prompt_id
         self.observers.notify(JobSubmitted(job.ref, job.engine or "", prompt_id))
 
     def _hear(self, job: Job, prompt: Prompt, collector: OutputCollector, message: RunMessage) -> None:
-        collector.hear(message)
+        collector.handle_message(message)
         match message:
             case ExecutionStart() if job.state is JobState.WAITING:
                 self._enter(job, JobState.GENERATING)
@@ -264,7 +266,7 @@ class Pipeline:
                 job.progress = JobProgress(node, _class(prompt, node), _title(prompt, node), value, maximum)
                 self.observers.notify(StepDone(job.ref, node, value, maximum))
             case Preview() if _class(prompt, message.node) == SENT:
-                collector.picture_sent(message)
+                collector.add_image(message)
             case Preview(node=node, mime=mime, data=data):
                 self.observers.notify(PreviewReady(job.ref, node, mime, data))
 
@@ -275,7 +277,7 @@ class Pipeline:
         if left is JobState.DELIVERING:
             code = job.error.code if job.error else None
             size = sum(output.size for output in job.outputs)
-            self.observers.notify(DeliveryEnded(job.ref, self.delivery.way(job.request), size, seconds, code))
+            self.observers.notify(DeliveryEnded(job.ref, self.delivery.method(job.request), size, seconds, code))
 
     def _fail(self, job: Job, error: WorkerError) -> None:
         job.error = error

@@ -16,8 +16,8 @@ class StartupTiming:
 
     def __init__(self, first: float | None = None, own: float | None = None) -> None:
         """`first` and `own` are when process 1 and this process began, as the clock of `now` says."""
-        own = began("self") if own is None else own
-        first = began("1") if first is None else first
+        own = process_started_at("self") if own is None else own
+        first = process_started_at("1") if first is None else first
         self._fresh = 0 <= own - first < FRESH_S
         self._begin = first if self._fresh else own
         self._last = self._begin
@@ -26,7 +26,7 @@ class StartupTiming:
             self.mark("before", own)
 
     @classmethod
-    def of_this_start(cls) -> StartupTiming:
+    def begin(cls) -> StartupTiming:
         """Python and the imports are over."""
         timing = cls()
         timing.mark("python")
@@ -55,7 +55,7 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def began(process: str) -> float:
+def process_started_at(process: str) -> float:
     """When a process began; now, where the system does not say."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def own_command(*arguments: str) -> list[str]:
+def worker_command(*arguments: str) -> list[str]:
     """Return the command line of `comfy-worker` with these arguments, for the Python of this process.
 
     `python -m` alone searches the current folder first: a file there with the name of a package, `aiohttp.py` or

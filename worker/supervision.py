@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from worker.backoff import Backoff
-from worker.errors import StartupError, WorkerEnds, WorkerError
+from worker.errors import StartupError, WorkerError, WorkerFailed
 
 T = TypeVar("T")
 Run = Callable[[], Awaitable[None]]
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 RESTART = Backoff(0.1, 10.0, factor=3)
 STEADY_S = 60.0
 """A task that ran this long starts its back-off anew."""
-HOPELESS = 5
-"""A task that failed this often in a row is reported by `Tasks.trouble`: the worker does not recover by itself."""
+REPORTED_FAILURES = 5
+"""A task that failed this often in a row is reported by `Tasks.problem`: the worker does not recover by itself."""
 
 
 class OnFailure(Enum):
@@ -84,13 +84,13 @@ class Tasks:
             raise StartupError(self.failure) from self._cause
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """A sentence while a task fails again and again, or the worker ends; None while all is well."""
         now = time.monotonic()
         hopeless = (
             f"task {name!r} failed {failures.count} times in a row: {failures.reason}"
             for name, failures in self._failures.items()
-            if failures.count >= HOPELESS and now - failures.last_at < STEADY_S
+            if failures.count >= REPORTED_FAILURES and now - failures.last_at < STEADY_S
         )
         return self.failure or next(hopeless, None)
 
@@ -108,7 +108,7 @@ class Tasks:
         task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step leaves it open
         return task
 
-    def share(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | BaseException]:
+    def start_shared(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T | BaseException]:
         """Run work whose outcome several callers await. The task returns the exception that it failed with.
 
         It belongs to no caller: it goes on when they leave, and is cancelled with the worker.
@@ -127,7 +127,7 @@ class Tasks:
             try:
                 return await run()
             except Exception as error:  # noqa: BLE001 - each branch logs it
-                self._failed(kind(name) if on_failure is OnFailure.DROP else name)
+                self._failed(task_kind(name) if on_failure is OnFailure.DROP else name)
                 if on_failure is OnFailure.END:
                     return self._end(name, error)
                 if on_failure is OnFailure.DROP:
@@ -141,7 +141,7 @@ class Tasks:
         except WorkerError as error:
             return error
         except Exception as error:
-            self._failed(kind(name))
+            self._failed(task_kind(name))
             log.exception("task %r failed", name)
             return error
 
@@ -150,23 +150,23 @@ class Tasks:
         now = time.monotonic()
         before = self._failures.get(name)
         count = 1 if before is None or now - began > STEADY_S else before.count + 1
-        self._failures[name] = Failures(count, now, reason(error))
+        self._failures[name] = Failures(count, now, describe_error(error))
         pause_s = RESTART.pause(count)
-        log.error("task %r failed and starts again in %.1f s: %s", name, pause_s, reason(error), exc_info=error)
+        log.error("task %r failed and starts again in %.1f s: %s", name, pause_s, describe_error(error), exc_info=error)
         return pause_s
 
     def _end(self, name: str, error: Exception) -> None:
         if self.failure is not None:
             return
-        expected = isinstance(error, WorkerEnds | StartupError)
-        self.failure = str(error) if expected else f"task {name!r} failed: {reason(error)}"
+        expected = isinstance(error, WorkerFailed | StartupError)
+        self.failure = str(error) if expected else f"task {name!r} failed: {describe_error(error)}"
         self._cause = error
         log.critical("the worker ends: %s", self.failure, exc_info=None if expected else error)
         if self._owner is not None:
             self._owner.cancel()
 
 
-def reason(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the class and the message of an exception, in one line."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -177,12 +177,12 @@ async def stop(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})
 
 
-def kind(name: str) -> str:
+def task_kind(name: str) -> str:
     """The part of a short-lived task's name that it shares with others: `webhook` of `webhook-ID`."""
     return name.partition(" ")[0].partition("-")[0]
 
 
-async def joined(task: asyncio.Task[T | BaseException]) -> T:
+async def await_shared(task: asyncio.Task[T | BaseException]) -> T:
     """Await a shared task, which goes on when the caller is cancelled. Raises what its work raised."""
     outcome = await asyncio.shield(task)
     if isinstance(outcome, BaseException):

@@ -11,7 +11,7 @@ from typing import Any
 
 from worker.workflow.catalog.catalog import bundled_catalog
 from worker.workflow.editor import convert
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 
 NODES, TIMES, TARGET_MS = 300, 21, 20.0
 PART = ("CheckpointLoaderSimple", "CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode", "SaveImage")
@@ -42,7 +42,7 @@ def drawn(nodes: int) -> dict[str, Any]:
 
 def main() -> None:
     workflow: Any = (
-        workflow_in(Path(sys.argv[1]).read_bytes()) if sys.argv[1:] else json.loads(json.dumps(drawn(NODES)))
+        extract_workflow(Path(sys.argv[1]).read_bytes()) if sys.argv[1:] else json.loads(json.dumps(drawn(NODES)))
     )
     catalog, taken = bundled_catalog(), list[float]()
     for _ in range(TIMES):

@@ -13,7 +13,7 @@ import orjson
 
 from bench.finding import Measurement
 from bench.prompts import flat_picture
-from bench.servers.direct import Direct, JobFailedError
+from bench.servers.direct import DirectClient, JobFailedError
 from bench.servers.processes import BenchEngine, BenchWorker
 from bench.spread import Spread
 
@@ -21,7 +21,7 @@ from bench.spread import Spread
 async def gap(engine: BenchEngine, slow: BenchWorker, jobs: int, rounds: int) -> Measurement:
     """Against ComfyUI's own gap, when a client has queued all jobs itself. `slow` delivers for a second."""
     ours, own = [], []
-    async with Direct(engine.url) as client, aiohttp.ClientSession(raise_for_status=True) as session:
+    async with DirectClient(engine.url) as client, aiohttp.ClientSession(raise_for_status=True) as session:
         for _ in range(rounds):
             prompts = [flat_picture() for _ in range(jobs)]
             await asyncio.gather(*(client.finish(prompt) for prompt in prompts))

@@ -19,7 +19,7 @@ BURST, BURSTS = 10, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PeerResult:
     """A server: seconds of a job and of a direct client's, the one over and above the other, its rate in a burst."""
 
     name: str
@@ -32,22 +32,22 @@ class Standing:
 
 async def peers(
     first: Ask, servers: Sequence[Peer], session: aiohttp.ClientSession, workload: Workload, rounds: int
-) -> list[Standing]:
+) -> list[PeerResult]:
     """Every server over a kept connection; `first` is the fresh client that speaks to ComfyUI itself.
 
     Each server takes turns with `first` alone: one that takes seconds for a job would let all others cool down.
     """
-    return [await _standing(first, server, session, workload, rounds) for server in servers]
+    return [await _peer_result(first, server, session, workload, rounds) for server in servers]
 
 
-async def _standing(
+async def _peer_result(
     first: Ask, server: Peer, session: aiohttp.ClientSession, workload: Workload, rounds: int
-) -> Standing:
+) -> PeerResult:
     asks = {DIRECT: first, server.name: kept(server, session)}
     times = await medians(asks, workload, rounds)
     rates = await burst(asks, workload.make, BURST, BURSTS)
     direct, ours = times[DIRECT], times[server.name]
-    return Standing(
+    return PeerResult(
         name=server.name,
         seconds=Spread.of(ours),
         direct=Spread.of(direct),

@@ -20,7 +20,7 @@ class JobFailedError(Exception):
     """A job of the benchmark went wrong; nothing that was measured counts."""
 
 
-class Direct:
+class DirectClient:
     """One session and one WebSocket, for as many jobs as there are."""
 
     def __init__(self, url: str) -> None:
@@ -81,7 +81,7 @@ class Direct:
             return orjson.loads(await answer.read())
 
 
-def warm(client: Direct) -> Ask:
+def warm(client: DirectClient) -> Ask:
     async def ask(prompt: Prompt) -> float:
         started = time.perf_counter()
         _check(await client.run(prompt))
@@ -95,7 +95,7 @@ def fresh(url: str) -> Ask:
 
     async def ask(prompt: Prompt) -> float:
         started = time.perf_counter()
-        async with Direct(url) as client:
+        async with DirectClient(url) as client:
             _check(await client.run(prompt))
             return time.perf_counter() - started
 

@@ -19,7 +19,7 @@ DELIVERY_S = 1.0
 class SlowStorage:
     """Local storage at the end of a slow line."""
 
-    outside = LocalStorage.outside
+    external = LocalStorage.external
 
     def __init__(self) -> None:
         self._storage = LocalStorage()

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from real.verdicts.corpus import Case
+from real.verdicts.corpus import VerdictCase
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.validate import validate
@@ -38,26 +38,26 @@ class Judgement:
 
 
 @dataclass(slots=True)
-class Verdicts:
+class VerdictComparison:
     """Counts by group of cases, and what differs: (case, ComfyUI's, ours)."""
 
     total: dict[str, int] = field(default_factory=dict)
     equal: dict[str, int] = field(default_factory=dict)
     refused: int = 0
     """By ComfyUI, or in part."""
-    differing: list[tuple[Case, Judgement, Judgement]] = field(default_factory=list)
+    differing: list[tuple[VerdictCase, Judgement, Judgement]] = field(default_factory=list)
 
-    def add(self, case: Case, real: Judgement, ours: Judgement) -> None:
+    def add(self, case: VerdictCase, real: Judgement, ours: Judgement) -> None:
         self.total[case.group] = self.total.get(case.group, 0) + 1
         self.refused += real.status != 200 or bool(real.errors)
-        if same(real, ours):
+        if are_equivalent(real, ours):
             self.equal[case.group] = self.equal.get(case.group, 0) + 1
         else:
             self.differing.append((case, real, ours))
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
+class PromptValidators:
     """The ComfyUI at `url`, whose classes are `catalog` and whose files are `files`; the worker before it, if any."""
 
     url: str
@@ -85,9 +85,11 @@ class Judges:
         return Judgement(said.get("status", answer.status), said.get("error_type"), errors)
 
 
-async def compare(cases: Iterable[Case], judges: Judges, http: aiohttp.ClientSession) -> Verdicts:
+async def compare(
+    cases: Iterable[VerdictCase], judges: PromptValidators, http: aiohttp.ClientSession
+) -> VerdictComparison:
     """Ask all for each prompt; the worker for those of `ASKED_OF_THE_WORKER`."""
-    found = Verdicts()
+    found = VerdictComparison()
     for case in cases:
         real = await judges.real(case.prompt, http)
         found.add(case, real, judges.ours(case.prompt))
@@ -101,7 +103,7 @@ CHANCE = ("exception_during_inner_validation", "exception_during_validation", "d
 """Where ComfyUI stops at one of these, what it has looked at before depends on the order of a set of names."""
 
 
-def same(one: Judgement, other: Judgement) -> bool:
+def are_equivalent(one: Judgement, other: Judgement) -> bool:
     """Compare all that ComfyUI does not leave to chance."""
     if one == other:
         return True

@@ -43,7 +43,7 @@ FOLDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class VerdictCase:
     """A value of the key `prompt`, whatever it is; `group` is what the page counts it under."""
 
     name: str
@@ -51,7 +51,7 @@ class Case:
     prompt: Any
 
 
-def cases(catalog: Catalog, shared: Path | None) -> Iterator[Case]:
+def cases(catalog: Catalog, shared: Path | None) -> Iterator[VerdictCase]:
     """All, in the same order each time. `shared` is a folder of prompts that the editor made, as files below it."""
     originals = [*_shared(shared, catalog)] if shared else []
     originals += _by_class(catalog)
@@ -59,7 +59,7 @@ def cases(catalog: Catalog, shared: Path | None) -> Iterator[Case]:
     for case in originals:
         rng = Random(f"{SEED} {case.name}")
         for number in range(MUTANTS.get(case.group, 0)):
-            yield Case(f"{case.name} #{number}", f"{case.group}, changed", mutant(case.prompt, catalog, rng))
+            yield VerdictCase(f"{case.name} #{number}", f"{case.group}, changed", mutant(case.prompt, catalog, rng))
     yield from _files(catalog)
     yield from _hooks(catalog)
 
@@ -74,15 +74,15 @@ def put_files(folders: dict[str, Path]) -> None:
     (folders["input"] / "empty").mkdir(exist_ok=True)
 
 
-def _shared(folder: Path, catalog: Catalog) -> Iterator[Case]:
+def _shared(folder: Path, catalog: Catalog) -> Iterator[VerdictCase]:
     for path in sorted(folder.rglob("truth/*.json")):
         prompt = orjson.loads(path.read_bytes()).get("output")
         if not isinstance(prompt, dict) or not prompt:
             continue
-        yield Case(path.stem, "shared", prompt)
+        yield VerdictCase(path.stem, "shared", prompt)
         known = _without_missing(prompt, catalog)
         if known:
-            yield Case(f"{path.stem} without missing classes", CLASSES_KNOWN, known)
+            yield VerdictCase(f"{path.stem} without missing classes", CLASSES_KNOWN, known)
 
 
 def _without_missing(prompt: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
@@ -99,14 +99,14 @@ def _without_missing(prompt: dict[str, Any], catalog: Catalog) -> dict[str, Any]
     }
 
 
-def _by_class(catalog: Catalog) -> Iterator[Case]:
+def _by_class(catalog: Catalog) -> Iterator[VerdictCase]:
     builder = GraphBuilder(catalog)
     for name in sorted(catalog):
         if prompt := builder.prompt(name):
-            yield Case(name, "class", prompt)
+            yield VerdictCase(name, "class", prompt)
 
 
-def _files(catalog: Catalog) -> Iterator[Case]:
+def _files(catalog: Catalog) -> Iterator[VerdictCase]:
     """Each class that looks for files itself, with names of all kinds."""
     builder = GraphBuilder(catalog)
     for name in sorted(set(NODE_VALIDATORS) & set(catalog)):
@@ -114,10 +114,12 @@ def _files(catalog: Catalog) -> Iterator[Case]:
         rng = Random(f"{SEED} files of {name}")
         for number in range(FILE_MUTANTS if prompt else 0):
             for argument in validator.required:
-                yield Case(f"{name}.{argument} #{number}", "files", file_mutant(prompt or {}, "1", argument, rng))
+                yield VerdictCase(
+                    f"{name}.{argument} #{number}", "files", file_mutant(prompt or {}, "1", argument, rng)
+                )
 
 
-def _hooks(catalog: Catalog) -> Iterator[Case]:
+def _hooks(catalog: Catalog) -> Iterator[VerdictCase]:
     builder = GraphBuilder(catalog)
     for name in sorted(set(HOOKED) & set(catalog)):
         prompt = builder.prompt(name)
@@ -128,7 +130,7 @@ def _hooks(catalog: Catalog) -> Iterator[Case]:
             node = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
             prompt.setdefault(extra, node)
         prompt["shown"] = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
-        yield Case(f"{name}, before the run", "hooks", prompt)
+        yield VerdictCase(f"{name}, before the run", "hooks", prompt)
         rng = Random(f"{SEED} hooks of {name}")
         for number in range(HOOK_MUTANTS):
-            yield Case(f"{name}, before the run #{number}", "hooks", mutant(prompt, catalog, rng))
+            yield VerdictCase(f"{name}, before the run #{number}", "hooks", mutant(prompt, catalog, rng))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from real.verdicts.comparison import Verdicts
+from real.verdicts.comparison import VerdictComparison
 
 MOST_LISTED = 40
 INTRODUCTION = """\
@@ -17,7 +17,7 @@ names of files of all kinds for each class that looks for files, and classes who
 is validated. *POST /validate*: the worker's own answer with `strict=true`."""
 
 
-def section(found: Verdicts) -> str:
+def section(found: VerdictComparison) -> str:
     total, equal = sum(found.total.values()), sum(found.equal.values())
     rows = [f"| {group} | {count} | {found.equal.get(group, 0)} |" for group, count in found.total.items()]
     head = ["| prompts | verdicts | equal |", "|---|---|---|"]
@@ -26,7 +26,7 @@ def section(found: Verdicts) -> str:
     return "\n\n".join([INTRODUCTION, summary, "\n".join([*head, *rows]), listed])
 
 
-def differences(found: Verdicts) -> Iterator[str]:
+def differences(found: VerdictComparison) -> Iterator[str]:
     """Yield a line each, the first ones."""
     for case, real, ours in found.differing[:MOST_LISTED]:
         yield f"{case.name} ({case.group}): ComfyUI says `{real}`, we say `{ours}`"

@@ -143,4 +143,4 @@ def test_a_bucket_fills_evenly() -> None:
 
 def test_without_tokens_everybody_here_is_local() -> None:
     """On this machine alone no token is asked for."""
-    assert Auth({}).enter("") == "local"
+    assert Auth({}).admit("") == "local"

@@ -154,7 +154,7 @@ async def test_the_key_is_in_no_text(engine: EngineHandle, tmp_path: Path, caplo
         assert (status, answer["error"]["code"]) == (422, "node_failed")
         _, kept = await client.post("/generate/sync", request)
         assert "Unauthorized: ***" in answer["error"]["message"]
-        job = client.app.manager.owned("mine", "local")
+        job = client.app.manager.find_owned("mine", "local")
         texts = [str(answer), str(kept), caplog.text, repr(job), repr(client.app.settings)]
         async with client.http.get(engine.url + f"/history/{job.prompt_id}") as history:
             texts.append(str((await history.json())[job.prompt_id]["prompt"]))

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tests import small
 from tests.conftest import Client, shared_client, worker
 from tests.engines import EngineHandle
-from worker.dialects.modifiers import modified
+from worker.dialects.modifiers import fill_modifier
 from worker.workflow.templates.library import read_library
 from worker.workflow.templates.template import ParameterKind, Template
 
@@ -143,13 +143,13 @@ async def test_all_bad_parameters_are_told_at_once(client: Client) -> None:
     assert told == {
         "width": (
             "parameter 'width' is 100000, more than 2048",
-            "Use a whole number from 256 to 2048, a multiple of 16.",
+            "Use an integer from 256 to 2048, a multiple of 16.",
         ),
-        "steps": ("parameter 'steps' is 0, less than 1", "Use a whole number from 1 to 50."),
-        "promt": ("parameter 'promt' is none of template 'flux-schnell'", "Did you mean 'prompt'?"),
+        "steps": ("parameter 'steps' is 0, less than 1", "Use an integer from 1 to 50."),
+        "promt": ("parameter 'promt' is no parameter of template 'flux-schnell'", "Did you mean 'prompt'?"),
         "seed": (
-            "parameter 'seed' has to be a whole number, not 'random'",
-            "Use a whole number from 0 to 9007199254740991.",
+            "parameter 'seed' must be an integer, not 'random'",
+            "Use an integer from 0 to 9007199254740991.",
         ),
     }
 
@@ -195,13 +195,13 @@ async def test_stock_modifiers_are_templates(client: Client, modifier: str, modi
 async def test_a_stock_modifier_keeps_the_stock_defaults() -> None:
     """Its own names and defaults, whatever the template's are; what it doesn't know is ignored, as it always was."""
     given = {"ckpt_name": "mine.safetensors", "cfg_scale": 4, "strange": 1}
-    values = modified(LIBRARY, "Text2Image", given).values
+    values = fill_modifier(LIBRARY, "Text2Image", given).values
     assert (values["checkpoint"], values["cfg"]) == ("mine.safetensors", 4)
     assert {name: values[name] for name in ("prompt", "sampler", "scheduler", "denoise", "steps", "width")} == {
         **{"prompt": "", "sampler": "dpmpp_2m", "scheduler": "normal", "denoise": 0.87, "steps": 20, "width": 1024},
     }
     assert LIBRARY["sd15"].by_name["denoise"].default == 1.0
-    assert modified(LIBRARY, "RawWorkflow", {"prompt": "a cat", "width": 512}).values["width"] == 512
+    assert fill_modifier(LIBRARY, "RawWorkflow", {"prompt": "a cat", "width": 512}).values["width"] == 512
 
 
 async def test_a_stock_modifier_is_held_to_its_template(client: Client) -> None:

@@ -44,7 +44,7 @@ async def test_image_formats_that_clients_can_use_are_listed(engine: EngineHandl
 
 async def test_an_answer_that_is_too_large_can_be_had_by_url(engine: EngineHandle, tmp_path: Path) -> None:
     """The error names the way, and it works."""
-    async with worker(engine, tmp_path, Traits(largest_answer=1200)) as client:
+    async with worker(engine, tmp_path, Traits(max_response_bytes=1200)) as client:
         request = {"workflow": picture(512, 512)}
         status, body = await client.post("/generate/sync", request)
         assert (status, body["error"]["code"]) == (422, "output_too_large_for_inline")

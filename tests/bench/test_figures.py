@@ -6,7 +6,7 @@ import pytest
 
 from bench.document import INTRODUCTION, BenchRun, with_section
 from bench.finding import Measurement
-from bench.measurements.peers import Standing
+from bench.measurements.peers import PeerResult
 from bench.servers.served import DIALECTS, JobFailedError, Peer
 from bench.spread import Spread
 
@@ -36,7 +36,7 @@ def test_a_target_for_the_lower_quartile() -> None:
 
 
 def run_of(engine: str, what: str) -> BenchRun:
-    standing = Standing("peer", ONE, ONE, ONE, ONE, ONE)
+    standing = PeerResult("peer", ONE, ONE, ONE, ONE, ONE)
     return BenchRun(engine, [Measurement(what, "1 ms", "2 ms", ONE, at_most=2.0)], [standing], [("processor", "some")])
 
 

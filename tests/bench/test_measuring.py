@@ -40,7 +40,7 @@ async def test_servers_take_turns(asked: BenchEngine, engine: EngineHandle, tmp_
     """The engine itself and the worker in its dialects are timed for the same kind of job, once a round."""
     async with (
         open_worker(engine, tmp_path, input_folders="input") as client,
-        direct.Direct(asked.url) as warm,
+        direct.DirectClient(asked.url) as warm,
         served.open_session() as session,
     ):
         url = f"{client.app.url}/generate/sync"
@@ -70,7 +70,7 @@ async def test_a_failed_job_ends_the_run(asked: BenchEngine, client: Client) -> 
     async with served.open_session() as session:
         with pytest.raises(direct.JobFailedError, match="404"):
             await Peer("wrong", "native", f"{client.app.url}/nowhere").ask(session, flat_picture())
-    async with direct.Direct(asked.url) as warm:
+    async with direct.DirectClient(asked.url) as warm:
         prompt = flat_picture()
         prompt["3"] = {"class_type": "EmbeddedFail", "inputs": {"image": ["1", 0], "message": "asked to"}}
         prompt["2"]["inputs"]["images"] = ["3", 0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.bodies import BodyLimits, ScannedBody, SpooledText, SpoolFolder, read_json
 
-SMALL = BodyLimits(total=1_000_000, text=8, rest=100_000, piece=16)
+SMALL = BodyLimits(total=1_000_000, text=8, skeleton=100_000, piece=16)
 
 LARGE = BodyLimits(total=10_000_000)
 

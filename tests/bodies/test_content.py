@@ -146,7 +146,7 @@ async def test_restored_texts_are_strings_again(tmp_path: Path) -> None:
     async with SpoolFolder(tmp_path) as folder:
         scan = await scanned([orjson.dumps(value)], folder)
         await scan.restore_texts(files_under=("inputs",))
-        assert [text.where for text in scan.spooled] == [("inputs", "a.png")]
+        assert [text.location for text in scan.spooled] == [("inputs", "a.png")]
         assert {**scan.value, "inputs": value["inputs"]} == value
         await scan.restore_texts()
         assert (scan.value, scan.spooled) == (value, [])

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.bodies.chunks import SMALL, cut, files, scanned, stream
-from worker.bodies import BodyLimits, BodyReader, ScannedBody, SpooledText, SpoolFolder, opened_json, read_json
+from worker.bodies import BodyLimits, BodyReader, ScannedBody, SpooledText, SpoolFolder, open_json, read_json
 from worker.bodies.folder import in_thread
 from worker.errors import BodyTooLarge, DiskFull, InvalidJson
 
@@ -69,7 +69,7 @@ async def test_what_is_taken_stays(tmp_path: Path) -> None:
     """A file that was taken over outlives the request; everything else goes, and so does the folder."""
     async with SpoolFolder(tmp_path / "bodies") as folder:
         scan = await scanned([orjson.dumps([LONG, LONG])], folder)
-        await folder.take(scan.spooled[0].path, tmp_path / "taken")
+        await folder.move_out(scan.spooled[0].path, tmp_path / "taken")
     assert files(tmp_path) == [tmp_path / "taken"]
     assert not list((tmp_path / "bodies").iterdir())
 
@@ -87,14 +87,14 @@ async def test_placeholders_cannot_be_forged(tmp_path: Path) -> None:
         limits = BodyLimits(total=1000, text=40)
         scan = await scanned([orjson.dumps(["0123456789abcdef01234567:0", "x" * 41])], folder, limits)
         assert scan.value[0] == "0123456789abcdef01234567:0"
-        assert scan.spooled[0].where == (1,)
+        assert scan.spooled[0].location == (1,)
 
 
 @pytest.mark.parametrize(
     ("body", "limits"),
     [
         (b'["' + b"a" * 2000 + b'"]', BodyLimits(total=1000, text=8)),
-        (b"[" + b"1," * 1000 + b"1]", BodyLimits(total=10_000, text=8, rest=1000)),
+        (b"[" + b"1," * 1000 + b"1]", BodyLimits(total=10_000, text=8, skeleton=1000)),
         (b'["abcdefghijkl",' + b"[]," * 100 + b"1]", BodyLimits(total=10_000, text=8, units=400)),
     ],
 )
@@ -173,7 +173,7 @@ async def test_a_body_brings_its_own_folder_where_it_needs_one(tmp_path: Path, l
     """A short body is read without a folder; the files of a long one are there until the context ends."""
     text = b"a" * length
     parent = tmp_path / "bodies"
-    async with opened_json(stream([b'["' + text + b'"]']), parent, BodyLimits(total=MIB)) as body:
+    async with open_json(stream([b'["' + text + b'"]']), parent, BodyLimits(total=MIB)) as body:
         assert len(files(tmp_path)) == len(body.spooled) == spooled
         assert parent.exists() == bool(spooled)
         await body.restore_texts()

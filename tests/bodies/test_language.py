@@ -161,7 +161,7 @@ async def test_a_nesting_bound_holds(tmp_path: Path) -> None:
     async with SpoolFolder(tmp_path) as folder:
         deepest = DEEPEST_JSON
         scan = await scanned([b"[" * deepest + b'"abcdefghijkl"' + b"]" * deepest], folder)
-        assert scan.spooled[0].where == (0,) * deepest
+        assert scan.spooled[0].location == (0,) * deepest
         with pytest.raises(InvalidJson, match="nested deeper"):
             await scanned([b"[" * (deepest + 1) + b'"abcdefghijkl"' + b"]" * (deepest + 1)], folder)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.ci.workflows import ROOT, WORKFLOWS
-from worker.simulators.vast_account import LocalAccount, running
+from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 FIRST, SECOND = (f"ghcr.io/us/fleet@sha256:{digit * 64}" for digit in "12")
 FLEET = """
@@ -76,7 +76,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     (tmp_path / "vast.toml").write_text(FLEET)
     command = tmp_path / ".venv" / "bin" / "comfy-worker"
     command.parent.mkdir(parents=True)
-    with running() as local:
+    with run_in_thread() as local:
         call = shlex.join(["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "worker"])
         command.write_text(f'#!/bin/sh\nexec {call} "$@" --server-url {local.url}\n')
         command.chmod(0o755)
@@ -99,7 +99,7 @@ def test_a_plan_that_was_allowed_too_late_is_refused(checkout: Checkout) -> None
     (checkout.folder / "plan.json").write_bytes(late)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         checkout.step("deploy.apply", "apply")
-    assert "has changed since this was planned" in refused.value.stderr
+    assert "has changed since this plan was made" in refused.value.stderr
     assert checkout.image == FIRST
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from tests.conformance.comparison.graphs import alike, nodes_of
 from tests.conformance.test_verdicts import DATA, recorded_catalog, reduced_catalog
-from tests.workflow.editor.drawing import outcome
-from tests.workflow.editor.mutants import mutant
+from tests.workflow.editor.spoiled_workflows import spoiled_copy
+from tests.workflow.editor.workflow_builder import convert_or_error
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor import Surroundings, convert
+from worker.workflow.editor import ConversionContext, convert
 
 pytestmark = pytest.mark.conformance
 
@@ -42,7 +42,7 @@ def compared(catalog: Catalog) -> Iterator[tuple[str, bool, bool]]:
     """Name, whether the graphs are equal, and whether the ids are too."""
     for path in saved_files():
         wanted = orjson.loads((path.parent.parent / "api" / path.name).read_bytes())
-        found = convert(orjson.loads(path.read_bytes()), catalog, Surroundings(Random(0))).prompt
+        found = convert(orjson.loads(path.read_bytes()), catalog, ConversionContext(Random(0))).prompt
         one, other = nodes_of(found, recorded_catalog()), nodes_of(wanted, recorded_catalog())
         yield path.stem, alike(one, other), one == other
 
@@ -67,7 +67,7 @@ def test_spoiled_files(part: int) -> None:
     files = [file for file in files if len(file) < LARGEST]
     converted = 0
     for _ in range(SPOILED // PARTS):
-        prompt, refusal = outcome(mutant(rng.choice(files), rng), recorded_catalog())
+        prompt, refusal = convert_or_error(spoiled_copy(rng.choice(files), rng), recorded_catalog())
         assert prompt or refusal
         converted += bool(prompt)
     assert SPOILED // PARTS // 2 < converted < SPOILED // PARTS

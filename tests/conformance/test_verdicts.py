@@ -15,8 +15,8 @@ import pytest
 
 from worker.workflow.catalog.catalog import BUNDLED, MADE_FROM, Catalog
 from worker.workflow.catalog.reduce import bundle, reduced
-from worker.workflow.validation.check import Check, check
-from worker.workflow.validation.confidence import certain
+from worker.workflow.validation.check import CheckResult, check
+from worker.workflow.validation.confidence import is_certain
 from worker.workflow.validation.validate import Verdict, validate
 
 pytestmark = pytest.mark.conformance
@@ -149,7 +149,7 @@ def test_accepted_prompts_run_as_recorded(recording: str) -> None:
     assert compared > 3
 
 
-def told(checked: Check) -> dict[str, list[str]]:
+def told(checked: CheckResult) -> dict[str, list[str]]:
     """The types of ComfyUI's own errors by node, as a report has them."""
     found: dict[str, list[str]] = {}
     for problem in checked.problems:
@@ -167,7 +167,7 @@ def test_reports_of_the_editors_prompts() -> None:
         good = verdict["status"] == 200 and not verdict["node_errors"]
         if (summary(checked.verdict), told(checked), checked.valid) != (verdict, verdict["node_errors"], good):
             wrong[name] = told(checked), verdict
-        assert all(certain(problem, checked.prompt, recorded_catalog()) for problem in checked.problems), name
+        assert all(is_certain(problem, checked.prompt, recorded_catalog()) for problem in checked.problems), name
     assert wrong == {}
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from worker.connections import HANDLER, ConnectionLimits, LimitedSite, prove
+from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite, mark_authenticated
 from worker.supervision import Tasks
 
 
 async def proven(request: web.Request) -> web.Response:
-    prove(request)
+    mark_authenticated(request)
     return web.Response(text="known")
 
 
@@ -37,7 +37,7 @@ def context(pem: str = "") -> ssl.SSLContext | None:
 async def main() -> None:
     app = web.Application()
     app.add_routes([web.get("/prove", proven), web.get("/file", file)])
-    runner = web.AppRunner(app, access_log=None, **HANDLER)
+    runner = web.AppRunner(app, access_log=None, **HANDLER_OPTIONS)
     async with Tasks() as tasks:
         await runner.setup()
         limits = ConnectionLimits(header_s=float(sys.argv[1]))

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.connections.conftest import Open, Stream, status
-from worker.connections import HANDLER, ConnectionLimits, LimitedSite, prove
+from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite, mark_authenticated
 from worker.supervision import Tasks
 
 POST = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
@@ -24,12 +24,12 @@ async def read(request: web.Request) -> web.Response:
 
 
 async def proven(request: web.Request) -> web.Response:
-    prove(request)
+    mark_authenticated(request)
     return web.Response(text="known")
 
 
 async def held(request: web.Request) -> web.Response:
-    prove(request)
+    mark_authenticated(request)
     await request.app[RELEASE].wait()
     return web.Response(text="known")
 
@@ -40,7 +40,7 @@ async def server(**limits: float) -> AsyncIterator[tuple[int, asyncio.Event]]:
     app = web.Application()
     app[RELEASE] = asyncio.Event()
     app.add_routes([web.post("/read", read), web.get("/prove", proven), web.get("/held", held)])
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, **HANDLER)
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1, **HANDLER_OPTIONS)
     async with Tasks() as tasks:
         await runner.setup()
         given = ConnectionLimits(**{"header_s": LONG_S, "body_s": LONG_S, **limits})
@@ -83,7 +83,7 @@ async def test_a_slow_body_that_arrives_is_read(opened: Open) -> None:
 
 async def test_strangers_make_room_for_a_client(opened: Open) -> None:
     """At the limit the oldest connection without a request goes, so that a new one always gets its answer."""
-    async with server(unproven=8) as (port, _):
+    async with server(max_unauthenticated=8) as (port, _):
         strangers = [await opened(port) for _ in range(6)]
         clients = [await opened(port, GET) for _ in range(20)]
         assert [await status(client) for client in clients] == [200] * 20
@@ -93,7 +93,7 @@ async def test_strangers_make_room_for_a_client(opened: Open) -> None:
 async def test_clients_that_are_known_do_not_count(opened: Open) -> None:
     """Any number of proven connections stays open, while strangers come and go."""
     get = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
-    async with server(unproven=8) as (port, release):
+    async with server(max_unauthenticated=8) as (port, release):
         held = []
         for _ in range(30):
             held.append(await opened(port, get))

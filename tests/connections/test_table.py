@@ -9,7 +9,7 @@ import pytest
 from worker.connections import ConnectionLimits
 from worker.connections.connection import Connection, Phase
 from worker.connections.descriptors import reserve, reserve_is_touched
-from worker.connections.table import ConnectionTable, dispensable
+from worker.connections.table import ConnectionTable, eviction_candidate
 
 
 class Standing(Connection):
@@ -27,14 +27,14 @@ class Standing(Connection):
 def test_the_oldest_that_waits_goes_first() -> None:
     """One without a whole request before one with half a body; a request that is complete is never thrown away."""
     answer, body, waiting = (Standing("a", phase) for phase in (Phase.ANSWER, Phase.BODY, Phase.WAITING))
-    assert dispensable([answer, body, waiting, Standing("a")]) is waiting
-    assert dispensable([answer, body, Standing("a", Phase.BODY)]) is body
-    assert dispensable([answer]) is None
+    assert eviction_candidate([answer, body, waiting, Standing("a")]) is waiting
+    assert eviction_candidate([answer, body, Standing("a", Phase.BODY)]) is body
+    assert eviction_candidate([answer]) is None
 
 
 def test_a_client_with_many_makes_room_itself() -> None:
     """Above the bound of one address one of its own has to go, above that of all one of the largest."""
-    table = ConnectionTable(ConnectionLimits(unproven=6))
+    table = ConnectionTable(ConnectionLimits(max_unauthenticated=6))
     many = [Standing("many") for _ in range(3)]
     for connection in many:
         assert table.crowd("few") == ()

@@ -14,7 +14,7 @@ import aiohttp
 
 from tests.conftest import Client
 from worker.app import build
-from worker.engine.process.names import FIRST, own
+from worker.engine.process.names import FIRST, per_engine
 from worker.events import Observer
 from worker.settings import Settings
 
@@ -83,7 +83,7 @@ def engine_pids(state: Path, engine: str = FIRST) -> list[int]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = path.read_bytes().split(b"\0")
-            if str(state / own("engine", engine)).encode() in words:
+            if str(state / per_engine("engine", engine)).encode() in words:
                 found.append(int(path.parent.name))
     return found
 

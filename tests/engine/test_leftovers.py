@@ -168,12 +168,12 @@ async def test_jobs_behind_a_stuck_node_move_to_another_engine(tmp_path: Path) -
         first = await stuck(worker, timeout_s=2.0)
         others = [await worker.job(slow(0.3)) for _ in range(5)]
         [blocked] = [engine for engine in worker.app.engines.engines if engine.name == worker.engine_of(first)]
-        while not (await blocked.api.look(5.0)).pending:  # type: ignore[union-attr]
+        while not (await blocked.api.poll_queue(5.0)).pending:  # type: ignore[union-attr]
             await asyncio.sleep(0.02)
         assert (await worker.result(first))[0] == 422
         assert [(await worker.result(job))[0] for job in others] == [200] * 5
         assert worker.engine_of(first) not in {worker.engine_of(job) for job in others}
-        look = await blocked.api.look(5.0)
+        look = await blocked.api.poll_queue(5.0)
         assert look is not None
         assert (look.pending, look.running is None) == (0, False)
 

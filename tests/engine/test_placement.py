@@ -28,7 +28,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Case:
+class PlacementCase:
     """Jobs of two models that do not fit together into one engine: changing them takes `load_s`."""
 
     load_s: float
@@ -53,7 +53,7 @@ class Case:
 class Simulation:
     """The engines at one moment: when each job that was handed to one ends there, and which models it used."""
 
-    case: Case
+    case: PlacementCase
     ends: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SPEED})
     used: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict.fromkeys(SPEED, ()))
 
@@ -88,7 +88,7 @@ class Simulation:
         return max(end for ends in self.ends.values() for end in ends)
 
 
-def total(case: Case, jobs: Sequence[Arrival], assignment: Assignment) -> float:
+def total(case: PlacementCase, jobs: Sequence[Arrival], assignment: Assignment) -> float:
     """The second at which all have ended, where each goes to a given engine as soon as it comes."""
     free, used = dict.fromkeys(SPEED, 0.0), dict.fromkeys(SPEED, "")
     for job, name in zip(jobs, assignment, strict=True):
@@ -98,7 +98,7 @@ def total(case: Case, jobs: Sequence[Arrival], assignment: Assignment) -> float:
     return max(free.values())
 
 
-def best(case: Case, jobs: Sequence[Arrival]) -> float:
+def best(case: PlacementCase, jobs: Sequence[Arrival]) -> float:
     return min(total(case, jobs, assignment) for assignment in product(SPEED, repeat=len(jobs)))
 
 
@@ -107,25 +107,25 @@ def round_robin(jobs: Sequence[Arrival]) -> list[str]:
     return [names[number % len(names)] for number in range(len(jobs))]
 
 
-def ratios(case: Case, seeds: int, ours: Callable[[Sequence[Arrival]], float]) -> list[float]:
+def ratios(case: PlacementCase, seeds: int, ours: Callable[[Sequence[Arrival]], float]) -> list[float]:
     found = [case.jobs(seed) for seed in range(seeds)]
     return [ours(jobs) / best(case, jobs) for jobs in found]
 
 
-BURSTS = [Case(8.0, 0.0), Case(4.0, 0.0)]
-STREAMS = [Case(8.0, 4.0), Case(4.0, 4.0), Case(8.0, 8.0)]
+BURSTS = [PlacementCase(8.0, 0.0), PlacementCase(4.0, 0.0)]
+STREAMS = [PlacementCase(8.0, 4.0), PlacementCase(4.0, 4.0), PlacementCase(8.0, 8.0)]
 SEEDS = 30
 WITHIN = 1.10
 
 
 @pytest.mark.parametrize("case", BURSTS, ids=str)
-def test_a_burst_takes_hardly_longer_than_with_the_best_assignment(case: Case) -> None:
+def test_a_burst_takes_hardly_longer_than_with_the_best_assignment(case: PlacementCase) -> None:
     """In every one of a hundred drawn instances at most 10 % longer."""
     assert max(ratios(case, 100, lambda jobs: Simulation(case).run(jobs))) <= WITHIN
 
 
 @pytest.mark.parametrize("case", STREAMS, ids=str)
-def test_jobs_that_come_one_by_one_take_hardly_longer_than_in_hindsight(case: Case) -> None:
+def test_jobs_that_come_one_by_one_take_hardly_longer_than_in_hindsight(case: PlacementCase) -> None:
     """Over all instances together at most 10 % longer, though the best assignment knows what is still to come."""
     instances = [case.jobs(seed) for seed in range(SEEDS)]
     ours = sum(Simulation(case).run(jobs) for jobs in instances)
@@ -133,7 +133,7 @@ def test_jobs_that_come_one_by_one_take_hardly_longer_than_in_hindsight(case: Ca
 
 
 @pytest.mark.parametrize("case", [*BURSTS, *STREAMS], ids=str)
-def test_round_robin_does_not_come_near(case: Case) -> None:
+def test_round_robin_does_not_come_near(case: PlacementCase) -> None:
     """The control: it fails both judgements, so that they show something."""
     instances = [case.jobs(seed) for seed in range(SEEDS)]
     theirs = [total(case, jobs, round_robin(jobs)) for jobs in instances]
@@ -145,7 +145,7 @@ def test_round_robin_does_not_come_near(case: Case) -> None:
 def test_one_job_goes_where_it_ends_first() -> None:
     """Queue, speed and what has to be loaded count together."""
     job = Arrival(0.0, 4.0, ("A",))
-    case = Case(load_s=8.0, gap_s=0.0)
+    case = PlacementCase(load_s=8.0, gap_s=0.0)
     cases = [(0, 0, (), "fast"), (5, 0, (), "slow"), (0, 0, ("A",), "slow"), (9, 9, (), "fast")]
     for fast_s, slow_s, used, name in cases:
         loads = [EngineLoad("fast", fast_s, 1), EngineLoad("slow", slow_s, 1, used)]
@@ -154,7 +154,7 @@ def test_one_job_goes_where_it_ends_first() -> None:
 
 def test_a_job_waits_for_the_engine_that_ends_it_first() -> None:
     """Another one with a free place does not get it, and those behind it that fit there do not wait for it."""
-    case = Case(load_s=100.0, gap_s=0.0)
+    case = PlacementCase(load_s=100.0, gap_s=0.0)
     waiting = [Arrival(0.0, 4.0, ("A",)), Arrival(0.0, 4.0, ("B",))]
     loads = [EngineLoad("fast", 3.0, 0, ("A",)), EngineLoad("slow", 0.0, 3, ("B",))]
     assert next_jobs(waiting, loads, case.seconds, case.load_seconds) == [(waiting[1], "slow")]
@@ -162,7 +162,7 @@ def test_a_job_waits_for_the_engine_that_ends_it_first() -> None:
 
 def test_jobs_of_one_engine_keep_their_order() -> None:
     """As many start as it has places; with one engine no job waits for the time of those before it."""
-    case = Case(load_s=1.0, gap_s=0.0)
+    case = PlacementCase(load_s=1.0, gap_s=0.0)
     waiting = [Arrival(0.0, work_s, ("A",)) for work_s in (50.0, 1.0, 2.0, 3.0)]
     due = next_jobs(waiting, [EngineLoad("fast", 0.0, 3)], case.seconds, case.load_seconds)
     assert [job for job, _ in due] == waiting[:3]

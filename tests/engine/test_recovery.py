@@ -13,10 +13,10 @@ from tests.engine.supervised import supervised
 from tests.engines import start_engine
 from tests.jobs.test_restart import served
 from tests.workflows import failing, faulty, picture, slow
-from worker.engine.crashes.case import Case
+from worker.engine.crashes.attempts import Attempts
 from worker.engine.crashes.history import CrashHistory, CrashRecord
 from worker.engine.engine import ExclusiveLock
-from worker.engine.run import Loss
+from worker.engine.run import PromptLoss
 from worker.job import InputFile, Job, JobRequest
 
 
@@ -164,15 +164,15 @@ async def test_restarts_in_order_accuse_nobody(tmp_path: Path) -> None:
 
 def test_a_job_lost_in_waiting_is_a_suspect_the_second_time() -> None:
     """One that was never taken or was evicted isn't, however often; alone inside, it counts before it says a word."""
-    case = Case(request(1), Job("a", request(1)).ref)
-    assert [case.lost(Loss.UNTAKEN) for _ in range(5)] == [False] * 5
-    assert [case.lost(Loss.EVICTED) for _ in range(5)] == [False] * 5
-    assert not case.alone
-    assert [case.lost(Loss.WAITING), case.alone] == [False, False]
-    assert [case.lost(Loss.WAITING), case.alone] == [False, True]
-    assert case.lost(Loss.WAITING)
-    assert not case.lost(Loss.UNTAKEN)
-    assert not case.lost(Loss.EVICTED)
+    attempts = Attempts(request(1), Job("a", request(1)).ref)
+    assert [attempts.lost(PromptLoss.UNTAKEN) for _ in range(5)] == [False] * 5
+    assert [attempts.lost(PromptLoss.EVICTED) for _ in range(5)] == [False] * 5
+    assert not attempts.alone
+    assert [attempts.lost(PromptLoss.WAITING), attempts.alone] == [False, False]
+    assert [attempts.lost(PromptLoss.WAITING), attempts.alone] == [False, True]
+    assert attempts.lost(PromptLoss.WAITING)
+    assert not attempts.lost(PromptLoss.UNTAKEN)
+    assert not attempts.lost(PromptLoss.EVICTED)
 
 
 async def test_one_goes_in_alone() -> None:
@@ -203,7 +203,7 @@ def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
 
 
 @pytest.mark.parametrize(
-    ("crashes", "convicted"),
+    ("crashes", "blocked"),
     [
         ([], False),
         ([True], False),
@@ -215,10 +215,10 @@ def request(color: int, title: str = "", data: bytes = b"") -> JobRequest:
         ([False, False, False], True),
     ],
 )
-def test_crashes_that_convict_a_job(crashes: list[bool], convicted: bool) -> None:
+def test_crashes_that_convict_a_job(crashes: list[bool], blocked: bool) -> None:
     """Two crashes that this worker saw are enough, or three in all with those in which the worker died too."""
     record = CrashRecord({f"prompt-{number}": seen for number, seen in enumerate(crashes)})
-    assert record.convicted is convicted
+    assert record.is_blocked is blocked
 
 
 def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_suspects_are_known_by_what_runs(tmp_path: Path) -> None:
     again = CrashHistory(tmp_path / "suspects.json", 60)
     found = again.find(request(1, "other"))
     assert found
-    assert found.convicted
+    assert found.is_blocked
     assert again.find(request(2)) is None
     assert again.find(request(1, data=b"x")) is None
     again.clear(request(1))
@@ -240,7 +240,7 @@ def test_crashes_are_forgotten_and_not_counted_twice(tmp_path: Path) -> None:
     """One crash seen by two lives of the worker is one; after a while it is none; a broken file is nothing."""
     crash_history = CrashHistory(tmp_path / "suspects.json", 60)
     for life in range(5):
-        assert not crash_history.add(request(1), "p", f"death of life {life}", seen=False).convicted
+        assert not crash_history.add(request(1), "p", f"death of life {life}", seen=False).is_blocked
     assert CrashHistory(tmp_path / "suspects.json", 0).find(request(1)) is None
     (tmp_path / "suspects.json").write_text("{")
     assert CrashHistory(tmp_path / "suspects.json", 60).find(request(1)) is None

@@ -8,13 +8,13 @@ import pytest
 
 from tests.fleet.fleet import quick
 from worker.fleet.vast.account import Account
-from worker.simulators.vast_account import LocalAccount, running
+from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 
 @pytest.fixture
 def local() -> Iterator[LocalAccount]:
     """An empty account."""
-    with running() as local:
+    with run_in_thread() as local:
         yield local
 
 

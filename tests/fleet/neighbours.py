@@ -11,7 +11,7 @@ from tests.fleet.fleet import SEARCH
 from tests.fleet.wishes import carry_out, fleet
 from worker.fleet.apply.rollback import roll_back, target_of
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import present
+from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
 from worker.simulators.vast_account import LocalAccount
 from worker.simulators.vast_account.account_workers import AccountWorker
@@ -34,7 +34,7 @@ def fleet_of(fleet_id: str, endpoint: str, template: str = "comfy-worker", image
 def rows(local: LocalAccount) -> dict[tuple[str, int], dict[str, Any]]:
     """Every row of the account by kind and id, copied."""
     own = local.holdings
-    members = {number: vars_of(member) for number, member in local.crew.members.items()}
+    members = {number: vars_of(member) for number, member in local.workers.members.items()}
     kinds = {"template": own.templates.rows, "endpoint": own.endpoints, "group": own.groups, "instance": members}
     return copy.deepcopy({(kind, number): row for kind, of in kinds.items() for number, row in of.items()})
 
@@ -103,20 +103,20 @@ class Neighbourhood:
     def _instance(self, _: Random) -> None:
         """A machine that somebody rented without an endpoint."""
         template = self.account.save_template({**BY_HAND, "name": "single"}, None)
-        self.local.crew.members[80_001] = AccountWorker(80_001, 0, 0, template.hash, 0.0)
+        self.local.workers.members[80_001] = AccountWorker(80_001, 0, 0, template.hash, 0.0)
 
     def _endpoint_with(self, name: str, template_hash: str) -> None:
         endpoint = self.account.create_endpoint({"endpoint_name": name, "cold_workers": 1, "max_workers": 2})
         self.account.create_group(endpoint, {"template_hash": template_hash, "search_params": SEARCH})
 
     def _own_hash(self) -> str:
-        there = present(self.mine, self.account.read())
+        there = fleet_resources(self.mine, self.account.read())
         assert there.template
         return there.template.hash
 
 
 def roll_back_by_hand(account: Account, mine: Fleet) -> None:
     """As the command does it."""
-    there = present(mine, account.read())
+    there = fleet_resources(mine, account.read())
     groups = {group.id: group for group in there.groups}
     roll_back(account, dict.fromkeys(groups, target_of(there, None)), groups, lambda _: None)

@@ -13,7 +13,7 @@ from tests.fleet.wishes import FLEET, IMAGE, NEXT, VALUES, carry_out, fleet
 from worker.fleet.plan.plan import make_plan
 from worker.fleet.plan.plan_file import as_dict
 from worker.fleet.vast.account import Account
-from worker.simulators.vast_account import AccountFaultConfig, Fate, LocalAccount, running
+from worker.simulators.vast_account import AccountFaultConfig, LocalAccount, WorkerLifecycle, run_in_thread
 
 
 class DeployUser:
@@ -47,7 +47,7 @@ class DeployUser:
 
 @pytest.fixture
 def person(tmp_path: Path) -> Iterator[DeployUser]:
-    with running() as local:
+    with run_in_thread() as local:
         yield DeployUser(tmp_path, local)
 
 
@@ -90,7 +90,7 @@ def test_destroy_asks_and_leaves_nothing(applied: DeployUser) -> None:
     assert len(applied.local.holdings.groups) == 2
     applied.deploy("destroy", "--yes", "--environment")
     own = applied.local.holdings
-    assert not any((own.environment, own.endpoints, own.groups, applied.local.crew.members))
+    assert not any((own.environment, own.endpoints, own.groups, applied.local.workers.members))
     assert own.templates.listed({"creator_id": {"eq": own.user_id}}) == []
 
 
@@ -121,7 +121,7 @@ def test_a_stale_plan_is_refused(person: DeployUser) -> None:
     (person.home / "plan.json").write_text(json.dumps(plan), "utf-8")
     person.has(IMAGE)
     person.deploy("apply", "--plan", "plan.json", image=None, code=1)
-    assert "the account has changed since this was planned" in person.said
+    assert "the account has changed since this plan was made" in person.said
 
 
 def test_a_stranger_can_plan(applied: DeployUser) -> None:
@@ -138,7 +138,7 @@ def test_a_stranger_can_plan(applied: DeployUser) -> None:
 
 def test_a_bad_version_goes_back(applied: DeployUser) -> None:
     """Apply ends with 1 and says so; then a rollback has nothing to move."""
-    applied.local.behave(AccountFaultConfig(fates={NEXT: Fate(ends="error")}))
+    applied.local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="error")}))
     applied.deploy("apply", image=NEXT, code=1)
     assert "rolled back to the previous version: fast, cheap" in applied.said
     assert "0 of 2 groups moved" in applied.deploy("rollback")
@@ -147,12 +147,12 @@ def test_a_bad_version_goes_back(applied: DeployUser) -> None:
 def test_a_rollback_by_hand(applied: DeployUser) -> None:
     """A first version remembers none; then groups and workers have the one before."""
     applied.deploy("rollback", code=1)
-    assert "the template remembers no former version; name one: --to HASH" in applied.said
+    assert "the template names no previous version; give one with --to HASH" in applied.said
     (first,) = {row["template_hash"] for row in applied.local.holdings.groups.values()}
     applied.has(NEXT)
     assert "2 of 2 groups moved" in applied.deploy("rollback")
     assert {row["template_hash"] for row in applied.local.holdings.groups.values()} == {first}
-    assert {member.template_hash for member in applied.local.crew.members.values()} == {first}
+    assert {member.template_hash for member in applied.local.workers.members.values()} == {first}
 
 
 def test_what_can_not_be_read_is_said(person: DeployUser) -> None:

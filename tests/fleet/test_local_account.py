@@ -50,14 +50,14 @@ def test_vasts_own_client_builds_a_fleet(local: LocalAccount) -> None:
 
 def test_vasts_own_client_makes_two_of_one(local: LocalAccount) -> None:
     """What ours guards against: its retries send a POST again that took effect (T45)."""
-    local.behave(AccountFaultConfig(faults={1: CallFault.DROPPED}))
+    local.configure(AccountFaultConfig(faults={1: CallFault.DROPPED}))
     VastAI(local.api_key, local.url).create_endpoint(endpoint_name="comfy")
     assert [row["endpoint_name"] for row in local.holdings.endpoints.values()] == ["comfy", "comfy"]
 
 
 def test_limits_are_told_in_plain_text(local: LocalAccount) -> None:
     """By kind of call, whatever the id; no Retry-After unless it is switched on."""
-    local.behave(AccountFaultConfig(interval_s=5))
+    local.configure(AccountFaultConfig(interval_s=5))
     headers = {"Authorization": f"Bearer {local.api_key}"}
     answers = [requests.get(f"{local.url}/api/v0/{kind}/", headers=headers, timeout=5) for kind in ("secrets",) * 2]
     assert [answer.status_code for answer in answers] == [200, 429]

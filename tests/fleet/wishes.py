@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.fleet.apply.apply import Applied, apply
+from worker.fleet.apply.apply import ApplyResult, apply
 from worker.fleet.apply.execution import Execution, values_for
 from worker.fleet.apply.ready import ReadinessProgress
-from worker.fleet.apply.smoke import Smoked
+from worker.fleet.apply.smoke import SmokeResult
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.fleet_file import read_fleet
-from worker.fleet.plan.plan import Step, make_plan, present
+from worker.fleet.plan.plan import Step, fleet_resources, make_plan
 from worker.fleet.vast.account import Account
 from worker.simulators.vast_account import LocalAccount
 
@@ -77,13 +77,13 @@ class RecordedApply:
     looks: list[ReadinessProgress] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
 
-    def took(self, step: Step) -> None:
+    def step_done(self, step: Step) -> None:
         self.steps.append(step)
 
-    def waits(self, progress: ReadinessProgress) -> None:
+    def waiting(self, progress: ReadinessProgress) -> None:
         self.looks.append(progress)
 
-    def says(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.words.append(text)
 
 
@@ -91,13 +91,13 @@ def carry_out(
     account: Account,
     wanted: Fleet,
     rotate: Collection[str] = (),
-    smoke: Callable[[], Smoked] | None = None,
+    smoke: Callable[[], SmokeResult] | None = None,
     heard: RecordedApply | None = None,
-) -> Applied:
+) -> ApplyResult:
     """As the command does it: read, plan, apply."""
     actual = account.read()
     plan = make_plan(wanted, actual, rotate)
-    execution = Execution(account, wanted, present(wanted, actual), values_for(wanted, plan, VALUES))
+    execution = Execution(account, wanted, fleet_resources(wanted, actual), values_for(wanted, plan, VALUES))
     return apply(execution, account, wanted, plan, smoke, heard or RecordedApply())
 
 
@@ -110,7 +110,7 @@ def state(local: LocalAccount) -> dict[str, Any]:
         "templates": [(row["name"], row["hash_id"]) for row in mine],
         "endpoints": [_without(row, gone) for row in own.endpoints.values()],
         "groups": [_without(row, gone) for row in own.groups.values()],
-        "workers": sorted(member.template_hash for member in local.crew.members.values()),
+        "workers": sorted(member.template_hash for member in local.workers.members.values()),
     }
 
 

@@ -70,7 +70,7 @@ class PatientStorage:
     """Takes a file once ComfyUI's input folder has none of the job's any more."""
 
     shared: Path
-    outside = True
+    external = True
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
         await until(lambda: not job_folders(self.shared))
@@ -149,7 +149,7 @@ async def test_a_folder_stays_while_another_prompt_of_the_job_needs_it(tmp_path:
     assert there.exists()
     await placed.release(FOLDER)
     assert not there.exists()
-    assert not placed.holds(FOLDER)
+    assert not placed.has_files(FOLDER)
     await placed.place(FOLDER)
     await placed.release(FOLDER)
     assert not there.exists()

@@ -112,12 +112,12 @@ def test_load_rises_and_falls() -> None:
 def test_pace_is_what_most_of_the_last_jobs_had() -> None:
     """A first job that loaded its models, or one odd one, moves nothing; a job without a time teaches nothing."""
     pace = Pace()
-    pace.learn(100, 60)
-    pace.learn(100, 10)
+    pace.record(100, 60)
+    pace.record(100, 10)
     assert pace.units_per_s == 0
-    pace.learn(100, 10)
+    pace.record(100, 10)
     assert pace.units_per_s == 10
-    pace.learn(100, 0)
+    pace.record(100, 0)
     for _ in range(9):
-        pace.learn(100, 5)
+        pace.record(100, 5)
     assert pace.units_per_s == 20

@@ -46,16 +46,16 @@ def seen(body: dict) -> dict:
 def test_the_key_is_for_its_own_jobs() -> None:
     """The operator's is sent with jobs that came without one, also where the one that came is lost."""
     operators = SecretStr("operators")
-    assert ExtraData().sent(operators) == {"api_key_comfy_org": operators}
-    assert ExtraData(own_api_key=True).sent(operators) == {}
-    assert ExtraData({"a": 1}).sent(SecretStr("")) == {"extra_pnginfo": {"a": 1}}
+    assert ExtraData().submission_data(operators) == {"api_key_comfy_org": operators}
+    assert ExtraData(own_api_key=True).submission_data(operators) == {}
+    assert ExtraData({"a": 1}).submission_data(SecretStr("")) == {"extra_pnginfo": {"a": 1}}
 
 
 async def test_a_row_has_the_file_and_not_the_key(tmp_path: Path) -> None:
     """The journal knows that there was a key; nothing in its file can be compared with one."""
     extra = ExtraData({"workflow": drawn()}, SecretStr(KEY), own_api_key=True)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        await journal.accepted(Job("k", JobRequest(prompt={}, key="k", extra=extra), collectable=True))
+        await journal.record_accepted(Job("k", JobRequest(prompt={}, key="k", extra=extra), collectable=True))
         [kept] = journal.jobs()
     assert kept.job.request.extra == ExtraData(extra.pnginfo, own_api_key=True)
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())

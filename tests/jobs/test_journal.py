@@ -24,16 +24,16 @@ async def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     found = job(workload=7.5)
     with Journal(path) as journal:
-        await journal.accepted(found)
+        await journal.record_accepted(found)
         found.prompt_id = "p"
-        journal.submitted(found)
+        journal.record_submitted(found)
         found.advance(JobState.PREPARING)
         found.outputs = (Output(0, "9", "image", "a.png", width=3),)
         found.problems = (OutputProblem("gone", node_id="9", code="output_missing", output="b.png"),)
         found.files = (EngineFile("temp", "sub/a.png", 7, 2**62, 3),)
         found.error = NodeFailed("no", [Detail("bad", node_id="4")])
         found.advance(JobState.FAILED)
-        journal.ended(found)
+        journal.record_ended(found)
     with Journal(path) as journal:
         [kept] = journal.jobs()
     assert kept.ended_at is not None
@@ -47,12 +47,12 @@ async def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
 async def test_inputs_are_kept_until_the_end(tmp_path: Path) -> None:
     """A job that has to run again needs its files: the row has no word of them, the folder has them."""
     store = InputStore(tmp_path / "inputs")
-    async with store.arriving([SentFile("ä.png", b"123")]) as arrived:
+    async with store.receive([SentFile("ä.png", b"123")]) as arrived:
         found = job(folder=arrived.folder)
-        arrived.taken = True
+        arrived.claimed = True
     found.request = JobRequest(prompt={}, inputs=arrived.files)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        await journal.accepted(found)
+        await journal.record_accepted(found)
         [kept] = journal.jobs()
         assert kept.job.request.inputs == found.request.inputs
         await store.remove(found.folder)
@@ -63,8 +63,8 @@ async def test_a_forgotten_job_is_gone(tmp_path: Path) -> None:
     """A row lives as long as the result."""
     found = job()
     with Journal(tmp_path / "journal.sqlite") as journal:
-        await journal.accepted(found)
-        journal.forgotten(found)
+        await journal.record_accepted(found)
+        journal.delete(found)
         assert journal.jobs() == []
 
 
@@ -74,17 +74,17 @@ async def test_what_cannot_be_written_is_written_later(tmp_path: Path) -> None:
     found, other = job(), job()
     other.folder = "another"
     with Journal(path, busy_s=0.05) as journal:
-        await journal.accepted(found)
+        await journal.record_accepted(found)
         lock = sqlite3.connect(path, isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         found.advance(JobState.FAILED)
-        journal.ended(found)
+        journal.record_ended(found)
         with pytest.raises(JournalUnavailable):
-            await journal.accepted(other)
+            await journal.record_accepted(other)
         lock.execute("ROLLBACK")
         lock.close()
         found.prompt_id = "p"
-        journal.submitted(found)
+        journal.record_submitted(found)
         [kept] = journal.jobs()
     assert (kept.job.state, kept.job.prompt_id) == (JobState.FAILED, "p")
 
@@ -93,9 +93,9 @@ async def test_what_is_handed_back_stays_unfinished(tmp_path: Path) -> None:
     """A shutdown is not the end of a job."""
     found = job(handed_back=True)
     with Journal(tmp_path / "journal.sqlite") as journal:
-        await journal.accepted(found)
+        await journal.record_accepted(found)
         found.advance(JobState.FAILED)
-        journal.ended(found)
+        journal.record_ended(found)
         assert journal.jobs()[0].ended_at is None
 
 
@@ -114,7 +114,7 @@ async def test_a_file_that_is_no_journal_is_moved_aside(tmp_path: Path, caplog: 
         with Journal(path) as journal:
             assert journal.jobs() == []
             assert journal.set_aside == 1
-            await journal.accepted(job())
+            await journal.record_accepted(job())
         with Journal(path) as journal:
             assert (len(journal.jobs()), journal.set_aside) == (1, 0)
     assert "version 99" in caplog.text

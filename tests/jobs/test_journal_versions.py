@@ -65,7 +65,9 @@ async def test_a_worker_goes_on_with_a_state_folder_of_b2bf08c(engine: EngineHan
     async with worker(engine, state, result_ttl_s=AGES_S) as client:
         for one in stored:
             if one.ended_at is None:
-                await asyncio.wait_for(client.app.manager.ended(client.app.manager.find(one.job.id, one.job.token)), 15)
+                await asyncio.wait_for(
+                    client.app.manager.wait_for_end(client.app.manager.find(one.job.id, one.job.token)), 15
+                )
             status, body = await client.get(f"/jobs/{one.job.id}", one.job.token)
             expected = {JobState.FAILED: 422, JobState.CANCELLED: 499}.get(one.job.state, 200)
             assert status == expected, body

@@ -23,7 +23,7 @@ async def test_load_rises_and_falls_with_the_jobs(client: Client) -> None:
     jobs = [await manager.accept(JobRequest(prompt=picture()), workload=2.5) for _ in range(4)]
     assert (manager.admission.load.jobs, manager.admission.load.workload) == (4, 10)
     for job in jobs:
-        await manager.ended(job)
+        await manager.wait_for_end(job)
     assert (manager.admission.load.jobs, manager.admission.load.workload) == (0, 0)
     assert manager.admission.pace.units_per_s > 0
 
@@ -35,7 +35,7 @@ async def test_a_failure_that_may_have_passed_is_tried_anew(client: Client) -> N
     await client.state(job, "generating")
     async with client.http.post(client.app.engines.first.api.base_url + "/interrupt", json={}):
         pass
-    await client.app.manager.ended(client.app.manager.find("again", job["token"]))
+    await client.app.manager.wait_for_end(client.app.manager.find("again", job["token"]))
     assert (await client.get("/jobs/again", job["token"]))[0] == 503
     status, body = await client.post("/generate/sync", request)
     assert (status, body["status"]) == (200, "success")
@@ -57,5 +57,5 @@ async def test_a_failure_of_the_jobs_own_stays(client: Client) -> None:
 async def test_the_body_of_an_ended_job_is_let_go(client: Client) -> None:
     """Results are kept for an hour; their prompts and inputs, which may be large, are not."""
     job = await client.app.manager.accept(JobRequest(prompt=picture()), workload=1.0)
-    await client.app.manager.ended(job)
+    await client.app.manager.wait_for_end(job)
     assert (job.request.prompt, job.request.inputs) == ({}, ())

@@ -12,7 +12,7 @@ from worker.supervision import stop
 
 @asynccontextmanager
 async def kept(gone: list[Key], most: int = 10) -> AsyncIterator[Retention]:
-    retention = Retention(gone.append, most=most, room=1000)
+    retention = Retention(gone.append, most=most, max_bytes=1000)
     running = asyncio.create_task(retention.run())
     try:
         yield retention
@@ -28,8 +28,8 @@ async def test_each_goes_when_its_time_is_over() -> None:
     """Not earlier, and without anybody asking."""
     gone: list[Key] = []
     async with kept(gone, 10) as retention:
-        retention.put(key("a"), 0.05, 0)
-        retention.put(key("b"), 60, 0)
+        retention.add(key("a"), 0.05, 0)
+        retention.add(key("b"), 60, 0)
         assert gone == []
         await asyncio.sleep(0.2)
         assert gone == [key("a")]
@@ -40,7 +40,7 @@ async def test_what_is_too_much_goes_oldest_first() -> None:
     gone: list[Key] = []
     async with kept(gone, 2) as retention:
         for name in "abc":
-            retention.put(key(name), 60, 0)
+            retention.add(key(name), 60, 0)
         await asyncio.sleep(0.01)
         assert gone == [key("a")]
 
@@ -50,10 +50,10 @@ async def test_room_is_made_oldest_first_and_the_newest_stays() -> None:
     gone: list[Key] = []
     async with kept(gone, 10) as retention:
         for name, size in (("a", 400), ("b", 400), ("c", 5000)):
-            retention.put(key(name), 60, size)
+            retention.add(key(name), 60, size)
         await asyncio.sleep(0.01)
         assert gone == [key("a"), key("b")]
-        retention.put(key("d"), 60, 0)
+        retention.add(key("d"), 60, 0)
         await asyncio.sleep(0.01)
         assert gone == [key("a"), key("b"), key("c")]
 
@@ -62,10 +62,10 @@ async def test_what_is_taken_back_into_work_is_never_forgotten() -> None:
     """A delivery that runs again holds its files, and they do not count meanwhile."""
     gone: list[Key] = []
     async with kept(gone, 10) as retention:
-        retention.put(key("a"), 0.05, 900)
-        retention.take(key("a"))
-        retention.put(key("b"), 60, 900)
-        retention.put(key("c"), 60, 50)
+        retention.add(key("a"), 0.05, 900)
+        retention.remove(key("a"))
+        retention.add(key("b"), 60, 900)
+        retention.add(key("c"), 60, 50)
         await asyncio.sleep(0.15)
         assert gone == []
 
@@ -74,8 +74,8 @@ async def test_after_its_close_nothing_is_forgotten() -> None:
     """What is kept now belongs to the next life of the worker."""
     gone: list[Key] = []
     async with kept(gone, 1) as retention:
-        retention.put(key("a"), 0.05, 0)
+        retention.add(key("a"), 0.05, 0)
         retention.close()
-        retention.put(key("b"), 0.05, 0)
+        retention.add(key("b"), 0.05, 0)
         await asyncio.sleep(0.15)
         assert gone == []

@@ -32,7 +32,7 @@ def test_each_learns_from_its_own_jobs() -> None:
     """A job that names no engine is one of a worker that had only the first."""
     paces = Paces({"engine-0": Pace(), "engine-1": Pace()})
     for _ in range(ENOUGH):
-        paces.learn("engine-1", 100.0, 2.0)
-        paces.learn(None, 100.0, 10.0)
-        paces.learn("engine-7", 100.0, 1.0)
+        paces.record("engine-1", 100.0, 2.0)
+        paces.record(None, 100.0, 10.0)
+        paces.record("engine-7", 100.0, 1.0)
     assert (paces.of("engine-0"), paces.of("engine-1")) == pytest.approx((10.0, 50.0))

@@ -20,7 +20,7 @@ from tests.models.files import DAMAGED, GOOD, HEALTHY, PAGE
 from tests.workflow.prompts import link, node, sampled
 from worker.errors import Detail, NodeFailed
 from worker.model_file import damage, safetensors_fault
-from worker.models.damaged import ModelDoctor
+from worker.models.damaged import DamageCheck
 from worker.models.folder import ModelsFolder
 
 SAFETENSORS = "SafetensorError: Error while deserializing header: "
@@ -155,8 +155,8 @@ async def test_a_healthy_file_stays_whatever_its_node_raises(tmp_path: Path) -> 
     raised = NodeFailed("failed", [Detail(SAFETENSORS + "header too small", "4", "Load", "CheckpointLoaderSimple")])
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "good.safetensors", GOOD)
-        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"))
-        assert await doctor.explained(raised, naming(path.name), client.app.engines.known_catalog) is raised
+        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"))
+        assert await doctor.explain(raised, naming(path.name), client.app.engines.known_catalog) is raised
         assert path.read_bytes() == GOOD
 
 
@@ -166,8 +166,8 @@ async def test_a_file_that_can_not_be_checked_is_named_and_stays(tmp_path: Path)
     raised = NodeFailed("failed", [Detail(text, "4", "Load", "CheckpointLoaderSimple")])
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "old.ckpt", HEALTHY["old.ckpt"])
-        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"))
-        error = await doctor.explained(raised, naming(path.name), client.app.engines.known_catalog)
+        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"))
+        error = await doctor.explain(raised, naming(path.name), client.app.engines.known_catalog)
         assert (error.code, f"it can't be loaded ({text[:-1]}" in error.message) == ("model_damaged", True)
         assert path.exists()
 
@@ -182,8 +182,8 @@ async def test_a_file_that_an_image_baked_in_is_set_aside(tmp_path: Path) -> Non
     async with serving_models(tmp_path) as (handle, client):
         baked = handle.base / "models"
         path = put(handle, "page.safetensors", PAGE)
-        doctor = ModelDoctor(client.app.models, ModelsFolder(tmp_path / "own", baked=baked), settle=0)
-        error = await doctor.explained(unloaded(), naming(path.name), client.app.engines.known_catalog)
+        doctor = DamageCheck(client.app.models, ModelsFolder(tmp_path / "own", baked=baked), settle=0)
+        error = await doctor.explain(unloaded(), naming(path.name), client.app.engines.known_catalog)
         assert (error.code, "set aside as page.safetensors.damaged" in error.message) == ("model_damaged", True)
         assert (path.exists(), (path.parent / "page.safetensors.damaged").read_bytes()) == (False, PAGE)
 
@@ -192,9 +192,9 @@ async def test_a_file_that_is_still_being_written_stays(tmp_path: Path) -> None:
     """A copy that runs beside the worker ends under the name that it began with."""
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "cut.safetensors", DAMAGED["cut.safetensors"])
-        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"), settle=0.5)
+        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle=0.5)
         catalog = client.app.engines.known_catalog
-        explained = asyncio.create_task(doctor.explained(unloaded(), naming(path.name), catalog))
+        explained = asyncio.create_task(doctor.explain(unloaded(), naming(path.name), catalog))
         with path.open("ab") as copy:
             while not explained.done():
                 copy.write(b"more")
@@ -209,10 +209,10 @@ async def test_a_file_that_can_not_be_read_is_named_and_stays(tmp_path: Path) ->
     """Too many open files, as one reason: the file itself may be whole."""
     async with serving_models(tmp_path) as (handle, client):
         path = put(handle, "good.safetensors", GOOD)
-        doctor = ModelDoctor(client.app.models, ModelsFolder(handle.base / "models"), settle=0)
+        doctor = DamageCheck(client.app.models, ModelsFolder(handle.base / "models"), settle=0)
         catalog = client.app.engines.known_catalog
         with no_more_files():
-            error = await doctor.explained(unloaded(), naming(path.name), catalog)
+            error = await doctor.explain(unloaded(), naming(path.name), catalog)
         assert (error.code, "can't be read: too many open files" in error.message) == ("model_damaged", True)
         assert path.read_bytes() == GOOD
 

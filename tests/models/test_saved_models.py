@@ -14,7 +14,7 @@ from tests.engines import EngineHandle, start_engine
 from tests.workflows import Workflow, picture, slow
 from worker.engine.saved_models import SavedModelFolders
 from worker.workflow.catalog.catalog import bundled_catalog
-from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.validation.model_references import saved_model_problems
 
 SAVED = "secret_00001_.safetensors"
@@ -83,8 +83,8 @@ async def test_no_job_names_a_model_that_another_one_saved(client: Client, engin
         _, report = await client.post("/validate", {"workflow": naming(folder, SAVED)})
         assert (report["valid"], [one["input"] for one in report["problems"]]) == (False, [field])
         assert not any(model["here"] for model in report["models"] if model["file"] == SAVED)
-    client.app.engines.catalogs.forget()
-    assert SAVED not in str((await client.app.engines.catalogs.fresh()).to_object_info())
+    client.app.engines.catalogs.invalidate()
+    assert SAVED not in str((await client.app.engines.catalogs.current()).to_object_info())
     status, body = await client.post("/generate/sync", {"workflow": naming("vae", SAVED)})
     assert (status, body["error"]["code"]) == (422, "models_missing"), body
 
@@ -105,7 +105,7 @@ async def test_the_operators_file_of_the_same_name_stays(client: Client, engine:
     save(engine.base / "models" / "checkpoints", "sub/both.safetensors")
     status, body = await client.post("/generate/sync", {"workflow": naming("checkpoints", "sub/both.safetensors")})
     assert status == 200, body
-    catalog = await client.app.engines.catalogs.fresh()
+    catalog = await client.app.engines.catalogs.current()
     assert "sub/both.safetensors" in str(catalog.object_info("CheckpointLoaderSimple"))
 
 
@@ -120,7 +120,9 @@ async def test_a_file_that_comes_while_the_job_waits_is_refused_too(engine: Engi
         assert status == 202, second
         save(engine.output / "checkpoints", late.name)
         late.unlink()
-        await asyncio.wait_for(client.app.manager.ended(client.app.manager.find(second["id"], second["token"])), 15)
+        await asyncio.wait_for(
+            client.app.manager.wait_for_end(client.app.manager.find(second["id"], second["token"])), 15
+        )
         status, body = await client.get(f"/jobs/{second['id']}", second["token"])
         assert (status, body["error"]["code"]) == (422, "models_missing"), body
         async with client.http.get(f"{engine.url}/history") as answer:
@@ -197,7 +199,7 @@ def test_no_form_of_a_choice_lists_it(written: Any) -> None:
     """Lists of both kinds, objects in the place of names, choices inside of choices, and defaults."""
     saved = SavedModels({"checkpoints": frozenset({SAVED})})
     info: Any = {"input": {"required": {"name": written}}}
-    found = str(saved.out_of_class(info, {}))
+    found = str(saved.class_without_names(info, {}))
     assert SAVED not in found
     assert "a.safetensors" in found
 
@@ -208,7 +210,7 @@ def test_comfyuis_own_refusal_does_not_name_it() -> None:
     details = f"ckpt_name: 'x' not in ['a.safetensors', '{SAVED}', 'b.safetensors']"
     config = [["a.safetensors", SAVED, "b.safetensors"], {"tooltip": "x"}]
     error = {"type": "value_not_in_list", "details": details, "extra_info": {"input_config": config}}
-    found = saved.out_of_answer({"4": {"errors": [error]}})
+    found = saved.response_without_names({"4": {"errors": [error]}})
     assert found["4"]["errors"][0]["details"] == "ckpt_name: 'x' not in ['a.safetensors']"
     assert found["4"]["errors"][0]["extra_info"]["input_config"][0] == ["a.safetensors"]
 
@@ -220,10 +222,10 @@ async def test_folders_are_looked_at_as_comfyui_does(tmp_path: Path) -> None:
     save(tmp_path / "output" / "elsewhere", "c.safetensors")
     save(tmp_path / "models" / "unet", "b.safetensors")
     folders = SavedModelFolders(tmp_path / "output", (tmp_path / "models",))
-    saved = await folders.look()
+    saved = await folders.scan()
     assert saved.folder_of("a.safetensors", ("text_encoders",)) == "text_encoders"
     assert saved.folder_of("b.safetensors", ("diffusion_models",)) is None
     assert saved.names == {"a.safetensors", "b.safetensors"}
     (tmp_path / "output" / "clip" / "a.safetensors").unlink()
-    assert (await folders.look(saved)).folder_of("a.safetensors") == "text_encoders", "as it may have been listed"
-    assert await SavedModelFolders(None).look() == NONE_SAVED
+    assert (await folders.scan(saved)).folder_of("a.safetensors") == "text_encoders", "as it may have been listed"
+    assert await SavedModelFolders(None).scan() == NO_SAVED_MODELS

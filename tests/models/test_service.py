@@ -13,7 +13,7 @@ import pytest
 from tests.fetch.origin import Origin, content, opened, serving
 from tests.workflow.prompts import sampled
 from worker.errors import ModelsMissing
-from worker.events import JobAccepted, Notify, Observers, unobserved
+from worker.events import JobAccepted, Notify, Observers, ignore_event
 from worker.job import Job, JobRequest, JobState
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
@@ -59,7 +59,7 @@ def models_of(
     jobs: JobIndex,
     arrived: Callable[[], None],
     tasks: Tasks,
-    notify: Notify = unobserved,
+    notify: Notify = ignore_event,
 ) -> Models:
     folder = worker_models(given)
     fetcher = ModelFetcher(given.fetch, folder) if folder else None
@@ -82,17 +82,17 @@ async def test_what_a_job_names_stays_until_it_has_ended(tmp_path: Path) -> None
     """The file of a running job is never deleted, though it was used least recently; after the job's end it may be."""
     async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
-            await models.bring(needs(origin, name))
+            await models.fetch(needs(origin, name))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
         jobs.add(job)
         Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         folder = ModelsFolder(tmp_path)
         for record in folder.brought():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
-        await models.bring(needs(origin, "c"))
+        await models.fetch(needs(origin, "c"))
         assert there(tmp_path) == {"a", "c"}
         job.advance(JobState.FAILED)
-        await models.bring(needs(origin, "b"))
+        await models.fetch(needs(origin, "b"))
         assert there(tmp_path) == {"c", "b"}
 
 
@@ -100,14 +100,14 @@ async def test_a_new_job_makes_its_model_the_last_to_go(tmp_path: Path) -> None:
     """Use counts from the acceptance of a job that names the file."""
     async with serving_models(tmp_path) as (origin, models, jobs):
         for name in "ab":
-            await models.bring(needs(origin, name))
+            await models.fetch(needs(origin, name))
         for record in ModelsFolder(tmp_path).brought():
             os.utime(tmp_path / OWN / "records" / f"{record.key}.json", (1, 1 if record.file[0] == "a" else 2))
         job = Job("1", JobRequest(prompt=prompt_with("a")))
         jobs.add(job)
         Observers([models]).notify(JobAccepted(job.ref, 1.0, "native", None))
         job.advance(JobState.FAILED)
-        await models.bring(needs(origin, "c"))
+        await models.fetch(needs(origin, "c"))
         assert there(tmp_path) == {"a", "c"}
 
 
@@ -123,13 +123,13 @@ async def test_what_is_pinned_or_waited_for_stays(tmp_path: Path) -> None:
             Tasks() as tasks,
             models_of(given, library, JobIndex(), lambda: arrivals.append(None), tasks) as models,
         ):
-            await models.ready()
+            await models.wait_until_ready()
             waited = needs(origin, "b")
-            with models.wanting(waited):
-                await models.bring(waited)
+            with models.protect(waited):
+                await models.fetch(waited)
                 with pytest.raises(ModelsMissing, match="fill the space"):
-                    await models.bring(needs(origin, "c"))
-            await models.bring(needs(origin, "c"))
+                    await models.fetch(needs(origin, "c"))
+            await models.fetch(needs(origin, "c"))
             assert there(tmp_path) == {"a", "c"}
         assert len(arrivals) == 3
 
@@ -143,4 +143,4 @@ async def test_only_a_worker_that_fetches_models_follows_their_use(
     """A worker that is to fetch no models, with or without a folder of them, needs no events of jobs."""
     given = Settings.of(models_folder=tmp_path if with_folder else None, models_on_demand=on_demand)
     async with Tasks() as tasks, models_of(given, {}, JobIndex(), lambda: None, tasks) as models:
-        assert models.fetches is fetches
+        assert models.fetches_models is fetches

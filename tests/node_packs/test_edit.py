@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.node_packs.edit import added, moved
+from worker.node_packs.edit import add_pack, set_commit
 from worker.node_packs.pins import PacksError, PinnedPack, read_pins
 
 OLD, NEW = "0123456789abcdef0123456789abcdef01234567", "f" * 40
@@ -21,7 +21,7 @@ Three    https://x.org/b/Three@{OLD}      more
 
 def test_a_pack_joins_its_group_in_its_columns() -> None:
     """Below the last of the group; every other line stays as it was."""
-    text = added(TEXT, PinnedPack("Four", "https://x.org/a/Four", NEW), "v2")
+    text = add_pack(TEXT, PinnedPack("Four", "https://x.org/a/Four", NEW), "v2")
     line = f"Four     https://x.org/a/Four@{NEW}       base  # v2"
     assert text.splitlines()[6] == line
     assert text.replace(f"{line}\n", "") == TEXT
@@ -30,22 +30,22 @@ def test_a_pack_joins_its_group_in_its_columns() -> None:
 
 def test_a_pack_of_a_new_group_comes_last() -> None:
     """After a blank line."""
-    text = added(TEXT, PinnedPack("Four", "https://x.org/a/Four", NEW, "other"), None)
+    text = add_pack(TEXT, PinnedPack("Four", "https://x.org/a/Four", NEW, "other"), None)
     assert text == f"{TEXT}\nFour  https://x.org/a/Four@{NEW}  other\n"
 
 
 def test_a_pack_is_not_added_twice() -> None:
     """In whatever case: file systems differ."""
     with pytest.raises(PacksError, match="nodes update one"):
-        added(TEXT, PinnedPack("one", "https://x.org/a/One", NEW), None)
+        add_pack(TEXT, PinnedPack("one", "https://x.org/a/One", NEW), None)
 
 
 def test_a_pack_moves_with_the_name_of_its_commit() -> None:
     """The branch or tag in the comment is the new one, or none; what else was said about the pack stays."""
-    by_tag = moved(TEXT, "ComfyUI", NEW, "v1.1")
+    by_tag = set_commit(TEXT, "ComfyUI", NEW, "v1.1")
     assert by_tag == TEXT.replace(f"ComfyUI@{OLD}  # v1.0", f"ComfyUI@{NEW}  # v1.1")
-    newest = moved(TEXT, "One", NEW, None)
+    newest = set_commit(TEXT, "One", NEW, None)
     assert newest == TEXT.replace(f"One@{OLD}", f"One@{NEW}").replace("  # main", "")
-    assert moved(TEXT, "Two", NEW, None) == TEXT.replace(f"Two@{OLD}", f"Two@{NEW}")
+    assert set_commit(TEXT, "Two", NEW, None) == TEXT.replace(f"Two@{OLD}", f"Two@{NEW}")
     with pytest.raises(PacksError, match="no pack 'Five'"):
-        moved(TEXT, "Five", NEW, None)
+        set_commit(TEXT, "Five", NEW, None)

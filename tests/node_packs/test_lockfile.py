@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.terminal import ROOT
 from worker.errors import LockError
-from worker.node_packs.lockfile import LINUX, entries, files, head, stale
+from worker.node_packs.lockfile import LINUX, lock_files, lock_header, read_entries, stale_locks
 from worker.node_packs.pins import read_pins
 
 HASH = f"--hash=sha256:{'0' * 64}"
@@ -21,10 +21,10 @@ def test_what_uv_writes_is_read_and_written_again() -> None:
     """With its hashes; what every line says of the platform is left out, other conditions are kept."""
     text = f"a==1 ; {LINUX} \\\n    {HASH} \\\n    {HASH}\n"
     text += f"b==2.0 ; python_full_version < '3.12' and {LINUX} \\\n    {HASH}\n"
-    first, second = entries(text)
+    first, second = read_entries(text)
     assert first.text == f"a==1 \\\n    {HASH} \\\n    {HASH}"
     assert second.text == f"b==2.0 ; python_full_version < '3.12' \\\n    {HASH}"
-    assert entries(f"# said\n{first.text}\n{second.text}\n") == (first, second)
+    assert read_entries(f"# said\n{first.text}\n{second.text}\n") == (first, second)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ def test_what_uv_writes_is_read_and_written_again() -> None:
 def test_a_line_that_only_this_machine_could_use_is_refused(text: str, said: str) -> None:
     """No path, no index, no build of one's own gets into a lock."""
     with pytest.raises(LockError, match=said):
-        entries(text)
+        read_entries(text)
 
 
 def test_torch_and_groups_have_files_of_their_own() -> None:
     """So that an image can take torch from elsewhere, and leaves out what only other groups want."""
     names = ("a", "torch", "torchsde", "nvidia-nccl-cu13", "cuda-toolkit", "triton")
-    base = entries("".join(f"{name}==1 \\\n    {HASH}\n" for name in names))
-    more = (*base, *entries(f"b==1 \\\n    {HASH}\n"))
-    found = files(base, {"more": more}, "# head\n")
+    base = read_entries("".join(f"{name}==1 \\\n    {HASH}\n" for name in names))
+    more = (*base, *read_entries(f"b==1 \\\n    {HASH}\n"))
+    found = lock_files(base, {"more": more}, "# head\n")
     assert {name: re.findall(r"^([\w-]+)==", text, re.MULTILINE) for name, text in found.items()} == {
         "comfyui.lock": ["a", "torchsde"],
         "torch.lock": ["cuda-toolkit", "nvidia-nccl-cu13", "torch", "triton"],
@@ -63,26 +63,26 @@ def test_torch_and_groups_have_files_of_their_own() -> None:
 
 def test_torch_stays_the_same_file_while_packs_change() -> None:
     """Nothing of the pins is in it, or each new pack would make its 3 GB another layer of the image."""
-    base = entries(f"torch==1 \\\n    {HASH}\n")
-    assert files(base, {}, "# these pins\n")["torch.lock"] == files(base, {}, "# other pins\n")["torch.lock"]
+    base = read_entries(f"torch==1 \\\n    {HASH}\n")
+    assert lock_files(base, {}, "# these pins\n")["torch.lock"] == lock_files(base, {}, "# other pins\n")["torch.lock"]
 
 
 def test_a_lock_of_other_pins_is_stale() -> None:
     """By the commits and the constraints in its head; comments in the constraints change nothing."""
     names = ("comfyui.lock", "torch.lock", "comfyui-more.lock")
-    made = {name: f"{head(PINS, 'torch==2')}a==1" for name in names}
-    assert list(stale(made, PINS, "# why\ntorch==2  # so\n")) == []
-    assert list(stale({}, PINS, "torch==2")) == [f"{name} is missing" for name in names]
-    assert len(list(stale(made, PINS, "torch==3"))) == 2
+    made = {name: f"{lock_header(PINS, 'torch==2')}a==1" for name in names}
+    assert list(stale_locks(made, PINS, "# why\ntorch==2  # so\n")) == []
+    assert list(stale_locks({}, PINS, "torch==2")) == [f"{name} is missing" for name in names]
+    assert len(list(stale_locks(made, PINS, "torch==3"))) == 2
     moved = read_pins(f"ComfyUI https://x.org/c/ComfyUI@{COMMIT}\nOne https://x.org/One@{COMMIT[::-1]} more\n")
-    assert next(stale(made, moved, "torch==2")) == "comfyui.lock is not of these pins and constraints"
+    assert next(stale_locks(made, moved, "torch==2")) == "comfyui.lock is not of these pins and constraints"
 
 
 def test_our_locks_are_of_our_pins() -> None:
     """Every file that is in the repository, each line of which any machine can use."""
     pins = read_pins((ROOT / "comfyui_nodes.txt").read_text("utf-8"))
-    assert list(stale(OURS, pins, OURS["constraints.txt"])) == []
-    found = {name: {entry.name for entry in entries(OURS[name])} for name in OURS if name.endswith(".lock")}
+    assert list(stale_locks(OURS, pins, OURS["constraints.txt"])) == []
+    found = {name: {entry.name for entry in read_entries(OURS[name])} for name in OURS if name.endswith(".lock")}
     assert {"torch", "torchvision", "torchaudio", "triton"} <= found["torch.lock"]
     assert {"opencv-python-headless", "matplotlib", "transformers", "comfyui-frontend-package"} <= found["comfyui.lock"]
     assert not {name for name in found["comfyui.lock"] if name.startswith(("nvidia-", "cuda-"))}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.cli.terminal import ROOT
-from worker.node_packs.lockfile import entries
+from worker.node_packs.lockfile import read_entries
 
-WORKER = entries((ROOT / "locks" / "worker.lock").read_text("utf-8"))
-TESTED = entries((ROOT / "requirements.lock").read_text("utf-8"))
+WORKER = read_entries((ROOT / "locks" / "worker.lock").read_text("utf-8"))
+TESTED = read_entries((ROOT / "requirements.lock").read_text("utf-8"))
 
 
 def test_an_image_has_the_versions_that_are_tested() -> None:

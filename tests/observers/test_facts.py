@@ -18,10 +18,10 @@ from tests.observers.recorder import Recorder
 from tests.workflows import failing, picture
 from worker.errors import ModelsMissing, WorkerError
 from worker.events import (
-    Cache,
     CacheHit,
+    CacheKind,
     DeliveryEnded,
-    DeliveryWay,
+    DeliveryMethod,
     EngineConnected,
     EngineLost,
     EngineStarted,
@@ -37,8 +37,8 @@ from worker.events import (
     RunEnded,
     StateChanged,
     TaskFailed,
+    WebhookAttempted,
     WebhookOutcome,
-    WebhookTried,
 )
 from worker.fetch.fetcher import Fetcher
 from worker.job import JobState
@@ -69,7 +69,7 @@ async def test_the_facts_of_a_job(client: Client) -> None:
     [submitted], [ended], [delivered] = recorder.of(JobSubmitted), recorder.of(RunEnded), recorder.of(DeliveryEnded)
     assert submitted.prompt_id
     assert [event.class_type for event in recorder.of(NodeStarted)] == ["EmptyImage", "SaveImage"]
-    assert (delivered.way, delivered.code) == (DeliveryWay.INLINE, None)
+    assert (delivered.method, delivered.code) == (DeliveryMethod.INLINE, None)
     [finished] = await recorder.until(JobFinished)
     assert (finished.state, finished.outputs, finished.size) == (JobState.COMPLETED, 1, delivered.size)
     assert delivered.size > 0
@@ -118,7 +118,7 @@ async def test_webhook_tries(engine: EngineHandle, tmp_path: Path) -> None:
         async with worker(engine, tmp_path, **given) as client:
             recorder = recorded(client)
             await client.post("/generate/sync", {"workflow": picture(), "webhook": {"url": server.url}})
-            tries = await recorder.until(WebhookTried, 2)
+            tries = await recorder.until(WebhookAttempted, 2)
     assert [(one.number, one.outcome) for one in tries] == [
         (1, WebhookOutcome.REJECTED),
         (2, WebhookOutcome.ACCEPTED),
@@ -138,7 +138,7 @@ async def test_input_fetches_and_what_was_here_already(tmp_path: Path) -> None:
             await fetcher.fetch(origin.url("/nothing"))
     fetched, hit, failed = recorder.events
     assert isinstance(fetched, InputFetched)
-    assert (fetched.size, fetched.code, hit) == (len(data), None, CacheHit(Cache.INPUTS))
+    assert (fetched.size, fetched.code, hit) == (len(data), None, CacheHit(CacheKind.INPUTS))
     assert isinstance(failed, InputFetched)
     assert (failed.size, failed.code) == (0, "fetch_failed")
 
@@ -151,16 +151,16 @@ async def test_model_fetches(tmp_path: Path) -> None:
         Tasks() as tasks,
         models_of(settings(tmp_path, origin), {}, JobIndex(), lambda: None, tasks, recorder.notify) as models,
     ):
-        await models.bring(needs(origin, "a"))
-        await models.bring(needs(origin, "a"))
+        await models.fetch(needs(origin, "a"))
+        await models.fetch(needs(origin, "a"))
         with pytest.raises(ModelsMissing):
-            await models.bring(needs(origin, "b"))
-        models.count_here(2)
+            await models.fetch(needs(origin, "b"))
+        models.count_present(2)
     fetched, failed, hit = recorder.events
     assert isinstance(fetched, ModelFetched)
     assert (fetched.file, fetched.size, fetched.code) == ("a.safetensors", SIZE, None)
     assert cast(ModelFetched, failed).code == "fetch_failed"
-    assert hit == CacheHit(Cache.MODELS, 2)
+    assert hit == CacheHit(CacheKind.MODELS, 2)
 
 
 async def test_engine_starts_and_losses(tmp_path: Path) -> None:

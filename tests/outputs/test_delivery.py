@@ -350,7 +350,7 @@ async def test_credentials_are_nowhere_afterwards(
 
 
 def _token(client: Client, id: str) -> str:
-    return client.app.manager.owned(id, "local").token
+    return client.app.manager.find_owned(id, "local").token
 
 
 async def test_an_upload_delays_nobody_and_can_be_cancelled(engine: EngineHandle, tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ class DeliversAtOnce:
     def _finished(self, event: JobFinished) -> None:
         if not self.asked:
             self.asked += 1
-            self._client.app.manager.deliver(self._client.app.manager.owned(event.job.id, event.job.principal))
+            self._client.app.manager.deliver(self._client.app.manager.find_owned(event.job.id, event.job.principal))
 
 
 async def test_a_delivery_may_be_asked_for_as_soon_as_one_has_failed(engine: EngineHandle, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from worker.errors import OutputNotAllowed
 from worker.job import EngineFile, Job, JobRequest, Output
 from worker.outputs.files import Outputs, OutputSource
 from worker.outputs.kinds import kind_of
-from worker.outputs.output_collector import OutputCollector, still_results
+from worker.outputs.output_collector import OutputCollector, without_previews
 from worker.outputs.overwriting import may_be_overwritten
 from worker.outputs.reports import NodeOutput, Text, node_outputs
 
@@ -139,8 +139,8 @@ def test_previews_give_way_to_a_file_that_is_written_once_more() -> None:
     """They were all that a cached run had; texts stay, and so do previews where nothing but those is written again."""
     preview, text = Output(0, "1", "image", "a.png", folder="temp"), Output(1, "2", "text", "", text="x")
     saved = Output(2, "3", "model", "b.safetensors")
-    assert still_results((preview, text), (saved,)) == (text,)
-    assert still_results((preview, text), (replace(preview, index=2),)) == (preview, text)
+    assert without_previews((preview, text), (saved,)) == (text,)
+    assert without_previews((preview, text), (replace(preview, index=2),)) == (preview, text)
 
 
 async def test_what_a_job_left_beside_its_outputs_counts_too(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.engine.supervised import Supervised, supervised
 from tests.outputs.test_results import emptied, node, report, run, with_picture
-from worker.workflow.write_again import signature, write_again
+from worker.workflow.rerun import node_digest, rerun_nodes
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -65,9 +65,9 @@ async def test_a_file_that_was_there_stays(tmp_path: Path, fails: bool) -> None:
 def test_a_node_that_writes_once_more_has_the_same_signature() -> None:
     """Not one with other sources; its own id and titles do not count."""
     prompt = {"1": node("EmptyImage", color=1), "5": saver("1"), "6": node("ImageInvert", image=["5", 0])}
-    second = write_again(prompt, ["5"])
+    second = rerun_nodes(prompt, ["5"])
     [name] = second.nodes
     assert name != "5"
-    assert signature(second.prompt, name) == signature(prompt, "5")
-    assert signature(prompt | {"5": prompt["5"] | {"_meta": {"title": "t"}}}, "5") == signature(prompt, "5")
-    assert signature(prompt | {"1": node("EmptyImage", color=2)}, "5") != signature(prompt, "5")
+    assert node_digest(second.prompt, name) == node_digest(prompt, "5")
+    assert node_digest(prompt | {"5": prompt["5"] | {"_meta": {"title": "t"}}}, "5") == node_digest(prompt, "5")
+    assert node_digest(prompt | {"1": node("EmptyImage", color=2)}, "5") != node_digest(prompt, "5")

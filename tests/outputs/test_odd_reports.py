@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.engine.supervised import Supervised, supervised
 from tests.outputs.test_results import node, with_picture
-from worker.engine.protocol.messages import Executed, loads, parse_text
+from worker.engine.protocol.messages import Executed, parse_json, parse_text
 from worker.outputs.reports import Text, Value, named_paths, node_outputs
 
 
@@ -63,7 +63,7 @@ def test_what_python_writes_is_read() -> None:
     assert isinstance(frame, Executed)
     assert frame.output["text"] == ["?"]
     assert str(frame.output["a"][0]) == "nan"
-    assert loads(b'{"text": "\\ud83d\\ude00", "number": Infinity}') == {
+    assert parse_json(b'{"text": "\\ud83d\\ude00", "number": Infinity}') == {
         "text": "\N{GRINNING FACE}",
         "number": float("inf"),
     }

@@ -45,7 +45,7 @@ class PullPlatform(Platform):
 
     name = "pull"
     traits = Traits(
-        largest_answer=1_000_000,
+        max_response_bytes=1_000_000,
         output_urls=False,
         job_urls=False,
         drain_s=3.0,
@@ -91,10 +91,10 @@ class PullPlatform(Platform):
         except WorkerError as error:
             self._post(job_id, body, error.status, {"error": error.as_dict()})
             return
-        async with app.manager.waiting(job):
+        async with app.manager.count_waiter(job):
             self._queue.running.put_nowait(job_id)
-            await app.manager.ended(job)
-        status, answer = await app.intake.answer(self._jobs.pop(job_id))
+            await app.manager.wait_for_end(job)
+        status, answer = await app.intake.response(self._jobs.pop(job_id))
         self._post(job_id, body, status, orjson.loads(await answer.json()))
 
     def _post(self, job_id: str, body: Body, status: int, answer: Body) -> None:

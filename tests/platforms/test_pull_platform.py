@@ -20,7 +20,7 @@ from worker.errors import StartupError
 from worker.platforms.registry import AUTO, PLATFORMS, choose
 from worker.settings import Settings
 
-MOST = PullPlatform.traits.largest_answer or 0
+MOST = PullPlatform.traits.max_response_bytes or 0
 
 
 @asynccontextmanager

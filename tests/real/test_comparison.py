@@ -8,16 +8,18 @@ from dataclasses import replace
 import pytest
 
 from real.comparison import DeliveredOutput, JobAnswer, differences, repeats
-from real.engine_log import EngineLog, Run, WrittenFile
-from real.jobs import Expected, RealJob
-from real.passes import JobResult, Way
-from real.twin import Recording, divergences
+from real.embedded_engine import Recording, divergences
+from real.engine_log import EngineLog, RecordedRun, WrittenFile
+from real.jobs import ExpectedOutput, RealJob
+from real.passes import JobResult, RequestMode
 
 CONTENT = b"a picture"
 SUM = hashlib.sha256(CONTENT).hexdigest()
-JOB = RealJob("pack", "job", {}, [Expected("2", "image", {"width": 64})])
+JOB = RealJob("pack", "job", {}, [ExpectedOutput("2", "image", {"width": 64})])
 FILE = WrittenFile("output", "a/x.png", SUM)
-RUN = Run({"1": {"class_type": "EmptyImage"}, "2": {"class_type": "SaveImage"}}, ["1", "2"], end="execution_success")
+RUN = RecordedRun(
+    {"1": {"class_type": "EmptyImage"}, "2": {"class_type": "SaveImage"}}, ["1", "2"], end="execution_success"
+)
 LOG = EngineLog([RUN], [FILE], [])
 CONTENTS = {("output", "a/x.png"): {SUM}}
 FIELDS = {
@@ -68,15 +70,15 @@ def test_companions_and_model_files_are_not_due() -> None:
 
 def test_only_savers_may_run_once_more() -> None:
     """A second run of a saver is none of the differences; one of another node is, and so is a third run."""
-    assert repeats(JOB, EngineLog([RUN, Run({}, ["2"])], [], []), {"2"}) == []
+    assert repeats(JOB, EngineLog([RUN, RecordedRun({}, ["2"])], [], []), {"2"}) == []
     assert repeats(JOB, EngineLog([RUN, RUN], [], []), {"2"}) == ["executed again: 1"]
     assert repeats(JOB, EngineLog([RUN, RUN, RUN], [], []), {"2"}) == ["ran 3 times"]
 
 
 def test_the_embedded_engine_is_compared_by_what_it_reports_and_runs() -> None:
     """Names and texts may differ; keys, kinds, order and the end may not."""
-    real = JobResult(JOB, Way.INLINE, [("2", "image")], log=LOG)
-    assert list(divergences(Recording.of(real), Recording.of(replace(real, way=Way.EMBEDDED)))) == []
+    real = JobResult(JOB, RequestMode.INLINE, [("2", "image")], log=LOG)
+    assert list(divergences(Recording.of(real), Recording.of(replace(real, mode=RequestMode.EMBEDDED)))) == []
     other = replace(RUN, executed=["2"], reported=[("2", {"text": ["a"]})])
     twin = replace(real, log=EngineLog([other], [], []), outputs=[("2", "text")])
     assert list(divergences(Recording.of(real), Recording.of(twin))) == [

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from real import recordings
-from real.conversions import unlike_the_editors
-from real.engine_log import Run
+from real.conversions import conversion_differences
+from real.engine_log import RecordedRun
 from real.jobs import RealJob, read_packs
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
@@ -31,7 +31,7 @@ def test_the_editors_prompt(title: str, catalog: Catalog) -> None:
     """Each is converted to the nodes, values and links that the editor sends."""
     job = JOBS[title]
     prompt: dict[str, Any] = dict(convert(job.workflow, catalog).prompt)
-    assert list(unlike_the_editors(job, Run(prompt, []))) == []
+    assert list(conversion_differences(job, RecordedRun(prompt, []))) == []
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,6 @@ def test_another_prompt_than_the_editors(prompt: Mapping[str, Any], sentence: st
         "2": {"class_type": "C", "inputs": {"f": "a.png", "seed": 7}},
     }
     job = RealJob("pack", "job", {"nodes": []}, [], inputs={"a.png": "picture"}, editor=editor, drawn=["seed"])
-    assert sentence in list(unlike_the_editors(job, Run(dict(prompt), [])))
+    assert sentence in list(conversion_differences(job, RecordedRun(dict(prompt), [])))
     own = {**editor, "2": {"class_type": "C", "inputs": {"f": "other.png", "seed": 8}}}
-    assert list(unlike_the_editors(job, Run(own, []))) == []
+    assert list(conversion_differences(job, RecordedRun(own, []))) == []

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from real import stage
+from real import workers
 from real.jobs import read_packs
-from real.passes import Place, Repertoire, Way, play, ran_again
-from real.run import read_catalog
+from real.passes import EngineInventory, PassContext, RequestMode, repeated_nodes, send_job
+from real.run import parse_catalog
 from real.sending import DirectSender
 
 ROOT = Path(__file__).parents[2]
@@ -36,32 +36,32 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def context(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PassContext]:
     """A worker before the embedded engine, with its own catalog."""
     folder = tmp_path_factory.mktemp("real")
-    async with stage.embedded(None, folder) as scene, aiohttp.ClientSession() as http:
-        async with http.get(f"{scene.engine}/object_info") as answer:
-            catalog = read_catalog(await answer.read())
-        yield Place(DirectSender(http, scene.url), scene, Repertoire(*catalog))
+    async with workers.embedded(None, folder) as worker, aiohttp.ClientSession() as http:
+        async with http.get(f"{worker.engine}/object_info") as answer:
+            catalog = parse_catalog(await answer.read())
+        yield PassContext(DirectSender(http, worker.url), worker, EngineInventory(*catalog))
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-async def test_a_job_of_the_suite_comes_without_difference(name: str, place: Place) -> None:
+async def test_a_job_of_the_suite_comes_without_difference(name: str, context: PassContext) -> None:
     """What the worker delivers inline and by URL is, byte for byte, what the engine wrote, and nothing ran twice."""
     job = JOBS[f"ComfyUI's own nodes: {name}"]
-    inline = await play(job, Way.INLINE, place)
-    by_url = await play(job, Way.URL, place)
+    inline = await send_job(job, RequestMode.INLINE, context)
+    by_url = await send_job(job, RequestMode.URL, context)
     assert [*inline.differences, *by_url.differences] == []
     assert len(inline.outputs) == len(job.expected)
-    assert not ran_again(inline, by_url, place.repertoire)
+    assert not repeated_nodes(inline, by_url, context.inventory)
     (run,) = inline.log.runs
     assert run.end == "execution_success"
     assert run.executed
 
 
-async def test_a_job_whose_nodes_are_not_installed_is_skipped(place: Place) -> None:
+async def test_a_job_whose_nodes_are_not_installed_is_skipped(context: PassContext) -> None:
     """The reason names the class."""
-    result = await play(JOBS["KJNodes: SaveImageKJ"], Way.INLINE, place)
+    result = await send_job(JOBS["KJNodes: SaveImageKJ"], RequestMode.INLINE, context)
     assert result.skipped == "not installed: SaveImageKJ"
 
 

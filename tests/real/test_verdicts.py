@@ -10,8 +10,8 @@ from random import Random
 import aiohttp
 import pytest
 
-from real.verdicts.comparison import Judgement, Judges, Verdicts, compare, same
-from real.verdicts.corpus import Case, cases, put_files
+from real.verdicts.comparison import Judgement, PromptValidators, VerdictComparison, are_equivalent, compare
+from real.verdicts.corpus import VerdictCase, cases, put_files
 from real.verdicts.graphs import GraphBuilder
 from real.verdicts.mutations import mutant
 from real.verdicts.page import differences, section
@@ -32,13 +32,13 @@ async def test_an_engine_with_our_rules_has_no_differences(engine: EngineHandle)
             catalog = Catalog.from_object_info(await answer.json())
         chosen = [case for case in cases(catalog, None) if case.group != "files"][::EVERY]
         refused = [case for case in chosen if is_refused(case, catalog)]
-        found = await compare(refused[:MOST], Judges(engine.url, catalog, AssumeFiles()), http)
+        found = await compare(refused[:MOST], PromptValidators(engine.url, catalog, AssumeFiles()), http)
     assert found.differing == []
     assert found.refused == sum(found.total.values()) > MOST / 3
     assert found.equal == found.total
 
 
-def is_refused(case: Case, catalog: Catalog) -> bool:
+def is_refused(case: VerdictCase, catalog: Catalog) -> bool:
     """Accepted ones would run on this engine, which knows no mark."""
     return not validate(case.prompt, catalog, AssumeFiles()).accepted
 
@@ -103,14 +103,14 @@ def test_what_comfyui_leaves_to_chance_is_no_difference(
     one: dict[str, tuple[tuple[str, str], ...]], other: dict[str, tuple[tuple[str, str], ...]], *, alike: bool
 ) -> None:
     """Only where both stopped at an exception or a cycle, and only for nodes that one of them does not name."""
-    assert same(Judgement(400, "e", one), Judgement(400, "e", other)) is alike
-    assert not same(Judgement(400, "e", one), Judgement(200, None, other))
+    assert are_equivalent(Judgement(400, "e", one), Judgement(400, "e", other)) is alike
+    assert not are_equivalent(Judgement(400, "e", one), Judgement(200, None, other))
 
 
 def test_the_page_lists_what_differs() -> None:
     """The counts by group, and a line for each difference."""
-    found = Verdicts()
-    case = Case("a case", "class", {})
+    found = VerdictComparison()
+    case = VerdictCase("a case", "class", {})
     found.add(case, Judgement(200, None, {}), Judgement(200, None, {}))
     found.add(case, Judgement(400, "e", {"1": (("kind", "input"),)}), Judgement(200, None, {}))
     assert [*differences(found)] == ["a case (class): ComfyUI says `400 e 1: kind input`, we say `200`"]

@@ -142,14 +142,14 @@ def test_a_column_that_each_row_needs_is_of_another_version(tmp_path: Path) -> N
 
 def test_of_two_jobs_under_one_id_the_later_one_counts(left: Path, tmp_path: Path) -> None:
     """A crash may leave the row of a failed job beside that of its second try."""
-    from worker.jobs.restored import Restored
+    from worker.jobs.restored import RestoredJobs
 
     state = Path(shutil.copytree(left, tmp_path / "state"))
     with closing(sqlite3.connect(state / "journal.sqlite", isolation_level=None)) as rows:
         names = "principal, id, token, collectable, workload, created_at, prompt_id, request, version"
         rows.execute(f"INSERT INTO jobs (folder, {names}) SELECT 'job-{'0' * 32}', {names} FROM jobs")  # noqa: S608
     with Journal(state / "journal.sqlite") as journal:
-        restored = Restored.of(journal.jobs())
+        restored = RestoredJobs.of(journal.jobs())
     assert (len(restored.ended), len(restored.unfinished), len(restored.dropped)) == (0, 1, 1)
 
 

@@ -38,15 +38,15 @@ async def fill(state: Path) -> None:
     plain.request = replace(plain.request, extra=ExtraData({"a": 1}), warnings=(Detail("w"),), deliver_models=True)
     failed.id, foldered.id = "failed", "foldered"
     store = InputStore(state / "inputs")
-    async with store.arriving([SentFile("frames/1.png", b"1")]) as arrived:
+    async with store.receive([SentFile("frames/1.png", b"1")]) as arrived:
         foldered = replace(foldered, folder=arrived.folder)
-        arrived.taken = True
+        arrived.claimed = True
     with Journal(state / "journal.sqlite") as journal:
         for one in (plain, failed, foldered):
-            await journal.accepted(one)
+            await journal.record_accepted(one)
         failed.state, failed.error = JobState.FAILED, OutputMissing("m", [OutputProblem("gone", code="c", output="o")])
         failed.problems = (OutputProblem("gone", code="c"),)
-        journal.ended(failed)
+        journal.record_ended(failed)
 
 
 async def test_it_has_what_b2bf08c_had_and_nothing_else(tmp_path: Path) -> None:

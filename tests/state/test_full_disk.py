@@ -78,7 +78,7 @@ async def test_a_journal_on_a_full_disk(disk: Path) -> None:
     path = disk / "journal.sqlite"
     with Journal(path, busy_s=0.05) as journal:
         first = job()
-        await journal.accepted(first)
+        await journal.record_accepted(first)
         ballast = fill(disk)
         refused = 0
         for number in range(200):  # what is left of the log's last page takes a few
@@ -86,7 +86,7 @@ async def test_a_journal_on_a_full_disk(disk: Path) -> None:
             other.id = f"other-{number}"
             other.request = JobRequest({"1": {"class_type": "X", "inputs": {"text": "y" * 2000}}}, key=other.id)
             try:
-                await journal.accepted(other)
+                await journal.record_accepted(other)
             except JournalUnavailable:
                 refused += 1
         assert refused
@@ -94,7 +94,7 @@ async def test_a_journal_on_a_full_disk(disk: Path) -> None:
         ballast.unlink()
         last = job()
         last.id = "last"
-        await journal.accepted(last)
+        await journal.record_accepted(last)
     fill(disk)
     try:
         with Journal(path) as journal:

@@ -118,7 +118,7 @@ async def test_an_end_that_met_a_lock_is_written_without_another_job(engine: Eng
         job = client.app.manager.find("mine", accepted["token"])
         with closing(sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None, timeout=20)) as other:
             other.execute("BEGIN IMMEDIATE")
-            await client.app.manager.ended(job)
+            await client.app.manager.wait_for_end(job)
             other.execute("ROLLBACK")
         async with asyncio.timeout(20):
             while "mine" not in stored(tmp_path):
@@ -134,11 +134,11 @@ async def test_nothing_is_lost_where_no_new_file_can_be_made(tmp_path: Path) -> 
     with Journal(path, busy_s=0.05) as journal:
         first, second = job(), job()
         second.id = "second"
-        await journal.accepted(first)
+        await journal.record_accepted(first)
         path.parent.rename(tmp_path / "away")
         with pytest.raises(JournalUnavailable):
-            await journal.accepted(second)
+            await journal.record_accepted(second)
         path.parent.mkdir()
-        await journal.accepted(second)
+        await journal.record_accepted(second)
     with Journal(path) as journal:
         assert {one.job.id for one in journal.jobs()} == {first.id, "second"}

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from worker.delivery_options import DeliveryTarget
 from worker.errors import TargetNotAllowed
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.job import Job, Output
 from worker.settings import Settings
@@ -35,7 +35,7 @@ class Folder(DeliveryTarget):
     """A Storage, too."""
 
     name: str
-    outside = True
+    external = True
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
         target = SHARE / self.name / output.filename
@@ -54,7 +54,7 @@ class Folders:
     def open(self, target: Folder, _: Sequence[Output]) -> Folder:
         return target
 
-    def operators(self) -> None:
+    def operator_storage(self) -> None:
         """Return None."""
 
 
@@ -65,7 +65,7 @@ async def provider(_: Settings, __: Guard) -> AsyncIterator[Folders]:
 
 registry.KINDS += (
     StorageKind(
-        "folder", (str, Field(description="In the share.")), Folder, Folder, DeliveryWay.CLIENT_BUCKET, provider
+        "folder", (str, Field(description="In the share.")), Folder, Folder, DeliveryMethod.CLIENT_BUCKET, provider
     ),
 )
 

@@ -46,7 +46,7 @@ def made(path: Path, size: int = 1000, name: str = "a.png") -> tuple[Job, Output
 async def test_the_presigned_url_opens_the_very_file(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
     """What is downloaded from the URL is the file, with its type; the URL carries an end of its life."""
     job, output, path = made(tmp_path)
-    url = await buckets.operators(bucket.target).put(job, output, path)
+    url = await buckets.operator_bucket(bucket.target).put(job, output, path)
     assert "X-Amz-Expires=600" in url
     assert SECRET not in url
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
@@ -61,7 +61,7 @@ async def test_what_a_browser_runs_is_saved_from_a_bucket_too(
 ) -> None:
     """The object of an SVG says that it is an attachment: the bucket's host may have pages of its own."""
     job, output, path = made(tmp_path)
-    url = await buckets.operators(bucket.target).put(job, replace(output, mime=mime), path)
+    url = await buckets.operator_bucket(bucket.target).put(job, replace(output, mime=mime), path)
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         assert (answer.headers["Content-Type"], answer.headers.get("Content-Disposition")) == (mime, disposition)
 
@@ -72,7 +72,9 @@ async def test_a_name_in_any_script_is_uploaded_and_opens(
 ) -> None:
     """The key has the name as it is, and its presigned URL opens, in the operator's bucket and in a client's."""
     job, output, path = made(tmp_path, name="日本語 テスト_🎉_00001_.png")
-    place = buckets.clients(bucket.target, opened(bucket.url)) if clients else buckets.operators(bucket.target)
+    place = (
+        buckets.client_bucket(bucket.target, opened(bucket.url)) if clients else buckets.operator_bucket(bucket.target)
+    )
     url = await place.put(job, output, path)
     async with aiohttp.ClientSession() as http, http.get(URL(url, encoded=True)) as answer:
         assert await answer.read() == path.read_bytes()
@@ -85,7 +87,7 @@ async def test_a_bucket_in_the_endpoints_path_is_not_doubled(
 ) -> None:
     """`https://host/bucket` is the same place as `https://host` with that bucket."""
     job, output, path = made(tmp_path, name=f"ending{len(ending)}.png")
-    url = await buckets.operators(replace(bucket.target, endpoint_url=bucket.url + ending)).put(job, output, path)
+    url = await buckets.operator_bucket(replace(bucket.target, endpoint_url=bucket.url + ending)).put(job, output, path)
     assert url.startswith(f"{bucket.url}/pictures/1970-01-01/")
     assert f"1970-01-01/job-1/{output.filename}" in bucket.names()
 
@@ -93,7 +95,7 @@ async def test_a_bucket_in_the_endpoints_path_is_not_doubled(
 async def test_a_large_file_goes_in_parts(buckets: Buckets, bucket: WholeBucket, tmp_path: Path) -> None:
     """A file above the threshold is a multipart upload, and arrives whole."""
     job, output, path = made(tmp_path, 3 * PART, "large.bin")
-    url = await buckets.operators(bucket.target).put(job, output, path)
+    url = await buckets.operator_bucket(bucket.target).put(job, output, path)
     assert bucket.head("1970-01-01/job-1/large.bin")["ETag"].endswith('-3"')
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         digest = hashlib.sha256(await answer.read()).digest()
@@ -104,7 +106,7 @@ async def test_a_public_bucket_needs_no_signature(bucket: WholeBucket, tmp_path:
     """With a public base the URL is that and the key, escaped."""
     job, output, path = made(tmp_path, name="é b.png")
     buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/pictures/"))
-    url = await buckets.operators(bucket.target).put(job, output, path)
+    url = await buckets.operator_bucket(bucket.target).put(job, output, path)
     buckets.close()
     assert url == "https://cdn.example.com/pictures/1970-01-01/job-1/%C3%A9_b.png"
 
@@ -113,7 +115,7 @@ async def test_a_clients_bucket_never_gets_the_operators_public_url(bucket: Whol
     """The public base is the operator's bucket's."""
     job, output, path = made(tmp_path, name="own.png")
     buckets = Buckets(TEMPLATE, Links(600, "https://cdn.example.com/"))
-    url = await buckets.clients(bucket.target, opened(bucket.url)).put(job, output, path)
+    url = await buckets.client_bucket(bucket.target, opened(bucket.url)).put(job, output, path)
     buckets.close()
     assert url.startswith(bucket.url)
 
@@ -122,7 +124,7 @@ async def test_server_errors_are_tried_again(buckets: Buckets, tmp_path: Path) -
     """Two 500s are no failed delivery."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[500, 503]) as server:
-        await buckets.operators(server.target).put(job, output, path)
+        await buckets.operator_bucket(server.target).put(job, output, path)
         assert [method for method, _ in server.asked] == ["PUT"] * 3
         assert server.bodies[-1] == path.read_bytes()
 
@@ -132,7 +134,9 @@ async def test_lasting_server_errors_fail_the_delivery(buckets: Buckets, tmp_pat
     """After a few tries it is a delivery that may be repeated."""
     job, output, path = made(tmp_path)
     async with scripted(statuses=[500] * 9) as server:
-        place = buckets.clients(server.target, opened(server.url)) if own else buckets.operators(server.target)
+        place = (
+            buckets.client_bucket(server.target, opened(server.url)) if own else buckets.operator_bucket(server.target)
+        )
         with pytest.raises(DeliveryFailed, match="500"):
             await place.put(job, output, path)
 
@@ -147,7 +151,7 @@ async def test_a_page_in_place_of_the_buckets_answer_is_no_delivery(
         path.write_bytes(bytes(mebibytes * 1024 * 1024))
     async with scripted(page=True) as server:
         with pytest.raises(DeliveryFailed):
-            await buckets.operators(server.target).put(job, output, path)
+            await buckets.operator_bucket(server.target).put(job, output, path)
 
 
 async def test_wrong_keys_are_the_fault_of_who_gave_them(buckets: Buckets, tmp_path: Path) -> None:
@@ -155,9 +159,9 @@ async def test_wrong_keys_are_the_fault_of_who_gave_them(buckets: Buckets, tmp_p
     job, output, path = made(tmp_path)
     async with scripted(statuses=[403, 403]) as server:
         with pytest.raises(DeliveryRefused, match="403 InvalidAccessKeyId") as refused:
-            await buckets.clients(server.target, opened(server.url)).put(job, output, path)
+            await buckets.client_bucket(server.target, opened(server.url)).put(job, output, path)
         with pytest.raises(DeliveryFailed, match="403") as failed:
-            await buckets.operators(server.target).put(job, output, path)
+            await buckets.operator_bucket(server.target).put(job, output, path)
         assert len(server.asked) == 2
     for error in (refused.value, failed.value):
         assert_nothing_secret(error, path)
@@ -174,7 +178,7 @@ async def test_an_unreachable_bucket_fails_the_delivery(buckets: Buckets, tmp_pa
     """Nobody listens there."""
     job, output, path = made(tmp_path)
     nowhere = S3Target("pictures", KEY_ID, SecretStr(SECRET), endpoint_url="http://127.0.0.1:9")
-    for place in (buckets.operators(nowhere), buckets.clients(nowhere, opened("http://127.0.0.1:9"))):
+    for place in (buckets.operator_bucket(nowhere), buckets.client_bucket(nowhere, opened("http://127.0.0.1:9"))):
         with pytest.raises(DeliveryFailed, match="can't be reached") as failed:
             await place.put(job, output, path)
         assert_nothing_secret(failed.value, path)
@@ -184,7 +188,7 @@ async def test_a_cancelled_upload_stops(buckets: Buckets, tmp_path: Path) -> Non
     """Who gives up a job does not wait for a bucket that hangs, and its threads end."""
     job, output, path = made(tmp_path)
     async with scripted(hangs=True) as server:
-        uploading = asyncio.create_task(buckets.operators(server.target).put(job, output, path))
+        uploading = asyncio.create_task(buckets.operator_bucket(server.target).put(job, output, path))
         async with asyncio.timeout(30):
             while not server.asked:
                 await asyncio.sleep(0.01)
@@ -200,7 +204,7 @@ async def test_a_clients_bucket_is_reached_at_opened_hosts_only(
     job, output, path = made(tmp_path, name="never.png")
     other = storage_policy("s3.example.com, 127.0.0.1:1")
     with pytest.raises(TargetNotAllowed):
-        await buckets.clients(bucket.target, other).put(job, output, path)
+        await buckets.client_bucket(bucket.target, other).put(job, output, path)
     assert "1970-01-01/job-1/never.png" not in bucket.names()
 
 
@@ -210,7 +214,7 @@ async def test_the_pinned_sender_signs_for_the_name(buckets: Buckets, tmp_path: 
     async with scripted() as server:
         port = server.url.rsplit(":", 1)[1]
         target = S3Target("pictures", KEY_ID, SecretStr(SECRET), endpoint_url=f"http://localhost:{port}")
-        await buckets.clients(target, storage_policy(f"localhost:{port}")).put(job, output, path)
+        await buckets.client_bucket(target, storage_policy(f"localhost:{port}")).put(job, output, path)
         assert server.seen[0]["Host"] == f"localhost:{port}"
         assert server.asked[0] == ("PUT", "/pictures/1970-01-01/job-1/a.png")
         assert server.bodies[0] == path.read_bytes()
@@ -222,7 +226,7 @@ async def test_redirects_are_not_followed(buckets: Buckets, tmp_path: Path) -> N
     async with scripted() as elsewhere, scripted(statuses=[307] * 9) as server:
         server.headers = {"Location": elsewhere.url}
         with pytest.raises(WorkerError):
-            await buckets.clients(server.target, opened(server.url)).put(job, output, path)
+            await buckets.client_bucket(server.target, opened(server.url)).put(job, output, path)
         assert elsewhere.asked == []
 
 
@@ -232,7 +236,7 @@ async def test_a_client_without_keys_gets_none(buckets: Buckets, tmp_path: Path)
     async with scripted() as server:
         target = S3Target("pictures", endpoint_url=server.url)
         with pytest.raises(DeliveryRefused):
-            await buckets.clients(target, opened(server.url)).put(job, output, path)
+            await buckets.client_bucket(target, opened(server.url)).put(job, output, path)
         assert server.asked == []
 
 

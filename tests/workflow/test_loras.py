@@ -8,7 +8,7 @@ import pytest
 
 from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.lora_names import ending, nearest_part, strict_tags, tags
+from worker.workflow.lora_names import find_by_ending, find_by_part, lora_tags, rgthree_tags
 from worker.workflow.loras import NamedLora, named_loras
 from worker.workflow.model_needs import needed_models
 from worker.workflow.prompt import Prompt
@@ -49,7 +49,7 @@ def power(**more: Any) -> list[NamedLora]:
 )
 def test_rgthree_finds_a_lora_by_a_part_of_its_name(name: str, file: str | None) -> None:
     """Whole, without folder, without extension, and at last as any part of a path."""
-    assert nearest_part(name, LISTED) == file
+    assert find_by_part(name, LISTED) == file
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_rgthree_finds_a_lora_by_a_part_of_its_name(name: str, file: str | None)
 )
 def test_impact_finds_a_lora_by_its_end(name: str, file: str | None) -> None:
     """A name without an extension is one of a safetensors file."""
-    assert ending(name, LISTED) == file
+    assert find_by_ending(name, LISTED) == file
 
 
 def test_tags_of_a_text() -> None:
@@ -66,10 +66,13 @@ def test_tags_of_a_text() -> None:
     text = """a <lora:b:0.8:1>, <lora:c>, <lora:d:LBW=B11:0,0;A=0:0.5> {<lora:e:1>|x {<lora:f>|y}}
         # <lora:g:1>
         <lora:__any__:1> <lora:h:0> <lora:i:0:1> <lora:b:0.8:1>"""
-    found = {tag.name: tag.certain for tag in tags(text)}
+    found = {tag.name: tag.is_certain for tag in lora_tags(text)}
     assert found == {"b": True, "c": True, "d": True, "e": False, "f": False, "i": True}
-    assert [tag.name for tag in strict_tags("<lora:b:0.8> <lora:c> <lora:d:0> <lora:e:1:1>")] == ["b", "c"]
-    assert [tag.name for tag in tags("<lora:>{<lora:a:.5>}} <lora:<lora:b:1.> <lora:c:-:0.> <lora:d")] == ["a", "<lora"]
+    assert [tag.name for tag in rgthree_tags("<lora:b:0.8> <lora:c> <lora:d:0> <lora:e:1:1>")] == ["b", "c"]
+    assert [tag.name for tag in lora_tags("<lora:>{<lora:a:.5>}} <lora:<lora:b:1.> <lora:c:-:0.> <lora:d")] == [
+        "a",
+        "<lora",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_tags_of_a_text() -> None:
 )
 def test_a_text_made_to_take_long_takes_no_time(text: str) -> None:
     """Tags that are never closed, long numbers and options inside of options are read once."""
-    assert [tag.name for tag in tags(text)] == (["a"] if "1" in text else [])
+    assert [tag.name for tag in lora_tags(text)] == (["a"] if "1" in text else [])
 
 
 def test_entries_of_the_power_lora_loader() -> None:
@@ -90,11 +93,11 @@ def test_entries_of_the_power_lora_loader() -> None:
         "lora_5": {"on": True, "lora": "None", "strength": 1},
         "header": {"type": "PowerLoraLoaderHeaderWidget"},
     }
-    first = NamedLora("7", "lora_1.lora", "b", "b.safetensors", listed=True, certain=True)
-    second = NamedLora("7", "LORA_2.lora", "nope.safetensors", "nope.safetensors", listed=False, certain=True)
+    first = NamedLora("7", "lora_1.lora", "b", "b.safetensors", listed=True, is_certain=True)
+    second = NamedLora("7", "LORA_2.lora", "nope.safetensors", "nope.safetensors", listed=False, is_certain=True)
     assert power(**entries) == [first, second]
     assert power(**entries, clip=None) == [first]
-    assert not any(one.certain for one in power(**entries, model=None))
+    assert not any(one.is_certain for one in power(**entries, model=None))
 
 
 def test_the_text_that_counts() -> None:
@@ -120,7 +123,7 @@ def test_a_linked_text_is_followed() -> None:
     prompt["10"] = node("Text Concatenate", text_a=link("11"), text_b="<lora:b:1>")
     prompt["11"] = node("Text Multiline", text="<lora:c:1>")
     found = list(named_loras(prompt, CATALOG))
-    assert [(one.node_id, one.input, one.name, one.certain) for one in found] == [
+    assert [(one.node_id, one.input, one.name, one.is_certain) for one in found] == [
         ("7", "positive", "b", False),
         ("7", "positive", "c", False),
     ]
@@ -131,7 +134,7 @@ def test_entries_of_other_packs_are_needed_but_refuse_nothing() -> None:
     entries = {"__value__": [{"name": "b", "strength": "1.0", "active": True}, {"name": "c", "active": False}]}
     prompt = with_node("Lora Loader (LoraManager)", model=link("4"), loras=entries)
     needs = [need for need in needed_models(prompt, CATALOG) if need.folders == ("loras",)]
-    assert [(need.file, need.listed, need.certain) for need in needs] == [("b.safetensors", True, False)]
+    assert [(need.file, need.listed, need.is_certain) for need in needs] == [("b.safetensors", True, False)]
 
 
 def test_many_nodes_behind_a_long_way_take_no_time() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.model_needs import ModelNeed, downloads, needed_models, saved_models
+from worker.workflow.model_needs import ModelNeed, downloads_by_file, needed_models, saved_downloads
 from worker.workflow.templates.template import ModelFile
 
 CATALOG = Catalog.bundled().with_files({"checkpoints": ["m.safetensors"], "loras": ["a/b.safetensors"]})
@@ -18,7 +18,7 @@ def test_each_file_once_with_its_folder_and_its_nodes() -> None:
         "21": node("LoraLoader", model=link("20"), clip=link("20", 1), lora_name="b.safetensors"),
     }
     prompt["3"]["inputs"]["model"] = link("21")
-    assert needed_models(prompt, CATALOG, downloads([LORA])) == (
+    assert needed_models(prompt, CATALOG, downloads_by_file([LORA])) == (
         ModelNeed("m.safetensors", ("checkpoints",), ("4",), listed=True, source=None),
         ModelNeed("b.safetensors", ("loras",), ("20", "21"), listed=False, source=LORA),
     )
@@ -44,7 +44,7 @@ def test_a_choice_of_two_folders_is_written_where_its_download_belongs() -> None
     prompt = {"1": node("ClownModelLoader", model_name="x.safetensors")}
     (need,) = needed_models(prompt, catalog)
     assert (need.folders, need.folder) == (("checkpoints", "diffusion_models"), "checkpoints")
-    known = downloads([ModelFile("x.safetensors", "diffusion_models", "https://example.com/x")])
+    known = downloads_by_file([ModelFile("x.safetensors", "diffusion_models", "https://example.com/x")])
     assert needed_models(prompt, catalog, known)[0].folder == "diffusion_models"
 
 
@@ -60,8 +60,8 @@ def test_downloads_that_the_editor_saved() -> None:
             ]
         },
     }
-    assert list(saved_models(workflow)) == [
+    assert list(saved_downloads(workflow)) == [
         ModelFile("a.safetensors", "vae", "https://example.com/a"),
         ModelFile("a.safetensors", "vae", "https://example.com/a", sha256="ab" * 32),
     ]
-    assert list(saved_models([])) == list(saved_models({"nodes": 5, "definitions": []})) == []
+    assert list(saved_downloads([])) == list(saved_downloads({"nodes": 5, "definitions": []})) == []

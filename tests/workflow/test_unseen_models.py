@@ -9,7 +9,17 @@ import pytest
 from tests.workflow.prompts import link, node, sampled
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.embeddings import named_embeddings
-from worker.workflow.unseen_models import DRAWN, FACES, FETCHES, HIDDEN, NO_CLASS, NO_FILE, NO_FOLDER, OWN_MODELS, TAGS
+from worker.workflow.unseen_models import (
+    DRAWN,
+    FACES,
+    FETCHES,
+    HIDDEN_MODELS,
+    NO_CLASS,
+    NO_FILE,
+    NO_FOLDER,
+    OWN_MODELS,
+    TAGS,
+)
 from worker.workflow.unseen_models import unseen_models as unseen
 
 PACK = "custom_nodes.pack"
@@ -64,12 +74,12 @@ def found(class_type: str, **inputs: Any) -> list[tuple[str, str | None, str | N
         ("Makes one", {}, (OWN_MODELS, None, None)),
         ("Lora Stack of tags", {"text": "<lora:a:1>", "model": link("4")}, (TAGS, "text", "<lora:a:1>")),
         ("InstantIDFaceAnalysis", {"provider": "CPU"}, (FACES, None, None)),
-        ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN["IPAdapterUnifiedLoader"], None, None)),
+        ("IPAdapterUnifiedLoader", {"preset": "x"}, (HIDDEN_MODELS["IPAdapterUnifiedLoader"], None, None)),
         ("CLIPSEG2", {"text": "hair"}, (OWN_MODELS, None, None)),
         ("Mask By Text", {"prompt": "hair"}, (OWN_MODELS, None, None)),
         ("easy applyFooocusInpaint", {"patch": "v26 (1.32GB)"}, (NO_FILE, "patch", "v26 (1.32GB)")),
-        ("easy ipadapterApply", {"preset": "x"}, (HIDDEN["easy ipadapterApply"], None, None)),
-        ("easy pulIDApply", {"pulid_file": "a.bin"}, (HIDDEN["easy pulIDApply"], None, None)),
+        ("easy ipadapterApply", {"preset": "x"}, (HIDDEN_MODELS["easy ipadapterApply"], None, None)),
+        ("easy pulIDApply", {"pulid_file": "a.bin"}, (HIDDEN_MODELS["easy pulIDApply"], None, None)),
         ("ImpactWildcardEncode", {"wildcard_text": "<lora:__any__:1>"}, (DRAWN, "wildcard_text", "<lora:__any__:1>")),
         ("ImpactWildcardEncode", {"wildcard_text": "<lora:{a|b}:1>"}, (DRAWN, "wildcard_text", "<lora:{a|b}:1>")),
         ("Text box", {"stack": '[{"name": "a.safetensors"}]'}, (NO_FOLDER, "stack", '[{"name": "a.safetensors"}]')),

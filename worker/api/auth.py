@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from worker.errors import NotFound, RateLimited, StartupError, Unauthorized
-from worker.platforms.base import REACHED_DIRECTLY, Authenticator, Traits
+from worker.platforms.base import DIRECT_TRAITS, Authenticator, Traits
 from worker.settings import ServerSettings
 
 LOCAL = "local"
@@ -29,7 +29,7 @@ class Auth:
     _buckets: dict[str, TokenBucket] = field(default_factory=dict)
 
     @classmethod
-    def from_settings(cls, settings: ServerSettings, traits: Traits = REACHED_DIRECTLY) -> Auth:
+    def from_settings(cls, settings: ServerSettings, traits: Traits = DIRECT_TRAITS) -> Auth:
         """Raises StartupError where the tokens can't be read, or where strangers could reach a gateway without any."""
         tokens = read_tokens(settings.tokens.get_secret_value())
         strangers = traits.authenticates is Authenticator.WORKER and not loopback(settings.host)
@@ -50,7 +50,7 @@ class Auth:
         found = [name for name, token in self.tokens.items() if secrets.compare_digest(token, given)]
         return found[0] if found else None
 
-    def known(self, authorization: str) -> str:
+    def authenticate(self, authorization: str) -> str:
         """The principal. Raises Unauthorized."""
         principal = self.principal(authorization)
         if principal is None:
@@ -68,13 +68,13 @@ class Auth:
         elif not from_here:
             raise NotFound("without WORKER_METRICS_TOKEN the metrics are for this machine only")
 
-    def enter(self, authorization: str) -> str:
+    def admit(self, authorization: str) -> str:
         """The principal of a request that asks for work. Raises Unauthorized, RateLimited."""
-        principal = self.known(authorization)
-        self.limit(principal)
+        principal = self.authenticate(authorization)
+        self.count_request(principal)
         return principal
 
-    def limit(self, principal: str) -> None:
+    def count_request(self, principal: str) -> None:
         """Count a request that asks for work. Raises RateLimited."""
         if self.per_minute:
             bucket = self._buckets.setdefault(principal, TokenBucket(self.per_minute))

@@ -9,20 +9,20 @@ from dataclasses import asdict
 
 from aiohttp import BodyPartReader, hdrs, web
 
-from worker.api.edge.form_parts import readable_parts
+from worker.api.edge.form_parts import multipart_errors_as_client_errors
 from worker.api.errors import too_large
 from worker.api.request_body import strict_of
-from worker.api.services import SAFE_HEADERS, services
+from worker.api.services import SAFE_HEADERS, services_of
 from worker.bodies import BodyLimits
-from worker.bodies.limits import units_of
+from worker.bodies.limits import parse_units
 from worker.dialects.base import Body, prompt_of
 from worker.errors import ClientError
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.editor import Conversion, is_ui, stringify
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.repairs import repair
-from worker.workflow.walk import walk
+from worker.workflow.walk import run_off_loop_if_large
 
 MIB = 1024 * 1024
 JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
@@ -31,8 +31,8 @@ JSON = re.compile(rb"[\s\0\xef\xbb\xbf\xff\xfe]*[{\[]")
 
 async def convert_workflow(request: web.Request) -> web.Response:
     """`POST /convert`: the prompt of what the editor saves, or of a file that carries its workflow."""
-    found = services(request)
-    found.access.enter(request.headers.get(hdrs.AUTHORIZATION, ""))
+    found = services_of(request)
+    found.access.admit(request.headers.get(hdrs.AUTHORIZATION, ""))
     data = await _sent(request)
     workflow = await asyncio.to_thread(_workflow, data, request.charset or "", found.intake.limits)
     if is_ui(workflow):
@@ -51,25 +51,25 @@ async def convert_workflow(request: web.Request) -> web.Response:
         repairs = (await asyncio.to_thread(repair, conversion.prompt, await found.intake.catalog())).repairs
     changes: dict[str, Sequence[Repair | SeedField]] = {"repairs": repairs, "seeds": () if strict else conversion.seeds}
     body |= {name: [asdict(one) for one in listed] for name, listed in changes.items() if listed}
-    text = await walk(body, lambda: stringify(body))
+    text = await run_off_loop_if_large(body, lambda: stringify(body))
     return web.Response(text=text, headers=SAFE_HEADERS, content_type="application/json")
 
 
 def _workflow(data: bytes, charset: str, limits: BodyLimits) -> Json:
     """Read a workflow file. Raises BodyTooLarge for JSON that would take too long to parse, CannotConvert."""
     if JSON.match(data):
-        limits.check_units(units_of(data))
-    return workflow_in(data, charset)
+        limits.check_units(parse_units(data))
+    return extract_workflow(data, charset)
 
 
 async def _sent(request: web.Request) -> bytes:
     """The body; of a multipart one the first part. Raises BodyTooLarge, ClientError."""
-    most = services(request).settings.server.max_body
+    most = services_of(request).settings.server.max_body
     data = bytearray()
     try:
         if request.content_type != "multipart/form-data":
             return await request.read()
-        with readable_parts():
+        with multipart_errors_as_client_errors():
             part = await (await request.multipart()).next()
             while isinstance(part, BodyPartReader) and (chunk := await part.read_chunk(MIB)):
                 data += chunk

@@ -10,8 +10,8 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from worker.api.edge.unknown_routes import hint
-from worker.api.services import Services, json_response, services
+from worker.api.edge.unknown_routes import route_hint
+from worker.api.services import Services, json_response, services_of
 from worker.dialects import NATIVE, Dialect
 from worker.errors import (
     BodyTooLarge,
@@ -20,7 +20,7 @@ from worker.errors import (
     MethodNotAllowed,
     NotFound,
     WorkerError,
-    shortage,
+    shortage_error,
 )
 from worker.events import RequestRefused
 from worker.intake import status_of
@@ -34,10 +34,10 @@ STREAMING = web.RequestKey("streaming", bool)
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    return await answered(request, handler, partial(services, request))
+    return await respond(request, handler, partial(services_of, request))
 
 
-async def answered(request: web.Request, handler: Handler, found: Callable[[], Services]) -> web.StreamResponse:
+async def respond(request: web.Request, handler: Handler, found: Callable[[], Services]) -> web.StreamResponse:
     """Return the handler's response, or the one that its exception becomes."""
     try:
         return await handler(request)
@@ -48,7 +48,7 @@ async def answered(request: web.Request, handler: Handler, found: Callable[[], S
             raise
         return error_response(request, found(), _translated(request, error, found().settings.server.max_body))
     except Exception as error:
-        lacking = shortage(error)
+        lacking = shortage_error(error)
         if lacking is not None and STREAMING not in request:
             return error_response(request, found(), lacking)
         log.exception("%s %s failed in a way nobody expected", request.method, request.path)
@@ -79,7 +79,7 @@ def _translated(request: web.Request, error: web.HTTPException, max_body_mib: in
         return too_large(max_body_mib)
     if isinstance(error, web.HTTPNotFound):
         known = [resource.canonical for resource in request.app.router.resources()]
-        return NotFound(f"no route {request.path}: {hint(request.path, known)}")
+        return NotFound(f"no route {request.path}: {route_hint(request.path, known)}")
     if isinstance(error, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(f"{request.method} {request.path}: use {', '.join(sorted(error.allowed_methods))}")
     return ClientError(error.reason)

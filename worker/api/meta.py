@@ -8,7 +8,7 @@ from importlib.resources import files
 from aiohttp import hdrs, web
 
 from worker import __version__
-from worker.api.services import OPENAPI, json_response, services
+from worker.api.services import OPENAPI, json_response, services_of
 from worker.dialects import BY_NAME
 from worker.engine.engine import Engine
 from worker.engine.pool import EnginePool
@@ -21,35 +21,35 @@ async def health(request: web.Request) -> web.Response:
 
     It says nothing about a ComfyUI that is starting: /ready does.
     """
-    manager, trouble = services(request).manager, services(request).trouble()
+    manager, failure = services_of(request).manager, services_of(request).permanent_failure()
     body: dict[str, object] = {"status": "ok", "version": __version__, "jobs": manager.admission.load.jobs}
-    if trouble is not None:
-        body |= {"status": "failing", "reason": trouble}
-    if (sandbox := engines_sandbox(services(request).settings)) is not None:
+    if failure is not None:
+        body |= {"status": "failing", "reason": failure}
+    if (sandbox := engines_sandbox(services_of(request).settings)) is not None:
         body["sandbox"] = sandbox.as_dict()
     if manager.set_aside:
         body["jobs_set_aside"] = manager.set_aside
-    if services(request).state_damage:
-        body["state_set_aside"] = list(services(request).state_damage)
-    return json_response(body, 200 if trouble is None else 503)
+    if services_of(request).state_damage:
+        body["state_set_aside"] = list(services_of(request).state_damage)
+    return json_response(body, 200 if failure is None else 503)
 
 
 async def ready(request: web.Request) -> web.Response:
     """`GET /ready`: a job sent now would run."""
-    found = services(request)
+    found = services_of(request)
     found.manager.admit()
     found.models.check_ready()
     if not found.engines.connected:
         raise EngineUnavailable("ComfyUI is not connected")
-    if (why := found.engines.blocked) is not None:
+    if (why := found.engines.block_reason) is not None:
         raise EngineUnavailable(why)
     return json_response({"status": "ready"})
 
 
 async def capabilities(request: web.Request) -> web.Response:
     """`GET /capabilities`: the engine, its node classes and the limits of this worker."""
-    found = services(request)
-    found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
+    found = services_of(request)
+    found.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     info, catalog = await found.engines.info(), await found.engines.catalog()
     settings, failed = found.settings, found.engines.failed_packs
     return json_response(
@@ -63,7 +63,7 @@ async def capabilities(request: web.Request) -> web.Response:
             "dialects": list(BY_NAME),
             "workflow_formats": ["api", "editor"],
             "output_formats": ["base64", "url"]
-            if found.delivery.storage.outside or found.traits.output_urls
+            if found.delivery.storage.external or found.traits.output_urls
             else ["base64"],
             "raw_answers": found.traits.raw_answers,
             "limits": {
@@ -82,7 +82,7 @@ def _engine(engines: EnginePool, engine: Engine) -> dict[str, object]:
 
 
 def _state(engine: Engine) -> str:
-    if engine.given_up:
+    if engine.final_error:
         return "given up"
     if not engine.connected:
         return "starting"

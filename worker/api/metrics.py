@@ -8,8 +8,8 @@ import shutil
 from aiohttp import hdrs, web
 
 from worker.api.auth import loopback
-from worker.api.edge.hosts import asked_host
-from worker.api.services import Services, services
+from worker.api.edge.hosts import requested_host
+from worker.api.services import Services, services_of
 from worker.engine.process.sandbox.support import engines_sandbox
 from worker.errors import WorkerError
 from worker.job import JobState
@@ -21,20 +21,20 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "V
 
 async def get_metrics(request: web.Request) -> web.Response:
     """`GET /metrics`: metrics in Prometheus' text format, or in OpenMetrics' if the request accepts it."""
-    found = services(request)
-    found.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), from_here=from_this_machine(request))
+    found = services_of(request)
+    found.access.check_scraper(request.headers.get(hdrs.AUTHORIZATION, ""), from_here=is_local_request(request))
     now, accept = snapshot(found), ",".join(request.headers.getall(hdrs.ACCEPT, ()))
     page, content_type = await asyncio.to_thread(found.metrics.render, now, accept)
     return web.Response(body=page, headers={hdrs.CONTENT_TYPE: content_type, hdrs.CACHE_CONTROL: "no-store"})
 
 
-def from_this_machine(request: web.Request) -> bool:
+def is_local_request(request: web.Request) -> bool:
     """Whether a process of this machine asks, not through a proxy and not for a page of another origin."""
     peer = request.transport.get_extra_info("peername") if request.transport else None
     if not isinstance(peer, tuple) or any(name in request.headers for name in FORWARDED):
         return False
     # A browser on this machine can be made to ask for any name that its owner points to 127.0.0.1.
-    host = asked_host(request)
+    host = requested_host(request)
     return loopback(peer[0]) and host is not None and host.loopback
 
 

@@ -12,13 +12,13 @@ from aiohttp import BodyPartReader, web
 from pydantic import SecretStr
 
 from worker.api.edge.form_body import FORM, form_chunks
-from worker.api.edge.form_parts import readable_parts
+from worker.api.edge.form_parts import multipart_errors_as_client_errors
 from worker.api.errors import DIALECT
-from worker.api.services import base_url, services
-from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parsed_json, read_json, spool_file, utf8_text
+from worker.api.services import base_url, services_of
+from worker.bodies import BodyLimits, ScannedBody, SpoolFolder, parse_json, read_json, spool_file, utf8_text
 from worker.errors import ClientError, InvalidField, InvalidJson
 from worker.inputs import FormFile, SentFile, read_form
-from worker.intake import Caller, canonical
+from worker.intake import Caller, normalize_body
 from worker.intake.intake import dialect_of
 
 MIB = 1024 * 1024
@@ -35,16 +35,16 @@ FIELD_PARTS = frozenset(
 LONGEST_FIELD = 64 * 1024
 API_KEY_HEADER = "X-Comfy-Org-Api-Key"
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
-Received = tuple[ScannedBody, tuple[SentFile, ...]]
+BodyAndFiles = tuple[ScannedBody, tuple[SentFile, ...]]
 
 
 @asynccontextmanager
-async def received(request: web.Request) -> AsyncIterator[Received]:
+async def receive_body(request: web.Request) -> AsyncIterator[BodyAndFiles]:
     """Read the body, and the files that came beside it; they are there until the context ends.
 
     The dialect is remembered, so that errors are told in it. Raises ClientError and its children.
     """
-    intake = services(request).intake
+    intake = services_of(request).intake
     files: tuple[SentFile, ...] = ()
     async with AsyncExitStack() as stack:
         try:
@@ -67,7 +67,7 @@ def caller_of(request: web.Request, principal: str, *, collectable: bool = False
     key = request.headers.get("Idempotency-Key")
     return Caller(
         principal,
-        base_url(request, services(request)),
+        base_url(request, services_of(request)),
         key,
         collectable=collectable,
         api_key=api_key_of(request),
@@ -89,7 +89,7 @@ def api_key_of(request: web.Request) -> SecretStr | None:
     return SecretStr(key) if key else None
 
 
-async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> Received:
+async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimits) -> BodyAndFiles:
     """The part `request` is the JSON body, or `workflow` the workflow; every other part is a file."""
     size = 0
 
@@ -103,7 +103,7 @@ async def _multipart(request: web.Request, folder: SpoolFolder, limits: BodyLimi
     parts: dict[str, ScannedBody] = {}
     fields: dict[str, Any] = {}
     files: list[FormFile] = []
-    with readable_parts():
+    with multipart_errors_as_client_errors():
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
                 raise ClientError("every part of a multipart body needs a name, and none may have parts of its own")
@@ -133,7 +133,7 @@ async def _joined(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: 
     """Return the body that the parts with JSON and the fields make together."""
     body = parts.get(REQUEST_PART)
     if body is not None:
-        await canonical(body)
+        await normalize_body(body)
     for name in WORKFLOW_PARTS & parts.keys():
         body = _without(name, body or empty)
         body.graft((name,), parts[name])
@@ -144,7 +144,7 @@ async def _joined(parts: dict[str, ScannedBody], fields: dict[str, Any], empty: 
         raise ClientError(
             f"a multipart body needs the part {REQUEST_PART!r}, the JSON of the request, or the part 'workflow'"
         )
-    await canonical(body)
+    await normalize_body(body)
     return body
 
 
@@ -176,7 +176,7 @@ async def read_small_object(request: web.Request) -> dict[str, Any] | None:
         json = utf8_text(await request.read(), request.charset or "")
     except web.RequestPayloadError as error:
         raise _not_encoded() from error
-    value = parsed_json(json) if json.strip() else None
+    value = parse_json(json) if json.strip() else None
     if value is not None and not isinstance(value, dict):
         raise InvalidJson(f"the body has to be a JSON object, not {type(value).__name__}")
     return value

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from worker.api.errors import STREAMING
 from worker.api.services import SAFE_HEADERS, Services, base_url, json_response
 from worker.dialects import Dialect
-from worker.intake import AnswerBody
+from worker.intake import ResponseBody
 from worker.job import Job, Output
 from worker.storage.active_content import disposition
 
@@ -24,13 +24,13 @@ async def job_response(
     """Send the job's result or error; where it stands (202) as long as it has neither."""
     if not job.state.ended:
         return pending_response(request, found, job, dialect)
-    status, body = await found.intake.answers.of(job, base_url(request, found), dialect)
+    status, body = await found.intake.responses.of(job, base_url(request, found), dialect)
     return await send(request, status, body)
 
 
 def pending_response(request: web.Request, found: Services, job: Job, dialect: Dialect | None = None) -> web.Response:
     """202: the job goes on, and its token opens the result."""
-    answers, base = found.intake.answers, base_url(request, found)
+    answers, base = found.intake.responses, base_url(request, found)
     return json_response(answers.pending(job, base, dialect), 202, {"Location": answers.job_url(job, base)})
 
 
@@ -51,7 +51,7 @@ def content_disposition(filename: str, kind: str = "inline") -> str:
     return f'{kind}; filename="{plain}"{encoded}'
 
 
-async def send(request: web.Request, status: int, body: AnswerBody) -> web.StreamResponse:
+async def send(request: web.Request, status: int, body: ResponseBody) -> web.StreamResponse:
     """Send JSON with its length; a large body is encoded while it is sent."""
     if body.size <= WHOLE:
         json = await body.json()

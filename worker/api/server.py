@@ -10,15 +10,15 @@ from typing import Any
 from aiohttp import web
 
 from worker.api import convert, generate, jobs, meta, metrics, templates, validate
-from worker.api.edge.browsers import BrowserCheck, refuse_other_pages
+from worker.api.edge.authenticated import mark_authenticated_callers
+from worker.api.edge.browsers import BrowserCheck, browser_check
 from worker.api.edge.cors import allow_origins
-from worker.api.edge.malformed import malformed_requests_counted
-from worker.api.edge.proof import prove_callers
+from worker.api.edge.malformed import limit_malformed_request_logs
 from worker.api.edge.proxies import trusted_networks
 from worker.api.errors import errors
 from worker.api.openapi import document
 from worker.api.services import OPENAPI, SERVICES, Services
-from worker.connections import HANDLER, ConnectionLimits, LimitedSite
+from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
 from worker.errors import CannotListen
 from worker.platforms.base import Authenticator
 from worker.settings import Settings
@@ -59,11 +59,13 @@ def openapi() -> dict[str, Any]:
 
 def application(services: Services) -> web.Application:
     """Return the application of all routes. Raises StartupError for settings that can't be read."""
-    app = web.Application(middlewares=[errors, prove_callers], client_max_size=services.intake.limits.total)
+    app = web.Application(
+        middlewares=[errors, mark_authenticated_callers], client_max_size=services.intake.limits.total
+    )
     settings = services.settings.server
     check = BrowserCheck.of(settings)
     if not services.access.tokens and services.traits.authenticates is Authenticator.WORKER:
-        app.middlewares.append(refuse_other_pages(check))
+        app.middlewares.append(browser_check(check))
     if check.cors.enabled:
         allow_origins(app, check.cors)
     app[SERVICES] = services
@@ -78,10 +80,10 @@ async def listen(services: Services, tasks: Tasks) -> AsyncIterator[str]:
 
     Raises StartupError.
     """
-    options = {"handler_cancellation": True, "access_log": None, "shutdown_timeout": 1.0, **HANDLER}
+    options = {"handler_cancellation": True, "access_log": None, "shutdown_timeout": 1.0, **HANDLER_OPTIONS}
     runner = web.AppRunner(application(services), **options)
     await runner.setup()
-    with malformed_requests_counted():
+    with limit_malformed_request_logs():
         try:
             settings = services.settings
             limits = connection_limits(settings)
@@ -99,4 +101,4 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     """Return the limits for the connections of a port. Raises StartupError."""
     given = settings.connections
     trusted = trusted_networks(settings.server.trusted_proxies)
-    return ConnectionLimits(given.header_s, given.body_s, given.unproven, trusted)
+    return ConnectionLimits(given.header_s, given.body_s, given.max_unauthenticated, trusted)

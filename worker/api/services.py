@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from worker.api.auth import Auth
-from worker.api.edge.hosts import allowed_hosts, answers_to, reached_host, read_host
+from worker.api.edge.hosts import allowed_hosts, connected_host, is_own_host, read_host
 from worker.api.edge.proxies import client_view, trusted_networks
 from worker.engine.pool import EnginePool
 from worker.events import Observers
@@ -46,7 +46,7 @@ class Services:
     timing: StartupTiming
     observers: Observers
     metrics: Metrics
-    trouble: Callable[[], str | None]
+    permanent_failure: Callable[[], str | None]
     """A sentence while the worker cannot recover by itself, None while it can."""
     state_damage: Sequence[str] = ()
     """Names of files and folders of the state folder that were moved aside at the start."""
@@ -70,7 +70,7 @@ SAFE_HEADERS = {
 """On every answer that may hold what a workflow made: no browser runs it as a page, or lets it load anything."""
 
 
-def services(request: web.Request) -> Services:
+def services_of(request: web.Request) -> Services:
     return request.app[SERVICES]
 
 
@@ -83,9 +83,9 @@ def base_url(request: web.Request, found: Services) -> str:
     settings = found.settings.server
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    view, reached = client_view(request, trusted_networks(settings.trusted_proxies)), reached_host(request)
+    view, reached = client_view(request, trusted_networks(settings.trusted_proxies)), connected_host(request)
     host = read_host(view.host)
-    if settings.allowed_hosts and not (host and answers_to(host, reached, allowed_hosts(settings.allowed_hosts))):
+    if settings.allowed_hosts and not (host and is_own_host(host, reached, allowed_hosts(settings.allowed_hosts))):
         return f"{request.scheme}://{reached}"
     return view.base_url
 

@@ -16,7 +16,6 @@ from worker.dialects import BY_NAME
 from worker.dialects.native import output as native_output
 from worker.errors import InvalidField, NotFound
 from worker.events import (
-    Followed,
     JobAccepted,
     JobFinished,
     NodeStarted,
@@ -24,8 +23,9 @@ from worker.events import (
     PreviewReady,
     StateChanged,
     StepDone,
+    StreamedEvent,
 )
-from worker.intake import AnswerBody
+from worker.intake import ResponseBody
 from worker.job import Job
 
 KEEP_ALIVE_S = 15.0
@@ -46,47 +46,47 @@ async def stream_events(request: web.Request, found: Services, job: Job) -> web.
     with suppress(ConnectionResetError):  # the client is gone before we are told so
         await response.prepare(request)
         request[STREAMING] = True
-        await _write_events(Teller(found, job, base_url(request, found)), response, after)
+        await _write_events(EventSerializer(found, job, base_url(request, found)), response, after)
         await response.write_eof()
     return response
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class EventSerializer:
     """Says what an event of a job is to the client that reaches this worker at `base_url`."""
 
     found: Services
     job: Job
     base_url: str
 
-    async def describe(self, event: Followed) -> tuple[str, AnswerBody]:
+    async def describe(self, event: StreamedEvent) -> tuple[str, ResponseBody]:
         """Name and data of an event. `result` is what the sync route would have answered. Raises NotFound."""
-        answers, job = self.found.intake.answers, self.job
+        answers, job = self.found.intake.responses, self.job
         match event:
             case JobAccepted():
                 url = answers.job_url(job, self.base_url)
-                return "accepted", AnswerBody({"id": job.id, "token": job.token, "url": url})
+                return "accepted", ResponseBody({"id": job.id, "token": job.token, "url": url})
             case OutputReady(output=output):
                 output = await self.found.outputs.hashed(job, output)
                 answer, large = await answers.facts(job, self.base_url, (output,))
-                return "output", AnswerBody(native_output(answer, output).model_dump(exclude_none=True), large.files)
+                return "output", ResponseBody(native_output(answer, output).model_dump(exclude_none=True), large.files)
             case JobFinished():
                 return "result", await self._result()
             case _:
                 name, data = progress(event)
-                return name, AnswerBody(data)
+                return name, ResponseBody(data)
 
-    async def _result(self) -> AnswerBody:
+    async def _result(self) -> ResponseBody:
         try:
-            _, body = await self.found.intake.answers.of(self.job, self.base_url)
+            _, body = await self.found.intake.responses.of(self.job, self.base_url)
         except NotFound as gone:
-            return AnswerBody(BY_NAME[self.job.request.dialect].failed(self.job.id, gone))
+            return ResponseBody(BY_NAME[self.job.request.dialect].failed(self.job.id, gone))
         return body
 
 
-async def _write_events(teller: Teller, response: web.StreamResponse, after: int) -> None:
+async def _write_events(teller: EventSerializer, response: web.StreamResponse, after: int) -> None:
     found, job = teller.found, teller.job
-    async with found.manager.waiting(job):
+    async with found.manager.count_waiter(job):
         keep_alive = asyncio.create_task(_keep_alive(response))
         try:
             async for number, event in found.replay.follow(job, after):

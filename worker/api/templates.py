@@ -7,24 +7,24 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from worker.api.services import json_response, services
-from worker.dialects.base import known_template
+from worker.api.services import json_response, services_of
+from worker.dialects.base import find_template
 from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import Template
 
 
 async def list_templates(request: web.Request) -> web.Response:
     """`GET /templates`: name, title, purpose, parameters and node packs of each."""
-    found = services(request)
-    found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
+    found = services_of(request)
+    found.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
     return json_response({"templates": [_entry(template) for template in found.library.values()]})
 
 
 async def get_template(request: web.Request) -> web.Response:
     """`GET /templates/{name}`: the same with the JSON Schema of its parameters, and the model files it needs."""
-    found = services(request)
-    found.access.known(request.headers.get(hdrs.AUTHORIZATION, ""))
-    template = known_template(found.library, request.match_info["name"])
+    found = services_of(request)
+    found.access.authenticate(request.headers.get(hdrs.AUTHORIZATION, ""))
+    template = find_template(found.library, request.match_info["name"])
     return json_response({**_entry(template), "schema": params_schema(template), **_needs(template)})
 
 

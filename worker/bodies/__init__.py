@@ -10,7 +10,7 @@ The pattern for the code that receives a request:
         await body.restore_texts(files_under=("inputs",))    # what this dialect does not take for a file
         request = dialect.read(body.value, library)          # pure: `inputs: dict[str, Content]`
         file = await request.inputs["photo.png"].decode_base64()
-        await folder.take(file.path, job_folder / "photo.png")
+        await folder.move_out(file.path, job_folder / "photo.png")
 
 What is not taken is removed at the end, whatever happened.
 """
@@ -20,12 +20,12 @@ from worker.bodies.body import ScannedBody
 from worker.bodies.content import Content
 from worker.bodies.encoding import utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread, remove_leftovers
-from worker.bodies.json_error import not_json
+from worker.bodies.json_error import invalid_json_error
 from worker.bodies.limits import DEEPEST_JSON, BodyLimits, check_depth
 from worker.bodies.member import MemberSearch
-from worker.bodies.reader import BodyReader, open_text, opened_json, parsed_json, read_json
+from worker.bodies.reader import BodyReader, open_json, parse_json, parse_text_at, read_json
 from worker.bodies.scanner import BodyScanner
-from worker.bodies.spooled import SpooledFile, SpooledText, Where, spool_file
+from worker.bodies.spooled import JsonPath, SpooledFile, SpooledText, spool_file
 
 __all__ = [
     "DATA_URI",
@@ -34,19 +34,19 @@ __all__ = [
     "BodyReader",
     "BodyScanner",
     "Content",
+    "JsonPath",
     "MemberSearch",
     "ScannedBody",
     "SpoolFolder",
     "SpooledFile",
     "SpooledText",
-    "Where",
     "check_depth",
     "decode_base64",
     "in_thread",
-    "not_json",
-    "open_text",
-    "opened_json",
-    "parsed_json",
+    "invalid_json_error",
+    "open_json",
+    "parse_json",
+    "parse_text_at",
     "read_json",
     "remove_leftovers",
     "spool_file",

@@ -11,13 +11,13 @@ import orjson
 
 from worker.bodies.folder import SpoolFolder
 from worker.bodies.limits import BodyLimits
-from worker.bodies.spooled import SpooledText, Where
+from worker.bodies.spooled import JsonPath, SpooledText
 from worker.errors import BodyTooLarge
 
 
 @dataclass(slots=True)
 class ScannedBody:
-    """`value` holds each of `spooled` at its `where`, until `restore_texts` puts the string back."""
+    """`value` holds each of `spooled` at its `location`, until `restore_texts` puts the string back."""
 
     value: Any
     spooled: Sequence[SpooledText]
@@ -25,7 +25,7 @@ class ScannedBody:
     folder: SpoolFolder | None = None
     """Where the long strings lie; None where there can be none."""
 
-    async def restore_texts(self, files_under: Where | None = None) -> None:
+    async def restore_texts(self, files_under: JsonPath | None = None) -> None:
         """Read the long strings back that are not files: those outside the value at `files_under`.
 
         `read` of a dialect then finds a `str` everywhere but where it expects files. A list index in `files_under`
@@ -34,7 +34,7 @@ class ScannedBody:
         Raises BodyTooLarge where they have more than `limits.restored` bytes together.
         """
         depth = len(files_under) if files_under is not None else 0
-        texts = [text for text in self.spooled if files_under is None or text.where[:depth] != files_under]
+        texts = [text for text in self.spooled if files_under is None or text.location[:depth] != files_under]
         left = self.limits.restored
         for text in texts:
             if text.size > left:
@@ -44,56 +44,56 @@ class ScannedBody:
                 )
             left -= text.size
         for text in texts:
-            self._put(text.where, await text.text(text.size))
+            self._put(text.location, await text.text(text.size))
         self.spooled = [text for text in self.spooled if text not in texts]
 
-    def inside(self, key: str) -> ScannedBody:
+    def sub_body(self, key: str) -> ScannedBody:
         """Return the value under a key of this object as a body of its own, whose places begin there."""
-        spooled = [text for text in self.spooled if text.where[:1] == (key,)]
+        spooled = [text for text in self.spooled if text.location[:1] == (key,)]
         for text in spooled:
-            text.where = text.where[1:]
+            text.location = text.location[1:]
         return ScannedBody(self.value[key], spooled, self.limits, self.folder)
 
     def replace(self, text: SpooledText, value: str) -> None:
         """Put a short string where a long one stands."""
-        self._put(text.where, value)
+        self._put(text.location, value)
         self.spooled = [other for other in self.spooled if other is not text]
 
-    def take(self, key: str | int) -> None:
+    def replace_with_item(self, key: str | int) -> None:
         """Make an item of a list, or a field of an object, the whole value."""
         self.value = self.value[key]
-        self.spooled = [text for text in self.spooled if text.where[:1] == (key,)]
+        self.spooled = [text for text in self.spooled if text.location[:1] == (key,)]
         for text in self.spooled:
-            text.where = text.where[1:]
+            text.location = text.location[1:]
 
-    def moved_to(self, *where: str | int) -> None:
+    def nest_under(self, *location: str | int) -> None:
         """Move the whole value below these keys, which have to be names."""
         for text in self.spooled:
-            text.where = (*where, *text.where)
-        for key in reversed(where):
+            text.location = (*location, *text.location)
+        for key in reversed(location):
             self.value = {key: self.value}
 
-    def rename(self, old: Where, new: Where) -> None:
+    def rename(self, old: JsonPath, new: JsonPath) -> None:
         """Move what is below one place to another one; both have the same parent, an object."""
         container = self.value
         for key in old[:-1]:
             container = container[key]
         container[new[-1]] = container.pop(old[-1])
         for text in self.spooled:
-            if text.where[: len(old)] == old:
-                text.where = (*new, *text.where[len(old) :])
+            if text.location[: len(old)] == old:
+                text.location = (*new, *text.location[len(old) :])
 
-    def graft(self, where: Where, other: ScannedBody) -> None:
-        """Put another body's value in the place of what stands at `where`."""
-        kept = [text for text in self.spooled if text.where[: len(where)] != where]
+    def graft(self, location: JsonPath, other: ScannedBody) -> None:
+        """Put another body's value in the place of what stands at `location`."""
+        kept = [text for text in self.spooled if text.location[: len(location)] != location]
         for text in other.spooled:
-            text.where = (*where, *text.where)
-        self._put(where, other.value)
+            text.location = (*location, *text.location)
+        self._put(location, other.value)
         self.spooled = [*kept, *other.spooled]
 
-    def forget_gone(self) -> None:
+    def drop_detached_texts(self) -> None:
         """Forget the long strings that stand nowhere in the value any more."""
-        self.spooled = [text for text in self.spooled if self._at(text.where) is text]
+        self.spooled = [text for text in self.spooled if self._at(text.location) is text]
 
     def fingerprint(self) -> str:
         """Return a hash that is the same for the same JSON value, however it is written.
@@ -102,26 +102,26 @@ class ScannedBody:
         strings, so call this at the same point of every request.
         """
         rest = orjson.dumps(self.value, default=_nothing, option=orjson.OPT_SORT_KEYS)
-        places = sorted(orjson.dumps([text.where, text.sha256]) for text in self.spooled)
+        places = sorted(orjson.dumps([text.location, text.sha256]) for text in self.spooled)
         return hashlib.sha256(b"\n".join([rest, *places])).hexdigest()
 
-    def _at(self, where: Where) -> object:
+    def _at(self, location: JsonPath) -> object:
         value = self.value
-        for key in where:
+        for key in location:
             try:
                 value = value[key]
             except (KeyError, IndexError, TypeError):
                 return None
         return value
 
-    def _put(self, where: Where, text: Any) -> None:  # noqa: ANN401 - JSON
-        if not where:
+    def _put(self, location: JsonPath, text: Any) -> None:  # noqa: ANN401 - JSON
+        if not location:
             self.value = text
             return
         container = self.value
-        for key in where[:-1]:
+        for key in location[:-1]:
             container = container[key]
-        container[where[-1]] = text
+        container[location[-1]] = text
 
 
 def _nothing(value: object) -> None:

@@ -9,7 +9,7 @@ UNFINISHED_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F
 LONGEST_UNFINISHED = len(rb"\ud83d\ude0")
 
 
-def without_quoted(json: bytes) -> bytes:
+def mask_escapes(json: bytes) -> bytes:
     """Return JSON of the same length in which every quote begins or ends a string, and every backslash an escape.
 
     `json` begins between characters. Backslashes pair up from the left, which is how `bytes.replace` finds them.
@@ -17,10 +17,10 @@ def without_quoted(json: bytes) -> bytes:
     return json.replace(rb"\\", b"  ").replace(rb"\"", b"  ") if b"\\" in json else json
 
 
-def last_cut(json: bytes, plain: bytes) -> int:
+def complete_length(json: bytes, plain: bytes) -> int:
     """Return how many bytes can be read by themselves: the rest begins a character whose end is not here yet.
 
-    `plain` is `without_quoted(json)`. An escape, a surrogate pair and a character in UTF-8 are not cut.
+    `plain` is `mask_escapes(json)`. An escape, a surrogate pair and a character in UTF-8 are not cut.
     """
     tail = plain[-LONGEST_UNFINISHED:]
     if unfinished := UNFINISHED_PAIR.search(tail) or UNFINISHED_ESCAPE.search(tail):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from worker.errors import shortage
+from worker.errors import shortage_error
 
 Result = TypeVar("Result")
 
@@ -19,7 +19,7 @@ class SpoolFolder:
     """An async context manager that owns a folder inside `parent` and removes it at exit, with what is still in it.
 
     The folder is made with its first file, so a request without long strings costs nothing. `parent` has to be on the
-    file system of the place to which `take` moves files.
+    file system of the place to which `move_out` moves files.
     """
 
     def __init__(self, parent: Path) -> None:
@@ -44,7 +44,7 @@ class SpoolFolder:
         self._files += 1
         return self._folder / str(self._files)
 
-    async def take(self, path: Path, target: Path) -> None:
+    async def move_out(self, path: Path, target: Path) -> None:
         """Move a file out of the folder to a place where it stays."""
         await in_thread(lambda: path.replace(target))
 
@@ -57,7 +57,7 @@ async def remove_leftovers(parent: Path) -> None:
 async def in_thread(function: Callable[[], Result]) -> Result:
     """Call a function in a thread and wait until it has ended, also when the caller is cancelled meanwhile.
 
-    Otherwise the thread would still write to a folder that is being removed. Raises DiskFull and Exhausted.
+    Otherwise the thread would still write to a folder that is being removed. Raises DiskFull and ResourcesExhausted.
     """
     call = asyncio.ensure_future(asyncio.to_thread(function))
     try:
@@ -68,6 +68,6 @@ async def in_thread(function: Callable[[], Result]) -> Result:
             call.exception()  # looked at, or asyncio logs it
         raise
     except (OSError, MemoryError, RuntimeError) as error:
-        if lacking := shortage(error):
+        if lacking := shortage_error(error):
             raise lacking from error
         raise

@@ -37,7 +37,7 @@ FOREIGN = (
 """How a text goes on where JSON can't, and what to do."""
 
 
-def not_json(json: bytes, error: orjson.JSONDecodeError, what: str = BODY) -> InvalidJson:
+def invalid_json_error(json: bytes, error: orjson.JSONDecodeError, what: str = BODY) -> InvalidJson:
     """Return the error for a text that orjson refuses; it gives no place for bytes that are not UTF-8."""
     try:
         text = json.decode()

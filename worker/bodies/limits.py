@@ -30,7 +30,7 @@ def check_depth(value: object, what: str) -> None:
     raise InvalidJson(f"{what} has lists and objects nested deeper than {DEEPEST_JSON} levels")
 
 
-def units_of(json: bytes | bytearray, start: int = 0, end: int | None = None) -> int:
+def parse_units(json: bytes | bytearray, start: int = 0, end: int | None = None) -> int:
     """Return what a part of JSON takes to parse: one unit a comma, 5 a colon, 10 a list or object."""
     containers = json.count(b"[", start, end) + json.count(b"{", start, end)
     return json.count(b",", start, end) + 5 * json.count(b":", start, end) + 10 * containers
@@ -51,7 +51,7 @@ class BodyLimits:
     total: int
     text: int = 64 * KIB
     """Strings whose text is longer than this, in UTF-8, go to files."""
-    rest: int = 4 * MIB
+    skeleton: int = 4 * MIB
     """The JSON without its long strings."""
     units: int = 400_000
     restored: int = 4 * MIB
@@ -66,12 +66,12 @@ class BodyLimits:
         if size > self.total:
             raise BodyTooLarge(self.excess or f"the body is larger than {self.total / MIB:g} MiB (WORKER_MAX_BODY_MIB)")
 
-    def check_rest(self, size: int, units: int) -> None:
+    def check_skeleton(self, size: int, units: int) -> None:
         """Raise BodyTooLarge where the JSON without its long strings is too large to be parsed at once."""
-        if size > self.rest:
+        if size > self.skeleton:
             raise BodyTooLarge(
-                f"the JSON without its strings above {self.text // KIB} KiB is larger than {self.rest / MIB:g} MiB: "
-                "send files as base64 in one string each, by URL or as multipart/form-data"
+                f"the JSON without its strings above {self.text // KIB} KiB is larger than {self.skeleton / MIB:g} MiB"
+                ": send files as base64 in one string each, by URL or as multipart/form-data"
             )
         self.check_units(units)
 

@@ -60,7 +60,7 @@ class LongString:
         return self._hash.hexdigest()
 
     @property
-    def to_write(self) -> bool:
+    def has_pending_writes(self) -> bool:
         return self.size > self._keep and bool(self._unwritten or (self._ended and self._file))
 
     def add(self, json: bytes) -> None:

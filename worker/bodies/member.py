@@ -7,7 +7,7 @@ import re
 from itertools import islice
 from typing import Any
 
-from worker.bodies.cuts import without_quoted
+from worker.bodies.cuts import mask_escapes
 
 STRING = re.compile(rb'"[^"]*"')
 OPENS = re.compile(rb"[ \t\r\n]*\{")
@@ -32,7 +32,7 @@ class MemberSearch:
         """Return the value, in a tuple; None while it is not there as a whole."""
         if not OPENS.match(text):
             return None
-        plain = without_quoted(text)
+        plain = mask_escapes(text)
         depth = at = 0
         for key in islice(self._key.finditer(plain), MOST_KEYS):
             between = STRING.sub(b"", plain[at : key.start()])

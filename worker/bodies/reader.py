@@ -13,12 +13,12 @@ import orjson
 from worker.bodies.body import ScannedBody
 from worker.bodies.encoding import utf8_chunks, utf8_text
 from worker.bodies.folder import SpoolFolder, in_thread
-from worker.bodies.json_error import BODY, not_json
-from worker.bodies.limits import KIB, PIECE, BodyLimits, check_depth, units_of
+from worker.bodies.json_error import BODY, invalid_json_error
+from worker.bodies.limits import KIB, PIECE, BodyLimits, check_depth, parse_units
 from worker.bodies.long_string import LongString
-from worker.bodies.rest import Rest
 from worker.bodies.scanner import BodyScanner
-from worker.bodies.spooled import SpooledText, Where
+from worker.bodies.skeleton import JsonSkeleton
+from worker.bodies.spooled import JsonPath, SpooledText
 from worker.errors import InvalidJson
 
 AT_ONCE = 64 * KIB
@@ -58,7 +58,7 @@ class BodyReader:
         """
         longest = min(limits.text, limits.total)
         head = await self.head(longest + 1)
-        return ScannedBody(parsed_json(head), [], limits) if len(head) <= longest else None
+        return ScannedBody(parse_json(head), [], limits) if len(head) <= longest else None
 
     async def read(self, folder: SpoolFolder, limits: BodyLimits) -> ScannedBody:
         """Read to the end and parse. The folder removes the files. Raises InvalidJson, BodyTooLarge, DiskFull."""
@@ -69,10 +69,10 @@ class BodyReader:
         try:
             async for piece in self._pieces(limits.piece):
                 scanner.feed(piece)
-                if scanner.to_write:
+                if scanner.has_pending_writes:
                     await in_thread(scanner.flush)
             rest = scanner.finish()
-            if scanner.to_write:
+            if scanner.has_pending_writes:
                 await in_thread(scanner.flush)
         finally:
             scanner.close()
@@ -98,7 +98,7 @@ async def read_json(
 
 
 @asynccontextmanager
-async def opened_json(
+async def open_json(
     chunks: AsyncIterator[bytes], parent: Path, limits: BodyLimits, charset: str = ""
 ) -> AsyncIterator[ScannedBody]:
     """Read a JSON body; its files lie in a folder inside `parent` until the context ends. A short body has none.
@@ -114,17 +114,17 @@ async def opened_json(
         yield await reader.read(folder, limits)
 
 
-def parsed_json(json: bytes, what: str = BODY) -> Any:  # noqa: ANN401 - JSON
+def parse_json(json: bytes, what: str = BODY) -> Any:  # noqa: ANN401 - JSON
     """Return the value. Raises InvalidJson, which calls the text `what`, also for one that is nested too deep."""
     try:
         value = orjson.loads(json)
     except orjson.JSONDecodeError as error:
-        raise not_json(json, error, what) from None
+        raise invalid_json_error(json, error, what) from None
     check_depth(value, what)
     return value
 
 
-async def _parsed(rest: Rest) -> tuple[Any, list[SpooledText]]:
+async def _parsed(rest: JsonSkeleton) -> tuple[Any, list[SpooledText]]:
     value, spooled, overwritten = await in_thread(rest.parse) if len(rest.json) > AT_ONCE else rest.parse()
     if overwritten:  # by a later value of the same key
         await in_thread(lambda: _remove(overwritten))
@@ -137,22 +137,22 @@ def _remove(strings: list[LongString]) -> None:
             string.path.unlink()
 
 
-async def open_text(body: ScannedBody, where: Where, text: str | SpooledText) -> None:
+async def parse_text_at(body: ScannedBody, location: JsonPath, text: str | SpooledText) -> None:
     """Read a string of the body as JSON, and put the value in its place; its long strings are files again.
 
     Raises InvalidJson, BodyTooLarge, DiskFull.
     """
-    what = f"the text of {'.'.join(map(str, where))!r}" if where else BODY
+    what = f"the text of {'.'.join(map(str, location))!r}" if location else BODY
     if isinstance(text, str):
         json = utf8_text(text.encode())
-        body.limits.check_rest(len(json), units_of(json))
-        body.graft(where, ScannedBody(parsed_json(json, what), [], body.limits))
+        body.limits.check_skeleton(len(json), parse_units(json))
+        body.graft(location, ScannedBody(parse_json(json, what), [], body.limits))
     elif body.folder is not None:
         try:
             inner = await read_json(file_chunks(text.path), body.folder, body.limits)
         except InvalidJson as error:
             raise InvalidJson(error.message.replace(BODY, what, 1)) from None
-        body.graft(where, inner)
+        body.graft(location, inner)
         await in_thread(text.path.unlink)
 
 

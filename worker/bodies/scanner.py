@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import orjson
 
-from worker.bodies.cuts import last_cut, without_quoted
+from worker.bodies.cuts import complete_length, mask_escapes
 from worker.bodies.folder import SpoolFolder
-from worker.bodies.limits import BodyLimits, units_of
+from worker.bodies.limits import BodyLimits, parse_units
 from worker.bodies.long_string import BadString, LongString
-from worker.bodies.rest import Replacement, Rest
+from worker.bodies.skeleton import JsonSkeleton, Replacement
 
 OUTSIDE = -1
 
@@ -50,30 +50,30 @@ class BodyScanner:
         self._limits.check_total(self._total)
         for start in range(0, len(chunk), self._limits.piece):
             json = self._carry + chunk[start : start + self._limits.piece]
-            plain = without_quoted(json)
-            end = last_cut(json, plain)
+            plain = mask_escapes(json)
+            end = complete_length(json, plain)
             self._carry = json[end:]
             self._scan(json, plain, end)
             self._count()
 
-    def finish(self) -> Rest:
+    def finish(self) -> JsonSkeleton:
         """Return the JSON without its long strings. Raises BodyTooLarge, InvalidJson."""
-        self._scan(self._carry, without_quoted(self._carry), len(self._carry))
+        self._scan(self._carry, mask_escapes(self._carry), len(self._carry))
         if self._long is not None:
             self._end_long(self._long)  # without its closing quote, which orjson will miss
         self._opened = OUTSIDE
         self._count()
-        return Rest(bytes(self._json), self._replacements)
+        return JsonSkeleton(bytes(self._json), self._replacements)
 
     @property
-    def to_write(self) -> bool:
+    def has_pending_writes(self) -> bool:
         """True where `flush` has something to do."""
-        return any(string.to_write for string in self._unwritten)
+        return any(string.has_pending_writes for string in self._unwritten)
 
     def flush(self) -> None:
         """Write what is decoded of the long strings. Blocks. Raises OSError."""
         for string in self._unwritten:
-            if string.to_write:
+            if string.has_pending_writes:
                 string.flush()
         self._unwritten = [self._long] if self._long else []
 
@@ -144,13 +144,13 @@ class BodyScanner:
         self._json += standing.encode()
         self._long = None
 
-    def _rest(self) -> Rest:
-        return Rest(bytes(self._json), self._replacements)
+    def _rest(self) -> JsonSkeleton:
+        return JsonSkeleton(bytes(self._json), self._replacements)
 
     def _count(self) -> None:
         """Count what takes time to parse, up to a string that is still open: it may become a long one."""
         json, start = self._json, self._counted
         end = len(json) if self._opened == OUTSIDE else self._opened
-        self._units += units_of(json, start, end)
+        self._units += parse_units(json, start, end)
         self._counted = end
-        self._limits.check_rest(end, self._units)
+        self._limits.check_skeleton(end, self._units)

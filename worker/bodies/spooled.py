@@ -13,7 +13,7 @@ from worker.bodies.base64_file import decode_base64_file
 from worker.bodies.folder import SpoolFolder, in_thread
 from worker.errors import BodyTooLarge
 
-Where = tuple[str | int, ...]
+JsonPath = tuple[str | int, ...]
 """The keys and indexes that lead to a value from the root."""
 
 
@@ -36,13 +36,13 @@ class SpooledText:
     refuses it, and it can't be sent to ComfyUI by mistake.
     """
 
-    __slots__ = ("path", "sha256", "size", "where")
+    __slots__ = ("location", "path", "sha256", "size")
 
-    def __init__(self, path: Path, size: int, sha256: str, where: Where) -> None:
+    def __init__(self, path: Path, size: int, sha256: str, location: JsonPath) -> None:
         self.path = path
         self.size = size
         self.sha256 = sha256
-        self.where = where
+        self.location = location
 
     def __repr__(self) -> str:
         return f"<SpooledText {self.name}, {self.size} bytes>"
@@ -50,7 +50,7 @@ class SpooledText:
     @property
     def name(self) -> str:
         """Where it stands, as error messages name it: `inputs.photo.png`."""
-        return ".".join(str(part) for part in self.where) or "the body"
+        return ".".join(str(part) for part in self.location) or "the body"
 
     async def text(self, limit: int) -> str:
         """Return the string itself. Raises BodyTooLarge above `limit` bytes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from worker.cli.application import build_application
-from worker.cli.completion import completed_arguments, prepare_completion
+from worker.cli.shell_completion import completed_arguments, prepare_completion
 from worker.settings import environment
 
 

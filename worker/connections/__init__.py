@@ -7,11 +7,11 @@ aiohttp waits without a limit for headers and bodies, and takes as many connecti
   oldest of the client that has the most makes room for a new one, which may be an honest client's;
 - the last file descriptors are the worker's own.
 
-`prove(request)` is called by what has checked a signature or token.
+`mark_authenticated(request)` is called by what has checked a signature or token.
 """
 
 from worker.connections.descriptors import raise_file_limit
 from worker.connections.limits import ConnectionLimits
-from worker.connections.site import HANDLER, LimitedSite, prove
+from worker.connections.site import HANDLER_OPTIONS, LimitedSite, mark_authenticated
 
-__all__ = ["HANDLER", "ConnectionLimits", "LimitedSite", "prove", "raise_file_limit"]
+__all__ = ["HANDLER_OPTIONS", "ConnectionLimits", "LimitedSite", "mark_authenticated", "raise_file_limit"]

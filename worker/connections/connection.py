@@ -114,7 +114,7 @@ class Connection(asyncio.BufferedProtocol):
             self._rest = self._request.content
         self._request, self._waiting_since = None, self._loop.time()
 
-    def prove(self) -> None:
+    def mark_authenticated(self) -> None:
         """Count the connection no longer among those of strangers."""
         if not self.proven:
             self.proven = True

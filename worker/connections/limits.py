@@ -18,17 +18,17 @@ SMALLEST_NETWORK = 64
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Durations are seconds. `unproven` counts connections that have not shown a valid signature or token."""
+    """Limits on connections. Durations are in seconds."""
 
     header_s: float = 20.0
     body_s: float = 30.0
-    unproven: int = 1024
+    max_unauthenticated: int = 1024
     trusted: Sequence[IPv4Network | IPv6Network] = ()
     """Reverse proxies: each of their connections may be another client's."""
 
     @property
     def of_one_address(self) -> int:
-        return max(1, self.unproven // SHARE_OF_ONE_ADDRESS)
+        return max(1, self.max_unauthenticated // SHARE_OF_ONE_ADDRESS)
 
     @property
     def slowest_body(self) -> float:

@@ -15,8 +15,8 @@ from aiohttp import web
 from worker.connections.connection import READ, Connection
 from worker.connections.descriptors import reserve_is_touched
 from worker.connections.limits import ConnectionLimits
-from worker.connections.table import ConnectionTable, dispensable
-from worker.supervision import Tasks, reason
+from worker.connections.table import ConnectionTable, eviction_candidate
+from worker.supervision import Tasks, describe_error
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class Listener:
                 return
             await self._freed(sock)
         while crowd := self._table.crowd(client):
-            if (spare := dispensable(crowd)) is None:
+            if (spare := eviction_candidate(crowd)) is None:
                 sock.close()
                 return
             if self._loop.time() - spare.since < GRACE_S:
@@ -172,7 +172,7 @@ class Listener:
                 lambda: connection, sock, ssl=self._context, ssl_handshake_timeout=timeout_s
             )
         except (OSError, asyncio.CancelledError) as error:  # also a handshake that failed or took too long
-            log.debug("no connection: %s", reason(error))
+            log.debug("no connection: %s", describe_error(error))
             self.lost(connection)
             sock.close()
 
@@ -185,7 +185,7 @@ class Listener:
 
     def _spare(self) -> bool:
         """Close a connection to have its descriptor. Return False where there is none to spare."""
-        spare = dispensable(self._table.largest())
+        spare = eviction_candidate(self._table.largest())
         if spare is None:
             return False
         self._dismiss(spare)

@@ -11,7 +11,7 @@ from worker.connections.limits import IDLE_S, ConnectionLimits
 from worker.connections.listener import CONNECTION, Listener
 from worker.supervision import Tasks
 
-HANDLER: dict[str, Any] = {"keepalive_timeout": IDLE_S}
+HANDLER_OPTIONS: dict[str, Any] = {"keepalive_timeout": IDLE_S}
 """Options of aiohttp's handler for every runner with such a site."""
 PROVEN_READ = 256 * 1024
 
@@ -48,9 +48,9 @@ class LimitedSite(web.BaseSite):
         self._server = listener  # type: ignore[assignment]  # a site uses its sockets and `close`
 
 
-def prove(request: web.BaseRequest) -> None:
+def mark_authenticated(request: web.BaseRequest) -> None:
     """Count the connection of a request no longer among those of strangers: it has shown a valid signature or token."""
     connection = request.get(CONNECTION) if isinstance(request, web.Request) else None
     if connection is not None:
-        connection.prove()
+        connection.mark_authenticated()
         request.content.set_read_chunk_size(PROVEN_READ)

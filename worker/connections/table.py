@@ -39,14 +39,14 @@ class ConnectionTable:
         own = self._groups.get(client, {})
         if len(own) >= self._limits.of_one_address:
             return own
-        return self.largest() if self._count >= self._limits.unproven else ()
+        return self.largest() if self._count >= self._limits.max_unauthenticated else ()
 
     def largest(self) -> Iterable[Connection]:
         """Return the connections of the client that has the most: it can spare one best."""
         return max(self._groups.values(), key=len, default={})
 
 
-def dispensable(crowd: Iterable[Connection]) -> Connection | None:
+def eviction_candidate(crowd: Iterable[Connection]) -> Connection | None:
     """Return the oldest connection that waits for a request, else the oldest whose body is not here yet.
 
     One whose request is complete is answered first.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from worker.bodies import Where
+from worker.bodies import JsonPath
 from worker.dialects import native, runpod, vast
-from worker.dialects.base import Answer, Body, Dialect, ParsedRequest
+from worker.dialects.base import Body, Dialect, JobResponse, ParsedRequest
 
 DIALECTS = (
     runpod.DIALECT,
@@ -24,7 +24,7 @@ def detect(body: Mapping[str, Any]) -> Dialect:
     return next(dialect for dialect in DIALECTS if _has(body, dialect.marks))
 
 
-def _has(body: object, marks: Where) -> bool:
+def _has(body: object, marks: JsonPath) -> bool:
     """Whether the keys are there, the values of all but the last one being objects; of a single one its own value."""
     for key in marks:
         if not isinstance(body, Mapping) or key not in body:
@@ -33,4 +33,4 @@ def _has(body: object, marks: Where) -> bool:
     return len(marks) != 1 or isinstance(body, Mapping)
 
 
-__all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Answer", "Body", "Dialect", "ParsedRequest", "detect"]
+__all__ = ["BY_NAME", "DIALECTS", "NATIVE", "VAST", "Body", "Dialect", "JobResponse", "ParsedRequest", "detect"]

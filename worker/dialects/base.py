@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from worker.bodies import Where
+from worker.bodies import JsonPath
 from worker.delivery_options import Webhook
 from worker.dialects.extra_fields import ExtraDataFields
 from worker.dialects.field_names import nearest_field
@@ -32,8 +32,8 @@ from worker.inputs.earlier_output import with_reference_texts
 from worker.job import Job, JobRequest, JobState, Output
 from worker.workflow.editor import is_ui
 from worker.workflow.nearest import did_you_mean
-from worker.workflow.prompt import Prompt, editors_file, parse_prompt, unwrap
-from worker.workflow.templates.fill import Filled, fill
+from worker.workflow.prompt import Prompt, editor_workflow, parse_prompt, unwrap
+from worker.workflow.templates.fill import FilledTemplate, fill
 from worker.workflow.templates.template import Library, Params, Template
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -49,7 +49,7 @@ class ParsedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JobResponse:
     """A job with what only its answer needs: the files in base64 by output index, the gateway's address, the engine."""
 
     job: Job
@@ -128,21 +128,21 @@ class Dialect:
     """
 
     name: str
-    marks: Where
+    marks: JsonPath
     """Keys, one inside the other, that a body of this dialect has; none: any body."""
     read: Callable[[Mapping[str, Any], Library], ParsedRequest]
-    completed: Callable[[Answer], Body]
+    completed: Callable[[JobResponse], Body]
     pending: Callable[[Job, str, Body], Body]
     failed: Callable[[str | None, WorkerError], Body]
     request_model: type[BaseModel]
     result_model: type[BaseModel] | None = None
     """The answer of a job that succeeded, where a model describes it."""
-    files: Where | None = None
-    params: Where | None = None
+    files: JsonPath | None = None
+    params: JsonPath | None = None
     event: Callable[[Job, Webhook, Body], Body] = standard_event
 
 
-def typed(model: type[Model], body: Mapping[str, Any]) -> Model:
+def parse_model(model: type[Model], body: Mapping[str, Any]) -> Model:
     """The body as a model. Raises UnknownField or InvalidField that name every field, and the nearest known one."""
     try:
         return model.model_validate(body)
@@ -184,7 +184,7 @@ def extra_of(workflow: object, fields: ExtraDataFields | None, api_key: SecretSt
 
     What the editor saved is in it, unless the client gave another one. `api_key` is the key's other place.
     """
-    saved = editors_file(workflow)
+    saved = editor_workflow(workflow)
     pnginfo = {} if saved is None else {"workflow": saved}
     if fields is not None:
         pnginfo |= fields.extra_pnginfo or {}
@@ -202,7 +202,7 @@ def prompt_of(workflow: object) -> Prompt:
         raise InvalidWorkflow(error.message, [detail]) from error
 
 
-def known_template(library: Library, name: str) -> Template:
+def find_template(library: Library, name: str) -> Template:
     """Raises UnknownTemplate, with the nearest one."""
     if name not in library:
         near = did_you_mean(name, library) or f"known: {', '.join(library)}"
@@ -210,9 +210,9 @@ def known_template(library: Library, name: str) -> Template:
     return library[name]
 
 
-def filled(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> Filled:
+def fill_template(library: Library, name: str, params: Params, sent: Collection[str] = ()) -> FilledTemplate:
     """A template with these values; `sent` names the request's files. Raises UnknownTemplate, InvalidParams."""
-    template = known_template(library, name)
+    template = find_template(library, name)
     try:
         params = {name: with_reference_texts(value) for name, value in params.items()}
     except ValueError as error:

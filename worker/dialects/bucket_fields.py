@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from worker.dialects.base import typed
+from worker.dialects.base import parse_model
 from worker.errors import Detail, InvalidField
 from worker.storage.bucket import S3Target
 from worker.storage.s3 import S3Fields
@@ -25,7 +25,7 @@ STOCK_NAMES = {"bucket": "bucket_name"}
 def bucket_target(fields: Mapping[str, Any], names: Mapping[str, str], place: str) -> S3Target:
     """Return the bucket; `fields` have our names, and stand at `place` under `names`. Raises InvalidField."""
     try:
-        return typed(S3Fields, fields).target()
+        return parse_model(S3Fields, fields).target()
     except InvalidField as error:
         details = [_renamed(detail, names, place) for detail in error.details]
         summary = "; ".join(detail.message for detail in details[:3])

@@ -34,13 +34,13 @@ INPUT_FIELDS = {
     **dict.fromkeys(("modifier", "template", "modificator"), "modifier"),
 }
 """The fields of `input` that a job is made of, in Vast's and RunPod's dialects."""
-RUNPOD_WORDS = {
+RUNPOD_FIELD_NAMES = {
     "`inputs`": "`input.images`",
     "`output_format`": "`s3Config`",
     "`s3`": "`s3Config`",
     '"deliver_models": true with the request': '"deliver_models": true in `input`',
 }
-VAST_WORDS = {
+VAST_FIELD_NAMES = {
     "`inputs`": "the workflow itself, as a data URI",
     "`output_format`": "`input.return_outputs_as_base64`: false",
     "`s3`": "`input.s3`",
@@ -70,7 +70,7 @@ def nearest_field(model: type[BaseModel], place: Sequence[int | str]) -> str | N
     return next((path for path in _deeper(model) if plain(path.rpartition(".")[2]) == wanted), None)
 
 
-def meant_by(names: Mapping[str, Any]) -> tuple[str, str] | None:
+def suggested_field(names: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return a field of an `input` without a workflow that was meant to bring it, and what it is called."""
     for name in names:
         if (meant := INPUT_FIELDS.get(plain(name))) or (
@@ -80,15 +80,15 @@ def meant_by(names: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def in_words(value: Any, words: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+def translate_field_names(value: Any, words: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
     """Return an error or a problem with the fields' names that a dialect has for them."""
     if isinstance(value, str):
         for word, meaning in words.items():
             value = value.replace(word, meaning)
         return value
     if isinstance(value, dict):
-        return {key: in_words(item, words) for key, item in value.items()}
-    return [in_words(item, words) for item in value] if isinstance(value, list | tuple) else value
+        return {key: translate_field_names(item, words) for key, item in value.items()}
+    return [translate_field_names(item, words) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _inner(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.dialects.base import filled
-from worker.workflow.templates.fill import Filled
+from worker.dialects.base import fill_template
+from worker.workflow.templates.fill import FilledTemplate
 from worker.workflow.templates.template import Library
 
 NAMES = {
@@ -41,7 +41,7 @@ def raw_workflow(name: str, given: Mapping[str, Any], workflow: Mapping[str, Any
     return (workflow or given.get("workflow_json") or given.get("workflow")) if name == RAW else None
 
 
-def modified(library: Library, name: str, given: Mapping[str, Any]) -> Filled:
+def fill_modifier(library: Library, name: str, given: Mapping[str, Any]) -> FilledTemplate:
     """What a modifier makes of its `modifications`; a template's own name does too, and is held to its schema.
 
     As in the stock template a modification that its modifier doesn't know is ignored. Raises InvalidParams,
@@ -49,8 +49,8 @@ def modified(library: Library, name: str, given: Mapping[str, Any]) -> Filled:
     """
     modifier = MODIFIERS.get("Text2Image" if name == RAW else name)
     if modifier is None:
-        return filled(library, name, given)
+        return fill_template(library, name, given)
     renamed = {NAMES.get(key, key): value for key, value in given.items()}
     known = library[modifier.template].by_name if modifier.template in library else renamed
     params = {key: value for key, value in renamed.items() if key in known}
-    return filled(library, modifier.template, {**modifier.defaults, **params})
+    return fill_template(library, modifier.template, {**modifier.defaults, **params})

@@ -10,17 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from worker.delivery_options import DeliveryTarget
 from worker.dialects.base import (
-    Answer,
     Body,
     Dialect,
+    JobResponse,
     ParsedRequest,
     ProblemFields,
     changes_of,
     extra_of,
-    filled,
+    fill_template,
+    parse_model,
     problems_of,
     prompt_of,
-    typed,
     workflow_of,
 )
 from worker.dialects.comfyui_fields import ComfyFields, job_id, order_warnings, with_targets
@@ -30,20 +30,20 @@ from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
 from worker.inputs.names import spellings
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, RandomInteger, sorted_by_node
 from worker.prompt_changes import Repair
 from worker.storage.kind import StorageKind
 from worker.storage.registry import KINDS
-from worker.workflow.prompt import editors_file, is_ui
+from worker.workflow.prompt import editor_workflow, is_ui
 from worker.workflow.templates.template import Library
 
-Destinations = TypeVar("Destinations", bound="Destination")
+OptionsModel = TypeVar("OptionsModel", bound="DeliveryOptions")
 
 
-class Destination(BaseModel):
+class DeliveryOptions(BaseModel):
     """Body of `POST /jobs/{id}/deliver`, and part of a native request.
 
-    `with_places` adds a field for each kind of storage.
+    `with_storage_fields` adds a field for each kind of storage.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -70,7 +70,7 @@ class Destination(BaseModel):
         return [(kind, value) for kind in KINDS if (value := getattr(self, kind.name, None)) is not None]
 
 
-def with_places(model: type[Destinations]) -> type[Destinations]:
+def with_storage_fields(model: type[OptionsModel]) -> type[OptionsModel]:
     """Return the model with the fields that name a place in a storage."""
     fields: dict[str, Any] = {}
     for kind in KINDS:
@@ -79,7 +79,7 @@ def with_places(model: type[Destinations]) -> type[Destinations]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **fields)
 
 
-class NativeRequest(ComfyFields, Destination):
+class NativeRequest(ComfyFields, DeliveryOptions):
     """Body of `POST /generate/sync`, `/generate` and `/generate/stream`."""
 
     workflow: dict[str, Any] | None = Field(
@@ -108,7 +108,7 @@ class NativeRequest(ComfyFields, Destination):
         return self.workflow if self.prompt is None else {"prompt": self.prompt, "workflow": self.workflow}
 
 
-DELIVER_REQUEST, NATIVE_REQUEST = with_places(Destination), with_places(NativeRequest)
+DELIVER_REQUEST, NATIVE_REQUEST = with_storage_fields(DeliveryOptions), with_storage_fields(NativeRequest)
 
 
 class NativeOutput(BaseModel):
@@ -171,7 +171,7 @@ class NativeResult(BaseModel):
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    request = typed(NATIVE_REQUEST, body)
+    request = parse_model(NATIVE_REQUEST, body)
     files, urls = read_inputs(request.inputs) if request.inputs else ((), {})
     prompt, params = _wanted(request, library)
     job = JobRequest(
@@ -200,7 +200,7 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
     sent = request.sent()
     if request.template is not None and sent is None:
         names = {form for name in request.inputs for form in (name, *spellings(name))}
-        made = filled(library, request.template, request.params, names)
+        made = fill_template(library, request.template, request.params, names)
         return dict(made.prompt), made.values
     if request.template is not None:
         raise InvalidField(
@@ -210,7 +210,7 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
         raise InvalidField("'params' are for a 'template', and there is none")
     if sent is None:
         raise InvalidField("either 'workflow' or 'template' is needed")
-    if request.prompt is not None and request.workflow is not None and editors_file(request.workflow) is None:
+    if request.prompt is not None and request.workflow is not None and editor_workflow(request.workflow) is None:
         raise InvalidField("'workflow' beside a 'prompt' has to be what ComfyUI's editor saves")
     prompt = workflow_of(sent)
     if request.partial_execution_targets is None:
@@ -220,16 +220,16 @@ def _wanted(request: NativeRequest, library: Library) -> tuple[Body, Mapping[str
     return dict(with_targets(prompt_of(prompt), request.partial_execution_targets)), {}
 
 
-def read_wish(body: Mapping[str, Any]) -> JobRequest | None:
+def read_delivery_request(body: Mapping[str, Any]) -> JobRequest | None:
     """What `POST /jobs/{id}/deliver` says of place and way; None where it says nothing."""
-    wish = typed(DELIVER_REQUEST, body)
+    wish = parse_model(DELIVER_REQUEST, body)
     if not wish.model_fields_set:
         return None
     target = wish.target()
     return JobRequest(prompt={}, output_mode=OutputMode(wish.way), target=target, own_target=target is not None)
 
 
-def output(answer: Answer, item: Output) -> NativeOutput:
+def output(answer: JobResponse, item: Output) -> NativeOutput:
     return NativeOutput(
         index=item.index,
         node_id=item.node_id,
@@ -248,8 +248,8 @@ def output(answer: Answer, item: Output) -> NativeOutput:
     )
 
 
-def completed(answer: Answer) -> Body:
-    outputs = [output(answer, item) for item in in_order(answer.job.outputs)]
+def completed(answer: JobResponse) -> Body:
+    outputs = [output(answer, item) for item in sorted_by_node(answer.job.outputs)]
     image = next((found.data or found.url for found in outputs if found.kind == "image"), None)
     result = NativeResult(id=answer.job.id, image=image, outputs=outputs, metadata=_metadata(answer))
     body = result.model_dump(exclude_none=True)
@@ -259,7 +259,7 @@ def completed(answer: Answer) -> Body:
     return body | problems_of(answer.job) | changes_of(answer.job)
 
 
-def _metadata(answer: Answer) -> NativeMetadata:
+def _metadata(answer: JobResponse) -> NativeMetadata:
     stages = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERATING, JobState.DELIVERING)
     timings = {f"{state.value}_ms": answer.milliseconds(state) for state in stages}
     engine = answer.engine

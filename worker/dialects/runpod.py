@@ -10,24 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from worker.bodies import Content
 from worker.delivery_options import Webhook
 from worker.dialects.base import (
-    Answer,
     Body,
     Dialect,
+    JobResponse,
     ParsedRequest,
     changes_of,
     extra_of,
+    parse_model,
     problems_of,
-    typed,
     workflow_of,
 )
 from worker.dialects.bucket_fields import RUNPOD_NAMES, bucket_target
 from worker.dialects.delivery_fields import RunpodEnvelope
 from worker.dialects.extra_fields import KEY_DESCRIPTION, ExtraDataFields
-from worker.dialects.field_names import RUNPOD_WORDS, in_words
+from worker.dialects.field_names import RUNPOD_FIELD_NAMES, translate_field_names
 from worker.errors import Detail, InvalidField, WorkerError
 from worker.inputs import read_inputs
 from worker.inputs.earlier_output import InputContent
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.workflow.templates.template import Library
 
 BEFORE_RUN = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
@@ -65,7 +65,7 @@ class RunpodRequest(RunpodEnvelope):
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    whole = typed(RunpodRequest, body)
+    whole = parse_model(RunpodRequest, body)
     request, bucket = whole.input, whole.s3Config or whole.input.s3Config
     place = "s3Config" if whole.s3Config else "input.s3Config"
     target = bucket_target(bucket.fields(), RUNPOD_NAMES, place) if bucket else None
@@ -97,21 +97,21 @@ def _by_path(images: Sequence[RunpodImage]) -> dict[str, Content]:
     return found
 
 
-def completed(answer: Answer) -> Body:
+def completed(answer: JobResponse) -> Body:
     """Every file is under `images`, videos and sounds too: the rival drops them, its users ask for them.
 
     Texts have a key of their own, because clients decode whatever is under `images`.
     """
-    outputs = in_order(answer.job.outputs)
+    outputs = sorted_by_node(answer.job.outputs)
     images = [_image(answer, output) for output in outputs if output.text is None]
     texts = [{"node_id": output.node_id, "text": output.text} for output in outputs if output.text is not None]
     found: Body = {"images": images} if images else {"images": [], "status": "success_no_images"}
     found |= {"texts": texts} if texts else {}
-    problems = in_words(problems_of(answer.job), RUNPOD_WORDS)
+    problems = translate_field_names(problems_of(answer.job), RUNPOD_FIELD_NAMES)
     return {**found, **answer.random_integers, **problems, **changes_of(answer.job)}
 
 
-def _image(answer: Answer, output: Output) -> Body:
+def _image(answer: JobResponse, output: Output) -> Body:
     """`s3_url` is what the rival calls it where the operator has a bucket."""
     data = answer.data.get(output.index)
     found = {"type": "s3_url", "data": answer.url(output)} if data is None else {"type": "base64", "data": data}
@@ -124,7 +124,7 @@ def pending(job: Job, url: str, progress: Body) -> Body:
 
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
-    told = in_words(error.as_dict(), RUNPOD_WORDS)
+    told = translate_field_names(error.as_dict(), RUNPOD_FIELD_NAMES)
     details = [detail["message"] for detail in told["details"]]
     body: Body = {"error": told["message"], "error_info": told, "id": job_id}
     return {**body, "details": details} if details else body

@@ -9,23 +9,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.delivery_options import Webhook
 from worker.dialects.base import (
-    Answer,
     Body,
     Dialect,
+    JobResponse,
     ParsedRequest,
     changes_of,
     extra_of,
+    parse_model,
     problems_of,
-    typed,
     workflow_of,
 )
 from worker.dialects.bucket_fields import RUNPOD_NAMES, STOCK_NAMES, bucket_target
 from worker.dialects.delivery_fields import ImageFields, RunpodEnvelope, StockS3, StockWebhook
 from worker.dialects.extra_fields import ExtraDataFields
-from worker.dialects.field_names import VAST_WORDS, in_words, meant_by
-from worker.dialects.modifiers import modified, raw_workflow
+from worker.dialects.field_names import VAST_FIELD_NAMES, suggested_field, translate_field_names
+from worker.dialects.modifiers import fill_modifier, raw_workflow
 from worker.errors import Detail, InvalidField, JobCancelled, WorkerError
-from worker.job import Job, JobRequest, JobState, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, JobState, Output, OutputMode, sorted_by_node
 from worker.storage.bucket import S3Target
 from worker.workflow.templates.template import Library
 
@@ -61,7 +61,7 @@ class VastRequest(RunpodEnvelope):
 
 
 def read(body: Mapping[str, Any], library: Library) -> ParsedRequest:
-    whole = typed(VastRequest, body)
+    whole = parse_model(VastRequest, body)
     request = whole.input
     prompt = _prompt(request, library, body["input"])
     target = _bucket(whole)
@@ -94,7 +94,7 @@ def _bucket(whole: VastRequest) -> S3Target | None:
 def _no_workflow(sent: Mapping[str, Any]) -> InvalidField:
     """An `input` without a workflow may be of either dialect that has one."""
     message = "'input' needs 'workflow_json' or 'modifier' (Vast's template), or 'workflow' (RunPod's worker)"
-    if (found := meant_by(sent)) is None:
+    if (found := suggested_field(sent)) is None:
         return InvalidField(message, [Detail(message, input="input")])
     name, meant = found
     cure = f"did you mean 'input.{meant}'?"
@@ -110,20 +110,20 @@ def _prompt(request: VastInput, library: Library, sent: Mapping[str, Any]) -> Bo
     if request.modifier and request.workflow_json:
         raise InvalidField("'input.workflow_json' and 'input.modifier' exclude each other")
     if request.modifier:
-        return dict(modified(library, request.modifier, request.modifications).prompt)
+        return dict(fill_modifier(library, request.modifier, request.modifications).prompt)
     if not request.workflow_json:
         raise _no_workflow(sent)
     return workflow_of(request.workflow_json)
 
 
-def completed(answer: Answer) -> Body:
-    outputs = [_output(answer, output) for output in in_order(answer.job.outputs)]
+def completed(answer: JobResponse) -> Body:
+    outputs = [_output(answer, output) for output in sorted_by_node(answer.job.outputs)]
     body = _envelope(answer.job.id, "completed", "Processing complete.", outputs)
     body |= {"timings": _timings(answer), **answer.random_integers}
-    return {**body, **in_words(problems_of(answer.job), VAST_WORDS), **changes_of(answer.job)}
+    return {**body, **translate_field_names(problems_of(answer.job), VAST_FIELD_NAMES), **changes_of(answer.job)}
 
 
-def _output(answer: Answer, output: Output) -> Body:
+def _output(answer: JobResponse, output: Output) -> Body:
     body: Body = {
         "filename": output.filename,
         "local_path": answer.local_paths.get(output.index, ""),
@@ -141,7 +141,7 @@ def _output(answer: Answer, output: Output) -> Body:
     return body
 
 
-def _timings(answer: Answer) -> Body:
+def _timings(answer: JobResponse) -> Body:
     job, before = answer.job, (JobState.QUEUED, JobState.PREPARING, JobState.WAITING)
     return {
         "queued_at_ms": round(job.created_at * 1000),
@@ -160,7 +160,7 @@ def pending(job: Job, url: str, progress: Body) -> Body:
 
 def failed(job_id: str | None, error: WorkerError) -> Body:
     status = "cancelled" if isinstance(error, JobCancelled) else "failed"
-    told = in_words(error.as_dict(), VAST_WORDS)
+    told = translate_field_names(error.as_dict(), VAST_FIELD_NAMES)
     return {**_envelope(job_id or "", status, told["message"], []), "error": told}
 
 

@@ -19,7 +19,7 @@ HIDDEN = "***"
 
 def takes_api_key(prompt: Prompt, catalog: Catalog) -> bool:
     """Whether a node of the prompt gets the key."""
-    return any(catalog.asking((node["class_type"] for node in prompt.values()), KEY_TYPE))
+    return any(catalog.classes_with_hidden_input((node["class_type"] for node in prompt.values()), KEY_TYPE))
 
 
 def check_api_key(extra: ExtraData, prompt: Prompt, catalog: Catalog) -> None:

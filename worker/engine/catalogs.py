@@ -18,7 +18,7 @@ from worker.engine.protocol.api import ComfyApi, read_object_info
 from worker.engine.protocol.websocket import EngineSocket
 from worker.engine.saved_models import SavedModelFolders
 from worker.errors import Detail, EngineUnavailable, ModelsMissing, StartupError
-from worker.supervision import Tasks, joined, stop
+from worker.supervision import Tasks, await_shared, stop
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.saved_models import SavedModels
 from worker.workflow.prompt import Prompt
@@ -41,7 +41,7 @@ def read_catalog(path: Path) -> Catalog:
         raise StartupError(f"{path} is not JSON: {error}") from error
     if not isinstance(info, dict):
         raise StartupError(f"{path} is not what GET /object_info answers")
-    return Catalog.from_object_info(info).without_jobs()
+    return Catalog.from_object_info(info).without_job_folders()
 
 
 OF_JOBS = re.compile(rb',?\s*"job-[0-9a-f]{32}[^"]*"')
@@ -63,7 +63,7 @@ class SharedCatalogs:
         return catalog
 
 
-class Catalogs:
+class CatalogCache:
     """Reading takes ComfyUI some hundred milliseconds, so it is done once, however many wait for it.
 
     `kept` is of an earlier life, from a file: good enough until this one has answered.
@@ -92,39 +92,39 @@ class Catalogs:
     async def get(self) -> Catalog:
         """The newest that can be had: of ComfyUI's last life where it doesn't answer. Raises EngineUnavailable."""
         try:
-            return await self.fresh()
+            return await self.current()
         except EngineUnavailable:
             if self._catalog is None:
                 raise
             return self._catalog
 
-    async def fresh(self) -> Catalog:
+    async def current(self) -> Catalog:
         """Of the ComfyUI that is there now. Raises EngineUnavailable."""
         if self._catalog is not None and self._life == self._socket.connections:
             return self._catalog
         if self._reading is None or self._reading.done():
-            self._reading = self._tasks.share("catalog", self._read())
-        return await joined(self._reading)
+            self._reading = self._tasks.start_shared("catalog", self._read())
+        return await await_shared(self._reading)
 
-    async def renewed(self, classes: Collection[str]) -> Catalog:
+    async def refreshed(self, classes: Collection[str]) -> Catalog:
         """With these classes as they are at this moment: their files may have come since. Raises EngineUnavailable."""
         if len(classes) > MOST_CLASSES:
-            self.forget()
-            return await self.fresh()
-        await self.fresh()
-        before = await self.saved.look()
+            self.invalidate()
+            return await self.current()
+        await self.current()
+        before = await self.saved.scan()
         answers = await asyncio.gather(*(self._api.node_class(name) for name in classes))
-        catalog = (await self.fresh()).with_classes(dict(zip(classes, answers, strict=True)))
-        self._catalog = await self._hiding(catalog, before.joined(catalog.saved))
+        catalog = (await self.current()).with_classes(dict(zip(classes, answers, strict=True)))
+        self._catalog = await self._hiding(catalog, before.merged_with(catalog.saved))
         return self._catalog
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """There are files or classes now that it does not list."""
         self._life = -1
 
     async def check_models(self, prompt: Prompt) -> None:
         """A file may have been written since the prompt was looked at. Raises ModelsMissing for one of another job."""
-        saved = await self.saved.look()
+        saved = await self.saved.scan()
         if not saved.by_folder:
             return
         problems = saved_model_problems(prompt, self._catalog or bundled_catalog(), saved)
@@ -141,7 +141,7 @@ class Catalogs:
 
     async def _read(self) -> Catalog:
         life = self._socket.connections
-        before = await self.saved.look()
+        before = await self.saved.scan()
         async with marked_folder(self.input):
             read = await self._api.catalog(self.parse)
         catalog = await self._hiding(read, before)
@@ -150,4 +150,4 @@ class Catalogs:
 
     async def _hiding(self, catalog: Catalog, before: SavedModels) -> Catalog:
         """Without the files that were there before the engine was asked, or are there now: either may be listed."""
-        return catalog.without(await self.saved.look(before))
+        return catalog.without_saved_models(await self.saved.scan(before))

@@ -12,17 +12,17 @@ from typing import Any, Self
 
 import aiohttp
 
-from worker.engine.catalogs import Catalogs, read_catalog
+from worker.engine.catalogs import CatalogCache, read_catalog
 from worker.engine.process.names import FIRST
 from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, EngineInfo, SubmitOptions
 from worker.engine.protocol.websocket import EngineSocket
-from worker.engine.run import EngineForgotError, Hear, Loss, Outputs, Run
+from worker.engine.run import OnMessage, Outputs, PromptLoss, PromptLostError, Run
 from worker.errors import Detail, EngineUnavailable, InvalidWorkflow, ModelsMissing, PromptRefusedError
-from worker.events import Notify, unobserved
+from worker.events import Notify, ignore_event
 from worker.settings import ComfySettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.job_folders import answer_without_job_folders
+from worker.workflow.catalog.job_folders import response_without_job_folders
 from worker.workflow.prompt import Prompt
 from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.skipped_models import missing_files
@@ -39,8 +39,9 @@ Stop = Callable[[str], Coroutine[Any, Any, None]]
 class ComfyClient:
     """One HTTP session and one WebSocket for as long as the worker lives.
 
-    `kept`: this worker starts the engine. A prompt in it is lost with its process, and whoever sent it decides where it
-    runs again; without that, prompts wait for the engine. `name` is the engine's, for its events.
+    `managed` is true where this worker starts ComfyUI. Then a prompt is lost with ComfyUI's process, and the caller
+    decides on which engine it runs again. Otherwise a prompt waits until ComfyUI is back. `name` is the engine's name
+    in events.
     """
 
     def __init__(
@@ -49,18 +50,18 @@ class ComfyClient:
         settings: ComfySettings,
         tasks: Tasks,
         *,
-        kept: bool = False,
+        managed: bool = False,
         name: str = FIRST,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
     ) -> None:
-        self._lost_s = max(settings.lost_s, settings.start_s if kept else 0.0)
-        self._kept = kept
+        self._lost_s = max(settings.lost_s, settings.start_s if managed else 0.0)
+        self._managed = managed
         self._silence_s = settings.event_silence_s
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60))
         self.api = ComfyApi(self._session, base_url)
         self.socket = EngineSocket(self._session, self.api.base_url, tasks, name, notify)
         known = read_catalog(settings.catalog) if settings.catalog else None
-        self.catalogs = Catalogs(self.api, self.socket, tasks, known)
+        self.catalogs = CatalogCache(self.api, self.socket, tasks, known)
         self._tasks = tasks
         self._info: tuple[int, EngineInfo] | None = None
         self.stop: Stop = self._cancel_quietly
@@ -80,7 +81,7 @@ class ComfyClient:
         await self._session.close()
 
     @property
-    def back_soon(self) -> bool:
+    def recently_connected(self) -> bool:
         """It is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
         return self.socket.away_s < BRIEFLY_S
 
@@ -103,7 +104,7 @@ class ComfyClient:
     async def follow(
         self,
         prompt: Prompt,
-        hear: Hear,
+        hear: OnMessage,
         prompt_id: str,
         *,
         submitted: Submitted = lambda _: None,
@@ -113,7 +114,7 @@ class ComfyClient:
         """Send a prompt once, with `options`, unless it is `known` to ComfyUI already, and follow it to its end.
 
         Cancel the task to take the prompt out of ComfyUI, wherever it stands; `submitted` is told None then.
-        Raises what `Run.follow` raises, and InvalidWorkflow; EngineForgotError at once for an engine that this worker
+        Raises what `Run.follow` raises, and InvalidWorkflow; PromptLostError at once for an engine that this worker
         starts and that is not there.
         """
         await self._reachable()
@@ -130,7 +131,7 @@ class ComfyClient:
                 submitted_at=0.0 if known else time.monotonic(),
                 deaf=known,
                 garbled_before=self.socket.garbled,
-                kept=self._kept,
+                managed=self._managed,
                 options=options,
             )
             return await self._to_the_end(run, submitted, known=known)
@@ -146,8 +147,8 @@ class ComfyClient:
             # Accepted in part, maybe.
             await self._cancel(run.prompt_id)
             raise await self._explained(error, run.prompt) from None
-        except EngineForgotError as lost:
-            if lost.loss is Loss.EVICTED:  # it may still wait there
+        except PromptLostError as lost:
+            if lost.loss is PromptLoss.EVICTED:  # it may still wait there
                 await self._cancel(run.prompt_id)
             raise
         except (asyncio.CancelledError, EngineUnavailable):
@@ -157,8 +158,8 @@ class ComfyClient:
             raise
 
     async def _reachable(self) -> None:
-        if self._kept and not self.socket.connected:
-            raise EngineForgotError(Loss.UNTAKEN)
+        if self._managed and not self.socket.connected:
+            raise PromptLostError(PromptLoss.UNTAKEN)
         if self.socket.connected:
             return
         try:
@@ -196,16 +197,18 @@ class ComfyClient:
             catalog = None
         # ComfyUI's own words list what there is.
         refused = PromptRefusedError(
-            answer_without_job_folders(refused.error), answer_without_job_folders(refused.node_errors)
+            response_without_job_folders(refused.error), response_without_job_folders(refused.node_errors)
         )
-        saved = await self.catalogs.saved.look()
+        saved = await self.catalogs.saved.scan()
         if saved:
-            refused = PromptRefusedError(saved.out_of_answer(refused.error), saved.out_of_answer(refused.node_errors))
+            refused = PromptRefusedError(
+                saved.response_without_names(refused.error), saved.response_without_names(refused.node_errors)
+            )
         partly = "ComfyUI refuses some of the outputs" if refused.node_errors else "ComfyUI can't read the workflow"
         problems = explain(refused.error, refused.node_errors, prompt, catalog)
         if (files := missing_files(problems, prompt)) is not None:
-            return ModelsMissing(files[0].message, [detail(found) for found in files])
-        return InvalidWorkflow(refused.error.get("message") or partly, [detail(found) for found in problems])
+            return ModelsMissing(files[0].message, [error_detail(found) for found in files])
+        return InvalidWorkflow(refused.error.get("message") or partly, [error_detail(found) for found in problems])
 
     async def _cancel(self, prompt_id: str) -> None:
         """Carried through even when the caller is cancelled again."""
@@ -219,7 +222,7 @@ class ComfyClient:
             await self.api.cancel(prompt_id)
 
 
-def detail(problem: Problem) -> Detail:
+def error_detail(problem: Problem) -> Detail:
     """A problem of a workflow as a part of an error."""
     return Detail(
         problem.message,

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from worker.engine.engine import Engine
 from worker.errors import EngineUnavailable
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.common import common
+from worker.workflow.catalog.common import common_catalog
 
 
-class CommonCatalogs:
+class CommonCatalogCache:
     """The catalogs of engines, taken together. An engine that does not answer counts with what it had last."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
@@ -29,28 +29,28 @@ class CommonCatalogs:
     async def get(self) -> Catalog:
         """Return the newest that can be had. Raises EngineUnavailable."""
         try:
-            return await self.fresh()
+            return await self.current()
         except EngineUnavailable:
             if (known := self.known) is None:
                 raise
             return known
 
-    async def fresh(self) -> Catalog:
+    async def current(self) -> Catalog:
         """Return that of the engines that are reached now. Raises EngineUnavailable where none is."""
-        return await self._read(lambda engine: engine.client.catalogs.fresh())
+        return await self._read(lambda engine: engine.client.catalogs.current())
 
-    async def renewed(self, classes: Collection[str]) -> Catalog:
+    async def refreshed(self, classes: Collection[str]) -> Catalog:
         """Return it with these classes as they are at this moment. Raises EngineUnavailable."""
-        return await self._read(lambda engine: engine.client.catalogs.renewed(classes))
+        return await self._read(lambda engine: engine.client.catalogs.refreshed(classes))
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """There are files or classes now that it does not list."""
         for engine in self._engines:
-            engine.client.catalogs.forget()
+            engine.client.catalogs.invalidate()
 
     @property
     def _counting(self) -> list[Engine]:
-        return [engine for engine in self._engines if engine.given_up is None]
+        return [engine for engine in self._engines if engine.final_error is None]
 
     @property
     def _reached(self) -> list[Engine]:
@@ -79,5 +79,5 @@ class CommonCatalogs:
         if len(distinct) < 2:
             return distinct[0] if distinct else None
         if self._common is None or list(map(id, distinct)) != list(map(id, self._last)):
-            self._last, self._common = distinct, common(distinct)
+            self._last, self._common = distinct, common_catalog(distinct)
         return self._common

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.engine.process.folders import EMBEDDED, engine_folders, is_url, make_state
+from worker.engine.process.folders import EMBEDDED, create_state_folder, engine_folders, is_url
 from worker.engine.process.gpu import AUTO, listed_gpus, read_gpus
 from worker.engine.process.launch import command
 from worker.engine.process.names import FIRST, engine_name
 from worker.engine.process.sandbox.support import SandboxState, engines_sandbox
-from worker.engine.process.supervisor import Command
+from worker.engine.process.supervisor import EngineCommand
 from worker.errors import StartupError
 from worker.settings import Settings, engine_environment
 
@@ -32,14 +32,14 @@ class EngineConfig:
     output: Path | None
     temp: Path | None = None
     gpu: str | None = None
-    command: Command | None = None
+    command: EngineCommand | None = None
     models: tuple[Path, ...] = ()
     """The operator's folders of models, where they are known."""
 
 
 async def engine_configs(settings: Settings) -> list[EngineConfig]:
     """Return the engines that the settings ask for: one, or with WORKER_GPUS one for each GPU. Raises StartupError."""
-    make_state(settings.state)
+    create_state_folder(settings.state)
     if is_url(settings.engine.comfyui):
         if settings.engine.gpus:
             raise StartupError(
@@ -50,7 +50,7 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
         url = settings.engine.comfyui.rstrip("/")
         models = (settings.models.folder,) if settings.models.folder else ()
         return [EngineConfig(FIRST, url, settings.engine.input_folder, settings.engine.output_folder, models=models)]
-    report_sandbox(settings)
+    log_sandbox_gaps(settings)
     text = settings.engine.gpus.strip()
     listed = await listed_gpus() if text == AUTO and settings.engine.comfyui != EMBEDDED else 0
     visible = engine_environment().get("CUDA_VISIBLE_DEVICES", "")
@@ -58,7 +58,7 @@ async def engine_configs(settings: Settings) -> list[EngineConfig]:
     return [started(settings, engine_name(number), gpu) for number, gpu in enumerate(gpus)]
 
 
-def report_sandbox(settings: Settings) -> None:
+def log_sandbox_gaps(settings: Settings) -> None:
     """Log once what the engines' sandbox can't keep from node packs. Raises StartupError where it is required."""
     status = engines_sandbox(settings)
     if status is not None and status.state is not SandboxState.ON:

@@ -12,18 +12,18 @@ from typing import Protocol, Self
 from worker.engine.api_key import check_api_key
 from worker.engine.client import ComfyClient, Submitted
 from worker.engine.config import EngineConfig
-from worker.engine.crashes.case import Case
+from worker.engine.crashes.attempts import Attempts
 from worker.engine.leftovers import KillBudget, Leftovers
-from worker.engine.process.names import own
+from worker.engine.process.names import per_engine
 from worker.engine.process.supervisor import Supervisor
 from worker.engine.protocol.api import ComfyApi
-from worker.engine.protocol.messages import RunsApart
+from worker.engine.protocol.messages import RunsIsolated
 from worker.engine.protocol.websocket import EngineSocket
-from worker.engine.run import EngineForgotError, Hear, Loss, Outputs
+from worker.engine.run import OnMessage, Outputs, PromptLoss, PromptLostError
 from worker.engine.saved_models import SavedModelFolders
 from worker.engine.watchdog import Watchdog
-from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerEnds
-from worker.events import EngineBlocked, Notify, unobserved
+from worker.errors import EngineUnavailable, GpuFailed, NodeFailed, OutOfMemory, WorkerFailed
+from worker.events import EngineBlocked, Notify, ignore_event
 from worker.job import JobRef
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import OnFailure, Tasks, stop
@@ -77,7 +77,7 @@ async def _apart() -> AsyncIterator[None]:
         await asyncio.sleep(CLOCK_S)
 
 
-class InputPlaces(Protocol):
+class InputPlacement(Protocol):
     """Where ComfyUI finds the files of jobs, by the names of their folders."""
 
     async def place(self, folder: str) -> None:
@@ -99,47 +99,47 @@ class Engine:
         settings: ComfySettings,
         limits: LimitSettings,
         tasks: Tasks,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
         kills: KillBudget | None = None,
     ) -> None:
         """`kills` counts those of all engines together."""
         self.config = config
         self.changed: Callable[[], None] = lambda: None
         """Called when ComfyUI was reached, lost or given up; set before it is opened."""
-        self.dispensable: Callable[[], bool] = lambda: False
+        self.has_alternative: Callable[[], bool] = lambda: False
         """Whether the worker goes on where this engine can't be started any more."""
-        self.writes_unseen: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
+        self.needs_isolation: Callable[[Prompt, Catalog | None], bool] = lambda *_: False
         """Whether a prompt may write files that only their times tell from those of others: then it runs apart."""
-        self.elsewhere: Callable[[], bool] = lambda: False
+        self.another_is_free: Callable[[], bool] = lambda: False
         """Whether another engine is free."""
-        self.inputs: InputPlaces | None = None
+        self.inputs: InputPlacement | None = None
         """None where ComfyUI's input folder can't be reached: then the files were uploaded before."""
-        self.given_up: str | None = None
+        self.final_error: str | None = None
         """Why it will not be started again in this life of the worker."""
         self._tasks = tasks
         self._notify = notify
         self.supervisor = Supervisor(config.command, settings, notify) if config.command else None
         """None where somebody else starts ComfyUI: then its end and its failed imports stand in its own log alone."""
-        self.client = ComfyClient(config.url, settings, tasks, kept=self.kept, name=self.name, notify=notify)
+        self.client = ComfyClient(config.url, settings, tasks, managed=self.managed, name=self.name, notify=notify)
         self.client.catalogs.saved = SavedModelFolders(config.output, config.models)
         self.client.catalogs.input = config.input
         self.client.stop = self._stop
-        self._cases: dict[str, Case] = {}
+        self._attempts: dict[str, Attempts] = {}
         """Those whose prompts are in ComfyUI, by prompt id."""
-        watch = own("engine-watch", self.name)
+        watch = per_engine("engine-watch", self.name)
         self._watchdog = Watchdog(self.api, self.socket, self.supervisor, settings, limits, watch)
         self.leftovers = Leftovers(
-            self.api, self.socket, self._watchdog, kills or KillBudget(), tasks, restartable=self.kept
+            self.api, self.socket, self._watchdog, kills or KillBudget(), tasks, restartable=self.managed
         )
         self._exclusive_lock = ExclusiveLock()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         if self.supervisor is not None:
-            keeping = self._tasks.start(own("engine", self.name), self._keep, OnFailure.END)
+            keeping = self._tasks.start(per_engine("engine", self.name), self._keep, OnFailure.END)
             self._stack.push_async_callback(stop, keeping)
         self.socket.changed, self.leftovers.changed = self.changed, self._leftovers_changed
-        self.leftovers.elsewhere = self.elsewhere
+        self.leftovers.another_is_free = self.another_is_free
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self._stack.aclose)
             await self._stack.enter_async_context(self.client)
@@ -158,7 +158,7 @@ class Engine:
         return self.config.name
 
     @property
-    def kept(self) -> bool:
+    def managed(self) -> bool:
         """True where this worker starts it: its prompts end with its process, and its process with the worker."""
         return self.supervisor is not None
 
@@ -172,7 +172,7 @@ class Engine:
 
     @property
     def connected(self) -> bool:
-        return self.socket.connected and self.given_up is None
+        return self.socket.connected and self.final_error is None
 
     @property
     def free(self) -> bool:
@@ -180,49 +180,54 @@ class Engine:
         return self.connected and self.leftovers.running is None
 
     @property
-    def hopeless(self) -> str | None:
+    def restart_needed(self) -> str | None:
         """Why ComfyUI has to be restarted, where nobody here can."""
-        return self._watchdog.hopeless
+        return self._watchdog.restart_needed
 
-    async def run(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted) -> Outputs:
+    async def run(self, attempts: Attempts, prompt: Prompt, hear: OnMessage, submitted: Submitted) -> Outputs:
         """Run a prompt to its end, a second time where ComfyUI ran out of memory.
 
         Raises what `ComfyClient.follow` raises, GpuFailed, ApiKeyLost, ModelsMissing for a prompt that names a model of
-        another job, and EngineForgotError for one that was lost.
+        another job, and PromptLostError for one that was lost.
         """
         while True:
-            apart = self.writes_unseen(prompt, self.client.known_catalog)
+            apart = self.needs_isolation(prompt, self.client.known_catalog)
             try:
-                async with self._exclusive_lock.inside(alone=case.alone or apart), _apart() if apart else nullcontext():
-                    return await self._attempt(case, prompt, hear, submitted, apart=apart)
+                async with (
+                    self._exclusive_lock.inside(alone=attempts.alone or apart),
+                    _apart() if apart else nullcontext(),
+                ):
+                    return await self._attempt(attempts, prompt, hear, submitted, apart=apart)
             except OutOfMemory:
-                if case.freed:
+                if attempts.freed:
                     raise
                 log.warning("ComfyUI ran out of memory; trying once more with nothing else in it")
-                case.freed, case.known_as = True, None
+                attempts.freed, attempts.known_as = True, None
                 with suppress(EngineUnavailable):  # then it forgets everything by itself
                     await self.api.free()
                     await asyncio.sleep(FREEING_S)
 
-    async def _attempt(self, case: Case, prompt: Prompt, hear: Hear, submitted: Submitted, *, apart: bool) -> Outputs:
-        if case.alone:
-            await self.leftovers.gone()
-        known = case.known_as is not None
+    async def _attempt(
+        self, attempts: Attempts, prompt: Prompt, hear: OnMessage, submitted: Submitted, *, apart: bool
+    ) -> Outputs:
+        if attempts.alone:
+            await self.leftovers.wait_until_gone()
+        known = attempts.known_as is not None
         if not known:
-            await self._check(case, prompt)
-        prompt_id = case.begin()
-        self._cases[prompt_id] = case
+            await self._check(attempts, prompt)
+        prompt_id = attempts.begin()
+        self._attempts[prompt_id] = attempts
 
         def taken(submitted_as: str | None) -> None:
             submitted(submitted_as)
             if apart and submitted_as is not None:
-                hear(RunsApart(submitted_as))
+                hear(RunsIsolated(submitted_as))
 
         try:
-            async with self._with_inputs(case):
+            async with self._with_inputs(attempts):
                 with self._watchdog.following(prompt_id, prompt):
                     return await self.client.follow(
-                        prompt, hear, prompt_id, submitted=taken, known=known, options=case.options
+                        prompt, hear, prompt_id, submitted=taken, known=known, options=attempts.options
                     )
         except (NodeFailed, OutOfMemory) as error:
             if await self._gpu_answers():
@@ -230,57 +235,57 @@ class Engine:
             if self.supervisor is None:
                 raise GpuFailed("ComfyUI's GPU does not answer any more") from error
             self.supervisor.restart("its GPU does not answer any more", check_gpu=True)
-            raise EngineForgotError(Loss.RUNNING) from error
+            raise PromptLostError(PromptLoss.RUNNING) from error
         finally:
-            del self._cases[prompt_id]
+            del self._attempts[prompt_id]
 
     @asynccontextmanager
-    async def _with_inputs(self, case: Case) -> AsyncIterator[None]:
+    async def _with_inputs(self, attempts: Attempts) -> AsyncIterator[None]:
         """Have the job's files where ComfyUI finds them, until ComfyUI has let go of the prompt."""
         if self.inputs is None:
             yield
             return
         try:
-            await self.inputs.place(case.job.folder)
+            await self.inputs.place(attempts.job.folder)
             yield
         finally:
-            self._tasks.spawn(f"inputs-{case.prompt_id}", self._let_go(self.inputs, case.job))
+            self._tasks.spawn(f"inputs-{attempts.prompt_id}", self._let_go(self.inputs, attempts.job))
 
-    async def _let_go(self, inputs: InputPlaces, job: JobRef) -> None:
+    async def _let_go(self, inputs: InputPlacement, job: JobRef) -> None:
         """A job may have ended while ComfyUI still runs a node of it, which may read a file."""
-        await self.leftovers.gone(job)
+        await self.leftovers.wait_until_gone(job)
         await inputs.release(job.folder)
 
-    async def _check(self, case: Case, prompt: Prompt) -> None:
+    async def _check(self, attempts: Attempts, prompt: Prompt) -> None:
         """Raises ApiKeyLost and ModelsMissing where the prompt can't be sent any more."""
-        if case.request.extra.lost_api_key:
-            check_api_key(case.request.extra, prompt, await self.client.catalog())
+        if attempts.request.extra.lost_api_key:
+            check_api_key(attempts.request.extra, prompt, await self.client.catalog())
         await self.client.catalogs.check_models(prompt)
 
     async def _stop(self, prompt_id: str) -> None:
-        case = self._cases[prompt_id]
-        await self.leftovers.stop(prompt_id, case.job, case.workload)
+        attempts = self._attempts[prompt_id]
+        await self.leftovers.stop(prompt_id, attempts.job, attempts.workload)
 
     async def _gpu_answers(self) -> bool:
         """A failure while ComfyUI itself is going down says nothing of the job: that one runs again."""
         try:
             return await self.api.gpu_answers()
         except EngineUnavailable:
-            raise EngineForgotError(Loss.UNTAKEN) from None
+            raise PromptLostError(PromptLoss.UNTAKEN) from None
 
     def _leftovers_changed(self) -> None:
         self._notify(EngineBlocked(self.name, self.leftovers.running is not None))
         self.changed()
 
     async def _keep(self) -> None:
-        """Keep ComfyUI running. Raises WorkerEnds where it can't be started any more and no other engine is left."""
+        """Keep ComfyUI running. Raises WorkerFailed where it can't be started any more and no other engine is left."""
         if self.supervisor is None:
             return
         try:
             await self.supervisor.keep()
-        except WorkerEnds as end:
-            self.given_up = str(end)
-            if not self.dispensable():
+        except WorkerFailed as end:
+            self.final_error = str(end)
+            if not self.has_alternative():
                 raise
             log.critical("%s is given up, and the worker goes on without it: %s", self.name, end)
             self.changed()

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from worker.engine.protocol.api import ComfyApi, PromptPlace
+from worker.engine.protocol.api import ComfyApi, PromptStatus
 from worker.engine.protocol.messages import Executing, RunMessage
-from worker.engine.protocol.websocket import EngineSocket, Evicted
+from worker.engine.protocol.websocket import EngineSocket, PromptEvicted
 from worker.engine.watchdog import Watchdog
 from worker.errors import EngineUnavailable
 from worker.job import JobRef
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 KILLS, KILLS_PER_S = 3, 3600.0
 """How often the stuck nodes of one principal may cost the others a restart of ComfyUI, on all engines together."""
-STILL_THERE = frozenset({PromptPlace.PENDING, PromptPlace.RUNNING})
+STILL_THERE = frozenset({PromptStatus.PENDING, PromptStatus.RUNNING})
 ANSWER_S = 3.0
 """How long ComfyUI may take to say whether it still has a prompt."""
 POLL_S = 1.0
@@ -78,7 +78,7 @@ class Leftovers:
     ) -> None:
         self.changed: Callable[[], None] = lambda: None
         """Called when ComfyUI turned out to be busy with one, or no longer is."""
-        self.elsewhere: Callable[[], bool] = lambda: False
+        self.another_is_free: Callable[[], bool] = lambda: False
         """Whether another engine would run the jobs that wait in this one."""
         self._api = api
         self._socket = socket
@@ -88,7 +88,7 @@ class Leftovers:
         self._restartable = restartable
         self._all: dict[str, Leftover] = {}
         self._watches: set[asyncio.Task[None]] = set()
-        watchdog.heard = self._hear
+        watchdog.on_message = self._hear
 
     @property
     def running(self) -> Leftover | None:
@@ -96,7 +96,7 @@ class Leftovers:
         return next((leftover for leftover in self._all.values() if leftover.running), None)
 
     @property
-    def blocked(self) -> str | None:
+    def block_reason(self) -> str | None:
         """Why ComfyUI runs no other job now, and what is done about it."""
         leftover = self.running
         if leftover is None:
@@ -117,7 +117,7 @@ class Leftovers:
             async with asyncio.timeout(ANSWER_S):
                 await leftover.known.wait()
 
-    async def gone(self, job: JobRef | None = None) -> None:
+    async def wait_until_gone(self, job: JobRef | None = None) -> None:
         """Wait until ComfyUI is free of a job, or of all jobs that have ended."""
         for leftover in list(self._all.values()):
             if job in {None, leftover.job}:
@@ -133,8 +133,8 @@ class Leftovers:
         try:
             while await self._goes_on(leftover):
                 leftover.known.set()
-                if leftover.running and time.monotonic() - leftover.since >= POLL_S and self.elsewhere():
-                    self._socket.tell_all(Evicted())
+                if leftover.running and time.monotonic() - leftover.since >= POLL_S and self.another_is_free():
+                    self._socket.notify_runs(PromptEvicted())
                 left_s = leftover.since + self._watchdog.stop_s(leftover.prompt_id) - time.monotonic()
                 if left_s <= 0 and leftover.running and self._may_kill(leftover):
                     await self._kill(leftover)
@@ -163,7 +163,7 @@ class Leftovers:
         except (EngineUnavailable, TimeoutError):  # it is gone, or so busy that it can't answer
             self._mark(leftover, running=self._watchdog.runs(leftover.prompt_id))
             return self._socket.connected or not self._restartable
-        self._mark(leftover, running=place is PromptPlace.RUNNING)
+        self._mark(leftover, running=place is PromptStatus.RUNNING)
         return place in STILL_THERE
 
     def _mark(self, leftover: Leftover, *, running: bool) -> None:

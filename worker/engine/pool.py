@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from worker.engine.catalogs import SharedCatalogs
-from worker.engine.common_catalog import CommonCatalogs
+from worker.engine.common_catalog import CommonCatalogCache
 from worker.engine.config import EngineConfig
 from worker.engine.engine import Engine
 from worker.engine.estimates import Estimates
@@ -17,13 +17,13 @@ from worker.engine.leftovers import KillBudget
 from worker.engine.process.failed_packs import FailedPack
 from worker.engine.protocol.api import EngineInfo
 from worker.engine.queue import JobQueue
-from worker.events import Notify, unobserved
+from worker.events import Notify, ignore_event
 from worker.job import Job, JobRef
 from worker.load.pace import Pace, Paces
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.saved_models import NONE_SAVED, SavedModels
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SavedModels
 from worker.workflow.prompt import Prompt
 
 SETTLE_S = 60.0
@@ -43,7 +43,7 @@ class EnginePool:
         settings: ComfySettings,
         limits: LimitSettings,
         tasks: Tasks,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
         sizes_of: Callable[[Prompt, Catalog], Mapping[str, int | None]] = lambda *_: {},
     ) -> None:
         shared, self.kills = SharedCatalogs(), KillBudget()
@@ -52,9 +52,9 @@ class EnginePool:
             engine.client.catalogs.parse = shared
         self.paces = Paces({engine.name: Pace() for engine in self.engines})
         one = len(self.engines) == 1
-        self.catalogs = self.first.client.catalogs if one else CommonCatalogs(self.engines)
-        kept = any(engine.kept for engine in self.engines)
-        lost_s = max(settings.lost_s, settings.start_s if kept else 0.0)
+        self.catalogs = self.first.client.catalogs if one else CommonCatalogCache(self.engines)
+        managed = any(engine.managed for engine in self.engines)
+        lost_s = max(settings.lost_s, settings.start_s if managed else 0.0)
         self._sizes_of = sizes_of
         self._queue = JobQueue(self.engines, Estimates(self.paces, self._sizes), 1 + limits.queue_ahead, lost_s)
         self._stack = AsyncExitStack()
@@ -65,8 +65,8 @@ class EnginePool:
             opening.push_async_callback(self._stack.aclose)
             for engine in self.engines:
                 engine.changed = self._changes(engine)
-                engine.dispensable = self._others(engine)
-                engine.elsewhere = self._others_free(engine)
+                engine.has_alternative = self._others(engine)
+                engine.another_is_free = self._others_free(engine)
                 await self._stack.enter_async_context(engine)
             opening.pop_all()
         return self
@@ -88,7 +88,7 @@ class EnginePool:
     def alive(self) -> list[Engine]:
         """Engines that are reached; while none is, those that may come back, as their speed is not lost for good."""
         reached = [engine for engine in self.engines if engine.connected]
-        return reached or [engine for engine in self.engines if engine.given_up is None] or list(self.engines)
+        return reached or [engine for engine in self.engines if engine.final_error is None] or list(self.engines)
 
     @property
     def share(self) -> float:
@@ -101,9 +101,9 @@ class EnginePool:
         return any(engine.connected for engine in self.engines)
 
     @property
-    def blocked(self) -> str | None:
+    def block_reason(self) -> str | None:
         """Why every engine that is reached is busy with a job that has ended; None where one is free."""
-        reasons = [engine.leftovers.blocked for engine in self.engines if engine.connected]
+        reasons = [engine.leftovers.block_reason for engine in self.engines if engine.connected]
         return reasons[0] if reasons and all(reasons) else None
 
     @property
@@ -112,20 +112,20 @@ class EnginePool:
         leftovers = [engine.leftovers.running for engine in self.engines]
         return sum(leftover.workload for leftover in leftovers if leftover is not None)
 
-    async def free_of(self, job: JobRef) -> None:
+    async def wait_until_free_of(self, job: JobRef) -> None:
         """Wait until no engine runs a job any more that has ended."""
         for engine in self.engines:
-            await engine.leftovers.gone(job)
+            await engine.leftovers.wait_until_gone(job)
 
     @property
-    def back_soon(self) -> bool:
+    def recently_connected(self) -> bool:
         """One is there, or was a moment ago: a restart takes less time than to send a job to another machine."""
-        return any(engine.client.back_soon for engine in self.engines if engine.given_up is None)
+        return any(engine.client.recently_connected for engine in self.engines if engine.final_error is None)
 
     @property
-    def hopeless(self) -> str | None:
+    def restart_needed(self) -> str | None:
         """Why ComfyUI has to be restarted, where nobody here can."""
-        return next((engine.hopeless for engine in self.engines if engine.hopeless), None)
+        return next((engine.restart_needed for engine in self.engines if engine.restart_needed), None)
 
     @property
     def failed_packs(self) -> tuple[FailedPack, ...] | None:
@@ -144,9 +144,9 @@ class EnginePool:
 
     async def saved_models(self) -> SavedModels:
         """Return the model files that jobs wrote and ComfyUI would list, of all engines together."""
-        saved = NONE_SAVED
+        saved = NO_SAVED_MODELS
         for engine in self.engines:
-            saved = saved.joined(await engine.client.catalogs.saved.look())
+            saved = saved.merged_with(await engine.client.catalogs.saved.scan())
         return saved
 
     async def info(self, name: str | None = None) -> EngineInfo:
@@ -186,7 +186,7 @@ class EnginePool:
         """Wait until every engine answers or is given up, or has taken too long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_S):
-                while not all(engine.connected or engine.given_up for engine in self.engines):
+                while not all(engine.connected or engine.final_error for engine in self.engines):
                     await self._next_change()
 
     def _sizes(self, job: Job) -> Mapping[str, int | None]:
@@ -202,13 +202,13 @@ class EnginePool:
             if not engine.connected:
                 self._queue.forget_models(engine)
             self.paces.alive = [one.name for one in self.alive]
-            self._queue.look()
+            self._queue.assign_engines()
             self._changed.set()
 
         return changed
 
     def _others(self, engine: Engine) -> Callable[[], bool]:
-        return lambda: any(other.given_up is None for other in self.engines if other is not engine)
+        return lambda: any(other.final_error is None for other in self.engines if other is not engine)
 
     def _others_free(self, engine: Engine) -> Callable[[], bool]:
         return lambda: any(other.free for other in self.engines if other is not engine)

@@ -74,13 +74,13 @@ class JobQueue:
         self._waiting.append(queued)
         self._waiting.sort(key=lambda one: (one.job.created_at, one.number))  # one that was lost comes first again
         try:
-            self.look()
+            self.assign_engines()
             engine = await queued.engine
             job.engine = engine.name
             yield engine
         finally:
             self._leave(queued)
-            self.look()
+            self.assign_engines()
 
     def count(self, engine: Engine) -> int:
         """How many jobs have a place in an engine."""
@@ -99,7 +99,7 @@ class JobQueue:
         """Its process has ended, and with it everything that was loaded."""
         self._engines[engine.name].used = ()
 
-    def look(self) -> None:
+    def assign_engines(self) -> None:
         """Hand out places: a job has come or gone, an engine was reached or lost, or time has passed."""
         self._cancel_timers()
         if not self._waiting:
@@ -149,7 +149,7 @@ class JobQueue:
         if loads:
             too_much = [load.queued_s - AHEAD_S for load in loads if load.places > 0 and load.queued_s > AHEAD_S]
             if len(loads) > 1 and too_much:
-                self._again = later(max(AGAIN_S, min(too_much)), self.look)
+                self._again = later(max(AGAIN_S, min(too_much)), self.assign_engines)
         elif self._given_up is None and not self._reached:
             self._given_up = later(self._lost_s, self._give_up)
 

@@ -11,8 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from worker.engine.api_key import without_key
-from worker.engine.protocol.answers import HistoryEntry
-from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, PromptPlace, SubmitOptions, Whereabouts
+from worker.engine.protocol.api import DEFAULT_OPTIONS, ComfyApi, LocatedPrompt, PromptStatus, SubmitOptions
 from worker.engine.protocol.messages import (
     Executed,
     Executing,
@@ -25,12 +24,21 @@ from worker.engine.protocol.messages import (
     RunMessage,
     Status,
 )
-from worker.engine.protocol.websocket import EngineSick, EngineSocket, Evicted, Hung, Note, SocketLost, Subscription
+from worker.engine.protocol.responses import HistoryEntry
+from worker.engine.protocol.websocket import (
+    EngineSocket,
+    EngineUnusable,
+    PromptEvicted,
+    PromptHung,
+    RunNotice,
+    SocketLost,
+    Subscription,
+)
 from worker.errors import Detail, EngineUnavailable, NodeFailed, OutOfMemory, RemovedByOperator, WorkerError
-from worker.workflow.catalog.job_folders import without_job_folders
+from worker.workflow.catalog.job_folders import text_without_job_folders
 from worker.workflow.prompt import Prompt, title
 
-Hear = Callable[[RunMessage], None]
+OnMessage = Callable[[RunMessage], None]
 Outputs = dict[str, dict[str, Any]]
 """What the nodes of a run reported, by node id, in ComfyUI's own shape."""
 
@@ -44,10 +52,10 @@ ABSENT_S = 2.0
 noticed: a history may be late."""
 
 
-class Loss(StrEnum):
+class PromptLoss(StrEnum):
     """How far ComfyUI had come with a prompt that it lost: not even taken, waiting as far as we know, or running.
 
-    Evicted: it waited behind a stuck node, and ComfyUI was killed because of that or another engine was free.
+    PromptEvicted: it waited behind a stuck node, and ComfyUI was killed because of that or another engine was free.
     """
 
     UNTAKEN = "untaken"
@@ -56,10 +64,10 @@ class Loss(StrEnum):
     EVICTED = "evicted"
 
 
-class EngineForgotError(Exception):
+class PromptLostError(Exception):
     """ComfyUI was restarted, or stopped the prompt because it hung, and knows nothing of it any more."""
 
-    def __init__(self, loss: Loss) -> None:
+    def __init__(self, loss: PromptLoss) -> None:
         super().__init__(loss.value)
         self.loss = loss
 
@@ -81,13 +89,13 @@ class Run:
     silence_s: float
     lost_s: float
     """How long ComfyUI may be out of reach before the job is given up."""
-    hear: Hear
+    hear: OnMessage
     submitted_at: float
     """On the monotonic clock; 0 where it was in an earlier life of this worker."""
     options: SubmitOptions = DEFAULT_OPTIONS
     """What was sent beside the prompt."""
     deaf: bool = False
-    kept: bool = False
+    managed: bool = False
     """True where this worker starts ComfyUI: once nobody listens there, its process and all its prompts are gone."""
     taken: bool = True
     started: bool = False
@@ -101,7 +109,7 @@ class Run:
     async def follow(self) -> Outputs:
         """Returns the outputs.
 
-        Raises NodeFailed, OutOfMemory, RemovedByOperator, EngineUnavailable, EngineForgotError.
+        Raises NodeFailed, OutOfMemory, RemovedByOperator, EngineUnavailable, PromptLostError.
         """
         outputs: Outputs = {}
         while True:
@@ -134,7 +142,7 @@ class Run:
             raise self._interrupted()
         return history.outputs
 
-    def _take(self, message: RunMessage | Status | Note, outputs: Outputs) -> None:
+    def _take(self, message: RunMessage | Status | RunNotice, outputs: Outputs) -> None:
         match message:
             case ExecutionError():
                 self.hear(message)
@@ -145,9 +153,9 @@ class Run:
             case SocketLost():
                 self.deaf = True
                 self._check_process()
-            case Hung():
+            case PromptHung():
                 self.hung = True
-            case EngineSick() | Evicted():
+            case EngineUnusable() | PromptEvicted():
                 raise self._ended_by(message)
             case Status():
                 pass
@@ -159,17 +167,17 @@ class Run:
                 self.succeeded |= isinstance(message, ExecutionSuccess)
                 self.hear(message)
 
-    def _ended_by(self, note: EngineSick | Evicted) -> Exception:
-        if isinstance(note, EngineSick):
+    def _ended_by(self, note: EngineUnusable | PromptEvicted) -> Exception:
+        if isinstance(note, EngineUnusable):
             return EngineUnavailable(note.why)
-        return EngineForgotError(Loss.RUNNING if self.hung else Loss.EVICTED)
+        return PromptLostError(PromptLoss.RUNNING if self.hung else PromptLoss.EVICTED)
 
     def _interrupted(self) -> Exception:
         if self.hung:
-            return EngineForgotError(Loss.RUNNING)
+            return PromptLostError(PromptLoss.RUNNING)
         return RemovedByOperator("the job was interrupted inside ComfyUI")
 
-    async def _next(self) -> RunMessage | Status | Note | None:
+    async def _next(self) -> RunMessage | Status | RunNotice | None:
         """The next thing heard, or None after a silence."""
         messages = self.subscription.messages
         if not messages.empty():  # most come in one packet with others, and a clock takes longer than they do
@@ -183,14 +191,14 @@ class Run:
     async def _ask(self) -> Outputs | None:
         """Outputs when the prompt has ended, None while it is under way."""
         there = await self._locate()
-        if there.place is PromptPlace.ENDED:
+        if there.place is PromptStatus.ENDED:
             return await self._end_unheard(there)
-        if there.place is PromptPlace.ABSENT:
+        if there.place is PromptStatus.ABSENT:
             self._absent()
             return None
         self.absent_since = None
         self.taken = True
-        self.started |= there.place is PromptPlace.RUNNING
+        self.started |= there.place is PromptStatus.RUNNING
         if not self.deaf and self.socket.heard_at < self.submitted_at:
             # Even the broadcast of our own submission did not arrive.
             await self.socket.reopen(self.subscription.client_id)
@@ -202,18 +210,18 @@ class Run:
         now = time.monotonic()
         self.absent_since = self.absent_since or now
         if self.socket.refused_at > self.submitted_at or now - self.absent_since >= ABSENT_S:
-            raise EngineForgotError(self.loss)
+            raise PromptLostError(self.loss)
 
     def _check_process(self) -> None:
-        """Raise EngineForgotError without waiting for the next start, where the process is known to have ended."""
-        if self.kept and self.socket.refused_at > self.submitted_at:
-            raise EngineForgotError(self.loss)
+        """Raise PromptLostError without waiting for the next start, where the process is known to have ended."""
+        if self.managed and self.socket.refused_at > self.submitted_at:
+            raise PromptLostError(self.loss)
 
     @property
-    def loss(self) -> Loss:
-        return Loss.RUNNING if self.started else Loss.WAITING if self.taken else Loss.UNTAKEN
+    def loss(self) -> PromptLoss:
+        return PromptLoss.RUNNING if self.started else PromptLoss.WAITING if self.taken else PromptLoss.UNTAKEN
 
-    async def _end_unheard(self, there: Whereabouts) -> Outputs | None:
+    async def _end_unheard(self, there: LocatedPrompt) -> Outputs | None:
         if not self.deaf:
             # It may have ended just now, its last frame on the way: give that one more turn of the loop.
             self.deaf = True
@@ -233,7 +241,7 @@ class Run:
             self.hear(ExecutionCached(self.prompt_id, history.cached))
         self.hear(ExecutionSuccess(self.prompt_id, history.ended_at))
 
-    async def _locate(self) -> Whereabouts:
+    async def _locate(self) -> LocatedPrompt:
         """Ask until ComfyUI answers. Raises EngineUnavailable when it stays away for `lost_s`."""
         give_up_at = asyncio.get_running_loop().time() + self.lost_s
         while True:
@@ -250,7 +258,7 @@ class Run:
 def failure(error: ExecutionError, prompt: Prompt, extra_data: Mapping[str, Any]) -> WorkerError:
     """What a node's exception means, by its type alone: its message may be text that a client wrote."""
     kind = error.exception_type.rsplit(".", 1)[-1]
-    message = without_job_folders(without_key(error.exception_message, extra_data))
+    message = text_without_job_folders(without_key(error.exception_message, extra_data))
     text = f"{kind}: {message[:1000]}"
     name = title(prompt, error.node_id) if error.node_id in prompt else None
     detail = Detail(text, error.node_id, name, error.node_type)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from worker.workflow.catalog.saved_models import NONE_SAVED, SAVED_INTO, SavedModels, is_model
+from worker.workflow.catalog.saved_models import NO_SAVED_MODELS, SAVED_INTO, SavedModels, is_model
 
 OLDER_NAMES = {"text_encoders": "clip", "diffusion_models": "unet"}
 """What two folders of models were called; ComfyUI looks into both."""
@@ -22,15 +22,15 @@ class SavedModelFolders:
         self._folders = {output / name: folder for name, folder in SAVED_INTO.items()} if output else {}
         self._models = tuple(models)
 
-    async def look(self, earlier: SavedModels = NONE_SAVED) -> SavedModels:
+    async def scan(self, earlier: SavedModels = NO_SAVED_MODELS) -> SavedModels:
         """Return what is there at this moment, and was there `earlier`. Almost always that is nothing."""
         if not earlier and not any(folder.is_dir() for folder in self._folders):
-            return NONE_SAVED
-        return await asyncio.to_thread(self._look, earlier)
+            return NO_SAVED_MODELS
+        return await asyncio.to_thread(self._scan, earlier)
 
-    def _look(self, earlier: SavedModels) -> SavedModels:
+    def _scan(self, earlier: SavedModels) -> SavedModels:
         there = {folder: frozenset(_files(path)) for path, folder in self._folders.items()}
-        saved = SavedModels(there).joined(SavedModels(earlier.by_folder))
+        saved = SavedModels(there).merged_with(SavedModels(earlier.by_folder))
         return SavedModels(saved.by_folder, frozenset(self._others(saved.by_folder)))
 
     def _others(self, saved: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from worker.engine.process.supervisor import Supervisor
-from worker.engine.protocol.api import ComfyApi, QueueLook
+from worker.engine.protocol.api import ComfyApi, QueueSnapshot
 from worker.engine.protocol.messages import Executing, RunMessage
-from worker.engine.protocol.websocket import EngineSick, EngineSocket, Evicted, Hung
+from worker.engine.protocol.websocket import EngineSocket, EngineUnusable, PromptEvicted, PromptHung
 from worker.errors import EngineUnavailable, StartupError
 from worker.settings import ComfySettings, LimitSettings
 from worker.supervision import Tasks, stop
@@ -104,7 +104,7 @@ class Running:
         name = self.classes.get(self.node or "")
         return silence_limits.after_interrupt(*(self.classes.values() if name is None else (name,)))
 
-    def patience_s(self, silence_limits: SilenceLimits) -> float:
+    def allowed_silence_s(self, silence_limits: SilenceLimits) -> float:
         """Between two nodes, and in one that another expanded into, the most patient class of the prompt counts."""
         if not self.audible:
             return silence_limits.job_s
@@ -123,7 +123,7 @@ class Observation:
     prompts: Mapping[str, Prompt] = field(default_factory=dict)
     """Those that this worker follows, by id."""
 
-    def hear(self, message: RunMessage, silence_limits: SilenceLimits, now: float) -> None:
+    def record_message(self, message: RunMessage, silence_limits: SilenceLimits, now: float) -> None:
         """Any frame of a prompt is progress of it."""
         if isinstance(message, Executing) and message.node is None:
             self.running = None
@@ -140,7 +140,7 @@ class Observation:
         if isinstance(message, Executing):
             running.node = message.node
 
-    def see(self, look: QueueLook | None, client_id: str, now: float) -> None:
+    def record_poll(self, look: QueueSnapshot | None, client_id: str, now: float) -> None:
         """`look` is None where nobody listens: the process has ended or is starting, and its supervisor knows."""
         self.answered_at = now
         if look is None or look.running is None:
@@ -153,7 +153,9 @@ class Observation:
         self.stalled_looks = self.stalled_looks + 1 if look and look.pending and look.running is None else 0
 
 
-def trouble(sight: Observation, silence_limits: SilenceLimits, silence_s: float, now: float) -> EngineProblem | None:
+def find_problem(
+    sight: Observation, silence_limits: SilenceLimits, silence_s: float, now: float
+) -> EngineProblem | None:
     """What is wrong, if anything."""
     if now - sight.answered_at >= silence_s:
         return EngineProblem.DEAF
@@ -164,7 +166,7 @@ def trouble(sight: Observation, silence_limits: SilenceLimits, silence_s: float,
         return None
     if running.stop_asked_at is not None:
         return EngineProblem.LOST if now - running.stop_asked_at >= silence_limits.stop_s else None
-    return EngineProblem.STUCK if now - running.heard_at >= running.patience_s(silence_limits) else None
+    return EngineProblem.STUCK if now - running.heard_at >= running.allowed_silence_s(silence_limits) else None
 
 
 class Watchdog:
@@ -191,12 +193,12 @@ class Watchdog:
         self._period_s = min(settings.event_silence_s, settings.silence_s / 3, settings.node_silence_s / 3)
         self._prompts: dict[str, Prompt] = {}
         self._sight = self._first_sight()
-        self.heard: Callable[[RunMessage], None] = lambda _: None
+        self.on_message: Callable[[RunMessage], None] = lambda _: None
         """Called with every frame, once it was noted."""
 
     @asynccontextmanager
     async def watching(self, tasks: Tasks) -> AsyncIterator[None]:
-        self._socket.overheard = self._hear
+        self._socket.on_message = self._hear
         task = tasks.start(self._task, self._watch)
         try:
             yield
@@ -226,12 +228,12 @@ class Watchdog:
     def restart(self, why: str, *, healthy: bool = False) -> None:
         """Kill ComfyUI because of the node that runs. The other prompts in it are lost and accused of nothing."""
         if self._supervisor is not None:
-            self._socket.tell_all(Evicted())
+            self._socket.notify_runs(PromptEvicted())
             self._supervisor.restart(why, healthy=healthy)
             self._sight = self._first_sight()
 
     @property
-    def hopeless(self) -> str | None:
+    def restart_needed(self) -> str | None:
         """Why ComfyUI has to be restarted, where nobody here can; None once it was, or runs something again."""
         if self._condemned is None or self._condemned[0] != self._socket.connections:
             return None
@@ -239,8 +241,8 @@ class Watchdog:
 
     def _hear(self, message: RunMessage) -> None:
         self._condemned = None
-        self._sight.hear(message, self._silence_limits, time.monotonic())
-        self.heard(message)
+        self._sight.record_message(message, self._silence_limits, time.monotonic())
+        self.on_message(message)
 
     def _first_sight(self) -> Observation:
         return Observation(time.monotonic(), prompts=self._prompts)
@@ -251,14 +253,14 @@ class Watchdog:
             running = self._sight.running
             if running is None or time.monotonic() - running.heard_at >= self._period_s:
                 await self._look()
-            found = trouble(self._sight, self._silence_limits, self._silence_s, time.monotonic())
+            found = find_problem(self._sight, self._silence_limits, self._silence_s, time.monotonic())
             if found is not None:
                 await self._act(found)
 
     async def _look(self) -> None:
         with suppress(EngineUnavailable):
-            look = await self._api.look(self._silence_s / 3)
-            self._sight.see(look, self._socket.client_id, time.monotonic())
+            look = await self._api.poll_queue(self._silence_s / 3)
+            self._sight.record_poll(look, self._socket.client_id, time.monotonic())
 
     async def _act(self, found: EngineProblem) -> None:
         running = self._sight.running
@@ -274,14 +276,14 @@ class Watchdog:
             if found is not EngineProblem.DEAF:  # that one may pass, and every job has its own patience with it
                 why = f"ComfyUI has to be restarted: {found}"
                 self._condemned = self._socket.connections, why
-                self._socket.tell_all(EngineSick(why))
+                self._socket.notify_runs(EngineUnusable(why))
             self._sight = self._first_sight()
 
     async def _stop(self, running: Running) -> None:
         """Tell its job first: this interruption is none that somebody asked for."""
         log.error("stopping a prompt: %s (%s)", EngineProblem.STUCK, self.where())
         running.stop_asked_at = time.monotonic()
-        self._socket.tell(running.prompt_id, Hung())
+        self._socket.notify_run(running.prompt_id, PromptHung())
         with suppress(EngineUnavailable):
             await self._api.cancel(running.prompt_id)
 

@@ -42,13 +42,13 @@ class MissingValues(DeployError):
     code = "values_missing"
 
 
-class Ambiguous(DeployError):
+class AmbiguousName(DeployError):
     """Several things in the account have the name."""
 
     code = "ambiguous"
 
 
-class NotOurs(DeployError):
+class NotThisFleet(DeployError):
     """What the command would change carries no mark of this fleet. `reasons` has a sentence for each thing."""
 
     code = "not_this_fleet"
@@ -76,7 +76,7 @@ class SnapshotError(DeployError):
     code = "snapshot_invalid"
 
 
-class NothingFormer(DeployError):
+class NoFormerVersion(DeployError):
     """The version to go back to is not known."""
 
     code = "no_former_version"
@@ -88,7 +88,7 @@ class SmokeFailed(DeployError):
     code = "smoke_failed"
 
 
-class Refused(DeployError):
+class VastRefused(DeployError):
     """Vast rejected the request, which has to change. `status` is HTTP's; it is 200 where the body says no."""
 
     code = "vast_refused"
@@ -98,13 +98,13 @@ class Refused(DeployError):
         self.status = status
 
 
-class KeyRefused(Refused):
+class VastKeyRefused(VastRefused):
     """401 or 403: the API key is wrong, or has no right to this."""
 
     code = "vast_key_refused"
 
 
-class Unreachable(DeployError):
+class VastUnreachable(DeployError):
     """No usable answer in the time allowed: no connection, a timeout, or only 5xx.
 
     The request may or may not have been carried out. The same call again is always safe.
@@ -113,7 +113,7 @@ class Unreachable(DeployError):
     code = "vast_unreachable"
 
 
-class CallRateLimited(DeployError):
+class VastRateLimited(DeployError):
     """429 until the time for retries was over; nothing has happened."""
 
     code = "vast_rate_limited"

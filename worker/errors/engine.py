@@ -15,5 +15,5 @@ class PromptRefusedError(Exception):
         self.node_errors = node_errors
 
 
-class BadFault(ValueError):
+class InvalidFault(ValueError):
     """A fault of the embedded engine can't be read. The message says what can."""

@@ -64,7 +64,7 @@ class ModelMismatch(FetchFailed):
     code = "model_mismatch"
 
 
-class ModelsComing(WorkerUnavailable):
+class ModelsDownloading(WorkerUnavailable):
     """The models are being downloaded. The same request succeeds once they are complete."""
 
     code = "models_coming"

@@ -31,9 +31,9 @@ class UnknownPlatform(StartupError):
     """No platform has this name."""
 
 
-class WorkerEnds(Exception):
+class WorkerFailed(Exception):
     """A task failed that the worker can't do without. The message is a sentence for the platform."""
 
 
-class RestartAsked(Exception):
+class RestartRequested(Exception):
     """The process has drained and has to be started again, because its platform asked for it."""

@@ -75,23 +75,23 @@ class DiskFull(WorkerUnavailable):
     code = "disk_full"
 
 
-class Exhausted(WorkerUnavailable):
+class ResourcesExhausted(WorkerUnavailable):
     """The worker's process has no memory, file descriptor or thread left for a request until others end."""
 
     code = "exhausted"
 
 
-def shortage(error: BaseException) -> DiskFull | Exhausted | None:
+def shortage_error(error: BaseException) -> DiskFull | ResourcesExhausted | None:
     """Return the error for what the machine had too little of; None where that was not the cause."""
     match error:
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return DiskFull(f"no room left on the worker's disk: {error.strerror}")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
-            return Exhausted("the worker can't open another file now")
+            return ResourcesExhausted("the worker can't open another file now")
         case OSError(errno=errno.ENOMEM) | MemoryError():
-            return Exhausted("the worker has no memory left for this request")
+            return ResourcesExhausted("the worker has no memory left for this request")
         case RuntimeError(args=("can't start new thread",)):  # CPython has no class for it
-            return Exhausted("the worker can't start another thread now")
+            return ResourcesExhausted("the worker can't start another thread now")
     return None
 
 

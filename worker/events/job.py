@@ -19,11 +19,11 @@ class JobAccepted:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """A job left the state `left` after `seconds` and entered `state`."""
+    """A job left the state `previous` after `seconds` and entered `state`."""
 
     job: JobRef
     state: JobState
-    left: JobState
+    previous: JobState
     seconds: float
 
 
@@ -87,7 +87,7 @@ class OutputReady:
     output: Output
 
 
-class DeliveryWay(StrEnum):
+class DeliveryMethod(StrEnum):
     """How the files of a job reach its client."""
 
     INLINE = "inline"
@@ -106,7 +106,7 @@ class DeliveryEnded:
     """`size` bytes of files were delivered, or the delivery failed with the error `code`."""
 
     job: JobRef
-    way: DeliveryWay
+    method: DeliveryMethod
     size: int
     seconds: float
     code: str | None
@@ -146,7 +146,7 @@ class JobFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class JobForgotten:
+class JobRemoved:
     """The job's results were kept for their time; the job can't be asked for any more."""
 
     job: JobRef
@@ -163,7 +163,7 @@ class WebhookOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookTried:
+class WebhookAttempted:
     """`number` counts the tries of one message from 1."""
 
     job: JobRef
@@ -172,6 +172,6 @@ class WebhookTried:
     seconds: float
 
 
-Followed = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
+StreamedEvent = JobAccepted | StateChanged | NodeStarted | StepDone | PreviewReady | OutputReady | JobFinished
 """The facts about a job that a client may follow."""
-JobEvent = Followed | JobSubmitted | NodesCached | RunEnded | DeliveryEnded | WebhookTried | JobForgotten
+JobEvent = StreamedEvent | JobSubmitted | NodesCached | RunEnded | DeliveryEnded | WebhookAttempted | JobRemoved

@@ -17,7 +17,7 @@ Handlers = Mapping[type[Any], Callable[[Any], None]]
 """Handlers of events, by the class of the event."""
 
 
-def unobserved(event: Event) -> None:
+def ignore_event(event: Event) -> None:
     """For a part that is used without observers."""
 
 

@@ -58,7 +58,7 @@ class EngineBlocked:
     blocked: bool
 
 
-class Cache(StrEnum):
+class CacheKind(StrEnum):
     """What did not have to be fetched: input files, model files."""
 
     INPUTS = "inputs"
@@ -67,7 +67,7 @@ class Cache(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CacheHit:
-    cache: Cache
+    cache: CacheKind
     count: int = 1
 
 
@@ -95,7 +95,7 @@ class ModelFetched:
 class LoadReported:
     """A report to the platform's autoscaler was taken, or not. Load in workload units, speed in units a second."""
 
-    taken: bool
+    accepted: bool
     load_units: float
     max_perf_units: float
 

@@ -14,7 +14,7 @@ from typing import Self
 from aiohttp.abc import AbstractResolver
 
 from worker.errors import FetchFailed, WorkerError
-from worker.events import Cache, CacheHit, InputFetched, Notify, unobserved
+from worker.events import CacheHit, CacheKind, InputFetched, Notify, ignore_event
 from worker.fetch.credentials import Credentials
 from worker.fetch.download import MIB, Download, DownloadLimits, FileVersion
 from worker.fetch.guard import Guard
@@ -55,7 +55,7 @@ class Fetcher:
         folder: Path,
         resolver: AbstractResolver | None = None,
         trust: ssl.SSLContext | None = None,
-        notify: Notify = unobserved,
+        notify: Notify = ignore_event,
     ) -> None:
         """Raises StartupError for settings that can't be read."""
         self._notify = notify
@@ -91,7 +91,7 @@ class Fetcher:
         target = read_target(url)
         held = self._store.hold(sha256) if sha256 else None
         if held is not None:
-            self._notify(CacheHit(Cache.INPUTS))
+            self._notify(CacheHit(CacheKind.INPUTS))
         else:
             held = await self._together(target, limits or self.limits)
         if sha256 and held.sha256 != sha256:
@@ -123,7 +123,7 @@ class Fetcher:
             self._notify(InputFetched(0, time.monotonic() - began, error.code))
             raise
         taken = InputFetched(held.size, time.monotonic() - began, None)
-        self._notify(taken if changed else CacheHit(Cache.INPUTS))
+        self._notify(taken if changed else CacheHit(CacheKind.INPUTS))
         return held
 
     async def _bring(self, target: FetchTarget, limits: DownloadLimits) -> tuple[Held, bool]:

@@ -1,1 +1,1 @@
-"""A fleet from a file: what an account at Vast holds, what it should hold, and the steps between."""
+"""A fleet of workers at Vast that a file describes: the present state, the desired state, and the steps between."""

@@ -4,16 +4,16 @@ from worker.inputs.decode import KeptFile, SentFile, read_inputs
 from worker.inputs.form_files import FormFile, read_form
 from worker.inputs.placement import PlacedInputs
 from worker.inputs.prepare import InputEngine, Inputs
-from worker.inputs.store import ArrivedFiles, InputStore
+from worker.inputs.store import InputStore, ReceivedFiles
 
 __all__ = [
-    "ArrivedFiles",
     "FormFile",
     "InputEngine",
     "InputStore",
     "Inputs",
     "KeptFile",
     "PlacedInputs",
+    "ReceivedFiles",
     "SentFile",
     "read_form",
     "read_inputs",

@@ -107,7 +107,7 @@ def is_reference_text(text: str) -> bool:
     return bool(REFERENCE.fullmatch(text))
 
 
-def reference_of(text: str, base_url: str) -> OutputReference | None:
+def parse_reference(text: str, base_url: str) -> OutputReference | None:
     """Return the output that a text names; `base_url` is where the caller reaches this worker."""
     if match := REFERENCE.fullmatch(text):
         return OutputReference(match["job"], int(match["output"]), match["token"] or "", certain=True)

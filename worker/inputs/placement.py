@@ -75,7 +75,7 @@ class PlacedInputs:
         await in_thread(partial(_copy, source, path))
         self.stage(folder, name, path)
 
-    def holds(self, folder: str) -> bool:
+    def has_files(self, folder: str) -> bool:
         """Whether a job has files."""
         return folder in self._folders
 

@@ -111,9 +111,9 @@ class Inputs:
             by_input[place.key] = dict.fromkeys(texts(place.value), self._path(name) if place.path else name)
         return _pointed(prompt, by_input, {text: stored[source.name] for text, source in sources.named.items()})
 
-    def holds(self, job: Job) -> bool:
+    def has_files(self, job: Job) -> bool:
         """Whether there is anything to remove of a job."""
-        return job.folder in self._held or (self._placed is not None and self._placed.holds(job.folder))
+        return job.folder in self._held or (self._placed is not None and self._placed.has_files(job.folder))
 
     async def remove(self, job: Job) -> None:
         """Forget the files of a job that has ended. ComfyUI has no route that deletes an upload."""
@@ -203,7 +203,8 @@ def _pointed(prompt: Prompt, by_input: dict[Key, dict[str, str]], named: dict[st
         node_id: {
             **node,
             "inputs": {
-                name: moved(value, by_input.get((node_id, name), named)) for name, value in node["inputs"].items()
+                name: replace_texts(value, by_input.get((node_id, name), named))
+                for name, value in node["inputs"].items()
             },
         }
         for node_id, node in prompt.items()
@@ -220,13 +221,13 @@ def _about(error: WorkerError, source: Source) -> WorkerError:
     )
 
 
-def moved(value: Json, stored: dict[str, str]) -> Json:
+def replace_texts(value: Json, stored: dict[str, str]) -> Json:
     """Return the value with each text that is in `stored` replaced. Links stay."""
     match value:
         case str():
             return stored.get(value, value)
         case list() if not is_link(value):
-            return [moved(item, stored) for item in value]
+            return [replace_texts(item, stored) for item in value]
         case dict():
-            return {name: moved(item, stored) for name, item in value.items()}
+            return {name: replace_texts(item, stored) for name, item in value.items()}
     return value

@@ -13,8 +13,8 @@ from worker.errors import Detail, FileNotAllowed, InvalidInputFile
 from worker.inputs.decode import EXTENSIONS, URL, decode, uri_type
 from worker.inputs.file_inputs import ANNOTATED, FileInput, FileKind, texts
 from worker.inputs.names import NameIndex, check_together, folders_of_name, spellings, stored_path
+from worker.inputs.placeholders import placeholder_file_name
 from worker.inputs.signatures import base64_media
-from worker.inputs.stand_in import stand_in_name
 from worker.job import InputFile, JobRequest
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -142,7 +142,7 @@ def with_earlier(sources: Sources, places: Sequence[FileInput], find: FindEarlie
 
 def _in_place(text: str, place: FileInput, named: Mapping[str, Source], fresh: Iterator[str]) -> Source | None:
     """A file whose content, or URL, stands in the workflow itself."""
-    if (given := named.get(stand_in_name(text) or "")) is not None:
+    if (given := named.get(placeholder_file_name(text) or "")) is not None:
         return replace(given, label=place.label)
     if URL.match(text):
         suffix = PurePosixPath(text.partition("?")[0].partition("#")[0]).suffix

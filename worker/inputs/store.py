@@ -22,12 +22,12 @@ from worker.job import InputFile, new_folder
 
 
 @dataclass(slots=True)
-class ArrivedFiles:
+class ReceivedFiles:
     """Files in the folder of a job that does not exist yet. The one that makes the job of them sets `taken`."""
 
     folder: str = field(default_factory=new_folder)
     files: tuple[InputFile, ...] = ()
-    taken: bool = False
+    claimed: bool = False
 
 
 class InputStore:
@@ -37,12 +37,12 @@ class InputStore:
         self._folder = folder
 
     @asynccontextmanager
-    async def arriving(self, sent: Sequence[SentFile]) -> AsyncIterator[ArrivedFiles]:
+    async def receive(self, sent: Sequence[SentFile]) -> AsyncIterator[ReceivedFiles]:
         """Store a request's files for the job that is made of it; at exit they are removed unless they were taken.
 
         Of files with the same name the last one counts. Raises InvalidInputFile, DiskFull.
         """
-        arrived = ArrivedFiles()
+        arrived = ReceivedFiles()
         folder = self._folder / arrived.folder
         try:
             if by_name := {file.name: file for file in sent}:
@@ -51,10 +51,10 @@ class InputStore:
                 arrived.files = tuple(await in_thread(lambda: _put(folder, decoded)))
             yield arrived
         finally:
-            if sent and not arrived.taken:
+            if sent and not arrived.claimed:
                 await self.remove(arrived.folder)
 
-    def stored(self, folder: str) -> tuple[InputFile, ...]:
+    def read_files(self, folder: str) -> tuple[InputFile, ...]:
         """Return the files of a job of an earlier process. Blocks. Raises OSError."""
         root = self._folder / folder
         return tuple(_described(path, root) for path in sorted(root.rglob("*")) if path.is_file())
@@ -63,12 +63,12 @@ class InputStore:
         """Remove a job's files."""
         await in_thread(partial(shutil.rmtree, self._folder / folder, ignore_errors=True))
 
-    def strays(self, kept: Collection[str]) -> list[Path]:
+    def stale_folders(self, kept: Collection[str]) -> list[Path]:
         """Return the folders of jobs that died with an earlier process. Blocks."""
-        return strays(self._folder, kept)
+        return stale_folders(self._folder, kept)
 
 
-def strays(root: Path, kept: Collection[str]) -> list[Path]:
+def stale_folders(root: Path, kept: Collection[str]) -> list[Path]:
     """Return the folders of jobs that are not kept any more. Call it before a new job can have one."""
     return [path for path in root.iterdir() if path.name not in kept] if root.is_dir() else []
 

@@ -12,7 +12,7 @@ from worker.bodies import DATA_URI
 from worker.errors import Detail
 from worker.inputs.file_inputs import file_inputs, texts
 from worker.inputs.names import folders_of_name
-from worker.inputs.stand_in import stand_in_name
+from worker.inputs.placeholders import placeholder_file_name
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt
@@ -31,7 +31,7 @@ def unused_files(own: Collection[str], prompt: Prompt, catalog: Catalog) -> Iter
     Any mention counts, also of its folder or of its last part alone: nodes of unknown packs may read files, too.
     """
     values = (value for node in prompt.values() for value in node["inputs"].values())
-    mentioned = _Mentioned.of(_plain(stand_in_name(text) or text) for value in values for text in texts(value))
+    mentioned = _Mentioned.of(_plain(placeholder_file_name(text) or text) for value in values for text in texts(value))
     unused = sorted(name for name in own if not mentioned.names(_plain(name)))
     if not unused:
         return

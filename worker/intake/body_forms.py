@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from worker.bodies import ScannedBody, SpooledText, Where, open_text
+from worker.bodies import JsonPath, ScannedBody, SpooledText, parse_text_at
 from worker.dialects.bucket_fields import RUNPOD_NAMES, bucket_target
 from worker.errors import Detail, InvalidField
 from worker.workflow.editor import is_ui
@@ -39,14 +39,14 @@ OUR_NAMES = {theirs: ours for ours, theirs in RUNPOD_NAMES.items()}
 """Of a bucket's fields, by RunPod's."""
 
 
-async def canonical(body: ScannedBody) -> None:
+async def normalize_body(body: ScannedBody) -> None:
     """Change the body in place to a form that its dialect reads; a body in such a form stays as it is.
 
     Raises InvalidJson for a text that should be JSON, and InvalidField for a body that could mean two things.
     """
     await _open(body, ())
     if isinstance(body.value, list) and len(body.value) == 1:  # as n8n and its like send one item
-        body.take(0)
+        body.replace_with_item(0)
         await _open(body, ())
     await _take_payload(body)
     if not isinstance(body.value, dict) or not body.value:
@@ -78,42 +78,42 @@ async def _take_payload(body: ScannedBody) -> None:
     if isinstance(body.value, dict) and "payload" in body.value and ENVELOPE.issuperset(body.value):
         await _open(body, ("payload",))
         if isinstance(body.value["payload"], dict):
-            body.take("payload")
+            body.replace_with_item("payload")
 
 
 def _fields(value: Mapping[str, Any]) -> list[str]:
     return [key for key in OBJECTS if isinstance(value.get(key), str | SpooledText)]
 
 
-async def _open(body: ScannedBody, where: Where) -> None:
+async def _open(body: ScannedBody, location: JsonPath) -> None:
     """Read what stands at a place as JSON for as long as it is a text that begins like JSON."""
-    begins = BEGINNINGS.get(str(where[-1]) if where else "", OBJECT_OR_LIST)
+    begins = BEGINNINGS.get(str(location[-1]) if location else "", OBJECT_OR_LIST)
     for _ in range(DEEPEST):
         value = body.value
-        for key in where:
+        for key in location:
             value = value[key]
         if not isinstance(value, str | SpooledText):
             return
         head = await value.beginning(BEGINNING) if isinstance(value, SpooledText) else value[:BEGINNING]
         if not begins.match(head):
             return
-        await open_text(body, where, value)
+        await parse_text_at(body, location, value)
 
 
-def _wrap_file(body: ScannedBody, where: Where) -> None:
+def _wrap_file(body: ScannedBody, location: JsonPath) -> None:
     """Move a workflow file that is the whole body, or the whole `input`, below `workflow`.
 
     Raises InvalidField where fields of a request stand among those of the file.
     """
-    value = body.value["input"] if where else body.value
+    value = body.value["input"] if location else body.value
     options = sorted(key for key in OPTIONS & value.keys() if value[key] and not is_node(value[key]))
     if options:
-        place = ".".join((*map(str, where), "workflow"))
+        place = ".".join((*map(str, location), "workflow"))
         cure = f'put the workflow under {place!r}: {{"workflow": {{...}}, "{options[0]}": ...}}'
         message = f"{', '.join(map(repr, options))} stands among the keys of a workflow: {cure}"
         raise InvalidField(message, [Detail(message, input=options[0], suggestion=cure)])
-    if not where:
-        body.moved_to("workflow")
+    if not location:
+        body.nest_under("workflow")
     else:
         _put_between(body, "input", "workflow")
     _drop_file_keys(body)
@@ -129,8 +129,8 @@ def _check_one_workflow(value: Mapping[str, Any], inside: Mapping[str, Any]) -> 
 
 def _put_between(body: ScannedBody, outer: str, key: str) -> None:
     for text in body.spooled:
-        if text.where[:1] == (outer,):
-            text.where = (outer, key, *text.where[1:])
+        if text.location[:1] == (outer,):
+            text.location = (outer, key, *text.location[1:])
     body.value[outer] = {key: body.value[outer]}
 
 
@@ -142,8 +142,8 @@ def _name_runpods_prompt(body: ScannedBody) -> None:
     if "workflow" in inside:
         if is_ui(inside["workflow"]):
             for text in body.spooled:
-                if text.where[:1] == ("input",) and text.where[1:2] in (("prompt",), ("workflow",)):
-                    text.where = ("input", "workflow", *text.where[1:])
+                if text.location[:1] == ("input",) and text.location[1:2] in (("prompt",), ("workflow",)):
+                    text.location = ("input", "workflow", *text.location[1:])
             inside["workflow"] = {"prompt": inside.pop("prompt"), "workflow": inside["workflow"]}
     elif "workflow_json" not in inside:
         body.rename(("input", "prompt"), ("input", "workflow"))
@@ -172,4 +172,4 @@ def _drop_file_keys(body: ScannedBody) -> None:
             workflow = container.get(key)
             if isinstance(workflow, dict) and not FILE_KEYS.isdisjoint(workflow) and is_api_file(workflow):
                 container[key] = api_nodes(workflow)
-                body.forget_gone()
+                body.drop_detached_texts()

@@ -12,21 +12,21 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from worker.bodies import BodyLimits, ScannedBody, SpooledText, opened_json
+from worker.bodies import BodyLimits, ScannedBody, SpooledText, open_json
 from worker.dialects import Dialect, detect
 from worker.dialects.base import prompt_of
 from worker.engine.pool import EnginePool
 from worker.errors import CannotConvert, EngineUnavailable, InvalidJson, UrlNeedsStorage, WorkerError
 from worker.extra_data import ExtraData
-from worker.inputs import ArrivedFiles, InputStore, SentFile
+from worker.inputs import InputStore, ReceivedFiles, SentFile
 from worker.inputs.form_files import with_filenames
 from worker.inputs.unused import unused_files
-from worker.intake.answer_body import AnswerBody
-from worker.intake.answers import Answers
-from worker.intake.body_forms import canonical
+from worker.intake.body_forms import normalize_body
 from worker.intake.fingerprints import Fingerprints, fingerprints
-from worker.intake.own_outputs import OwnOutputs, may_name_outputs, named_outputs
-from worker.intake.workflow_files import put_stand_ins, with_files
+from worker.intake.job_responses import JobResponses
+from worker.intake.output_references import OutputResolver, may_reference_outputs, with_output_references
+from worker.intake.response_body import ResponseBody
+from worker.intake.workflow_files import replace_data_uris, with_files
 from worker.job import Job, JobRequest, OutputMode
 from worker.jobs.manager import JobManager
 from worker.load.workload import FLOOR, workload
@@ -36,9 +36,9 @@ from worker.preflight import Preflight
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
 from worker.workflow.prompt import Prompt
-from worker.workflow.repairs import ready_request
+from worker.workflow.repairs import prepare_request
 from worker.workflow.templates.template import Library
-from worker.workflow.walk import walk
+from worker.workflow.walk import run_off_loop_if_large
 
 SPOOL = "bodies"
 """Folder in the state folder for the long strings of bodies that are being read."""
@@ -94,7 +94,7 @@ class Intake:
     library: Library
     preflight: Preflight
     files: InputStore
-    answers: Answers
+    responses: JobResponses
 
     @asynccontextmanager
     async def body(self, chunks: AsyncIterator[bytes], charset: str = "") -> AsyncIterator[ScannedBody]:
@@ -102,8 +102,8 @@ class Intake:
 
         Raises InvalidJson, InvalidField, BodyTooLarge, DiskFull.
         """
-        async with opened_json(chunks, self.spool, self.limits, charset) as body:
-            await canonical(body)
+        async with open_json(chunks, self.spool, self.limits, charset) as body:
+            await normalize_body(body)
             yield body
 
     async def submit(self, body: ScannedBody, caller: Caller, files: Sequence[SentFile] = ()) -> Job:
@@ -118,10 +118,10 @@ class Intake:
         dialect = dialect_of(body.value)
         # Long strings are hashed where they stand, before anything takes their place.
         prints = await self._fingerprints(body, files) if body.spooled else None
-        long_texts = await put_stand_ins(body, dialect) if body.spooled else None
-        parsed = await walk(body.value, lambda: dialect.read(body.value, self.library))
+        long_texts = await replace_data_uris(body, dialect) if body.spooled else None
+        parsed = await run_off_loop_if_large(body.value, lambda: dialect.read(body.value, self.library))
         converted = self.reachable(await self._converted(parsed.job))
-        job = await walk(converted.prompt, lambda: named_outputs(converted))
+        job = await run_off_loop_if_large(converted.prompt, lambda: with_output_references(converted))
         in_place: tuple[SentFile, ...] = ()
         if long_texts:
             prompt, in_place = await with_files(prompt_of(job.prompt), long_texts, await self.catalog())
@@ -158,12 +158,12 @@ class Intake:
     async def accept(self, submission: Submission) -> Job:
         """Start the job of a request, or find the one that the same request started under the same id.
 
-        Raises what `JobManager.accept`, `OwnOutputs.taken` and `Preflight.admitted` raise, and InvalidInputFile.
+        Raises what `JobManager.accept`, `OutputResolver.resolve` and `Preflight.admitted` raise, and InvalidInputFile.
         """
         request, caller = submission.request, submission.caller
-        if not self.manager.begins(request, caller.principal):
+        if not self.manager.would_start(request, caller.principal):
             job = await self.manager.accept(request, 0.0, caller.principal, collectable=caller.collectable)
-            job.request = job.request.joined(request)
+            job.request = job.request.merged_with(request)
             return job
         self.manager.admit()
         request, kept = await self._with_outputs(request, caller.principal)
@@ -175,9 +175,9 @@ class Intake:
                 request, units, caller.principal, collectable=caller.collectable, arrived=arrived
             )
 
-    async def answer(self, job: Job, base_url: str | None = None) -> tuple[int, AnswerBody]:
+    async def response(self, job: Job, base_url: str | None = None) -> tuple[int, ResponseBody]:
         """Return HTTP status and body for a job, in the dialect it was asked in: 202 while it has not ended."""
-        return await self.answers.of(job, job.request.base_url if base_url is None else base_url)
+        return await self.responses.of(job, job.request.base_url if base_url is None else base_url)
 
     def reachable(self, job: JobRequest) -> JobRequest:
         """Return the job with its outputs in a place where the client can have them.
@@ -186,7 +186,7 @@ class Intake:
         """
         if job.target is not None or job.webhook is not None:
             self.delivery.check(job)
-        outside = self.delivery.storage.outside
+        outside = self.delivery.storage.external
         if job.output_mode is OutputMode.NONE and outside:
             return replace(job, output_mode=OutputMode.URL)  # as the stock template does where a bucket is configured
         if job.output_mode is OutputMode.AUTO:
@@ -206,7 +206,7 @@ class Intake:
         try:
             return await asyncio.to_thread(convert, workflow, await self.catalog())
         except CannotConvert as error:
-            raise await self.preflight.explained(error, workflow) from None
+            raise await self.preflight.explain_missing_classes(error, workflow) from None
 
     def workload(self, request: JobRequest) -> float:
         """Units of a request, by the catalog that is known."""
@@ -225,19 +225,23 @@ class Intake:
 
     async def _ready(self, request: JobRequest, own: frozenset[str]) -> JobRequest:
         catalog, rng = await self.catalog(), SystemRandom()
-        return await walk((request.prompt, sorted(own)), lambda: _made_ready(request, catalog, own, rng))
+        return await run_off_loop_if_large(
+            (request.prompt, sorted(own)), lambda: _made_ready(request, catalog, own, rng)
+        )
 
     async def _with_outputs(self, request: JobRequest, principal: str) -> tuple[JobRequest, tuple[SentFile, ...]]:
         """Return the request with the outputs of earlier jobs that it names, as files of its own."""
-        if not await walk(request.prompt, lambda: may_name_outputs(request)):
+        if not await run_off_loop_if_large(request.prompt, lambda: may_reference_outputs(request)):
             return request, ()
-        return await OwnOutputs(self.manager, self.delivery.outputs).taken(request, principal, await self.catalog())
+        return await OutputResolver(self.manager, self.delivery.outputs).resolve(
+            request, principal, await self.catalog()
+        )
 
     def _admitted(self, request: JobRequest) -> AbstractAsyncContextManager[float]:
-        return self.preflight.admitted(request.prompt, request.extra.saved, strict=request.strict)
+        return self.preflight.admit(request.prompt, request.extra.editor_workflow, strict=request.strict)
 
-    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ArrivedFiles | None]:
-        return self.files.arriving(files) if files else nullcontext()
+    def _arriving(self, files: Sequence[SentFile]) -> AbstractAsyncContextManager[ReceivedFiles | None]:
+        return self.files.receive(files) if files else nullcontext()
 
     async def _converted(self, job: JobRequest) -> JobRequest:
         """Return the job with a prompt that can run. Raises CannotConvert, InvalidWorkflow."""
@@ -256,7 +260,7 @@ class Intake:
 
 
 def _made_ready(request: JobRequest, catalog: Catalog, own: frozenset[str], rng: SystemRandom) -> JobRequest:
-    request = ready_request(request, catalog, own, rng)
+    request = prepare_request(request, catalog, own, rng)
     unused = unused_files(own, request.prompt, catalog) if own else ()
     return replace(request, warnings=(*request.warnings, *unused))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.bodies import ScannedBody, SpooledText, Where
+from worker.bodies import JsonPath, ScannedBody, SpooledText
 from worker.dialects import Dialect
 from worker.inputs import SentFile
 from worker.inputs.file_inputs import file_inputs, texts
-from worker.inputs.prepare import moved
-from worker.inputs.stand_in import HEAD, stand_in, stand_in_name
+from worker.inputs.placeholders import HEAD, placeholder, placeholder_file_name
+from worker.inputs.prepare import replace_texts
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
 
@@ -29,16 +29,16 @@ class LongTexts:
         return bool(self.by_stand_in)
 
 
-async def put_stand_ins(body: ScannedBody, dialect: Dialect) -> LongTexts:
+async def replace_data_uris(body: ScannedBody, dialect: Dialect) -> LongTexts:
     """Leave a string in each place of the body but those where the dialect takes files.
 
     A long data URI becomes a stand-in; any other long text is read back. Raises BodyTooLarge where those are too long.
     """
     long_texts = LongTexts({}, body.limits.restored)
     for text in body.spooled:
-        if not _under(text.where, dialect.files):
+        if not _under(text.location, dialect.files):
             head = await text.beginning(HEAD)
-            if stands := stand_in(head, text.sha256, bare=_under(text.where, dialect.params)):
+            if stands := placeholder(head, text.sha256, bare=_under(text.location, dialect.params)):
                 body.replace(text, stands)
                 long_texts.by_stand_in[stands] = text
     await body.restore_texts(dialect.files)
@@ -55,7 +55,9 @@ async def with_files(prompt: Prompt, long_texts: LongTexts, catalog: Catalog) ->
     for place, text in _texts(prompt):
         if text in long_texts.by_stand_in:
             (in_places if place in file_places else elsewhere).add(text)
-    files = tuple(SentFile(stand_in_name(text) or "", long_texts.by_stand_in[text]) for text in sorted(in_places))
+    files = tuple(
+        SentFile(placeholder_file_name(text) or "", long_texts.by_stand_in[text]) for text in sorted(in_places)
+    )
     return (await _restored(prompt, long_texts, elsewhere, file_places) if elsewhere else prompt), files
 
 
@@ -76,11 +78,11 @@ async def _restored(prompt: Prompt, long_texts: LongTexts, wanted: set[str], fil
     restored = {node_id: node.copy() for node_id, node in prompt.items()}
     for node_id, node in restored.items():
         node["inputs"] = {
-            name: value if (node_id, name) in file_places else moved(value, read)
+            name: value if (node_id, name) in file_places else replace_texts(value, read)
             for name, value in node["inputs"].items()
         }
     return restored
 
 
-def _under(where: Where, parent: Where | None) -> bool:
-    return parent is not None and where[: len(parent)] == parent
+def _under(location: JsonPath, parent: JsonPath | None) -> bool:
+    return parent is not None and location[: len(parent)] == parent

@@ -63,7 +63,7 @@ class Admission:
         del self._under_way[job.folder]
         self.load = Load(self.load.jobs - 1, self.load.workload - job.workload)
         if job.state is JobState.COMPLETED:
-            self.pace.learn(job.engine, job.workload, job.stages.get(JobState.GENERATING, 0.0))
+            self.pace.record(job.engine, job.workload, job.stages.get(JobState.GENERATING, 0.0))
 
     def admit(self, free: int) -> None:
         """Raises WorkerBusy, with the time until it is worth coming back, and DiskFull; `free` is in bytes."""

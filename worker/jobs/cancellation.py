@@ -27,7 +27,7 @@ async def cancel(manager: JobManager, engines: EnginePool, job: Job, node_stop_s
     try:
         async with asyncio.timeout(min(MOST_WAIT_S, node_stop_s)):
             await manager.cancel(job)
-            await engines.free_of(job.ref)
+            await engines.wait_until_free_of(job.ref)
     except TimeoutError:
         stopping = True
     return Cancellation(job.state is JobState.CANCELLED and not had_ended, stopping)

@@ -21,7 +21,7 @@ EARLY = {"version": 1, "engine": None, "more_request": None, "more_result": None
 
 
 @dataclass(frozen=True, slots=True)
-class Downgraded:
+class DowngradeResult:
     """Number of jobs in the new journal, sentences about those that are not, and where the old journal is."""
 
     jobs: int
@@ -29,7 +29,7 @@ class Downgraded:
     kept_as: Path
 
 
-def downgrade(state: Path) -> Downgraded:
+def downgrade(state: Path) -> DowngradeResult:
     """Write the new journal, and keep the old one under another name. Raises StartupError, StateInUse."""
     path = state / JOURNAL
     if not path.is_file():
@@ -48,7 +48,7 @@ def downgrade(state: Path) -> Downgraded:
             new.rename(path)
         except (sqlite3.Error, OSError) as error:
             raise StartupError(f"the journal {path} can't be rewritten: {error}") from error
-    return Downgraded(len(rows), left_out, kept_as)
+    return DowngradeResult(len(rows), left_out, kept_as)
 
 
 def _read(path: Path, state: Path) -> tuple[list[tuple[object, ...]], list[str]]:
@@ -67,7 +67,7 @@ def _read(path: Path, state: Path) -> tuple[list[tuple[object, ...]], list[str]]
 
 def _row(row: Mapping[str, object], store: InputStore) -> tuple[object, ...]:
     """Raises UnreadableRow, OSError."""
-    stored = read_row(row, store.stored)
+    stored = read_row(row, store.read_files)
     job = stored.job
     if any("/" in file.name for file in job.request.inputs):
         raise UnreadableRow("its input files are in folders")

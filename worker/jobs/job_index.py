@@ -49,7 +49,7 @@ class JobIndex:
             del self._by_token[job.token]
         return job
 
-    def of(self, job: Job) -> JobEntry:
+    def entry_of(self, job: Job) -> JobEntry:
         return self._by_key[job.principal, job.id]
 
     def get(self, ref: JobRef) -> Job | None:
@@ -66,7 +66,7 @@ class JobIndex:
         """The jobs that have not ended."""
         return (entry.job for entry in self if not entry.job.state.ended)
 
-    def known(self, request: JobRequest, principal: str) -> JobEntry | None:
+    def find_same(self, request: JobRequest, principal: str) -> JobEntry | None:
         """The job that the same request started under the same id. Raises InvalidField, IdTaken."""
         if request.job_id is None:
             return None
@@ -84,7 +84,7 @@ class JobIndex:
             raise NotFound(f"no job {job_id!r}")
         return job
 
-    def owned(self, job_id: str, principal: str) -> Job:
+    def find_owned(self, job_id: str, principal: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for another's."""
         entry = self._by_key.get((principal, job_id))
         if entry is None:
@@ -92,7 +92,7 @@ class JobIndex:
         return entry.job
 
 
-def worth_another_try(entry: JobEntry) -> bool:
+def may_run_again(entry: JobEntry) -> bool:
     """It failed for a reason that may have passed, or was dropped because its client left, who is back now."""
     job = entry.job
     if job.error is None or job.state is JobState.DELIVERY_PENDING or not entry.ended.is_set():

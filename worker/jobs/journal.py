@@ -45,7 +45,7 @@ MOST_ENDED = 10_000
 
 
 @dataclass(slots=True)
-class WrittenJob:
+class JournaledJob:
     """A job that has a row. `ended_at` is in epoch seconds, None while its row says that it has not ended."""
 
     job: Job
@@ -65,7 +65,7 @@ class Journal:
         self._busy_s = busy_s
         self._inputs = InputStore(path.parent / "inputs")
         self._file = JournalFile(path, start_s)
-        self._written: dict[str, WrittenJob] = {}
+        self._written: dict[str, JournaledJob] = {}
         """By the folder of the job: most have no row."""
         self._rows_set_aside = 0
         self._owed: list[Statement] = []
@@ -87,7 +87,7 @@ class Journal:
         """Rows that could not be read at the start, a file that was moved aside counting as one."""
         return self._rows_set_aside + self._file.set_aside
 
-    async def accepted(self, job: Job) -> None:
+    async def record_accepted(self, job: Job) -> None:
         """From now on the job is run to its end, whatever happens to this process. Raises JournalUnavailable."""
         until = time.monotonic() + self._busy_s
         while True:
@@ -98,34 +98,34 @@ class Journal:
                     raise JournalUnavailable(f"the job can't be written down: {error}") from error
             await asyncio.sleep(RETRY_S)
 
-    def submitted(self, job: Job) -> None:
+    def record_submitted(self, job: Job) -> None:
         """Record engine and prompt id: after a restart that is asked for this one before the job is sent again."""
         if job.folder in self._written:
             values = (job.prompt_id, job.engine, VERSION, job.folder)
             self._write("UPDATE jobs SET prompt_id = ?, engine = ?, version = ? WHERE folder = ?", values)
 
-    def ended(self, job: Job) -> None:
+    def record_ended(self, job: Job) -> None:
         """Record the job's result. Call this before anything announces the end."""
         if job.folder not in self._written and job.state is JobState.DELIVERY_PENDING:
             # Nobody could have asked for it; now its client is told how to.
-            self._written[job.folder] = WrittenJob(job)
+            self._written[job.folder] = JournaledJob(job)
             self._write(*_inserted(job))
         if (written := self._written.get(job.folder)) is not None and not job.handed_back:
             # Of a job that is handed back the row stays unfinished, and the next life of the worker runs it.
             written.ended_at = time.time()
             self._write(*_result(written))
 
-    def forgotten(self, *jobs: Job) -> None:
+    def delete(self, *jobs: Job) -> None:
         """Remove the rows of jobs."""
         folders = [job.folder for job in jobs if self._written.pop(job.folder, None) is not None]
         if folders:
             self._write("DELETE FROM jobs WHERE folder IN (SELECT value FROM json_each(?))", (orjson.dumps(folders),))
 
-    def has(self, job: Job) -> bool:
+    def has_row(self, job: Job) -> bool:
         """Whether the job has a row."""
         return job.folder in self._written
 
-    async def catch_up(self) -> None:
+    async def retry_writes(self) -> None:
         """Write what is owed, again and again until it is written."""
         while True:
             await self._work.wait()
@@ -137,7 +137,7 @@ class Journal:
     def _accept(self, job: Job) -> None:
         """Raises sqlite3.Error."""
         self._execute(*_inserted(job))
-        self._written[job.folder] = WrittenJob(job)
+        self._written[job.folder] = JournaledJob(job)
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """Now, or later: a job goes on and is answered where its journal can't be written for a while.
@@ -161,12 +161,12 @@ class Journal:
 
     def _execute(self, sql: str, values: tuple[object, ...]) -> None:
         """Raises sqlite3.Error where it can't be written now."""
-        if self._file.unusable():
+        if self._file.needs_replacement():
             self._replace("it was removed, or another file is in its place")
         try:
             self._file.execute(sql, values)
         except sqlite3.Error as error:
-            if not self._file.unusable(error):
+            if not self._file.needs_replacement(error):
                 raise
             self._replace(str(error))
             if sql.startswith("INSERT"):  # all else is about jobs whose rows are new
@@ -193,18 +193,18 @@ class Journal:
         in the file, where another version of the worker may read it. It is logged and counted in `set_aside`.
         """
         stored = [job for row in self._readable_rows() if (job := self._read(row)) is not None]
-        self._written.update((one.job.folder, WrittenJob(one.job, one.ended_at)) for one in stored)
+        self._written.update((one.job.folder, JournaledJob(one.job, one.ended_at)) for one in stored)
         return sorted(stored, key=lambda one: (one.ended_at is None, one.ended_at or one.job.created_at))
 
     def _readable_rows(self) -> list[sqlite3.Row]:
         """Return all rows that count, or those before the first damaged page of the file. Raises StartupError."""
         rows: list[sqlite3.Row] = []
         try:
-            with self._file.waiting():
+            with self._file.waiting_for_locks():
                 self._drop_old()
                 rows.extend(self._file.execute("SELECT * FROM jobs"))
         except sqlite3.Error as error:
-            if not self._file.unusable(error):
+            if not self._file.needs_replacement(error):
                 raise StartupError(f"the journal {self._path} can't be read: {error}") from error
             rows = rows or self._rows_before_damage()
             self._file.replace(str(error), map(_copied, rows))
@@ -224,13 +224,13 @@ class Journal:
             if self._file.execute(older).fetchone() is not None:  # else no lock is needed
                 self._file.execute(f"DELETE FROM jobs WHERE folder IN ({older})")  # noqa: S608
         except sqlite3.Error as error:
-            if self._file.unusable(error):
+            if self._file.needs_replacement(error):
                 raise
             log.warning("old rows stay in the journal for now: %s", error)
 
     def _read(self, row: sqlite3.Row) -> StoredJob | None:
         try:
-            return read_row(row, self._inputs.stored)
+            return read_row(row, self._inputs.read_files)
         except (UnreadableRow, OSError) as error:
             self._rows_set_aside += 1
             log.error("a job of the journal is set aside (%r, id %r): %s", row["folder"], row["id"], error)
@@ -270,6 +270,6 @@ def _insertion(names: Collection[str], values: Iterable[object]) -> Statement:
     return f"INSERT OR REPLACE INTO jobs ({', '.join(names)}) VALUES ({marks})", tuple(values)  # noqa: S608
 
 
-def _result(written: WrittenJob) -> Statement:
+def _result(written: JournaledJob) -> Statement:
     values = (written.ended_at, *pack_result(written.job), written.job.folder)
     return "UPDATE jobs SET ended_at = ?, result = ?, more_result = ? WHERE folder = ?", values

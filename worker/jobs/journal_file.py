@@ -51,12 +51,12 @@ UNREADABLE = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_RE
 Statement = tuple[str, tuple[object, ...]]
 
 
-class OtherVersion(Exception):
+class UnsupportedVersion(Exception):
     """The file is no journal that this worker reads. The message names the reason."""
 
 
 class JournalFile:
-    """One connection to the journal. Only `open` and what is inside `waiting` wait for a lock of another process."""
+    """One connection to the journal. Only `open` and `waiting_for_locks` wait for locks of other processes."""
 
     def __init__(self, path: Path, busy_s: float) -> None:
         self._path = path
@@ -74,7 +74,7 @@ class JournalFile:
                 break
         try:
             self._connect()
-        except OtherVersion as error:
+        except UnsupportedVersion as error:
             self.move_aside(str(error), "version")
         except sqlite3.DatabaseError as error:
             if not self._is_damage(error):
@@ -84,7 +84,7 @@ class JournalFile:
             return
         try:
             self._connect()
-        except (sqlite3.DatabaseError, OtherVersion) as error:
+        except (sqlite3.DatabaseError, UnsupportedVersion) as error:
             raise StartupError(f"no journal can be made at {self._path}: {error}") from error
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class JournalFile:
         return self._rows.execute(sql, values)
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting_for_locks(self) -> Iterator[None]:
         """Wait for locks that other processes hold, as `open` does. Raises sqlite3.DatabaseError."""
         self.execute(f"PRAGMA busy_timeout={round(self._busy_s * 1000)}")
         try:
@@ -113,10 +113,10 @@ class JournalFile:
         with suppress(sqlite3.Error):
             self.execute("PRAGMA busy_timeout=0")
 
-    def unusable(self, error: sqlite3.Error | None = None) -> bool:
+    def needs_replacement(self, error: sqlite3.Error | None = None) -> bool:
         """Whether the file has to be replaced: damaged by what an error says, or not there any more."""
         if error is not None:
-            return primary(error) not in PASSING
+            return primary_code(error) not in PASSING
         try:
             return self._rows is None or self._path.stat().st_ino != self._inode
         except OSError:
@@ -160,7 +160,7 @@ class JournalFile:
         return [row["name"] for row in self.execute("PRAGMA table_info(jobs)")]
 
     def _connect(self) -> None:
-        """Raises OtherVersion, sqlite3.DatabaseError."""
+        """Raises UnsupportedVersion, sqlite3.DatabaseError."""
         self._rows = sqlite3.connect(self._path, self._busy_s, isolation_level=None, check_same_thread=False)
         self._rows.row_factory = sqlite3.Row
         self._rows.text_factory = lambda data: data.decode(errors="surrogateescape")
@@ -184,30 +184,30 @@ class JournalFile:
             self.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             self.execute("COMMIT")
         elif version != SCHEMA_VERSION:
-            raise OtherVersion(f"it is of version {version}, and this worker reads {SCHEMA_VERSION}")
+            raise UnsupportedVersion(f"it is of version {version}, and this worker reads {SCHEMA_VERSION}")
         there = {row["name"]: row for row in self.execute("PRAGMA table_info(jobs)")}
         if lacking := COLUMNS.keys() - there.keys():
-            raise OtherVersion(f"it has no column {min(lacking)}")
+            raise UnsupportedVersion(f"it has no column {min(lacking)}")
         if strange := {name for name in there.keys() - COLUMNS.keys() - ADDED.keys() if _has_to_be_given(there[name])}:
-            raise OtherVersion(f"each row needs {min(strange)}, which this worker does not know")
+            raise UnsupportedVersion(f"each row needs {min(strange)}, which this worker does not know")
         for name in ADDED.keys() - there.keys():
             self.execute(f"ALTER TABLE jobs ADD COLUMN {name} {ADDED[name]}")
 
     def _is_damage(self, error: sqlite3.Error) -> bool:
         """Whether an error at the start is one of the file itself. A full disk damages nothing."""
-        if primary(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+        if primary_code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
             return self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK)
-        return primary(error) not in PASSING or getattr(error, "sqlite_errorcode", 0) in UNREADABLE
+        return primary_code(error) not in PASSING or getattr(error, "sqlite_errorcode", 0) in UNREADABLE
 
 
-def primary(error: sqlite3.Error) -> int:
+def primary_code(error: sqlite3.Error) -> int:
     """Return SQLite's primary result code, 0 for an error of Python's module."""
     return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
 
 
 def is_locked(error: sqlite3.Error) -> bool:
     """Whether another process holds the lock."""
-    return primary(error) in LOCKED
+    return primary_code(error) in LOCKED
 
 
 def _has_to_be_given(column: sqlite3.Row) -> bool:

@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.errors import Draining, InternalError, JournalUnavailable, NothingToDeliver
-from worker.events import JobAccepted, JobForgotten
+from worker.events import JobAccepted, JobRemoved
 from worker.extra_data import ExtraData
-from worker.inputs import ArrivedFiles
+from worker.inputs import ReceivedFiles
 from worker.job import ENDS, Job, JobRequest, JobState
 from worker.jobs.admission import Admission, AdmissionLimits, free_bytes
-from worker.jobs.job_index import JobEntry, JobIndex, Key, worth_another_try
+from worker.jobs.job_index import JobEntry, JobIndex, Key, may_run_again
 from worker.jobs.journal import MOST_ENDED, needs_row
-from worker.jobs.restored import Restored, remove_strays
+from worker.jobs.restored import RestoredJobs, remove_strays
 from worker.jobs.retention import Retention
 from worker.pipeline import Pipeline
 from worker.settings import LimitSettings, OutputSettings
@@ -47,7 +47,7 @@ class JobManager:
         self._state = state
         self._tasks = tasks
         self._job_index = job_index
-        self._retention = Retention(self._forget, most=MOST_ENDED, room=outputs.quota * MIB)
+        self._retention = Retention(self._forget, most=MOST_ENDED, max_bytes=outputs.quota * MIB)
         self._retaining = tasks.start("retention", self._retention.run)
         self._cleaning: set[asyncio.Task[None]] = set()
         self.admission = Admission(AdmissionLimits.of(limits), pipeline.engines.paces)
@@ -58,10 +58,10 @@ class JobManager:
 
         Raises StartupError.
         """
-        restored = await asyncio.to_thread(lambda: Restored.of(self._journal.jobs()))
+        restored = await asyncio.to_thread(lambda: RestoredJobs.of(self._journal.jobs()))
         if not self.set_aside:  # else a job that another version of the worker can read would lose its files
             inputs, outputs = self._pipeline.inputs.store, self._pipeline.outputs
-            self._later(remove_strays(inputs.strays(restored.folders) + outputs.strays(restored.folders)))
+            self._later(remove_strays(inputs.stale_folders(restored.folders) + outputs.stale_folders(restored.folders)))
         now = time.time()
         for job, ended_at in restored.ended:
             entry = self._job_index.add(job)
@@ -71,7 +71,7 @@ class JobManager:
         for job in restored.unfinished:
             job.detached = True  # the client that waited is gone, and may come back
             self._start(job)
-        self._journal.forgotten(*restored.dropped)
+        self._journal.delete(*restored.dropped)
 
     @property
     def set_aside(self) -> int:
@@ -89,10 +89,10 @@ class JobManager:
             raise Draining("this worker is shutting down")
         self.admission.admit(free_bytes(self._state))
 
-    def begins(self, request: JobRequest, principal: str) -> bool:
+    def would_start(self, request: JobRequest, principal: str) -> bool:
         """Whether `accept` would start a job of it, not find one. Raises InvalidField, IdTaken."""
-        entry = self._job_index.known(request, principal)
-        return entry is None or worth_another_try(entry)
+        entry = self._job_index.find_same(request, principal)
+        return entry is None or may_run_again(entry)
 
     async def accept(
         self,
@@ -101,17 +101,17 @@ class JobManager:
         principal: str = "local",
         *,
         collectable: bool = False,
-        arrived: ArrivedFiles | None = None,
+        arrived: ReceivedFiles | None = None,
     ) -> Job:
         """Start a job, or find the one that the same request started under the same id. A new job takes the files.
 
         It is written down before this returns if a client may ask for it later: by its own id, or by a token that it is
         about to get (`collectable`). Raises InvalidField, IdTaken, WorkerBusy, DiskFull, Draining, JournalUnavailable.
         """
-        entry = self._job_index.known(request, principal)
-        if entry is None or worth_another_try(entry):
+        entry = self._job_index.find_same(request, principal)
+        if entry is None or may_run_again(entry):
             self.admit()
-            arrived = arrived or ArrivedFiles()
+            arrived = arrived or ReceivedFiles()
             job = Job(
                 request.job_id or secrets.token_hex(16),
                 replace(request, inputs=arrived.files) if arrived.files else request,
@@ -122,7 +122,7 @@ class JobManager:
                 collectable=collectable or request.key is not None or request.webhook is not None,
                 detached=request.webhook is not None,
             )
-            arrived.taken = True
+            arrived.claimed = True
             entry = self._start(job)
         elif entry.job.state is JobState.DELIVERY_PENDING:
             self.deliver(entry.job, request)  # the same request again: what is missing is done, and not the rest
@@ -139,7 +139,7 @@ class JobManager:
         """The client is told to come back for the result. Raises JournalUnavailable."""
         job.detached = job.collectable = True
         if not job.state.ended:
-            await self._journal.accepted(job)
+            await self._journal.record_accepted(job)
 
     def states(self) -> Counter[JobState]:
         """How many jobs are in each state."""
@@ -149,21 +149,21 @@ class JobManager:
         """Raises NotFound alike for a job that does not exist and for one whose token this is not."""
         return self._job_index.find(job_id, token)
 
-    def owned(self, job_id: str, principal: str) -> Job:
+    def find_owned(self, job_id: str, principal: str) -> Job:
         """Raises NotFound alike for a job that does not exist and for another's."""
-        return self._job_index.owned(job_id, principal)
+        return self._job_index.find_owned(job_id, principal)
 
-    async def ended(self, job: Job) -> None:
+    async def wait_for_end(self, job: Job) -> None:
         """Wait for the job's end."""
-        await self._job_index.of(job).ended.wait()
+        await self._job_index.entry_of(job).ended.wait()
 
     @asynccontextmanager
-    async def waiting(self, job: Job) -> AsyncIterator[None]:
+    async def count_waiter(self, job: Job) -> AsyncIterator[None]:
         """Count a client that waits for the job. When the last one has gone for a while, the job is cancelled.
 
         Unless somebody may come back for it: by an id of his own, or because he was told to (`detached`).
         """
-        entry = self._job_index.of(job)
+        entry = self._job_index.entry_of(job)
         job.waiters += 1
         if entry.hangup:
             entry.hangup.cancel()
@@ -177,11 +177,11 @@ class JobManager:
 
     async def cancel(self, job: Job) -> bool:
         """Cancel and wait for its end. False when it had ended already. A node of it may go on (`cancellation`)."""
-        task = self._job_index.of(job).task
+        task = self._job_index.entry_of(job).task
         if task is None or job.state.ended:
             return False
         task.cancel()
-        await self.ended(job)
+        await self.wait_for_end(job)
         return job.state is JobState.CANCELLED
 
     def deliver(self, job: Job, wish: JobRequest | None = None) -> None:
@@ -194,10 +194,10 @@ class JobManager:
         if self.draining:
             raise Draining("this worker is shutting down")
         if wish is not None:
-            job.request = job.request.redirected(wish)
-        entry = self._job_index.of(job)
+            job.request = job.request.with_delivery_of(wish)
+        entry = self._job_index.entry_of(job)
         entry.ended.clear()
-        self._retention.take((job.principal, job.id))
+        self._retention.remove((job.principal, job.id))
         entry.task = self._tasks.spawn(f"delivery-{job.id}", self._pipeline.deliver_again(job, self._timeout_s(job)))
         entry.task.add_done_callback(lambda task: self._rest(entry, task))
 
@@ -220,7 +220,7 @@ class JobManager:
     def _replaced(self, entry: JobEntry) -> str:
         """Forget the failed job of a request that comes again; its token opens the one that takes its place."""
         key = (entry.job.principal, entry.job.id)
-        self._retention.take(key)
+        self._retention.remove(key)
         self._forget(key)
         return entry.job.token
 
@@ -236,11 +236,11 @@ class JobManager:
 
     async def _live(self, entry: JobEntry) -> None:
         job = entry.job
-        if needs_row(job) and not self._journal.has(job):
+        if needs_row(job) and not self._journal.has_row(job):
             try:
-                await self._journal.accepted(job)
+                await self._journal.record_accepted(job)
             except JournalUnavailable as error:
-                self._pipeline.refuse(job, error)
+                self._pipeline.reject(job, error)
                 return
         entry.recorded.set()
         await self._pipeline.run(job, self._timeout_s(job))
@@ -252,7 +252,7 @@ class JobManager:
         job = entry.job
         if not job.state.ended and entry.task is task:  # else it is delivered again already
             dropped = entry.task is None or entry.task.cancelled()
-            self._pipeline.refuse(job, None if dropped else InternalError("an unexpected error in the worker"))
+            self._pipeline.reject(job, None if dropped else InternalError("an unexpected error in the worker"))
         self.admission.end(job)
         entry.recorded.set()
         self._rest(entry, task)
@@ -271,7 +271,7 @@ class JobManager:
             entry.ended.set()  # a client that waits gets its answer, whatever becomes of the files
 
     def _keep(self, job: Job, life_s: float) -> None:
-        self._retention.put((job.principal, job.id), life_s, self._pipeline.outputs.size(job))
+        self._retention.add((job.principal, job.id), life_s, self._pipeline.outputs.size(job))
 
     def _clean(self, job: Job) -> None:
         """The body may be large, and nobody asks for it again. Credentials go when they have done their work."""
@@ -280,7 +280,7 @@ class JobManager:
         request = job.request
         target, webhook = (None, None) if job.state in ENDS else (request.target, request.webhook)
         job.request = replace(request, prompt={}, inputs=(), target=target, webhook=webhook, extra=ExtraData())
-        if self._pipeline.inputs.holds(job):
+        if self._pipeline.inputs.has_files(job):
             self._later(self._pipeline.inputs.remove(job))
 
     def _hang_up(self, entry: JobEntry) -> None:
@@ -290,8 +290,8 @@ class JobManager:
     def _forget(self, key: Key) -> None:
         job = self._job_index.remove(key)
         self._later(self._pipeline.outputs.remove(job))
-        self._journal.forgotten(job)
-        self._pipeline.observers.notify(JobForgotten(job.ref))
+        self._journal.delete(job)
+        self._pipeline.observers.notify(JobRemoved(job.ref))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = self._tasks.spawn("cleaning", work)

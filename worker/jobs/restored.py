@@ -13,7 +13,7 @@ from worker.jobs.journal_rows import StoredJob
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredJobs:
     """Jobs that have ended, each with the time of its end; jobs to run; and jobs that no client can ask for."""
 
     ended: list[tuple[Job, float]]
@@ -21,7 +21,7 @@ class Restored:
     dropped: list[Job]
 
     @classmethod
-    def of(cls, stored: list[StoredJob]) -> Restored:
+    def of(cls, stored: list[StoredJob]) -> RestoredJobs:
         """Sort jobs, the earliest first. Of two with one id, as a crash may leave them, the later one counts."""
         by_key = {(one.job.principal, one.job.id): one for one in stored}
         latest = [one for one in stored if by_key[one.job.principal, one.job.id] is one]

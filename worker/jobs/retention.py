@@ -12,7 +12,7 @@ from worker.jobs.job_index import Key
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResult:
+class RetainedResult:
     until: float
     """Of the monotonic clock."""
     size: int
@@ -22,22 +22,22 @@ class KeptResult:
 class Retention:
     """What runs is not on it, and so is never forgotten. `run` calls `forget` for each job that has to go."""
 
-    def __init__(self, forget: Callable[[Key], None], *, most: int, room: int) -> None:
+    def __init__(self, forget: Callable[[Key], None], *, most: int, max_bytes: int) -> None:
         self._forget = forget
         self._most = most
-        self._room = room
-        self._places: dict[Key, KeptResult] = {}
+        self._max_bytes = max_bytes
+        self._places: dict[Key, RetainedResult] = {}
         self._size = 0
         self._changed = asyncio.Event()
         self._closed = False
 
-    def put(self, key: Key, life_s: float, size: int) -> None:
-        self._places[key] = KeptResult(time.monotonic() + life_s, size)
+    def add(self, key: Key, life_s: float, size: int) -> None:
+        self._places[key] = RetainedResult(time.monotonic() + life_s, size)
         self._size += size
         if len(self._places) == 1 or self._too_full():  # else the oldest is still the next that has to go
             self._changed.set()
 
-    def take(self, key: Key) -> None:
+    def remove(self, key: Key) -> None:
         """Back into work; a job that has only just come to rest is not kept yet."""
         if (kept := self._places.pop(key, None)) is not None:
             self._size -= kept.size
@@ -61,10 +61,10 @@ class Retention:
             key, oldest = next(iter(self._places.items()))
             if oldest.until > now and not self._too_full():
                 return oldest.until - now
-            self.take(key)
+            self.remove(key)
             self._forget(key)
         return None
 
     def _too_full(self) -> bool:
         """The newest stays, however large it is: its client is only just being answered."""
-        return len(self._places) > self._most or (self._size > self._room and len(self._places) > 1)
+        return len(self._places) > self._most or (self._size > self._max_bytes and len(self._places) > 1)

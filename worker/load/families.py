@@ -1,7 +1,7 @@
-"""Which family a diffusion model belongs to, and what one of its steps costs: by the names that a prompt has for it.
+"""Finds the family of a diffusion model by its names in a prompt, and estimates the cost of a step.
 
-The cost is reckoned, not measured: parameters in billions over 3, divided by how many more pixels one token stands for
-than the 256 (16x16) of an image model; no image model is cheaper than that of the benchmark. Stable Diffusion 1.5 is 1.
+The cost is calculated, not measured: parameters in billions / 3, divided by the ratio of pixels per token to the 256
+(16x16) of an image model. Stable Diffusion 1.5 has the cost 1, and no image model has a lower cost.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from worker.workflow.prompt import Prompt, links
 BENCHMARK_BILLIONS = 3.0
 IMAGE_TOKEN = 256
 VIDEO_TOKEN = 16 * 16 * 4
-DEEPEST = 100  # nodes between a sampler and the loader of its model
+DEEPEST = 100  # maximum number of nodes between a sampler and the loader of its model
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`billions` of parameters; `token`: pixels, of all its frames, that one token stands for."""
+    """A family of models. `pixels_per_token` counts the pixels of all frames that one token represents."""
 
     name: str
     billions: float
-    token: int = IMAGE_TOKEN
+    pixels_per_token: int = IMAGE_TOKEN
 
     @property
     def cost(self) -> float:
-        """Of one step of one pixel, in units of Stable Diffusion 1.5."""
-        cost = self.billions / BENCHMARK_BILLIONS * IMAGE_TOKEN / self.token
-        return max(cost, 1.0) if self.token == IMAGE_TOKEN else cost
+        """Cost of one step for one pixel, relative to Stable Diffusion 1.5."""
+        cost = self.billions / BENCHMARK_BILLIONS * IMAGE_TOKEN / self.pixels_per_token
+        return max(cost, 1.0) if self.pixels_per_token == IMAGE_TOKEN else cost
 
 
 UNKNOWN = Family("unknown", BENCHMARK_BILLIONS)
-"""Counted as the benchmark's, so that its steps and pixels still count."""
+"""The family of an unknown model. It has the cost of the benchmark model."""
 
 _NAMED: tuple[tuple[str, Family], ...] = (
     (r"flux.?2.*klein.?4b", Family("flux2-klein-4b", 4)),
@@ -83,55 +83,60 @@ _TYPES = {
     "lumina2": "lumina",
     "omnigen2": "omnigen",
 }
-"""What loaders of text encoders are told, as a name that the patterns know."""
+"""Types that loaders of text encoders have, mapped to names that the patterns match."""
 
 
 def family_named(text: str) -> Family | None:
-    """The family that a file's or a class's name speaks of."""
+    """Return the family that the name of a file suggests, or None."""
     name = text.casefold()
     return next((family for pattern, family in _PATTERNS if pattern.search(name)), None)
 
 
 class Families:
-    """The models of one prompt; each node is looked at once."""
+    """The families of the models in one prompt. Each node is computed once."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
-        self._known: dict[str, Family | None] = {}
-        self._by_encoder = self._encoders()
+        self._families: dict[str, Family | None] = {}
+        self._encoder_family = self._find_encoder_family()
 
-    def of(self, node_id: str) -> Family:
-        """The costliest model that a sampler is given, else the one that the text encoders are loaded for."""
-        return self._behind(node_id, DEEPEST) or self._by_encoder or UNKNOWN
+    def family_of(self, node_id: str) -> Family:
+        """Return the family of a sampler's model, the most expensive one if it has several.
 
-    def _behind(self, node_id: str, depth: int) -> Family | None:
-        if node_id in self._known or not depth:
-            return self._known.get(node_id)
-        self._known[node_id] = None  # met again inside a cycle
+        If no loader is found, the type of the text encoders decides.
+        """
+        return self._source_family(node_id, DEEPEST) or self._encoder_family or UNKNOWN
+
+    def _source_family(self, node_id: str, depth: int) -> Family | None:
+        """Return the most expensive family of the models that a node receives or loads, or None."""
+        if node_id in self._families or not depth:
+            return self._families.get(node_id)
+        self._families[node_id] = None  # the result inside a cycle
         node = self._prompt[node_id]
-        sources = [source for name, source, _ in links(node) if _leads_to_a_model(name) and source in self._prompt]
-        found = [family for source in sources if (family := self._behind(source, depth - 1))]
-        found += self._named_here(node_id)
-        self._known[node_id] = max(found, key=lambda family: family.cost, default=None)
-        return self._known[node_id]
+        sources = [source for name, source, _ in links(node) if _is_model_input(name) and source in self._prompt]
+        families = [family for source in sources if (family := self._source_family(source, depth - 1))]
+        families += self._loaded_families(node_id)
+        self._families[node_id] = max(families, key=lambda family: family.cost, default=None)
+        return self._families[node_id]
 
-    def _named_here(self, node_id: str) -> Iterator[Family]:
-        """By the file of a loader; a LoRA is named after its model, and may be after another one."""
+    def _loaded_families(self, node_id: str) -> Iterator[Family]:
+        """Yield the families of the model files that a loader names. LoRA files are ignored."""
         for name, value in self._prompt[node_id]["inputs"].items():
             if isinstance(value, str) and name in _FILES and (family := family_named(value)):
                 yield family
 
-    def _encoders(self) -> Family | None:
-        found = [
+    def _find_encoder_family(self) -> Family | None:
+        """Return the most expensive family that the types of the text encoder loaders suggest, or None."""
+        families = [
             family_named(_TYPES[kind])
             for node in self._prompt.values()
             if "CLIP" in node["class_type"] and isinstance(kind := node["inputs"].get("type"), str) and kind in _TYPES
         ]
-        return max((family for family in found if family), key=lambda family: family.cost, default=None)
+        return max((family for family in families if family), key=lambda family: family.cost, default=None)
 
 
 _FILES = frozenset({"ckpt_name", "unet_name", "model_name", "model", "diffusion_model", "model_path"})
 
 
-def _leads_to_a_model(name: str) -> bool:
+def _is_model_input(name: str) -> bool:
     return "model" in name or name in {"guider", "unet", "pipe"}

@@ -1,4 +1,4 @@
-"""How fast engines work, in workload units a second, learned from the last finished jobs."""
+"""Measures the speed of engines in workload units per second, from the last finished jobs."""
 
 from __future__ import annotations
 
@@ -7,62 +7,60 @@ from collections.abc import Collection, Mapping
 from statistics import median
 
 REMEMBERED, ENOUGH = 9, 3
-"""Jobs whose speed is remembered, and how many of them are enough to say something."""
+"""Number of jobs whose speed is remembered, and minimum number of jobs for an estimate."""
 ONLY = "engine-0"
-"""The name of the engine where there is one."""
+"""Name of the engine if there is only one."""
 
 
 class Pace:
-    """The pace of one engine.
+    """The speed of one engine: the median of its last jobs, so that a job that loads its models first has no effect."""
 
-    The median: a job that had to load its models first says nothing of those behind it.
-    """
-
-    def __init__(self, *seen: float) -> None:
-        self._seen: deque[float] = deque(seen, maxlen=REMEMBERED)
+    def __init__(self, *speeds: float) -> None:
+        self._speeds: deque[float] = deque(speeds, maxlen=REMEMBERED)
 
     @property
     def units_per_s(self) -> float:
-        """0 before there were enough jobs to say."""
-        return median(self._seen) if len(self._seen) >= ENOUGH else 0.0
+        """Workload units per second, 0 before enough jobs have finished."""
+        return median(self._speeds) if len(self._speeds) >= ENOUGH else 0.0
 
-    def learn(self, workload: float, generating_s: float) -> None:
+    def record(self, workload: float, generating_s: float) -> None:
+        """Record a finished job and the seconds that it took."""
         if generating_s > 0:
-            self._seen.append(workload / generating_s)
+            self._speeds.append(workload / generating_s)
 
 
 class Paces:
-    """The pace of each engine by its name, and of those together that are alive.
+    """The speed of each engine by its name, and of all engines that are alive.
 
-    An engine that has not run enough jobs yet counts as the median of the others.
+    An engine that has not run enough jobs yet counts with the median of the others.
     """
 
     def __init__(self, paces: Mapping[str, Pace] | None = None) -> None:
         self._paces = dict(paces or {ONLY: Pace()})
         self.alive: Collection[str] = self._paces.keys()
-        """Names of the engines that take jobs."""
+        """Names of the engines that accept jobs."""
 
     def of(self, engine: str | None) -> float:
-        """Units a second of one engine; 0 before anything was measured."""
+        """Return the workload units per second of one engine, 0 before anything was measured."""
         pace = self._paces.get(engine or "")
         if pace is not None and pace.units_per_s:
             return pace.units_per_s
-        known = [one.units_per_s for one in self._paces.values() if one.units_per_s]
-        return median(known) if known else 0.0
+        speeds = [pace.units_per_s for pace in self._paces.values() if pace.units_per_s]
+        return median(speeds) if speeds else 0.0
 
     @property
     def units_per_s(self) -> float:
-        """Of all that are alive together."""
+        """Workload units per second of all engines that are alive together."""
         return sum(self.of(name) for name in self.alive)
 
     @property
     def share(self) -> float:
-        """The part of all engines' speed that those have which are alive, from 0 to 1."""
-        every = sum(self.of(name) for name in self._paces)
-        return self.units_per_s / every if every else len(self.alive) / len(self._paces)
+        """Share of the engines that are alive in the speed of all engines, from 0 to 1."""
+        total = sum(self.of(name) for name in self._paces)
+        return self.units_per_s / total if total else len(self.alive) / len(self._paces)
 
-    def learn(self, engine: str | None, workload: float, generating_s: float) -> None:
-        """Take in a finished job."""
+    def record(self, engine: str | None, workload: float, generating_s: float) -> None:
+        """Record a finished job and the seconds that it took on this engine."""
         pace = self._paces.get(engine or ONLY)
         if pace is not None:
-            pace.learn(workload, generating_s)
+            pace.record(workload, generating_s)

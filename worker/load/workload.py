@@ -1,4 +1,4 @@
-"""How much work a prompt is, in units of which the benchmark workflow has 100."""
+"""Estimates the workload of a prompt. The benchmark workflow has a workload of 100."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ BENCHMARK = 100.0
 BENCHMARK_STEPS = 20
 BENCHMARK_PIXELS = 512 * 512
 FLOOR = 1.0
-CEILING = 1e7  # a hundred thousand benchmarks: whoever asks for more asks for nonsense, and infinity is no JSON
+CEILING = 1e7  # 100,000 benchmarks: a larger value makes no sense, and JSON has no infinity
 UPSCALE_STEPS = 6.0
-"""What an upscale model does to a pixel that it is given, in steps of the benchmark's model."""
-UNSAID_STEPS = float(BENCHMARK_STEPS)
-"""Of what samples, by its inputs, but doesn't say how many."""
+"""Cost of an upscale model for each input pixel, in steps of the benchmark model."""
+DEFAULT_STEPS = float(BENCHMARK_STEPS)
+"""Steps of a sampler whose number of steps is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One time that a model goes over pixels: a sampler's run, or an upscale. `family` names the model's."""
+    """One pass of a model over pixels: a run of a sampler, or an upscale. `family` is the name of the model family."""
 
     node_id: str
     steps: float
@@ -34,26 +34,26 @@ class Pass:
 
     @property
     def units(self) -> float:
+        """Workload of the pass."""
         return BENCHMARK * self.steps * self.pixels * self.cost / (BENCHMARK_STEPS * BENCHMARK_PIXELS)
 
 
 def workload(prompt: Prompt, catalog: Catalog | None = None) -> float:
-    """Estimate the work of a prompt; the benchmark is 20 steps at 512x512, one image, and is 100.
+    """Return the estimated workload of a prompt. The benchmark (20 steps, one image of 512x512) has 100.
 
-    The sum of its passes, each steps x pixels (of all frames, of the batch) x the cost of its model's family. Grows
-    with steps, from 1 up with each size, with every pass and with the size of the model. Never raises.
+    The workload is the sum of all passes: steps x pixels (of all frames and of the batch) x cost of the model family.
+    It is at least `FLOOR` and at most `CEILING`. Never raises.
     """
-    units = sum(one.units for one in passes(prompt, catalog))
+    units = sum(model_pass.units for model_pass in passes(prompt, catalog))
     return min(max(units, FLOOR), CEILING)
 
 
 def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
-    """What models do in a prompt, in its order.
+    """Return the passes of models in a prompt, samplers first.
 
-    Any node that has steps of its own, or sigmas from a node that has, is a sampler, whatever its class; so is one
-    that takes a model and a latent and says nothing of steps. With a catalog, nodes that no output needs and nodes
-    that work on another company's machines count nothing. Where nothing tells the size it is taken to be 1024x1024,
-    an uploaded image's too; an unknown model is taken for the benchmark's.
+    A node of any class is a sampler if it has steps, or sigmas from a node that has steps. A node with a model and a
+    latent is a sampler too. With a catalog, nodes that no output needs and API nodes, which run on other machines, do
+    not count. An unknown size counts as 1024x1024, and an unknown model as the benchmark model.
     """
     running = set(prompt) if catalog is None else _running(prompt, catalog)
     candidates = [node_id for node_id in _samplers(prompt, running) if _may_sample(prompt[node_id])]
@@ -61,21 +61,22 @@ def passes(prompt: Prompt, catalog: Catalog | None = None) -> list[Pass]:
     if not candidates and not upscales:
         return []
     sizes, steps, families = ContentSizes(prompt), StepCounts(prompt), Families(prompt)
-    found = []
+    model_passes = []
     for node_id in candidates:
-        taken = _steps(prompt[node_id], steps)
-        if not taken:
+        step_count = _steps(prompt[node_id], steps)
+        if not step_count:
             continue
-        family = families.of(node_id)
-        pixels = (sizes.at(node_id) or UPLOADED_IMAGE).pixels
-        found.append(Pass(node_id, taken, pixels, family.name, family.cost))
+        family = families.family_of(node_id)
+        pixels = (sizes.size_at(node_id) or UPLOADED_IMAGE).pixels
+        model_passes.append(Pass(node_id, step_count, pixels, family.name, family.cost))
     for node_id, source in upscales:
-        found.append(Pass(node_id, UPSCALE_STEPS, (sizes.at(source) or UPLOADED_IMAGE).pixels, "upscale", 1.0))
-    return found
+        pixels = (sizes.size_at(source) or UPLOADED_IMAGE).pixels
+        model_passes.append(Pass(node_id, UPSCALE_STEPS, pixels, "upscale", 1.0))
+    return model_passes
 
 
 def _upscales(prompt: Prompt, running: Container[str]) -> Iterator[tuple[str, str]]:
-    """(node id, the node its pictures come from) of what works with an upscale model."""
+    """Yield (node id, source of its images) for each node that uses an upscale model."""
     for node_id, node in prompt.items():
         linked = {name: source for name, source, _ in links(node)}
         if node_id in running and "upscale_model" in linked and "image" in linked:
@@ -87,11 +88,11 @@ def _may_sample(node: Node) -> bool:
 
 
 def _steps(node: Node, counts: StepCounts) -> float:
-    """The steps of a node, 0 of one that is no sampler."""
-    taken = counts.taken_by(node)
-    if taken is None:
-        return UNSAID_STEPS if _looks_like_a_sampler(node) else 0.0
-    return taken
+    """Return the steps of a node, or 0 if it is no sampler."""
+    step_count = counts.steps_of(node)
+    if step_count is None:
+        return DEFAULT_STEPS if _looks_like_a_sampler(node) else 0.0
+    return step_count
 
 
 def _looks_like_a_sampler(node: Node) -> bool:
@@ -100,7 +101,7 @@ def _looks_like_a_sampler(node: Node) -> bool:
 
 
 def _samplers(prompt: Prompt, running: Container[str]) -> list[str]:
-    """The nodes that run here, have something linked in, and don't make sigmas for another."""
+    """Return the running nodes that have a linked input and do not create sigmas for another node."""
     schedulers = {source for node in prompt.values() for name, source, _ in links(node) if "sigmas" in name}
     return [
         node_id
@@ -108,13 +109,16 @@ def _samplers(prompt: Prompt, running: Container[str]) -> list[str]:
         if node_id in running
         and node_id not in schedulers
         and any(True for _ in links(node))
-        and not node["class_type"].endswith("Scheduler")  # one that nobody uses
+        and not node["class_type"].endswith("Scheduler")  # a scheduler that no node uses
     ]
 
 
 def _running(prompt: Prompt, catalog: Catalog) -> set[str]:
-    known = {node_id: catalog[node["class_type"]] for node_id, node in prompt.items() if node["class_type"] in catalog}
-    remote = {node_id for node_id, node_class in known.items() if node_class.api_node}
-    outputs = {node_id for node_id, node_class in known.items() if node_class.output_node}
-    needed = outputs | ancestors(prompt, *outputs)  # together: one after the other takes the square of the time
+    """Return the nodes that outputs need, without API nodes, which run on other machines."""
+    class_types = {node_id: node["class_type"] for node_id, node in prompt.items()}
+    classes = {node_id: catalog[name] for node_id, name in class_types.items() if name in catalog}
+    remote = {node_id for node_id, node_class in classes.items() if node_class.api_node}
+    outputs = {node_id for node_id, node_class in classes.items() if node_class.output_node}
+    # One call for all outputs, because one call for each takes quadratic time.
+    needed = outputs | ancestors(prompt, *outputs)
     return (needed or set(prompt)) - remote

@@ -42,7 +42,7 @@ class DamagedFile:
     path: Path | None = None
 
 
-class ModelDoctor:
+class DamageCheck:
     """Checks the model files of a failed node. `folder` is None where the worker does not know ComfyUI's models."""
 
     def __init__(self, models: Models, folder: ModelsFolder | None, settle: float = SETTLE_S) -> None:
@@ -50,7 +50,7 @@ class ModelDoctor:
         self._folder = folder
         self._settle = settle
 
-    async def explained(self, error: NodeFailed, prompt: Prompt, catalog: Catalog | None) -> WorkerError:
+    async def explain(self, error: NodeFailed, prompt: Prompt, catalog: Catalog | None) -> WorkerError:
         """Return the error that the failure of a node really is: ModelDamaged where a model of it is damaged.
 
         A damaged file is set aside, and fetched again where a template knows it.
@@ -58,7 +58,7 @@ class ModelDoctor:
         detail = next(iter(error.details), None)
         if detail is None or detail.node_id not in prompt:
             return error
-        needs = needed_models(prompt, catalog or bundled_catalog(), self._models.known)
+        needs = needed_models(prompt, catalog or bundled_catalog(), self._models.downloads)
         own = [need for need in needs if detail.node_id in need.nodes]
         before = ancestors(prompt, detail.node_id)
         others = [need for need in needs if before.intersection(need.nodes)]

@@ -11,7 +11,7 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert, is_ui
 from worker.workflow.embeddings import EMBEDDINGS, named_embeddings
 from worker.workflow.loras import LORAS
-from worker.workflow.model_needs import Downloads, ModelNeed, downloads, needed_models, saved_models
+from worker.workflow.model_needs import Downloads, ModelNeed, downloads_by_file, needed_models, saved_downloads
 from worker.workflow.prompt import Prompt, parse_prompt
 from worker.workflow.repairs import repair
 from worker.workflow.templates.template import ModelFile
@@ -34,7 +34,7 @@ def needed_files(
 
     `known` are downloads that come before those. Raises PromptError for what is no workflow.
     """
-    saved = list(saved_models(workflow))
+    saved = list(saved_downloads(workflow))
     # As the nodes of packs find them, by a part of their names.
     catalog = catalog.with_files({LORAS: place.names(LORAS)})
     try:
@@ -45,7 +45,7 @@ def needed_files(
         unseen = [UnseenModel(one.message, one.node_id, one.class_type, one.input) for one in details]
         files = [known.get((file.folder, file.file), file) for file in saved]
         return NeededFiles(name, files, unseen or [UnseenModel(error.message)])
-    needs = needed_models(prompt, catalog, {**downloads(saved), **known})
+    needs = needed_models(prompt, catalog, {**downloads_by_file(saved), **known})
     files = [_file(need, place) for need in needs]
     return NeededFiles(
         name, [*files, *_embeddings(prompt, catalog, known, place)], list(unseen_models(prompt, catalog))

@@ -20,19 +20,19 @@ class ModelState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PlannedModel:
     """`here` is the size in bytes of what is there, None for nothing."""
 
     file: ModelFile
     state: ModelState
-    here: int | None
+    present_size: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
     """Sizes in bytes; those that nobody knows count nothing."""
 
-    items: Sequence[Item]
+    items: Sequence[PlannedModel]
     free: int
 
     @property
@@ -58,8 +58,8 @@ def plan(files: Iterable[ModelFile], folder: ModelsFolder) -> ModelPlan:
     return ModelPlan([_item(file, folder) for file in chosen.values()], folder.free)
 
 
-def _item(file: ModelFile, folder: ModelsFolder) -> Item:
+def _item(file: ModelFile, folder: ModelsFolder) -> PlannedModel:
     here = folder.size(file.folder, file.file)
     if here is None:
-        return Item(file, ModelState.MISSING if file.url else ModelState.UNKNOWN, None)
-    return Item(file, ModelState.HERE if folder.has(file) else ModelState.OTHER, here)
+        return PlannedModel(file, ModelState.MISSING if file.url else ModelState.UNKNOWN, None)
+    return PlannedModel(file, ModelState.HERE if folder.has(file) else ModelState.OTHER, here)

@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Self
 
 from worker.backoff import Backoff
-from worker.errors import Detail, ModelsComing, ModelsMissing, StartupError, WorkerError
-from worker.events import Cache, CacheHit, Handlers, JobAccepted, ModelFetched, Notify, unobserved
+from worker.errors import Detail, ModelsDownloading, ModelsMissing, StartupError, WorkerError
+from worker.events import CacheHit, CacheKind, Handlers, JobAccepted, ModelFetched, Notify, ignore_event
 from worker.jobs.job_index import JobIndex
 from worker.models.fetcher import ModelFetcher
 from worker.models.folder import ModelRecord
 from worker.settings import ModelSettings
 from worker.supervision import Tasks
 from worker.workflow.json_value import Json
-from worker.workflow.model_needs import Downloads, ModelNeed, downloads
+from worker.workflow.model_needs import Downloads, ModelNeed, downloads_by_file
 from worker.workflow.prompt import Prompt
 from worker.workflow.templates.template import Library, ModelFile
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 AGAIN = Backoff(30.0, 30.0)
 """After this long what could not be fetched at the start is tried again."""
-COME_BACK_S = 20.0
+RETRY_AFTER_S = 20.0
 
 
 Flight = asyncio.Task[BaseException | None]
@@ -42,7 +42,7 @@ class TemplateModels:
 
     pinned: Mapping[tuple[str, str], ModelFile]
     """Fetched before the worker is ready, and never deleted."""
-    known: Downloads
+    downloads: Downloads
     """Those that can be fetched for a job."""
     on_demand: bool
     """Whether they are."""
@@ -52,7 +52,7 @@ class TemplateModels:
         """Raises StartupError for a template of the settings that isn't there."""
         return cls(
             {(file.folder, file.file): file for file in pinned(settings, library)},
-            downloads(file for template in library.values() for file in template.models),
+            downloads_by_file(file for template in library.values() for file in template.models),
             settings.on_demand,
         )
 
@@ -70,13 +70,13 @@ class Models:
         jobs: JobIndex,
         arrived: Callable[[], None],
         tasks: Tasks,
-        observed: Notify = unobserved,
+        observed: Notify = ignore_event,
     ) -> None:
         """Raises StartupError for settings that can't be read."""
         self._observed = observed
         self._tasks = tasks
         self._pinned = templates.pinned
-        self.known = templates.known
+        self.downloads = templates.downloads
         self.on_demand = templates.on_demand
         self._arrived = arrived
         self._jobs = jobs
@@ -99,12 +99,12 @@ class Models:
         """Files that were set aside, while they are fetched again."""
 
     @property
-    def fetches(self) -> bool:
+    def fetches_models(self) -> bool:
         """True where this worker fetches models. Only then it needs to know when each of them was used."""
         return self._fetcher is not None and bool(self._pinned or self.on_demand)
 
     async def __aenter__(self) -> Self:
-        if self._fetcher and self.fetches:
+        if self._fetcher and self.fetches_models:
             await self._fetcher.open()
             self._look()
             self._preparing = self._tasks.start("models", self._prepare)
@@ -123,14 +123,14 @@ class Models:
             await self._fetcher.__aexit__(kind, error, tb)
 
     def check_ready(self) -> None:
-        """Raises ModelsComing while the templates' models are not all here."""
+        """Raises ModelsDownloading while the templates' models are not all here."""
         if not self._ready.is_set():
             here = sum(self._here(file) for file in self._pinned.values())
             why = f": {self.trouble}" if self.trouble else ""
             message = f"{here} of {len(self._pinned)} model files of its templates are here{why}"
-            raise ModelsComing(message, retry_after_s=COME_BACK_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until they are. Raises StartupError as soon as one can't be had."""
         while not self._ready.is_set():
             if self.trouble:
@@ -138,20 +138,20 @@ class Models:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ready.wait(), 0.2)
 
-    def here(self, need: ModelNeed) -> bool:
+    def is_present(self, need: ModelNeed) -> bool:
         """Listed by the engine, or in its folder."""
         if need.listed or self._folder is None:
             return need.listed
         return any(self._folder.size(folder, need.file) is not None for folder in need.folders)
 
-    def coming(self, needs: Iterable[ModelNeed]) -> bool:
+    def is_fetching(self, needs: Iterable[ModelNeed]) -> bool:
         """True where at least one of these is on its way for the templates, or because its file was damaged."""
         if not self.on_demand and any(need.source in self._again for need in needs):
             return True
         return not self._ready.is_set() and any((need.folder, need.file) in self._pinned for need in needs)
 
     @contextmanager
-    def wanting(self, needs: Iterable[ModelNeed]) -> Iterator[None]:
+    def protect(self, needs: Iterable[ModelNeed]) -> Iterator[None]:
         """What a request needs stays until it has become a job."""
         names = [need.file for need in needs]
         self._wanted.update(names)
@@ -161,15 +161,15 @@ class Models:
             self._wanted.subtract(names)
             self._wanted += Counter()
 
-    def count_here(self, count: int) -> None:
+    def count_present(self, count: int) -> None:
         """Report that so many models of a job did not have to be fetched."""
         if count:
-            self._observed(CacheHit(Cache.MODELS, count))
+            self._observed(CacheHit(CacheKind.MODELS, count))
 
-    async def bring(self, needs: Sequence[ModelNeed], patience_s: float | None = None) -> None:
+    async def fetch(self, needs: Sequence[ModelNeed], patience_s: float | None = None) -> None:
         """Fetch what has a source. Goes on in the background when the caller leaves, or has waited for `patience_s`.
 
-        Raises ModelsComing, ModelsMissing.
+        Raises ModelsDownloading, ModelsMissing.
         """
         files = [need.source for need in needs if need.source is not None]
         tasks = [self._flight(file) for file in files]
@@ -178,7 +178,7 @@ class Models:
         _, late = await asyncio.wait(tasks, timeout=patience_s)
         if late:
             message = f"{len(late)} model files are on their way to this worker"
-            raise ModelsComing(message, retry_after_s=COME_BACK_S)
+            raise ModelsDownloading(message, retry_after_s=RETRY_AFTER_S)
         failed = [(file, task.result()) for file, task in zip(files, tasks, strict=True)]
         details = [_detail(file, error) for file, error in failed if error is not None]
         if details:
@@ -229,7 +229,7 @@ class Models:
         """One download of a file, however many wait for it."""
         task = self._flights.get(file)
         if task is None:
-            task = self._flights[file] = self._tasks.share(f"model {file.file}", self._fetch(file))
+            task = self._flights[file] = self._tasks.start_shared(f"model {file.file}", self._fetch(file))
             task.add_done_callback(lambda done: self._landed(file, done))
         return task
 

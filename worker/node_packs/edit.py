@@ -11,7 +11,7 @@ from worker.node_packs.pins import PacksError, PinnedPack, read_line, read_pins
 REF = re.compile(r"\s+#\s*\S+\s*$")
 
 
-def added(text: str, pack: PinnedPack, ref: str | None) -> str:
+def add_pack(text: str, pack: PinnedPack, ref: str | None) -> str:
     """With a line for it after the last of its group, in that line's columns, else at the end. Raises PacksError."""
     pins = read_pins(text)
     if pack.name.lower() in {one.name.lower() for one in (pins.comfyui, *pins.packs)}:
@@ -27,7 +27,7 @@ def added(text: str, pack: PinnedPack, ref: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def moved(text: str, name: str, commit: str, ref: str | None) -> str:
+def set_commit(text: str, name: str, commit: str, ref: str | None) -> str:
     """With that commit in the pack's line; the branch or tag in its comment becomes the new one. Raises PacksError."""
     lines = text.splitlines()
     for number, line in enumerate(lines):

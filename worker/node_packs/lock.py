@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from worker.errors import LockError
-from worker.node_packs.lockfile import CONSTRAINTS, LockEntry, entries, files, head
+from worker.node_packs.lockfile import CONSTRAINTS, LockEntry, lock_files, lock_header, read_entries
 from worker.node_packs.pins import BASE, PinnedPack, Pins
 from worker.node_packs.requirements import read_requirements
 
@@ -36,11 +36,11 @@ def make_locks(pins: Pins, sources: Path | None, folder: Path, *, upgrade: bool 
     wanted = {pack.name: read_requirements(pack, sources) for pack in (pins.comfyui, *pins.packs)}
     constraints = constraints_in(folder)
     kept = "" if upgrade else "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.lock")) if _ours(path))
-    everything = resolve(pins, pins.groups, wanted, constraints, kept)
+    everything = resolve_requirements(pins, pins.groups, wanted, constraints, kept)
     # Each group alone takes the versions that go together in an image with all groups.
     together = "".join(f"{entry.name}=={entry.version}{_marked(entry)}\n" for entry in everything)
-    base, *more = (resolve(pins, {BASE, group}, wanted, together, "") for group in pins.groups)
-    return files(base, dict(zip(pins.groups[1:], more, strict=True)), head(pins, constraints))
+    base, *more = (resolve_requirements(pins, {BASE, group}, wanted, together, "") for group in pins.groups)
+    return lock_files(base, dict(zip(pins.groups[1:], more, strict=True)), lock_header(pins, constraints))
 
 
 def constraints_in(folder: Path) -> str:
@@ -48,7 +48,9 @@ def constraints_in(folder: Path) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-def resolve(pins: Pins, groups: Iterable[str], wanted: Wanted, constraints: str, kept: str) -> tuple[LockEntry, ...]:
+def resolve_requirements(
+    pins: Pins, groups: Iterable[str], wanted: Wanted, constraints: str, kept: str
+) -> tuple[LockEntry, ...]:
     """What an image with these groups installs. Raises LockError: the packs that can't be had together, and why."""
     chosen = (pins.comfyui, *pins.chosen(groups))
     with tempfile.TemporaryDirectory() as scratch:
@@ -61,7 +63,7 @@ def resolve(pins: Pins, groups: Iterable[str], wanted: Wanted, constraints: str,
         )
         if done.returncode:
             raise LockError(_conflict(done.stderr, chosen))
-        return entries((folder / "out.lock").read_text("utf-8"))
+        return read_entries((folder / "out.lock").read_text("utf-8"))
 
 
 def _write(folder: Path, packs: Iterable[PinnedPack], wanted: Wanted) -> None:

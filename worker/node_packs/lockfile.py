@@ -42,12 +42,12 @@ class LockEntry:
         return " \\\n    ".join((f"{self.name}=={self.version}{marker}", *self.hashes))
 
 
-def lock_of(group: str) -> str:
+def group_lock(group: str) -> str:
     """The file of what a group needs besides `comfyui.lock`."""
     return f"comfyui-{group}.lock"
 
 
-def entries(text: str) -> tuple[LockEntry, ...]:
+def read_entries(text: str) -> tuple[LockEntry, ...]:
     """Of a file, or of what uv wrote. Raises LockError for a line that another machine could not use."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return tuple(map(_entry, _joined(lines)))
@@ -81,7 +81,7 @@ def _without_platform(marker: str) -> str:
 MADE_BY = "# Made by `comfy-worker nodes lock`; do not edit. For Linux on x86_64, Python 3.11 and newer.\n"
 
 
-def head(pins: Pins, constraints: str) -> str:
+def lock_header(pins: Pins, constraints: str) -> str:
     """What a lock is of: it is up to date while it begins with this."""
     print_of = hashlib.sha256("\n".join(_said(constraints)).encode()).hexdigest()[:16]
     packs = "".join(f"#   {pack.name} {pack.commit} {pack.group}\n" for pack in (pins.comfyui, *pins.packs))
@@ -93,7 +93,7 @@ def _said(text: str) -> Iterator[str]:
     return filter(None, (line.partition("#")[0].strip() for line in text.splitlines()))
 
 
-def files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...]], start: str) -> dict[str, str]:
+def lock_files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...]], start: str) -> dict[str, str]:
     """The files by name: torch and what comes with it apart, and each group without what `base` has already.
 
     Torch's names no pins: it has to stay the same file, and so the same layer of an image, while they change.
@@ -104,7 +104,7 @@ def files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...
         TORCH_LOCK: sorted(torch, key=lambda entry: entry.name),
     }
     for group, found in groups.items():
-        written[lock_of(group)] = (entry for entry in found if entry not in base and not entry.is_torch)
+        written[group_lock(group)] = (entry for entry in found if entry not in base and not entry.is_torch)
     starts = {TORCH_LOCK: MADE_BY}
     return {
         name: "".join([starts.get(name, start), *(f"{entry.text}\n" for entry in found)])
@@ -112,10 +112,10 @@ def files(base: tuple[LockEntry, ...], groups: Mapping[str, tuple[LockEntry, ...
     }
 
 
-def stale(found: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[str]:
+def stale_locks(found: Mapping[str, str], pins: Pins, constraints: str) -> Iterator[str]:
     """A sentence for each file that is missing, or of other pins than these."""
-    start = head(pins, constraints)
-    for name in (COMFYUI_LOCK, TORCH_LOCK, *(lock_of(group) for group in pins.groups[1:])):
+    start = lock_header(pins, constraints)
+    for name in (COMFYUI_LOCK, TORCH_LOCK, *(group_lock(group) for group in pins.groups[1:])):
         if name not in found:
             yield f"{name} is missing"
         elif name != TORCH_LOCK and not found[name].startswith(start):

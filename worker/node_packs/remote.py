@@ -16,10 +16,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 AT_ONCE = 8
 
 
-def resolve(url: str, ref: str | None) -> str:
+def resolve_ref(url: str, ref: str | None) -> str:
     """The commit of a tag (what it points at, if it is an annotated one), else of a branch, else of the server's HEAD.
 
-    A whole commit is itself: `unresolved` says whether it is there. Raises SourceError.
+    A whole commit is itself: `unavailable_commits` says whether it is there. Raises SourceError.
     """
     if ref and COMMIT.fullmatch(ref):
         return ref
@@ -32,7 +32,7 @@ def resolve(url: str, ref: str | None) -> str:
     raise SourceError(f"{url} has no {f'branch or tag {ref!r}; a commit has to be whole' if ref else 'commit yet'}")
 
 
-def unresolved(packs: Sequence[PinnedPack]) -> dict[str, str]:
+def unavailable_commits(packs: Sequence[PinnedPack]) -> dict[str, str]:
     """Why its commit can't be had, by the name of the pack; those that can be had are left out.
 
     The commit itself is fetched: a list of branches says nothing about one that none of them ends at.

@@ -37,7 +37,7 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class InstalledSource:
     """What was laid down. `verified`: by git, every file is that of the commit."""
 
     url: str
@@ -49,7 +49,7 @@ class Laid:
         return {"url": self.url, "commit": self.commit, "from": self.origin, "verified": self.verified}
 
 
-def lay_all(
+def install_all(
     pins: Pins,
     groups: Iterable[str],
     sources: Path | None,
@@ -57,7 +57,7 @@ def lay_all(
     *,
     any_commit: bool = False,
     state: Path | None = None,
-) -> Iterator[tuple[PinnedPack, Laid]]:
+) -> Iterator[tuple[PinnedPack, InstalledSource]]:
     """ComfyUI into `to`, the packs into its custom_nodes, and the record of them. Raises SourceError, PacksError.
 
     In the place of each file that a pack writes there is a link into `state`, where that is given.
@@ -65,11 +65,11 @@ def lay_all(
     packs = pins.chosen(groups)
     if to.exists() and any(to.iterdir()):
         raise SourceError(f"{to} is not empty; name a folder that isn't there yet")
-    record: dict[str, Laid] = {}
+    record: dict[str, InstalledSource] = {}
     try:
         for pack in (pins.comfyui, *packs):
             place = to if pack is pins.comfyui else to / "custom_nodes" / pack.name
-            record[pack.name] = lay(pack, sources, place, any_commit=any_commit)
+            record[pack.name] = install(pack, sources, place, any_commit=any_commit)
             if state is not None:
                 _link(pack, place, state)
             yield pack, record[pack.name]
@@ -82,12 +82,12 @@ def lay_all(
     (to / RECORD).write_text(f"{text}\n", "utf-8")
 
 
-def lay(pack: PinnedPack, sources: Path | None, to: Path, *, any_commit: bool = False) -> Laid:
+def install(pack: PinnedPack, sources: Path | None, to: Path, *, any_commit: bool = False) -> InstalledSource:
     """One pack, or ComfyUI, into the folder `to`, which is not there. Raises SourceError."""
     folder = sources / pack.name if sources else None
     if folder is None or not folder.is_dir():
         _fetch(pack, to)
-        laid = Laid(pack.url, pack.commit, GIT, verified=True)
+        laid = InstalledSource(pack.url, pack.commit, GIT, verified=True)
     elif (folder / ".git").exists():
         laid = _from_repository(pack, folder, to, any_commit=any_commit)
     else:
@@ -118,7 +118,7 @@ def _fetch(pack: PinnedPack, to: Path) -> None:
         git(to, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", why=why)
 
 
-def _from_repository(pack: PinnedPack, folder: Path, to: Path, *, any_commit: bool) -> Laid:
+def _from_repository(pack: PinnedPack, folder: Path, to: Path, *, any_commit: bool) -> InstalledSource:
     """The commit's own files, whatever lies in the folder besides; a folder whose git can't be read as it is."""
     with_git = shutil.which("git") is not None
     head = _head_by_git(folder) if with_git else _head_by_files(folder / ".git")
@@ -135,7 +135,7 @@ def _from_repository(pack: PinnedPack, folder: Path, to: Path, *, any_commit: bo
     return _export(pack, folder, to, commit, head)
 
 
-def _export(pack: PinnedPack, folder: Path, to: Path, commit: str, head: str) -> Laid:
+def _export(pack: PinnedPack, folder: Path, to: Path, commit: str, head: str) -> InstalledSource:
     """Writes nothing into the repository: it may be read-only.
 
     Where git hasn't all files of its HEAD (submodules, a partial clone), those that are checked out are taken.
@@ -153,8 +153,8 @@ def _export(pack: PinnedPack, folder: Path, to: Path, commit: str, head: str) ->
         if commit != head:
             raise
         _copy_tracked(folder, to, why)
-        return Laid(pack.url, commit, CONTEXT, verified=False)
-    return Laid(pack.url, commit, CONTEXT, verified=commit == pack.commit)
+        return InstalledSource(pack.url, commit, CONTEXT, verified=False)
+    return InstalledSource(pack.url, commit, CONTEXT, verified=commit == pack.commit)
 
 
 def _copy_tracked(folder: Path, to: Path, why: str) -> None:
@@ -166,7 +166,7 @@ def _copy_tracked(folder: Path, to: Path, why: str) -> None:
             shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _copy(pack: PinnedPack, folder: Path, to: Path, commit: str | None = None) -> Laid:
+def _copy(pack: PinnedPack, folder: Path, to: Path, commit: str | None = None) -> InstalledSource:
     """As it is, but for packs that a ComfyUI's folder has and nobody chose."""
 
     def left_out(where: str, names: list[str]) -> set[str]:
@@ -175,7 +175,7 @@ def _copy(pack: PinnedPack, folder: Path, to: Path, commit: str | None = None) -
 
     junk = shutil.ignore_patterns(*JUNK)
     shutil.copytree(folder, to, symlinks=True, dirs_exist_ok=True, ignore=left_out)
-    return Laid(pack.url, commit or pack.commit, CONTEXT, verified=False)
+    return InstalledSource(pack.url, commit or pack.commit, CONTEXT, verified=False)
 
 
 def _clean(to: Path) -> None:
@@ -258,7 +258,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         pins = read_pins(given.pins.read_text("utf-8"))
         groups = given.groups.replace(",", " ").split()
-        done = lay_all(pins, groups, given.sources, given.to, any_commit=given.any_commit, state=given.state)
+        done = install_all(pins, groups, given.sources, given.to, any_commit=given.any_commit, state=given.state)
         for pack, laid in done:
             sys.stdout.write(f"{pack.name}  {laid.commit[:12]}  {_says(pack, laid)}\n")
     except (PacksError, SourceError, OSError) as error:
@@ -267,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _says(pack: PinnedPack, laid: Laid) -> str:
+def _says(pack: PinnedPack, laid: InstalledSource) -> str:
     if laid.commit != pack.commit:
         return f"from a folder, NOT the pinned {pack.commit[:12]}"
     return f"from {'git' if laid.origin == GIT else 'a folder'}{'' if laid.verified else ', unverified'}"

@@ -16,7 +16,7 @@ import aiohttp
 
 from worker.engine.process.free_port import HOST, free_port
 from worker.engine.process.launch import comfyui_command
-from worker.engine.process.supervisor import Command, Supervisor
+from worker.engine.process.supervisor import EngineCommand, Supervisor
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import EngineUnavailable, PromptRefusedError
 from worker.node_packs import standins
@@ -41,14 +41,14 @@ class Trial:
     refused: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
 
 
-async def try_out(folder: Path, templates: Sequence[Template], settings: Settings) -> Trial:
+async def run_trial(folder: Path, templates: Sequence[Template], settings: Settings) -> Trial:
     """Writes nothing outside a temporary folder. Raises StartupError where `folder` is no ComfyUI."""
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
         home = Path(scratch)
         more = standins.write(home, (model for one in templates for model in one.models))
         port = free_port()
         arguments = [*comfyui_command(folder, port), "--cpu", "--disable-auto-launch", *more]
-        command = Command(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
+        command = EngineCommand(arguments, f"http://{HOST}:{port}", home / "comfyui.log")
         async with _kept(command, settings) as keeping, aiohttp.ClientSession() as session:
             api = ComfyApi(session, command.url)
             catalog = await _catalog(api, keeping)
@@ -62,8 +62,8 @@ async def try_out(folder: Path, templates: Sequence[Template], settings: Setting
 
 
 @asynccontextmanager
-async def _kept(command: Command, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
-    """The task that starts it once; it raises WorkerEnds where ComfyUI does not answer. Stopped in the end."""
+async def _kept(command: EngineCommand, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """The task that starts it once; it raises WorkerFailed where ComfyUI does not answer. Stopped in the end."""
     supervisor = Supervisor(command, dataclasses.replace(settings.engine, tries=1))
     keeping = asyncio.create_task(supervisor.keep(), name="trial")
     try:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.engine.process.import_log import Import, read_imports, tail
+from worker.engine.process.import_log import PackImport, read_imports, tail
 from worker.node_packs.pins import PinnedPack, Pins
 from worker.node_packs.trial import Trial
 from worker.workflow.templates.template import Library, Template
@@ -35,7 +35,7 @@ class ImageFinding:
     details: tuple[str, ...] = ()
 
 
-def baked(pins: Pins, folders: Collection[str], record: Collection[str]) -> tuple[PinnedPack, ...]:
+def installed_packs(pins: Pins, folders: Collection[str], record: Collection[str]) -> tuple[PinnedPack, ...]:
     """The pinned packs of an image: whose folder is in custom_nodes, or that were laid down for it."""
     return tuple(pack for pack in pins.packs if pack.name in folders or pack.name in record)
 
@@ -46,7 +46,7 @@ def runnable(library: Library, packs: Collection[PinnedPack]) -> tuple[Template,
     return tuple(template for template in library.values() if names.issuperset(template.packs))
 
 
-def verdict(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[ImageFinding]:
+def check_image(trial: Trial, packs: Collection[PinnedPack], library: Library) -> list[ImageFinding]:
     """Everything that was looked at, in the order of the file and of the library."""
     imports = read_imports(trial.log)
     if trial.catalog is None:
@@ -61,7 +61,7 @@ def verdict(trial: Trial, packs: Collection[PinnedPack], library: Library) -> li
     return found
 
 
-def _pack(pack: PinnedPack, imports: Mapping[str, Import], classes: Collection[str]) -> ImageFinding:
+def _pack(pack: PinnedPack, imports: Mapping[str, PackImport], classes: Collection[str]) -> ImageFinding:
     seen = imports.get(pack.name)
     missing = [name for name in pack.needs if name not in classes]
     if seen is not None and seen.imported and not missing:
@@ -76,7 +76,7 @@ def _pack(pack: PinnedPack, imports: Mapping[str, Import], classes: Collection[s
     return ImageFinding("pack", pack.name, FindingState.FAILED, why, tuple(seen.traceback.splitlines()) if seen else ())
 
 
-def _others(imports: Mapping[str, Import], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
+def _others(imports: Mapping[str, PackImport], packs: Collection[PinnedPack]) -> Iterator[ImageFinding]:
     """What is not imported besides: ComfyUI's own nodes, and strangers in custom_nodes."""
     known = {pack.name for pack in packs}
     for one in imports.values():

@@ -23,7 +23,7 @@ from worker.events import (
     NodesCached,
     RequestRefused,
     TaskFailed,
-    WebhookTried,
+    WebhookAttempted,
 )
 from worker.job import JobState
 from worker.observers import metric_specs as specs
@@ -61,7 +61,7 @@ class Metrics:
             JobFinished: self._job_finished,
             NodesCached: lambda event: self._count(specs.CACHE_HITS, "nodes", by=len(event.node_ids)),
             DeliveryEnded: self._delivery_ended,
-            WebhookTried: lambda event: self._count(specs.WEBHOOKS, event.outcome),
+            WebhookAttempted: lambda event: self._count(specs.WEBHOOKS, event.outcome),
             RequestRefused: self._request_refused,
             EngineStarted: self._engine_started,
             EngineLost: self._engine_lost,
@@ -98,10 +98,10 @@ class Metrics:
             self.observe(specs.JOB_QUEUE, sum(stages.get(stage, 0.0) for stage in BEFORE_THE_RUN))
 
     def _delivery_ended(self, event: DeliveryEnded) -> None:
-        self._count(specs.DELIVERIES, event.way, event.code or "")
-        self.observe(specs.DELIVERY, event.seconds, event.way)
+        self._count(specs.DELIVERIES, event.method, event.code or "")
+        self.observe(specs.DELIVERY, event.seconds, event.method)
         if event.code is None:
-            self._count(specs.DELIVERED_BYTES, event.way, by=event.size)
+            self._count(specs.DELIVERED_BYTES, event.method, by=event.size)
 
     def _request_refused(self, event: RequestRefused) -> None:
         self._count(specs.REFUSED, self.bounded("route", event.route), event.dialect, event.code)
@@ -125,7 +125,7 @@ class Metrics:
         self.observe(specs.MODEL_FETCH, event.seconds)
 
     def _load_reported(self, event: LoadReported) -> None:
-        self._count(specs.REPORTS, "taken" if event.taken else "failed")
+        self._count(specs.REPORTS, "taken" if event.accepted else "failed")
         self._report = event
 
     def bounded(self, label: str, value: str) -> str:

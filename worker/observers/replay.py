@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import get_args
 
-from worker.events import Followed, Handlers, JobFinished, JobForgotten, PreviewReady
+from worker.events import Handlers, JobFinished, JobRemoved, PreviewReady, StreamedEvent
 from worker.job import Job
 
 KEPT = 2000
@@ -19,12 +19,12 @@ KEPT = 2000
 class Track:
     """One job's events with their numbers, counted from 1."""
 
-    events: deque[tuple[int, Followed]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    events: deque[tuple[int, StreamedEvent]] = field(default_factory=lambda: deque(maxlen=KEPT))
     count: int = 0
     preview: tuple[int, PreviewReady] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def since(self, number: int) -> list[tuple[int, Followed]]:
+    def since(self, number: int) -> list[tuple[int, StreamedEvent]]:
         """What came after `number`; of previews only the newest, which is all that is worth seeing."""
         found = [(count, event) for count, event in self.events if count > number]
         if self.preview and self.preview[0] > number:
@@ -41,12 +41,12 @@ class Replay:
 
     @property
     def handlers(self) -> Handlers:
-        return {**dict.fromkeys(get_args(Followed), self._record), JobForgotten: self._forget}
+        return {**dict.fromkeys(get_args(StreamedEvent), self._record), JobRemoved: self._forget}
 
-    def _forget(self, event: JobForgotten) -> None:
+    def _forget(self, event: JobRemoved) -> None:
         self._tracks.pop(event.job.folder, None)
 
-    def _record(self, event: Followed) -> None:
+    def _record(self, event: StreamedEvent) -> None:
         track = self._tracks[event.job.folder]
         track.count += 1
         if isinstance(event, PreviewReady):
@@ -56,7 +56,7 @@ class Replay:
         track.changed.set()  # wakes those that wait now, and nobody later
         track.changed.clear()
 
-    async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, Followed]]:
+    async def follow(self, job: Job, after: int = 0) -> AsyncIterator[tuple[int, StreamedEvent]]:
         """Every event numbered above `after`, then the new ones as they come, up to and including JobFinished.
 
         Of a job from before a restart of this worker only what came since is known; numbers began anew.

@@ -21,7 +21,7 @@ from worker import __version__
 from worker.backoff import Backoff
 from worker.delivery_options import Webhook, signing_key
 from worker.errors import StartupError, UrlRefused
-from worker.events import Handlers, JobFinished, JobForgotten, Notify, WebhookOutcome, WebhookTried
+from worker.events import Handlers, JobFinished, JobRemoved, Notify, WebhookAttempted, WebhookOutcome
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
@@ -63,7 +63,7 @@ class Webhooks:
 
     @property
     def handlers(self) -> Handlers:
-        return {JobFinished: self._job_finished, JobForgotten: lambda event: self._stop(event.job)}
+        return {JobFinished: self._job_finished, JobRemoved: lambda event: self._stop(event.job)}
 
     def _job_finished(self, event: JobFinished) -> None:
         job = None if event.handed_back else self._jobs.get(event.job)
@@ -94,12 +94,12 @@ class Webhooks:
             del self._sending[ref.folder]
 
     async def _send(self, job: Job, webhook: Webhook) -> None:
-        message_id, backoff = f"msg_{uuid4().hex}", backoff_from(self._settings.pause_s)
+        message_id, backoff = f"msg_{uuid4().hex}", webhook_backoff(self._settings.pause_s)
         for number in range(1, self._settings.tries + 1):
             began = time.monotonic()
             outcome, words = await self._tried(job, webhook, message_id)
             log.info("webhook of job %s: %s at try %d", job.id, words, number)
-            self._notify(WebhookTried(job.ref, number, outcome, time.monotonic() - began))
+            self._notify(WebhookAttempted(job.ref, number, outcome, time.monotonic() - began))
             if outcome in FINAL:
                 return
             if number < self._settings.tries:
@@ -153,7 +153,7 @@ async def webhooks(
             await found.close()
 
 
-def backoff_from(first_s: float) -> Backoff:
+def webhook_backoff(first_s: float) -> Backoff:
     """Return pauses that grow four times each, to a day at most."""
     return Backoff(first_s, max(first_s, LONGEST_PAUSE_S), factor=4)
 

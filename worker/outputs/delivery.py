@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from worker.delivery_options import DeliveryTarget
 from worker.errors import DeliveryFailed, OutputTooLargeForInline
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.fetch.target import read_target
-from worker.job import Job, JobRequest, Output, OutputMode, in_order
+from worker.job import Job, JobRequest, Output, OutputMode, sorted_by_node
 from worker.outputs.files import Outputs
 from worker.platforms.base import Traits
 from worker.settings import Settings
@@ -23,7 +23,7 @@ from worker.storage.local import LocalStorage
 from worker.storage.registry import KINDS
 
 MIB = 1024 * 1024
-WAYS: Mapping[type[DeliveryTarget], DeliveryWay] = {kind.target_type: kind.way for kind in KINDS}
+WAYS: Mapping[type[DeliveryTarget], DeliveryMethod] = {kind.target_type: kind.way for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class Delivery:
         if request.webhook is not None:
             self.webhooks.check(read_target(request.webhook.url))
 
-    def way(self, request: JobRequest) -> DeliveryWay:
+    def method(self, request: JobRequest) -> DeliveryMethod:
         """How the files of such a request are delivered."""
         if request.target is not None:
             return WAYS[type(request.target)]
         if request.own_target:
-            return DeliveryWay.CLIENT_BUCKET
+            return DeliveryMethod.CLIENT_BUCKET
         if request.output_mode is OutputMode.URL:
-            return DeliveryWay.BUCKET if self.storage.outside else DeliveryWay.WORKER
-        return DeliveryWay.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryWay.NAMED
+            return DeliveryMethod.BUCKET if self.storage.external else DeliveryMethod.WORKER
+        return DeliveryMethod.INLINE if request.output_mode is OutputMode.BASE64 else DeliveryMethod.NAMED
 
     async def deliver(self, job: Job) -> None:
         """What is done stays done: a second delivery goes on with what the first has reached.
@@ -76,7 +76,7 @@ class Delivery:
     def _storage(self, job: Job) -> Storage | None:
         request = job.request
         if request.target is not None:
-            files = [output for output in in_order(job.outputs) if output.text is None]
+            files = [output for output in sorted_by_node(job.outputs) if output.text is None]
             return self.providers[type(request.target)].open(request.target, files)
         if request.own_target:
             raise DeliveryFailed("the credentials for your own storage are gone; send them to POST /jobs/{id}/deliver")
@@ -88,10 +88,10 @@ class Delivery:
         return replace(output, url=await storage.put(job, output, self.outputs.path(job, output)))
 
     @property
-    def outside_inline(self) -> str:
+    def inline_alternatives(self) -> str:
         """How a client gets outputs that no answer can hold, as part of a sentence."""
         fetch = ", or fetch each from /jobs/{id}/outputs/{n}" if self.traits.output_urls else ""
-        if self.storage.outside or fetch:
+        if self.storage.external or fetch:
             return f"ask for them by URL (`output_format`){fetch}"
         return (
             "name a bucket of your own (`s3`), ask for a smaller image format (`output`),"
@@ -106,11 +106,12 @@ class Delivery:
         if job.request.output_mode is not OutputMode.BASE64:
             return
         most, size = self.inline_max, sum(output.size for output in job.outputs)
-        if self.traits.largest_answer is not None:
-            most = min(most, self.traits.largest_answer * 3 // 4)  # base64 is 4/3 of a file
+        if self.traits.max_response_bytes is not None:
+            most = min(most, self.traits.max_response_bytes * 3 // 4)  # base64 is 4/3 of a file
         if size > most:
             raise OutputTooLargeForInline(
-                f"the files have {size / MIB:.1f} MiB, and {most / MIB:.1f} fit into an answer: {self.outside_inline}"
+                f"the files have {size / MIB:.1f} MiB, and {most / MIB:.1f} fit into an answer:"
+                f" {self.inline_alternatives}"
             )
 
 
@@ -124,7 +125,7 @@ async def delivery(
         providers = {
             kind.target_type: await stack.enter_async_context(kind.provider(settings, guard)) for kind in KINDS
         }
-        configured = (place for provider in providers.values() if (place := provider.operators()) is not None)
+        configured = (place for provider in providers.values() if (place := provider.operator_storage()) is not None)
         place = storage or next(configured, None) or LocalStorage()
         webhooks = Policy.read(settings.fetch.allow, settings.fetch.ports)
         yield Delivery(outputs, place, providers, webhooks, settings.outputs.inline_max * MIB, traits)

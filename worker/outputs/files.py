@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from worker.engine.protocol.api import ComfyApi, FileRef
 from worker.engine.protocol.messages import Preview
 from worker.errors import NotFound, OutputMissing, OutputNotAllowed, OutputUnreadable
-from worker.inputs.store import strays
+from worker.inputs.store import stale_folders
 from worker.job import Job, Output
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
@@ -70,7 +70,7 @@ class Outputs:
         """The folders of the engine that ran the job; a job of a worker that had one engine only names none."""
         return self._files[job.engine if job.engine in self._files else self._first]
 
-    def may_write_unseen(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
+    def may_write_unreported(self, engine: str, prompt: Prompt, catalog: Catalog | None) -> bool:
         """Whether an output node of the prompt is not known to report all that it writes."""
         files = self._files[engine]
         classes = {node["class_type"] for node in prompt.values()}
@@ -167,9 +167,9 @@ class Outputs:
         except OSError:
             return left
 
-    def strays(self, kept: Collection[str]) -> list[Path]:
+    def stale_folders(self, kept: Collection[str]) -> list[Path]:
         """Return the folders of jobs that died with an earlier process. Blocks."""
-        return strays(self._folder, kept)
+        return stale_folders(self._folder, kept)
 
     async def remove(self, job: Job) -> None:
         """Everything of the job's, what it wrote into ComfyUI's folders included."""

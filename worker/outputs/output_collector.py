@@ -13,7 +13,7 @@ from typing import Any
 from worker.engine.protocol.api import FileRef
 from worker.engine.protocol.messages import Executed, Preview, RunMessage
 from worker.engine.run import Outputs as NodeOutputs
-from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage
+from worker.errors import EngineUnavailable, OutputMissing, OutputProblem, OutputUnreadable, shortage_error
 from worker.job import EngineFile, Job, Output
 from worker.outputs.files import Outputs
 from worker.outputs.overwriting import may_be_overwritten
@@ -29,7 +29,7 @@ ROOM_S, ROOM_RETRY_S = 30.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedOutputs:
     """What a run left.
 
     `again` are nodes that ComfyUI answered from its cache although the files are gone that they wrote: they, and no
@@ -39,13 +39,13 @@ class Collected:
     outputs: tuple[Output, ...]
     problems: tuple[OutputProblem, ...] = ()
     files: tuple[EngineFile, ...] = ()
-    again: frozenset[str] = frozenset()
-    taken: int = 0
+    nodes_to_rerun: frozenset[str] = frozenset()
+    numbered: int = 0
     """How many outputs were numbered, those included that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartialRun:
     """The nodes of a second run that count, all if None, by the names that they have in the workflow.
 
     Its outputs are numbered from `first`.
@@ -63,7 +63,7 @@ class Taking:
     report: NodeOutput | None = None
 
 
-def still_results(outputs: tuple[Output, ...], more: tuple[Output, ...]) -> tuple[Output, ...]:
+def without_previews(outputs: tuple[Output, ...], more: tuple[Output, ...]) -> tuple[Output, ...]:
     """Return those outputs of a run that count beside the ones of its second part: no previews beside a saved file."""
     if not any(output.filename and output.folder == "output" for output in more):
         return outputs
@@ -80,7 +80,7 @@ class OutputCollector:
         ready: Ready,
         prompt: Prompt | None = None,
         catalog: Catalog | None = None,
-        part: Part = Part(),
+        part: PartialRun = PartialRun(),
     ) -> None:
         self._outputs = outputs
         self._job = job
@@ -98,8 +98,8 @@ class OutputCollector:
         self._abandoned: list[asyncio.Task[Output]] = []
         self._finished = False
 
-    def hear(self, message: RunMessage) -> None:
-        """Follow the run. Pictures that are results are for `picture_sent`."""
+    def handle_message(self, message: RunMessage) -> None:
+        """Follow the run. Pictures that are results are for `add_image`."""
         self._files.hear(message)
         if isinstance(message, Executed):
             self.node_finished(message.node, message.output)
@@ -111,12 +111,12 @@ class OutputCollector:
             if not report.preview:
                 self._take(report)
 
-    def picture_sent(self, picture: Preview) -> None:
+    def add_image(self, picture: Preview) -> None:
         self._saved = True
         self._files.log.with_files.add(picture.node)
         self._start(self._outputs.keep(self._job, self._next, picture), None)
 
-    def begin_again(self) -> None:
+    def restart(self) -> None:
         """The run was lost and comes again from its beginning: what was taken of it is in the way."""
         for taking in self._taking:
             task = taking.task
@@ -129,7 +129,7 @@ class OutputCollector:
         self._again.clear()
         self._files.give_up()
 
-    async def finish(self, reported: NodeOutputs) -> Collected:
+    async def finish(self, reported: NodeOutputs) -> CollectedOutputs:
         """Take what was not heard of, look for what was not reported, and wait for all.
 
         Previews count only where no file was saved or sent. Raises DiskFull.
@@ -153,7 +153,7 @@ class OutputCollector:
         self._problems += [picture_lost(self.prompt, names.get(node, node)) for node in self._files.unsent]
         again = self._again | (self._files.lost_from_cache() if self._part.nodes is None else set())
         kept = tuple(output for output in outputs if output.node_id not in again)
-        return Collected(kept, tuple(self._problems), look.files, frozenset(again), self._next)
+        return CollectedOutputs(kept, tuple(self._problems), look.files, frozenset(again), self._next)
 
     async def abandon(self) -> None:
         """Stop what is still being taken."""
@@ -189,7 +189,7 @@ class OutputCollector:
                 outputs.append(await taking.task)
             except (OutputMissing, EngineUnavailable, OSError) as error:
                 report = taking.report
-                if report is None or shortage(error) is not None:
+                if report is None or shortage_error(error) is not None:
                     raise
                 if isinstance(error, OutputMissing) and self._from_cache(report):
                     self._again.add(report.node_id)
@@ -231,7 +231,7 @@ class OutputCollector:
             try:
                 return await self._outputs.take(self._job, index, report)
             except (OSError, EngineUnavailable) as error:
-                passing = isinstance(error, EngineUnavailable) or shortage(error) is not None
+                passing = isinstance(error, EngineUnavailable) or shortage_error(error) is not None
                 if not passing or time.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(ROOM_RETRY_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from worker.job import Job
-from worker.workflow.write_again import PREFIX
+from worker.workflow.rerun import PREFIX
 
 COUNTED = re.compile(r"[^_./\\]_+([0-9]{4,})(_|-audio)?\.[A-Za-z0-9]+$")
 """A name that ends with a counter, as ComfyUI's own savers and most others make them."""

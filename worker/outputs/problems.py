@@ -16,7 +16,7 @@ NOTHING = "no_outputs"
 PROMISED = frozenset({OutputMissing.code, OutputNotAllowed.code, OutputUnreadable.code})
 
 
-def of_node(prompt: Prompt, node_id: str | None, code: str, message: str, **more: str | None) -> OutputProblem:
+def node_problem(prompt: Prompt, node_id: str | None, code: str, message: str, **more: str | None) -> OutputProblem:
     """Return a problem with what the prompt says of the node."""
     known = node_id is not None and node_id in prompt
     return OutputProblem(
@@ -32,13 +32,13 @@ def of_node(prompt: Prompt, node_id: str | None, code: str, message: str, **more
 def undelivered(prompt: Prompt, report: NodeOutput, error: WorkerError) -> OutputProblem:
     """A file that its node named and that can't be had."""
     name = report.item.filename if isinstance(report.item, FileRef) else None
-    return of_node(prompt, report.node_id, error.code, error.message, output=name)
+    return node_problem(prompt, report.node_id, error.code, error.message, output=name)
 
 
 def model_kept(prompt: Prompt, report: NodeOutput) -> OutputProblem:
     """A model that the request did not ask for."""
     name = report.item.filename if isinstance(report.item, FileRef) else None
-    return of_node(
+    return node_problem(
         prompt,
         report.node_id,
         MODEL_KEPT,
@@ -52,12 +52,14 @@ def dangling(prompt: Prompt, path: DanglingPath) -> OutputProblem:
     """A path that a node reported and that is no file of this job."""
     code = OutputMissing.code if path.missing else OutputNotAllowed.code
     reason = "which is not there" if path.missing else "which this job has not written"
-    return of_node(prompt, path.node_id, code, f"the node names the file {path.text!r}, {reason}", output=path.text)
+    return node_problem(
+        prompt, path.node_id, code, f"the node names the file {path.text!r}, {reason}", output=path.text
+    )
 
 
 def unseen(prompt: Prompt, node_id: str) -> OutputProblem:
     """A node that may have written files into folders that this worker can't look at."""
-    return of_node(
+    return node_problem(
         prompt,
         node_id,
         UNSEEN,
@@ -70,12 +72,14 @@ def unseen(prompt: Prompt, node_id: str) -> OutputProblem:
 def picture_lost(prompt: Prompt, node_id: str) -> OutputProblem:
     """A picture that was to come over ComfyUI's WebSocket."""
     why = "the picture that the node sends over ComfyUI's WebSocket did not arrive, and ComfyUI keeps none"
-    return of_node(prompt, node_id, OutputMissing.code, why, suggestion="save it with SaveImage, or run the job again")
+    return node_problem(
+        prompt, node_id, OutputMissing.code, why, suggestion="save it with SaveImage, or run the job again"
+    )
 
 
-def nothing(prompt: Prompt) -> OutputProblem:
+def no_outputs(prompt: Prompt) -> OutputProblem:
     """A workflow that ran and left nothing."""
-    return of_node(
+    return node_problem(
         prompt,
         None,
         NOTHING,
@@ -84,6 +88,6 @@ def nothing(prompt: Prompt) -> OutputProblem:
     )
 
 
-def promised(problems: Iterable[OutputProblem]) -> list[OutputProblem]:
+def missing_files(problems: Iterable[OutputProblem]) -> list[OutputProblem]:
     """Return the problems that are files which a node named: without them, and without anything else, a job failed."""
     return [problem for problem in problems if problem.code in PROMISED]

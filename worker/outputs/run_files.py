@@ -19,7 +19,7 @@ from worker.engine.protocol.messages import (
     ExecutionSuccess,
     FramesLost,
     RunMessage,
-    RunsApart,
+    RunsIsolated,
 )
 from worker.job import EngineFile
 from worker.outputs.node_log import NodeLog
@@ -28,7 +28,7 @@ from worker.outputs.windows import Window
 from worker.outputs.written_files import FoundFile, WrittenFiles
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
-from worker.workflow.write_again import signature
+from worker.workflow.rerun import node_digest
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class RunFiles:
 
     def hear(self, message: RunMessage) -> None:
         match message:
-            case RunsApart():
+            case RunsIsolated():
                 self._apart = True
             case FramesLost():
                 self._frames_lost = True
@@ -111,7 +111,7 @@ class RunFiles:
 
     def _signature(self, node_id: str) -> bytes:
         if node_id not in self._signatures:
-            self._signatures[node_id] = signature(self._prompt, node_id)
+            self._signatures[node_id] = node_digest(self._prompt, node_id)
         return self._signatures[node_id]
 
     def give_up(self) -> None:

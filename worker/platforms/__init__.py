@@ -1,1 +1,1 @@
-"""The platforms that rent GPUs: the interface, the registry, and one folder each, which alone imports its SDK."""
+"""The platforms that rent GPUs: the interface, the registry, and one folder for each platform that imports its SDK."""

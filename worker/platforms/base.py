@@ -1,7 +1,7 @@
-"""The interface of a platform, and the facts about it that the rest of the worker asks for.
+"""The interface of a platform, and the facts about a platform that the rest of the worker needs.
 
-No module outside this folder asks which platform it runs on. Adding a platform adds one folder here and one line in
-`worker.platforms.registry`; docs/platforms.md shows one.
+No module outside this folder depends on the name of its platform. A new platform needs one folder here and one line in
+`worker.platforms.registry`. docs/platforms.md has an example.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ SettingRow = tuple[str, str, str]
 
 
 class Authenticator(Enum):
-    """Who checks that a request may ask for work."""
+    """The part that checks whether a request may start jobs."""
 
     WORKER = "worker"
-    """The worker, by its tokens: without any it listens on this machine only."""
+    """The worker checks its own tokens. Without tokens it listens on this machine only."""
     PLATFORM = "platform"
-    """The platform: no other request reaches the worker, so that it may listen without tokens."""
+    """The platform checks requests, and no others reach the worker. So the worker may listen without tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """Facts about a platform. The defaults are those of a worker that clients reach directly."""
+    """Facts about a platform. The defaults describe a worker that clients reach directly."""
 
     sync_limit_s: float | None = None
-    """Longest time after which a synchronous request has to be answered; then the answer is 202."""
-    largest_answer: int | None = None
-    """Most bytes of an answer's body. A larger answer is replaced by an error that names the alternatives."""
+    """Seconds within which a synchronous request must get its response. After that the response is 202."""
+    max_response_bytes: int | None = None
+    """Largest allowed response body in bytes. A larger one is replaced by an error that names the alternatives."""
     output_urls: bool = True
-    """Clients can open URLs of this worker. Elsewhere outputs are delivered inline or to a bucket."""
+    """Whether clients can open URLs of this worker. If not, outputs are delivered inline or to a bucket."""
     raw_answers: bool = True
-    """Clients can take a file as the body of an answer. Elsewhere every answer is JSON, whatever they accept."""
+    """Whether clients can receive a file as the response body. If not, every response is JSON."""
     job_urls: bool = True
-    """Clients can send GET and DELETE to `/jobs/{id}`. Elsewhere they POST id and token to the worker's own URL."""
+    """Whether clients can send GET and DELETE to `/jobs/{id}`. If not, they POST id and token to the worker."""
     retries_server_errors: bool = False
-    """The platform's client sends a request again, without end, when the status is 5xx."""
+    """Whether the platform's client retries a request forever while the status is 5xx."""
     drain_s: float | None = None
-    """Most seconds that the platform gives a worker to finish its jobs before it kills the process."""
+    """Seconds that the platform gives a worker to finish its jobs before it kills the process."""
     authenticates: Authenticator = Authenticator.WORKER
 
 
-REACHED_DIRECTLY = Traits()
+DIRECT_TRAITS = Traits()
 
 
 @dataclass(frozen=True, slots=True)
 class Sdk:
-    """A package that a platform needs. `module` is the one that the worker imports; `extra` installs it."""
+    """A package that a platform needs: the `module` that the worker imports, and the `extra` that installs it."""
 
     distribution: str
     module: str
@@ -64,25 +64,25 @@ class Sdk:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Whether the environment is that of a platform, and the evidence, as part of a sentence."""
+    """Whether the environment is that of a platform, and the evidence as part of a sentence."""
 
     found: bool
     evidence: str = ""
 
 
 class Platform(ABC):
-    """A place where workers run. Implementations import their SDK inside their methods, so that a start is quick.
+    """A platform that runs workers. Implementations import their SDK inside their methods, to keep the start fast.
 
-    `owned_variables` are the beginnings of the names of variables that the platform sets anew at each start.
+    `owned_variables` are prefixes of the names of variables that the platform sets at each start.
     """
 
     name: ClassVar[str]
-    traits: ClassVar[Traits] = REACHED_DIRECTLY
+    traits: ClassVar[Traits] = DIRECT_TRAITS
     sdk: ClassVar[Sdk | None] = None
     owned_variables: ClassVar[tuple[str, ...]] = ()
 
     def detect(self, environ: Mapping[str, str]) -> Detection:
-        """Look for the platform's own variables. A platform that is chosen only by name is never found."""
+        """Look for the platform's own variables. The default is for a platform that is only chosen by name."""
         return Detection(found=False)
 
     @abstractmethod
@@ -90,15 +90,15 @@ class Platform(ABC):
         """Build a worker with this platform's traits and serve until cancelled, then drain.
 
         A platform builds the worker itself, because it may adjust the settings first, or run the worker in another
-        process. Raises StartupError where it cannot serve, RestartAsked after draining for a restart.
+        process. Raises StartupError when it cannot serve, and RestartRequested after draining for a restart.
         """
 
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
-        """Report to the platform why the process ends. Never raises; does nothing where nobody listens."""
+        """Report to the platform why the process ends. Never raises. The default does nothing."""
         return
 
     def check(self, environ: Mapping[str, str]) -> Sequence[CheckFinding]:
-        """Return what `comfy-worker doctor` says about this platform's environment."""
+        """Return the findings of `comfy-worker doctor` about this platform's environment."""
         return ()
 
     def variables(self) -> Iterable[SettingRow]:
@@ -106,5 +106,5 @@ class Platform(ABC):
         return ()
 
     def links(self, state: Path) -> Mapping[Path, Path]:
-        """Return the paths outside of the state folder that root links into it, with their targets."""
+        """Return paths outside the state folder and their targets in it, for the links that root creates at a start."""
         return {}

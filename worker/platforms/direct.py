@@ -1,4 +1,4 @@
-"""No platform: clients reach the worker directly."""
+"""The platform `none`: clients reach the worker directly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("worker")
 
 
 class Direct(Platform):
-    """A machine of the operator's own, or a container of a plain host."""
+    """A worker on the operator's own machine or in a container on any host."""
 
     name = "none"
 
@@ -33,7 +33,7 @@ class Direct(Platform):
 
 
 async def _announce(app: App) -> None:
-    """Log once that jobs would run now, or why not."""
+    """Log once that the worker is ready, or why it is not."""
     try:
         await app.ready()
         log.info("ready %s", app.timing)

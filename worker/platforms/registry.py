@@ -1,4 +1,4 @@
-"""The platforms, and the choice among them where no name is given."""
+"""The list of platforms, and the choice of one by its name or by the environment."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ PLATFORMS: Sequence[Platform] = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A platform, and why it was chosen."""
+    """A platform, and the reason why it was chosen."""
 
     platform: Platform
-    why: str
+    reason: str
 
 
 def choose(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS) -> Choice:
-    """Return the platform of that name or, for `auto`, the first one whose environment this is.
+    """Return the platform of that name or, for `auto`, the first one that detects its environment.
 
     Raises UnknownPlatform.
     """
     if name != AUTO:
         named = {platform.name: platform for platform in platforms}
         if name not in named:
-            raise UnknownPlatform(f"the platform is one of {', '.join([AUTO, *named])}, not {name!r}")
-        return Choice(named[name], "WORKER_PLATFORM or --platform says so")
-    missing = []
+            raise UnknownPlatform(f"there is no platform {name!r}. The platforms: {', '.join([AUTO, *named])}")
+        return Choice(named[name], "set by WORKER_PLATFORM or --platform")
+    missing_evidence = []
     for platform in platforms:
         detection = platform.detect(environ)
         if detection.found:
             return Choice(platform, detection.evidence)
-        missing.append(detection.evidence)
-    return Choice(DIRECT, "; ".join(filter(None, missing)))
+        missing_evidence.append(detection.evidence)
+    return Choice(DIRECT, "; ".join(filter(None, missing_evidence)))
 
 
-def chosen(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS) -> Platform:
-    """Return the platform that `choose` does; one that was detected is logged. Raises UnknownPlatform."""
+def choose_platform(name: str, environ: Mapping[str, str], platforms: Sequence[Platform] = PLATFORMS) -> Platform:
+    """Return the platform that `choose` returns, and log it when it was detected. Raises UnknownPlatform."""
     choice = choose(name, environ, platforms)
     if name == AUTO:
-        log.info("platform: %s (%s)", choice.platform.name, choice.why)
+        log.info("platform: %s (%s)", choice.platform.name, choice.reason)
     return choice.platform

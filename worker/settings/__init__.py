@@ -2,7 +2,7 @@
 
 from worker.settings.engine import ComfySettings, PreviewMethod
 from worker.settings.engine_environment import engine_environment
-from worker.settings.environment import complete_environment, environment
+from worker.settings.environment import environment, set_missing_variables
 from worker.settings.fetch import FetchSettings
 from worker.settings.inputs import InputSettings
 from worker.settings.limits import LimitSettings
@@ -30,9 +30,9 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "WebhookSettings",
-    "complete_environment",
     "engine_environment",
     "environment",
     "parse",
+    "set_missing_variables",
     "setting",
 ]

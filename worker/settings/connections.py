@@ -17,7 +17,7 @@ class ConnectionSettings:
         30.0,
         "a body that sends less than 512 bytes/s for this long is given up; a signature has to come within it",
     )
-    unproven: int = setting(
+    max_unauthenticated: int = setting(
         "WORKER_MAX_CONNECTIONS",
         1024,
         "connections on a port that have shown no valid signature or token; half of them from one address",

@@ -32,7 +32,7 @@ def engine_environment() -> dict[str, str]:
     removed too: with it `python main.py` does not find the modules beside main.py.
     """
     secret = {*PLATFORM_SECRETS, "PYTHONSAFEPATH"}
-    for name, (_, field, _) in Settings.places().items():
+    for name, (_, field, _) in Settings.fields_by_name().items():
         if name == "s3_access_key_id" or isinstance(field.default, SecretStr):
             secret |= {field.metadata["env"], *field.metadata["also"]}
     passed = set(re.split(r"[\s,]+", environment().get("WORKER_ENGINE_ENV", "")))

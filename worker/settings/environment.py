@@ -11,6 +11,6 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def complete_environment(defaults: Mapping[str, str]) -> None:
+def set_missing_variables(defaults: Mapping[str, str]) -> None:
     """Set the variables that are missing, for a library that reads the environment directly."""
     os.environ.update({name: value for name, value in defaults.items() if not os.environ.get(name)})

@@ -24,7 +24,7 @@ from worker.settings.setting import parse, setting
 from worker.settings.webhooks import WebhookSettings
 
 
-class SettingPlace(NamedTuple):
+class SettingField(NamedTuple):
     """Where a setting is: the group's name, empty for the top, and its field there."""
 
     group: str
@@ -76,7 +76,7 @@ class Settings:
 
     def replaced(self, **flat: Any) -> Self:  # noqa: ANN401 - any setting, by name
         """Return a copy with these settings, by their flat names. Raises TypeError for an unknown name."""
-        places = self.places()
+        places = self.fields_by_name()
         if unknown := flat.keys() - places.keys():
             raise TypeError(f"no setting has the name {', '.join(sorted(unknown))}")
         values: dict[str, dict[str, Any]] = {}
@@ -94,7 +94,7 @@ class Settings:
         """
         environ = environment() if environ is None else environ
         values = {name: value for name, value in flat.items() if value is not None}
-        for name, place in cls.places().items():
+        for name, place in cls.fields_by_name().items():
             names = (place.field.metadata["env"], *place.field.metadata["also"])
             env = next((name for name in names if environ.get(name)), None)
             if env and name not in values:
@@ -102,7 +102,7 @@ class Settings:
         return cls.of(**values)
 
     @classmethod
-    def places(cls) -> dict[str, SettingPlace]:
+    def fields_by_name(cls) -> dict[str, SettingField]:
         """Return the place of every setting by its flat name."""
         return {place.field.metadata["flat"] or place.field.name: place for place in _places(cls)}
 
@@ -114,10 +114,10 @@ class Settings:
             yield field.metadata["env"], default, field.metadata["help"]
 
 
-def _places(kind: type[Any], group: str = "") -> Iterator[SettingPlace]:
+def _places(kind: type[Any], group: str = "") -> Iterator[SettingField]:
     kinds = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if "env" in field.metadata:
-            yield SettingPlace(group, field, kinds[field.name])
+            yield SettingField(group, field, kinds[field.name])
         else:
             yield from _places(kinds[field.name], field.name)

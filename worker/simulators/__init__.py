@@ -1,1 +1,1 @@
-"""Stand-ins for the services that the worker talks to, for tests, benchmarks and demos."""
+"""Simulators of the services that the worker uses, for tests, benchmarks and demos."""

@@ -12,7 +12,7 @@ class Storage(Protocol):
     """A place that gives an output an address of its own."""
 
     @property
-    def outside(self) -> bool:
+    def external(self) -> bool:
         """Whether its URLs open for those who can't reach this worker."""
         ...
 

@@ -88,13 +88,13 @@ class Buckets:
         self._links = links
         self._threads = ThreadPoolExecutor(JOBS_AT_ONCE, thread_name_prefix="s3")
 
-    def operators(self, target: S3Target) -> Bucket:
+    def operator_bucket(self, target: S3Target) -> Bucket:
         """Raises StartupError where boto3 isn't installed."""
         if not self.installed:
             raise StartupError("WORKER_S3_BUCKET needs boto3: `pip install 'comfy-worker[s3]'` installs it")
         return Bucket(target, self._keys, self._links, self._threads)
 
-    def clients(self, target: S3Target, policy: Policy) -> Bucket:
+    def client_bucket(self, target: S3Target, policy: Policy) -> Bucket:
         """A bucket that a request names: never opened with the operator's keys. Raises DeliveryRefused."""
         if not target.access_key_id:
             raise DeliveryRefused("a bucket of your own needs keys of your own")
@@ -107,7 +107,7 @@ class Buckets:
 class Bucket:
     """A Storage. With a `policy` the bucket is a client's: it is reached only where that admits."""
 
-    outside = True
+    external = True
 
     def __init__(
         self,

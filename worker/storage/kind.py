@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.delivery_options import DeliveryTarget
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.job import Output
 from worker.settings import Settings
@@ -29,7 +29,7 @@ class StorageProvider(Protocol):
         """
         ...
 
-    def operators(self) -> Storage | None:
+    def operator_storage(self) -> Storage | None:
         """Return the operator's place of this kind, or None where the settings name none. Raises StartupError."""
         ...
 
@@ -43,6 +43,6 @@ class StorageKind:
     field: tuple[Any, Any]
     target: Callable[[Any], DeliveryTarget]
     target_type: type[DeliveryTarget]
-    way: DeliveryWay
+    way: DeliveryMethod
     provider: Callable[[Settings, Guard], AbstractAsyncContextManager[StorageProvider]]
     """The guard reaches the hosts to which requests may send outputs, and no others."""

@@ -11,7 +11,7 @@ from worker.job import Job, Output
 class LocalStorage:
     """Nothing is moved. The URL is a path of the gateway's, and carries the token because nothing else opens it."""
 
-    outside = False
+    external = False
 
     async def put(self, job: Job, output: Output, path: Path) -> str:
         return f"/jobs/{quote(job.id, safe='')}/outputs/{output.index}?token={job.token}"

@@ -14,7 +14,7 @@ from pydantic import Field
 from worker.backoff import Backoff
 from worker.delivery_options import DeliveryTarget
 from worker.errors import DeliveryFailed, DeliveryRefused
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.target import FetchTarget
 from worker.job import Job, Output
@@ -40,7 +40,7 @@ class PutUrls(DeliveryTarget):
 class PresignedPut:
     """A Storage: one PUT for each file, in the order in which the answer lists them."""
 
-    outside = True
+    external = True
 
     def __init__(self, guard: Guard, urls: PutUrls, order: tuple[int, ...], backoff: Backoff = BACKOFF) -> None:
         """`order`: the indices of the outputs that have a file. `backoff`: the pauses between tries.
@@ -89,7 +89,7 @@ class PresignedPuts:
     def open(self, target: PutUrls, outputs: Sequence[Output]) -> PresignedPut:
         return PresignedPut(self._guard, target, tuple(output.index for output in outputs))
 
-    def operators(self) -> None:
+    def operator_storage(self) -> None:
         """Return None: an operator has no addresses for files that are not made yet."""
 
 
@@ -108,6 +108,6 @@ KIND = StorageKind(
     ),
     target=PutUrls.of,
     target_type=PutUrls,
-    way=DeliveryWay.PRESIGNED,
+    way=DeliveryMethod.PRESIGNED,
     provider=_provider,
 )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from worker.delivery_options import NO_SECRET
 from worker.errors import StartupError, TargetNotAllowed
-from worker.events import DeliveryWay
+from worker.events import DeliveryMethod
 from worker.fetch.guard import Guard
 from worker.fetch.policy import Policy
 from worker.job import Output
@@ -75,10 +75,10 @@ class S3:
             raise TargetNotAllowed("this worker can't write to buckets: it was installed without the extra `s3`")
 
     def open(self, target: S3Target, _: Sequence[Output]) -> Bucket:
-        return self.buckets.clients(target, self.policy)
+        return self.buckets.client_bucket(target, self.policy)
 
-    def operators(self) -> Bucket | None:
-        return self.buckets.operators(self.bucket) if self.bucket else None
+    def operator_storage(self) -> Bucket | None:
+        return self.buckets.operator_bucket(self.bucket) if self.bucket else None
 
 
 @asynccontextmanager
@@ -111,6 +111,6 @@ KIND = StorageKind(
     field=(S3Fields, Field()),
     target=S3Fields.target,
     target_type=S3Target,
-    way=DeliveryWay.CLIENT_BUCKET,
+    way=DeliveryMethod.CLIENT_BUCKET,
     provider=_provider,
 )

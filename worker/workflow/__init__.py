@@ -1,1 +1,1 @@
-"""All that is known about workflows, without any I/O: what a prompt is, what a catalog allows, what a job weighs."""
+"""Workflows without any I/O: prompts, catalogs of node classes, validation, repairs, templates."""

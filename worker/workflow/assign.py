@@ -1,4 +1,4 @@
-"""Setting one input of a prompt by name, the way a person writes it: `NODE.INPUT` and a text."""
+"""Sets one input of a prompt, named as a person writes it: `NODE.INPUT` and a text."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from worker.workflow.prompt import Prompt, title
 
 
 def set_input(prompt: Prompt, target: str, text: str) -> Prompt:
-    """Return a copy in which the input `NODE.INPUT` holds `text`, read as JSON where it is JSON.
+    """Return a copy in which the input `NODE.INPUT` holds `text`. Text that is valid JSON is decoded first.
 
-    NODE is a node id or a title that only one node has; names of inputs may have dots of their own
-    (`model.aspect_ratio`). Raises `PromptError` naming the nearest node or input there is.
+    NODE is a node id, or a title that only one node has. Names of inputs may contain dots (`model.aspect_ratio`).
+    Raises `PromptError`, which names the nearest existing node or input.
     """
     node_id, name = find_input(prompt, target)
     node = prompt[node_id].copy()
-    node["inputs"] = {**node["inputs"], name: _read(text)}
+    node["inputs"] = {**node["inputs"], name: _decoded(text)}
     return {**prompt, node_id: node}
 
 
-def _read(text: str) -> Json:
+def _decoded(text: str) -> Json:
+    """Return the JSON value of a text, or the text itself if it is not JSON."""
     try:
         value: Json = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -33,44 +34,47 @@ def _read(text: str) -> Json:
 
 
 def find_input(prompt: Prompt, target: str) -> tuple[str, str]:
-    """Node id and input name of `NODE.INPUT`. Raises `PromptError` as `set_input` does."""
-    found = [(node_id, name) for left, name in _splits(target) for node_id in _nodes_called(prompt, left)]
-    fitting = [(node_id, name) for node_id, name in found if name in prompt[node_id]["inputs"]]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        ids = ", ".join(node_id for node_id, _ in fitting)
-        raise PromptError(f"{target} fits several nodes ({ids}); use the node's id.")
-    if found:
-        node_id, name = found[0]
+    """Return the node id and the input name of `NODE.INPUT`. Raises `PromptError` as `set_input` does."""
+    candidates = [(node_id, name) for node, name in _splits(target) for node_id in _matching_ids(prompt, node)]
+    matches = [(node_id, name) for node_id, name in candidates if name in prompt[node_id]["inputs"]]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        ids = ", ".join(node_id for node_id, _ in matches)
+        raise PromptError(f"{target} matches several nodes ({ids}). Use the id of the node.")
+    if candidates:
+        node_id, name = candidates[0]
         inputs = list(prompt[node_id]["inputs"])
         raise PromptError(f"Node {node_id} has no input {name!r}.", node_id, name, did_you_mean(name, inputs))
-    left = target.rpartition(".")[0]
-    if not left:
-        raise PromptError(f"{target!r} is not NODE.INPUT.")
-    known = [*prompt, *(title(prompt, node_id) for node_id in prompt)]
-    raise PromptError(f"There is no node {left!r}.", suggestion=did_you_mean(left, known))
+    node = target.rpartition(".")[0]
+    if not node:
+        raise PromptError(f"{target!r} is not of the form NODE.INPUT.")
+    raise PromptError(f"There is no node {node!r}.", suggestion=did_you_mean(node, _node_names(prompt)))
 
 
 def find_node(prompt: Prompt, name: str) -> str:
-    """The id of a node by its id or by a title that only one node has. Raises `PromptError`."""
-    found = _nodes_called(prompt, name)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise PromptError(f"{name!r} fits several nodes ({', '.join(found)}); use the node's id.")
-    known = [*prompt, *(title(prompt, node_id) for node_id in prompt)]
-    raise PromptError(f"There is no node {name!r}.", suggestion=did_you_mean(name, known))
+    """Return the id of a node, given its id or a title that only one node has. Raises `PromptError`."""
+    ids = _matching_ids(prompt, name)
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        raise PromptError(f"{name!r} matches several nodes ({', '.join(ids)}). Use the id of the node.")
+    raise PromptError(f"There is no node {name!r}.", suggestion=did_you_mean(name, _node_names(prompt)))
+
+
+def _node_names(prompt: Prompt) -> list[str]:
+    return [*prompt, *(title(prompt, node_id) for node_id in prompt)]
 
 
 def _splits(target: str) -> Iterator[tuple[str, str]]:
+    """Yield (node, input) for each dot at which the text can be split."""
     parts = target.split(".")
     for count in range(1, len(parts)):
         yield ".".join(parts[:count]), ".".join(parts[count:])
 
 
-def _nodes_called(prompt: Prompt, name: str) -> list[str]:
-    """An id beats titles, so that a node titled "7" never hides node 7."""
+def _matching_ids(prompt: Prompt, name: str) -> list[str]:
+    """Return the node with this id, else the nodes with this title. A node titled "7" never hides node 7."""
     if name in prompt:
         return [name]
     return [node_id for node_id in prompt if title(prompt, node_id) == name]

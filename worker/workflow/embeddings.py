@@ -1,4 +1,4 @@
-"""Embeddings that texts name: ComfyUI leaves out one that is not there, and says so in its log only."""
+"""Embeddings that texts of a prompt name. ComfyUI skips a missing one and only logs a warning."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from worker.workflow.running_nodes import running_nodes
 EMBEDDINGS = "embeddings"
 NAMED = re.compile(r"embedding:([^\s,:()|{}<>]+)")
 ENDINGS = (".safetensors", ".pt", ".bin")
-"""Tried in this order for a name without one."""
+"""Extensions that ComfyUI tries, in this order, for a name without one."""
 
 
 def named_embeddings(prompt: Prompt, catalog: Catalog, listed: Sequence[str]) -> Iterator[str]:
-    """Yield the file of each, once: one of `listed`, else what a download would be called."""
-    seen = dict.fromkeys(
+    """Yield the file name of each embedding once: the entry of `listed`, else the name that a download would have."""
+    names = dict.fromkeys(
         name
         for node_id in running_nodes(prompt, catalog)
         for value in prompt[node_id]["inputs"].values()
         for text in _texts(value)
         for name in NAMED.findall(text)
     )
-    for name in seen:
+    for name in names:
         files = (name, *(f"{name}{ending}" for ending in ENDINGS))
         yield next((file for file in files if file in listed), name if name.endswith(ENDINGS) else files[1])
 
 
 def _texts(value: Json) -> Iterator[str]:
+    """Yield the texts in a value."""
     match value:
         case str():
             yield value

@@ -1,11 +1,11 @@
-"""The objects in which workflows travel: files as tools write them, and the bodies of requests that hold one."""
+"""Finds the workflow in a JSON document: an exported file, or the body of a request in any dialect."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from worker.bodies import parsed_json, utf8_text
+from worker.bodies import parse_json, utf8_text
 from worker.workflow.prompt import is_ui
 
 FILE_KEYS = frozenset(
@@ -15,86 +15,90 @@ FILE_KEYS = frozenset(
         *("widget_idx_map", "description", "title", "author", "created", "client_id"),
     }
 )
-"""Keys of the editor's file that some tools leave, or write, beside the nodes of an API file."""
+"""Keys of the editor's file format that some tools write beside the nodes of an API-format file."""
 WRAPPERS = ("workflow", "workflow_json", "prompt")
-"""Fields of a request that hold a workflow, the editor's beside its prompt first."""
+"""Fields of a request that can hold a workflow. The editor's workflow comes before the prompt."""
 DEEPEST = 3
-"""How often JSON is written as a text inside JSON before nobody can have meant it."""
+"""Maximum number of times that JSON may be encoded as a string inside JSON."""
 
 
 def is_node(value: object) -> bool:
-    """Whether a value looks like a node of an API file."""
+    """Return whether a value looks like a node of an API-format file."""
     return isinstance(value, Mapping) and "class_type" in value
 
 
 def is_api_file(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether an object is what *Export (API)* writes: nodes, and nothing that a request has beside its workflow."""
+    """Return whether a value is what *Export (API)* writes: an object of nodes, without other fields of a request."""
     if not isinstance(value, Mapping) or not any(map(is_node, value.values())):
         return False
     return all(is_node(value[key]) for key in (*WRAPPERS, "template", "input") if key in value)
 
 
 def api_nodes(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nodes of an API file without the keys of the editor's file that are none."""
+    """Return the nodes of an API-format file, without the extra keys in `FILE_KEYS`."""
     return {key: item for key, item in value.items() if key not in FILE_KEYS or is_node(item)}
 
 
 def is_workflow_file(value: object) -> bool:
-    """Whether a value is a workflow by itself, in either format."""
+    """Return whether a value is a workflow in either format, without a wrapper."""
     return is_ui(value) or is_api_file(value)
 
 
-def opened_text(value: object, what: str) -> object:
-    """Return the JSON in a text, also where it is a text in a text; anything else as it is. Raises InvalidJson."""
+def decoded_text(value: object, what: str) -> object:
+    """Decode a value that is JSON text, also if the text was encoded several times. Return other values unchanged.
+
+    `what` describes the text in the error message. Raises InvalidJson.
+    """
     for _ in range(DEEPEST):
         if not (isinstance(value, str) and value.lstrip("\ufeff \t\r\n").startswith(("{", '"'))):
             break
-        value = parsed_json(utf8_text(value.encode()), what)
+        value = parse_json(utf8_text(value.encode()), what)
     return value
 
 
-def export_in(value: object) -> object:
-    """Return the workflow in a file of any kind: an export, or the body of a request in any dialect.
+def exported_workflow(value: object) -> object:
+    """Return the workflow in a decoded file: an export, or the body of a request in any dialect.
 
-    The result may still be wrapped as `{"prompt": ..., "workflow": ...}`, which `unwrap` takes off. Raises InvalidJson
-    for a workflow that is a text but no JSON.
+    The result may still be wrapped as `{"prompt": ..., "workflow": ...}`; `unwrap` removes this wrapper. Raises
+    InvalidJson if the workflow is a string that is not valid JSON.
     """
-    value = opened_text(value, "the text in the file")
+    value = decoded_text(value, "the text in the file")
     if not isinstance(value, Mapping) or is_ui(value):
         return value
     if is_api_file(value):
         return api_nodes(value)
     for key in ("payload", "input"):
-        inside = opened_text(value.get(key), f"the text of {key!r}")
+        inside = decoded_text(value.get(key), f"the text of {key!r}")
         if isinstance(inside, Mapping) and not is_node(inside):
-            return export_in(inside)
+            return exported_workflow(inside)
     return _unwrapped(value)
 
 
 def _unwrapped(value: Mapping[str, Any]) -> object:
-    found = {key: opened_text(value[key], f"the text of {key!r}") for key in WRAPPERS if key in value}
-    found = {key: api_nodes(item) if is_api_file(item) else item for key, item in found.items()}
+    """Return the workflow in the fields of a request, with text decoded."""
+    decoded = {key: decoded_text(value[key], f"the text of {key!r}") for key in WRAPPERS if key in value}
+    workflows = {key: api_nodes(item) if is_api_file(item) else item for key, item in decoded.items()}
     output = value.get("output")
-    if is_api_file(output) and is_ui(found.get("workflow")):  # as the editor's `graphToPrompt` returns it
-        return {"prompt": api_nodes(output), "workflow": found["workflow"]}
-    if "workflow_json" in found and not isinstance(found.get("prompt"), Mapping):
-        return found["workflow_json"]
+    if is_api_file(output) and is_ui(workflows.get("workflow")):  # the result of the editor's `graphToPrompt`
+        return {"prompt": api_nodes(output), "workflow": workflows["workflow"]}
+    if "workflow_json" in workflows and not isinstance(workflows.get("prompt"), Mapping):
+        return workflows["workflow_json"]
     modifications = value.get("modifications")
-    if not found and isinstance(modifications, Mapping):
-        return export_in(modifications)
-    return {**value, **found}
+    if not workflows and isinstance(modifications, Mapping):
+        return exported_workflow(modifications)
+    return {**value, **workflows}
 
 
-def files_in(value: object) -> dict[str, Any]:
-    """Return the files of a request by name: `inputs`, or `images` as worker-comfyui has them."""
+def request_files(value: object) -> dict[str, Any]:
+    """Return the input files of a request by name, from `inputs` or from the `images` of worker-comfyui's format."""
     if not isinstance(value, Mapping):
         return {}
     inside = value.get("payload", value.get("input", value))
     if isinstance(inside, Mapping) and inside is not value and not is_node(inside):
-        return files_in(inside)
+        return request_files(inside)
     images, inputs = value.get("images"), value.get("inputs")
-    found = dict(inputs) if isinstance(inputs, Mapping) and not is_workflow_file(value) else {}
+    files = dict(inputs) if isinstance(inputs, Mapping) and not is_workflow_file(value) else {}
     for image in images if isinstance(images, list) else ():
         if isinstance(image, Mapping) and isinstance(image.get("name"), str):
-            found[image["name"]] = image.get("image")
-    return found
+            files[image["name"]] = image.get("image")
+    return files

@@ -1,4 +1,4 @@
-"""What a JSON document can hold, as a type."""
+"""Types of decoded JSON."""
 
 from __future__ import annotations
 

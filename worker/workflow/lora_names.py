@@ -1,4 +1,4 @@
-"""Names of LoRAs as packs read them: without folder or extension, and in tags of a text."""
+"""Finds LoRA files by the names that node packs accept, and reads `<lora:...>` tags in texts."""
 
 from __future__ import annotations
 
@@ -11,73 +11,77 @@ from worker.workflow.catalog.saved_models import is_model
 
 TAG = "<lora:"
 STRICT_TAG = re.compile(r"<lora:([^:>]*?)(?::(-?\d*(?:\.\d*)?))?>")
-"""As rgthree reads it: a name and one number."""
+"""A tag as rgthree parses it: a name and one number."""
 NUMBER = re.compile(r"-?(\d+(\.\d*)?|\.\d+)")
 WILDCARD = re.compile(r"__[\w\s.\-+/*\\]+?__")
 BRACES = re.compile(r"([{}])")
 
 FindLora = Callable[[str, Sequence[str]], str | None]
-"""The listed file that a pack takes for a name, None for none."""
+"""Returns the listed file that a pack loads for a name, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoraTag:
-    """`certain`: the text has it however its wildcards and options are filled in."""
+    """A LoRA in a text. `is_certain` is True if it is loaded whatever the wildcards and options of the text become."""
 
     name: str
-    certain: bool
+    is_certain: bool
 
 
-def nearest_part(name: str, listed: Sequence[str]) -> str | None:
-    """Return what rgthree takes: the whole name or its last part, with its extension or without, or part of a path."""
-    bare, last = posixpath.splitext(name)[0], posixpath.basename(name)
-    steps = (
-        *((name, _whole), (name, _bare), (bare, _bare)),
-        *((name, posixpath.basename), (last, posixpath.basename)),
-        *((name, _bare_last), (_bare_last(name), _bare_last)),
+def find_by_part(name: str, listed: Sequence[str]) -> str | None:
+    """Return the file that rgthree loads for a name, or None.
+
+    rgthree first compares whole paths, then file names, both with and without extension. Then it takes the first
+    path that contains the name.
+    """
+    stem, base_name = posixpath.splitext(name)[0], posixpath.basename(name)
+    comparisons = (
+        *((name, _path), (name, _path_stem), (stem, _path_stem)),
+        *((name, posixpath.basename), (base_name, posixpath.basename)),
+        *((name, _base_stem), (_base_stem(name), _base_stem)),
     )
-    for wanted, read in steps:
-        if (found := next((file for file in listed if read(file) == wanted), None)) is not None:
-            return found
+    for expected, part_of in comparisons:
+        if (match := next((file for file in listed if part_of(file) == expected), None)) is not None:
+            return match
     return next((file for file in listed if name in file), None)
 
 
-def ending(name: str, listed: Sequence[str]) -> str | None:
-    """Return what Impact and Easy-Use take: the first file that ends with the name, with an extension."""
+def find_by_ending(name: str, listed: Sequence[str]) -> str | None:
+    """Return the file that Impact Pack and Easy-Use load: the first one that ends with the name and an extension."""
     names = tuple(dict.fromkeys((with_extension(name), f"{name}.safetensors")))
     return next((file for file in listed if file.endswith(names)), None)
 
 
 def with_extension(name: str) -> str:
-    """Return the name of a file that a name without an extension stands for."""
+    """Return the name with `.safetensors` appended, unless it already has an extension of a model file."""
     return name if is_model(name) else f"{name}.safetensors"
 
 
-def tags(text: str) -> Iterator[LoraTag]:
-    """Yield the LoRAs that Impact and Easy-Use load for a text; one without any strength loads nothing."""
+def lora_tags(text: str) -> Iterator[LoraTag]:
+    """Yield the LoRAs that Impact Pack and Easy-Use load for a text. They skip a LoRA whose strengths are all 0."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    certain = set(tagged(_without_options(lines)))
-    for inside in dict.fromkeys(tagged(lines)):
-        name, *rest = inside.strip(":").split(":")
-        strengths = [float(one) for one in rest if NUMBER.fullmatch(one)][:2]
-        if name.strip() and not draws_name(name) and (any(strengths) or not strengths):
-            yield LoraTag(name, inside in certain)
+    certain_tags = set(tag_contents(_without_options(lines)))
+    for inside in dict.fromkeys(tag_contents(lines)):
+        name, *fields = inside.strip(":").split(":")
+        strengths = [float(field) for field in fields if NUMBER.fullmatch(field)][:2]
+        if name.strip() and not has_random_name(name) and (any(strengths) or not strengths):
+            yield LoraTag(name, inside in certain_tags)
 
 
-def draws_name(name: str) -> bool:
-    """Tell whether wildcards or options in the name of a LoRA are filled in when the node runs."""
+def has_random_name(name: str) -> bool:
+    """Return whether the name of a LoRA contains wildcards or options, which are filled in when the node runs."""
     return WILDCARD.search(name) is not None or bool(set(name) & set("{}|"))
 
 
-def strict_tags(text: str) -> Iterator[LoraTag]:
+def rgthree_tags(text: str) -> Iterator[LoraTag]:
     """Yield the LoRAs that rgthree's prompts load for a text."""
     for name, strength in dict.fromkeys(STRICT_TAG.findall(text)):
         if name and (not strength or not NUMBER.fullmatch(strength) or float(strength)):
-            yield LoraTag(name, certain=True)
+            yield LoraTag(name, is_certain=True)
 
 
-def tagged(text: str) -> Iterator[str]:
-    """Yield what stands in each `<lora:...>`, in linear time: a text may have many that are never closed."""
+def tag_contents(text: str) -> Iterator[str]:
+    """Yield the content of each `<lora:...>` tag. Takes linear time, also for a text with many unclosed tags."""
     start = text.find(TAG)
     while start >= 0 and (end := text.find(">", start + len(TAG))) >= 0:
         if inside := text[start + len(TAG) : end]:
@@ -86,25 +90,25 @@ def tagged(text: str) -> Iterator[str]:
 
 
 def _without_options(text: str) -> str:
-    """Leave out `{one|another}`, also one in another: which of them is taken is drawn."""
-    kept, opened = list[str](), list[int]()
+    """Remove options such as `{one|another}`, nested ones too, because the node draws one of them when it runs."""
+    kept, brace_positions = list[str](), list[int]()
     for part in BRACES.split(text):
-        if part == "}" and opened:
-            del kept[opened.pop() :]
+        if part == "}" and brace_positions:
+            del kept[brace_positions.pop() :]
             continue
         if part == "{":
-            opened.append(len(kept))
+            brace_positions.append(len(kept))
         kept.append(part)
     return "".join(kept)
 
 
-def _whole(file: str) -> str:
+def _path(file: str) -> str:
     return file
 
 
-def _bare(file: str) -> str:
+def _path_stem(file: str) -> str:
     return posixpath.splitext(file)[0]
 
 
-def _bare_last(file: str) -> str:
+def _base_stem(file: str) -> str:
     return posixpath.splitext(posixpath.basename(file))[0]

@@ -1,6 +1,6 @@
-"""LoRAs that nodes of packs load by a name inside of a value: in an entry of a list, or in a tag of a text.
+"""LoRAs whose name is part of an input's value: in an entry of a list, or in a tag of a text.
 
-ComfyUI does not look at these names when it takes a prompt, and the packs go on without a LoRA that is not there.
+ComfyUI does not validate these names, and the node packs run without a missing LoRA.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import Json
-from worker.workflow.lora_names import TAG, FindLora, LoraTag, ending, nearest_part, strict_tags, tags, with_extension
+from worker.workflow.lora_names import (
+    TAG,
+    FindLora,
+    LoraTag,
+    find_by_ending,
+    find_by_part,
+    lora_tags,
+    rgthree_tags,
+    with_extension,
+)
 from worker.workflow.prompt import Node, Prompt, ancestors, is_link
 from worker.workflow.running_nodes import running_nodes
 
@@ -25,7 +34,10 @@ POPULATED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "WildcardEncode //Inspire": ("mode", ("",)),
     "MakeBasicPipe //Inspire": ("wildcard_mode", ("positive_", "negative_")),
 }
-"""Classes with a text to fill in and a filled in one, of which a mode says which is used: (mode, prefixes of both)."""
+"""Classes with two text inputs, one with wildcards and one already populated: (mode input, prefixes of the texts).
+
+The mode input selects the text that is used.
+"""
 _DETAILERS = (
     *("FaceDetailer", "DetailerForEach", "DetailerForEachDebug", "DetailerForEachPipe", "DetailerForEachDebugPipe"),
     *("ToDetailerPipe", "ToDetailerPipeSDXL", "BasicPipeToDetailerPipe", "BasicPipeToDetailerPipeSDXL"),
@@ -36,16 +48,18 @@ _EASY = tuple(
 )
 _TEXTS = dict.fromkeys(_DETAILERS, ("wildcard",)) | dict.fromkeys(_EASY, ("positive", "negative"))
 _MAYBE = {"easy ipadapterApplyRegional", "easy pipeEdit", "easy pipeEditPrompt", "easy preDetailerFix"}
-"""Classes that read tags under conditions that no prompt shows."""
+"""Classes that read tags under conditions that the prompt does not show."""
 _STRENGTHS = ("strength", "strength_model", "model_strength", "weight")
 _SWITCHES = ("on", "active", "enabled")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedLora:
-    """`input` is the place of the name (`lora_1.lora`), `file` what the pack takes for it, else what it would take.
+    """A LoRA that a node names inside of a value.
 
-    `certain`: the node loads it whenever it runs, and leaves it out without an error where it is not there.
+    `input` is the path of the name (`lora_1.lora`). `file` is the listed file that the pack loads for the name, else
+    the file that it would look for. `is_certain` is True if the node loads the LoRA whenever it runs, and skips a
+    missing one without an error.
     """
 
     node_id: str
@@ -53,99 +67,104 @@ class NamedLora:
     name: str
     file: str
     listed: bool
-    certain: bool
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
+    """A name of a LoRA, and the input that contains it."""
+
     input: str
     name: str
-    certain: bool
+    is_certain: bool
 
 
 def named_loras(prompt: Prompt, catalog: Catalog) -> Iterator[NamedLora]:
-    """Yield those of the nodes that run, in the prompt's order."""
-    listed, with_tags = listed_loras(catalog), _with_tags(prompt)
+    """Yield the LoRAs of the nodes that run, in the order of the prompt."""
+    listed, tags_by_node = listed_loras(catalog), _tags_by_node(prompt)
     for node_id in running_nodes(prompt, catalog):
-        for one, find in _names(prompt, node_id, with_tags):
-            found = find(one.name, listed)
-            file = found or with_extension(one.name.replace("\\", "/"))
-            yield NamedLora(node_id, one.input, one.name, file, found is not None, one.certain)
+        for lora, find in _names(prompt, node_id, tags_by_node):
+            match = find(lora.name, listed)
+            file = match or with_extension(lora.name.replace("\\", "/"))
+            yield NamedLora(node_id, lora.input, lora.name, file, match is not None, lora.is_certain)
 
 
 def listed_loras(catalog: Catalog) -> Sequence[str]:
-    """Return the LoRAs that the engine offers."""
+    """Return the LoRA files that the engine lists."""
     spec = catalog["LoraLoader"].by_name.get("lora_name") if "LoraLoader" in catalog else None
     return [option for option in (spec.options or () if spec else ()) if isinstance(option, str)]
 
 
 def reads_loras(class_type: str) -> bool:
-    """Tell whether it is known how a class names LoRAs inside of its values."""
+    """Return whether this module knows how the class names LoRAs inside of its values."""
     return class_type in {POWER_LORA_LOADER, *POWER_PROMPTS, *POPULATED, *_TEXTS}
 
 
 def _names(
-    prompt: Prompt, node_id: str, with_tags: Mapping[str, Sequence[LoraTag]]
+    prompt: Prompt, node_id: str, tags_by_node: Mapping[str, Sequence[LoraTag]]
 ) -> Iterator[tuple[_Name, FindLora]]:
+    """Yield the LoRAs that a node names, each with the function that finds its file."""
     node = prompt[node_id]
     class_type = node["class_type"]
     if class_type == POWER_LORA_LOADER:
-        yield from ((one, nearest_part) for one in _power_lora(node))
+        yield from ((lora, find_by_part) for lora in _power_lora(node))
     elif class_type in POWER_PROMPTS:
-        yield from ((one, nearest_part) for one in _power_prompt(node, POWER_PROMPTS[class_type]))
+        yield from ((lora, find_by_part) for lora in _power_prompt(node, POWER_PROMPTS[class_type]))
     elif class_type in POPULATED or class_type in _TEXTS or class_type in _MAYBE:
-        yield from ((one, ending) for one in _in_texts(prompt, node_id, with_tags))
+        yield from ((lora, find_by_ending) for lora in _in_texts(prompt, node_id, tags_by_node))
     else:
-        yield from ((one, nearest_part) for one in _in_entries(node))
+        yield from ((lora, find_by_part) for lora in _in_entries(node))
 
 
 def _power_lora(node: Node) -> Iterator[_Name]:
-    """Yield the entries that are on and have a strength, of which the one for CLIP counts only where CLIP is linked."""
+    """Yield the enabled entries whose strength is not 0. The strength for CLIP only counts if CLIP is linked."""
     inputs = node["inputs"]
     for key, value in inputs.items():
         match value:
-            case {"on": on, "lora": str(name), "strength": strength, **more} if key.upper().startswith("LORA_"):
-                two = more.get("strengthTwo")
-                clip = (strength if two is None else two) if is_link(inputs.get("clip")) else 0
+            case {"on": on, "lora": str(name), "strength": strength, **fields} if key.upper().startswith("LORA_"):
+                strength_two = fields.get("strengthTwo")
+                clip = (strength if strength_two is None else strength_two) if is_link(inputs.get("clip")) else 0
                 if on and (strength != 0 or clip != 0) and name not in {"", "None"}:
                     yield _Name(f"{key}.lora", name, is_link(inputs.get("model")))
 
 
 def _power_prompt(node: Node, names: Sequence[str]) -> Iterator[_Name]:
+    """Yield the LoRAs in the texts of a Power Prompt, which only loads them if a model and a CLIP are linked."""
     inputs = node["inputs"]
     linked = is_link(inputs.get("opt_model")) and is_link(inputs.get("opt_clip"))
     if not linked or inputs.get("insert_lora") == "DISABLE LORAS":
         return
     for name in names:
         text = inputs.get(name)
-        yield from _tagged(name, strict_tags(text) if isinstance(text, str) else (), certain=True)
+        yield from _tagged(name, rgthree_tags(text) if isinstance(text, str) else (), is_certain=True)
 
 
-def _with_tags(prompt: Prompt) -> dict[str, list[LoraTag]]:
-    """Return the LoRAs in the texts of each node that has any: many nodes may be linked to the same ones."""
-    found: dict[str, list[LoraTag]] = {}
+def _tags_by_node(prompt: Prompt) -> dict[str, list[LoraTag]]:
+    """Return the LoRA tags in the texts of each node. Computed once, because many nodes may link to the same texts."""
+    tags: dict[str, list[LoraTag]] = {}
     for node_id, node in prompt.items():
         texts = [text for text in node["inputs"].values() if isinstance(text, str) and TAG in text]
         if texts:
-            found[node_id] = list(tags("\n".join(texts)))
-    return found
+            tags[node_id] = list(lora_tags("\n".join(texts)))
+    return tags
 
 
-def _in_texts(prompt: Prompt, node_id: str, with_tags: Mapping[str, Sequence[LoraTag]]) -> Iterator[_Name]:
+def _in_texts(prompt: Prompt, node_id: str, tags_by_node: Mapping[str, Sequence[LoraTag]]) -> Iterator[_Name]:
+    """Yield the LoRAs in the texts of a node, and in the texts of the nodes behind a linked text."""
     node = prompt[node_id]
-    inputs, certain = node["inputs"], node["class_type"] not in _MAYBE
+    inputs, reads_always = node["inputs"], node["class_type"] not in _MAYBE
     for name in _texts(node):
         value = inputs.get(name)
         if isinstance(value, str):
-            yield from _tagged(name, tags(value), certain=certain)
-        elif with_tags and isinstance(value, list) and is_link(value):
+            yield from _tagged(name, lora_tags(value), is_certain=reads_always)
+        elif tags_by_node and isinstance(value, list) and is_link(value):
             source = str(value[0])
-            for before in (source, *ancestors(prompt, source)) if source in prompt else ():
-                yield from _tagged(name, with_tags.get(before, ()), certain=False)
+            for ancestor in (source, *ancestors(prompt, source)) if source in prompt else ():
+                yield from _tagged(name, tags_by_node.get(ancestor, ()), is_certain=False)
 
 
 def _texts(node: Node) -> Iterator[str]:
-    """Yield the inputs whose text counts: where the mode says so, the pack fills in a text before the node runs."""
+    """Yield the inputs whose text is used. For the classes in `POPULATED` this depends on the mode."""
     class_type = node["class_type"]
     if class_type in POPULATED:
         mode, prefixes = POPULATED[class_type]
@@ -157,31 +176,31 @@ def _texts(node: Node) -> Iterator[str]:
         yield from (name for name in node["inputs"] if "positive" in name or "negative" in name or name == "wildcard")
 
 
-def _tagged(name: str, found: Iterator[LoraTag] | Sequence[LoraTag], *, certain: bool) -> Iterator[_Name]:
-    yield from (_Name(name, tag.name, certain and tag.certain) for tag in found)
+def _tagged(name: str, tags: Iterator[LoraTag] | Sequence[LoraTag], *, is_certain: bool) -> Iterator[_Name]:
+    yield from (_Name(name, tag.name, is_certain and tag.is_certain) for tag in tags)
 
 
 def _in_entries(node: Node) -> Iterator[_Name]:
-    """Yield what looks like an entry for a LoRA, in nodes of classes of which nothing is known."""
+    """Yield the values that look like an entry for a LoRA, for a class that this module does not know."""
     waiting: list[tuple[str, Json]] = list(node["inputs"].items())
     while waiting:
-        place, value = waiting.pop()
+        path, value = waiting.pop()
         match value:
             case dict():
                 name = _entry(value, node["class_type"])
                 if name is not None:
-                    yield _Name(place, name, certain=False)
+                    yield _Name(path, name, is_certain=False)
                 else:
-                    waiting += [(f"{place}.{key}", item) for key, item in value.items()]
+                    waiting += [(f"{path}.{key}", item) for key, item in value.items()]
             case list():
-                waiting += [(f"{place}.{index}", item) for index, item in enumerate(value)]
+                waiting += [(f"{path}.{index}", item) for index, item in enumerate(value)]
 
 
 def _entry(value: Mapping[str, Json], class_type: str) -> str | None:
-    """Return the name in an entry that is on and has a strength."""
+    """Return the name in an entry that is enabled and whose strength is not 0, else None."""
     named = value.get("lora") or value.get("lora_name") or (value.get("name") if "lora" in class_type.lower() else None)
     strengths = [value[key] for key in _STRENGTHS if key in value]
     switches = [value[key] for key in _SWITCHES if key in value]
     is_entry = isinstance(named, str) and named != "None" and bool(strengths or switches)
-    off = False in switches or (bool(strengths) and not any(strengths))
-    return named if isinstance(named, str) and is_entry and not off else None
+    is_off = False in switches or (bool(strengths) and not any(strengths))
+    return named if isinstance(named, str) and is_entry and not is_off else None

@@ -1,4 +1,4 @@
-"""Node classes that the engine does not have: one problem a class, with its nodes and the pack that it is from."""
+"""Problems for node classes that the engine does not have, with the nodes and the node pack of each class."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.provider import pack_ids
 from worker.workflow.prompt import Prompt, title
 from worker.workflow.validation.explain import Problem
-from worker.workflow.validation.suggestion import for_missing_class
+from worker.workflow.validation.suggestion import missing_class_suggestion
 
 MISSING = "missing_node_type"
 MOST_NODES = 20
-"""Nodes of one class that a message lists."""
+"""Maximum number of nodes that a message lists for one class."""
 MOST_SUGGESTIONS = 20
-"""Classes for which a similar name is looked for: that takes 10 ms each, and a workflow may name thousands."""
+"""Maximum number of classes for which a similar name is searched. One search takes 10 ms."""
 
 
 def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator[Problem]:
     """Yield a problem for each class that the catalog lacks, at the first node that uses it.
 
-    `saved` is what the editor saved of the workflow: it names the packs of the nodes.
+    `saved` is the workflow as the editor saved it, if there is one. It names the packs of the nodes.
     """
     nodes: dict[str, list[str]] = {}
     for node_id, node in prompt.items():
@@ -34,16 +34,19 @@ def missing_classes(prompt: Prompt, catalog: Catalog, saved: object) -> Iterator
             node_title=title(prompt, ids[0]),
             class_type=class_type,
             input=None,
-            message=f"This ComfyUI has no node class {class_type!r}{others(ids)}.",
-            suggestion=for_missing_class(class_type, searched, packs.get(class_type)),
+            message=f"This ComfyUI has no node class {class_type!r}{listed_node_ids(ids)}.",
+            suggestion=missing_class_suggestion(class_type, searched, packs.get(class_type)),
             comfyui_type=MISSING,
             expected="a class of this engine",
             kind=MISSING,
         )
 
 
-def others(node_ids: list[str]) -> str:
-    """Return the words that list the nodes of a class; empty for a single one, which the problem itself names."""
+def listed_node_ids(node_ids: list[str]) -> str:
+    """Return the part of a message that lists the nodes of a class, empty for a single node.
+
+    The problem itself names a single node.
+    """
     if len(node_ids) < 2:
         return ""
     more = f" and {len(node_ids) - MOST_NODES} more" if len(node_ids) > MOST_NODES else ""

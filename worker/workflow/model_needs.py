@@ -1,4 +1,4 @@
-"""Which model files a prompt needs: by the choices of files that its nodes make, and who knows where they are kept."""
+"""Model files that a prompt needs, according to the file inputs of its nodes, and where to download them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from worker.workflow.templates.template import ModelFile
 
 UPLOADS = "input"
 NOT_FILES = frozenset({UPLOADS, "datasets", "diffusers"})
-"""Uploads, and choices of folders."""
+"""Folders whose inputs do not name a model file: uploads, and inputs that choose a folder."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 NO_MODEL = frozenset({"", "none", "None"})
 OTHER_ENDINGS = (".gguf", ".onnx", ".task", ".tflite", ".engine", ".torchscript", ".npz", ".nemo")
-"""Of model files, besides those that ComfyUI itself takes for one."""
+"""Extensions of model files that node packs load, in addition to those of ComfyUI."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelNeed:
-    """A model file that nodes of a prompt name: `folders` are those that the input looks into, the first is written to.
+    """A model file that nodes of a prompt name.
 
-    `listed`: the engine offers it. `source` is None where nobody here knows a download. `certain` is False where the
-    prompt does not show whether a node loads it.
+    `folders` are the model folders that the input searches; a download goes into the first one. `listed` is True if
+    the engine lists the file. `source` is None if no download is known. `is_certain` is False if the prompt does not
+    show whether a node loads the file.
     """
 
     file: str
@@ -38,11 +39,11 @@ class ModelNeed:
     nodes: tuple[str, ...]
     listed: bool
     source: ModelFile | None
-    certain: bool = True
+    is_certain: bool = True
 
     @property
     def folder(self) -> str:
-        """Where the file belongs."""
+        """The model folder that the file belongs into."""
         return self.source.folder if self.source else self.folders[0]
 
 
@@ -50,23 +51,24 @@ Downloads = Mapping[tuple[str, str], ModelFile]
 """Known model files by (folder, file), each with its URL."""
 
 
-def downloads(files: Iterable[ModelFile]) -> Downloads:
-    """Of those that have a URL; the first that says where a file comes from is believed."""
-    known: dict[tuple[str, str], ModelFile] = {}
+def downloads_by_file(files: Iterable[ModelFile]) -> Downloads:
+    """Return the files that have a URL by (folder, file). The first entry for a file wins."""
+    downloads: dict[tuple[str, str], ModelFile] = {}
     for file in files:
         if file.url:
-            known.setdefault((file.folder, file.file), file)
-    return known
+            downloads.setdefault((file.folder, file.file), file)
+    return downloads
 
 
 def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = None) -> tuple[ModelNeed, ...]:
-    """The files that the outputs of a prompt need, each once, in the prompt's order.
+    """Return the model files that the outputs of a prompt need, each once, in the order of the prompt.
 
-    Only inputs whose folders are known list model files; `unseen_models` says what else may be one. Never raises.
+    Only inputs whose model folder is known count. `unseen_models` reports other inputs that may name a model.
+    `known` are the known downloads. Never raises.
     """
-    places: dict[tuple[str, tuple[str, ...]], list[_Use]] = {}
+    uses_by_file: dict[tuple[str, tuple[str, ...]], list[_Use]] = {}
     for use in (*_choices(prompt, catalog), *_loras(prompt, catalog)):
-        places.setdefault((use.file, use.folders), []).append(use)
+        uses_by_file.setdefault((use.file, use.folders), []).append(use)
     return tuple(
         ModelNeed(
             file,
@@ -74,25 +76,25 @@ def needed_models(prompt: Prompt, catalog: Catalog, known: Downloads | None = No
             tuple(dict.fromkeys(use.node_id for use in uses)),
             any(use.listed for use in uses),
             _source(file, folders, known or {}),
-            any(use.certain for use in uses),
+            any(use.is_certain for use in uses),
         )
-        for (file, folders), uses in places.items()
+        for (file, folders), uses in uses_by_file.items()
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """One node's name of a file."""
+    """A node that names a model file."""
 
     node_id: str
     file: str
     folders: tuple[str, ...]
     listed: bool
-    certain: bool = True
+    is_certain: bool = True
 
 
-def saved_models(workflow: object) -> Iterator[ModelFile]:
-    """What the editor saved of downloads in a workflow (`properties.models` of its nodes, in subgraphs too)."""
+def saved_downloads(workflow: object) -> Iterator[ModelFile]:
+    """Yield the downloads that the editor saved in a workflow: `properties.models` of its nodes, also in subgraphs."""
     workflow = unwrap(workflow)
     if not isinstance(workflow, dict):
         return
@@ -105,6 +107,7 @@ def saved_models(workflow: object) -> Iterator[ModelFile]:
 
 
 def _saved_in(node: object) -> Iterator[ModelFile]:
+    """Yield the downloads that the editor saved in one node."""
     match node:
         case {"properties": {"models": list(models)}}:
             for model in models:
@@ -114,13 +117,15 @@ def _saved_in(node: object) -> Iterator[ModelFile]:
 
 
 def _sha256(model: Mapping[str, object]) -> str | None:
-    known = model.get("hash")
-    named = isinstance(known, str) and str(model.get("hash_type", "")).casefold() == "sha256"
-    return known.lower() if named and isinstance(known, str) and SHA256.fullmatch(known.lower()) else None
+    """Return the SHA-256 of a saved download in lower case, or None."""
+    digest, kind = model.get("hash"), str(model.get("hash_type", ""))
+    if not isinstance(digest, str) or kind.casefold() != "sha256" or not SHA256.fullmatch(digest.lower()):
+        return None
+    return digest.lower()
 
 
 def _choices(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
-    """Yield every choice of a model file that an output needs."""
+    """Yield the model files that the file inputs of running nodes choose."""
     for node_id in running_nodes(prompt, catalog):
         node = prompt[node_id]
         for name, (folders, options) in _file_inputs(node, catalog).items():
@@ -132,7 +137,10 @@ def _choices(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
 
 
 def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...], tuple[Json, ...]]]:
-    """Return (folders, choices) of the inputs that offer files; of a class that the catalog lacks, as it is known."""
+    """Return (folders, choices) of each input that lists files.
+
+    For a class that is not in the catalog, the folders come from the tables in `catalog.folders`, without choices.
+    """
     if node["class_type"] not in catalog:
         return {name: (folders, ()) for name, folders in folders_by_input(node["class_type"]).items()}
     node_class = catalog[node["class_type"]]
@@ -142,23 +150,23 @@ def _file_inputs(node: Node, catalog: Catalog) -> dict[str, tuple[tuple[str, ...
 
 def _loras(prompt: Prompt, catalog: Catalog) -> Iterator[_Use]:
     for lora in named_loras(prompt, catalog):
-        yield _Use(lora.node_id, lora.file, (LORAS,), lora.listed, lora.certain)
+        yield _Use(lora.node_id, lora.file, (LORAS,), lora.listed, lora.is_certain)
 
 
 def is_file(value: str, class_type: str, name: str) -> bool:
-    """Tell whether a choice of an input that offers files is one; packs offer others beside them (`Baked VAE`)."""
+    """Return whether a choice of a file input is a file. Some packs list other choices too (`Baked VAE`)."""
     if value in NO_MODEL or value in _fixed(class_type, name):
         return False
     return class_type in bundled_catalog() or names_model(value)
 
 
 def names_model(value: str) -> bool:
-    """Tell whether a text is the name of a model file, by its end."""
+    """Return whether a text is the name of a model file, judged by its extension."""
     return is_model(value) or value.lower().endswith(OTHER_ENDINGS)
 
 
 def _texts(value: Json) -> list[str]:
-    """Return the names in a value; pysssss's loaders wrap one with its picture."""
+    """Return the file names in a value. The loaders of pysssss wrap a name together with its preview image."""
     match value:
         case str(name) | {"content": str(name)}:
             return [name]
@@ -168,9 +176,12 @@ def _texts(value: Json) -> list[str]:
 
 
 def _fixed(class_type: str, name: str) -> tuple[Json, ...]:
-    """Choices that are there on every machine (`[None]`, `pixel_space`): in the bundled catalog, which has no files."""
-    facts = bundled_catalog()
-    spec = facts[class_type].by_name.get(name) if class_type in facts else None
+    """Return the choices that exist on every machine (`[None]`, `pixel_space`).
+
+    These are the choices in the bundled catalog, which contains no files.
+    """
+    bundled = bundled_catalog()
+    spec = bundled[class_type].by_name.get(name) if class_type in bundled else None
     return (spec.options or ()) if spec else ()
 
 

@@ -1,4 +1,4 @@
-"""The known name that was probably meant."""
+"""Finds the known name that a misspelt name probably means."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-LONGEST = 200  # difflib takes quadratic time, and names come from strangers
+LONGEST = 200  # difflib takes quadratic time, and clients choose the names
 SIMILAR = 0.8
-"""Below this ratio of difflib two names are different things, not one name misspelt."""
+"""Minimum similarity ratio of difflib for a misspelt name."""
 SUFFIX = re.compile(r"\.[A-Za-z]\w{0,15}$")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that equals `name` but for folder, case or suffix, else the most similar one, else None.
+    """Return the known name that differs from `name` only in folder, case or suffix, else the most similar one.
 
-    Folders and suffixes don't count for the similarity either: `.safetensors` alone makes any two model files look
-    alike.
+    The similarity ignores folders and suffixes too, because a common `.safetensors` makes any two names similar.
     """
     by_name: dict[str, str] = {}
     by_last_part: dict[str, str] = {}
@@ -27,16 +26,16 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         by_last_part.setdefault(_last_part(folded), candidate)
         by_stem.setdefault(_stem(folded), candidate)
     folded = _folded(name[-LONGEST:])
-    for wanted, names in ((folded, by_name), (_last_part(folded), by_last_part), (_stem(folded), by_stem)):
-        if wanted in names:
-            return names[wanted]
+    for key, names in ((folded, by_name), (_last_part(folded), by_last_part), (_stem(folded), by_stem)):
+        if key in names:
+            return names[key]
     return next((by_stem[close] for close in get_close_matches(_stem(folded), by_stem, n=1, cutoff=SIMILAR)), None)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return the nearest known name as a question, or None if nothing is near."""
-    meant = nearest(name, known)
-    return None if meant is None else f"Did you mean {meant!r}?"
+    """Return "Did you mean ...?" with the nearest known name, or None if no name is similar."""
+    suggestion = nearest(name, known)
+    return None if suggestion is None else f"Did you mean {suggestion!r}?"
 
 
 def _folded(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers that a prompt gives, directly or through a link to a node that only holds one."""
+"""Reads numbers from inputs of a prompt, directly or through links to nodes that hold a number."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt
 
-LARGEST = 1e6  # keeps products of wild values finite
-HOLDERS = ("value", "int", "float", "number", "Number")  # what nodes that hold a number call it
-FARTHEST = 8  # links from a number to where it stands
+LARGEST = 1e6  # keeps products of extreme values finite
+HOLDERS = ("value", "int", "float", "number", "Number")  # inputs of nodes that hold a number
+FARTHEST = 8  # maximum number of links to follow
 
 
 def plain_number(value: Json) -> float | None:
-    """Read a finite number from 0 to `LARGEST`, also from a text as ComfyUI does; None for anything else."""
+    """Return a value as a number, clamped to 0 to `LARGEST`, or None. Like ComfyUI, accepts a number in a text."""
     if isinstance(value, str) and len(value) < 32:
         try:
             value = float(value)
@@ -25,7 +25,7 @@ def plain_number(value: Json) -> float | None:
 
 
 def number(prompt: Prompt, node: Node, *names: str) -> float | None:
-    """Return the first of these inputs that is a number, looking through links to nodes that hold one."""
+    """Return the first of these inputs that is a number, or None. Follows links to nodes that hold a number."""
     inputs = node["inputs"]
     for name in names:
         if name in inputs and (value := _follow(prompt, inputs[name], name, FARTHEST)) is not None:
@@ -34,18 +34,19 @@ def number(prompt: Prompt, node: Node, *names: str) -> float | None:
 
 
 def _follow(prompt: Prompt, value: Json, name: str, hops: int) -> float | None:
+    """Return the number of an input, following at most `hops` links."""
     match value:
         case [str(source), int()] if hops and source in prompt:
             inputs = prompt[source]["inputs"]
             if "on_true" in inputs and "on_false" in inputs:
                 return _switched(prompt, inputs, name, hops - 1)
-            held = next((held for held in (name, *HOLDERS) if held in inputs), None)
-            return _follow(prompt, inputs[held], name, hops - 1) if held else None
+            source_input = next((key for key in (name, *HOLDERS) if key in inputs), None)
+            return _follow(prompt, inputs[source_input], name, hops - 1) if source_input else None
     return plain_number(value)
 
 
 def _switched(prompt: Prompt, inputs: dict[str, Json], name: str, hops: int) -> float | None:
-    """The branch that a switch takes; the larger number where nothing tells which."""
+    """Return the number of the branch that a switch selects, or the larger one if the selection is unknown."""
     branches = {branch: _follow(prompt, inputs[branch], name, hops) for branch in ("on_true", "on_false")}
     switch = _held_switch(prompt, inputs.get("switch"), hops)
     if switch is not None:
@@ -54,9 +55,10 @@ def _switched(prompt: Prompt, inputs: dict[str, Json], name: str, hops: int) -> 
 
 
 def _held_switch(prompt: Prompt, value: Json, hops: int) -> bool | None:
+    """Return the boolean of an input, following at most `hops` links, or None."""
     match value:
         case [str(source), int()] if hops and source in prompt:
             inputs = prompt[source]["inputs"]
-            held = next((held for held in ("value", "boolean", "switch") if held in inputs), None)
-            return _held_switch(prompt, inputs[held], hops - 1) if held else None
+            source_input = next((key for key in ("value", "boolean", "switch") if key in inputs), None)
+            return _held_switch(prompt, inputs[source_input], hops - 1) if source_input else None
     return value if isinstance(value, bool) else None

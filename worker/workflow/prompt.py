@@ -1,4 +1,4 @@
-"""The API-format prompt: the graph that ComfyUI runs, read from what a client sent."""
+"""The API-format prompt, which is the graph that ComfyUI runs: its types, and functions to read and walk it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from worker.job import RandomInteger
 from worker.workflow.json_value import Json, JsonObject
 
 RANDOM_INTEGER = "__RANDOM_INT__"
-RANDOM_INTEGER_MAX = 2**32 - 1  # Vast's stock template draws from 0 to this, both included
+RANDOM_INTEGER_MAX = 2**32 - 1  # the largest number that Vast's stock template draws; the smallest is 0
 
 
 class Node(TypedDict):
-    """One node of a prompt: `inputs` maps an input's name to a value or to a link `[node id, output slot]`."""
+    """One node of a prompt. `inputs` maps the name of an input to a value or to a link `[node id, output slot]`."""
 
     class_type: str
     inputs: dict[str, Json]
@@ -26,12 +26,12 @@ Prompt = dict[str, Node]
 
 
 def is_ui(workflow: object) -> bool:
-    """True for what the editor saves: a list of nodes, in an object that is no API-format prompt."""
+    """Return whether a value is a workflow as the editor saves it: an object with a list of nodes and links."""
     return isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list) and "links" in workflow
 
 
 def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """The workflow inside an export: `{"prompt": {...}}`, or `{"workflow": {...}}` where that has no prompt."""
+    """Return the workflow inside `{"prompt": {...}}` or `{"workflow": {...}}`, or the value if it has no wrapper."""
     if isinstance(value, dict) and not isinstance(value.get("nodes"), list):
         for key in ("prompt", "workflow"):
             inside = value.get(key)
@@ -40,8 +40,8 @@ def unwrap(value: Any) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-def editors_file(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
-    """Return what the editor saves, where `value` is that or an export that holds it, alone or beside its prompt."""
+def editor_workflow(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+    """Return the workflow as the editor saved it, if `value` is one or wraps one, alone or beside its prompt."""
     inside = unwrap(value)
     if isinstance(value, dict) and inside is value.get("prompt") and is_ui(value.get("workflow")):
         inside = value["workflow"]
@@ -51,8 +51,9 @@ def editors_file(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
 def parse_prompt(value: object) -> Prompt:
     """Check that a decoded JSON value is an API-format prompt and return its nodes by id.
 
-    An export wrapped as `{"prompt": {...}}` or `{"workflow": {...}}` is unwrapped. Only the shape is checked: links to
-    nodes that are not there and unknown classes are for `validate`. Raises `UiFormatError` or `PromptError`.
+    Unwraps `{"prompt": {...}}` and `{"workflow": {...}}`. Only checks the shape: `validate` finds links to missing
+    nodes and unknown classes. Raises `UiFormatError` if the value is a workflow as the editor saves it, and
+    `PromptError` if it is not a prompt.
     """
     value = unwrap(value)
     if not isinstance(value, dict):
@@ -67,6 +68,7 @@ def parse_prompt(value: object) -> Prompt:
 
 
 def _parse_node(node_id: str, node: object) -> Node:
+    """Return one node of a prompt. Raises PromptError if it is malformed."""
     if not isinstance(node, dict):
         raise PromptError(f"Node {node_id} is not an object.", node_id)
     class_type, inputs, meta = node.get("class_type"), node.get("inputs"), node.get("_meta")
@@ -81,7 +83,7 @@ def _parse_node(node_id: str, node: object) -> Node:
 
 
 def is_link(value: Json) -> bool:
-    """True for `[node id, output slot]`."""
+    """Return whether a value is a link `[node id, output slot]`."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
 
 
@@ -95,34 +97,36 @@ def links(node: Node) -> Iterator[tuple[str, str, int]]:
 
 
 def title(prompt: Prompt, node_id: str) -> str:
-    """Return what the author calls a node: its `_meta.title`, else its class, else its id."""
+    """Return the title of a node: its `_meta.title`, else its class. Return the id if the node does not exist."""
     node = prompt.get(node_id)
     if node is None:
         return node_id
-    given = node.get("_meta", {}).get("title")
-    return given if isinstance(given, str) and given else node["class_type"]
+    node_title = node.get("_meta", {}).get("title")
+    return node_title if isinstance(node_title, str) and node_title else node["class_type"]
 
 
 def ancestors(prompt: Prompt, *node_ids: str) -> frozenset[str]:
-    """Return the ids of all nodes that these need, without themselves unless another one of them needs it."""
-    found: set[str] = set()
+    """Return the ids of all nodes that these nodes depend on.
+
+    One of `node_ids` is only in the result if another node depends on it.
+    """
+    ancestor_ids: set[str] = set()
     waiting = [*node_ids]
     while waiting:
         node = prompt.get(waiting.pop())
         sources = {source for _, source, _ in links(node)} if node else set()
-        fresh = {source for source in sources if source in prompt} - found
-        found |= fresh
-        waiting.extend(fresh)
-    return frozenset(found)
+        new_ids = {source for source in sources if source in prompt} - ancestor_ids
+        ancestor_ids |= new_ids
+        waiting.extend(new_ids)
+    return frozenset(ancestor_ids)
 
 
 def draw_random_integers(prompt: Prompt, rng: Random, drawn: list[RandomInteger] | None = None) -> Prompt:
-    """Return a copy in which each `__RANDOM_INT__` inside an input is a fresh integer from 0 to 2**32 - 1.
+    """Return a copy in which each `__RANDOM_INT__` inside an input is replaced by a random integer.
 
-    Each of them is added to `drawn`; every JavaScript client reads the number exactly, as it is below 2**53.
-
-    As in Vast's stock template a value that is just the placeholder becomes a number, and one that contains it
-    (a file name prefix, say) stays text.
+    The integers are from 0 to 2**32 - 1, so that JavaScript clients read them exactly. Each one is appended to `drawn`.
+    As in Vast's stock template, a value that equals the placeholder becomes a number, and a text that contains it
+    (such as a file name prefix) stays a text.
     """
     filled: Prompt = {}
     record = drawn if drawn is not None else []
@@ -140,6 +144,7 @@ def draw_random_integers(prompt: Prompt, rng: Random, drawn: list[RandomInteger]
 
 
 def _filled(value: Json, path: str, draw: Callable[[str], int]) -> Json:
+    """Return a value with its placeholders replaced. `draw` gets the path of the value, such as `texts.0`."""
     if isinstance(value, str) and RANDOM_INTEGER in value:
         number = draw(path)
         return number if value == RANDOM_INTEGER else value.replace(RANDOM_INTEGER, str(number))

@@ -1,4 +1,4 @@
-"""Which nodes of a prompt run."""
+"""Determines which nodes of a prompt run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from worker.workflow.prompt import Prompt, ancestors, links
 
 
 def running_nodes(prompt: Prompt, catalog: Catalog) -> list[str]:
-    """Return what the outputs need, in the prompt's order; everything where there is no output.
+    """Return the ids of the outputs and of all nodes that they depend on, in the order of the prompt.
 
-    A node of an unknown class is taken for an output where no other node takes anything from it.
+    Without any output, return all nodes. A node of an unknown class counts as an output if no other node uses it.
     """
     used = {source for node in prompt.values() for _, source, _ in links(node)}
     outputs = [node_id for node_id in prompt if _is_output(node_id, prompt, catalog, used)]

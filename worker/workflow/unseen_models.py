@@ -1,4 +1,7 @@
-"""What of a prompt may need a model that nobody here can see: no input names it, or its folder is not known."""
+"""Finds nodes that may load a model which `model_needs` cannot see.
+
+Either no input names the model, or the folder of the input is not known.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.catalog.folders import folders_by_input, folders_of
 from worker.workflow.json_value import Json
-from worker.workflow.lora_names import draws_name, tagged
+from worker.workflow.lora_names import has_random_name, tag_contents
 from worker.workflow.loras import reads_loras
 from worker.workflow.model_needs import NO_MODEL, names_model
 from worker.workflow.prompt import Node, Prompt, links
@@ -17,8 +20,8 @@ from worker.workflow.running_nodes import running_nodes
 
 BY_PRESET = "it picks files of models/ipadapter, models/clip_vision and models/loras by its preset"
 FACES = "it loads a set of files of models/insightface"
-EVA_CLIP = f"{FACES}, and fetches EVA-CLIP when it runs"
-HIDDEN = {
+EVA_CLIP = f"{FACES}, and downloads EVA-CLIP when it runs"
+HIDDEN_MODELS = {
     "IPAdapterUnifiedLoader": BY_PRESET,
     "IPAdapterUnifiedLoaderCommunity": BY_PRESET,
     "IPAdapterUnifiedLoaderFaceID": f"{BY_PRESET}, and {FACES}",
@@ -36,14 +39,14 @@ HIDDEN = {
     "easy pulIDApply": EVA_CLIP,
     "easy pulIDApplyADV": EVA_CLIP,
 }
-"""Classes that load what none of their inputs names; of the classes of the bundled catalog, all."""
-FETCHES = "it fetches its model itself when it runs"
-OWN_MODELS = "it may load a model that no input names, or fetch one when it runs"
-NO_FOLDER = "the folder that this input looks into is not known"
-NO_FILE = "it names a model that is not a file of a known folder"
-NO_CLASS = "the catalog has no such class: --catalog names that of the ComfyUI it is for"
-TAGS = "how this class reads LoRAs in a text is not known"
-DRAWN = "the name of this LoRA is drawn when the node runs"
+"""Classes that load models which none of their inputs names. Complete for the classes of the bundled catalog."""
+FETCHES = "it downloads its model when it runs"
+OWN_MODELS = "it may load a model that no input names, or download one when it runs"
+NO_FOLDER = "the model folder of this input is not known"
+NO_FILE = "it names a model that is not a file of a known model folder"
+NO_CLASS = "the catalog has no such class; use --catalog to name the catalog of the target ComfyUI"
+TAGS = "it is not known how this class reads LoRAs in a text"
+DRAWN = "the name of this LoRA is chosen at random when the node runs"
 
 DOWNLOADS = re.compile(r"Download|AutoLoad|Preprocessor", re.IGNORECASE)
 LOADS = re.compile(
@@ -55,7 +58,7 @@ LOADS = re.compile(
     r"|ReActor|LivePortrait|Inpaint.*Lama|LaMa|Session|Upscal.*By Model|SUPIR|SeedVR|Translat|OCR|ImageReward"
     r"|icLightApply|easy applyInpaint|preSamplingLayerDiffusion"
 )
-"""Parts of names of classes that load models, found in shared workflows and registries of packs."""
+"""Parts of class names that hint at a class that loads models, from shared workflows and pack registries."""
 NO_MODELS = re.compile(
     r"Load.*(Image|Img|Video|Audio|Text|Mask|Latent|Json|Prompt|Lines|File|Font|Frames|GIF|CSV|Dir|Folder|Style|Preset"
     r"|PSD|Cache|Pose|FromEXR|Settings)"
@@ -65,15 +68,15 @@ NO_MODELS = re.compile(
     r"|^ReActor(Options|SetWeight|ImageDublicator)$|^SAM Parameters",
     re.IGNORECASE,
 )
-"""Those that load other things, or work without one."""
+"""Class names that match `LOADS`, but load other things or work without a model."""
 CHOICES = re.compile(
     r"select\b.*|choose|(en|dis)able.*|\[.*\]|base|full|copy|default|baked vae", re.IGNORECASE | re.DOTALL
 )
-"""Texts of inputs whose names speak of a model, that name none."""
+"""Values of inputs such as `model` that do not name a model."""
 SIZED = re.compile(r"\(\d+(\.\d+)? ?[MG]B\)")
-"""How some packs end the name of a model that they fetch."""
+"""Suffix that some packs add to the name of a model that they download."""
 IN_JSON = re.compile(r"""\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx)["']""", re.IGNORECASE)
-"""The end of a model's name in a value that a pack keeps as JSON text."""
+"""End of a model's file name in a value that is JSON text."""
 MODEL_WORD = re.compile(r"Download|Model|Encoder|VAE|LoRA|Ckpt|Checkpoint|Control_?Net|U-?Net|Pipeline|Diffus", re.I)
 MODEL_INPUT = re.compile(
     r"(?:^|[_ ])(?:model|ckpt|checkpoint|unet|vae|lora|control_?net|weights|repo)(?:_?(?:name|id|path|file))?$", re.I
@@ -84,7 +87,7 @@ MODEL_TYPE = re.compile(r"MODEL|^(CLIP|VAE|CONTROL_NET|IPADAPTER|PIPELINE)$|DETE
 
 @dataclass(frozen=True, slots=True)
 class UnseenModel:
-    """Why a node may need a model; `value` is what its `input` says, where it is an input."""
+    """The reason why a node may need a model. `input` and `value` are set if the reason is one of its inputs."""
 
     reason: str
     node_id: str | None = None
@@ -94,20 +97,21 @@ class UnseenModel:
 
 
 def unseen_models(prompt: Prompt, catalog: Catalog) -> Iterator[UnseenModel]:
-    """Yield what may be a model beside those of `needed_models`, of the nodes that run."""
+    """Yield the models that running nodes may load, in addition to those of `needed_models`."""
     for node_id in running_nodes(prompt, catalog):
         node = prompt[node_id]
         class_type = node["class_type"]
-        if class_type in HIDDEN:
-            yield UnseenModel(HIDDEN[class_type], node_id, class_type)
-        if class_type in bundled_catalog() or class_type in HIDDEN:
+        if class_type in HIDDEN_MODELS:
+            yield UnseenModel(HIDDEN_MODELS[class_type], node_id, class_type)
+        if class_type in bundled_catalog() or class_type in HIDDEN_MODELS:
             continue
-        found = list(_in_inputs(node_id, node, catalog))
-        reason = None if found else _by_class(node, catalog)
-        yield from found if reason is None else (UnseenModel(reason, node_id, class_type),)
+        in_inputs = list(_in_inputs(node_id, node, catalog))
+        reason = None if in_inputs else _class_reason(node, catalog)
+        yield from in_inputs if reason is None else (UnseenModel(reason, node_id, class_type),)
 
 
-def _by_class(node: Node, catalog: Catalog) -> str | None:
+def _class_reason(node: Node, catalog: Catalog) -> str | None:
+    """Return the reason why a class may load a model, judged by its name and its outputs, or None."""
     class_type = node["class_type"]
     if folders_by_input(class_type) or reads_loras(class_type):
         return None
@@ -121,51 +125,53 @@ def _by_class(node: Node, catalog: Catalog) -> str | None:
 
 
 def _makes_model(node: Node, catalog: Catalog) -> bool:
-    """Tell whether a node hands on a model that it got from no other node."""
+    """Return whether a node without links has an output of a model type."""
     types = (output.type for output in catalog[node["class_type"]].outputs)
-    return next(links(node), None) is None and any(isinstance(one, str) and MODEL_TYPE.search(one) for one in types)
+    return next(links(node), None) is None and any(isinstance(kind, str) and MODEL_TYPE.search(kind) for kind in types)
 
 
 def _in_inputs(node_id: str, node: Node, catalog: Catalog) -> Iterator[UnseenModel]:
+    """Yield the inputs of a node whose text may name a model."""
     class_type = node["class_type"]
     for name, value in node["inputs"].items():
         if folders_of(class_type, name):
             continue
-        for place, text in _texts(name, value):
-            reason = _reason(node, place, text, catalog)
+        for path, text in _texts(name, value):
+            reason = _text_reason(node, path, text, catalog)
             if reason is not None:
-                yield UnseenModel(reason, node_id, class_type, place, text[:200])
+                yield UnseenModel(reason, node_id, class_type, path, text[:200])
 
 
-def _reason(node: Node, place: str, text: str, catalog: Catalog) -> str | None:
+def _text_reason(node: Node, path: str, text: str, catalog: Catalog) -> str | None:
+    """Return the reason why a text in an input may name a model, or None."""
     class_type = node["class_type"]
     if "<lora:" in text:
         if reads_loras(class_type):
-            return DRAWN if any(draws_name(inside) for inside in tagged(text)) else None
-        return TAGS if _loads(class_type, catalog) else None
+            return DRAWN if any(has_random_name(inside) for inside in tag_contents(text)) else None
+        return TAGS if _outputs_model(class_type, catalog) else None
     if (names_model(text.strip()) and "\n" not in text) or (text.lstrip()[:1] in {"[", "{"} and IN_JSON.search(text)):
         return None if reads_loras(class_type) else NO_FOLDER
-    named = MODEL_INPUT.search(place) and text not in NO_MODEL and len(text) > 1 and not CHOICES.fullmatch(text)
+    named = MODEL_INPUT.search(path) and text not in NO_MODEL and len(text) > 1 and not CHOICES.fullmatch(text)
     if named or SIZED.search(text):
         return FETCHES if DOWNLOADS.search(class_type) else NO_FILE
     return None
 
 
-def _loads(class_type: str, catalog: Catalog) -> bool:
-    """Tell whether a class hands on a model, as one that reads LoRAs in a text does."""
+def _outputs_model(class_type: str, catalog: Catalog) -> bool:
+    """Return whether a class has an output of type MODEL, as a class that applies LoRAs has."""
     if class_type not in catalog:
         return True
     return "MODEL" in {output.type for output in catalog[class_type].outputs if isinstance(output.type, str)}
 
 
-def _texts(place: str, value: Json) -> Iterator[tuple[str, str]]:
-    """(place, text) of each text in a value."""
+def _texts(path: str, value: Json) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of each text in a value."""
     match value:
         case str():
-            yield place, value
+            yield path, value
         case dict():
             for key, item in value.items():
-                yield from _texts(f"{place}.{key}", item)
+                yield from _texts(f"{path}.{key}", item)
         case list():
             for index, item in enumerate(value):
-                yield from _texts(f"{place}.{index}", item)
+                yield from _texts(f"{path}.{index}", item)

@@ -1,4 +1,4 @@
-"""Walks over prompts: a large one is walked in a thread, so that no other request waits for it."""
+"""Runs functions that walk over a workflow: in a thread if the workflow is large, so that the event loop stays free."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import orjson
 Result = TypeVar("Result")
 
 LARGE = 64 * 1024
-"""Bytes of JSON whose walk takes a few milliseconds. Most workflows are smaller."""
+"""Size of a JSON value, in bytes, above which a walk takes more than a few milliseconds. Most are smaller."""
 
 
 def is_large(value: object) -> bool:
-    """Return whether a walk over a JSON value, in Python, would hold the event loop for longer than others notice."""
+    """Return whether a walk over a JSON value would block the event loop noticeably."""
     try:
         return len(orjson.dumps(value)) > LARGE
-    except TypeError:  # nested deeper than orjson writes
+    except TypeError:  # nested too deeply for orjson
         return True
 
 
-async def walk(value: object, function: Callable[[], Result]) -> Result:
-    """Call a function that walks over `value`, in a thread where the value is large."""
+async def run_off_loop_if_large(value: object, function: Callable[[], Result]) -> Result:
+    """Call a function that walks over `value`, in a thread if the value is large. Return its result."""
     return await asyncio.to_thread(function) if is_large(value) else function()

@@ -30,7 +30,7 @@ def _record(server: PromptServer) -> None:
         "output": Path(folder_paths.get_output_directory()),
         "temp": Path(folder_paths.get_temp_directory()),
     }
-    recorder = _load(Path(__file__).parents[2] / "recorder.py").Recorder(user / "recorder.jsonl", folders)
+    recorder = _load(Path(__file__).parents[2] / "recorder.py").EventEventRecorder(user / "recorder.jsonl", folders)
     recorder.write({"event": "loaded", "data": {"port": args.port}})
     send = server.send_sync
 

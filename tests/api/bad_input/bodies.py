@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from tests.workflow.editor.drawing import Drawing
+from tests.workflow.editor.workflow_builder import WorkflowBuilder
 from tests.workflows import drawn, picture
 
 Path = tuple[str | int, ...]
@@ -28,12 +28,12 @@ def with_file() -> dict[str, Any]:
 
 def subgraph() -> dict[str, Any]:
     """What the editor saves: a subgraph with a picture in and out, a group, a seed and a note."""
-    inside = Drawing("11111111-1111-4111-8111-111111111111")
+    inside = WorkflowBuilder("11111111-1111-4111-8111-111111111111")
     inside.node(5, "ImageScale", ["area", 32, 32, "disabled"])
     inside.port("image", "IMAGE", (5, "image"))
     inside.port("width", "INT", (5, "width"), widget=True)
     inside.result("IMAGE", "IMAGE", 5)
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions = [inside]
     drawing.node(1, "EmptyImage", [64, 64, 1, 5])
     drawing.node(2, inside.subgraph, [16], properties={"proxyWidgets": [["5", "width"]]})

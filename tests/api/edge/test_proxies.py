@@ -11,7 +11,7 @@ from tests.conftest import Client, worker
 from tests.engines import EngineHandle
 from tests.workflows import picture
 from worker.api.edge.addresses import read_address
-from worker.api.edge.proxies import ClientView, seen_through, trusted_networks
+from worker.api.edge.proxies import ClientView, through_proxies, trusted_networks
 from worker.errors import StartupError
 
 PROXIED = {"trusted_proxies": "127.0.0.1, ::1", "allowed_hosts": "*.example.com"}
@@ -84,7 +84,7 @@ CHAINS = [
 @pytest.mark.parametrize(("written", "url", "address"), CHAINS)
 def test_chains_of_proxies(written: dict[str, list[str]], url: str, address: str) -> None:
     """What the farthest trusted proxy has written counts, and nothing before it."""
-    view = seen_through(PLAIN, written, trusted_networks("10.0.0.0/8"))
+    view = through_proxies(PLAIN, written, trusted_networks("10.0.0.0/8"))
     assert (view.base_url, view.address) == (url, address)
 
 

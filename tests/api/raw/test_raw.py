@@ -236,7 +236,7 @@ async def test_a_platform_whose_clients_read_json(engine: EngineHandle, tmp_path
 
 async def test_a_platform_that_carries_less(engine: EngineHandle, tmp_path: Path) -> None:
     """A file above the platform's largest answer is refused, and smaller ones are not measured as base64."""
-    async with worker(engine, tmp_path, Traits(largest_answer=2000)) as client:
+    async with worker(engine, tmp_path, Traits(max_response_bytes=2000)) as client:
         answer = await ask(client, {"workflow": picture(512, 512)}, "image/*")
         assert (answer.status, answer.json["error"]["code"]) == (422, "output_too_large_for_inline")
         assert (await ask(client, {"workflow": picture()}, "image/*")).status == 200

@@ -47,7 +47,7 @@ def test_a_catalog_of_ones_own(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"{", "is not JSON: "),
-        (b"\x89PNG\r\n\x1a\n", "carries no workflow"),
+        (b"\x89PNG\r\n\x1a\n", "has no workflow"),
         (b"[]", "not a JSON object"),
         (b'{"nodes": [{"id": 7, "type": "SaveImagge"}], "links": []}', "Did you mean 'SaveImage'?"),
     ],

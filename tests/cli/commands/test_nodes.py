@@ -11,7 +11,7 @@ from tests.cli.terminal import cli
 from tests.node_packs.index import add_wheel, only
 from tests.node_packs.repository import Repository
 from worker.cli.commands.nodes.add import split_source
-from worker.node_packs.lockfile import COMFYUI_LOCK, TORCH_LOCK, head
+from worker.node_packs.lockfile import COMFYUI_LOCK, TORCH_LOCK, lock_header
 from worker.node_packs.pins import Pins, read_pins
 
 CUT = "0123456789abcdef0123456789abcdef01234567"
@@ -37,7 +37,7 @@ class Project:
         """Of the pins as they are."""
         (self.home / "locks").mkdir()
         for name in (COMFYUI_LOCK, TORCH_LOCK):
-            (self.home / "locks" / name).write_text(head(self.pins, ""), "utf-8")
+            (self.home / "locks" / name).write_text(lock_header(self.pins, ""), "utf-8")
 
     @property
     def file(self) -> Path:

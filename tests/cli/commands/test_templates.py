@@ -79,7 +79,7 @@ def test_lists_files_and_switches_are_options(engine: EngineHandle, tmp_path: Pa
     ("arguments", "code", "reason"),
     [
         (["sd15", "--steps", "0"], 2, "'--steps': Input should be greater than or equal to 1"),
-        (["sd15", "--width", "101"], 2, "--width is 101, not a multiple of 8. Use a whole number from 64 to 2048"),
+        (["sd15", "--width", "101"], 2, "--width is 101, not a multiple of 8. Use an integer from 64 to 2048"),
         (["sd15", "--sampler", "eulr"], 2, "'euler'"),
         (["sd15", "--colour", "red"], 2, "No such option"),
         (["resize"], 2, "--image is missing. Use a URL"),

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from chaos.testbed.garbage import KINDS, PAGE, Frame, GarbageRelay, other_body, swapped_json
+from chaos.testbed.fault_proxy import KINDS, PAGE, FaultProxy, Frame, other_body, swapped_json
 from tests.api.bad_input.bodies import OTHER_VALUES, PIXEL, places, swapped, with_file
 from tests.conftest import Client, worker
 from tests.engine.garbage.recorded import failing, sent_picture
@@ -30,15 +30,15 @@ SOME = ("null", "list", "object", "deep", "long number", "page of a proxy", "red
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def relay(engine: EngineHandle) -> AsyncIterator[GarbageRelay]:
+async def relay(engine: EngineHandle) -> AsyncIterator[FaultProxy]:
     """The relay in front of the engine."""
-    async with GarbageRelay(engine.url) as found:
+    async with FaultProxy(engine.url) as found:
         yield found
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(
-    engine: EngineHandle, relay: GarbageRelay, tmp_path_factory: pytest.TempPathFactory
+    engine: EngineHandle, relay: FaultProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Client]:
     """A worker on the engine behind the relay, by HTTP alone, that gives up soon."""
     behind = replace(engine, url=relay.url)
@@ -57,7 +57,7 @@ async def well(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """The next job succeeds, no task has failed, and nothing unexpected was logged."""
     await client.app.ready()
     assert await run(client, picture()) == (200, "", 1)
-    assert client.app.tasks.trouble is None
+    assert client.app.tasks.problem is None
     assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
@@ -75,11 +75,11 @@ def silent(frame: Frame) -> Frame | None:
     ],
 )
 async def test_garbled_answers(
-    client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, path: str, kind: str
+    client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, path: str, kind: str
 ) -> None:
     """Whatever comes in place of an answer, the job runs all the same or ends as engine_unavailable, never as 500."""
     if path == "/object_info":
-        client.app.engines.engines[0].client.catalogs.forget()
+        client.app.engines.engines[0].client.catalogs.invalidate()
     if path in {"/queue", "/history"}:
         relay.garble_frames(silent)
     relay.garble(path, KINDS[kind])
@@ -93,7 +93,7 @@ async def test_garbled_answers(
 
 
 @pytest.mark.parametrize("kind", ["page", "page of a proxy", "no JSON", "not found", "in pieces"])
-async def test_garbled_files(client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+async def test_garbled_files(client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     """A page in place of a file is never delivered as one; the job tells which file could not be had."""
     relay.garble("/view", KINDS[kind] if kind != "no JSON" else other_body(b"{]"))
     _, job = await client.post("/generate", {"workflow": picture(), "timeout_s": 1.5})
@@ -110,7 +110,7 @@ async def test_garbled_files(client: Client, relay: GarbageRelay, caplog: pytest
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_answers_with_another_type_at_one_place(
-    client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, seed: int
+    client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
     """One value of each answer is of another JSON type, at a place that the seed draws."""
     draw = random.Random(seed)
@@ -157,7 +157,7 @@ class GarbageFrames:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_garbled_frames(client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, seed: int) -> None:
+async def test_garbled_frames(client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, seed: int) -> None:
     """Whatever a frame holds, no job is lost, and none that made a picture is a success without it."""
     draw = random.Random(seed)
     for workflow in (picture(), sent_picture(), failing(), slow(0.1, steps=2)):
@@ -177,7 +177,7 @@ async def test_garbled_frames(client: Client, relay: GarbageRelay, caplog: pytes
 
 
 @pytest.mark.parametrize("kind", ["executed", "execution_error", "binary"])
-async def test_lost_frames(client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+async def test_lost_frames(client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     """What a run reported is asked for where the frame was garbled; a picture that ComfyUI does not keep is named."""
 
     def cut(frame: Frame) -> Frame:
@@ -198,7 +198,7 @@ async def test_lost_frames(client: Client, relay: GarbageRelay, caplog: pytest.L
     await well(client, caplog)
 
 
-async def test_a_lost_interrupt(client: Client, relay: GarbageRelay, engine: EngineHandle) -> None:
+async def test_a_lost_interrupt(client: Client, relay: FaultProxy, engine: EngineHandle) -> None:
     """A foreign interrupt whose frame was garbled is no success: the history has it."""
 
     def cut(frame: Frame) -> Frame:
@@ -236,7 +236,7 @@ async def test_a_lost_interrupt(client: Client, relay: GarbageRelay, engine: Eng
     ids=[str(number) for number in range(14)],
 )
 async def test_a_frame_out_of_nowhere(
-    client: Client, relay: GarbageRelay, caplog: pytest.LogCaptureFixture, frame: Frame
+    client: Client, relay: FaultProxy, caplog: pytest.LogCaptureFixture, frame: Frame
 ) -> None:
     """A frame that no ComfyUI sends changes nothing: the socket stays, and a picture still comes over it."""
     connections = client.app.engines.engines[0].socket.connections

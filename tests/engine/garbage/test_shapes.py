@@ -16,8 +16,8 @@ from tests.api.bad_input.bodies import OTHER_VALUES, places, swapped
 from tests.engine.garbage.recorded import Session, record
 from tests.engines import EngineHandle
 from tests.workflows import picture
-from worker.engine.protocol.answers import history_answer, queue_answer, stats_answer, submission_answer, upload_answer
 from worker.engine.protocol.messages import Executed, UnexpectedShape, parse_binary, parse_text
+from worker.engine.protocol.responses import read_history, read_queue, read_stats, read_submission, read_upload
 from worker.outputs.reports import node_outputs
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.validation.explain import explain
@@ -27,11 +27,11 @@ VALUES = st.sampled_from(
     (*OTHER_VALUES, float("nan"), float("inf"), "\ud800", 10**400, {"filename": []}, [{"filename": 1}])
 )
 READERS: dict[str, Callable[[object], object]] = {
-    "/queue": queue_answer,
-    "/history": lambda answer: [history_answer(answer, key) for key in (answer if isinstance(answer, dict) else [""])],
-    "/prompt": lambda answer: [submission_answer(status, answer) for status in (200, 400, 500)],
-    "/system_stats": stats_answer,
-    "/upload": upload_answer,
+    "/queue": read_queue,
+    "/history": lambda answer: [read_history(answer, key) for key in (answer if isinstance(answer, dict) else [""])],
+    "/prompt": lambda answer: [read_submission(status, answer) for status in (200, 400, 500)],
+    "/system_stats": read_stats,
+    "/upload": read_upload,
 }
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -93,7 +93,7 @@ def test_lists_of_a_history_that_are_none(odd: object) -> None:
     cached = {"status": {"messages": [["execution_cached", {"nodes": odd}]]}}
     for entry in ({"outputs": {}, "status": {"messages": odd}}, cached):
         with pytest.raises(UnexpectedShape):
-            history_answer({"p": entry}, "p")
+            read_history({"p": entry}, "p")
 
 
 @EXAMPLES
@@ -103,7 +103,7 @@ def test_refusals_are_explained(session: Session, data: st.DataObject) -> None:
     answer = data.draw(st.sampled_from([one for one in session.answers["/prompt"] if one["node_errors"]]))
     changed = swapped(answer, data.draw(st.sampled_from(list(places(answer)))), data.draw(VALUES))
     with suppress(UnexpectedShape):
-        if refusal := submission_answer(400, changed):
+        if refusal := read_submission(400, changed):
             explain(refusal.error, refusal.node_errors, picture(), Catalog.bundled())
 
 

@@ -53,10 +53,10 @@ async def test_a_workflow_needs_what_every_engine_has(tmp_path: Path) -> None:
         configs = [EngineConfig("engine-0", a.url, None, None), EngineConfig("engine-1", b.url, None, None)]
         async with Tasks() as tasks, EnginePool(configs, ComfySettings(), LimitSettings(), tasks) as pool:
             await pool.settled()
-            assert choices(await pool.catalogs.fresh()) == ("both.safetensors",)
-            assert await pool.catalogs.fresh() is await pool.catalog()
+            assert choices(await pool.catalogs.current()) == ("both.safetensors",)
+            assert await pool.catalogs.current() is await pool.catalog()
             (tmp_path / "b" / "models" / "checkpoints" / "only-a.safetensors").write_bytes(b"1")
-            renewed = await pool.catalogs.renewed({"CheckpointLoaderSimple"})
+            renewed = await pool.catalogs.refreshed({"CheckpointLoaderSimple"})
             assert choices(renewed) == ("both.safetensors", "only-a.safetensors")
 
 

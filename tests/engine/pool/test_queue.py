@@ -25,12 +25,12 @@ async def left(state: Path, engine: str | None, request: JobRequest) -> Job:
     """Write down a job of an earlier life of the worker that was handed to this engine."""
     job = Job("left", request, collectable=True, prompt_id="3f0e2a1c-0000-4000-8000-000000000001", engine=engine)
     with Journal(state / "journal.sqlite") as journal:
-        await journal.accepted(job)
+        await journal.record_accepted(job)
     return job
 
 
 async def ended(worker: Supervised, job: Job) -> tuple[int, dict]:
-    await asyncio.wait_for(worker.app.manager.ended(worker.app.manager.find(job.id, job.token)), 15)
+    await asyncio.wait_for(worker.app.manager.wait_for_end(worker.app.manager.find(job.id, job.token)), 15)
     return await worker.get(f"/jobs/{job.id}", job.token)
 
 

@@ -89,7 +89,7 @@ async def test_the_last_engine_that_is_given_up_ends_the_worker(
                 log.mkdir()
                 worker.signal(signal.SIGKILL, name)
                 async with asyncio.timeout(10):
-                    while worker.app.engines.named(name).given_up is None:  # type: ignore[union-attr]
+                    while worker.app.engines.named(name).final_error is None:  # type: ignore[union-attr]
                         await asyncio.sleep(0.02)
                 assert (await worker.get("/ready"))[0] == 200
                 _, body = await worker.get("/capabilities")

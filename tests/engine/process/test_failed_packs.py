@@ -13,7 +13,14 @@ from tests.conftest import Client
 from tests.node_packs import comfyui_folder
 from tests.workflow.prompts import empty, link, node, saved
 from worker.app import build
-from worker.engine.process.failed_packs import START, FailedPack, PackStage, explained, packs_of, read_failed_packs
+from worker.engine.process.failed_packs import (
+    START,
+    FailedPack,
+    PackStage,
+    find_packs,
+    name_failed_packs,
+    read_failed_packs,
+)
 from worker.settings import Settings
 from worker.workflow.validation.explain import Problem
 
@@ -78,7 +85,7 @@ def test_a_class_is_found_in_the_source_of_its_pack(tmp_path: Path) -> None:
     (tmp_path / "four.py").write_text("'Twice'; x = 'Single'")
     packs = [FailedPack(path.name, "x", path=path) for path in sorted(tmp_path.iterdir())]
     names = ("Broken Node", "Another", "NeitherThis", "V3", "Single", "Twice", "Broken", "nodes")
-    found = packs_of(packs, dict.fromkeys(names, ()))
+    found = find_packs(packs, dict.fromkeys(names, ()))
     assert {name: pack.name for name, pack in found.items()} == {
         "Broken Node": "one",
         "Another": "one",
@@ -94,14 +101,14 @@ def test_a_pack_is_known_by_its_registry_id(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "pyproject.toml").write_text(text)
     packs = [FailedPack(path.name, "x", path=path) for path in sorted(tmp_path.iterdir())]
-    found = packs_of(packs, {"A": ["ComfyUI-Some-Pack"], "B": ["two"], "C": ["four"]})
+    found = find_packs(packs, {"A": ["ComfyUI-Some-Pack"], "B": ["two"], "C": ["four"]})
     assert {name: pack.name for name, pack in found.items()} == {"A": "one", "B": "two"}
 
 
 def test_a_pack_is_known_by_the_name_in_the_workflow() -> None:
     """Case and separators don't count; a pack that was imported after its prestartup script failed has its classes."""
     packs = [FailedPack("ComfyUI-Impact-Pack", "x"), FailedPack("Early", "y", PackStage.PRESTARTUP)]
-    found = packs_of(packs, {"A": ["comfyui_impact_pack"], "B": ["early"], "C": ["impact"]})
+    found = find_packs(packs, {"A": ["comfyui_impact_pack"], "B": ["early"], "C": ["impact"]})
     assert {name: pack.name for name, pack in found.items()} == {"A": "ComfyUI-Impact-Pack"}
 
 
@@ -162,7 +169,7 @@ async def test_what_belongs_to_no_known_pack_lists_the_failed_ones(broken: Clien
 async def test_a_file_of_comfyuis_own_nodes_counts() -> None:
     """A class of comfy_extras is missing where its file could not be imported."""
     missing = Problem("1", "Save", "SaveAudio", None, "There is no class.", "It comes with ComfyUI.", None)
-    [found] = await explained([missing], [FailedPack("nodes_audio.py", "no av")], None, lambda _: True)
+    [found] = await name_failed_packs([missing], [FailedPack("nodes_audio.py", "no av")], None, lambda _: True)
     assert found.message == "There is no class: ComfyUI's own nodes_audio.py failed to import: no av."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.engine.process.import_log import Import, read_imports, tail
+from worker.engine.process.import_log import PackImport, read_imports, tail
 
 TRACE = """Traceback (most recent call last):
   File "/c/nodes.py", line 1, in load_custom_node
@@ -32,10 +32,10 @@ Starting server
 def test_each_pack_is_found_with_its_cause() -> None:
     """The last line of its traceback, or what ComfyUI says in place of one."""
     found = read_imports(OLD)
-    assert found["One"] == Import("One", False, 0.1, "ImportError: cannot import name 'Gone'", FRAMES)
+    assert found["One"] == PackImport("One", False, 0.1, "ImportError: cannot import name 'Gone'", FRAMES)
     assert found["Two"].cause == "due to the lack of NODE_CLASS_MAPPINGS or NODES_LIST (need one)."
     assert (found["Three"].cause, found["Three"].traceback) == ("no extension today", "")
-    assert found["A pack, with blanks"] == Import("A pack, with blanks", True, 12.5)
+    assert found["A pack, with blanks"] == PackImport("A pack, with blanks", True, 12.5)
     assert found["websocket_image_save.py"].imported
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.node_packs import comfyui_folder
 from worker.app import build
-from worker.engine.process.required_packs import RECORD, lacking, needed_classes
+from worker.engine.process.required_packs import RECORD, missing_class_messages, needed_classes
 from worker.node_packs import sources
 from worker.settings import Settings
 
@@ -24,7 +24,7 @@ def test_a_pack_without_its_classes_is_named(tmp_path: Path) -> None:
     """Nothing is said of a ComfyUI that no build has laid down."""
     assert needed_classes(tmp_path) == {}
     (tmp_path / RECORD).write_text(json.dumps({"One": {"needs": ["A", "B b"]}, "Two": {"needs": []}, "Three": {}}))
-    assert list(lacking(needed_classes(tmp_path), {"A": 1})) == [
+    assert list(missing_class_messages(needed_classes(tmp_path), {"A": 1})) == [
         "node pack One lacks B b: see ComfyUI's log for its import"
     ]
 

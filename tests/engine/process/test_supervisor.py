@@ -11,12 +11,12 @@ import pytest
 
 from tests.engine.supervised import engine_pids, supervised
 from tests.workflows import faulty, picture, slow
-from worker.engine.process.gpu import is_gone, passes
-from worker.engine.process.supervisor import LOG_LIMIT, Command, Supervisor, bound
-from worker.engine.protocol.api import QueueLook
+from worker.engine.process.gpu import is_gone, run_succeeds
+from worker.engine.process.supervisor import LOG_LIMIT, EngineCommand, Supervisor, rotate_log
+from worker.engine.protocol.api import QueueSnapshot
 from worker.engine.protocol.messages import Executing, Progress
-from worker.engine.watchdog import EngineProblem, Observation, SilenceLimits, trouble
-from worker.errors import StartupError, WorkerEnds
+from worker.engine.watchdog import EngineProblem, Observation, SilenceLimits, find_problem
+from worker.errors import StartupError, WorkerFailed
 from worker.settings import ComfySettings, LimitSettings
 
 CLASSES = {"3": "KSampler", "9": "SaveImage"}
@@ -76,9 +76,9 @@ async def test_an_engine_that_does_not_start_is_given_up(tmp_path: Path) -> None
     """After the set number of tries, with what it said last; one that never answers counts as one that ended."""
     logs = tmp_path / "engine.log"
     for code, said in (("print('no CUDA'); raise SystemExit(3)", "no CUDA"), ("import time; time.sleep(9)", "answer")):
-        command = Command([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
+        command = EngineCommand([sys.executable, "-c", code], "http://127.0.0.1:9", logs)
         supervisor = Supervisor(command, ComfySettings(tries=2, start_s=0.5))
-        with pytest.raises(WorkerEnds, match=said):
+        with pytest.raises(WorkerFailed, match=said):
             await supervisor.keep()
 
 
@@ -129,13 +129,13 @@ async def serve(state: Path, *arguments: str, **env: str) -> asyncio.subprocess.
 def sight(**given: object) -> Observation:
     """At second 0 sampler 3 of prompt p started; ComfyUI answers."""
     found = Observation(answered_at=0.0)
-    found.hear(Executing("p", "3"), PATIENCE, 0.0)
-    found.see(look(**given), "us", 0.0)
+    found.record_message(Executing("p", "3"), PATIENCE, 0.0)
+    found.record_poll(look(**given), "us", 0.0)
     return found
 
 
-def look(running: str | None = "p", pending: int = 0, client_id: str = "us") -> QueueLook:
-    return QueueLook(running, CLASSES, client_id, pending)
+def look(running: str | None = "p", pending: int = 0, client_id: str = "us") -> QueueSnapshot:
+    return QueueSnapshot(running, CLASSES, client_id, pending)
 
 
 PATIENCE = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
@@ -144,18 +144,18 @@ PATIENCE = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0)
 def test_five_silent_minutes_are_no_trouble_and_an_hour_is() -> None:
     """Only a node past its deadline is stuck; the frames of another prompt's end begin anew."""
     seen = sight()
-    seen.see(look(), "us", 899.0)
-    assert trouble(seen, PATIENCE, 30.0, 899.0) is None
-    assert trouble(seen, PATIENCE, 30.0, 901.0) is EngineProblem.STUCK
-    seen.hear(Progress("p", "3", 1, 20), PATIENCE, 902.0)
-    assert trouble(seen, PATIENCE, 30.0, 903.0) is None
+    seen.record_poll(look(), "us", 899.0)
+    assert find_problem(seen, PATIENCE, 30.0, 899.0) is None
+    assert find_problem(seen, PATIENCE, 30.0, 901.0) is EngineProblem.STUCK
+    seen.record_message(Progress("p", "3", 1, 20), PATIENCE, 902.0)
+    assert find_problem(seen, PATIENCE, 30.0, 903.0) is None
 
 
 def test_a_silence_that_ended_teaches_patience() -> None:
     """A class seen to be silent for long gets three times as long from then on; a declared time stays what it is."""
     patience = SilenceLimits(default_s=900.0, stop_s=10.0, job_s=3600.0, declared={"SaveImage": 60.0})
     seen = sight()
-    seen.hear(Progress("p", "3", 1, 20), patience, 800.0)
+    seen.record_message(Progress("p", "3", 1, 20), patience, 800.0)
     assert patience.with_class("KSampler") == 2400.0
     patience.learn("SaveImage", 500.0)
     assert patience.with_class("SaveImage") == 60.0
@@ -164,22 +164,22 @@ def test_a_silence_that_ended_teaches_patience() -> None:
 def test_a_prompt_that_can_not_be_heard_is_given_the_time_of_a_job() -> None:
     """Submitted under a socket that broke, its frames are lost: silence proves nothing."""
     seen = sight(client_id="an earlier socket")
-    seen.see(look(client_id="an earlier socket"), "us", 3599.0)
-    assert trouble(seen, PATIENCE, 30.0, 3599.0) is None
-    seen.see(look(client_id="an earlier socket"), "us", 3601.0)
-    assert trouble(seen, PATIENCE, 30.0, 3601.0) is EngineProblem.STUCK
+    seen.record_poll(look(client_id="an earlier socket"), "us", 3599.0)
+    assert find_problem(seen, PATIENCE, 30.0, 3599.0) is None
+    seen.record_poll(look(client_id="an earlier socket"), "us", 3601.0)
+    assert find_problem(seen, PATIENCE, 30.0, 3601.0) is EngineProblem.STUCK
 
 
 def test_silence_and_standstill_are_told_apart_from_a_start() -> None:
     """No answer is trouble after a while; nobody listening is the supervisor's business; standing still has to last."""
     seen = sight()
-    assert trouble(seen, PATIENCE, 30.0, 31.0) is EngineProblem.DEAF
-    seen.see(None, "us", 31.0)
-    assert trouble(seen, PATIENCE, 30.0, 32.0) is None
+    assert find_problem(seen, PATIENCE, 30.0, 31.0) is EngineProblem.DEAF
+    seen.record_poll(None, "us", 31.0)
+    assert find_problem(seen, PATIENCE, 30.0, 32.0) is None
     for _ in range(3):
-        assert trouble(seen, PATIENCE, 30.0, 32.0) is None
-        seen.see(look(running=None, pending=1), "us", 32.0)
-    assert trouble(seen, PATIENCE, 30.0, 32.0) is EngineProblem.STALLED
+        assert find_problem(seen, PATIENCE, 30.0, 32.0) is None
+        seen.record_poll(look(running=None, pending=1), "us", 32.0)
+    assert find_problem(seen, PATIENCE, 30.0, 32.0) is EngineProblem.STALLED
 
 
 def test_a_deadline_that_is_none_is_named() -> None:
@@ -203,9 +203,9 @@ def test_a_gpu_is_gone_when_torch_and_the_driver_say_so(probe: bool, driver: boo
 
 async def test_probes_are_processes() -> None:
     """What they say is how they end; a program that isn't there says nothing."""
-    assert await passes([sys.executable, "-c", ""])
-    assert await passes([sys.executable, "-c", "raise SystemExit(1)"]) is False
-    assert await passes(["/nowhere/nvidia-smi"]) is None
+    assert await run_succeeds([sys.executable, "-c", ""])
+    assert await run_succeeds([sys.executable, "-c", "raise SystemExit(1)"]) is False
+    assert await run_succeeds(["/nowhere/nvidia-smi"]) is None
 
 
 def test_the_log_stays_bounded(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_the_log_stays_bounded(tmp_path: Path) -> None:
     logs = tmp_path / "engine.log"
     with logs.open("ab", buffering=0) as writer:
         writer.write(b"x" * (LOG_LIMIT + 1))
-        bound(logs)
+        rotate_log(logs)
         writer.write(b"more\n")
     assert logs.read_bytes() == b"more\n"
     assert (tmp_path / "engine.log.1").stat().st_size == LOG_LIMIT + 1

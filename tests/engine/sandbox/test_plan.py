@@ -12,7 +12,7 @@ from worker.engine.process.names import FIRST, engine_name
 from worker.engine.process.sandbox.home import sandbox_home
 from worker.engine.process.sandbox.interpreter import interpreter
 from worker.engine.process.sandbox.plan import sandbox_policy
-from worker.engine.process.sandbox.policy import SandboxPolicy, without
+from worker.engine.process.sandbox.policy import SandboxPolicy, exclude
 from worker.engine.process.sandbox.support import SandboxState, SandboxStatus
 from worker.engine.process.sandbox.system import devices, system_paths
 from worker.engine.process.sandbox.tree import argument_paths, model_paths
@@ -113,7 +113,7 @@ def test_a_hidden_folder_is_left_out_of_its_parents(tmp_path: Path) -> None:
     """Each folder on the way is replaced by its other children; a path that is named inside stays."""
     for name in ("a/state/secret", "a/b/c", "d"):
         (tmp_path / name).mkdir(parents=True)
-    allowed, listed = without([tmp_path, tmp_path / "a/state/secret"], [tmp_path / "a/state"])
+    allowed, listed = exclude([tmp_path, tmp_path / "a/state/secret"], [tmp_path / "a/state"])
     assert set(allowed) == {tmp_path / "a/b", tmp_path / "d", tmp_path / "a/state/secret"}
     assert set(listed) == {tmp_path, tmp_path / "a"}
 

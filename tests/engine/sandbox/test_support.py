@@ -12,11 +12,11 @@ import pytest
 from tests.engine.sandbox.launching import needs_landlock
 from tests.engine.supervised import supervised
 from worker.cli.checks.sandbox import needs_capabilities, sandbox
-from worker.engine.config import engine_configs, report_sandbox
+from worker.engine.config import engine_configs, log_sandbox_gaps
 from worker.engine.process.failed_packs import FailedPack
 from worker.engine.process.sandbox.support import SandboxState, sandbox_status
 from worker.engine.process.supervisor import Supervisor
-from worker.errors import StartupError, WorkerEnds
+from worker.errors import StartupError, WorkerFailed
 from worker.settings import Settings
 
 MAIN = """
@@ -78,7 +78,7 @@ async def test_health_metrics_and_capabilities_name_the_state(tmp_path: Path) ->
 def test_off_is_logged_and_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Once at the start, and by `comfy-worker doctor`."""
     settings = Settings.of(sandbox="off", state=tmp_path)
-    report_sandbox(settings)
+    log_sandbox_gaps(settings)
     assert "the sandbox of ComfyUI is off" in caplog.text
     [finding] = sandbox(settings)
     assert (finding.level, finding.name) == ("warn", "sandbox")
@@ -115,7 +115,7 @@ async def said_last(settings: Settings) -> list[str]:
     """The last line of an engine that ends at once."""
     [config] = await engine_configs(settings)
     assert config.command is not None
-    with pytest.raises(WorkerEnds):
+    with pytest.raises(WorkerFailed):
         await Supervisor(config.command, settings.engine).keep()
     last: list[str] = json.loads(config.command.logs.read_text().splitlines()[-1])
     return last

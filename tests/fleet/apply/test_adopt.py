@@ -10,16 +10,15 @@ import pytest
 from tests.fleet.fleet import SEARCH, quick
 from tests.fleet.neighbours import BY_HAND, fleet_of, rows
 from tests.fleet.wishes import NEXT, VALUES, carry_out, fleet, state
-from worker.errors import Ambiguous, DeployError, MissingValues, NotOurs, StalePlan, Unreachable
-from worker.fleet.apply.adopt import Adoption, adopt, check_login, check_same, find
-from worker.fleet.apply.destroy import destroy
-from worker.fleet.apply.destroy import find as find_doomed
+from worker.errors import AmbiguousName, DeployError, MissingValues, NotThisFleet, StalePlan, VastUnreachable
+from worker.fleet.apply.adopt import Adoption, adopt, check_login, check_unchanged, plan_adoption
+from worker.fleet.apply.destroy import destroy, plan_destroy
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import Action, make_plan, present
-from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
+from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
+from worker.fleet.plan.plan import Action, fleet_resources, make_plan
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import TemplateRow
-from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, run_in_thread
 
 CALLS = 8
 """Reading 5, workers, instances, template."""
@@ -42,7 +41,7 @@ def old_release(account: Account, wanted: Fleet, shared: TemplateRow | None = No
 
 
 def take_over(account: Account, wanted: Fleet, name: str = "comfy") -> Adoption:
-    adoption = find(account, wanted, account.read(), name)
+    adoption = plan_adoption(account, wanted, account.read(), name)
     adopt(account, wanted, adoption, VALUES, lambda _: None)
     return adoption
 
@@ -61,7 +60,7 @@ def test_a_fleet_of_an_older_release_is_taken_over(local: LocalAccount, account:
     assert [step.action for step in plan.steps] == [Action.CHANGE_GROUP] * 2 + [Action.UPDATE_WORKERS] * 2
     assert carry_out(account, fleet(NEXT)).ok
     assert make_plan(fleet(NEXT), account.read()).empty
-    destroy(account, find_doomed(account, fleet(), account.read(), environment=True), lambda _: None)
+    destroy(account, plan_destroy(account, fleet(), account.read(), environment=True), lambda _: None)
     assert not rows(local)
 
 
@@ -79,23 +78,23 @@ def test_taken_over_twice_nothing_more_happens(local: LocalAccount, account: Acc
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
 def test_any_lost_answer_is_harmless(number: int, fault: CallFault) -> None:
     """Whichever call goes wrong, there is one template with the mark in the end."""
-    with running() as local, quick(local) as account:
+    with run_in_thread() as local, quick(local) as account:
         old_release(account, fleet())
-        local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
+        local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
         take_over(account, fleet())
         assert len(state(local)["templates"]) == 1
-        assert len(present(fleet(), account.read()).groups) == 2
+        assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
 def test_cut_off_before_the_rename_it_goes_on(account: Account) -> None:
     """The template has the mark, and the endpoint still the other name: the next run renames it."""
     old_release(account, fleet_of("unused", "before"))
-    adoption = find(account, fleet(), account.read(), "before")
-    assert "is renamed to comfy: clients ask for it by name" in adoption.changes[1]
+    adoption = plan_adoption(account, fleet(), account.read(), "before")
+    assert "is renamed to comfy: clients find it by its name" in adoption.changes[1]
     adopt(account, fleet(), replace(adoption, endpoint_body=None), VALUES, lambda _: None)
     again = take_over(account, fleet(), "before")
     assert len(again.changes) == 1
-    assert len(present(fleet(), account.read()).groups) == 2
+    assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
 def test_two_old_fleets_of_one_template_are_taken_over_one_by_one(local: LocalAccount, account: Account) -> None:
@@ -109,7 +108,7 @@ def test_two_old_fleets_of_one_template_are_taken_over_one_by_one(local: LocalAc
     take_over(account, staging, "staging")
     assert local.holdings.templates.rows[shared.id] == row
     before = [key for key in rows(local) if key[0] == "instance"]
-    destroy(account, find_doomed(account, staging, account.read(), environment=False), lambda _: None)
+    destroy(account, plan_destroy(account, staging, account.read(), environment=False), lambda _: None)
     assert [one.name for one in account.read().endpoints] == ["comfy"]
     assert len(account.instances()) == len(before) / 2
     assert carry_out(account, production).ok
@@ -121,7 +120,7 @@ def test_an_edited_template_is_taken_back(account: Account) -> None:
     template = account.read().templates[0]
     bare = account.save_template({**template.body, "env": "-p 3000:3000"}, template)
     take_over(account, fleet())
-    assert len(present(fleet(), account.read()).groups) == 2
+    assert len(fleet_resources(fleet(), account.read()).groups) == 2
     marked = account.read().templates[0]
     assert marked.id == bare.id
     for group in account.read().groups:
@@ -129,7 +128,7 @@ def test_an_edited_template_is_taken_back(account: Account) -> None:
     account.save_template({**marked.body, "tag": "by-hand", "desc": ""}, marked)
     assert make_plan(fleet(), account.read()).steps == ()
     take_over(account, fleet())
-    assert len(present(fleet(), account.read()).groups) == 2
+    assert len(fleet_resources(fleet(), account.read()).groups) == 2
 
 
 def test_names_that_changed_in_the_file_or_the_console_are_put_right(account: Account) -> None:
@@ -150,17 +149,17 @@ def test_what_is_another_fleets_is_not_taken(local: LocalAccount, account: Accou
     carry_out(account, other)
     carry_out(account, other.model_copy(update={"template": fleet(NEXT).template}))
     before = rows(local)
-    with pytest.raises(NotOurs, match="is of the fleet another-fleet"):
+    with pytest.raises(NotThisFleet, match="belongs to the fleet another-fleet"):
         take_over(account, fleet(), "staging")
     groups = account.read().groups
-    former = present(other, account.read()).versions - {groups[0].template_hash}
+    former = fleet_resources(other, account.read()).versions - {groups[0].template_hash}
     account.update_group(groups[0], {**groups[0].body, "search_params": SEARCH, "template_hash": min(former)})
-    with pytest.raises(NotOurs, match="is of the fleet another-fleet"):
+    with pytest.raises(NotThisFleet, match="belongs to the fleet another-fleet"):
         take_over(account, fleet(), "staging")
     account.create_endpoint({"endpoint_name": "theirs", "cold_workers": 0})
-    with pytest.raises(NotOurs, match="and a fleet has one endpoint"):
+    with pytest.raises(NotThisFleet, match="and a fleet has one endpoint"):
         take_over(account, other, "theirs")
-    with pytest.raises(NotOurs, match="has that name"):
+    with pytest.raises(NotThisFleet, match="has that name"):
         take_over(account, fleet_of("third-fleet", "staging"), "theirs")
     with pytest.raises(DeployError, match="the account has no endpoint nothing; it has staging, theirs"):
         take_over(account, fleet(), "nothing")
@@ -175,18 +174,18 @@ def test_of_two_of_one_name_one_is_named_by_its_id(account: Account) -> None:
     template = account.save_template({**BY_HAND, "name": "tool"}, None)
     twin = account.create_endpoint({"endpoint_name": "comfy", "cold_workers": 0})
     account.create_group(twin, {"template_hash": template.hash, "search_params": SEARCH})
-    with pytest.raises(Ambiguous, match=f"give the id of one, .* or {twin.id}"):
+    with pytest.raises(AmbiguousName, match=f"give the id of one, .* or {twin.id}"):
         take_over(account, fleet())
 
 
 def test_what_was_confirmed_is_what_is_taken(account: Account) -> None:
     """Another group has appeared while a person read the list."""
     old_release(account, fleet())
-    listed = find(account, fleet(), account.read(), "comfy")
+    listed = plan_adoption(account, fleet(), account.read(), "comfy")
     actual = account.read()
     account.create_group(actual.endpoints[0], {**actual.groups[0].body, "search_params": "num_gpus=8"})
     with pytest.raises(StalePlan, match="run the command again"):
-        check_same(listed, find(account, fleet(), account.read(), "comfy"))
+        check_unchanged(listed, plan_adoption(account, fleet(), account.read(), "comfy"))
 
 
 def test_a_login_is_needed_again(account: Account) -> None:
@@ -210,16 +209,16 @@ def test_an_endpoint_without_groups_gets_the_files_parameters(account: Account) 
 
 def test_a_destroy_that_was_cut_off_needs_no_adoption() -> None:
     """Also where the file's parameters are not the account's: the endpoint without groups is known as the fleet's."""
-    with running() as local:
+    with run_in_thread() as local:
         with quick(local) as account:
             carry_out(account, fleet())
             endpoint = account.read().endpoints[0]
             account.update_endpoint(endpoint, {**endpoint.body, "min_load": 3.0})
-        local.behave(AccountFaultConfig(faults=dict.fromkeys(range(13, 500), CallFault.ERROR_500)))
-        with quick(local, 0.1) as account, pytest.raises(Unreachable):
-            destroy(account, find_doomed(account, fleet(), account.read(), environment=False), lambda _: None)
+        local.configure(AccountFaultConfig(faults=dict.fromkeys(range(13, 500), CallFault.ERROR_500)))
+        with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
+            destroy(account, plan_destroy(account, fleet(), account.read(), environment=False), lambda _: None)
         assert (len(local.holdings.groups), len(local.holdings.endpoints)) == (0, 1)
-        local.behave(AccountFaultConfig())
+        local.configure(AccountFaultConfig())
         with quick(local) as account:
-            destroy(account, find_doomed(account, fleet(), account.read(), environment=False), lambda _: None)
+            destroy(account, plan_destroy(account, fleet(), account.read(), environment=False), lambda _: None)
         assert not rows(local)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import IMAGE, NEXT, VALUES, RecordedApply, carry_out, fleet, state
-from worker.errors import DeployError, MissingValues, SmokeFailed, Unreachable
+from worker.errors import DeployError, MissingValues, SmokeFailed, VastUnreachable
 from worker.fleet.apply.execution import values_for
-from worker.fleet.apply.smoke import Smoked
+from worker.fleet.apply.smoke import SmokeResult
 from worker.fleet.plan.plan import Action, make_plan
 from worker.fleet.vast.account import Account
-from worker.simulators.vast_account import AccountFaultConfig, CallFault, Fate, LocalAccount, running
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, WorkerLifecycle, run_in_thread
 
 FIRST_CALLS = 10
 """Reading 4, variable, template, endpoint 2, groups 2."""
@@ -24,18 +24,18 @@ NEXT_CALLS = 11
 FAULTS = (CallFault.CLOSED, CallFault.LATE, CallFault.ERROR_504, CallFault.LIMITED)
 
 
-def worked() -> Smoked:
-    return Smoked(1, 0.1, "a worker")
+def worked() -> SmokeResult:
+    return SmokeResult(1, 0.1, "a worker")
 
 
-def failed() -> Smoked:
+def failed() -> SmokeResult:
     raise SmokeFailed("no picture")
 
 
 @pytest.fixture(scope="module")
 def wanted_state() -> dict[str, object]:
     """Of an account in which nothing went wrong, after the first version and after the second."""
-    with running() as local, quick(local) as account:
+    with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
         first = state(local)
         carry_out(account, fleet(NEXT))
@@ -60,7 +60,7 @@ def test_applied_twice_the_second_plan_is_empty(local: LocalAccount, account: Ac
 @pytest.mark.parametrize("number", range(1, FIRST_CALLS + 2))
 def test_a_first_apply_survives_any_call(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
     """Whichever call goes wrong once, in whichever way, the account ends as it should, with nothing doubled."""
-    with running(AccountFaultConfig(faults={number: fault}, hang_s=0.5)) as local, quick(local) as account:
+    with run_in_thread(AccountFaultConfig(faults={number: fault}, hang_s=0.5)) as local, quick(local) as account:
         assert carry_out(account, fleet()).ok
         assert state(local) == wanted_state["first"]
 
@@ -69,9 +69,9 @@ def test_a_first_apply_survives_any_call(number: int, fault: CallFault, wanted_s
 @pytest.mark.parametrize("number", range(1, NEXT_CALLS + 2))
 def test_an_update_survives_any_call(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
     """The same for a new image: all workers get it."""
-    with running() as local, quick(local) as account:
+    with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
-        local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
+        local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
         assert carry_out(account, fleet(NEXT)).ok
         assert state(local) == wanted_state["next"]
 
@@ -81,16 +81,16 @@ def test_an_update_survives_any_call(number: int, fault: CallFault, wanted_state
 def test_an_apply_that_was_cut_off_is_run_again(number: int, fault: CallFault, wanted_state: dict[str, object]) -> None:
     """From some call on there is no answer any more; the next apply goes on from wherever that was."""
     first = number <= FIRST_CALLS
-    with running() as local:
+    with run_in_thread() as local:
         if not first:
             with quick(local) as account:
                 carry_out(account, fleet())
         start = number if first else number - FIRST_CALLS
-        local.behave(AccountFaultConfig(faults=dict(zip(range(start, start + 500), repeat(fault), strict=False))))
+        local.configure(AccountFaultConfig(faults=dict(zip(range(start, start + 500), repeat(fault), strict=False))))
         wanted = fleet(IMAGE if first else NEXT)
-        with quick(local, 0.1) as account, pytest.raises(Unreachable):
+        with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
             carry_out(account, wanted)
-        local.behave(AccountFaultConfig())
+        local.configure(AccountFaultConfig())
         with quick(local) as account:
             assert carry_out(account, wanted).ok
         assert state(local) == wanted_state["first" if first else "next"]
@@ -100,7 +100,7 @@ def test_workers_that_do_not_get_ready_are_taken_back(local: LocalAccount, accou
     """A version that never answers is left: every group and every worker has the former one again."""
     carry_out(account, fleet())
     before = state(local)
-    local.behave(AccountFaultConfig(fates={NEXT: Fate(ends="loading")}))
+    local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(ends="loading")}))
     done = carry_out(account, fleet(NEXT))
     assert not done.ok
     assert "0 of 1 ready" in done.problem
@@ -122,7 +122,7 @@ def test_a_smoke_job_that_fails_takes_it_back(local: LocalAccount, account: Acco
 
 def test_a_first_version_has_nothing_to_go_back_to(local: LocalAccount, account: Account) -> None:
     """It is told, and what was made stays to be looked at."""
-    local.behave(AccountFaultConfig(fate=Fate(ends="error")))
+    local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="error")))
     done = carry_out(account, fleet())
     assert not done.ok
     assert done.rolled_back == ()
@@ -133,7 +133,7 @@ def test_a_first_version_has_nothing_to_go_back_to(local: LocalAccount, account:
 def test_workers_of_the_former_version_are_not_counted(local: LocalAccount, account: Account) -> None:
     """They are idle and measured, and yet the wait goes on until they have gone over."""
     carry_out(account, fleet())
-    local.behave(AccountFaultConfig(fates={NEXT: Fate(loading_s=0.3)}))
+    local.configure(AccountFaultConfig(lifecycles={NEXT: WorkerLifecycle(loading_s=0.3)}))
     heard = RecordedApply()
     assert carry_out(account, fleet(NEXT, limit_s__0="limit_s = 5"), heard=heard).ok
     assert len(heard.looks) > 1
@@ -148,7 +148,7 @@ def test_a_rotated_variable_is_written_again(local: LocalAccount, account: Accou
     assert local.holdings.environment["HF_TOKEN"] == VALUES["HF_TOKEN"]
     plan = make_plan(fleet(), account.read(), ["REGISTRY_TOKEN"])
     assert [step.action for step in plan.steps][:2] == [Action.CHANGE_TEMPLATE, Action.CHANGE_GROUP]
-    with pytest.raises(DeployError, match="--rotate OTHER: the file names no such variable"):
+    with pytest.raises(DeployError, match="--rotate OTHER: the file has no such variable"):
         make_plan(fleet(), account.read(), ["OTHER"])
 
 
@@ -181,10 +181,10 @@ def test_what_was_changed_by_hand_is_put_right(local: LocalAccount, account: Acc
 def test_a_fleet_that_sleeps_is_not_woken(local: LocalAccount, account: Account) -> None:
     """Where nothing has changed, stopped workers are ready enough, and no job is sent."""
     carry_out(account, fleet())
-    local.behave(AccountFaultConfig(fate=Fate(ends="stopped")))
+    local.configure(AccountFaultConfig(lifecycle=WorkerLifecycle(ends="stopped")))
     done = carry_out(account, fleet(), smoke=failed)
     assert done.ok
-    assert done.smoked is None
+    assert done.smoke is None
 
 
 def test_no_value_is_ever_said(local: LocalAccount, account: Account) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from tests.fleet.fleet import quick
 from tests.fleet.wishes import carry_out, fleet
-from worker.errors import Unreachable
-from worker.fleet.apply.destroy import destroy, find
+from worker.errors import VastUnreachable
+from worker.fleet.apply.destroy import destroy, plan_destroy
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual
-from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, run_in_thread
 
 CALLS = 16
 """Looking 8, endpoint 2, groups 2, instances 3, template."""
@@ -18,13 +18,13 @@ CALLS = 16
 
 def take_away(account: Account) -> None:
     actual: Actual = account.read()
-    destroy(account, find(account, fleet(), actual, environment=True), lambda _: None)
+    destroy(account, plan_destroy(account, fleet(), actual, environment=True), lambda _: None)
 
 
 def left(local: LocalAccount) -> list[object]:
     own = local.holdings
     mine = own.templates.listed({"creator_id": {"eq": own.user_id}})
-    return [one for one in (own.environment, own.endpoints, own.groups, local.crew.members, mine) if one]
+    return [one for one in (own.environment, own.endpoints, own.groups, local.workers.members, mine) if one]
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def left(local: LocalAccount) -> list[object]:
 @pytest.mark.parametrize("number", range(1, CALLS + 2))
 def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault) -> None:
     """Once, in whichever way: the rest is taken away all the same."""
-    with running() as local, quick(local) as account:
+    with run_in_thread() as local, quick(local) as account:
         carry_out(account, fleet())
-        local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
+        local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.5))
         take_away(account)
         assert left(local) == []
 
@@ -43,13 +43,13 @@ def test_nothing_is_left_whichever_call_goes_wrong(number: int, fault: CallFault
 @pytest.mark.parametrize("number", range(1, CALLS))
 def test_a_destroy_that_was_cut_off_is_run_again(number: int) -> None:
     """From some call on answers are lost; the next one finds what is left, leftover instances too."""
-    with running() as local:
+    with run_in_thread() as local:
         with quick(local) as account:
             carry_out(account, fleet())
-        local.behave(AccountFaultConfig(faults=dict.fromkeys(range(number, number + 500), CallFault.ERROR_504)))
-        with quick(local, 0.1) as account, pytest.raises(Unreachable):
+        local.configure(AccountFaultConfig(faults=dict.fromkeys(range(number, number + 500), CallFault.ERROR_504)))
+        with quick(local, 0.1) as account, pytest.raises(VastUnreachable):
             take_away(account)
-        local.behave(AccountFaultConfig())
+        local.configure(AccountFaultConfig())
         with quick(local) as account:
             take_away(account)
         assert left(local) == []
@@ -60,6 +60,6 @@ def test_other_things_stay(local: LocalAccount, account: Account) -> None:
     account.set_environment("OTHER", "x")
     carry_out(account, fleet())
     other = account.create_endpoint({"endpoint_name": "other", "cold_workers": 0})
-    destroy(account, find(account, fleet(), account.read(), environment=False), lambda _: None)
+    destroy(account, plan_destroy(account, fleet(), account.read(), environment=False), lambda _: None)
     assert set(local.holdings.environment) == {"OTHER", "HF_TOKEN"}
     assert list(local.holdings.endpoints) == [other.id]

@@ -10,31 +10,31 @@ import pytest
 from tests.fleet.fleet import SEARCH, quick
 from tests.fleet.neighbours import BY_HAND, Neighbourhood, fleet_of, roll_back_by_hand, rows
 from tests.fleet.wishes import IMAGE, NEXT, carry_out, fleet
-from worker.errors import NothingFormer, NotOurs, StalePlan
+from worker.errors import NoFormerVersion, NotThisFleet, StalePlan
 from worker.fleet.apply.claims import InstanceClaims
-from worker.fleet.apply.destroy import Doomed, check_same, destroy, find
+from worker.fleet.apply.destroy import DestroyPlan, check_unchanged, destroy, plan_destroy
 from worker.fleet.apply.rollback import target_of
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import make_plan, present
+from worker.fleet.plan.plan import fleet_resources, make_plan
 from worker.fleet.plan.versions import with_mark
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.logs import logs_of
 from worker.fleet.vast.rows import Instance
 from worker.fleet.vast.status import status_of
-from worker.simulators.vast_account import LocalAccount, running
+from worker.simulators.vast_account import LocalAccount, run_in_thread
 
 
-def take_away(account: Account, mine: Fleet) -> Doomed:
-    doomed = find(account, mine, account.read(), environment=True)
-    destroy(account, doomed, lambda _: None)
-    return doomed
+def take_away(account: Account, mine: Fleet) -> DestroyPlan:
+    plan = plan_destroy(account, mine, account.read(), environment=True)
+    destroy(account, plan, lambda _: None)
+    return plan
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_every_command_leaves_the_rows_of_others_equal(seed: int) -> None:
     """Apply, update, rollback, status, logs, destroy, and an apply after it, beside a random set of neighbours."""
     mine = fleet()
-    with running() as local, quick(local) as account:
+    with run_in_thread() as local, quick(local) as account:
         place = Neighbourhood(local, account, mine)
         place.make(Random(seed))
         before = place.untouched()
@@ -65,9 +65,9 @@ def test_destroying_one_of_two_fleets_with_a_template_name_leaves_the_other(
     carry_out(account, production)
     before = rows(local)
     carry_out(account, staging)
-    doomed = take_away(account, staging)
-    assert (len(doomed.groups), len(doomed.instances), len(doomed.templates)) == (2, 2, 1)
-    assert doomed.environment == ()
+    plan = take_away(account, staging)
+    assert (len(plan.groups), len(plan.instances), len(plan.templates)) == (2, 2, 1)
+    assert plan.environment == ()
     assert rows(local) == before
     assert make_plan(production, account.read()).empty
 
@@ -82,7 +82,7 @@ def test_what_another_tool_made_is_not_planned_over(account: Account) -> None:
     (reason,) = plan.blocked
     assert f"group {group.id} uses template somebody-elses ({template.id}) without COMFY_WORKER_FLEET" in reason
     assert "`comfy-worker deploy adopt comfy`" in reason
-    with pytest.raises(NotOurs):
+    with pytest.raises(NotThisFleet):
         carry_out(account, fleet())
 
 
@@ -95,9 +95,9 @@ def test_a_copied_id_is_noticed(local: LocalAccount, account: Account) -> None:
         plan = make_plan(copied, account.read())
         assert plan.steps == ()
         assert any("deploy init --new" in reason or "deploy adopt comfy" in reason for reason in plan.blocked)
-        doomed = take_away(account, copied)
-        assert doomed.empty
-        assert doomed.conflicts
+        removal = take_away(account, copied)
+        assert removal.empty
+        assert removal.conflicts
         assert rows(local) == before
 
 
@@ -118,8 +118,8 @@ def test_a_mark_that_was_taken_out_in_the_console_is_explained(local: LocalAccou
     plan = make_plan(fleet(), account.read())
     assert plan.steps == ()
     assert "changed in Vast's console" in plan.blocked[0]
-    with pytest.raises(NotOurs):
-        present(fleet(), account.read())
+    with pytest.raises(NotThisFleet):
+        fleet_resources(fleet(), account.read())
     assert take_away(account, fleet()).empty
     assert rows(local) == before
 
@@ -164,22 +164,22 @@ def test_groups_after_a_rollback_are_still_known(account: Account) -> None:
         assert carry_out(account, fleet(f"{IMAGE}{number}")).ok
         if number > 1:
             roll_back_by_hand(account, fleet())
-        assert len(present(fleet(), account.read()).groups) == 2
-    there = present(fleet(), account.read())
+        assert len(fleet_resources(fleet(), account.read()).groups) == 2
+    there = fleet_resources(fleet(), account.read())
     assert len(there.versions) > 3
-    with pytest.raises(NothingFormer, match="is not a known version of this fleet's template"):
+    with pytest.raises(NoFormerVersion, match="is not a known version of this fleet's template"):
         target_of(there, "0" * 32)
 
 
 def test_a_list_that_was_confirmed_is_not_added_to(account: Account) -> None:
     """What appears while a person reads the list is not taken away unseen."""
     carry_out(account, fleet())
-    listed = find(account, fleet(), account.read(), environment=False)
+    listed = plan_destroy(account, fleet(), account.read(), environment=False)
     actual = account.read()
     account.create_group(actual.endpoints[0], {**actual.groups[0].body, "search_params": "num_gpus=8"})
     with pytest.raises(StalePlan, match="run the command again"):
-        check_same(listed, find(account, fleet(), account.read(), environment=False))
-    check_same(listed, replace(listed, instances=()))
+        check_unchanged(listed, plan_destroy(account, fleet(), account.read(), environment=False))
+    check_unchanged(listed, replace(listed, instances=()))
 
 
 def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount, account: Account) -> None:
@@ -187,12 +187,12 @@ def test_instances_are_told_apart_where_a_template_is_shared(local: LocalAccount
     carry_out(account, fleet())
     place = Neighbourhood(local, account, fleet())
     place._as_other(place._borrower, Random(0))
-    doomed = find(account, fleet(), account.read(), environment=False)
+    plan = plan_destroy(account, fleet(), account.read(), environment=False)
     theirs = {number for kind, number in place.others if kind == "instance"}
     assert theirs
-    assert not theirs & {one.id for one in doomed.instances}
-    assert any(f"instance {min(theirs)} stays" in text for text in doomed.stays)
-    assert doomed.templates == ()
+    assert not theirs & {one.id for one in plan.instances}
+    assert any(f"instance {min(theirs)} stays" in text for text in plan.stays)
+    assert plan.templates == ()
 
 
 def test_a_copy_of_the_template_is_left_alone(local: LocalAccount, account: Account) -> None:
@@ -221,7 +221,7 @@ def test_a_worker_of_another_endpoint_is_not_ours() -> None:
     """Not even one that was started with the fleet's template before its group got another one."""
     claims = InstanceClaims("ours", {}, frozenset({7}), frozenset(), frozenset({"aaa"}), frozenset())
     assert not claims.owns(Instance(7, "", "running", 0.2, "aaa"))
-    assert claims.doubtful(Instance(7, "", "running", 0.2, "aaa"))
+    assert claims.is_unclear(Instance(7, "", "running", 0.2, "aaa"))
     assert claims.owns(Instance(8, "", "running", 0.2, "aaa"))
     assert not claims.owns(Instance(8, "", "running", 0.2, "aaa", "", {"COMFY_WORKER_FLEET": "theirs"}))
 

@@ -11,9 +11,9 @@ from tests.cli.terminal import environment
 from tests.fleet.wishes import FLEET, IMAGE, VALUES
 from worker.errors import DeployError
 from worker.fleet.apply.smoke import job_of
-from worker.fleet.definition.fleet import Smoke
+from worker.fleet.definition.fleet import SmokeSpec
 from worker.simulators import vast_account
-from worker.simulators.vast_router.local_fleet import fleet as vast_fleet
+from worker.simulators.vast_router.local_fleet import start_fleet
 from worker.workflow.templates.library import SHIPPED, read_library
 
 SMOKE = '\n[smoke]\ntemplate = "smoke-resize"\nparams = { width = 64, height = 64 }\n'
@@ -23,9 +23,9 @@ def test_a_job_that_can_not_be_sent_is_found_before() -> None:
     """A template that isn't there, with the nearest one; a parameter that isn't its."""
     library = read_library(SHIPPED)
     with pytest.raises(DeployError, match=r"there is no template 'smoke-resiz'. Did you mean 'smoke-resize'\?"):
-        job_of(Smoke(template="smoke-resiz"), library)
+        job_of(SmokeSpec(template="smoke-resiz"), library)
     with pytest.raises(DeployError, match=r"\[smoke\] params: .*'widt'"):
-        job_of(Smoke(params={"widt": 1}), library)
+        job_of(SmokeSpec(params={"widt": 1}), library)
 
 
 async def test_apply_sends_a_job_to_a_real_worker(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ async def test_apply_sends_a_job_to_a_real_worker(tmp_path: Path) -> None:
     (tmp_path / "vast.toml").write_text(FLEET.replace("limit_s = 0.4", "limit_s = 10") + SMOKE, "utf-8")
     command = ["serve", "--platform", "vast", "--comfyui", "embedded", "--port", "0", "--state", str(tmp_path / "w")]
     async with (
-        vast_fleet([command], environment(), tmp_path) as workers,
+        start_fleet([command], environment(), tmp_path) as workers,
         vast_account.serve(vast=workers.vast) as local,
     ):
         await workers.ready(20)

@@ -33,7 +33,7 @@ def test_the_shipped_file_needs_an_id_and_an_image() -> None:
     text = with_id(text, new_id())
     (problem,) = problems(text, None)
     assert problem.startswith(
-        "[template] image: 'ghcr.io/you/comfy-worker' stands for an image of yours; give one with"
+        "[template] image: 'ghcr.io/you/comfy-worker' is a placeholder for your own image; give one with"
     )
     found = read_fleet(text, DIGEST)
     assert list(found.groups) == ["flux", "economy"]
@@ -60,9 +60,9 @@ templat = "x"
     )
     for line in (
         "enviroment: unknown key. Did you mean 'environment'?",
-        "[endpoint] max_workers: missing; most workers of all groups together",
+        "[endpoint] max_workers: missing; workers of all groups together, at most",
         "[endpoint] max_worker: unknown key. Did you mean 'max_workers'?",
-        "[groups.big] max_price: missing; dollars per hour for one worker",
+        "[groups.big] max_price: missing; dollars per hour for one worker, at most",
         "[smoke] templat: unknown key. Did you mean 'template'?",
     ):
         assert line in said
@@ -106,9 +106,9 @@ def test_what_only_sounds_like_a_secret_is_taken(name: str, value: str) -> None:
     ("image", "said"),
     [
         ("", "no image; give one with"),
-        ("ghcr.io/acme/comfy-worker", "is another image tomorrow"),
-        ("ghcr.io/acme/comfy-worker:latest", "is another image tomorrow"),
-        ("Not An Image", "is no name of an image"),
+        ("ghcr.io/acme/comfy-worker", "can be another image tomorrow"),
+        ("ghcr.io/acme/comfy-worker:latest", "can be another image tomorrow"),
+        ("Not An Image", "is not the name of an image"),
     ],
 )
 def test_an_image_has_to_be_one(image: str, said: str) -> None:

@@ -9,16 +9,16 @@ import pytest
 from pydantic import SecretStr
 
 from tests.fleet.wishes import IMAGE, NEXT, fleet
-from worker.errors import Ambiguous, PlanFileError, SnapshotError, StalePlan
+from worker.errors import AmbiguousName, PlanFileError, SnapshotError, StalePlan
 from worker.fleet.definition.fleet import Fleet
+from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
 from worker.fleet.plan.diff import lines, markdown
 from worker.fleet.plan.facts import group_facts
-from worker.fleet.plan.matching import pair
+from worker.fleet.plan.matching import match_groups
 from worker.fleet.plan.plan import Action, Change, make_plan
 from worker.fleet.plan.plan_file import as_dict, check_fresh, load
 from worker.fleet.plan.snapshot import dump
 from worker.fleet.plan.snapshot import load as load_snapshot
-from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
 
@@ -88,7 +88,7 @@ def test_groups_are_told_apart_by_what_they_are() -> None:
     assert (step.action, step.id) == (Action.DELETE_GROUP, 9)
     wanted = {"one": {"max_workers": 1.0}, "two": {"max_workers": 2.0}}
     rows = [GroupRow(5, 2, "", {}, {"max_workers": 2}), GroupRow(6, 2, "", {}, {"max_workers": 1})]
-    assert {name: row.id for name, row in pair(wanted, rows).found.items()} == {"one": 6, "two": 5}
+    assert {name: row.id for name, row in match_groups(wanted, rows).by_name.items()} == {"one": 6, "two": 5}
 
 
 def test_what_vast_does_not_show_of_a_group_is_not_compared() -> None:
@@ -113,7 +113,7 @@ def test_two_of_one_name_are_not_guessed_at() -> None:
         endpoints=(*actual.endpoints, replace(actual.endpoints[0], id=8)),
         groups=(*actual.groups, replace(actual.groups[0], id=9, endpoint_id=8)),
     )
-    with pytest.raises(Ambiguous, match=r"there are 2 endpoints named comfy \(2, 8\)"):
+    with pytest.raises(AmbiguousName, match=r"there are 2 endpoints named comfy \(2, 8\)"):
         make_plan(fleet(), twice)
 
 

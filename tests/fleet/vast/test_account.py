@@ -11,7 +11,7 @@ import pytest
 
 from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group, quick
 from worker.fleet.vast.account import Account, EndpointRow, GroupRow, TemplateRow
-from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, running
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, run_in_thread
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def held(local: LocalAccount) -> dict[str, Any]:
         "environment": dict(own.environment),
         "templates": templates,
         "rows": [{name: value for name, value in row.items() if name != "api_key"} for row in rows],
-        "workers": [(member.id, member.group_id, member.template_hash) for member in local.crew.members.values()],
+        "workers": [(member.id, member.group_id, member.template_hash) for member in local.workers.members.values()],
     }
 
 
@@ -124,9 +124,9 @@ def expected(change: Change) -> dict[str, Any]:
 
 def after(change: Change, faults: dict[int, CallFault]) -> dict[str, Any]:
     """What an account holds after the change, if these calls of it go wrong."""
-    with running() as local, quick(local) as account:
+    with run_in_thread() as local, quick(local) as account:
         ground = fill(account)
-        local.behave(AccountFaultConfig(faults=faults, hang_s=0.3))
+        local.configure(AccountFaultConfig(faults=faults, hang_s=0.3))
         change(account, ground)
         return held(local)
 

@@ -11,9 +11,9 @@ import time
 import pytest
 
 from tests.fleet.fleet import ENDPOINT, SEARCH, TEMPLATE, group, quick
-from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import VastKeyRefused, VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.account import Account
-from worker.simulators.vast_account import AccountFaultConfig, CallFault, Fate, LocalAccount
+from worker.simulators.vast_account import AccountFaultConfig, CallFault, LocalAccount, WorkerLifecycle
 
 
 def test_reading_takes_four_calls_and_changes_nothing(local: LocalAccount, account: Account) -> None:
@@ -57,7 +57,7 @@ def test_what_is_read_can_be_compared_with_what_was_sent(account: Account) -> No
 @pytest.mark.parametrize("filters_heeded", [True, False])
 def test_only_own_templates_are_read(local: LocalAccount, account: Account, *, filters_heeded: bool) -> None:
     """Somebody else's public template of the same name, even of the same content, is not ours to change."""
-    local.behave(AccountFaultConfig(filters_heeded=filters_heeded))
+    local.configure(AccountFaultConfig(filters_heeded=filters_heeded))
     local.holdings.templates.create(TEMPLATE | {"private": False}, creator_id=1)
     assert account.read().templates == ()
     mine = account.save_template(TEMPLATE | {"private": False}, None)
@@ -79,7 +79,7 @@ def test_reading_survives_each_call_going_wrong(
     template = account.save_template(TEMPLATE, None)
     account.create_group(account.create_endpoint(ENDPOINT), group(template.hash))
     expected, before = account.read(), account.calls
-    local.behave(AccountFaultConfig(faults={number: fault}, hang_s=0.3))
+    local.configure(AccountFaultConfig(faults={number: fault}, hang_s=0.3))
     assert account.read() == expected
     assert account.calls == before + 5
 
@@ -90,7 +90,7 @@ def test_a_rate_limit_is_waited_out(
     local: LocalAccount, account: Account, *, refusals_count: bool, retry_after: bool
 ) -> None:
     """Also where a refused call begins a new interval: the pauses grow past it."""
-    local.behave(AccountFaultConfig(interval_s=0.6, refusals_count=refusals_count, retry_after=retry_after))
+    local.configure(AccountFaultConfig(interval_s=0.6, refusals_count=refusals_count, retry_after=retry_after))
     account.create_endpoint(ENDPOINT)
     account.create_endpoint(ENDPOINT | {"endpoint_name": "second"})
     assert [row["endpoint_name"] for row in local.holdings.endpoints.values()] == ["comfy", "second"]
@@ -99,15 +99,15 @@ def test_a_rate_limit_is_waited_out(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (CallFault.ERROR_500, Unreachable),
-        (CallFault.CLOSED, Unreachable),
-        (CallFault.LATE, Unreachable),
-        (CallFault.LIMITED, CallRateLimited),
+        (CallFault.ERROR_500, VastUnreachable),
+        (CallFault.CLOSED, VastUnreachable),
+        (CallFault.LATE, VastUnreachable),
+        (CallFault.LIMITED, VastRateLimited),
     ],
 )
 def test_patience_ends(local: LocalAccount, fault: CallFault, kind: type[Exception]) -> None:
     """A server that never answers well is given up in the time allowed, with the reason."""
-    local.behave(AccountFaultConfig(faults=dict.fromkeys(range(1, 99), fault), hang_s=0.3))
+    local.configure(AccountFaultConfig(faults=dict.fromkeys(range(1, 99), fault), hang_s=0.3))
     began = time.monotonic()
     with quick(local, 1) as account, pytest.raises(kind) as caught:
         account.set_environment("A", "b")
@@ -119,7 +119,7 @@ def test_nobody_there_is_said(local: LocalAccount) -> None:
     """A port where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with Account("key", f"http://127.0.0.1:{port}", limit_s=0.5) as account, pytest.raises(Unreachable) as caught:
+    with Account("key", f"http://127.0.0.1:{port}", limit_s=0.5) as account, pytest.raises(VastUnreachable) as caught:
         account.read()
     assert caught.value.code == "vast_unreachable"
 
@@ -127,19 +127,19 @@ def test_nobody_there_is_said(local: LocalAccount) -> None:
 def test_a_no_is_not_asked_again(local: LocalAccount, account: Account) -> None:
     """A wrong key and an impossible wish are told at once, in Vast's words."""
     with Account("wrong", local.url) as stranger:
-        with pytest.raises(KeyRefused, match="invalid user key"):
+        with pytest.raises(VastKeyRefused, match="invalid user key"):
             stranger.read()
         assert stranger.calls == 1
     endpoint = account.create_endpoint(ENDPOINT)
-    with pytest.raises(Refused, match="no such template") as caught:
+    with pytest.raises(VastRefused, match="no such template") as caught:
         account.create_group(endpoint, group("0" * 32))
     assert (caught.value.status, caught.value.code) == (400, "vast_refused")
 
 
 def test_no_secret_is_shown(local: LocalAccount, account: Account) -> None:
     """Neither in what is read, nor in errors, even where Vast repeats it, nor in the stand-in's record."""
-    local.behave(AccountFaultConfig(plain_values=True))
-    with pytest.raises(Refused) as caught:
+    local.configure(AccountFaultConfig(plain_values=True))
+    with pytest.raises(VastRefused) as caught:
         account.set_environment("TOKEN", "secret/token=")
     account.save_template(TEMPLATE, None)
     endpoint = account.create_endpoint(ENDPOINT)
@@ -152,7 +152,11 @@ def test_no_secret_is_shown(local: LocalAccount, account: Account) -> None:
 
 def test_workers_become_ready_by_their_template(local: LocalAccount, account: Account) -> None:
     """A number stands in for the speed until a worker is idle; a bad template's workers never get there."""
-    local.behave(AccountFaultConfig(fate=Fate(loading_s=0.2), fates={"example/worker:2": Fate(ends="error")}))
+    local.configure(
+        AccountFaultConfig(
+            lifecycle=WorkerLifecycle(loading_s=0.2), lifecycles={"example/worker:2": WorkerLifecycle(ends="error")}
+        )
+    )
     template = account.save_template(TEMPLATE, None)
     endpoint = account.create_endpoint(ENDPOINT)
     made = account.create_group(endpoint, group(template.hash))

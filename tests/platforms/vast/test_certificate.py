@@ -15,7 +15,7 @@ import pytest
 from worker.errors import StartupError
 from worker.platforms.vast.certificate import CertificatePair
 from worker.platforms.vast.settings import VastSettings
-from worker.platforms.vast.signing import now, sign, worn
+from worker.platforms.vast.signing import ensure_certificate, now, wait_until_renewal
 from worker.simulators import vast_router
 from worker.simulators.vast_router import LocalVast, RouterFaultConfig
 
@@ -39,7 +39,7 @@ def pair(tmp_path: Path) -> CertificatePair:
 async def signed(pair: CertificatePair, vast: LocalVast, timeout_s: float = 8.0) -> object:
     settings = dataclasses.replace(VastSettings.from_env(await vast.worker_env(7)), sign_timeout_s=timeout_s)
     async with aiohttp.ClientSession() as session:
-        return await sign(pair, settings, session)
+        return await ensure_certificate(pair, settings, session)
 
 
 async def reached(pair: CertificatePair, vast: LocalVast) -> None:
@@ -60,7 +60,7 @@ async def test_clients_trust_what_was_signed(vast: LocalVast, pair: CertificateP
     """Through the links, for this instance, the key for its owner's eyes only, nothing left beside them."""
     await signed(pair, vast)
     await reached(pair, vast)
-    assert vast.asked_to_sign == [7]
+    assert vast.certificate_requests == [7]
     folder = pair.key.resolve().parent
     assert sorted(path.name for path in folder.iterdir()) == ["instance.crt", "instance.key"]
     assert pair.key.is_symlink()
@@ -72,7 +72,7 @@ async def test_a_good_pair_is_kept_over_restarts(vast: LocalVast, pair: Certific
     await signed(pair, vast)
     before = pair.certificate.read_bytes()
     await signed(pair, vast)
-    assert (len(vast.asked_to_sign), pair.certificate.read_bytes()) == (1, before)
+    assert (len(vast.certificate_requests), pair.certificate.read_bytes()) == (1, before)
 
 
 @pytest.mark.parametrize("spoil", ["key", "certificate", "other", "address"])
@@ -80,7 +80,7 @@ async def test_a_pair_that_is_no_good_is_made_anew(
     vast: LocalVast, pair: CertificatePair, tmp_path: Path, spoil: str
 ) -> None:
     """Half of it gone, junk, another key's, or for an address that this instance no longer has."""
-    vast.behave(RouterFaultConfig(sign_host="203.0.113.9" if spoil == "address" else "127.0.0.1"))
+    vast.configure(RouterFaultConfig(sign_host="203.0.113.9" if spoil == "address" else "127.0.0.1"))
     if spoil == "address":
         with pytest.raises(StartupError):
             await signed(pair, vast, 0.5)
@@ -94,18 +94,18 @@ async def test_a_pair_that_is_no_good_is_made_anew(
         other = CertificatePair(tmp_path / "a", tmp_path / "b")
         await signed(other, vast)
         pair.key.write_bytes(other.key.read_bytes())
-    asked = len(vast.asked_to_sign)
-    vast.behave(RouterFaultConfig())
+    asked = len(vast.certificate_requests)
+    vast.configure(RouterFaultConfig())
     await signed(pair, vast)
-    assert len(vast.asked_to_sign) == asked + 1
+    assert len(vast.certificate_requests) == asked + 1
     await reached(pair, vast)
 
 
 async def test_a_signer_that_fails_is_asked_again(vast: LocalVast, pair: CertificatePair) -> None:
     """Twice refused, the third answer is taken."""
-    vast.behave(RouterFaultConfig(sign_failures=2))
+    vast.configure(RouterFaultConfig(sign_failures=2))
     await signed(pair, vast)
-    assert vast.asked_to_sign == [7, 7, 7]
+    assert vast.certificate_requests == [7, 7, 7]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_an_answer_that_is_no_good_ends_the_start(
     vast: LocalVast, pair: CertificatePair, fault_config: RouterFaultConfig, words: str
 ) -> None:
     """Within the time limit, with the last reason; nothing is written that clients would refuse."""
-    vast.behave(fault_config)
+    vast.configure(fault_config)
     with pytest.raises(StartupError, match=f"no certificate within 0.5 s: .*{words}"):
         await signed(pair, vast, 0.5)
     assert not pair.certificate.exists()
@@ -132,12 +132,12 @@ async def test_an_answer_that_is_no_good_ends_the_start(
 
 async def test_an_old_certificate_serves_when_nobody_signs(vast: LocalVast, pair: CertificatePair) -> None:
     """In the last third of its life a new one is asked for; until its end the old one is better than no worker."""
-    vast.behave(RouterFaultConfig(sign_life_s=10_000))  # it began a day before, so little of its life is left
+    vast.configure(RouterFaultConfig(sign_life_s=10_000))  # it began a day before, so little of its life is left
     made = await signed(pair, vast)
-    vast.behave(RouterFaultConfig(sign_status=503))
+    vast.configure(RouterFaultConfig(sign_status=503))
     assert await signed(pair, vast, 0.5) == made
-    assert len(vast.asked_to_sign) == 2
-    vast.behave(RouterFaultConfig())
+    assert len(vast.certificate_requests) == 2
+    vast.configure(RouterFaultConfig())
     assert await signed(pair, vast) != made
 
 
@@ -147,7 +147,7 @@ async def test_no_place_for_it_is_told_before_anybody_is_asked(vast: LocalVast, 
     link.symlink_to("/proc/nowhere/instance.crt")
     with pytest.raises(StartupError, match=r"instance.crt -> /proc/nowhere/instance.crt can't be written .*USE_SSL"):
         await signed(CertificatePair(link, tmp_path / "instance.key"), vast)
-    assert vast.asked_to_sign == []
+    assert vast.certificate_requests == []
 
 
 async def test_a_worn_certificate_waits_for_a_quiet_moment() -> None:
@@ -157,7 +157,7 @@ async def test_a_worn_certificate_waits_for_a_quiet_moment() -> None:
     busy = asyncio.Event()
     soon = now() + datetime.timedelta(seconds=0.1)
     made = Certificate(soon - datetime.timedelta(days=2), soon + datetime.timedelta(days=1))
-    waiting = asyncio.create_task(worn(made, busy.is_set, 0.02))
+    waiting = asyncio.create_task(wait_until_renewal(made, busy.is_set, 0.02))
     await asyncio.sleep(0.3)
     assert not waiting.done()
     busy.set()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from vastai.serverless.server.lib import backend
 
-from worker.platforms.vast.openssl import Pkcs1v15, RsaKeys, check_in_openssl
+from worker.platforms.vast.openssl import Pkcs1v15, RsaKeys, verify_with_openssl
 from worker.simulators.vast_router.signer import Signer
 
 SIGNER, OTHER = Signer(), Signer()
@@ -67,5 +67,5 @@ def test_the_sdk_has_the_names_that_are_replaced() -> None:
     """Its backend module finds key and check under them; another module is left alone."""
     assert {"RSA", "pkcs1_15"} <= vars(backend).keys()
     other = ModuleType("other")
-    check_in_openssl(other)
+    verify_with_openssl(other)
     assert "RSA" not in vars(other)

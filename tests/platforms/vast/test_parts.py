@@ -9,9 +9,9 @@ import pytest
 
 from worker.errors import StartupError
 from worker.platforms.registry import choose
-from worker.platforms.vast.quiet import root_logger_kept
 from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.reporting.failure_report import report
+from worker.platforms.vast.sdk_logging import preserve_root_logger
 from worker.platforms.vast.settings import VastSettings
 
 ENV = {
@@ -111,7 +111,7 @@ def test_the_root_logger_stays_as_it_was() -> None:
     root = logging.getLogger()
     before = (root.level, [(handler, handler.level) for handler in root.handlers])
     added = logging.NullHandler()
-    with root_logger_kept():
+    with preserve_root_logger():
         root.setLevel(logging.DEBUG)
         for handler in root.handlers:
             handler.setLevel(logging.DEBUG)

@@ -76,11 +76,11 @@ async def test_the_public_key_is_waited_for(
     vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path
 ) -> None:
     """A router that is away at boot delays the worker and nothing else (T8)."""
-    vast.behave(RouterFaultConfig(pubkey_status=503))
+    vast.configure(RouterFaultConfig(pubkey_status=503))
     await start_worker(spawn, vast, engine, 1, tmp_path / "state")
     with pytest.raises(TimeoutError):
         await vast.record.until(loaded(1), 2.5)
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     await vast.record.until(loaded(1))
 
 
@@ -88,7 +88,7 @@ async def test_without_a_public_key_the_process_ends(
     vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path
 ) -> None:
     """After `WORKER_PUBKEY_TIMEOUT` it says what it asked for, to its log and to the autoscaler."""
-    vast.behave(RouterFaultConfig(pubkey_status=503))
+    vast.configure(RouterFaultConfig(pubkey_status=503))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state", WORKER_PUBKEY_TIMEOUT="1")
     assert "no public key from http://127.0.0.1" in await ended(process, tmp_path)
     await vast.record.until(told("no public key"))
@@ -98,7 +98,7 @@ async def test_an_sdk_without_the_key_ends_the_process(
     vast: LocalVast, spawn: Spawn, engine: EngineHandle, tmp_path: Path
 ) -> None:
     """It would answer 401 for ever while it counts as ready; the client is sent to another worker instead."""
-    vast.behave(RouterFaultConfig(pubkey_answers=1))
+    vast.configure(RouterFaultConfig(pubkey_answers=1))
     process = await start_worker(spawn, vast, engine, 1, tmp_path / "state")
     await vast.record.until(loaded(1))
     async with vast.client() as client:

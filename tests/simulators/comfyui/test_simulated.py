@@ -114,10 +114,10 @@ async def test_picture_is_a_labelled_stand_in(client: Client) -> None:
 def test_stand_ins_are_drawn_from_everything_that_is_known() -> None:
     """A different text, seed or size is a different picture; a clip moves."""
     trace = Trace(seed=1, steps=2, text="a")
-    (one,) = placeholder.drawn((64, 64), trace)
-    (two,) = placeholder.drawn((64, 64), Trace(seed=1, steps=2, text="b"))
+    (one,) = placeholder.draw((64, 64), trace)
+    (two,) = placeholder.draw((64, 64), Trace(seed=1, steps=2, text="b"))
     assert one.tobytes() != two.tobytes()
-    first, second = placeholder.drawn((64, 64), trace, 2)
+    first, second = placeholder.draw((64, 64), trace, 2)
     assert first.tobytes() != second.tobytes()
 
 

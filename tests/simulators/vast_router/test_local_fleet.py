@@ -11,8 +11,8 @@ from tests.engines import EngineHandle
 from tests.workflows import failing, slow
 from worker.errors import StartupError
 from worker.events import JobAccepted, NodeStarted, OutputReady, PreviewReady, StateChanged, StepDone
-from worker.platforms.vast.client import MARKS, VastEndpoint, name_of
-from worker.simulators.vast_router.local_fleet import fleet
+from worker.platforms.vast.client import MARKS, VastEndpoint, event_name
+from worker.simulators.vast_router.local_fleet import start_fleet
 
 
 def serve(state: Path, comfyui: object) -> list[str]:
@@ -23,7 +23,7 @@ def serve(state: Path, comfyui: object) -> list[str]:
 async def test_an_answer_that_comes_too_early_is_followed_to_its_result(engine: EngineHandle, tmp_path: Path) -> None:
     """A worker answers 202 after 0.3 s; the caller waits for the job at that worker, in either shape."""
     env = environment(WORKER_SYNC_LIMIT="0.3", WORKER_BENCHMARK_RUNS="1")
-    async with fleet([serve(tmp_path / "state", engine.url)], env, logs=tmp_path) as found:
+    async with start_fleet([serve(tmp_path / "state", engine.url)], env, logs=tmp_path) as found:
         await found.ready(20)
         async with found.vast.client() as client:
             endpoint = VastEndpoint(client, await client.get_endpoint("comfy"))
@@ -40,7 +40,7 @@ async def test_an_answer_that_comes_too_early_is_followed_to_its_result(engine: 
 
 async def test_a_worker_that_ends_early_is_quoted(tmp_path: Path) -> None:
     """Its last words are in the error, at once and not after the whole patience."""
-    async with fleet([serve(tmp_path / "state", tmp_path)], environment(), logs=tmp_path) as found:
+    async with start_fleet([serve(tmp_path / "state", tmp_path)], environment(), logs=tmp_path) as found:
         with pytest.raises(StartupError, match=r"worker 1 ended before it was ready:(?s:.*)has no main\.py"):
             await found.ready(20)
 
@@ -50,5 +50,5 @@ def test_every_event_has_a_mark_of_its_own() -> None:
     named = {JobAccepted: "accepted", StateChanged: "state", NodeStarted: "node", StepDone: "step"}
     named |= {PreviewReady: "preview", OutputReady: "output"}
     assert set(named.values()) == set(MARKS)
-    assert name_of({"status": "success", "id": "1", "outputs": [], "metadata": {}}) == "result"
-    assert name_of({"status": "error", "id": "1", "error": {}}) == "result"
+    assert event_name({"status": "success", "id": "1", "outputs": [], "metadata": {}}) == "result"
+    assert event_name({"status": "error", "id": "1", "error": {}}) == "result"

@@ -37,7 +37,7 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalV
 async def vast(pair: LocalVast) -> AsyncIterator[LocalVast]:
     """The pair, behaving well again and at rest after each test."""
     yield pair
-    pair.behave(RouterFaultConfig())
+    pair.configure(RouterFaultConfig())
     await pair.record.until(at_rest)
 
 
@@ -73,7 +73,7 @@ async def test_the_certificate_is_no_good_to_who_does_not_know_the_root(vast: Lo
 
 async def test_the_first_answers_are_not_ready(vast: LocalVast) -> None:
     """The client polls with the number it was given, until there is a worker."""
-    vast.behave(RouterFaultConfig(not_ready_answers=2))
+    vast.configure(RouterFaultConfig(not_ready_answers=2))
     started = time.monotonic()
     result = await ask(vast)
     assert result["ok"]
@@ -93,12 +93,12 @@ async def test_requests_spread_over_workers(vast: LocalVast) -> None:
 )
 async def test_requests_wait_at_the_router_while_no_worker_will_do(vast: LocalVast, closed: RouterFaultConfig) -> None:
     """Every queue too long, or nobody heard of: the client polls, and is served once that is over."""
-    vast.behave(closed)
+    vast.configure(closed)
     request = asyncio.create_task(ask(vast))
     await asyncio.sleep(0.5)
     before = len(vast.record.routed)
     assert not request.done()
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     assert (await request)["ok"]
     assert len(vast.record.routed) == before + 1
 
@@ -106,48 +106,48 @@ async def test_requests_wait_at_the_router_while_no_worker_will_do(vast: LocalVa
 @pytest.mark.parametrize("status", [429, 502])
 async def test_the_client_gives_up_when_the_router_refuses(vast: LocalVast, status: int) -> None:
     """Any refusal of `/route/` fails the caller's request at the first try."""
-    vast.behave(RouterFaultConfig(route_status=status))
+    vast.configure(RouterFaultConfig(route_status=status))
     with pytest.raises(RuntimeError, match=str(status)):
         await ask(vast)
 
 
 async def test_a_false_signature_is_refused_by_the_sdk(vast: LocalVast) -> None:
     """The signature has exactly the form that the SDK checks: another key's is no good, the right one is."""
-    vast.behave(RouterFaultConfig(true_signature=False))
+    vast.configure(RouterFaultConfig(true_signature=False))
     assert (await ask(vast))["status"] == 401
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     assert (await ask(vast))["ok"]
 
 
 async def test_reports_that_fail_are_made_again(vast: LocalVast) -> None:
     """While `/worker_status/` answers 503 nothing is told; afterwards the worker says it again."""
-    vast.behave(RouterFaultConfig(status_status=503))
+    vast.configure(RouterFaultConfig(status_status=503))
     await ask(vast)
     before = len(vast.record.statuses)  # now, when a report that was on its way has arrived
     with pytest.raises(TimeoutError):
         await vast.record.until(lambda record: len(record.statuses) > before, 1.5)
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     await vast.record.until(lambda record: len(record.statuses) > before)
 
 
 async def test_a_slow_status_endpoint_loses_work(vast: LocalVast) -> None:
     """The SDK zeroes its counters after a report is answered, with all that was served meanwhile (trap T18)."""
-    vast.behave(RouterFaultConfig(status_delay_s=0.8))
+    vast.configure(RouterFaultConfig(status_delay_s=0.8))
     before = len(vast.record.statuses)
     for _ in range(3):
         await asyncio.gather(*(ask(vast) for _ in range(4)))
         await asyncio.sleep(0.5)
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     await asyncio.sleep(2.2)
     assert sum(said.cur_perf for said in list(vast.record.statuses)[before:]) < 1200
 
 
 async def test_deletions_that_fail_are_made_again(vast: LocalVast) -> None:
     """A deletion is told until it is heard, and then no more."""
-    vast.behave(RouterFaultConfig(delete_status=500))
+    vast.configure(RouterFaultConfig(delete_status=500))
     number = (await ask(vast))["request_idx"]
     await asyncio.sleep(1.2)
-    vast.behave(RouterFaultConfig(delete_delay_s=0.2))
+    vast.configure(RouterFaultConfig(delete_delay_s=0.2))
     await vast.record.until(lambda record: any(gone.request_idx == number for gone in record.deletions))
     await asyncio.sleep(1.5)
     assert [gone.request_idx for gone in vast.record.deletions].count(int(str(number))) == 1
@@ -175,7 +175,7 @@ async def test_a_public_key_that_comes_late_is_asked_for_again(spawn: Spawn) -> 
         await spawn("plain_worker.py", await late.worker_env(1))
         await late.record.until(loaded(1))
         assert (await ask(late))["status"] == 401
-        late.behave(RouterFaultConfig())
+        late.configure(RouterFaultConfig())
         async with asyncio.timeout(25):
             while not (await ask(late))["ok"]:
                 await asyncio.sleep(0.2)

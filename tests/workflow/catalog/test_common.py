@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.common import common
+from worker.workflow.catalog.common import common_catalog
 
 
 def catalog(checkpoints: list[str], *more: str) -> Catalog:
@@ -18,7 +18,9 @@ def catalog(checkpoints: list[str], *more: str) -> Catalog:
 
 def test_classes_and_choices_that_all_have() -> None:
     """A class that one lacks is gone, and so is a file, in either way to write choices; the order is the first's."""
-    both = common([catalog(["b", "a", "c"], "X", "Y"), catalog(["a", "b", "d"], "Y", "Z"), catalog(["a", "b"], "Y")])
+    both = common_catalog(
+        [catalog(["b", "a", "c"], "X", "Y"), catalog(["a", "b", "d"], "Y", "Z"), catalog(["a", "b"], "Y")]
+    )
     assert set(both) == {"CheckpointLoaderSimple", "Newer", "Y"}
     assert both["CheckpointLoaderSimple"].by_name["ckpt_name"].options == ("b", "a")
     assert both["Newer"].by_name["file"].options == ("b", "a")
@@ -31,6 +33,6 @@ def test_classes_and_choices_that_all_have() -> None:
 def test_equal_catalogs_are_left_alone() -> None:
     """Nothing is copied for classes that are the same everywhere."""
     first = catalog(["a"], "X")
-    both = common([first, catalog(["a"], "X")])
+    both = common_catalog([first, catalog(["a"], "X")])
     assert both.to_object_info() == first.to_object_info()
     assert both["X"] is not None

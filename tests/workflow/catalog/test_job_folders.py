@@ -8,8 +8,8 @@ import pytest
 
 from worker.inputs.file_inputs import file_inputs
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.catalog.common import common
-from worker.workflow.catalog.job_folders import answer_without_job_folders, without_job_folders
+from worker.workflow.catalog.common import common_catalog
+from worker.workflow.catalog.job_folders import response_without_job_folders, text_without_job_folders
 
 JOB = "job-0123456789abcdef0123456789abcdef"
 OTHER = "job-" + "f" * 32
@@ -32,7 +32,7 @@ OTHER = "job-" + "f" * 32
 )
 def test_sentences(written: str, shown: str) -> None:
     """Entries of lists go with their comma, and a file keeps its name alone."""
-    assert without_job_folders(written) == shown
+    assert text_without_job_folders(written) == shown
 
 
 def test_a_refusal() -> None:
@@ -40,13 +40,13 @@ def test_a_refusal() -> None:
     config = [["3d", JOB, {"content": f"{JOB}/a.png", "image": None}], {"default": JOB}]
     refused = {"details": f"'x' not in ['3d', '{JOB}']", "extra_info": {"input_config": config, "n": 1}}
     expected = {"details": "'x' not in ['3d']", "extra_info": {"input_config": [["3d"], {"default": ""}], "n": 1}}
-    assert answer_without_job_folders(refused) == expected
+    assert response_without_job_folders(refused) == expected
 
 
 def _catalog(*choices: str) -> Catalog:
     inputs: dict[str, Any] = {"where": [["plain", *choices], {}], "mode": [["a", "b"], {}]}
     newer = {"folder": ["COMBO", {"options": ["plain", *choices]}]}
-    return Catalog.from_object_info({"Pack": {"input": {"required": inputs, "optional": newer}}}).without_jobs()
+    return Catalog.from_object_info({"Pack": {"input": {"required": inputs, "optional": newer}}}).without_job_folders()
 
 
 def _places(catalog: Catalog) -> list[str]:
@@ -68,4 +68,4 @@ def test_it_is_remembered() -> None:
     """When the class is read again without such a folder, and where several engines have the class."""
     later = _catalog(JOB).with_classes({"Pack": _catalog("more").object_info("Pack")})
     assert _places(later) == ["where", "folder"]
-    assert _places(common([_catalog(JOB, "one"), _catalog(OTHER, "two")])) == ["where", "folder"]
+    assert _places(common_catalog([_catalog(JOB, "one"), _catalog(OTHER, "two")])) == ["where", "folder"]

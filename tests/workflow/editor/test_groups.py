@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.workflow.editor.drawing import CATALOG, Drawing
+from tests.workflow.editor.workflow_builder import CATALOG, WorkflowBuilder
 from worker.workflow.editor import convert
 
 GROUP = {
@@ -25,7 +25,7 @@ GROUP = {
 
 def grouped(group: dict[str, Any] = GROUP, kind: str = "workflow>Pair", mode: int = 0) -> dict[str, Any]:
     """A picture into a group node and from there into a file."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"])
     drawing.node(2, kind, [640, 480, "fill", 7, "fixed", 30, "fill"], mode)
     drawing.node(3, "SaveImage", ["x"])
@@ -66,7 +66,7 @@ def test_renamed_and_hidden_inputs() -> None:
 
 def test_a_group_in_itself_is_refused() -> None:
     """It never ends."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "workflow>Loop")
     saved = {**drawing.saved(), "extra": {"groupNodes": {"Loop": {"nodes": [{"type": "workflow>Loop"}], "links": []}}}}
     drawing.saved = lambda: saved  # type: ignore[method-assign]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.live import Slot, UiNode
-from worker.workflow.editor.types import bypass_slot, fit
+from worker.workflow.editor.editor_graph import Slot, UiNode
+from worker.workflow.editor.slot_types import are_compatible, bypass_input
 
 MUTED, BYPASSED = 2, 4
 
 
-def chain(middle: str = "Blur", mode: int = 0) -> Drawing:
+def chain(middle: str = "Blur", mode: int = 0) -> WorkflowBuilder:
     """A picture through one node into another: 1 -> 2 -> 3."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"])
     drawing.node(2, middle, None, mode)
     drawing.node(3, "SaveImage", ["x"])
@@ -28,7 +28,7 @@ def test_links_and_values_of_one_node() -> None:
         "2": ("Blur", {"radius": 1, "image": ["1", 0]}),
         "3": ("SaveImage", {"filename_prefix": "x", "images": ["2", 0]}),
     }
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Number", [64, "fixed"])
     drawing.node(2, "Canvas", [640, 480])
     drawing.link(1, 0, 2, "width", "INT", widget=True)
@@ -62,7 +62,7 @@ def test_an_input_that_the_class_has_not_is_kept_while_it_is_linked() -> None:
 def test_muted_nodes_hand_on_nothing() -> None:
     """The node and the links from it are gone, a field that was linked keeps its own value."""
     assert chain(mode=MUTED).inputs_of(3) == {"filename_prefix": "x"}
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Number", [64, "fixed"], MUTED)
     drawing.node(2, "Canvas", [640, 480])
     drawing.link(1, 0, 2, "width", "INT", widget=True)
@@ -76,7 +76,7 @@ def test_bypassed_nodes_hand_on_what_fits() -> None:
 
 def test_bypassed_without_anything_that_fits() -> None:
     """Then nothing is linked."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"], BYPASSED)
     drawing.node(2, "SaveImage", ["x"])
     drawing.link(1, 0, 2, "images", "IMAGE")
@@ -87,19 +87,19 @@ def test_which_input_a_bypass_takes() -> None:
     """For any type the same place, or the first; else the same place if it fits; else the first of that type."""
     types = ("MODEL", "CLIP", "IMAGE,MASK", "MODEL")
     node = UiNode("1", "X", inputs=[Slot(kind, kind) for kind in types], outputs=["CLIP", "CLIP", "MASK", "MODEL", "X"])
-    assert [bypass_slot(node, slot, "*") for slot in (0, 1, 9)] == [0, 1, 0]
-    assert bypass_slot(node, 1, "CLIP") == 1
-    assert bypass_slot(node, 0, "CLIP") == 1
-    assert bypass_slot(node, 2, "MASK") == 2
-    assert bypass_slot(node, 3, "MODEL") == 3
-    assert bypass_slot(node, 4, "X") is None
+    assert [bypass_input(node, slot, "*") for slot in (0, 1, 9)] == [0, 1, 0]
+    assert bypass_input(node, 1, "CLIP") == 1
+    assert bypass_input(node, 0, "CLIP") == 1
+    assert bypass_input(node, 2, "MASK") == 2
+    assert bypass_input(node, 3, "MODEL") == 3
+    assert bypass_input(node, 4, "X") is None
 
 
 def test_types_that_fit() -> None:
     """Any fits all; lists fit where they share one; case doesn't count."""
-    assert fit("*", "IMAGE")
-    assert fit("IMAGE,MASK", "mask,LATENT")
-    assert not fit("IMAGE", "MASK")
+    assert are_compatible("*", "IMAGE")
+    assert are_compatible("IMAGE,MASK", "mask,LATENT")
+    assert not are_compatible("IMAGE", "MASK")
 
 
 def test_reroutes_are_followed() -> None:
@@ -116,7 +116,7 @@ def test_reroutes_are_followed() -> None:
 
 def test_a_bypass_behind_a_reroute_gives_the_type_that_is_wanted() -> None:
     """The type of the input at the far end decides, not the reroute's."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"])
     drawing.node(2, "Mask", None, BYPASSED)
     drawing.node(3, "Reroute")
@@ -129,7 +129,7 @@ def test_a_bypass_behind_a_reroute_gives_the_type_that_is_wanted() -> None:
 
 def test_names_that_are_set_and_got() -> None:
     """A well-known pack's pair of nodes is a link without a line; a name that nobody set is none."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"])
     drawing.node(2, "SetNode", ["picture"])
     drawing.node(3, "GetNode", ["picture"])
@@ -145,7 +145,7 @@ def test_names_that_are_set_and_got() -> None:
 def test_a_class_of_the_catalog_beats_a_name_for_browsers() -> None:
     """Whatever a pack calls its classes, they run; but for the editor's own names."""
     catalog = Catalog.from_object_info(CLASSES | {name: node_class({}) for name in ("GetNode", "Note")})
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "GetNode")
     drawing.node(2, "Note", ["hello"])
     assert drawing.prompt(catalog).keys() == {"1"}
@@ -162,7 +162,7 @@ def test_notes_are_no_nodes() -> None:
 
 def test_autogrow_slots_keep_their_names() -> None:
     """Gaps stay, and slots beyond those that are there at first are found."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvas", [64, 64])
     drawing.node(2, "Grow")
     for place in (0, 2, 3):
@@ -173,7 +173,7 @@ def test_autogrow_slots_keep_their_names() -> None:
 
 def test_links_into_a_dynamic_combo() -> None:
     """Stay with an option that has the slot, and go with one that hasn't."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvas", [64, 64])
     drawing.node(2, "Choose", ["large", "x", 0.5, 3, "fixed"])
     drawing.link(1, 0, 2, "model.image", "IMAGE")
@@ -186,7 +186,7 @@ def test_slots_of_one_type_take_it_from_each_other() -> None:
     """So a bypass before one knows what is wanted there, though the class says it takes anything."""
     same = ["COMFY_MATCHTYPE_V3", {"template": {"template_id": "T", "allowed_types": "*"}}]
     catalog = Catalog.from_object_info(CLASSES | {"Switch": node_class({"off": same, "on": same}, ["*"])})
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"])
     drawing.node(2, "Mask", None, BYPASSED)
     drawing.node(3, "Switch")
@@ -200,4 +200,4 @@ def test_slots_of_one_type_take_it_from_each_other() -> None:
 def test_an_output_that_no_node_has() -> None:
     """A bypassed node takes its first input for it where any type is wanted."""
     node = UiNode("1", "X", inputs=[Slot("a", "IMAGE"), Slot("b", "MASK")])
-    assert [bypass_slot(node, output, "*") for output in (-5, 1, 7)] == [0, 1, 0]
+    assert [bypass_input(node, output, "*") for output in (-5, 1, 7)] == [0, 1, 0]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import Drawing
+from tests.workflow.editor.workflow_builder import WorkflowBuilder
 
 
-def primitive(value: Any, *targets: tuple[str, str], mode: int = 0) -> Drawing:
+def primitive(value: Any, *targets: tuple[str, str], mode: int = 0) -> WorkflowBuilder:
     """One that feeds a field of each of these nodes, 2 and up."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "PrimitiveNode", value, mode)
     for number, (kind, field) in enumerate(targets, 2):
         drawing.node(number, kind)
@@ -58,7 +58,7 @@ def test_a_muted_one_still_copies() -> None:
 
 def test_not_through_a_reroute() -> None:
     """Behind one the field keeps its own value."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "PrimitiveNode", [640, "fixed"])
     drawing.node(2, "Reroute")
     drawing.node(3, "Canvas", [128, 128])

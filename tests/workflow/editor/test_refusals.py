@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workflow.editor.drawing import CATALOG, Drawing, outcome
-from tests.workflow.editor.mutants import mutant
+from tests.workflow.editor.spoiled_workflows import spoiled_copy
 from tests.workflow.editor.test_subgraphs import using
+from tests.workflow.editor.workflow_builder import CATALOG, WorkflowBuilder, convert_or_error
 from worker.errors import CannotConvert
 from worker.workflow.editor import convert, is_ui
 
 
 def test_every_unknown_class_is_named() -> None:
     """With its node, its title and the class that was probably meant; muted ones don't matter."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvass", title="Paper")
     drawing.node(2, "Zzzzzz")
     drawing.node(3, "Yyyyyy", mode=2)
@@ -31,7 +31,7 @@ def test_every_unknown_class_is_named() -> None:
 
 def test_what_needs_a_browser() -> None:
     """A value that is drawn when the workflow is queued can't be known."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Scene")
     (detail,) = drawing.refusal().details
     assert (detail.node_id, detail.input) == ("1", "image")
@@ -39,7 +39,7 @@ def test_what_needs_a_browser() -> None:
 
 def test_links_to_nowhere() -> None:
     """They count as none, with a warning that names the node, the input, and what is missing."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(3, "SaveImage", ["x"], inputs=[{"name": "images", "type": "IMAGE", "link": 7}])
     for links, missing in (([], "link 7"), ([[7, 99, 0, 3, 0, "IMAGE"]], "node 99")):
         drawing.links = links
@@ -52,7 +52,7 @@ def test_links_to_nowhere() -> None:
 
 def test_a_field_with_a_link_to_nowhere() -> None:
     """It keeps its own value; what is muted is not warned about."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     stale = [{"name": "width", "type": "INT", "link": 7, "widget": {"name": "width"}}]
     drawing.node(3, "Canvas", [64, 48], inputs=stale)
     drawing.node(4, "Canvas", [64, 48], inputs=stale, mode=2)
@@ -71,35 +71,35 @@ def test_links_to_nowhere_in_subgraphs() -> None:
 
 def test_links_in_a_circle() -> None:
     """Reroutes that lead to each other end nowhere."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Reroute")
     drawing.node(2, "Reroute")
     drawing.node(3, "SaveImage", ["x"])
     for origin, target, name in ((1, 2, ""), (2, 1, ""), (1, 3, "images")):
         drawing.link(origin, 0, target, name)
-    assert "circle" in drawing.refusal().message
+    assert "cycle" in drawing.refusal().message
 
 
 def test_a_subgraph_in_itself() -> None:
     """Is refused, and so are subgraphs that double each other without end."""
     kind = "33333333-3333-4333-8333-333333333333"
-    inside = Drawing(kind)
+    inside = WorkflowBuilder(kind)
     inside.node(5, kind)
     assert "contains itself" in using((2, []), inside=inside, kind=kind).refusal().message
-    doubling = Drawing()
+    doubling = WorkflowBuilder()
     doubling.node(1, "level 0")
     for level in range(40):
-        inside = Drawing(f"level {level}")
+        inside = WorkflowBuilder(f"level {level}")
         inside.node(1, f"level {level + 1}")
         inside.node(2, f"level {level + 1}")
         doubling.definitions.append(inside)
-    doubling.definitions.append(Drawing("level 40"))
+    doubling.definitions.append(WorkflowBuilder("level 40"))
     assert "unfold" in doubling.refusal().message
 
 
 def test_a_long_chain_is_followed() -> None:
     """A thousand reroutes in a row are many, but not too many."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(0, "Canvas", [64, 64])
     for number in range(1, 1001):
         drawing.node(number, "Reroute")
@@ -114,7 +114,7 @@ def test_values_in_values_without_end() -> None:
     value: Any = "x"
     for _ in range(500):
         value = [value]
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Quote", [value])
     assert "nested" in drawing.refusal().message
 
@@ -129,7 +129,7 @@ def test_other_json_is_no_workflow(workflow: Any) -> None:
         convert(workflow, CATALOG)
 
 
-def whole() -> bytes:
+def to_integer() -> bytes:
     """Something of everything."""
     drawing = using((2, [3.5]), (3, [4.5]))
     drawing.node(20, "Choose", ["large", "x", 0.5, 3, "fixed"])
@@ -148,9 +148,9 @@ def whole() -> bytes:
 @pytest.mark.parametrize("seed", range(4))
 def test_spoiled_files(seed: int) -> None:
     """Each gives a prompt that can be sent, or a refusal that says why."""
-    rng, saved, converted = Random(seed), whole(), 0
+    rng, saved, converted = Random(seed), to_integer(), 0
     for _ in range(400):
-        prompt, refusal = outcome(mutant(saved, rng))
+        prompt, refusal = convert_or_error(spoiled_copy(saved, rng))
         assert prompt or refusal
         converted += bool(prompt)
     assert 100 < converted < 400
@@ -172,4 +172,4 @@ NODE = st.fixed_dictionaries(
 def test_any_json_in(nodes: list[Any], links: Any, rest: Any) -> None:
     """Whatever stands where nodes, links and subgraphs do: an answer or a refusal."""
     workflow = {"nodes": nodes, "links": links, "definitions": {"subgraphs": [{"id": "S", "nodes": rest}]}}
-    assert any(outcome({**workflow, "extra": rest}))
+    assert any(convert_or_error({**workflow, "extra": rest}))

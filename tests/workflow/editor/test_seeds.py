@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workflow.editor.drawing import CATALOG, Drawing
+from tests.workflow.editor.workflow_builder import CATALOG, WorkflowBuilder
 from worker.prompt_changes import SeedField
 from worker.workflow.editor import convert
 
 LARGEST = 2**64 - 1
 
 
-def seeds(drawing: Drawing) -> tuple[SeedField, ...]:
+def seeds(drawing: WorkflowBuilder) -> tuple[SeedField, ...]:
     return convert(drawing.saved(), CATALOG).seeds
 
 
-def drawn(mode: str, kind: str = "Sample") -> Drawing:
-    drawing = Drawing()
+def drawn(mode: str, kind: str = "Sample") -> WorkflowBuilder:
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, [7, mode, 20, "fit"])
     return drawing
 
@@ -51,7 +51,7 @@ def test_a_linked_field() -> None:
 @pytest.mark.parametrize(("mode", "count"), [("randomize", 2), ("fixed", 0), ("increment", 0)])
 def test_a_primitive_feeds_one_seed(mode: str, count: int) -> None:
     """Its own mode counts, not those of the fields, and all of them get the same seed."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(5, "PrimitiveNode", [7, mode])
     for number, own in ((1, "fixed"), (2, "randomize")):
         drawing.node(number, "Sample", [1, own, 20, "fit"])
@@ -63,11 +63,11 @@ def test_a_primitive_feeds_one_seed(mode: str, count: int) -> None:
 
 def test_seeds_in_a_subgraph() -> None:
     """Each instance has its own, and the field that an instance shows feeds all that it is linked to."""
-    inside = Drawing("sub")
+    inside = WorkflowBuilder("sub")
     for number in (1, 2, 3):
         inside.node(number, "Sample", [1, "randomize", 20, "fit"])
     inside.port("seed", "INT", (1, "seed"), (2, "seed"), widget=True)
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions.append(inside)
     for number in (7, 8):
         drawing.node(number, "sub", [5])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from tests.workflow.editor.drawing import Drawing
+from tests.workflow.editor.workflow_builder import WorkflowBuilder
 
 BLUR = "11111111-1111-4111-8111-111111111111"
 OUTER = "22222222-2222-4222-8222-222222222222"
 
 
-def blurring() -> Drawing:
+def blurring() -> WorkflowBuilder:
     """A subgraph with a picture in and out, and a field that it shows."""
-    inside = Drawing(BLUR)
+    inside = WorkflowBuilder(BLUR)
     inside.node(5, "Blur", [2.5])
     inside.port("image", "IMAGE", (5, "image"))
     inside.port("amount", "FLOAT", (5, "radius"), widget=True)
@@ -18,9 +18,11 @@ def blurring() -> Drawing:
     return inside
 
 
-def using(*instances: tuple[int, object], inside: Drawing | None = None, kind: str = BLUR, **more: object) -> Drawing:
+def using(
+    *instances: tuple[int, object], inside: WorkflowBuilder | None = None, kind: str = BLUR, **more: object
+) -> WorkflowBuilder:
     """A picture, instances of a subgraph one behind the other, and where it is saved (node 9)."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions = [inside or blurring()]
     last = drawing.node(1, "Canvas", [64, 64])
     for number, values in instances:
@@ -58,7 +60,7 @@ def test_a_linked_field_of_an_instance() -> None:
 
 def test_subgraphs_in_subgraphs() -> None:
     """The path grows, and a field that is shown twice has the outermost value."""
-    outer = Drawing(OUTER)
+    outer = WorkflowBuilder(OUTER)
     outer.node(6, BLUR, [3.5])
     outer.port("image", "IMAGE", (6, "image"))
     outer.port("amount", "FLOAT", (6, "amount"), widget=True)
@@ -73,7 +75,7 @@ def test_subgraphs_in_subgraphs() -> None:
 
 def test_ids_inside_that_are_taken_outside_are_changed() -> None:
     """The workflow's own nodes keep theirs, those inside get the next free one."""
-    inside = Drawing(BLUR)
+    inside = WorkflowBuilder(BLUR)
     inside.node(1, "Blur", [2.5])
     inside.port("image", "IMAGE", (1, "image"))
     inside.result("IMAGE", "IMAGE", 1)
@@ -94,7 +96,7 @@ def test_a_muted_or_bypassed_instance() -> None:
 
 def test_an_input_led_straight_to_an_output() -> None:
     """What is linked in comes out."""
-    inside = Drawing(BLUR)
+    inside = WorkflowBuilder(BLUR)
     inside.port("image", "IMAGE")
     inside.result("IMAGE", "IMAGE", -10)
     assert using((2, []), inside=inside).inputs_of(9)["images"] == ["1", 0]
@@ -102,7 +104,7 @@ def test_an_input_led_straight_to_an_output() -> None:
 
 def test_fields_shown_by_proxy() -> None:
     """Each becomes an input with the instance's value in the same place; null leaves what is inside."""
-    inside = Drawing(BLUR)
+    inside = WorkflowBuilder(BLUR)
     inside.node(5, "Mix", ["fill"])
     inside.node(6, "Blur", [2.5])
     inside.link(5, 0, 6, "image", "IMAGE")
@@ -124,7 +126,7 @@ def test_a_proxy_of_an_input_that_is_there() -> None:
 
 def test_a_proxy_of_a_primitive() -> None:
     """The input feeds what the primitive fed."""
-    inside = Drawing(BLUR)
+    inside = WorkflowBuilder(BLUR)
     inside.node(4, "PrimitiveNode", [5.5, "fixed"])
     inside.node(5, "Blur", [2.5])
     inside.link(4, 0, 5, "radius", "FLOAT", widget=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
 
 
 def given(kind: str, values: Any, **more: Any) -> Any:
     """The inputs of one node alone."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values, **more)
     return drawing.inputs_of(1)
 
@@ -61,7 +61,7 @@ def test_a_pack_that_saves_by_name() -> None:
         **node_class({"frames": ["INT", {}], "format": ["COMBO", {}]}),
         "python_module": "custom_nodes.VideoHelperSuite",
     }
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     values = {
         "format": "mp4",
         "frames": 9,
@@ -130,14 +130,14 @@ def test_an_order_that_a_sorted_catalog_lost_is_read_off_the_slots() -> None:
     """Where the file names a slot for each field, theirs is the order of the values."""
     names = ("model.quality", "model.prompt", "model.seed", "model.alpha")
     slots = [{"name": name, "type": "*", "widget": {"name": name}} for name in names]
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Unheard", ["one", "high", "a", 7, "fixed", 0.5], inputs=slots)
     assert drawing.prompt(sorted_class("Unheard"))["1"][1] == EXPECTED
 
 
 def test_an_order_that_a_sorted_catalog_lost_is_read_off_the_values() -> None:
     """Where nothing names it, each value goes to the field that could have held it."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Unheard", ["one", "high", "a", 7, "fixed", 0.5])
     assert drawing.prompt(sorted_class("Unheard"))["1"][1] == EXPECTED
 
@@ -147,7 +147,7 @@ def test_a_known_order_beats_the_alphabet() -> None:
     inner = {name: ["STRING", {}] for name in ("duration", "negative_prompt", "prompt", "ratio", "resolution")}
     option = {"key": "wan2.7-t2v", "inputs": {"required": inner}}
     info = {"Wan2TextToVideoApi": node_class({"model": ["COMFY_DYNAMICCOMBO_V3", {"options": [option]}]})}
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Wan2TextToVideoApi", ["wan2.7-t2v", "yes", "no", "720P", "16:9", "5"])
     found = drawing.prompt(Catalog.from_object_info(info))["1"][1]
     assert (found["model.prompt"], found["model.negative_prompt"], found["model.duration"]) == ("yes", "no", "5")
@@ -155,7 +155,7 @@ def test_a_known_order_beats_the_alphabet() -> None:
 
 def test_a_combo_of_ones_own_choices_sends_which() -> None:
     """CustomCombo's choices are fields of the node, and the place of the chosen one is counted anew."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "CustomCombo", ["b", 0, "a", "b", ""])
     info = CLASSES | {"CustomCombo": node_class({"choice": ["COMBO", {"options": []}]}, ["STRING", "INT"])}
     found = drawing.prompt(Catalog.from_object_info(info))["1"][1]

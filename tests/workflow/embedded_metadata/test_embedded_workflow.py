@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from worker.errors import CannotConvert
-from worker.workflow.embedded_metadata import read_embedded_workflow, workflow_in
+from worker.workflow.embedded_metadata import extract_workflow, read_embedded_workflow
 
 PROMPT = {"1": {"class_type": "EmptyImage", "inputs": {"width": 16}, "_meta": {"title": "日"}}}
 WORKFLOW = {"nodes": [{"id": 1, "type": "EmptyImage"}], "links": [], "version": 0.4}
@@ -82,24 +82,24 @@ def test_texts_of_a_video(name: str) -> None:
 def test_what_has_run_is_preferred() -> None:
     """The prompt beats the workflow; NaN in it is null."""
     text = json.dumps({"1": {"class_type": "X", "inputs": {"a": float("nan")}}})
-    assert workflow_in(png(prompt=text, workflow=json.dumps(WORKFLOW))) == {
+    assert extract_workflow(png(prompt=text, workflow=json.dumps(WORKFLOW))) == {
         "1": {"class_type": "X", "inputs": {"a": None}}
     }
-    assert workflow_in(png(workflow=json.dumps(WORKFLOW))) == WORKFLOW
+    assert extract_workflow(png(workflow=json.dumps(WORKFLOW))) == WORKFLOW
 
 
 @pytest.mark.parametrize("wrapped", [{"prompt": PROMPT}, {"workflow": WORKFLOW, "prompt": PROMPT}, PROMPT])
 def test_exports_are_unwrapped(wrapped: object) -> None:
     """Whichever way they were saved."""
-    assert workflow_in(json.dumps(wrapped).encode()) == PROMPT
-    assert workflow_in(json.dumps({"workflow": WORKFLOW}).encode()) == WORKFLOW
+    assert extract_workflow(json.dumps(wrapped).encode()) == PROMPT
+    assert extract_workflow(json.dumps({"workflow": WORKFLOW}).encode()) == WORKFLOW
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", png(), png(prompt="{"), b"\x1aE\xdf\xa3", b"RIFF0000WEBP"])
 def test_what_carries_nothing(data: bytes) -> None:
     """Is refused with a word on why."""
     with pytest.raises(CannotConvert):
-        workflow_in(data)
+        extract_workflow(data)
 
 
 def test_broken_files_are_read_as_far_as_they_go() -> None:

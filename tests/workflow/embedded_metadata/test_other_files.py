@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.workflow.embedded_metadata.test_embedded_workflow import PROMPT, WORKFLOW, png
 from worker.errors import CannotConvert
-from worker.workflow.embedded_metadata import read_embedded_workflow, workflow_in
+from worker.workflow.embedded_metadata import extract_workflow, read_embedded_workflow
 
 DATA = Path(__file__).parents[2] / "data"
 RECORDED = {
@@ -131,14 +131,14 @@ def test_values_instead_of_texts() -> None:
 @pytest.mark.parametrize(("version", "encoding", "flags"), [(2, 0, 0), (3, 1, 0), (3, 1, 0x80), (3, 0, 0), (4, 3, 0)])
 def test_tags_of_an_mp3(version: int, encoding: int, flags: int) -> None:
     """In the three versions, in Latin-1, UTF-16 and UTF-8, and with the bytes that keep players in step."""
-    assert workflow_in(id3(version, encoding, flags)) == PROMPT
+    assert extract_workflow(id3(version, encoding, flags)) == PROMPT
 
 
 @pytest.mark.parametrize("head", [b"OpusTags", b"\x03vorbis", b"\x84\0\0\0"])
 @pytest.mark.parametrize("length", [0, 70_000, 200_000])
 def test_comments_of_an_ogg(head: bytes, length: int) -> None:
     """Of Opus, Vorbis and FLAC, on one page and over several."""
-    assert workflow_in(vorbis(head, "x" * length)) == PROMPT
+    assert extract_workflow(vorbis(head, "x" * length)) == PROMPT
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_comments_of_an_ogg(head: bytes, length: int) -> None:
 def test_parameters_of_another_program(data: bytes) -> None:
     """They are named: they are no workflow."""
     with pytest.raises(CannotConvert, match="AUTOMATIC1111"):
-        workflow_in(data)
+        extract_workflow(data)
 
 
 @pytest.mark.parametrize("make", [lambda: glb([1]), lambda: glb("x"), lambda: b"glTF", lambda: b"<svg><metadata>"])
 def test_what_carries_nothing(make: Callable[[], bytes]) -> None:
     """Is refused with its kind."""
-    with pytest.raises(CannotConvert, match="carries no workflow"):
-        workflow_in(make())
+    with pytest.raises(CannotConvert, match="has no workflow"):
+        extract_workflow(make())
 
 
 def test_spoiled_files() -> None:

@@ -97,7 +97,7 @@ def test_a_name_with_two_meanings_stays(sent: str) -> None:
 def test_the_files_of_a_request(value: str) -> None:
     """A name that the request brings stays as it is, and so do URLs and data URIs."""
     prompt = {"1": node("LoadImage", image=value), "2": saved()}
-    assert repair(prompt, catalog(), own={value}).repairs == ()
+    assert repair(prompt, catalog(), own_files={value}).repairs == ()
     uploaded = {"1": node("LoadImage", image="holiday\\a.png"), "2": saved()}
     assert repair(uploaded, catalog()).prompt["1"]["inputs"]["image"] == "holiday/a.png"
 

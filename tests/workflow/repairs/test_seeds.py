@@ -12,7 +12,7 @@ from worker.extra_data import ExtraData
 from worker.job import JobRequest, RandomInteger
 from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import bundled_catalog
-from worker.workflow.repairs import ready_prompt, ready_request, repair
+from worker.workflow.repairs import prepare_prompt, prepare_request, repair
 from worker.workflow.repairs.seeds import draw_seeds
 
 LARGEST = 2**64 - 1
@@ -26,7 +26,7 @@ def with_seed(value: Any) -> dict[str, Any]:
 
 
 def requested(value: Any, **options: Any) -> JobRequest:
-    return ready_request(JobRequest(with_seed(value), **options), CATALOG, (), Random(1))
+    return prepare_request(JobRequest(with_seed(value), **options), CATALOG, (), Random(1))
 
 
 @pytest.mark.parametrize("sent", [-1, "-1", -1.0, -7, None])
@@ -37,7 +37,7 @@ def test_a_seed_below_its_range_is_drawn(sent: Any) -> None:
     assert (seed.node_id, seed.input, seed.value) == ("3", "seed", request.prompt["3"]["inputs"]["seed"])
     assert (one.code, one.sent, one.runs) == ("seed_drawn", sent, seed.value)
     assert 0 <= seed.value <= 2**50
-    again = ready_request(JobRequest(with_seed(sent)), CATALOG, (), Random(2))
+    again = prepare_request(JobRequest(with_seed(sent)), CATALOG, (), Random(2))
     assert again.seeds != request.seeds
 
 
@@ -92,7 +92,7 @@ def test_seeds_that_are_kept(options: dict[str, Any]) -> None:
 
 def test_what_a_check_says_of_seeds() -> None:
     """The fields, a prompt that ComfyUI takes, and no number that would never run."""
-    ready = ready_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
+    ready = prepare_prompt(JobRequest(with_seed(-1)), CATALOG, (), Random(1))
     assert ready.fields == (SeedField("3", "seed", 0, LARGEST),)
     assert [one.runs for one in ready.repairs] == [None]
 
@@ -109,7 +109,7 @@ def test_the_editors_file_has_the_seeds_that_ran() -> None:
     saved = {"1": [5, 5, "randomize"], "2": [5, "randomize"], "6": [5, "randomize"], "7": ["a", 5], "8": [5]}
     nodes = [{"id": int(number), "widgets_values": values} for number, values in saved.items()]
     extra = ExtraData({"workflow": {"nodes": nodes, "links": []}})
-    ready = ready_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
+    ready = prepare_request(JobRequest(prompt, seed_fields=fields, extra=extra), CATALOG, (), Random(1))
     one, two, three, _ = (seed.value for seed in ready.seeds)
     assert ready.extra.pnginfo is not None
     written = {str(one["id"]): one["widgets_values"] for one in ready.extra.pnginfo["workflow"]["nodes"]}

@@ -51,7 +51,7 @@ def test_a_template_that_can_not_be_read_stops_the_start(tmp_path: Path, toml: s
 
 def test_a_folder_or_a_workflow_that_is_missing_is_named(tmp_path: Path) -> None:
     """Both are mistakes of whoever set WORKER_TEMPLATES."""
-    with pytest.raises(StartupError, match="there is no folder"):
+    with pytest.raises(StartupError, match="does not exist"):
         read_library(str(tmp_path / "none"))
     (tmp_path / "lone.toml").write_text(TOML.format(title="t"))
     with pytest.raises(StartupError, match=r"lone\.json"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.errors import ParamsError
 from worker.workflow.prompt import Prompt
-from worker.workflow.templates.fill import Filled, fill
+from worker.workflow.templates.fill import FilledTemplate, fill
 from worker.workflow.templates.reader import read_template
 from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import ParameterKind, Template, TemplateError
@@ -61,7 +61,7 @@ def template(**parameters: Any) -> Template:
     return read_template("t", WORKFLOW, table)
 
 
-def filled(**params: Any) -> Filled:
+def filled(**params: Any) -> FilledTemplate:
     return fill(template(), params, lambda below: below - 1)
 
 
@@ -140,31 +140,31 @@ def test_a_list_becomes_a_chain_of_nodes() -> None:
 @pytest.mark.parametrize(
     ("params", "path", "message", "cure"),
     [
-        ({"stepz": 3}, "stepz", "is none of template 't'", "Did you mean 'steps'?"),
-        ({"steps": 51}, "steps", "is 51, more than 50", "Use a whole number from 1 to 50."),
-        ({"steps": 2.5}, "steps", "has to be a whole number, not 2.5", "Use a whole number from 1 to 50."),
-        ({"steps": True}, "steps", "has to be a whole number, not True", "Use a whole number from 1 to 50."),
-        ({"steps": "8"}, "steps", "has to be a whole number, not '8'", "Use a whole number from 1 to 50."),
-        ({"cfg": -1}, "cfg", "is -1, less than 0", "Use a number from 0 up."),
-        ({"seed": -2}, "seed", "is -2, less than 0", "Use a whole number from 0 to 9007199254740991."),
-        ({"prompt": 4}, "prompt", "has to be a text, not 4", "Use a text of at most 30 characters."),
-        ({"prompt": "x" * 31}, "prompt", "has 31 characters, more than 30", "Use a text of at most 30 characters."),
+        ({"stepz": 3}, "stepz", "is no parameter of template 't'", "Did you mean 'steps'?"),
+        ({"steps": 51}, "steps", "is 51, more than 50", "Use an integer from 1 to 50."),
+        ({"steps": 2.5}, "steps", "must be an integer, not 2.5", "Use an integer from 1 to 50."),
+        ({"steps": True}, "steps", "must be an integer, not True", "Use an integer from 1 to 50."),
+        ({"steps": "8"}, "steps", "must be an integer, not '8'", "Use an integer from 1 to 50."),
+        ({"cfg": -1}, "cfg", "is -1, less than 0", "Use a number of at least 0."),
+        ({"seed": -2}, "seed", "is -2, less than 0", "Use an integer from 0 to 9007199254740991."),
+        ({"prompt": 4}, "prompt", "must be a string, not 4", "Use a string of at most 30 characters."),
+        ({"prompt": "x" * 31}, "prompt", "has 31 characters, more than 30", "Use a string of at most 30 characters."),
         (
             {"photo": "/etc/passwd"},
             "photo",
-            "can't be '/etc/passwd'",
-            "Use a URL, a data URI, base64, or the name of a file sent along.",
+            "cannot be '/etc/passwd'",
+            "Use a URL, a data URI, base64, or the name of a file in the request.",
         ),
         (
             {"loras": {}},
             "loras",
-            "has to be a list, not an object",
+            "must be a list, not an object",
             "Use a list of at most 2 objects with name, strength.",
         ),
         (
             {"loras": [3]},
             "loras.0",
-            "has to be an object, not 3",
+            "must be an object, not 3",
             "Use a list of at most 2 objects with name, strength.",
         ),
         (
@@ -173,8 +173,13 @@ def test_a_list_becomes_a_chain_of_nodes() -> None:
             "is 3, more than 2",
             "Use a number from -2 to 2.",
         ),
-        ({"loras": [{"strength": 1}]}, "loras.0.name", "is missing", "Use a text of at most 20000 characters."),
-        ({"loras": [{"name": "a", "weight": 1}]}, "loras.0.weight", "has no field 'weight'", "Known: name, strength."),
+        ({"loras": [{"strength": 1}]}, "loras.0.name", "is missing", "Use a string of at most 20000 characters."),
+        (
+            {"loras": [{"name": "a", "weight": 1}]},
+            "loras.0.weight",
+            "has no field 'weight'",
+            "Known fields: name, strength.",
+        ),
         (
             {"loras": [{"name": "a"}] * 3},
             "loras",
@@ -246,15 +251,15 @@ def test_the_schema_says_what_fill_holds() -> None:
         ({"type": "integer", "sets": ["Sampler.stepz"]}, "Node 4 has no input 'stepz'. Did you mean 'steps'?"),
         ({"type": "integer", "sets": ["Samplr.steps"]}, "There is no node 'Samplr'. Did you mean 'Sampler'?"),
         ({"type": "integer", "sets": ["Sampler.steps"], "maximum": 10}, "its default is 20, more than 10"),
-        ({"type": "number"}, "it sets nothing"),
+        ({"type": "number"}, "it sets no input"),
         ({"type": "choice", "sets": ["Prompt.text"]}, "a choice needs `choices`"),
-        ({"type": "string", "sets": ["Prompt.text"], "minimum": 1}, "only a number has a range"),
-        ({"type": "string", "sets": [{"to": "Prompt.text", "times": 2}]}, "only a number can be computed with"),
+        ({"type": "string", "sets": ["Prompt.text"], "minimum": 1}, "`minimum` and `maximum` need a number"),
+        ({"type": "string", "sets": [{"to": "Prompt.text", "times": 2}]}, "`times` and `plus` need a number"),
         ({"type": "integer", "sets": ["Sampler.model"]}, "it needs a default, or `required = true`"),
         ({"type": "list"}, "a list needs `fields` and a `chain`"),
         ({"type": "text"}, "type: input should be"),
         ({"type": "string", "set": ["Prompt.text"]}, "set: unexpected keyword argument"),
-        ({**LORAS, "fields": {"name": {"type": "string"}}}, "the chain uses strength, which no item has"),
+        ({**LORAS, "fields": {"name": {"type": "string"}}}, "the chain uses the unknown fields strength"),
     ],
 )
 def test_a_template_that_can_not_work_is_refused(parameter: dict[str, Any], problem: str) -> None:

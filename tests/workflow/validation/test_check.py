@@ -12,8 +12,8 @@ from tests.workflow.prompts import empty, link, node, sampled, saved
 from tests.workflow.test_prompt import JSON
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt
-from worker.workflow.validation.check import OURS, check
-from worker.workflow.validation.confidence import certain
+from worker.workflow.validation.check import UNSOUND, check
+from worker.workflow.validation.confidence import is_certain
 from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.file_check import AssumeFiles, AssumeUploads
 from worker.workflow.validation.validate import validate
@@ -69,7 +69,7 @@ def test_what_stands_behind_a_lost_link_is_checked() -> None:
 def test_every_link_to_nowhere_is_told() -> None:
     """Also under inputs that no class knows, where ComfyUI accepts them and dies."""
     prompt = {"1": empty(a=link("x"), b=link("y")), "2": saved()}
-    assert told(prompt) == [("1", OURS, None), ("1", OURS, None)]
+    assert told(prompt) == [("1", UNSOUND, None), ("1", UNSOUND, None)]
     assert validate(prompt, CATALOG).accepted
 
 
@@ -100,9 +100,9 @@ def test_a_missing_class_comes_with_its_pack() -> None:
 @pytest.mark.parametrize(
     ("input_name", "value", "expected", "suggestion"),
     [
-        ("vae", link("4", 1), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple): it would fit."),
-        ("vae", link("6"), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple): it would fit."),
-        ("samples", link("3", 4), None, "Link 'samples' to a slot that is there: node 3 has 1, counted from 0."),
+        ("vae", link("4", 1), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple). Its type fits."),
+        ("vae", link("6"), "VAE", "Link slot 2 (VAE) of node 4 (CheckpointLoaderSimple). Its type fits."),
+        ("samples", link("3", 4), None, "Link 'samples' to an existing slot. Node 3 has 1 slot, counted from 0."),
         ("samples", [1, 2, 3], "a link: [node id, output slot]", None),
     ],
 )
@@ -157,7 +157,7 @@ def test_only_what_is_certain_is_told_ahead(changed: dict[str, dict[str, Any]], 
         kept = {**prompt[node_id]["inputs"], **inputs}
         prompt[node_id]["inputs"] = {name: value for name, value in kept.items() if value is not None}
     problems = check(prompt, catalog, AssumeUploads()).problems
-    assert [certain(found, prompt, catalog, version) for found in problems] == [sure]
+    assert [is_certain(found, prompt, catalog, version) for found in problems] == [sure]
 
 
 NAMES = st.sampled_from(["images", "samples", "width", "vae", "ckpt_name", "model", "steps", "odd"])

@@ -47,7 +47,7 @@ def files(tmp_path: Path) -> LocalFiles:
         (tmp_path / name).touch()
     (tmp_path / "input" / "empty").mkdir()
     folders = {kind: tmp_path / kind for kind in ("input", "output", "temp")}
-    return LocalFiles(folders, tmp_path, coming=["coming.png"])
+    return LocalFiles(folders, tmp_path, expected=["coming.png"])
 
 
 def kinds(class_type: str, name: str, value: Any, files: LocalFiles) -> set[str]:

@@ -17,14 +17,14 @@ from worker.api.edge.hosts import (
     AllowedHosts,
     Host,
     allowed_hosts,
-    answers_to,
-    asked_host,
+    connected_host,
     host_texts,
+    is_own_host,
     origin_of,
     public_origin,
-    reached_host,
     read_host,
     read_origin,
+    requested_host,
 )
 from worker.api.edge.proxies import ClientView, Networks, client_view, trusted_networks
 from worker.errors import HostNotAllowed, OriginNotAllowed
@@ -62,8 +62,8 @@ class BrowserCheck:
         view = client_view(request, self.proxies)
         forwarded = read_host(view.host)
         # A page of a rebound name may write the headers of a proxy on this machine: both hosts have to be good.
-        for host in (asked_host(request), forwarded):
-            if host is None or not answers_to(host, reached_host(request), self.hosts):
+        for host in (requested_host(request), forwarded):
+            if host is None or not is_own_host(host, connected_host(request), self.hosts):
                 raise _host_refused(request, host)
         if origins := request.headers.getall(hdrs.ORIGIN, ()):
             self.check_origins(origins, self._own(view, forwarded))
@@ -112,7 +112,7 @@ def _host_refused(request: web.Request, host: Host | None) -> HostNotAllowed:
     )
 
 
-def refuse_other_pages(check: BrowserCheck) -> Middleware:
+def browser_check(check: BrowserCheck) -> Middleware:
     """Check each request before anything else of it is looked at."""
 
     @web.middleware

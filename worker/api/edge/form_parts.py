@@ -16,7 +16,7 @@ LONGEST = 300
 
 
 @contextmanager
-def readable_parts() -> Iterator[None]:
+def multipart_errors_as_client_errors() -> Iterator[None]:
     """Read parts of a form inside. Raises ClientError in place of what aiohttp raises."""
     try:
         yield

@@ -112,19 +112,19 @@ def public_origin(public_url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def answers_to(host: Host, reached: Host, allowed: AllowedHosts) -> bool:
+def is_own_host(host: Host, reached: Host, allowed: AllowedHosts) -> bool:
     """Whether a host is this worker's for sure: nobody else's DNS can have brought a client here by this name."""
     return host.loopback or host.name == reached.name or host in allowed
 
 
-def asked_host(request: web.BaseRequest) -> Host | None:
+def requested_host(request: web.BaseRequest) -> Host | None:
     """Return the host that the client named; None where it named none that can be read, or several.
 
     A client that names none at all, as HTTP/1.0 allows, gets the address that it has reached. Browsers always name one.
     """
     hosts = {read_host(text) for text in host_texts(request)}
     if not hosts:
-        return reached_host(request)
+        return connected_host(request)
     return hosts.pop() if len(hosts) == 1 else None
 
 
@@ -141,7 +141,7 @@ def _of_target(target: str) -> list[str]:
     return [absolute[1] if absolute else target]
 
 
-def reached_host(request: web.BaseRequest) -> Host:
+def connected_host(request: web.BaseRequest) -> Host:
     """Return the address and port on this machine that the client is connected to."""
     name = request.transport.get_extra_info("sockname") if request.transport else None
     if not isinstance(name, tuple):

@@ -61,7 +61,7 @@ def _sender(record: logging.LogRecord) -> str:
 
 
 @contextmanager
-def malformed_requests_counted() -> Iterator[None]:
+def limit_malformed_request_logs() -> Iterator[None]:
     """Log malformed requests in short until the context ends, also those that aiohttp logs for debugging only."""
     requests, level = MalformedRequests(), SERVER.level
     SERVER.addFilter(requests)

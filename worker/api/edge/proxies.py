@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from aiohttp import web
 
 from worker.api.edge.addresses import Address, read_address
-from worker.api.edge.hosts import asked_host, reached_host, read_host
+from worker.api.edge.hosts import connected_host, read_host, requested_host
 from worker.errors import StartupError
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -51,13 +51,13 @@ def trusted_networks(text: str) -> Networks:
 
 def client_view(request: web.BaseRequest, trusted: Networks) -> ClientView:
     """Return what the client asked, by `X-Forwarded-*`, or else `Forwarded`, where the peer is trusted."""
-    host = asked_host(request) or reached_host(request)
+    host = requested_host(request) or connected_host(request)
     plain = ClientView(request.scheme, str(host), address=request.remote or "")
     peer = read_address(plain.address)
-    return seen_through(plain, _written(request), trusted) if peer and _among(peer, trusted) else plain
+    return through_proxies(plain, _written(request), trusted) if peer and _among(peer, trusted) else plain
 
 
-def seen_through(plain: ClientView, written: Written, trusted: Networks) -> ClientView:
+def through_proxies(plain: ClientView, written: Written, trusted: Networks) -> ClientView:
     """Return what a chain of trusted proxies has written; a value that makes no sense is ignored.
 
     A proxy appends to what it got, so that the last values are the nearest proxy's. Those that the farthest trusted one

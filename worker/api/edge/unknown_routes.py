@@ -59,7 +59,7 @@ POSTED = {
 """The same where clients can only POST."""
 
 
-def hint(path: str, known: Iterable[str], *, job_urls: bool = True) -> str:
+def route_hint(path: str, known: Iterable[str], *, job_urls: bool = True) -> str:
     """Return what to send instead of a request to a path that is no route; `known` are the routes' paths."""
     plain = re.sub(r"/{2,}", "/", path.lower()).rstrip("/")
     routes = {route.lower(): route for route in known if "*" not in route}

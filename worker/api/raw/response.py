@@ -18,7 +18,7 @@ from worker.api.responses import file_headers, job_response, send
 from worker.api.services import Services, base_url
 from worker.bodies import in_thread
 from worker.errors import Detail, InvalidField, NotAcceptable, NotFound, OutputTooLargeForInline, WorkerError
-from worker.job import Job, JobState, Output, in_order
+from worker.job import Job, JobState, Output, sorted_by_node
 from worker.platforms.base import Traits
 
 PIECE = 1024 * 1024
@@ -27,7 +27,7 @@ TIMED = (JobState.QUEUED, JobState.PREPARING, JobState.WAITING, JobState.GENERAT
 
 
 @dataclass(frozen=True, slots=True)
-class FileWish:
+class FileRequest:
     """A request for a file as the body of the answer. `index`: of the output, None for the first that is accepted."""
 
     accepted: Accepted
@@ -44,7 +44,7 @@ class FileWish:
         return named
 
 
-def file_wish(request: web.Request, traits: Traits) -> FileWish | None:
+def file_request_of(request: web.Request, traits: Traits) -> FileRequest | None:
     """Return what `Accept` and `?output=` ask for; None where the answer is JSON. Raises InvalidField."""
     headers = request.headers.getall(hdrs.ACCEPT, ())
     if not headers or not traits.raw_answers:
@@ -55,15 +55,15 @@ def file_wish(request: web.Request, traits: Traits) -> FileWish | None:
     index = request.query.get("output")
     if index is not None and not (index.isascii() and index.isdecimal() and len(index) < 10):
         raise InvalidField(f"?output={index[:80]} has to be the index of an output: a number from 0")
-    return FileWish(accepted, None if index is None else int(index))
+    return FileRequest(accepted, None if index is None else int(index))
 
 
-async def file_response(request: web.Request, found: Services, job: Job, wish: FileWish) -> web.StreamResponse:
+async def file_response(request: web.Request, found: Services, job: Job, wish: FileRequest) -> web.StreamResponse:
     """Send the file that the client accepts; JSON for an error, for a job that goes on, and where JSON is preferred."""
     if not job.state.ended or job.error is not None:
         return await job_response(request, found, job)
     try:
-        outputs = wish.among(in_order(job.outputs))
+        outputs = wish.among(sorted_by_node(job.outputs))
         choice = wish.accepted.choose(outputs)
         if choice is None and not wish.accepted.json:
             raise _not_acceptable(outputs)
@@ -72,7 +72,7 @@ async def file_response(request: web.Request, found: Services, job: Job, wish: F
         _check_size(choice.output, found)
         return await _send_file(request, found.outputs.path(job, choice.output), choice, job)
     except WorkerError as error:
-        return await send(request, *found.intake.answers.withheld(job, error, base_url(request, found)))
+        return await send(request, *found.intake.responses.withheld(job, error, base_url(request, found)))
 
 
 def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
@@ -91,10 +91,10 @@ def _not_acceptable(outputs: Sequence[Output]) -> NotAcceptable:
 
 def _check_size(output: Output, found: Services) -> None:
     """Raise OutputTooLargeForInline for a file that the platform does not carry."""
-    most = found.traits.largest_answer
+    most = found.traits.max_response_bytes
     if most is not None and output.size > most:
         raise OutputTooLargeForInline(
-            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.outside_inline}"
+            f"the file has {output.size:,} bytes, and {most:,} can be sent: {found.delivery.inline_alternatives}"
         )
 
 

@@ -67,9 +67,9 @@ async def connect(target: RunTarget) -> AsyncIterator[RunClient]:
     """Yield a client of the target, once it can accept a job. Raises StartupError when no worker can be started."""
     async with AsyncExitStack() as stack:
         if target.vast_endpoint:
-            from worker.platforms.vast.client import endpoint
+            from worker.platforms.vast.client import open_endpoint
 
-            yield VastClient(await stack.enter_async_context(endpoint(target.vast_endpoint, target.vast_url)))
+            yield VastClient(await stack.enter_async_context(open_endpoint(target.vast_endpoint, target.vast_url)))
             return
         url = target.url if target.url else await stack.enter_async_context(_temporary_worker())
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=CLIENT_TIMEOUT))

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from worker.workflow.templates.template import Parameter, ParameterKind, Template
-from worker.workflow.templates.value import SOURCE, limits
+from worker.workflow.templates.value import SOURCE, number_range
 
 PANEL = "Parameters"
 MAX_DEFAULT = 40
@@ -109,7 +109,7 @@ def _value_format(parameter: Parameter) -> dict[str, Any]:
     """Return the arguments of `typer.Option` for the range of a value, or for its name in the help."""
     if parameter.type in {ParameterKind.INTEGER, ParameterKind.NUMBER}:
         number = TYPES[parameter.type]
-        low, high = limits(parameter)
+        low, high = number_range(parameter)
         return {"min": low if low is None else number(low), "max": high if high is None else number(high)}
     if parameter.type is ParameterKind.LIST:
         first, *others = (field.name.upper() for field in parameter.fields)

@@ -17,8 +17,8 @@ from worker.settings import Settings
 from worker.workflow.assign import set_input
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.editor import Conversion, convert, is_ui
-from worker.workflow.embedded_metadata import read_file, workflow_in
-from worker.workflow.exports import files_in
+from worker.workflow.embedded_metadata import extract_workflow, read_workflow_file
+from worker.workflow.exports import request_files
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Prompt, parse_prompt, unwrap
 from worker.workflow.repairs.seeds import draw_seeds
@@ -40,7 +40,7 @@ def read_request(
     data = read_bytes(path)  # once: the file may be a pipe
     request = request_of(_workflow_in(data, path), assignments, inputs, keep_seeds=keep_seeds)
     # A request that was saved as a file, as RunPod's test_input.json, has input files of its own.
-    return {**request, "inputs": {**files_in(read_file(data)), **request["inputs"]}}
+    return {**request, "inputs": {**request_files(read_workflow_file(data)), **request["inputs"]}}
 
 
 def template_request(template: Template, params: Mapping[str, Any]) -> tuple[Prompt, Mapping[str, Json]]:
@@ -123,7 +123,7 @@ def read_workflow(path: Path) -> Any:  # noqa: ANN401 - JSON
 
 def _workflow_in(data: bytes, path: Path) -> Any:  # noqa: ANN401 - JSON
     try:
-        return workflow_in(data)
+        return extract_workflow(data)
     except CannotConvert as error:
         raise typer.BadParameter(f"{path}: {error.message}") from error
 

@@ -27,6 +27,6 @@ def command(shell: Annotated[Shell, typer.Argument(help="The shell that reads th
     Completes commands, options, choices, template names and files. For every new shell, put
     `source <(comfy-worker completion bash)` into ~/.bashrc, or the same with `zsh` into ~/.zshrc after `compinit`.
     """
-    from worker.cli.completion import SCRIPTS
+    from worker.cli.shell_completion import SCRIPTS
 
     typer.echo(SCRIPTS[shell], nl=False)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worker.cli.options import CatalogFiles
+
 if TYPE_CHECKING:
     from worker.workflow.catalog.catalog import Catalog
     from worker.workflow.editor import Conversion
@@ -21,10 +23,7 @@ EXAMPLES = (
 def command(
     file: Annotated[Path, typer.Argument(help="A workflow of the editor, or a ComfyUI output that contains it.")],
     *,
-    catalog: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Response of GET /object_info of your ComfyUI. Several are merged."),
-    ] = None,
+    catalog: CatalogFiles = None,
     strict: Annotated[bool, typer.Option("--strict", help="Do not list the repairs that a job makes.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with the prompt, the warnings and the repairs.")
@@ -60,11 +59,11 @@ def _convert(file: Path, classes: Catalog) -> tuple[Conversion, str]:
     from worker.dialects.base import prompt_of
     from worker.errors import WorkerError
     from worker.workflow.editor import Conversion, convert, is_ui, stringify
-    from worker.workflow.embedded_metadata import workflow_in
+    from worker.workflow.embedded_metadata import extract_workflow
 
     data = read_bytes(file)
     try:
-        workflow = workflow_in(data)
+        workflow = extract_workflow(data)
         conversion = convert(workflow, classes) if is_ui(workflow) else Conversion(prompt_of(workflow))
         return conversion, stringify(conversion.prompt, indent=2)
     except WorkerError as error:

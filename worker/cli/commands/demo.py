@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.options import Json
+
 if TYPE_CHECKING:
     from worker.cli.demo.demo_report import Steps
     from worker.cli.demo.demo_workflows import DemoRequest
     from worker.cli.demo.local_run import DemoResult, DemoSetup
-    from worker.simulators.vast_router import Told
+    from worker.simulators.vast_router import WorkerSummary
     from worker.simulators.vast_router.local_fleet import LocalFleet
 
 INTERRUPTED = 130
@@ -42,7 +44,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     workflows: Annotated[
         Path | None, typer.Option(help="Folder of the workflows to send, instead of two shipped ones.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run workflows through a local copy of Vast's router.
 
@@ -118,14 +120,14 @@ async def _setup(options: DemoOptions) -> DemoSetup:
     return DemoSetup(options.workers, engine, prompts, options.comfyui, options.gpus, options.kill_one)
 
 
-async def _run(steps: Steps, setup: DemoSetup, folders: DemoFolders) -> tuple[list[DemoResult], list[Told]]:
+async def _run(steps: Steps, setup: DemoSetup, folders: DemoFolders) -> tuple[list[DemoResult], list[WorkerSummary]]:
     """Start the fleet, send the requests, and return the results and the reports of the workers."""
     from worker.cli.demo import demo_workflows, local_run
     from worker.cli.output.waiting import waiting
 
     requests = list(demo_workflows.requests(setup.prompts, setup.gpus))
     with waiting("starting a local copy of Vast's router, and the workers", steps.console) as shown:
-        async with local_run.start_fleet(setup, folders.state) as fleet:
+        async with local_run.start_demo_fleet(setup, folders.state) as fleet:
             steps.done(f"{setup.description} behind a local copy of Vast's router  ({setup.engine.name})")
             shown.update("sending workflows through Vast's own client")
             results = await _send(steps, setup, fleet, requests, folders)
@@ -133,7 +135,7 @@ async def _run(steps: Steps, setup: DemoSetup, folders: DemoFolders) -> tuple[li
             shown.update("waiting for the workers' reports")
             await local_run.wait_for_reports(fleet.vast.record, len(requests))
             steps.done("every request is reported to the autoscaler")
-            rows = fleet.vast.record.told()
+            rows = fleet.vast.record.summaries()
             shown.update("stopping the workers")
         steps.done("all workers have stopped")
     return results, rows

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,12 +43,12 @@ def command(
         return
     from worker.check_finding import Level, fail
     from worker.cli.output.waiting import waiting
-    from worker.platforms.registry import chosen
+    from worker.platforms.registry import choose_platform
 
     try:
         settings_here = Settings.from_env(comfyui=comfyui, platform=platform)
         with waiting("checking this machine"):
-            findings = asyncio.run(run_checks(settings_here, chosen(settings_here.platform, environment())))
+            findings = asyncio.run(run_checks(settings_here, choose_platform(settings_here.platform, environment())))
     except StartupError as error:
         findings = [fail("settings", str(error), "run `comfy-worker doctor --settings` to list every setting")]
     _print_findings(findings, as_json)
@@ -82,7 +81,7 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
     if as_json:
         from worker.cli.output.json_output import print_json
 
-        print_json([dataclasses.asdict(finding) for finding in findings])
+        print_json([_row(finding) for finding in findings])
         return
     from rich.table import Table
     from rich.text import Text
@@ -95,11 +94,15 @@ def _print_findings(findings: list[CheckFinding], as_json: bool) -> None:
     table.add_column(overflow="fold")
     for finding in findings:
         sign, style = STYLES[finding.level]
-        message = Text(finding.says)
+        message = Text(finding.message)
         if finding.cure:
             message.append(f"\n→ {finding.cure}", style)
         table.add_row(Text(f"{sign} {finding.level}", style), finding.name, message)
     screen().print(table)
+
+
+def _row(finding: CheckFinding) -> dict[str, str]:
+    return {"name": finding.name, "level": finding.level, "says": finding.message, "cure": finding.cure}
 
 
 def _print_settings(as_json: bool) -> None:

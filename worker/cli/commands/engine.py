@@ -44,14 +44,14 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     Nodes that change images do so. Sampling and everything else is simulated, and its outputs are marked as such.
     """
-    from worker.errors import BadFault, StartupError
+    from worker.errors import InvalidFault, StartupError
     from worker.simulators.comfyui.faults.fault import parse_faults
     from worker.simulators.comfyui.server.serve import run
     from worker.simulators.comfyui.settings import EngineSettings
 
     try:
         faults = parse_faults(fault)
-    except BadFault as error:
+    except InvalidFault as error:
         raise typer.BadParameter(str(error), param_hint="--fault") from error
     try:
         classes = None if catalog is None else _read_classes(catalog)

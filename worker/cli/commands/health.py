@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
+
+from worker.cli.options import Json
 
 TIMEOUT_S = 4.0
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - only compared
@@ -13,7 +13,7 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - only compa
 EXAMPLES = ("comfy-worker health", "comfy-worker health --json")
 
 
-def command(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def command(*, as_json: Json = False) -> None:
     """Check that the worker on this machine responds.
 
     Requests GET /health at the port in WORKER_GATEWAY_PORT. Exit code 0: the status is 200. Exit code 1: it is not.

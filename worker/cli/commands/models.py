@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.completions import template_names
+from worker.cli.argument_completion import template_names
+from worker.cli.options import CatalogFiles, Json
 from worker.cli.usage import UsageFailure
 
 if TYPE_CHECKING:
@@ -48,11 +49,8 @@ def command(
     folder: Annotated[
         Path | None, typer.Option(help="ComfyUI's models folder, instead of WORKER_MODELS_FOLDER.")
     ] = None,
-    catalog: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Response of GET /object_info of your ComfyUI. Several are merged."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    catalog: CatalogFiles = None,
+    as_json: Json = False,
 ) -> None:
     """List or download the models that workflows need.
 
@@ -98,9 +96,9 @@ def _needed_files(
     """Yield the files of each template or workflow file. Raises typer.BadParameter."""
     from worker.errors import PromptError
     from worker.models.needed_files import NeededFiles, needed_files
-    from worker.workflow.model_needs import downloads
+    from worker.workflow.model_needs import downloads_by_file
 
-    known_downloads = downloads(file for template in library.values() for file in template.models)
+    known_downloads = downloads_by_file(file for template in library.values() for file in template.models)
     for name in names:
         if name in library:
             yield NeededFiles(name, library[name].models)
@@ -147,7 +145,7 @@ def _print_result(
         from worker.cli.output.json_output import print_json
 
         rows = [
-            {**dataclasses.asdict(item.file), "state": item.state, "here": item.here}
+            {**dataclasses.asdict(item.file), "state": item.state, "here": item.present_size}
             | ({"error": errors[item.file].as_dict()} if item.file in errors else {})
             for item in after.items
         ]
@@ -177,7 +175,7 @@ def _print_files(after: ModelPlan, errors: Mapping[ModelFile, str], models: Mode
     table.add_column(overflow="fold")
     for item in after.items:
         sign, style = styles[item.state]
-        count = item.here if item.here is not None else item.file.size
+        count = item.present_size if item.present_size is not None else item.file.size
         note = errors.get(item.file) or _note(item.file, item.state)
         name = f"{item.file.folder}/{item.file.file}"
         row = (size(count) if count else "?", Text(note, "red" if item.file in errors else ""))

@@ -19,9 +19,10 @@ from typing import Annotated
 import typer
 
 from worker.cli.hosting import log_writer
+from worker.cli.options import Json
 from worker.errors import StartupError
 from worker.settings import Settings, environment
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 CONTAINER_LOG = Path("/proc/1/fd/1")
 LOG_LIMIT = 16 * 1024 * 1024
@@ -45,7 +46,7 @@ class WorkerUser:
 def command(
     user: Annotated[str, typer.Option(help="User of the worker's process, if this command runs as root.")] = "worker",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Start the worker in the background, for Vast's ssh mode.
 
@@ -55,7 +56,7 @@ def command(
     """
     from worker.cli.commands.serve import failure_reported
     from worker.cli.hosting.container_environment import merged_environment, read_process_one, read_saved
-    from worker.platforms.registry import PLATFORMS, chosen
+    from worker.platforms.registry import PLATFORMS, choose_platform
 
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     owned = tuple(beginning for platform in PLATFORMS for beginning in platform.owned_variables)
@@ -64,7 +65,7 @@ def command(
         worker_user = _worker_user(user) if os.geteuid() == ROOT else None
         settings = Settings.from_env(env)
         state = settings.state.absolute()
-        lock = _prepare_state(state, worker_user, chosen(settings.platform, env).links(state))
+        lock = _prepare_state(state, worker_user, choose_platform(settings.platform, env).links(state))
         pid = None if lock is None else _start({**env, "WORKER_STATE": str(state)}, state, worker_user, lock)
     _print_started(pid, state / "worker.log", as_json=as_json)
 
@@ -130,7 +131,7 @@ def _start(env: dict[str, str], state: Path, user: WorkerUser | None, lock: int)
     log_command = [sys.executable, "-I", "-S", log_writer.__file__, str(state / "worker.log"), str(LOG_LIMIT)]
     container_log = _open_container_log()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*log_command, *own_command("serve")],
+        [*log_command, *worker_command("serve")],
         cwd=state,
         env={**env, "HOME": str(state)} if user else env,
         stdin=subprocess.DEVNULL,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.completions import template_names
+from worker.cli.argument_completion import template_names
+from worker.cli.options import Json, Token
 from worker.cli.usage import UsageFailure
 from worker.settings import environment
 
@@ -47,10 +48,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     url: Annotated[
         str | None, typer.Option(help="URL of a running worker. Without it a worker is started for this job.")
     ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="WORKER_TOKEN", help="One of the worker's WORKER_TOKENS, if it has any."),
-    ] = None,
+    token: Token = None,
     vast_endpoint: Annotated[
         str | None, typer.Option(help="Name of a Vast endpoint. Its API key is in VAST_API_KEY.")
     ] = None,
@@ -59,7 +57,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Repair nothing and draw no seeds.")] = False,
     keep_seeds: Annotated[bool, typer.Option("--keep-seeds", help="Use the seeds that the workflow has.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run one workflow and save its outputs.
 

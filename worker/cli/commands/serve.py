@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.hosting.signals import ignore_meaningless
-from worker.errors import RestartAsked, StartupError, StateInUse, UnknownPlatform
+from worker.errors import RestartRequested, StartupError, StateInUse, UnknownPlatform
 from worker.platforms.base import Platform
-from worker.platforms.registry import AUTO, choose, chosen
+from worker.platforms.registry import AUTO, choose, choose_platform
 from worker.settings import Settings, environment
 
 LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         settings = Settings.from_env(**options, restarts=restarts)
         logging.basicConfig(level=settings.log_level.upper(), format=LOG_LINE)
         try:
-            platform_here = chosen(settings.platform, environment())
+            platform_here = choose_platform(settings.platform, environment())
         except UnknownPlatform as error:
             raise typer.BadParameter(str(error)) from None
         if settings.restarts:
@@ -96,7 +96,7 @@ def _run(settings: Settings, platform: Platform) -> None:
     raise_file_limit()
     try:
         uvloop.run(serve(settings, platform))
-    except RestartAsked as error:
+    except RestartRequested as error:
         log.info("%s", error)
         raise typer.Exit(RESTART_CODE) from None
 
@@ -104,7 +104,7 @@ def _run(settings: Settings, platform: Platform) -> None:
 async def serve(settings: Settings, platform: Platform) -> None:
     """Serve until SIGTERM or SIGINT, then let running jobs finish. A second signal stops at once.
 
-    Raises StartupError when the worker cannot start, and RestartAsked when its platform wants a new process.
+    Raises StartupError when the worker cannot start, and RestartRequested when its platform wants a new process.
     """
     if task := asyncio.current_task():
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worker.cli.options import CatalogFiles, Token
+
 if TYPE_CHECKING:
     from worker.errors import Detail
     from worker.workflow.catalog.catalog import Catalog
-    from worker.workflow.repairs import ReadyPrompt
-    from worker.workflow.validation.check import Check
+    from worker.workflow.repairs import PreparedPrompt
+    from worker.workflow.validation.check import CheckResult
     from worker.workflow.validation.file_check import FileCheck
     from worker.workflow.validation.report import ValidationReport
 
@@ -30,10 +32,7 @@ EXAMPLES = (
 def command(  # noqa: PLR0913 - one parameter an option
     workflow: Annotated[Path, typer.Argument(help="A workflow file of any format.")],
     *,
-    catalog: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Response of GET /object_info of your ComfyUI. Several are merged."),
-    ] = None,
+    catalog: CatalogFiles = None,
     assume_files: Annotated[
         bool, typer.Option("--assume-files", help="Do not check that models and input files exist.")
     ] = False,
@@ -41,9 +40,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     url: Annotated[
         str | None, typer.Option(help="URL of a running worker, whose ComfyUI, packs and models are used.")
     ] = None,
-    token: Annotated[
-        str | None, typer.Option(envvar="WORKER_TOKEN", help="One of the worker's WORKER_TOKENS, if it has any.")
-    ] = None,
+    token: Token = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the response of POST /validate.")] = False,
 ) -> None:
     """List every problem of a workflow.
@@ -94,17 +91,17 @@ def validate_workflow(
     """
     from worker.load.workload import workload
     from worker.settings import Settings
-    from worker.workflow.model_needs import downloads, needed_models, saved_models
+    from worker.workflow.model_needs import downloads_by_file, needed_models, saved_downloads
     from worker.workflow.templates.library import read_library
-    from worker.workflow.validation.report import report
+    from worker.workflow.validation.report import build_report
     from worker.workflow.validation.skipped_models import SKIPPED
 
     check, warnings, ready = _check(workflow, catalog, files, strict=strict)
     library = read_library(Settings.from_env().templates)
     template_models = [file for template in library.values() for file in template.models]
-    result = report(
+    result = build_report(
         check,
-        needed_models(check.prompt, catalog, downloads([*saved_models(workflow), *template_models])),
+        needed_models(check.prompt, catalog, downloads_by_file([*saved_downloads(workflow), *template_models])),
         workload(check.prompt, catalog),
         lambda need: need.listed or any(files.exists(folder, need.file) for folder in need.folders),
         lambda problem: not strict or problem.kind != SKIPPED,
@@ -114,7 +111,7 @@ def validate_workflow(
 
 def _check(
     workflow: object, catalog: Catalog, files: FileCheck, *, strict: bool
-) -> tuple[Check, tuple[Detail, ...], ReadyPrompt]:
+) -> tuple[CheckResult, tuple[Detail, ...], PreparedPrompt]:
     """Return the check of the prompt, the warnings of its conversion, and the prompt as a job would run it."""
     from random import SystemRandom
 
@@ -122,19 +119,19 @@ def _check(
     from worker.job import JobRequest
     from worker.workflow.editor import Conversion, convert, is_ui
     from worker.workflow.prompt import draw_random_integers, parse_prompt, unwrap
-    from worker.workflow.repairs import ReadyPrompt, ready_prompt
-    from worker.workflow.validation.check import check, not_converted
+    from worker.workflow.repairs import PreparedPrompt, prepare_prompt
+    from worker.workflow.validation.check import check, conversion_failure
 
-    unwrapped, rng, nothing = unwrap(workflow), SystemRandom(), ReadyPrompt({}, (), (), ())
+    unwrapped, rng, nothing = unwrap(workflow), SystemRandom(), PreparedPrompt({}, (), (), ())
     try:
         conversion = convert(unwrapped, catalog) if is_ui(unwrapped) else Conversion(parse_prompt(unwrapped))
     except CannotConvert as error:
-        return not_converted(error), (), nothing
+        return conversion_failure(error), (), nothing
     except PromptError:
         return check(unwrapped, catalog, files, workflow), (), nothing
     prompt = dict(draw_random_integers(conversion.prompt, rng))
     request = JobRequest(prompt, seed_fields=conversion.seeds, strict=strict)
-    ready = ready_prompt(request, catalog, (), rng)
+    ready = prepare_prompt(request, catalog, (), rng)
     return check(ready.prompt, catalog, files, workflow), conversion.warnings, ready
 
 

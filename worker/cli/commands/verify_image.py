@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, Json, pins_in, reported_errors
+from worker.cli.commands.nodes.group import FILE, pins_in, reported_errors
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,8 +50,8 @@ def command(
     import asyncio
 
     from worker.cli.output.waiting import waiting
-    from worker.node_packs.trial import try_out
-    from worker.node_packs.verify import FindingState, baked, runnable, verdict
+    from worker.node_packs.trial import run_trial
+    from worker.node_packs.verify import FindingState, check_image, installed_packs, runnable
     from worker.settings import Settings
     from worker.workflow.templates.library import read_library
 
@@ -58,12 +59,13 @@ def command(
     folder = _folder(settings)
     with reported_errors():
         pinned = pins_in(pins)
-        packs = baked(pinned, [path.name for path in (folder / "custom_nodes").glob("*/")], _installed(folder))
+        folders = [path.name for path in (folder / "custom_nodes").glob("*/")]
+        packs = installed_packs(pinned, folders, _installed(folder))
     library = read_library(settings.templates)
     templates = runnable(library, packs)
     with waiting(f"starting the ComfyUI in {folder} and checking {len(templates)} templates"):
-        trial = asyncio.run(try_out(folder, templates, settings))
-    findings = verdict(trial, packs, library)
+        trial = asyncio.run(run_trial(folder, templates, settings))
+    findings = check_image(trial, packs, library)
     _print_findings(findings, as_json=as_json)
     failed = any(finding.state is FindingState.FAILED for finding in findings)
     if object_info and not failed:

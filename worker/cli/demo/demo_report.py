@@ -14,7 +14,7 @@ from rich.text import Text
 from worker.cli.demo.local_run import DemoResult
 from worker.cli.output.job_summary import files
 from worker.cli.output.units import duration
-from worker.simulators.vast_router import Told
+from worker.simulators.vast_router import WorkerSummary
 
 STAGES = ("before", "generate", "deliver")
 
@@ -52,7 +52,7 @@ def times(results: Sequence[DemoResult]) -> Table:
     return table
 
 
-def as_dict(results: Sequence[DemoResult], rows: Sequence[Told], seconds: float) -> dict[str, Any]:
+def as_dict(results: Sequence[DemoResult], rows: Sequence[WorkerSummary], seconds: float) -> dict[str, Any]:
     """Return the content of the tables for `--json`. Times are in seconds."""
     requests = [
         {
@@ -73,7 +73,7 @@ def as_dict(results: Sequence[DemoResult], rows: Sequence[Told], seconds: float)
     }
 
 
-def reports(rows: Sequence[Told]) -> Table:
+def reports(rows: Sequence[WorkerSummary]) -> Table:
     """Return the table of the reports. Loads are in workload units: a 512x512 image of 20 steps is 100."""
     table = _table(
         "reported to the autoscaler", ">max_perf", ">cur_load peak", ">served", ">rejected", ">deleted", "error"

@@ -15,7 +15,7 @@ from worker.cli.output.failure import Failure
 from worker.engine.protocol.api import ComfyApi
 from worker.errors import CannotConvert, EngineUnavailable, PromptError
 from worker.load.workload import workload
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import RANDOM_INTEGER, Node, Prompt
 from worker.workflow.templates.library import SHIPPED_FOLDER
@@ -73,7 +73,7 @@ def read_workflows(own_folder: Path | None) -> dict[str, Prompt]:
     folder = own_folder or SHIPPED_FOLDER
     paths = [path for path in sorted(folder.glob("*.json")) if own_folder or path.stem in SHIPPED]
     try:
-        prompts = {path.stem: prompt_in(workflow_in(path.read_bytes())) for path in paths}
+        prompts = {path.stem: prompt_in(extract_workflow(path.read_bytes())) for path in paths}
     except (OSError, CannotConvert, PromptError) as error:
         raise Failure("bad_workflow", f"a workflow in {folder} cannot be read: {error}") from error
     if not prompts:

@@ -58,7 +58,7 @@ def engines(state: Path) -> Iterator[EngineInProc]:
 
 async def _runs_job(api: ComfyApi) -> bool:
     try:
-        queue = await api.look(POLL_S * 10)
+        queue = await api.poll_queue(POLL_S * 10)
     except EngineUnavailable:
         return False
     return queue is not None and queue.running is not None

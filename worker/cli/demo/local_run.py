@@ -22,10 +22,10 @@ from worker.errors import StartupError
 from worker.load.workload import workload
 from worker.outputs.kinds import kind_of, mime_of
 from worker.outputs.media_facts import media_facts
-from worker.platforms.vast.client import EndpointAnswer, VastEndpoint
+from worker.platforms.vast.client import EndpointResponse, VastEndpoint
 from worker.settings import environment
 from worker.simulators.vast_router import ReportLog
-from worker.simulators.vast_router.local_fleet import LocalFleet, fleet
+from worker.simulators.vast_router.local_fleet import LocalFleet, start_fleet
 from worker.workflow.prompt import Prompt
 
 READY_TIMEOUT_S, RESPONSE_TIMEOUT_S, REPORT_TIMEOUT_S = 120.0, 300.0, 15.0
@@ -86,7 +86,7 @@ class DemoSetup:
 
 
 @asynccontextmanager
-async def start_fleet(setup: DemoSetup, folder: Path) -> AsyncIterator[LocalFleet]:
+async def start_demo_fleet(setup: DemoSetup, folder: Path) -> AsyncIterator[LocalFleet]:
     """Yield the fleet once the autoscaler lists every worker as loaded.
 
     Raises Failure with the last log lines of a worker that does not start.
@@ -97,7 +97,7 @@ async def start_fleet(setup: DemoSetup, folder: Path) -> AsyncIterator[LocalFlee
     if (benchmark := setup.benchmark) is not None:
         await asyncio.to_thread((folder / BENCHMARK).write_bytes, orjson.dumps(with_new_seeds(benchmark)))
         env["WORKER_BENCHMARK"] = str(folder / BENCHMARK)
-    async with fleet(setup.commands(folder), env, logs=folder) as local_fleet:
+    async with start_fleet(setup.commands(folder), env, logs=folder) as local_fleet:
         try:
             await local_fleet.ready(READY_TIMEOUT_S)
         except StartupError as error:
@@ -185,7 +185,7 @@ def with_size_of_file(file: SavedOutput) -> SavedOutput:
     return replace(file, width=facts.width, height=facts.height)
 
 
-def _worker(record: ReportLog, answer: EndpointAnswer) -> int:
+def _worker(record: ReportLog, answer: EndpointResponse) -> int:
     """Return the id of the worker that responded, found by its port.
 
     The rest of the address differs: the local router shows it with https, and the worker reports it without.

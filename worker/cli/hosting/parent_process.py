@@ -15,7 +15,7 @@ from worker.cli.hosting.signals import ignore_from_the_start
 from worker.engine.process import die_with_parent
 from worker.errors import StartupError, StateInUse
 from worker.settings import Settings, environment
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 log = logging.getLogger("worker.parent")
 
@@ -30,7 +30,7 @@ class Parent:
     """The parent process. It holds almost no memory, so that it is not killed for it. The worker ends with it."""
 
     def __init__(self, arguments: Sequence[str], max_restarts: int) -> None:
-        self._command = own_command("serve", *arguments)
+        self._command = worker_command("serve", *arguments)
         self._max_restarts = max_restarts
         self._pid = 0
         self.stop_requested = False

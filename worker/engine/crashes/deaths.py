@@ -13,25 +13,25 @@ REMEMBERED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class EngineDeath:
     """One end of one engine. `noticed_at` is of the monotonic clock."""
 
     name: str
     engine: str
     noticed_at: float
 
-    def took(self, engine: str, submitted_at: float, now: float) -> bool:
+    def includes(self, engine: str, submitted_at: float, now: float) -> bool:
         """Return whether a prompt that an engine lost was inside when this death came."""
         together = engine == self.engine or now - self.noticed_at <= TOGETHER_S
         return submitted_at < self.noticed_at and together
 
 
 @dataclass(slots=True)
-class Deaths:
+class EngineDeaths:
     """The deaths that this life of the worker has noticed. A name is never the same in two lives of the worker."""
 
     life: str = field(default_factory=lambda: secrets.token_hex(8))
-    _noticed: list[Death] = field(default_factory=list)
+    _noticed: list[EngineDeath] = field(default_factory=list)
 
     @property
     def earlier(self) -> str:
@@ -42,8 +42,8 @@ class Deaths:
         """Return the name of the death that took a prompt which `engine` has lost; a new one where none fits."""
         now = time.monotonic() if now is None else now
         self._noticed = [death for death in self._noticed if now - death.noticed_at < REMEMBERED_S]
-        known = next((death for death in self._noticed if death.took(engine, submitted_at, now)), None)
+        known = next((death for death in self._noticed if death.includes(engine, submitted_at, now)), None)
         if known is None:
-            known = Death(f"{self.life}-{secrets.token_hex(4)}", engine, now)
+            known = EngineDeath(f"{self.life}-{secrets.token_hex(4)}", engine, now)
             self._noticed.append(known)
         return known.name

@@ -38,7 +38,7 @@ class CrashRecord:
     """The death that took each prompt, by its id: an id that comes again in the next life is the same death."""
 
     @property
-    def convicted(self) -> bool:
+    def is_blocked(self) -> bool:
         return sum(self.crashes.values()) >= SEEN or len(self.crashes) >= IN_ALL
 
     def add(self, prompt_id: str, death: str, *, seen: bool) -> None:

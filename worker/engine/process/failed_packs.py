@@ -88,7 +88,7 @@ def read_failed_packs(log: Path) -> tuple[FailedPack, ...]:
     )
 
 
-async def explained(
+async def name_failed_packs(
     items: Sequence[Item], failed: Sequence[FailedPack], saved: object, missing: Callable[[Item], bool]
 ) -> tuple[Item, ...]:
     """Return the problems; those of `missing` classes say which pack failed to import, and why.
@@ -100,7 +100,7 @@ async def explained(
         return tuple(items)
     packs = pack_ids(saved)
     classes = {class_type: _names(class_type, packs) for class_type in class_types}
-    owners = await asyncio.to_thread(packs_of, failed, classes)
+    owners = await asyncio.to_thread(find_packs, failed, classes)
     names = ", ".join(pack.name for pack in failed if pack.stage is PackStage.IMPORT)
     return tuple(
         _explained(item, owners.get(item.class_type or ""), names) if missing(item) else item for item in items
@@ -123,7 +123,7 @@ def _explained(item: Item, owner: FailedPack | None, failed: str) -> Item:
     return item
 
 
-def packs_of(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str]]) -> dict[str, FailedPack]:
+def find_packs(packs: Sequence[FailedPack], classes: Mapping[str, Collection[str]]) -> dict[str, FailedPack]:
     """Return the failed pack of each class for which one can be found. It reads the packs' files.
 
     `classes` has the names under which the pack of a class is known, of a workflow or of the bundled catalog. A pack

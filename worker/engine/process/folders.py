@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from worker.engine.process.names import FIRST, own
+from worker.engine.process.names import FIRST, per_engine
 from worker.errors import StartupError
 from worker.settings import Settings
 from worker.workflow.catalog.folders import all_folders
@@ -53,7 +53,7 @@ def engine_folders(settings: Settings, name: str = FIRST) -> EngineFolders | Non
     state = settings.state.absolute()
     embedded = settings.engine.comfyui == EMBEDDED
     first = state / ("engine" if embedded else "comfyui")
-    root = first.with_name(own(first.name, name))
+    root = first.with_name(per_engine(first.name, name))
     output = settings.engine.output_folder if name == FIRST else None
     return EngineFolders(
         root,
@@ -69,7 +69,7 @@ def is_url(comfyui: str) -> bool:
     return comfyui.startswith(("http://", "https://"))
 
 
-def make_state(folder: Path) -> None:
+def create_state_folder(folder: Path) -> None:
     """Tried at once: what can't be written would be found out one part after the other. Raises StartupError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

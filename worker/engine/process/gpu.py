@@ -78,10 +78,10 @@ async def gpu_is_gone(
     """Run both commands. Without a probe (the engine uses no GPU) nothing can be gone."""
     if not probe:
         return False
-    return is_gone(await passes(probe, env), await passes(driver))
+    return is_gone(await run_succeeds(probe, env), await run_succeeds(driver))
 
 
-async def passes(command: Sequence[str], env: Mapping[str, str] | None = None) -> bool | None:
+async def run_succeeds(command: Sequence[str], env: Mapping[str, str] | None = None) -> bool | None:
     """Whether a command ends with 0 in time; None where there is no such program."""
     nowhere = asyncio.subprocess.DEVNULL
     try:

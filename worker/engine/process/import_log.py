@@ -25,7 +25,7 @@ TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
+class PackImport:
     """Of one pack, or of a file of ComfyUI's own nodes. Without a cause where it was imported.
 
     `traceback` is what stands below its heading. `prestartup` says why the pack's prestartup script failed, after
@@ -41,17 +41,17 @@ class Import:
     path: str = field(default="", compare=False)
 
 
-def read_imports(log: str) -> dict[str, Import]:
+def read_imports(log: str) -> dict[str, PackImport]:
     """By the name of the pack's folder; what ComfyUI says nothing of is not there."""
     text = plain(log)
     causes = _causes(text)
-    found: dict[str, Import] = {}
+    found: dict[str, PackImport] = {}
     for line in TIMED.finditer(text):
         name = PurePosixPath(line["path"]).name
         cause, trace = causes.get(name, (NOT_IN_LOG, "")) if line["failed"] else ("", "")
-        found[name] = Import(name, not line["failed"], float(line["seconds"]), cause, trace, path=line["path"])
+        found[name] = PackImport(name, not line["failed"], float(line["seconds"]), cause, trace, path=line["path"])
     for line in OWN.finditer(text):
-        found[line["name"]] = Import(line["name"], False, 0.0, *causes.get(line["name"], (NOT_IN_LOG, "")))
+        found[line["name"]] = PackImport(line["name"], False, 0.0, *causes.get(line["name"], (NOT_IN_LOG, "")))
     for line in PRESTARTUP.finditer(text):
         name = PurePosixPath(line["path"]).name
         if name in found:

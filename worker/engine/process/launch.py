@@ -9,20 +9,20 @@ from pathlib import Path
 from worker.engine.process.folders import EMBEDDED, EngineFolders, comfyui_arguments, engine_home
 from worker.engine.process.free_port import HOST, free_port
 from worker.engine.process.gpu import PROBE, driver_command, gpu_environment
-from worker.engine.process.names import FIRST, own
+from worker.engine.process.names import FIRST, per_engine
 from worker.engine.process.sandbox.home import sandbox_home
 from worker.engine.process.sandbox.plan import sandbox_policy
 from worker.engine.process.sandbox.support import landlock_version, sandbox_status
-from worker.engine.process.supervisor import Command
-from worker.errors import BadFault, StartupError
+from worker.engine.process.supervisor import EngineCommand
+from worker.errors import InvalidFault, StartupError
 from worker.settings import Settings, engine_environment
 from worker.simulators.comfyui.faults.fault import parse_faults
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 
-def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> Command:
+def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: str | None = None) -> EngineCommand:
     """Return how an engine is started; `gpu` is the only one that it sees. Raises StartupError."""
-    port, logs = free_port(), settings.state / f"{own('engine', name)}.log"
+    port, logs = free_port(), settings.state / f"{per_engine('engine', name)}.log"
     status = sandbox_status(settings.sandbox, landlock_version())
     environ = engine_environment()
     env = gpu_environment(gpu, environ)
@@ -42,14 +42,14 @@ def command(settings: Settings, folders: EngineFolders, name: str = FIRST, gpu: 
         probe = [python, "-c", PROBE]
     sandbox = sandbox_policy(settings, folders, status, {**environ, **env}, python, port)
     driver = driver_command(None if settings.engine.comfyui == EMBEDDED else gpu)
-    return Command([python, *arguments], f"http://{HOST}:{port}", logs, probe, env, driver, name, sandbox)
+    return EngineCommand([python, *arguments], f"http://{HOST}:{port}", logs, probe, env, driver, name, sandbox)
 
 
 def _faults(text: str) -> list[str]:
     """Read here, where a mistake has a reader. Raises StartupError."""
     try:
         return ["--fault", text] if parse_faults(text) else []
-    except BadFault as error:
+    except InvalidFault as error:
         raise StartupError(f"the fault {text!r} can't be read: {error}") from error
 
 
@@ -62,7 +62,7 @@ def _embedded_folders(folders: EngineFolders) -> Iterator[str]:
 
 
 def embedded_command(base: Path, port: int) -> list[str]:
-    return own_command("engine", "--host", HOST, "--port", str(port), "--base", str(base))
+    return worker_command("engine", "--host", HOST, "--port", str(port), "--base", str(base))
 
 
 def comfyui_command(folder: Path, port: int) -> list[str]:

@@ -11,6 +11,6 @@ def engine_name(number: int) -> str:
     return f"engine-{number}"
 
 
-def own(thing: str, engine: str) -> str:
+def per_engine(thing: str, engine: str) -> str:
     """Return the name of a thing of which each engine has one: `comfyui` of the first, `comfyui-1` of the second."""
     return thing if engine == FIRST else f"{thing}{engine.removeprefix('engine')}"

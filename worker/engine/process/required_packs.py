@@ -17,7 +17,7 @@ def needed_classes(comfyui: Path) -> dict[str, list[str]]:
     return {name: list(row.get("needs", ())) for name, row in json.loads(record.read_bytes()).items()}
 
 
-def lacking(needed: Mapping[str, Collection[str]], classes: Collection[str]) -> Iterator[str]:
+def missing_class_messages(needed: Mapping[str, Collection[str]], classes: Collection[str]) -> Iterator[str]:
     """A sentence for each pack that doesn't offer all of it."""
     for name, wanted in needed.items():
         if missing := [one for one in wanted if one not in classes]:

@@ -24,8 +24,8 @@ from worker.engine.process.gpu import DRIVER, gpu_is_gone
 from worker.engine.process.names import FIRST
 from worker.engine.process.sandbox import launcher
 from worker.engine.process.sandbox.policy import SandboxPolicy
-from worker.errors import WorkerEnds
-from worker.events import EngineLost, EngineStarted, LossCause, Notify, unobserved
+from worker.errors import WorkerFailed
+from worker.events import EngineLost, EngineStarted, LossCause, Notify, ignore_event
 from worker.settings import ComfySettings, engine_environment
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ TAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class EngineCommand:
     """How one engine is started, where it answers then, and how its GPU is probed (empty: it has none).
 
     `env` comes on top of what an engine may see of the worker's own environment. `driver` asks NVIDIA's driver for
@@ -69,7 +69,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class ProcessRun:
     """From a start to its end. `cause` says why it ended, in words that follow the engine's name."""
 
     answered: bool
@@ -80,7 +80,7 @@ class Life:
 class Supervisor:
     """Starts the engine of one command, and again each time that it has ended."""
 
-    def __init__(self, command: Command, settings: ComfySettings, notify: Notify = unobserved) -> None:
+    def __init__(self, command: EngineCommand, settings: ComfySettings, notify: Notify = ignore_event) -> None:
         self._command = command
         self._notify = notify
         self._settings = settings
@@ -126,7 +126,7 @@ class Supervisor:
             self._process = None
 
     async def keep(self) -> None:
-        """Keep the engine running; stop it when cancelled. Raises WorkerEnds once it cannot be started any more."""
+        """Keep the engine running; stop it when cancelled. Raises WorkerFailed once it cannot be started any more."""
         quick, unanswered = 0, 0
         while True:
             life = await self._lived()
@@ -136,9 +136,9 @@ class Supervisor:
             why = self._why or f"it {life.cause}"
             if unanswered >= self._settings.tries:
                 tries = f" in {unanswered} tries" if unanswered > 1 else ""
-                raise WorkerEnds(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
+                raise WorkerFailed(f"ComfyUI did not start{tries}: {why}; it said last: {self._said()}")
             if self._check_gpu and await self._gpu_is_gone():
-                raise WorkerEnds(f"the GPU is gone: {why}")
+                raise WorkerFailed(f"the GPU is gone: {why}")
             self._why, self._check_gpu, self._healthy = "", False, False
             pause, where = RESTART.pause(quick), self._command.logs
             log.error("%s has to start again in %.1f s: %s (its log: %s)", self._command.label, pause, why, where)
@@ -147,20 +147,20 @@ class Supervisor:
     async def _gpu_is_gone(self) -> bool:
         return await gpu_is_gone(self._command.probe, self._command.driver, self._command.env)
 
-    def _cause(self, life: Life) -> LossCause:
+    def _cause(self, life: ProcessRun) -> LossCause:
         if not life.answered:
             return LossCause.NO_ANSWER
         return LossCause.RESTARTED if self._why else LossCause.ENDED
 
-    async def _lived(self) -> Life:
+    async def _lived(self) -> ProcessRun:
         """Run the engine once. A start that the system refuses (no descriptor, no log) is a try without an answer."""
         try:
             return await self._live()
         except OSError as error:
             self._why = f"it can't be started: {error}"
-            return Life(answered=False, seconds=0.0, cause=self._why)
+            return ProcessRun(answered=False, seconds=0.0, cause=self._why)
 
-    async def _live(self) -> Life:
+    async def _live(self) -> ProcessRun:
         loop = asyncio.get_running_loop()
         began, kills = loop.time(), oom_kills()
         process = await _start(self._command)
@@ -177,10 +177,10 @@ class Supervisor:
                 self._why = f"it did not answer within {self._settings.start_s:g} s"
                 _signal(process, signal.SIGKILL)
             while not (await asyncio.wait({ended}, timeout=LOOK_AT_LOG_S))[0]:
-                await asyncio.to_thread(bound, self._command.logs)
+                await asyncio.to_thread(rotate_log, self._command.logs)
             cause = exit_cause(ended.result(), kills)
             self._end = EngineEnd(f"was stopped: {self._why}" if self._why else cause, time.monotonic())
-            return Life(answered, loop.time() - began, cause)
+            return ProcessRun(answered, loop.time() - began, cause)
         finally:
             self._process = self._failed_packs = None
             self._over.set()
@@ -215,7 +215,7 @@ class Supervisor:
         return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
 
 
-async def _start(command: Command) -> asyncio.subprocess.Process:
+async def _start(command: EngineCommand) -> asyncio.subprocess.Process:
     """In a session of its own: Ctrl-C is for the worker, which then stops the engine in order."""
     script = launcher.__file__ if command.sandbox else die_with_parent.__file__
     bound_to_parent = [sys.executable, "-I", "-S", script, str(os.getpid())]
@@ -264,7 +264,7 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
             os.killpg(process.pid, number)
 
 
-def bound(logs: Path) -> None:
+def rotate_log(logs: Path) -> None:
     """Move a log that has grown large aside; its writer goes on with an empty file, as it only ever appends."""
     with suppress(OSError):
         if logs.stat().st_size > LOG_LIMIT:

@@ -16,16 +16,16 @@ import orjson
 from pydantic import SecretStr
 from yarl import URL
 
-from worker.engine.protocol.answers import (
+from worker.engine.protocol.messages import UnexpectedShape, parse_json, require_object
+from worker.engine.protocol.reading import CATALOG, FILES, QUICK, checked_shape, read_body
+from worker.engine.protocol.responses import (
     HistoryEntry,
-    history_answer,
-    queue_answer,
-    stats_answer,
-    submission_answer,
-    upload_answer,
+    read_history,
+    read_queue,
+    read_stats,
+    read_submission,
+    read_upload,
 )
-from worker.engine.protocol.messages import UnexpectedShape, loads, mapping
-from worker.engine.protocol.reading import CATALOG, FILES, QUICK, expected, whole
 from worker.errors import (
     EngineUnavailable,
     InvalidInputFile,
@@ -34,14 +34,13 @@ from worker.errors import (
     OutputUnreadable,
     PromptRefusedError,
 )
-from worker.simulators.comfyui import STRICT
+from worker.simulators.comfyui import STRICT_OPTION
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import JsonObject
 from worker.workflow.prompt import Prompt
 
 CHUNK = 256 * 1024
 LARGE = 1024 * 1024
-
 
 REFUSED_FILES = {404: OutputMissing, 400: OutputNotAllowed, 403: OutputNotAllowed}
 """What the statuses of `GET /view` mean for a file that a node has reported."""
@@ -51,7 +50,7 @@ PAGES = frozenset({"text/html", "application/json"})
 """Types of what a proxy answers in ComfyUI's place. ComfyUI itself never sends the former for a file."""
 
 
-class PromptPlace(StrEnum):
+class PromptStatus(StrEnum):
     """Where a prompt is. ABSENT: ComfyUI doesn't know it (deleted, or forgotten in a restart)."""
 
     PENDING = "pending"
@@ -61,15 +60,15 @@ class PromptPlace(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class LocatedPrompt:
     """`history` is the entry of an ended prompt."""
 
-    place: PromptPlace
+    place: PromptStatus
     history: HistoryEntry | None
 
 
 @dataclass(frozen=True, slots=True)
-class QueueLook:
+class QueueSnapshot:
     """What runs: its id, the classes of its nodes by node id, and the client that hears its frames. How many wait."""
 
     running: str | None
@@ -118,9 +117,10 @@ DEFAULT_OPTIONS = SubmitOptions()
 
 def read_object_info(data: bytes) -> Catalog:
     """Parse the answer of `GET /object_info`. Raises UnexpectedShape and JSONDecodeError."""
-    if not (classes := mapping(orjson.loads(data))):
+    if not (classes := require_object(orjson.loads(data))):
         raise UnexpectedShape("it has no class of nodes")
-    return Catalog.from_object_info({name: dict(mapping(info)) for name, info in classes.items()}).without_jobs()
+    catalog = Catalog.from_object_info({name: dict(require_object(info)) for name, info in classes.items()})
+    return catalog.without_job_folders()
 
 
 class ComfyApi:
@@ -151,8 +151,8 @@ class ComfyApi:
             status, answer = await self._post("/prompt", {**body, "prompt": nodes})
             if status == 500:
                 raise PromptRefusedError({}, {})
-        with expected("POST /prompt"):
-            refusal = submission_answer(status, answer)
+        with checked_shape("POST /prompt"):
+            refusal = read_submission(status, answer)
         if refusal is not None:
             raise PromptRefusedError(refusal.error, refusal.node_errors)
 
@@ -163,18 +163,18 @@ class ComfyApi:
             await self._post("/queue", {"delete": [prompt_id]})
             await self._post("/interrupt", {"prompt_id": prompt_id})
 
-    async def locate(self, prompt_id: str) -> Whereabouts:
+    async def locate(self, prompt_id: str) -> LocatedPrompt:
         """Queue first, then history: ComfyUI moves a prompt from one to the other in one step, so none is missed."""
-        with expected("GET /queue"):
-            running, pending = queue_answer(await self._get("/queue"))
-        for place, items in ((PromptPlace.RUNNING, running), (PromptPlace.PENDING, pending)):
+        with checked_shape("GET /queue"):
+            running, pending = read_queue(await self._get("/queue"))
+        for place, items in ((PromptStatus.RUNNING, running), (PromptStatus.PENDING, pending)):
             if any(item.prompt_id == prompt_id for item in items):
-                return Whereabouts(place, None)
-        with expected("GET /history"):
-            entry = history_answer(await self._get(f"/history/{prompt_id}", read=loads), prompt_id)
-        return Whereabouts(PromptPlace.ENDED if entry else PromptPlace.ABSENT, entry)
+                return LocatedPrompt(place, None)
+        with checked_shape("GET /history"):
+            entry = read_history(await self._get(f"/history/{prompt_id}", read=parse_json), prompt_id)
+        return LocatedPrompt(PromptStatus.ENDED if entry else PromptStatus.ABSENT, entry)
 
-    async def look(self, timeout_s: float) -> QueueLook | None:
+    async def poll_queue(self, timeout_s: float) -> QueueSnapshot | None:
         """What ComfyUI is doing; None where nobody listens: it has ended, or is starting."""
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
@@ -183,11 +183,11 @@ class ComfyApi:
             if isinstance(error.__cause__, aiohttp.ClientConnectorError):
                 return None
             raise
-        with expected("GET /queue"):
-            running, pending = queue_answer(answer)
+        with checked_shape("GET /queue"):
+            running, pending = read_queue(answer)
         for item in running:
-            return QueueLook(item.prompt_id, item.classes, item.client_id, len(pending))
-        return QueueLook(None, {}, "", len(pending))
+            return QueueSnapshot(item.prompt_id, item.classes, item.client_id, len(pending))
+        return QueueSnapshot(None, {}, "", len(pending))
 
     async def free(self) -> None:
         """Let go of models and cached results; done between two jobs."""
@@ -217,8 +217,8 @@ class ComfyApi:
                     raise InvalidInputFile(f"ComfyUI refuses the input file {name!r} (HTTP {answer.status})")
                 if answer.status != 200:
                     raise EngineUnavailable(f"POST /upload/image of {name!r} was answered by HTTP {answer.status}")
-                with expected("POST /upload/image"):
-                    return upload_answer(orjson.loads(await whole(answer)))
+                with checked_shape("POST /upload/image"):
+                    return read_upload(orjson.loads(await read_body(answer)))
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
             raise EngineUnavailable(f"ComfyUI did not take the input file {name!r}") from error
 
@@ -242,14 +242,14 @@ class ComfyApi:
             raise EngineUnavailable(f"ComfyUI did not send {file.filename!r}") from error
 
     async def info(self) -> EngineInfo:
-        with expected("GET /system_stats"):
-            stats = stats_answer(await self._get("/system_stats"))
+        with checked_shape("GET /system_stats"):
+            stats = read_stats(await self._get("/system_stats"))
         embedded = "embedded engine" in stats.device
-        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT not in stats.argv)
+        return EngineInfo(stats.version, stats.device, embedded, embedded and STRICT_OPTION not in stats.argv)
 
     async def catalog(self, read: Callable[[bytes], Catalog] = read_object_info) -> Catalog:
         """Every node class. `read` parses the answer; it raises UnexpectedShape and JSONDecodeError."""
-        with expected("GET /object_info"):
+        with checked_shape("GET /object_info"):
             catalog: Catalog = await self._get("/object_info", CATALOG, read)
             return catalog
 
@@ -261,8 +261,8 @@ class ComfyApi:
             if isinstance(error.__cause__, aiohttp.ClientResponseError) and 400 <= error.__cause__.status < 500:
                 return None
             raise
-        with expected("GET /object_info"):
-            info = mapping(answer).get(name)
+        with checked_shape("GET /object_info"):
+            info = require_object(answer).get(name)
         return info if isinstance(info, dict) else None
 
     async def _get(
@@ -271,8 +271,8 @@ class ComfyApi:
         try:
             async with self._session.get(URL(self.base_url + path, encoded=True), timeout=timeout) as answer:
                 answer.raise_for_status()
-                with expected(f"GET {path}"):
-                    return read(await whole(answer))
+                with checked_shape(f"GET {path}"):
+                    return read(await read_body(answer))
         except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer GET {path}") from error
 
@@ -280,8 +280,8 @@ class ComfyApi:
         """Status and JSON body; None for a body that is empty or no JSON (most POST routes answer so)."""
         try:
             async with self._session.post(self.base_url + path, data=_payload(body), timeout=QUICK) as answer:
-                with expected(f"POST {path}"):
-                    status, text = answer.status, await whole(answer)
+                with checked_shape(f"POST {path}"):
+                    status, text = answer.status, await read_body(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineUnavailable(f"ComfyUI does not answer POST {path}") from error
         try:

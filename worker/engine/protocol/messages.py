@@ -98,7 +98,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class RunsApart:
+class RunsIsolated:
     """Not ComfyUI's: no other prompt of this worker runs right before this one or right after it."""
 
     prompt_id: str
@@ -112,8 +112,8 @@ class FramesLost:
 
 
 RunEnd = ExecutionSuccess | ExecutionError | ExecutionInterrupted
-OwnNote = RunsApart | FramesLost
-RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd | OwnNote
+WorkerMessage = RunsIsolated | FramesLost
+RunMessage = ExecutionStart | ExecutionCached | Executing | Progress | Executed | Preview | RunEnd | WorkerMessage
 Message = Status | RunMessage
 
 
@@ -126,7 +126,7 @@ def parse_text(text: str) -> Message | None:
     if text.startswith(IGNORED):
         return None
     try:
-        frame = loads(text)
+        frame = parse_json(text)
         read = READERS.get(frame["type"])
         return read(frame["data"]) if read else None
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, UnexpectedShape):
@@ -140,15 +140,15 @@ def is_garbled(frame: str | bytes) -> bool:
     if frame.startswith(IGNORED):
         return False
     try:
-        found = mapping(loads(frame))
-        kind, data = text_of(found, "type"), found.get("data")
+        found = require_object(parse_json(frame))
+        kind, data = require_text(found, "type"), found.get("data")
     except (ValueError, RecursionError, UnexpectedShape):
         return True
     resent = kind == "executing" and isinstance(data, dict) and "prompt_id" not in data
     return kind in READERS and not resent
 
 
-def loads(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
     """Parse what Python's `json` has written: NaN, Infinity and halves of surrogate pairs may be in it.
 
     The halves become question marks, as nothing could write them down again. Raises ValueError and RecursionError.
@@ -170,19 +170,19 @@ def parse_binary(data: bytes) -> Preview | None:
     try:
         header = orjson.loads(data[8 : 8 + length])
         node = str(header["node_id"])
-        return Preview(text_of(header, "prompt_id"), node, text_of(header, "image_type"), data[8 + length :])
+        return Preview(require_text(header, "prompt_id"), node, require_text(header, "image_type"), data[8 + length :])
     except (orjson.JSONDecodeError, KeyError, TypeError, UnexpectedShape):
         return None
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def require_object(value: object) -> Mapping[str, Any]:
     """Return a JSON object. Raises UnexpectedShape for anything else."""
     if not isinstance(value, dict):
         raise UnexpectedShape(f"{type(value).__name__} instead of an object")
     return value
 
 
-def text_of(data: Mapping[str, Any], key: str) -> str:
+def require_text(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
     if not isinstance(value, str):
         raise UnexpectedShape(f"{key!r} is no text")
@@ -202,48 +202,50 @@ def _number(data: Mapping[str, Any], key: str) -> float:
 
 
 def _status(data: Mapping[str, Any]) -> Status:
-    info = mapping(mapping(data.get("status")).get("exec_info"))
-    return Status(int(_number(info, "queue_remaining")), text_of(data, "sid") if data.get("sid") is not None else None)
+    info = require_object(require_object(data.get("status")).get("exec_info"))
+    return Status(
+        int(_number(info, "queue_remaining")), require_text(data, "sid") if data.get("sid") is not None else None
+    )
 
 
 def _executing(data: Mapping[str, Any]) -> Executing | None:
     # After a reconnect ComfyUI sends the running node without the prompt it belongs to.
-    return Executing(text_of(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
+    return Executing(require_text(data, "prompt_id"), _node(data)) if "prompt_id" in data else None
 
 
 def _executed(data: Mapping[str, Any]) -> Executed:
-    return Executed(text_of(data, "prompt_id"), str(data["node"]), mapping(data.get("output") or {}))
+    return Executed(require_text(data, "prompt_id"), str(data["node"]), require_object(data.get("output") or {}))
 
 
 def _progress(data: Mapping[str, Any]) -> Progress:
-    return Progress(text_of(data, "prompt_id"), _node(data), _number(data, "value"), _number(data, "max"))
+    return Progress(require_text(data, "prompt_id"), _node(data), _number(data, "value"), _number(data, "max"))
 
 
 def execution_error(data: Mapping[str, Any]) -> ExecutionError:
     """Also read from the messages of a history entry, which hold the same object."""
     return ExecutionError(
-        text_of(data, "prompt_id"),
+        require_text(data, "prompt_id"),
         str(data.get("node_id")),
         str(data.get("node_type")),
         str(data.get("exception_type")),
         str(data.get("exception_message", "")).strip(),
-        moment(data),
+        read_timestamp(data),
     )
 
 
-def moment(data: Mapping[str, Any]) -> float | None:
+def read_timestamp(data: Mapping[str, Any]) -> float | None:
     """Return the `timestamp` of a message; None where an older ComfyUI sends none."""
     return _number(data, "timestamp") if "timestamp" in data else None
 
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Message | None]] = {
     "status": _status,
-    "execution_start": lambda data: ExecutionStart(text_of(data, "prompt_id"), moment(data)),
-    "execution_success": lambda data: ExecutionSuccess(text_of(data, "prompt_id"), moment(data)),
-    "execution_cached": lambda data: ExecutionCached(text_of(data, "prompt_id"), tuple(map(str, data["nodes"]))),
+    "execution_start": lambda data: ExecutionStart(require_text(data, "prompt_id"), read_timestamp(data)),
+    "execution_success": lambda data: ExecutionSuccess(require_text(data, "prompt_id"), read_timestamp(data)),
+    "execution_cached": lambda data: ExecutionCached(require_text(data, "prompt_id"), tuple(map(str, data["nodes"]))),
     "executing": _executing,
     "progress": _progress,
     "executed": _executed,
     "execution_error": execution_error,
-    "execution_interrupted": lambda data: ExecutionInterrupted(text_of(data, "prompt_id"), moment(data)),
+    "execution_interrupted": lambda data: ExecutionInterrupted(require_text(data, "prompt_id"), read_timestamp(data)),
 }

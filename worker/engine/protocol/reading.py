@@ -21,7 +21,7 @@ LARGEST_ANSWER = 256 * MIB
 """Bytes of JSON. The largest that was seen is a catalog of 15 MiB."""
 
 
-async def whole(answer: aiohttp.ClientResponse) -> bytes:
+async def read_body(answer: aiohttp.ClientResponse) -> bytes:
     """Return the body. Raises UnexpectedShape above LARGEST_ANSWER, which no answer of ComfyUI's has."""
     data = bytearray()
     async for piece in answer.content.iter_any():
@@ -32,7 +32,7 @@ async def whole(answer: aiohttp.ClientResponse) -> bytes:
 
 
 @contextmanager
-def expected(route: str) -> Iterator[None]:
+def checked_shape(route: str) -> Iterator[None]:
     """Report an answer of another shape as what it is to the caller: no answer. Raises EngineUnavailable."""
     try:
         yield

@@ -17,9 +17,9 @@ import aiohttp
 import orjson
 
 from worker.backoff import Backoff
-from worker.engine.process.names import own
+from worker.engine.process.names import per_engine
 from worker.engine.protocol.messages import Message, RunMessage, Status, is_garbled, parse_binary, parse_text
-from worker.events import EngineConnected, EngineLost, LossCause, Notify, unobserved
+from worker.events import EngineConnected, EngineLost, LossCause, Notify, ignore_event
 from worker.supervision import Tasks, stop
 
 log = logging.getLogger(__name__)
@@ -36,23 +36,23 @@ class SocketLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Hung:
+class PromptHung:
     """The prompt makes no progress and is being stopped: its end is none that somebody asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSick:
+class EngineUnusable:
     """This ComfyUI runs nothing any more, and nobody here can restart it."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Evicted:
+class PromptEvicted:
     """A stuck node blocks ComfyUI, and the prompts behind it run again: it is killed, or another engine is free."""
 
 
-Note = SocketLost | Hung | EngineSick | Evicted
+RunNotice = SocketLost | PromptHung | EngineUnusable | PromptEvicted
 """What is not said by ComfyUI, but about it."""
 
 
@@ -61,7 +61,7 @@ class Subscription:
     """What one prompt hears: its own frames, every `Status`, and notes."""
 
     client_id: str
-    messages: asyncio.Queue[RunMessage | Status | Note] = field(default_factory=asyncio.Queue)
+    messages: asyncio.Queue[RunMessage | Status | RunNotice] = field(default_factory=asyncio.Queue)
 
 
 class EngineSocket:
@@ -72,7 +72,7 @@ class EngineSocket:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = unobserved
+        self, session: aiohttp.ClientSession, base_url: str, tasks: Tasks, name: str, notify: Notify = ignore_event
     ) -> None:
         """`name` is the engine's."""
         self._session = session
@@ -90,7 +90,7 @@ class EngineSocket:
         """When the last socket was lost; None before the first one."""
         self.refused_at = -1.0
         """When nobody listened there: whatever ComfyUI knew before is lost."""
-        self.overheard: Callable[[RunMessage], None] = lambda _: None
+        self.on_message: Callable[[RunMessage], None] = lambda _: None
         """Hears the frames of every prompt, also of those without a subscription."""
         self.changed: Callable[[], None] = lambda: None
         """Called when a socket was opened or lost."""
@@ -102,7 +102,7 @@ class EngineSocket:
         """How many frames had another shape than ComfyUI's: each may have told something of any prompt."""
 
     async def __aenter__(self) -> Self:
-        self._task = self._tasks.start(own("comfyui-websocket", self.name), self._keep_open)
+        self._task = self._tasks.start(per_engine("comfyui-websocket", self.name), self._keep_open)
         return self
 
     async def __aexit__(
@@ -200,17 +200,17 @@ class EngineSocket:
             for subscription in self._subscriptions.values():
                 subscription.messages.put_nowait(message)
             return
-        self.overheard(message)
+        self.on_message(message)
         if message.prompt_id in self._subscriptions:
             self._subscriptions[message.prompt_id].messages.put_nowait(message)
 
-    def tell(self, prompt_id: str, note: Note) -> None:
+    def notify_run(self, prompt_id: str, notice: RunNotice) -> None:
         if subscription := self._subscriptions.get(prompt_id):
-            subscription.messages.put_nowait(note)
+            subscription.messages.put_nowait(notice)
 
-    def tell_all(self, note: Note) -> None:
+    def notify_runs(self, notice: RunNotice) -> None:
         for subscription in self._subscriptions.values():
-            subscription.messages.put_nowait(note)
+            subscription.messages.put_nowait(notice)
 
     def _lose(self) -> None:
         changed = self.connected
@@ -218,7 +218,9 @@ class EngineSocket:
             log.info("lost the WebSocket to ComfyUI with %d prompts under way", len(self._subscriptions))
             self._lost_at = time.monotonic()
             self._notify(EngineLost(self.name, LossCause.DISCONNECTED))
-            self.tell_all(SocketLost())  # once: a note with each failed try would put off the clock of those that wait
+            self.notify_runs(
+                SocketLost()
+            )  # once: a note with each failed try would put off the clock of those that wait
         self._open.clear()
         self._closed.set()
         self._socket = None

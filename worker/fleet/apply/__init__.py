@@ -1,1 +1,1 @@
-"""Carrying out a plan."""
+"""Commands that change the account: apply, adopt, roll back and destroy."""

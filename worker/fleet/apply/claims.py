@@ -1,4 +1,4 @@
-"""Which rented machines are a fleet's: an instance names its template and its variables, and never its group."""
+"""Decides which instances are a fleet's. An instance names its template and its variables, but never its group."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from worker.fleet.vast.rows import Actual, Instance
 
 @dataclass(frozen=True, slots=True)
 class InstanceClaims:
-    """`workers` are the ids of the fleet's workers by their group, None where Vast doesn't tell the group of a worker.
-    `others` are workers of other endpoints or groups.
+    """The facts by which `owns` decides whether an instance is the fleet's.
 
-    `mixed` are workers of the fleet's endpoint whose group is not told, where others have groups in it.
+    `workers` maps the ids of the fleet's workers to their group, or to None when Vast does not name it. `others` are
+    workers of other endpoints or groups. `mixed` are workers of the fleet's endpoint whose group Vast does not name,
+    while the endpoint also has groups of others.
 
-    `shared` are hashes that groups of others use too: by such a hash alone an instance is not the fleet's. `certain` is
-    False where the autoscaler knows an endpoint of others not yet: then no hash is enough.
+    `versions` are the hashes of the fleet's template. `shared` are hashes that groups of others use too: such a hash
+    alone does not make an instance the fleet's. `certain` is False when the autoscaler does not yet know an endpoint
+    of others: then no hash alone is enough.
     """
 
     fleet_id: str
@@ -30,45 +32,47 @@ class InstanceClaims:
     certain: bool = True
 
     def owns(self, instance: Instance) -> bool:
-        """A worker of the fleet's groups, or what such a group left behind."""
+        """Return whether the instance is a worker of the fleet's groups, or was left behind by such a group."""
         mark = instance.env.get(MARK, "")
         if mark not in ("", self.fleet_id) or instance.id in self.others:
             return False
         if instance.id in self.mixed:
             return instance.template_hash in self.versions
-        return instance.id in self.workers or (self.certain and self._left_behind(instance, mark))
+        return instance.id in self.workers or (self.certain and self._is_leftover(instance, mark))
 
-    def doubtful(self, instance: Instance) -> bool:
-        """It has the fleet's template or mark, and is left alone because it may be somebody else's."""
-        near = instance.template_hash in self.versions or instance.env.get(MARK) == self.fleet_id
-        return near and not self.owns(instance)
+    def is_unclear(self, instance: Instance) -> bool:
+        """Return whether the instance has the fleet's template or mark but may belong to others."""
+        related = instance.template_hash in self.versions or instance.env.get(MARK) == self.fleet_id
+        return related and not self.owns(instance)
 
-    def _left_behind(self, instance: Instance, mark: str) -> bool:
+    def _is_leftover(self, instance: Instance, mark: str) -> bool:
+        """Return whether a group that no longer exists left this instance behind."""
         if instance.template_hash in self.shared:
             return False
         marked = mark == self.fleet_id and not self.shared & self.versions
         return instance.template_hash in self.versions or marked
 
 
-def claims_of(account: Account, fleet: Fleet, actual: Actual, own: Ownership) -> InstanceClaims:
-    """One call for each endpoint of the account: only an endpoint knows its workers."""
-    ours = {group.id for group in own.groups}
-    crowded = {group.endpoint_id for group in own.guests}
-    mine = {one.id for one in own.endpoints}
+def instance_claims(account: Account, fleet: Fleet, actual: Actual, own: Ownership) -> InstanceClaims:
+    """Ask the autoscaler for the workers of every endpoint of the account, with one call each."""
+    own_groups = {group.id for group in own.groups}
+    shared_endpoints = {group.endpoint_id for group in own.foreign_groups}
+    own_endpoints = {endpoint.id for endpoint in own.endpoints}
     workers: dict[int, int | None] = {}
     others, mixed = set[int](), set[int]()
     certain = True
     for endpoint in actual.endpoints:
         rows = account.known_workers(endpoint)
-        certain = certain and (rows is not None or endpoint.id in mine or not _has_groups(actual, endpoint.id))
+        if rows is None and endpoint.id not in own_endpoints and _has_groups(actual, endpoint.id):
+            certain = False
         for row in rows or ():
-            if endpoint.id not in mine or (row.group_id is not None and row.group_id not in ours):
+            if endpoint.id not in own_endpoints or (row.group_id is not None and row.group_id not in own_groups):
                 others.add(row.id)
-            elif row.group_id is None and endpoint.id in crowded:
+            elif row.group_id is None and endpoint.id in shared_endpoints:
                 mixed.add(row.id)
             else:
                 workers[row.id] = row.group_id
-    shared = frozenset(group.template_hash for group in actual.groups if group.id not in ours)
+    shared = frozenset(group.template_hash for group in actual.groups if group.id not in own_groups)
     return InstanceClaims(fleet.id, workers, frozenset(others), frozenset(mixed), own.versions, shared, certain)
 
 

@@ -1,4 +1,4 @@
-"""Everything of a fleet taken out of the account, in the order in which nothing rents anew."""
+"""Removing everything of a fleet from the account, in an order in which no instance is rented again."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from worker.errors import StalePlan
-from worker.fleet.apply.claims import InstanceClaims, claims_of
+from worker.fleet.apply.claims import InstanceClaims, instance_claims
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.ownership import Ownership, ownership, titled
+from worker.fleet.plan.desired_state import endpoint_body
+from worker.fleet.plan.ownership import Ownership, describe_row, ownership
 from worker.fleet.plan.versions import versions_of
-from worker.fleet.plan.wanted import endpoint_body
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, TemplateRow
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
-    """What goes. `instances` are those that are there now; more may come until the groups are gone.
+class DestroyPlan:
+    """The rows that are deleted, and sentences about those that stay.
 
-    `endpoints` have the file's parameters. `stays` has a sentence for each thing that is near and left alone,
-    `conflicts` those about the fleet's own names.
+    `endpoints` have the parameters of the file. `instances` are the current ones; the groups may rent more until they
+    are deleted. `stays` has a sentence for each related thing that is not deleted. `conflicts` has the sentences about
+    things with the fleet's own names.
     """
 
     endpoints: tuple[EndpointRow, ...]
@@ -34,95 +35,110 @@ class Doomed:
 
     @property
     def empty(self) -> bool:
+        """Whether there is nothing to delete."""
         return not (self.endpoints or self.groups or self.instances or self.templates or self.environment)
 
     @property
     def per_hour(self) -> float:
-        """Dollars for all instances."""
-        return sum(one.dph for one in self.instances)
+        """Price of all instances together, in dollars per hour."""
+        return sum(instance.dph for instance in self.instances)
 
 
-def find(account: Account, fleet: Fleet, actual: Actual, *, environment: bool) -> Doomed:
-    """All that carries the fleet's mark, and what hangs on it. What others use too stays."""
+def plan_destroy(account: Account, fleet: Fleet, actual: Actual, *, environment: bool) -> DestroyPlan:
+    """Return everything that carries the fleet's mark or depends on it, without what others use too.
+
+    With `environment`, the account's variables that the file names are included.
+    """
     own = ownership(fleet, actual)
-    nothing = not own.endpoints and not own.templates
     claims = InstanceClaims(fleet.id, {}, frozenset(), frozenset(), own.versions, frozenset())
     instances: tuple[Instance, ...] = ()
-    if not nothing:
-        claims = claims_of(account, fleet, actual, own)
+    if own.endpoints or own.templates:
+        claims = instance_claims(account, fleet, actual, own)
         instances = account.instances()
-    borrowed = {group.template_hash for group in own.borrowers}
-    crowded = {group.endpoint_id for group in own.guests}
-    endpoints = tuple(one for one in own.endpoints if one.id not in crowded)
+    hashes_in_use = {group.template_hash for group in own.outside_groups}
+    shared_endpoints = {group.endpoint_id for group in own.foreign_groups}
+    endpoints = tuple(endpoint for endpoint in own.endpoints if endpoint.id not in shared_endpoints)
     alone = len(endpoints) == len(actual.endpoints)
-    named = tuple(sorted(actual.environment.intersection(fleet.environment))) if environment else ()
-    return Doomed(
-        endpoints=tuple(replace(one, body=endpoint_body(fleet)) for one in endpoints),
+    variables = tuple(sorted(actual.environment.intersection(fleet.environment))) if environment else ()
+    return DestroyPlan(
+        endpoints=tuple(replace(endpoint, body=endpoint_body(fleet)) for endpoint in endpoints),
         groups=own.groups,
         instances=tuple(filter(claims.owns, instances)),
-        templates=tuple(one for one in own.templates if not borrowed.intersection(versions_of(one))),
-        environment=named if alone else (),
+        templates=tuple(row for row in own.templates if not hashes_in_use.intersection(versions_of(row))),
+        environment=variables if alone else (),
         claims=claims,
-        stays=(*_stays(own, crowded, () if alone else named), *_doubtful(claims, instances), *own.notes, *own.twins),
+        stays=(
+            *_kept_rows(own, shared_endpoints, () if alone else variables),
+            *_kept_instances(claims, instances),
+            *own.notes,
+            *own.duplicate_endpoints,
+        ),
         conflicts=own.conflicts,
     )
 
 
-def check_same(listed: Doomed, now: Doomed) -> None:
-    """Raises StalePlan where something would go that was not listed. Instances come and go with the load."""
+def check_unchanged(listed: DestroyPlan, now: DestroyPlan) -> None:
+    """Raise StalePlan when `now` deletes something that was not listed.
+
+    Instances are not compared, because they come and go with the load.
+    """
     pairs = ((listed.endpoints, now.endpoints), (listed.groups, now.groups), (listed.templates, now.templates))
     for before, after in pairs:
-        if {one.id for one in after} - {one.id for one in before}:
-            raise StalePlan("the account has changed since this was listed: run the command again")
+        if {row.id for row in after} - {row.id for row in before}:
+            raise StalePlan("the account has changed since this list was made: run the command again")
     if set(now.environment) - set(listed.environment):
-        raise StalePlan("the account has changed since this was listed: run the command again")
+        raise StalePlan("the account has changed since this list was made: run the command again")
 
 
-def destroy(account: Account, doomed: Doomed, tell: Callable[[str], None]) -> None:
-    """Run again where it was cut off. The template goes last, because it has the mark; and the endpoint after its
-    workers, because it knows them. The file's parameters go along with its state, so that an endpoint whose groups are
-    gone is still known as the fleet's."""
-    for endpoint in doomed.endpoints:
+def destroy(account: Account, plan: DestroyPlan, report: Callable[[str], None]) -> None:
+    """Delete everything in the plan and report each deletion. An interrupted destroy can be run again.
+
+    The template goes last, because it carries the mark. The endpoint goes after its workers, because only the endpoint
+    lists them. Setting the state also writes the file's parameters, so that the endpoint is still identified as the
+    fleet's once its groups are gone.
+    """
+    for endpoint in plan.endpoints:
         account.set_state(endpoint, "stopped")
-        tell(f"endpoint {endpoint.name} is stopped")
-    for group in doomed.groups:
+        report(f"endpoint {endpoint.name} is stopped")
+    for group in plan.groups:
         account.delete_group(group)
-        tell(f"group {group.id} is gone")
-    for instance in _instances(account, doomed):
+        report(f"group {group.id} is deleted")
+    for instance in _current_instances(account, plan):
         account.destroy_instance(instance)
-        tell(f"instance {instance.id} is gone")
-    for endpoint in doomed.endpoints:
+        report(f"instance {instance.id} is deleted")
+    for endpoint in plan.endpoints:
         account.delete_endpoint(endpoint)
-        tell(f"endpoint {endpoint.name} is gone")
-    for template in doomed.templates:
+        report(f"endpoint {endpoint.name} is deleted")
+    for template in plan.templates:
         account.delete_template(template)
-        tell(f"template {template.name} is gone")
-    for name in doomed.environment:
+        report(f"template {template.name} is deleted")
+    for name in plan.environment:
         account.remove_environment(name)
-        tell(f"variable {name} is gone")
+        report(f"variable {name} is deleted")
 
 
-def _instances(account: Account, doomed: Doomed) -> list[Instance]:
-    """Listed again: one may have been rented since, and those of a deleted group may stay."""
-    if not doomed.endpoints and not doomed.groups and not doomed.instances:
+def _current_instances(account: Account, plan: DestroyPlan) -> list[Instance]:
+    """List the fleet's instances again: new ones may have been rented, and those of a deleted group may remain."""
+    if not plan.endpoints and not plan.groups and not plan.instances:
         return []
-    fresh = {row.id: row.group_id for endpoint in doomed.endpoints for row in account.workers(endpoint)}
-    claims = replace(doomed.claims, workers={**doomed.claims.workers, **fresh})
-    return [one for one in account.instances() if claims.owns(one)]
+    fresh = {row.id: row.group_id for endpoint in plan.endpoints for row in account.workers(endpoint)}
+    claims = replace(plan.claims, workers={**plan.claims.workers, **fresh})
+    return [instance for instance in account.instances() if claims.owns(instance)]
 
 
-def _stays(own: Ownership, crowded: set[int], variables: tuple[str, ...]) -> Iterator[str]:
+def _kept_rows(own: Ownership, shared_endpoints: set[int], variables: tuple[str, ...]) -> Iterator[str]:
+    """Yield a sentence for each endpoint, template and variable that stays because others use it."""
     for endpoint in own.endpoints:
-        if endpoint.id in crowded:
-            yield f"{titled('endpoint', endpoint)} stays, for the sake of groups in it that are not this fleet's"
-    borrowed = {group.template_hash for group in own.borrowers}
+        if endpoint.id in shared_endpoints:
+            yield f"{describe_row('endpoint', endpoint)} stays, because it has groups that are not this fleet's"
+    hashes_in_use = {group.template_hash for group in own.outside_groups}
     for template in own.templates:
-        if borrowed.intersection(versions_of(template)):
-            yield f"{titled('template', template)} stays, because a group of another endpoint uses it"
+        if hashes_in_use.intersection(versions_of(template)):
+            yield f"{describe_row('template', template)} stays, because a group of another endpoint uses it"
     for name in variables:
         yield f"variable {name} stays, because the containers of other endpoints get it too"
 
 
-def _doubtful(claims: InstanceClaims, instances: tuple[Instance, ...]) -> Iterator[str]:
-    for one in filter(claims.doubtful, instances):
-        yield f"instance {one.id} stays: it has this fleet's template and may be a worker of another endpoint"
+def _kept_instances(claims: InstanceClaims, instances: tuple[Instance, ...]) -> Iterator[str]:
+    for instance in filter(claims.is_unclear, instances):
+        yield f"instance {instance.id} stays: it has this fleet's template and may be a worker of another endpoint"

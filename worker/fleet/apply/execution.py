@@ -1,4 +1,4 @@
-"""The steps of a plan, taken one after the other; each is safe to take again after an apply that was cut off."""
+"""The steps of a plan. Each step is safe to repeat after an interrupted apply."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from worker.errors import DeployError, MissingValues
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import Action, Plan, Present, Step
-from worker.fleet.plan.versions import former_of
-from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
+from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
+from worker.fleet.plan.plan import Action, FleetResources, Plan, Step
+from worker.fleet.plan.versions import previous_version
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import EndpointRow, GroupRow, TemplateRow
 
 
 def values_for(fleet: Fleet, plan: Plan, environ: Mapping[str, str]) -> dict[str, str]:
-    """What the plan's steps need of the local environment. Raises MissingValues with all that isn't there."""
+    """Return the environment variables that the plan's steps need. Raises MissingValues naming all that are not set."""
     needed = [step.name for step in plan.steps if step.action is Action.SET_VARIABLE]
     registry = fleet.template.registry
     if registry and plan.has(Action.CREATE_TEMPLATE, Action.CHANGE_TEMPLATE):
@@ -27,25 +27,26 @@ def values_for(fleet: Fleet, plan: Plan, environ: Mapping[str, str]) -> dict[str
 
 
 class Execution:
-    """`template`, `endpoint` and `groups` (by name) are what is there after the steps taken so far.
+    """Runs the steps of a plan, and knows the rows as they are after the steps so far.
 
-    `formers` is the hash that each group had, as far as it is known and another one.
+    `groups` has the groups by their names in the file. `previous_versions` maps those names to the template hash that
+    each group had before, where it is known and differs from the present one.
     """
 
-    def __init__(self, account: Account, fleet: Fleet, there: Present, values: Mapping[str, str]) -> None:
-        self.template = there.template
-        self.endpoint = there.endpoint
-        self.groups: dict[str, GroupRow] = dict(there.pairs.found)
-        self.formers: dict[str, str] = {}
+    def __init__(self, account: Account, fleet: Fleet, resources: FleetResources, values: Mapping[str, str]) -> None:
+        self.template = resources.template
+        self.endpoint = resources.endpoint
+        self.groups: dict[str, GroupRow] = dict(resources.matches.by_name)
+        self.previous_versions: dict[str, str] = {}
         self._account = account
         self._fleet = fleet
-        self._there = there
-        self._extra = {group.id: group for group in there.pairs.extra}
+        self._resources = resources
+        self._extra = {group.id: group for group in resources.matches.extra}
         self._values = values
 
-    def take(self, step: Step) -> None:
-        """Raises DeployError; then the step may have been taken or not."""
-        takes: Mapping[Action, Callable[[Step], None]] = {
+    def run(self, step: Step) -> None:
+        """Run one step. Raises DeployError; in that case the step may or may not have taken effect."""
+        methods: Mapping[Action, Callable[[Step], None]] = {
             Action.SET_VARIABLE: self._set_variable,
             Action.CREATE_TEMPLATE: self._save_template,
             Action.CHANGE_TEMPLATE: self._save_template,
@@ -57,25 +58,28 @@ class Execution:
             Action.DELETE_GROUP: self._delete_group,
             Action.UPDATE_WORKERS: self._update_workers,
         }
-        takes[step.action](step)
+        methods[step.action](step)
 
-    def remember_formers(self) -> None:
-        """After the steps: what each group had before, or what its template replaced where it has the new one."""
+    def record_previous_versions(self) -> None:
+        """Fill `previous_versions`, after the last step.
+
+        A group that already had the new template gets the version that the template itself names as the previous one.
+        """
         if self.template is None:
             return
         for name, group in self.groups.items():
-            before = self._there.pairs.found.get(name)
-            former = before.template_hash if before else ""
-            if former in ("", group.template_hash):
-                former = former_of(self.template.body) if before else ""
-            if former and former != group.template_hash:
-                self.formers[name] = former
+            before = self._resources.matches.by_name.get(name)
+            previous = before.template_hash if before else ""
+            if previous in ("", group.template_hash):
+                previous = previous_version(self.template.body) if before else ""
+            if previous and previous != group.template_hash:
+                self.previous_versions[name] = previous
 
     def _set_variable(self, step: Step) -> None:
         self._account.set_environment(step.name, self._values[step.name])
 
     def _save_template(self, _: Step) -> None:
-        body = template_body(self._fleet, self._there.former, self._there.earlier)
+        body = template_body(self._fleet, self._resources.current_hash, self._resources.earlier)
         self.template = self._account.save_template(self._with_login(body), self.template)
 
     def _with_login(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -89,13 +93,13 @@ class Execution:
         self.endpoint = self._account.create_endpoint(endpoint_body(self._fleet))
 
     def _change_endpoint(self, _: Step) -> None:
-        self.endpoint = self._account.update_endpoint(self._made_endpoint, endpoint_body(self._fleet))
+        self.endpoint = self._account.update_endpoint(self._present_endpoint, endpoint_body(self._fleet))
 
     def _set_state(self, _: Step) -> None:
-        self.endpoint = self._account.set_state(self._made_endpoint, self._fleet.endpoint.state)
+        self.endpoint = self._account.set_state(self._present_endpoint, self._fleet.endpoint.state)
 
     def _create_group(self, step: Step) -> None:
-        self.groups[step.name] = self._account.create_group(self._made_endpoint, self._group_body(step.name))
+        self.groups[step.name] = self._account.create_group(self._present_endpoint, self._group_body(step.name))
 
     def _change_group(self, step: Step) -> None:
         self.groups[step.name] = self._account.update_group(self.groups[step.name], self._group_body(step.name))
@@ -107,16 +111,16 @@ class Execution:
         self._account.update_workers(self.groups[step.name])
 
     def _group_body(self, name: str) -> dict[str, Any]:
-        return group_body(self._fleet, self._fleet.groups[name], self._made_template.hash)
+        return group_body(self._fleet, self._fleet.groups[name], self._present_template.hash)
 
     @property
-    def _made_endpoint(self) -> EndpointRow:
+    def _present_endpoint(self) -> EndpointRow:
         if self.endpoint is None:
-            raise DeployError("the plan makes no endpoint and there is none")
+            raise DeployError("the account has no endpoint, and the plan does not create one")
         return self.endpoint
 
     @property
-    def _made_template(self) -> TemplateRow:
+    def _present_template(self) -> TemplateRow:
         if self.template is None:
-            raise DeployError("the plan makes no template and there is none")
+            raise DeployError("the account has no template, and the plan does not create one")
         return self.template

@@ -1,4 +1,4 @@
-"""Waiting until enough workers serve: each of them idle, measured, of the wanted version, and none in error."""
+"""Waiting until enough workers are ready: idle, measured, of the right template version, and none in error."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from worker.fleet.definition.fleet import ReadinessRules
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import EndpointRow, WorkerRow
 
-LOOK_AGAIN = Backoff(1.5, 6.0, factor=1.5)
+POLL_PAUSES = Backoff(1.5, 6.0, factor=1.5)
 TICK_S = 0.5
-"""The longest sleep, so that a display goes on meanwhile."""
+"""Longest single sleep in seconds, so that a progress display keeps moving."""
 STOPPED = "stopped"
 EPOCH = 1e9
-"""A time above it is one of the clock and not a number of seconds."""
+"""A time above this is a date in epoch seconds, and not a duration."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessProgress:
-    """`states` counts workers by status; `late` are those that still run another version."""
+    """One count of the workers: `ready` of `wanted`, how many have each status, and the ids of those in error.
+
+    `late` is the number of workers that still run another template version.
+    """
 
     ready: int
     wanted: int
@@ -33,47 +36,57 @@ class ReadinessProgress:
 
     @property
     def done(self) -> bool:
+        """Whether enough workers are ready and none is in error."""
         return self.ready >= self.wanted and not self.errors
 
     def __str__(self) -> str:
         states = ", ".join(f"{count} {status}" for status, count in self.states) or "no workers yet"
-        late = f", {self.late} of the former version" if self.late else ""
+        late = f", {self.late} of the previous version" if self.late else ""
         return f"{self.ready} of {self.wanted} ready ({states}{late})"
 
 
 @dataclass
 class ReadinessWatch:
-    """What was seen so far. A worker that was ready once may have been stopped since for want of work: it counts."""
+    """The workers that were ready at any count so far.
+
+    A worker that was ready once still counts when it is stopped for lack of work.
+    """
 
     wanted: int
     stopped_counts: bool = False
     _ready: set[int] = field(default_factory=set)
 
-    def look(self, rows: Sequence[WorkerRow], late: frozenset[int], waited_s: float = 0.0) -> ReadinessProgress:
+    def update(self, rows: Sequence[WorkerRow], late: frozenset[int], waited_s: float = 0.0) -> ReadinessProgress:
+        """Count these rows and return the progress. `late` are the ids of workers with another template version."""
         errors = tuple(row.id for row in rows if row.error)
-        here = {row.id for row in rows if not row.error} - late
-        self._ready &= here
-        self._ready |= {row.id for row in rows if row.id in here and self.serves(row)}
+        present = {row.id for row in rows if not row.error} - late
+        self._ready &= present
+        self._ready |= {row.id for row in rows if row.id in present and self.is_ready(row)}
         states = tuple(sorted(Counter(row.status for row in rows).items()))
         return ReadinessProgress(len(self._ready), self.wanted, states, errors, len(late), waited_s)
 
-    def serves(self, row: WorkerRow) -> bool:
+    def is_ready(self, row: WorkerRow) -> bool:
+        """Return whether the worker is ready now, or is stopped where stopped workers count."""
         return row.ready or (self.stopped_counts and row.status == STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateVersion:
-    """The template that workers should have, and since when they were told (epoch seconds; infinite: not known)."""
+    """The template version that workers should have.
+
+    `since` is the time in epoch seconds when they were told to update, or infinity when it is not known.
+    """
 
     hash: str
     since: float
 
     def late(self, account: Account, rows: Sequence[WorkerRow]) -> frozenset[int]:
-        """Workers that are known to run another one. A worker has its instance's id.
+        """Return the ids of the workers that run another version. A worker has the id of its instance.
 
-        Whether an update in place changes what an instance says is unknown, so one loaded since then is taken as new.
+        It is unknown whether an update in place changes the hash in Vast's list of instances. So a worker that was
+        loaded after `since` counts as updated.
         """
-        hashes = {one.id: one.template_hash for one in account.instances()}
+        hashes = {instance.id: instance.template_hash for instance in account.instances()}
         others = {row.id for row in rows if hashes.get(row.id, "") not in ("", self.hash)}
         return frozenset(row.id for row in rows if row.id in others and not self._loaded_since(row))
 
@@ -87,36 +100,37 @@ def wait_until_ready(
     endpoint: EndpointRow,
     version: TemplateVersion | None,
     readiness: ReadinessRules,
-    tell: Callable[[ReadinessProgress], None],
+    report: Callable[[ReadinessProgress], None],
     *,
     stopped_counts: bool = False,
 ) -> ReadinessProgress:
-    """The last look: `done`, or what it was when the time was over. Asks seldom, because Vast limits how often.
+    """Count the workers until enough are ready or `readiness.limit_s` is over, and return the last count.
 
-    Without a `version` any will do: there was none before.
+    Each count is passed to `report`. The pauses are seconds long, because Vast limits the rate of calls. Without a
+    `version`, every version counts.
     """
-    watch, began = ReadinessWatch(readiness.workers, stopped_counts), time.monotonic()
-    pauses = LOOK_AGAIN.pauses()
+    watch, started = ReadinessWatch(readiness.workers, stopped_counts), time.monotonic()
+    pauses = POLL_PAUSES.pauses()
     while True:
-        progress = _look(account, endpoint, version, watch, time.monotonic() - began)
-        tell(progress)
-        left = readiness.limit_s - (time.monotonic() - began)
-        if progress.done or left <= 0:
+        progress = _count(account, endpoint, version, watch, time.monotonic() - started)
+        report(progress)
+        remaining_s = readiness.limit_s - (time.monotonic() - started)
+        if progress.done or remaining_s <= 0:
             return progress
-        _sleep(min(next(pauses), left))
+        _sleep(min(next(pauses), remaining_s))
 
 
-def _look(
+def _count(
     account: Account, endpoint: EndpointRow, version: TemplateVersion | None, watch: ReadinessWatch, waited_s: float
 ) -> ReadinessProgress:
-    """Versions are asked for only where there are two of them and they decide."""
+    """Count once. The instances' versions are requested only when a worker is ready and its version matters."""
     rows = account.workers(endpoint)
-    serving = any(watch.serves(row) for row in rows)
-    late = version.late(account, rows) if version and serving else frozenset[int]()
-    return watch.look(rows, late, waited_s)
+    any_ready = any(watch.is_ready(row) for row in rows)
+    late = version.late(account, rows) if version and any_ready else frozenset[int]()
+    return watch.update(rows, late, waited_s)
 
 
 def _sleep(seconds: float) -> None:
     end = time.monotonic() + seconds
-    while (rest := end - time.monotonic()) > 0:
-        time.sleep(min(rest, TICK_S))
+    while (remaining := end - time.monotonic()) > 0:
+        time.sleep(min(remaining, TICK_S))

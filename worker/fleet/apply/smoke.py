@@ -1,4 +1,4 @@
-"""One real job for an endpoint, through Vast's own client: what a deployment is for."""
+"""The smoke job: one real job that is sent to an endpoint through Vast's own client, to prove a deployment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from worker.errors import DeployError, ParamsError, SmokeFailed, StartupError
-from worker.fleet.definition.fleet import Smoke
+from worker.fleet.definition.fleet import SmokeSpec
 from worker.load.workload import workload
 from worker.workflow.nearest import did_you_mean
 from worker.workflow.prompt import Prompt
@@ -19,12 +19,12 @@ from worker.workflow.templates.fill import fill
 from worker.workflow.templates.template import Library
 
 if TYPE_CHECKING:
-    from worker.platforms.vast.client import EndpointAnswer
+    from worker.platforms.vast.client import EndpointResponse
 
 
 @dataclass(frozen=True, slots=True)
 class SmokeJob:
-    """A template with its parameters filled in here, so that a worker needs no such template."""
+    """A prompt made from a template on this machine, so that the workers do not need the template."""
 
     name: str
     prompt: Prompt
@@ -32,8 +32,8 @@ class SmokeJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Smoked:
-    """What came back, after how many seconds, by which worker."""
+class SmokeResult:
+    """The number of outputs, the seconds until the result arrived, and the address of the worker."""
 
     outputs: int
     seconds: float
@@ -43,11 +43,14 @@ class Smoked:
         return f"{self.outputs} output{'s' * (self.outputs != 1)} in {self.seconds:.1f} s from {self.worker}"
 
 
-def job_of(smoke: Smoke, library: Library) -> SmokeJob:
-    """Raises DeployError for a template that isn't there and for parameters that don't fit it."""
+def job_of(smoke: SmokeSpec, library: Library) -> SmokeJob:
+    """Return the smoke job that the fleet file describes.
+
+    Raises DeployError when the template does not exist or the parameters are invalid.
+    """
     if smoke.template not in library:
-        meant = did_you_mean(smoke.template, library) or f"There are {', '.join(library) or 'none'}."
-        raise DeployError(f"[smoke] template: there is no template {smoke.template!r}. {meant}")
+        suggestion = did_you_mean(smoke.template, library) or f"The templates: {', '.join(library) or 'none'}."
+        raise DeployError(f"[smoke] template: there is no template {smoke.template!r}. {suggestion}")
     try:
         filled = fill(library[smoke.template], smoke.params, secrets.randbelow)
     except ParamsError as error:
@@ -55,31 +58,34 @@ def job_of(smoke: Smoke, library: Library) -> SmokeJob:
     return SmokeJob(smoke.template, filled.prompt, smoke.limit_s)
 
 
-def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> Smoked:
-    """`url` is a stand-in of Vast's; the key is VAST_API_KEY's. Raises SmokeFailed."""
-    began = time.monotonic()
+def run_smoke(job: SmokeJob, endpoint_name: str, url: str | None = None) -> SmokeResult:
+    """Send the job with the key in VAST_API_KEY and wait for its result.
+
+    `url` is the address of a stand-in for Vast. Raises SmokeFailed when there is no result with outputs in time.
+    """
+    started = time.monotonic()
     try:
-        answer = asyncio.run(_answer(job, endpoint_name, url))
+        response = asyncio.run(_send(job, endpoint_name, url))
     except TimeoutError:
         raise SmokeFailed(f"{job.name}: no result within {job.limit_s:g} s") from None
     except (StartupError, RuntimeError, aiohttp.ClientError) as error:
         raise SmokeFailed(f"{job.name}: {error}") from error
-    outputs = answer.body.get("outputs")
-    if answer.status != 200 or not outputs:
-        raise SmokeFailed(f"{job.name}: {_said(answer)}")
-    return Smoked(len(outputs), time.monotonic() - began, answer.worker)
+    outputs = response.body.get("outputs")
+    if response.status != 200 or not outputs:
+        raise SmokeFailed(f"{job.name}: {_failure(response)}")
+    return SmokeResult(len(outputs), time.monotonic() - started, response.worker)
 
 
-async def _answer(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointAnswer:
-    from worker.platforms.vast.client import endpoint
+async def _send(job: SmokeJob, endpoint_name: str, url: str | None) -> EndpointResponse:
+    from worker.platforms.vast.client import open_endpoint
 
     payload = {"workflow": job.prompt, "output_format": "base64"}
-    async with asyncio.timeout(job.limit_s), endpoint(endpoint_name, url) as found:
-        return await found.generate(payload, workload(job.prompt), job.limit_s)
+    async with asyncio.timeout(job.limit_s), open_endpoint(endpoint_name, url) as endpoint:
+        return await endpoint.generate(payload, workload(job.prompt), job.limit_s)
 
 
-def _said(answer: EndpointAnswer) -> str:
-    error = answer.body.get("error")
+def _failure(response: EndpointResponse) -> str:
+    error = response.body.get("error")
     if isinstance(error, dict):
-        return f"{error.get('message')} [{error.get('code')}] from {answer.worker}"
-    return f"HTTP {answer.status} and no outputs from {answer.worker}"
+        return f"{error.get('message')} [{error.get('code')}] from {response.worker}"
+    return f"HTTP {response.status} without outputs from {response.worker}"

@@ -1,1 +1,1 @@
-"""The fleet as `vast.toml` defines it."""
+"""The fleet file `vast.toml`: its tables, and how it is read."""

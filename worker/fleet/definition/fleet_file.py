@@ -1,4 +1,4 @@
-"""`vast.toml` read: a Fleet, or all that is wrong with the file at once."""
+"""Reading `vast.toml`: the result is a Fleet, or one error with all problems of the file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from worker.errors import FleetError, FleetProblem
 from worker.fleet.definition.fleet import MARK, Fleet, TemplateSpec, table_at
 from worker.fleet.definition.fleet_id import missing_id
 from worker.fleet.definition.image import ImageError, read_image
-from worker.fleet.definition.secret import secret_name, secret_value
+from worker.fleet.definition.secret import is_secret_name, is_secret_value
 from worker.workflow.nearest import did_you_mean
 
 FORBIDDEN = frozenset({"VAST_API_KEY"})
 UNSENDABLE = frozenset(" \t\r\n'\"\\")
-"""Vast splits the options of a container at blanks and takes quotes off: such values don't arrive as they are."""
+"""Characters that a variable's value cannot have: Vast splits a container's options at blanks and removes quotes."""
 
 
 def read_fleet(text: str, image: str | None = None) -> Fleet:
-    """`image`, where given, takes the place of the file's. Raises FleetError."""
+    """Return the fleet that the text of a file describes; `image` replaces the file's image.
+
+    Raises FleetError with every problem of the file.
+    """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -35,7 +38,7 @@ def read_fleet(text: str, image: str | None = None) -> Fleet:
         fleet = Fleet.model_validate(raw)
     except ValidationError as error:
         # Not `from error`: it quotes the values.
-        problems += [_told(one) for one in error.errors(include_input=False)]
+        problems += [_problem_of(details) for details in error.errors(include_input=False)]
         raise FleetError(problems) from None
     problems += _contradictions(fleet)
     if problems:
@@ -43,61 +46,61 @@ def read_fleet(text: str, image: str | None = None) -> Fleet:
     return fleet
 
 
-def _secrets(value: object, place: tuple[str, ...]) -> Iterator[FleetProblem]:
-    """Literal secrets, wherever they are; what they are is not repeated."""
+def _secrets(value: object, path: tuple[str, ...]) -> Iterator[FleetProblem]:
+    """Yield a problem for each secret below `path`, without repeating its value."""
     if isinstance(value, Mapping):
-        for name, one in value.items():
-            yield from _secrets(one, (*place, str(name)))
+        for name, item in value.items():
+            yield from _secrets(item, (*path, str(name)))
     elif isinstance(value, list):
-        for one in value:
-            yield from _secrets(one, place)
-    elif isinstance(value, str) and value and place != ("template", "image"):
-        named = place[:2] == ("template", "env") and secret_name(place[-1])
-        if named or secret_value(value):
-            why = "a variable of this name holds a secret" if named else "this looks like a key or token"
+        for item in value:
+            yield from _secrets(item, path)
+    elif isinstance(value, str) and value and path != ("template", "image"):
+        named = path[:2] == ("template", "env") and is_secret_name(path[-1])
+        if named or is_secret_value(value):
+            reason = "a variable of this name holds a secret" if named else "this looks like a key or token"
             cure = "name the variable in `environment` and keep the value out of the file"
-            yield FleetProblem(".".join(place[:-1]), place[-1], f"{why}; {cure}")
+            yield FleetProblem(".".join(path[:-1]), path[-1], f"{reason}; {cure}")
 
 
-def _told(error: Mapping[str, Any]) -> FleetProblem:
-    """Pydantic's finding in our words."""
-    # `[key]` marks the name of an entry, and the branch of a union has no place in the file.
-    place = tuple(str(part) for part in error["loc"] if part != "[key]")
-    table, name = place[:-1], place[-1]
+def _problem_of(error: Mapping[str, Any]) -> FleetProblem:
+    """Return one of pydantic's errors as a problem of the file: its table, its key and a message."""
+    # `[key]` marks the name of an entry, and the branch of a union is not a place in the file.
+    path = tuple(str(part) for part in error["loc"] if part != "[key]")
+    table, name = path[:-1], path[-1]
     while table and table_at(table) is None:
         table, name = table[:-1], table[-1] if not name.isdigit() else f"{table[-1]}[{name}]"
     owner = table_at(table)
     fields = owner.model_fields if owner else {}
-    if place == ("id",) and error["type"] == "missing":
+    if path == ("id",) and error["type"] == "missing":
         return FleetProblem("", "id", missing_id())
     if error["type"] == "extra_forbidden":
-        return FleetProblem(".".join(table), name, f"unknown key. {_known(name, fields)}")
+        return FleetProblem(".".join(table), name, f"unknown key. {_known_keys(name, fields)}")
     about = fields[name].description if name in fields else None
-    message = "missing" if error["type"] == "missing" else _sentence(error)
-    deeper = place[len(table) + 1 :]
-    where = ".".join((name, *deeper)) if deeper and name in fields and not deeper[-1].isdigit() else name
-    return FleetProblem(".".join(table), where, f"{message}; {about}" if about else message)
+    message = "missing" if error["type"] == "missing" else _uncapitalized(error)
+    deeper = path[len(table) + 1 :]
+    full_name = ".".join((name, *deeper)) if deeper and name in fields and not deeper[-1].isdigit() else name
+    return FleetProblem(".".join(table), full_name, f"{message}; {about}" if about else message)
 
 
-def _known(name: str, fields: Mapping[str, object]) -> str:
+def _known_keys(name: str, fields: Mapping[str, object]) -> str:
     return did_you_mean(name, fields) or f"Known: {', '.join(fields)}."
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
+def _uncapitalized(error: Mapping[str, Any]) -> str:
     message = str(error["msg"])
     return f"{message[:1].lower()}{message[1:]}"
 
 
 def _contradictions(fleet: Fleet) -> Iterator[FleetProblem]:
-    """Where each key is right and the whole is not."""
+    """Yield the problems of a file whose keys are valid one by one."""
     yield from _of_template(fleet.template)
     yield from _of_environment(fleet)
     for name, group in fleet.groups.items():
         if not group.gpus and group.min_vram_gb is None:
-            yield FleetProblem(f"groups.{name}", "gpus", "say which GPUs: `gpus`, or `min_vram_gb`")
+            yield FleetProblem(f"groups.{name}", "gpus", "no GPUs are chosen; set `gpus` or `min_vram_gb`")
         if group.min_disk_gb is not None and group.min_disk_gb < fleet.template.disk_gb:
             least = f"{fleet.template.disk_gb:g}"
-            yield FleetProblem(f"groups.{name}", "min_disk_gb", f"is less than the container takes; at least {least}")
+            yield FleetProblem(f"groups.{name}", "min_disk_gb", f"is less than the container needs; at least {least}")
 
 
 def _of_template(template: TemplateSpec) -> Iterator[FleetProblem]:
@@ -106,22 +109,22 @@ def _of_template(template: TemplateSpec) -> Iterator[FleetProblem]:
     except ImageError as error:
         yield FleetProblem("template", "image", str(error))
     if template.onstart and template.mode == "args":
-        yield FleetProblem("template", "onstart", 'is not run in mode `args`; write `mode = "ssh"` or take it out')
+        yield FleetProblem("template", "onstart", 'is not run in mode `args`; write `mode = "ssh"` or remove it')
     if template.args and template.mode == "ssh":
-        yield FleetProblem("template", "args", "the entry point is Vast's own in mode `ssh`; use `onstart`")
+        yield FleetProblem("template", "args", "is not used in mode `ssh`, which has Vast's entry point; use `onstart`")
 
 
 def _of_environment(fleet: Fleet) -> Iterator[FleetProblem]:
     for name, value in fleet.template.env.items():
         if UNSENDABLE & set(value):
-            cure = "Vast cuts values at blanks and drops quotes; use the account's `environment` for it"
+            cure = "Vast splits values at blanks and drops quotes; use the account's `environment` for it"
             yield FleetProblem("template.env", name, f"has a blank, a quote or a backslash. {cure}")
         if name in fleet.environment:
-            yield FleetProblem("template.env", name, "is in `environment` too; keep one of the two")
+            yield FleetProblem("template.env", name, "is also in `environment`; keep one of the two")
     if MARK in fleet.template.env:
-        yield FleetProblem("template.env", MARK, "is set by comfy-worker from the file's `id`; take it out")
+        yield FleetProblem("template.env", MARK, "is set by comfy-worker from the file's `id`; remove it")
     if MARK in fleet.environment:
-        yield FleetProblem("", "environment", f"{MARK} marks one fleet, and every container would get it; take it out")
+        yield FleetProblem("", "environment", f"{MARK} marks one fleet, but every container would get it; remove it")
     for name in FORBIDDEN.intersection(fleet.environment):
-        why = "opens the whole account, and every container would get it; take it out"
-        yield FleetProblem("", "environment", f"{name} {why}")
+        reason = "gives access to the whole account, and every container would get it; remove it"
+        yield FleetProblem("", "environment", f"{name} {reason}")

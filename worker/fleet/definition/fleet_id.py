@@ -1,4 +1,4 @@
-"""The id of a fleet: made at random, written into the fleet file once, and the same on every machine from then on."""
+"""The id of a fleet: random text that is written into the fleet file once and never changes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def new_id() -> str:
 
 
 def id_line(fleet_id: str) -> str:
+    """Return the line of the file that sets the id."""
     return f'id = "{fleet_id}"'
 
 
@@ -34,21 +35,21 @@ def id_of(text: str) -> str:
 
 
 def with_id(text: str, fleet_id: str) -> str:
-    """Return the file with this id and no other change. Raises DeployError where no place for it is found."""
+    """Return the file with this id and no other change. Raises DeployError when no line of the file can hold it."""
     before = _parsed(text)
     line = id_line(fleet_id)
     if "id" in before:
-        # Of several lines that look like it, all but one stand in a table or in a long text.
-        candidates = [text[: found.start()] + line + text[found.end() :] for found in LINE.finditer(text)]
+        # A line that looks like the id may also be inside a table or a multi-line string.
+        candidates = [text[: match.start()] + line + text[match.end() :] for match in LINE.finditer(text)]
     else:
         head = COMMENTS.match(text)
-        place = head.end() if head else 0
+        position = head.end() if head else 0
         end = "\r\n" if "\r\n" in text else "\n"
-        candidates = [f"{text[:place]}{line}{end}{text[place:]}", f"{line}{end}{text}"]
+        candidates = [f"{text[:position]}{line}{end}{text[position:]}", f"{line}{end}{text}"]
     for changed in candidates:
         if _parses_to(changed, {**before, "id": fleet_id}):
             return changed
-    raise DeployError(f"no place for the id is found: write the line {line} at the top of the file")
+    raise DeployError(f"the id cannot be written into the file: add the line {line} at its top")
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -58,8 +59,8 @@ def _parsed(text: str) -> dict[str, Any]:
         raise DeployError(f"the file is not TOML: {error}") from error
 
 
-def _parses_to(text: str, wanted: dict[str, Any]) -> bool:
+def _parses_to(text: str, expected: dict[str, Any]) -> bool:
     try:
-        return tomllib.loads(text) == wanted
+        return tomllib.loads(text) == expected
     except tomllib.TOMLDecodeError:
         return False

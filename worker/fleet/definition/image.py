@@ -1,4 +1,4 @@
-"""The name of an image that says which one is meant."""
+"""Names of images that identify one image, by a digest or a tag."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CURE = "give one with `--image REPO@sha256:...` or `--image REPO:TAG`, as `make 
 
 
 class ImageError(ValueError):
-    """It doesn't name one image; says what to write."""
+    """The name does not identify one image; the message tells what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """As Vast's templates have it, in two fields: with a digest the first one carries it and the second is empty."""
+    """An image in the two fields of Vast's templates. A digest is part of `name`, and then `tag` is empty."""
 
     name: str
     tag: str
@@ -28,16 +28,16 @@ class Image:
 
 
 def read_image(text: str) -> Image:
-    """Raises ImageError."""
+    """Return the image of this name. Raises ImageError when the name has no digest and no fixed tag."""
     if not text:
         raise ImageError(f"no image; {CURE}")
-    found = IMAGE.fullmatch(text)
-    if found is None:
-        raise ImageError(f"{text!r} is no name of an image; {CURE}")
+    match = IMAGE.fullmatch(text)
+    if match is None:
+        raise ImageError(f"{text!r} is not the name of an image; {CURE}")
     if text.startswith(PLACEHOLDER):
-        raise ImageError(f"{text!r} stands for an image of yours; {CURE}")
-    if found["digest"]:
-        return Image(f"{found['repo']}@{found['digest']}", "")
-    if found["tag"] in (None, "latest"):
-        raise ImageError(f"{text!r} is another image tomorrow, and workers would not notice; {CURE}")
-    return Image(found["repo"], found["tag"])
+        raise ImageError(f"{text!r} is a placeholder for your own image; {CURE}")
+    if match["digest"]:
+        return Image(f"{match['repo']}@{match['digest']}", "")
+    if match["tag"] in (None, "latest"):
+        raise ImageError(f"{text!r} can be another image tomorrow, and workers would keep the old one; {CURE}")
+    return Image(match["repo"], match["tag"])

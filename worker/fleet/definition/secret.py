@@ -1,4 +1,4 @@
-"""What looks like a secret, so that none gets into a file of a repository, a plan or a comment."""
+"""Detects text that looks like a secret, to keep it out of fleet files, plans and comments."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ VALUE = re.compile(
 )
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 RANDOM = re.compile(r"(?<![\w+/=-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[A-Za-z0-9+=]{32,}(?![\w+/=-])")
-"""Letters and digits without a break, as no word or path has them."""
+"""A long run of letters and digits, as in keys but not in words or paths."""
 PUBLIC = frozenset(
-    field.metadata["env"] for _, field, _ in Settings.places().values() if not isinstance(field.default, SecretStr)
+    field.metadata["env"]
+    for _, field, _ in Settings.fields_by_name().values()
+    if not isinstance(field.default, SecretStr)
 ) - {"AWS_ACCESS_KEY_ID"}
-"""Settings of the worker that are none, whatever they are called: WORKER_S3_KEY is a pattern."""
+"""Settings of the worker that are not secret although their names look so: WORKER_S3_KEY is a pattern of keys."""
 
 
-def secret_name(name: str) -> bool:
-    """Whether what a variable of this name holds is likely to be one."""
+def is_secret_name(name: str) -> bool:
+    """Return whether a variable of this name is likely to hold a secret."""
     return name not in PUBLIC and NAME.search(name) is not None
 
 
-def secret_value(text: str) -> bool:
+def is_secret_value(text: str) -> bool:
+    """Return whether the text contains something that looks like a key, a token or a password."""
     plain = DIGEST.sub("", text)
     return VALUE.search(plain) is not None or RANDOM.search(plain) is not None
 
 
 def masked(name: str, text: str) -> str:
-    """The text, or `***`."""
-    return MASK if (text and secret_name(name)) or secret_value(text) else text
+    """Return the text, or `***` when the name or the text looks like a secret."""
+    return MASK if (text and is_secret_name(name)) or is_secret_value(text) else text

@@ -1,1 +1,1 @@
-"""From what is wanted and what is there to the steps between them."""
+"""Plans: the steps from the account's present state to the state that the fleet file describes."""

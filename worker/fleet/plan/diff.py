@@ -1,4 +1,4 @@
-"""A plan in words, for a terminal and for a comment: one line a fact."""
+"""A plan as text, one line a fact, for a terminal and for a comment on a pull request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from worker.fleet.plan.plan import Action, Change, Plan, Step
 
 SIGNS = {Action.DELETE_GROUP: "-", Action.UPDATE_WORKERS: "~", Action.SET_STATE: "~"}
-LONGEST = 100
+MAX_VALUE_CHARS = 100
 
 
 def lines(plan: Plan) -> Iterator[str]:
-    """Each begins with `+` (new), `-` (goes), `~` (changes), `✗` (in the way), `=` (left alone), or is empty."""
+    """Yield the lines of a plan.
+
+    Each starts with `+` (created), `-` (deleted), `~` (changed), `✗` (blocks the plan) or `=` (left alone). Lines
+    between two steps are empty.
+    """
     for step in plan.steps:
         yield from _step(step)
         yield ""
@@ -25,24 +29,24 @@ def lines(plan: Plan) -> Iterator[str]:
 
 
 def summary(plan: Plan) -> str:
-    """The steps counted, and the most that the whole can cost."""
+    """Return the numbers of steps and the highest possible cost, in one line."""
     if plan.blocked:
-        return "nothing can be changed until that is settled"
+        return "nothing can be changed until this is resolved"
     signs = [_sign(step) for step in plan.steps]
-    counts = [(signs.count("+"), "to make"), (signs.count("~"), "to change"), (signs.count("-"), "to delete")]
-    what = ", ".join(f"{count} {word}" for count, word in counts if count) or "no changes"
-    return f"{what}; at most ${plan.most_per_hour:.2f} an hour for GPUs, disk and traffic come on top"
+    counts = [(signs.count("+"), "to create"), (signs.count("~"), "to change"), (signs.count("-"), "to delete")]
+    steps = ", ".join(f"{count} {word}" for count, word in counts if count) or "no changes"
+    return f"{steps}; at most ${plan.most_per_hour:.2f} per hour for GPUs, plus disk and traffic"
 
 
 def markdown(plan: Plan, title: str = "vast.toml") -> str:
-    """For a pull request: a heading, and the diff where there is one."""
+    """Return the plan as Markdown for a pull request: a heading, and a diff unless the plan is empty."""
     against = " against a stored snapshot" if plan.offline else ""
     head = f"### Plan for `{title}`{against}\n\n{summary(plan)}\n"
     if plan.empty and not plan.blocked and not plan.left_alone:
         return head
     body = "\n".join(line.replace("~", "!", 1) if line.startswith("~") else line for line in lines(plan))
     body = body.rpartition("\n\n")[0]
-    # A fence longer than any inside: values come from whoever wrote the file.
+    # The fence has to be longer than any in the values, which come from the author of the file.
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
     return f"{head}\n{fence}diff\n{body}\n{fence}\n"
 
@@ -53,7 +57,7 @@ def _step(step: Step) -> Iterator[str]:
     yield f"{sign} {step.action} {step.name}{number}"
     width = max((len(change.key) for change in step.changes), default=0)
     for change in step.changes:
-        yield f"{_change_sign(sign, change)}     {change.key:{width}}  {_told(change)}"
+        yield f"{_change_sign(sign, change)}     {change.key:{width}}  {_change_text(change)}"
 
 
 def _sign(step: Step) -> str:
@@ -68,17 +72,17 @@ def _change_sign(sign: str, change: Change) -> str:
     return "+" if change.old is None else "-" if change.new is None else "~"
 
 
-def _told(change: Change) -> str:
+def _change_text(change: Change) -> str:
     if change.old is None or change.new is None:
         return _value(change.new if change.old is None else change.old)
     return f"{_value(change.old)} -> {_value(change.new)}"
 
 
 def _value(value: object) -> str:
-    """On one line: text with blanks in quotes, whole numbers without a point."""
+    """Return a value on one line: whole numbers without a decimal point, unprintable text as JSON, long text cut."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list):
         return ", ".join(map(_value, value))
     text = value if isinstance(value, str) and value.isprintable() else json.dumps(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."

@@ -1,4 +1,4 @@
-"""Things of an account as flat facts, {key: value}: what is wanted and what is there in the same words."""
+"""Rows of an account as flat facts, {key: value}, so that the present and the desired state can be compared."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ PLAIN = (
     *("args_str", "onstart", "docker_login_repo", "recommended_disk_space", "runtype", "use_ssh", "ssh_direct"),
     *("jup_direct", "use_jupyter_lab", "private"),
 )
-OF_GROUPS = ("gpu_ram", "max_workers")
+GROUP_KEYS = ("gpu_ram", "max_workers")
 
 
 def template_facts(body: Body) -> Facts:
-    """Ports and variables one by one. Login and description are left out: the first can't be read back for certain, the
-    second only remembers."""
+    """Return the facts of a template, with one fact for each port and each variable.
+
+    The login is left out, because it may not be readable. The description is left out, because it only records hashes.
+    """
     tag = body.get("tag")
     image = f"{body.get('image', '')}:{tag}" if tag else str(body.get("image", ""))
     facts: Facts = {"image": image}
@@ -35,16 +37,17 @@ def template_facts(body: Body) -> Facts:
 
 
 def endpoint_facts(body: Body) -> Facts:
+    """Return the facts of an endpoint, without its name."""
     return _plain({name: value for name, value in body.items() if name != "endpoint_name"})
 
 
 def group_facts(body: Body, search: Mapping[str, Mapping[str, Any]]) -> Facts:
-    """Without the template's hash, which is compared by itself, and without what no file can say."""
-    return _plain({**search_facts(search), **{name: body[name] for name in OF_GROUPS if name in body}})
+    """Return the facts of a group that a file can set, without the template's hash, which is compared separately."""
+    return _plain({**search_facts(search), **{name: body[name] for name in GROUP_KEYS if name in body}})
 
 
 def search_facts(query: Mapping[str, Mapping[str, Any]]) -> Facts:
-    """A bound each: `gpu_ram >=`. Fields that no file can name are Vast's own additions."""
+    """Return one fact for each bound, such as `gpu_ram >=`. Fields that no file can set are Vast's own and left out."""
     return {
         f"{field} {SIGNS.get(op, op).strip()}": value
         for field, bounds in query.items()
@@ -54,10 +57,10 @@ def search_facts(query: Mapping[str, Mapping[str, Any]]) -> Facts:
 
 
 def _plain(facts: Facts) -> Facts:
-    """Whole and broken numbers alike, and nothing that says nothing."""
-    floats = {key: float(value) if _number(value) else value for key, value in facts.items()}
+    """Return the facts with all numbers as floats and without empty values."""
+    floats = {key: float(value) if _is_number(value) else value for key, value in facts.items()}
     return {key: value for key, value in floats.items() if value not in (None, "", [])}
 
 
-def _number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

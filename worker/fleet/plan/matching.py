@@ -1,4 +1,4 @@
-"""Which group of the file is which group of the account: Vast gives groups no names."""
+"""Matching the groups of the file with those of the account, because Vast's groups have no names."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from worker.fleet.vast.rows import GroupRow
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """`found` has the group of each name that has one; `extra` are those that no name is left for."""
+class GroupMatches:
+    """The groups of the account by their name in the file, and the `extra` groups that match no name."""
 
-    found: Mapping[str, GroupRow]
+    by_name: Mapping[str, GroupRow]
     extra: tuple[GroupRow, ...]
 
 
-def pair(wanted: Mapping[str, Facts], there: Sequence[GroupRow]) -> Pairs:
-    """The most alike first; among equals by the order of the file and of the account."""
-    likeness = sorted(
+def match_groups(desired: Mapping[str, Facts], groups: Sequence[GroupRow]) -> GroupMatches:
+    """Match each name with the most similar group. Ties are broken by the order in the file, then in the account."""
+    candidates = sorted(
         (
-            (-_alike(facts, group_facts(group.body, group.search)), place, group.id, name)
-            for place, (name, facts) in enumerate(wanted.items())
-            for group in there
+            (-_similarity(facts, group_facts(group.body, group.search)), position, group.id, name)
+            for position, (name, facts) in enumerate(desired.items())
+            for group in groups
         ),
     )
-    by_id = {group.id: group for group in there}
-    found: dict[str, GroupRow] = {}
-    for _, _, number, name in likeness:
-        if name not in found and number in by_id:
-            found[name] = by_id.pop(number)
-    return Pairs({name: found[name] for name in wanted if name in found}, tuple(by_id.values()))
+    unmatched = {group.id: group for group in groups}
+    matched: dict[str, GroupRow] = {}
+    for _, _, number, name in candidates:
+        if name not in matched and number in unmatched:
+            matched[name] = unmatched.pop(number)
+    return GroupMatches({name: matched[name] for name in desired if name in matched}, tuple(unmatched.values()))
 
 
-def _alike(one: Facts, other: Facts) -> int:
-    """Facts in common. The GPU counts for more than all else: it is what a group is made for."""
-    common = sum(1 for key, value in one.items() if other.get(key) == value)
-    return common + (100 if one.get("gpu_name in") == other.get("gpu_name in") else 0)
+def _similarity(first: Facts, second: Facts) -> int:
+    """Return the number of equal facts. Equal GPUs count more than all other facts together."""
+    equal = sum(1 for key, value in first.items() if second.get(key) == value)
+    return equal + (100 if first.get("gpu_name in") == second.get("gpu_name in") else 0)

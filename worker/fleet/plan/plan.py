@@ -1,4 +1,4 @@
-"""From what is wanted and what is there to the steps between them. No I/O: Vast has no dry run (T42), this is it."""
+"""Computes the steps from the present state to the desired state, without I/O. Vast itself has no dry run (T42)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from worker.errors import DeployError, NotOurs
+from worker.errors import DeployError, NotThisFleet
 from worker.fleet.definition.fleet import Fleet
 from worker.fleet.definition.secret import masked
-from worker.fleet.plan.facts import OF_GROUPS, Facts, endpoint_facts, group_facts, template_facts
-from worker.fleet.plan.matching import Pairs, pair
+from worker.fleet.plan.desired_state import endpoint_body, group_body, template_body
+from worker.fleet.plan.facts import GROUP_KEYS, Facts, endpoint_facts, group_facts, template_facts
+from worker.fleet.plan.matching import GroupMatches, match_groups
 from worker.fleet.plan.ownership import Ownership, ownership
 from worker.fleet.plan.snapshot import fingerprint
 from worker.fleet.plan.versions import versions_of
-from worker.fleet.plan.wanted import endpoint_body, group_body, template_body
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow
 from worker.fleet.vast.search import parse
 
@@ -23,7 +23,7 @@ NEW = "(the new version)"
 
 
 class Action(StrEnum):
-    """What a step does; in the order in which steps are taken."""
+    """What a step does, in the order in which the steps run."""
 
     SET_VARIABLE = "set variable"
     CREATE_TEMPLATE = "create template"
@@ -39,7 +39,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One fact before and after; None where there is none. Secrets are `***`."""
+    """One fact before and after the step, or None where there is none. Secrets are `***`."""
 
     key: str
     old: Any
@@ -48,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. `name` is the file's; `id` is Vast's number of a group that is there."""
+    """One step. `name` is the name in the file, and `id` is Vast's id of an existing group."""
 
     action: Action
     name: str
@@ -58,9 +58,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fingerprint` is of what was there, `offline` a plan against a stored snapshot, which can't be applied.
+    """The steps, and what else a user has to know.
 
-    `blocked` says why nothing may be changed, and then there are no steps; `left_alone` what is near and others'.
+    `fingerprint` identifies the account's state. `rotated` are the variables that are written again. An `offline` plan
+    was made against a stored snapshot and cannot be applied. `blocked` has the reasons why nothing may be changed; then
+    there are no steps. `left_alone` has sentences about related things that belong to others.
     """
 
     image: str
@@ -77,63 +79,70 @@ class Plan:
         return not self.steps
 
     def check(self) -> None:
-        """Raises NotOurs for a plan that may not be carried out."""
+        """Raise NotThisFleet when the plan is blocked."""
         if self.blocked:
-            raise NotOurs(*self.blocked)
+            raise NotThisFleet(*self.blocked)
 
     def has(self, *actions: Action) -> bool:
+        """Return whether a step has one of these actions."""
         return any(step.action in actions for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """What of the account is this fleet's."""
+class FleetResources:
+    """The rows of the account that belong to the fleet, and the template hashes that its workers may have."""
 
     template: TemplateRow | None
     endpoint: EndpointRow | None
-    pairs: Pairs
+    matches: GroupMatches
     versions: frozenset[str] = frozenset()
 
     @property
     def groups(self) -> tuple[GroupRow, ...]:
-        return (*self.pairs.found.values(), *self.pairs.extra)
+        """All groups of the fleet, also those that match no group of the file."""
+        return (*self.matches.by_name.values(), *self.matches.extra)
 
     @property
-    def former(self) -> str:
-        """The hash that workers have now: what a new version replaces."""
+    def current_hash(self) -> str:
+        """Template hash that the workers have now, which a new version replaces; empty when there is none."""
         hashes = [group.template_hash for group in self.groups if group.template_hash]
         return hashes[0] if hashes else self.template.hash if self.template else ""
 
     @property
     def earlier(self) -> tuple[str, ...]:
-        """Every other hash that workers may have, those in use first."""
+        """All template hashes that workers may have, those in use first."""
         used = [group.template_hash for group in self.groups]
         return tuple(dict.fromkeys((*used, *(versions_of(self.template) if self.template else ()))))
 
 
-def present(fleet: Fleet, actual: Actual) -> Present:
-    """Raises NotOurs and Ambiguous."""
-    return _present(fleet, ownership(fleet, actual))
+def fleet_resources(fleet: Fleet, actual: Actual) -> FleetResources:
+    """Return the fleet's rows. Raises NotThisFleet when their owner is unclear, AmbiguousName for several endpoints."""
+    return _resources(fleet, ownership(fleet, actual))
 
 
-def pairs_of(fleet: Fleet, groups: Sequence[GroupRow]) -> Pairs:
-    """Which group of the file each of these is."""
-    return pair(_group_facts(fleet), groups)
+def match_to_file(fleet: Fleet, groups: Sequence[GroupRow]) -> GroupMatches:
+    """Match these groups with the groups of the file."""
+    return match_groups(_group_facts(fleet), groups)
 
 
-def _present(fleet: Fleet, own: Ownership) -> Present:
-    endpoint = own.require()
-    return Present(own.template, endpoint, pairs_of(fleet, own.groups), own.versions)
+def _resources(fleet: Fleet, own: Ownership) -> FleetResources:
+    endpoint = own.require_endpoint()
+    return FleetResources(own.template, endpoint, match_to_file(fleet, own.groups), own.versions)
 
 
 def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, offline: bool = False) -> Plan:
-    """`rotate` are names of variables to write again. Raises DeployError for one that the file doesn't name."""
+    """Return the steps that make the account match the file.
+
+    `rotate` are names of variables to write again. Raises DeployError for a name that is not in the file.
+    """
     registry = fleet.template.registry
     logins = {registry.user_env, registry.password_env} if registry else set()
     if unknown := sorted(set(rotate) - set(fleet.environment) - logins):
-        raise DeployError(f"--rotate {unknown[0]}: the file names no such variable; it names {_names(fleet, logins)}")
+        raise DeployError(
+            f"--rotate {unknown[0]}: the file has no such variable. Its variables: {_names(fleet, logins)}"
+        )
     own = ownership(fleet, actual)
-    steps = () if own.conflicts or own.twins else _steps(fleet, actual, _present(fleet, own), rotate)
+    steps = () if own.conflicts or own.duplicate_endpoints else _steps(fleet, actual, _resources(fleet, own), rotate)
     return Plan(
         image=fleet.template.image,
         fingerprint=fingerprint(fleet, actual),
@@ -141,26 +150,26 @@ def make_plan(fleet: Fleet, actual: Actual, rotate: Collection[str] = (), *, off
         most_per_hour=fleet.most_per_hour,
         rotated=tuple(sorted(rotate)),
         offline=offline,
-        blocked=own.conflicts + own.twins,
+        blocked=own.conflicts + own.duplicate_endpoints,
         left_alone=own.notes,
     )
 
 
-def _steps(fleet: Fleet, actual: Actual, there: Present, rotate: Collection[str]) -> tuple[Step, ...]:
+def _steps(fleet: Fleet, actual: Actual, resources: FleetResources, rotate: Collection[str]) -> tuple[Step, ...]:
     registry = fleet.template.registry
     logins = {registry.user_env, registry.password_env} if registry else set()
     steps = (
         *_variables(fleet, actual, rotate),
-        *_template(fleet, there, login=bool(logins.intersection(rotate))),
-        *_endpoint(fleet, there),
+        *_template(fleet, resources, login=bool(logins.intersection(rotate))),
+        *_endpoint(fleet, resources),
     )
     new_version = any(step.action in (Action.CREATE_TEMPLATE, Action.CHANGE_TEMPLATE) for step in steps)
-    groups = tuple(_groups(fleet, there, "" if new_version or not there.template else there.template.hash))
+    groups = tuple(_groups(fleet, resources, "" if new_version or not resources.template else resources.template.hash))
     return (*steps, *groups, *_updates(groups))
 
 
 def differences(old: Facts, new: Facts) -> tuple[Change, ...]:
-    """What isn't equal, key by key, the new ones' order first."""
+    """Return the facts that differ, in the order of `new`; facts that only `old` has come last."""
     keys = [*new, *(key for key in old if key not in new)]
     return tuple(
         Change(key, _shown(key, old.get(key)), _shown(key, new.get(key)))
@@ -178,32 +187,33 @@ def _names(fleet: Fleet, logins: Collection[str]) -> str:
 
 
 def _variables(fleet: Fleet, actual: Actual, rotate: Collection[str]) -> Iterator[Step]:
-    """By name: what is in them can't be read (T46)."""
+    """Yield the steps for account variables, which are compared by name: Vast does not return their values (T46)."""
     for name in fleet.environment:
-        there = name in actual.environment
-        if not there or name in rotate:
-            yield Step(Action.SET_VARIABLE, name, (Change("value", "(kept secret)" if there else None, "(from here)"),))
+        exists = name in actual.environment
+        if not exists or name in rotate:
+            old = "(kept secret)" if exists else None
+            yield Step(Action.SET_VARIABLE, name, (Change("value", old, "(from here)"),))
 
 
-def _template(fleet: Fleet, there: Present, *, login: bool) -> Iterator[Step]:
+def _template(fleet: Fleet, resources: FleetResources, *, login: bool) -> Iterator[Step]:
     new = template_facts(template_body(fleet))
-    if there.template is None:
+    if resources.template is None:
         yield Step(Action.CREATE_TEMPLATE, fleet.template.name, differences({}, new))
         return
-    changes = differences(template_facts(there.template.body), new)
+    changes = differences(template_facts(resources.template.body), new)
     if login:
         changes += (Change("login", "(kept secret)", "(from here)"),)
     if changes:
         yield Step(Action.CHANGE_TEMPLATE, fleet.template.name, changes)
 
 
-def _endpoint(fleet: Fleet, there: Present) -> Iterator[Step]:
+def _endpoint(fleet: Fleet, resources: FleetResources) -> Iterator[Step]:
     new, name = endpoint_facts(endpoint_body(fleet)), fleet.endpoint.name
-    if there.endpoint is None:
+    if resources.endpoint is None:
         yield Step(Action.CREATE_ENDPOINT, name, differences({}, new))
-    elif changes := differences(endpoint_facts(there.endpoint.body), new):
+    elif changes := differences(endpoint_facts(resources.endpoint.body), new):
         yield Step(Action.CHANGE_ENDPOINT, name, changes)
-    state = there.endpoint.state if there.endpoint else "active"
+    state = resources.endpoint.state if resources.endpoint else "active"
     if state != fleet.endpoint.state:
         yield Step(Action.SET_STATE, name, (Change("state", state, fleet.endpoint.state),))
 
@@ -213,28 +223,28 @@ def _group_facts(fleet: Fleet) -> dict[str, Facts]:
     return {name: group_facts(body, parse(str(body["search_params"]))) for name, body in bodies.items()}
 
 
-def _groups(fleet: Fleet, there: Present, template_hash: str) -> Iterator[Step]:
-    """`template_hash` is empty where there is going to be a new version."""
+def _groups(fleet: Fleet, resources: FleetResources, template_hash: str) -> Iterator[Step]:
+    """Yield the steps for groups. `template_hash` is empty when the plan makes a new version of the template."""
     for name, new in _group_facts(fleet).items():
-        group = there.pairs.found.get(name)
+        group = resources.matches.by_name.get(name)
         target = template_hash or NEW
         if group is None:
             yield Step(Action.CREATE_GROUP, name, (Change("template", None, target), *differences({}, new)))
             continue
         old = group_facts(group.body, group.search)
-        # What Vast doesn't show of a group can't be compared.
-        comparable = {key: value for key, value in new.items() if key in old or key not in OF_GROUPS}
+        # Vast does not return all fields of a group, and a missing one cannot be compared.
+        comparable = {key: value for key, value in new.items() if key in old or key not in GROUP_KEYS}
         changes = differences(old, comparable)
         if group.template_hash != target:
             changes = (Change("template", group.template_hash, target), *changes)
         if changes:
             yield Step(Action.CHANGE_GROUP, name, changes, group.id)
-    for group in there.pairs.extra:
+    for group in resources.matches.extra:
         yield Step(Action.DELETE_GROUP, str(group.id), differences(group_facts(group.body, group.search), {}), group.id)
 
 
 def _updates(groups: Collection[Step]) -> Iterator[Step]:
-    """Workers go over to another version only where their group does."""
+    """Yield a step that updates the workers of each group whose template changes."""
     for step in groups:
         if step.action is Action.CHANGE_GROUP and any(change.key == "template" for change in step.changes):
             yield Step(Action.UPDATE_WORKERS, step.name, id=step.id)

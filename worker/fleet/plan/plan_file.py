@@ -1,4 +1,4 @@
-"""A plan as JSON: what `plan --out` writes and `apply --plan` holds against the account as it is then."""
+"""A plan as JSON: `plan --out` writes it, and `apply --plan` compares it with a plan for the account at that time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LISTS = ("rotated", "blocked", "left_alone")
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:
-    """For `--json` and `--out`; no secrets, no values of variables."""
+    """Return the plan as plain JSON values, without secrets and without values of variables."""
     plain: dict[str, Any] = json.loads(json.dumps({"version": VERSION, **dataclasses.asdict(plan)}))
     return plain
 
 
 def load(text: str | bytes) -> Plan:
-    """Raises PlanFileError."""
+    """Return the plan in a file that `as_dict` made. Raises PlanFileError for any other text."""
     try:
         data = json.loads(text)
         if data.pop("version") != VERSION:
@@ -30,18 +30,18 @@ def load(text: str | bytes) -> Plan:
         lists = {name: tuple(data.pop(name)) for name in LISTS}
         return Plan(**{**data, **lists, "steps": steps})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PlanFileError(f"this is no plan: {type(error).__name__} {error}") from error
+        raise PlanFileError(f"the file is not a plan: {type(error).__name__} {error}") from error
 
 
 def check_fresh(planned: Plan, now: Plan) -> None:
-    """Raises StalePlan, with what has changed: the account, or what is wanted of it."""
+    """Raise StalePlan when `planned` may not be applied: the account, the file or the image has changed since."""
     if planned.offline:
-        raise StalePlan("this plan was made against a stored snapshot: plan against the account to apply")
+        raise StalePlan("this plan was made against a stored snapshot: make a plan against the account to apply it")
     if planned.fingerprint != now.fingerprint:
-        raise StalePlan("the account has changed since this was planned: look at a new plan")
-    # What is left alone is others', who may change it meanwhile.
+        raise StalePlan("the account has changed since this plan was made: make a new plan")
+    # What is left alone belongs to others, who may change it at any time.
     if as_dict(replace(planned, left_alone=())) != as_dict(replace(now, left_alone=())):
-        raise StalePlan("vast.toml or --image is not what this was planned with: look at a new plan")
+        raise StalePlan("vast.toml or --image has changed since this plan was made: make a new plan")
 
 
 def _step(row: dict[str, Any]) -> Step:

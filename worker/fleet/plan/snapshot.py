@@ -1,4 +1,4 @@
-"""What an account holds of one fleet, as JSON without secrets: to plan against without a key, and to know it again."""
+"""Snapshots: an account's rows of one fleet, as JSON without secrets, for plans without a key and for comparison."""
 
 from __future__ import annotations
 
@@ -22,50 +22,51 @@ UNSHOWN = frozenset({"docker_login_user", "docker_login_pass"})
 
 
 def dump(fleet: Fleet, actual: Actual) -> dict[str, Any]:
-    """What has the fleet's mark, or its names without a mark; nothing of the account's other things."""
-    endpoints = _near(fleet, actual)
-    ids = {one.id for one in endpoints}
+    """Return the rows that have the fleet's mark, or its names without a mark, as JSON values."""
+    endpoints = _related_endpoints(fleet, actual)
+    ids = {endpoint.id for endpoint in endpoints}
     used = {group.template_hash for group in actual.groups if group.endpoint_id in ids}
     return {
         "version": VERSION,
         "user_id": actual.user_id,
         "templates": [
-            {"id": one.id, "name": one.name, "hash": one.hash, "body": _clean(one.body)}
-            for one in actual.templates
-            if mark_of(one.body) == fleet.id
-            or (one.name == fleet.template.name and (one.hash in used or not mark_of(one.body)))
+            {"id": row.id, "name": row.name, "hash": row.hash, "body": _without_secrets(row.body)}
+            for row in actual.templates
+            if mark_of(row.body) == fleet.id
+            or (row.name == fleet.template.name and (row.hash in used or not mark_of(row.body)))
         ],
         "endpoints": [
-            {"id": one.id, "name": one.name, "state": one.state, "body": dict(one.body)} for one in endpoints
+            {"id": row.id, "name": row.name, "state": row.state, "body": dict(row.body)} for row in endpoints
         ],
         "groups": [
             {
-                **{"id": one.id, "endpoint_id": one.endpoint_id, "template_hash": one.template_hash},
-                **{"search": dict(one.search), "body": _clean(one.body)},
+                **{"id": row.id, "endpoint_id": row.endpoint_id, "template_hash": row.template_hash},
+                **{"search": dict(row.search), "body": _without_secrets(row.body)},
             }
-            for one in actual.groups
-            if one.endpoint_id in ids
+            for row in actual.groups
+            if row.endpoint_id in ids
         ],
         "environment": sorted(actual.environment.intersection(fleet.environment)),
     }
 
 
-def _near(fleet: Fleet, actual: Actual) -> list[EndpointRow]:
-    """Endpoints of the file's name. Where none of them is the fleet's, also those that use its template."""
-    named = [one for one in actual.endpoints if one.name == fleet.endpoint.name]
+def _related_endpoints(fleet: Fleet, actual: Actual) -> list[EndpointRow]:
+    """Return the endpoints with the file's name. If none of them is the fleet's, add those that use its template."""
+    named = [endpoint for endpoint in actual.endpoints if endpoint.name == fleet.endpoint.name]
     if ownership(fleet, actual).endpoints:
         return named
-    hashes = {hash_ for one in actual.templates if mark_of(one.body) == fleet.id for hash_ in versions_of(one)}
+    own_templates = [template for template in actual.templates if mark_of(template.body) == fleet.id]
+    hashes = {hash_ for template in own_templates for hash_ in versions_of(template)}
     users = {group.endpoint_id for group in actual.groups if group.template_hash in hashes}
-    return [one for one in actual.endpoints if one in named or one.id in users]
+    return [endpoint for endpoint in actual.endpoints if endpoint in named or endpoint.id in users]
 
 
 def load(text: str | bytes) -> Actual:
-    """Raises SnapshotError."""
+    """Return the account that a snapshot describes. Raises SnapshotError for any other text."""
     try:
         data = json.loads(text)
         if data["version"] != VERSION:
-            raise SnapshotError(f"snapshot of version {data['version']!r}, not {VERSION}: make a new one")
+            raise SnapshotError(f"the snapshot has version {data['version']!r}, not {VERSION}: make a new one")
         return Actual(
             user_id=data["user_id"],
             templates=tuple(TemplateRow(**row) for row in data["templates"]),
@@ -74,17 +75,17 @@ def load(text: str | bytes) -> Actual:
             environment=frozenset(data["environment"]),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"this is no snapshot: {type(error).__name__} {error}") from error
+        raise SnapshotError(f"the file is not a snapshot: {type(error).__name__} {error}") from error
 
 
 def fingerprint(fleet: Fleet, actual: Actual) -> str:
-    """Equal as long as nothing of the fleet has changed in the account."""
+    """Return a short hash that is equal until something of the fleet changes in the account."""
     text = json.dumps(dump(fleet, actual), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _clean(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Somebody may have written a secret into a template by hand."""
+def _without_secrets(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body with secrets replaced by `***`: they may have been written into a template by hand."""
     shown = {name: value for name, value in body.items() if name not in UNSHOWN}
     if isinstance(env := shown.get("env"), str):
         for name, value in parse_env(env).items():

@@ -1,4 +1,4 @@
-"""What a template says about its fleet: the mark in its environment, and its former versions in its description.
+"""A template's facts about its fleet: the mark in its environment, and its earlier versions in its description.
 
 A change gives a template a new hash, and Vast lists it under the new one only. Groups and instances keep the old hash
 until they are updated, so the template itself has to remember which hashes it had.
@@ -18,11 +18,11 @@ from worker.fleet.vast.rows import TemplateRow
 FORMER = re.compile(r"former version (\w+)")
 EARLIER = re.compile(r"earlier ((?:\w+ )*\w+)")
 KEPT = 12
-"""Most hashes in a description; the oldest are dropped first."""
+"""Highest number of hashes in a description; the oldest are dropped first."""
 
 
 def mark_of(body: Mapping[str, Any]) -> str:
-    """Return the id of the fleet that a template's body belongs to, empty where it has none or several."""
+    """Return the id of the fleet that a template's body belongs to, or an empty text when it has none or several."""
     env = str(body.get("env") or "")
     values = {value.strip("'\"") for value in re.findall(rf"\b{MARK}=(\S+)", env)}
     mark = str(parse_env(env).get(MARK, ""))
@@ -35,23 +35,23 @@ def with_mark(env: str, fleet_id: str) -> str:
     return f"{kept} -e {MARK}={fleet_id}".strip()
 
 
-def description(former: str, earlier: Sequence[str] = ()) -> str:
-    """Return the text that `former_of` and `versions_of` read."""
-    rest = [one for one in dict.fromkeys(earlier) if one and one != former][: KEPT - 1]
-    words = ["comfy-worker"]
-    words += [f"former version {former}"] if former else []
-    words += [f"earlier {' '.join(rest)}"] if rest else []
-    return "; ".join(words)
+def description(previous: str, earlier: Sequence[str] = ()) -> str:
+    """Return the description of a template, which `previous_version` and `versions_of` read."""
+    hashes = [hash_ for hash_ in dict.fromkeys(earlier) if hash_ and hash_ != previous][: KEPT - 1]
+    parts = ["comfy-worker"]
+    parts += [f"former version {previous}"] if previous else []
+    parts += [f"earlier {' '.join(hashes)}"] if hashes else []
+    return "; ".join(parts)
 
 
-def former_of(body: Mapping[str, Any]) -> str:
-    """Return the hash that the template's description names as the former version, empty for a first version."""
-    found = FORMER.search(str(body.get("desc") or ""))
-    return found[1] if found else ""
+def previous_version(body: Mapping[str, Any]) -> str:
+    """Return the previous version that the template's description names, or an empty text for a first version."""
+    match = FORMER.search(str(body.get("desc") or ""))
+    return match[1] if match else ""
 
 
 def versions_of(template: TemplateRow) -> tuple[str, ...]:
     """Return the hashes that this template has or had, newest first."""
-    found = EARLIER.search(str(template.body.get("desc") or ""))
-    hashes = [template.hash, former_of(template.body), *(found[1].split() if found else ())]
-    return tuple(dict.fromkeys(one for one in hashes if one))
+    match = EARLIER.search(str(template.body.get("desc") or ""))
+    hashes = [template.hash, previous_version(template.body), *(match[1].split() if match else ())]
+    return tuple(dict.fromkeys(filter(None, hashes)))

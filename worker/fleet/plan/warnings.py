@@ -1,4 +1,4 @@
-"""Plans that Vast would take and that cannot work: a disk that is too small, workers that can never be."""
+"""Warnings about a fleet that Vast would accept but that cannot work, such as one with too small a disk."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from worker.workflow.templates.template import ModelFile, Template
 GB = 1e9
 GIB = 1024**3
 IMAGE_GB = 6.8
-"""Of the unpacked image; measured, docs/image.md."""
-ROOM_GB = 3.0
-"""For outputs, inputs and what node packs write beside them."""
+"""Size of the unpacked image, as measured in docs/image.md."""
+WORK_GB = 3.0
+"""Space for outputs, inputs and the files of node packs."""
 GPUS = (
     *("RTX 3060", "RTX 3060 Ti", "RTX 3070", "RTX 3070 Ti", "RTX 3080", "RTX 3080 Ti", "RTX 3090", "RTX 3090 Ti"),
     *("RTX 4060", "RTX 4060 Ti", "RTX 4070", "RTX 4070 Ti", "RTX 4070S", "RTX 4070S Ti", "RTX 4080", "RTX 4080S"),
@@ -24,7 +24,7 @@ GPUS = (
     *("L4", "L40", "L40S", "A10", "A40", "A100 PCIE", "A100 SXM4", "H100 PCIE", "H100 SXM", "H100 NVL"),
     *("H200", "H200 NVL", "B200", "Tesla T4", "Tesla V100"),
 )
-"""Some names of GPUs as Vast has them. A name is doubted only where it is one of these in another spelling."""
+"""Some names of GPUs as Vast writes them. A warning is only given for another spelling of one of these."""
 MAKERS = ("NVIDIA", "GEFORCE")
 FAMILIES = {
     "A100": ("A100 PCIE", "A100 SXM4"),
@@ -33,29 +33,30 @@ FAMILIES = {
     "T4": ("Tesla T4",),
     "V100": ("Tesla V100",),
 }
-"""Names that others give to several of these, or without the first word."""
+"""Common names that stand for one or several of Vast's names."""
 MEMORY = re.compile(r"\b\d+ ?GB?\b")
 
 
 def warnings(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
-    """Yield a sentence for each thing, with its cure; `library` has the sizes of the templates' models."""
+    """Yield a sentence for each problem, with its cure. `library` has the sizes of the templates' models."""
     yield from _disk(fleet, library)
     yield from _workers(fleet)
     for name, group in fleet.groups.items():
         for gpu in group.gpus:
-            if meant := _meant(gpu):
-                yield f"groups.{name}: no offer at Vast has a GPU called {gpu!r}; did you mean {' or '.join(meant)}?"
+            if names := _vast_names(gpu):
+                yield f"groups.{name}: no offer at Vast has a GPU called {gpu!r}; did you mean {' or '.join(names)}?"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelsSize:
-    """`size` in bytes of the files whose size is known; `unknown` counts the others."""
+    """Total size in bytes of the model files with a known size, and the number of files with an unknown size."""
 
     size: int
     unknown: int
 
     @classmethod
     def of(cls, templates: Iterator[Template]) -> ModelsSize:
+        """Return the size of all models of these templates, each file counted once."""
         files: dict[tuple[str, str], ModelFile] = {
             (file.folder, file.file): file for template in templates for file in template.models
         }
@@ -64,6 +65,7 @@ class ModelsSize:
 
     @property
     def gb(self) -> float:
+        """Size in gigabytes (10^9 bytes)."""
         return self.size / GB
 
     def __str__(self) -> str:
@@ -72,53 +74,59 @@ class ModelsSize:
 
 
 def _disk(fleet: Fleet, library: Mapping[str, Template]) -> Iterator[str]:
+    """Yield the warnings about disk space and the quota for models."""
     env, disk = fleet.template.env, fleet.template.disk_gb
     names = [name for part in env.get("WORKER_MODELS", "").split(",") if (name := part.strip())]
     own = env.get("WORKER_TEMPLATES", "shipped") != "shipped"
     for name in names:
         if name not in library and not own:
-            yield f"template.env: WORKER_MODELS names {name!r}, and there is no such template here"
+            yield f"template.env: WORKER_MODELS names {name!r}, but there is no such template here"
     pinned = ModelsSize.of(library[name] for name in names if name in library)
     quota = _number(env.get("WORKER_MODELS_QUOTA_GIB", "")) * GIB
-    if pinned.gb + IMAGE_GB + ROOM_GB > disk:
-        least = f"{pinned.gb + IMAGE_GB + ROOM_GB:.0f}"
-        what = f"{pinned}, {IMAGE_GB:g} GB of the image and {ROOM_GB:g} GB for outputs"
-        yield f"template: disk_gb = {disk:g} is too small for {what}: at least {least}"
+    if pinned.gb + IMAGE_GB + WORK_GB > disk:
+        least = f"{pinned.gb + IMAGE_GB + WORK_GB:.0f}"
+        content = f"{pinned}, {IMAGE_GB:g} GB of the image and {WORK_GB:g} GB for outputs"
+        yield f"template: disk_gb = {disk:g} is too small for {content}; set at least {least}"
     if quota and pinned.size > quota:
-        yield f"template.env: WORKER_MODELS_QUOTA_GIB is less than the {pinned} of WORKER_MODELS: no worker gets ready"
+        yield (
+            f"template.env: WORKER_MODELS_QUOTA_GIB is less than the {pinned} of WORKER_MODELS:"
+            " no worker can become ready"
+        )
     if env.get("WORKER_MODELS_ON_DEMAND", "").strip().lower() in {"1", "true", "yes", "on"}:
         yield from _on_demand(disk, quota, ModelsSize.of(iter(library.values())))
 
 
-def _on_demand(disk: float, quota: float, every: ModelsSize) -> Iterator[str]:
-    room = disk - IMAGE_GB - ROOM_GB
-    if not quota and every.gb > room:
+def _on_demand(disk: float, quota: float, all_models: ModelsSize) -> Iterator[str]:
+    """Yield a warning when jobs may fetch more models than the disk can hold. `quota` is in bytes, 0 for none."""
+    space = disk - IMAGE_GB - WORK_GB
+    if not quota and all_models.gb > space:
         yield (
-            f"template.env: the templates have {every}, and jobs may fetch all of them (WORKER_MODELS_ON_DEMAND) onto a"
-            f" disk of {disk:g} GB: set WORKER_MODELS_QUOTA_GIB to {max(room, 0) * GB / GIB:.0f} at most"
+            f"template.env: the templates have {all_models}, and jobs may fetch all of them (WORKER_MODELS_ON_DEMAND)"
+            f" onto a disk of {disk:g} GB: set WORKER_MODELS_QUOTA_GIB to at most {max(space, 0) * GB / GIB:.0f}"
         )
-    elif quota / GB > room:
+    elif quota / GB > space:
         yield f"template.env: WORKER_MODELS_QUOTA_GIB allows {quota / GB:.0f} GB on a disk of {disk:g} GB"
 
 
 def _workers(fleet: Fleet) -> Iterator[str]:
+    """Yield the warnings about numbers of workers that contradict each other."""
     endpoint = fleet.endpoint
     allowed = min(endpoint.max_workers, sum(group.max_workers for group in fleet.groups.values()))
-    who = "max_workers" if allowed == endpoint.max_workers else "the groups' max_workers together"
+    limit = "max_workers" if allowed == endpoint.max_workers else "the sum of the groups' max_workers"
     if endpoint.cold_workers > allowed:
-        yield f"endpoint: cold_workers = {endpoint.cold_workers}, and {who} allow {allowed}: no more are ever kept"
+        yield f"endpoint: cold_workers = {endpoint.cold_workers}, but {limit} is {allowed}, so no more are kept"
     if fleet.readiness.workers > allowed:
-        wanted = fleet.readiness.workers
-        yield f"readiness: workers = {wanted}, and {who} allow {allowed}: an apply waits in vain and goes back"
+        required = fleet.readiness.workers
+        yield f"readiness: workers = {required}, but {limit} is {allowed}, so every apply times out and rolls back"
     elif allowed < endpoint.max_workers:
-        yield f"endpoint: max_workers = {endpoint.max_workers}, and {who} allow {allowed}"
+        yield f"endpoint: max_workers = {endpoint.max_workers}, but {limit} is {allowed}"
     idle = not (endpoint.cold_workers or endpoint.min_load or endpoint.min_cold_load)
     if idle and endpoint.state == "active":
-        yield "endpoint: cold_workers, min_load and min_cold_load are 0: without load there is no worker to wait for"
+        yield "endpoint: cold_workers, min_load and min_cold_load are 0, so there is no worker to wait for without load"
 
 
-def _meant(gpu: str) -> list[str]:
-    """Return the names that another spelling stands for; blanks and underscores are the same to Vast."""
+def _vast_names(gpu: str) -> list[str]:
+    """Return Vast's names, quoted, for another spelling of a GPU. Vast treats blanks and underscores alike."""
     name = gpu.replace("_", " ")
     if name in GPUS:
         return []
@@ -128,6 +136,7 @@ def _meant(gpu: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
+    """Return a name without maker, memory size, blanks and case, with `RTX` before a bare number."""
     text = MEMORY.sub("", name.upper()).replace("SUPER", "S")
     for maker in MAKERS:
         text = text.replace(maker, "")

@@ -1,1 +1,1 @@
-"""Vast's API: the calls, and what the account holds."""
+"""Vast's API: the calls, and the rows that they return."""

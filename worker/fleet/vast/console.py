@@ -1,4 +1,4 @@
-"""All that can be asked about an account at Vast, and how anything is asked: again until there is an answer."""
+"""The calls that read an account at Vast, and the retries that all calls share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from vastai.api import auth, billing, endpoints, instances, offers
 
-from worker.errors import CallRateLimited, Refused, Unreachable
+from worker.errors import VastRateLimited, VastRefused, VastUnreachable
 from worker.fleet.vast.retry_window import FIRST_S, RetryWindow
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, Instance, Row, TemplateRow, WorkerRow
 from worker.fleet.vast.session import Session
@@ -18,14 +18,14 @@ AUTOSCALER = "https://run.vast.ai"
 LOG_LEVELS = ("info0", "info1", "trace", "debug")
 PAGE = 25
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Console:
-    """`timeout_s` is for one request, `limit_s` for one step of a method with all its waiting, `pause_s` for the first
-    pause before a request is sent again.
+    """The calls that read an account. Every method raises DeployError.
 
-    Every method raises DeployError.
+    `timeout_s` limits one request. `limit_s` limits one step of a method with all its retries. `pause_s` is the first
+    pause between two tries.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Console:
         limit_s: float = 90.0,
         pause_s: float = FIRST_S,
     ) -> None:
-        """Without `autoscaler_url` it is Vast's own for Vast's console, else the given server."""
+        """Without `autoscaler_url`, use Vast's autoscaler for Vast's console, and `server_url` for any other server."""
         server = server_url.rstrip("/")
         autoscaler = autoscaler_url or (AUTOSCALER if server == CONSOLE else server)
         self._session = Session(api_key, server, autoscaler.rstrip("/"), timeout_s)
@@ -46,13 +46,13 @@ class Console:
         self._pause_s = pause_s
         self._user_id: int | None = None
         self._seen_endpoints: frozenset[int] = frozenset()
-        """Ids of the endpoints that were there when the account was read."""
+        """Ids of the endpoints that existed at the last `read`."""
         self._seen_groups: set[int] | None = None
-        """Ids of the groups that were there when we last looked, and of those made since."""
+        """Ids of the groups that existed when they were last listed, and of those created since."""
 
     @property
     def calls(self) -> int:
-        """HTTP requests so far."""
+        """Number of HTTP requests so far."""
         return self._session.calls
 
     def __enter__(self) -> Self:
@@ -64,61 +64,67 @@ class Console:
         self._session.close()
 
     def read(self) -> Actual:
-        """All in four calls: an endpoint says whose it is, and without endpoints there are no groups to ask for."""
-        rows = self._settle(self._endpoint_rows)
+        """Return everything that a fleet can consist of, with four calls.
+
+        The user's id comes from an endpoint where there is one. Without endpoints, no groups are requested.
+        """
+        rows = self._retry(self._endpoint_rows)
         self._seen_endpoints = frozenset(int(row["id"]) for row in rows)
         groups: tuple[GroupRow, ...] = ()
         if rows:
             self._user_id = int(rows[0]["user_id"])
-            groups = self._settle(self._groups)
+            groups = self._retry(self._groups)
         else:
             self._seen_groups = set()
         return Actual(
-            user_id=self._settle(self._user),
-            templates=self._settle(self._templates),
+            user_id=self._retry(self._user),
+            templates=self._retry(self._templates),
             endpoints=tuple(EndpointRow.read(row) for row in rows),
             groups=groups,
-            environment=self._settle(self._environment),
+            environment=self._retry(self._environment),
         )
 
     def workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...]:
-        """All workers of all groups of the endpoint; empty while the autoscaler doesn't know it yet."""
+        """Return the workers of all groups of the endpoint; empty while the autoscaler does not know it yet."""
         return self.known_workers(endpoint) or ()
 
     def known_workers(self, endpoint: EndpointRow) -> tuple[WorkerRow, ...] | None:
-        """As `workers`; None where the autoscaler doesn't know the endpoint."""
-        rows = self._settle(lambda: self._session.ask_autoscaler("/get_endpoint_workers/", {"id": endpoint.id}))
+        """Return the workers as `workers` does, or None when the autoscaler does not know the endpoint."""
+        rows = self._retry(lambda: self._session.call_autoscaler("/get_endpoint_workers/", {"id": endpoint.id}))
         return tuple(WorkerRow.read(row) for row in rows) if isinstance(rows, list) else None
 
     def endpoint_logs(self, endpoint: EndpointRow, level: int = 1, tail: int | None = None) -> str:
-        """`level` 0 to 3 as in Vast's CLI: info0, info1, trace, debug. `tail` is the number of lines."""
+        """Return the autoscaler's log of an endpoint, or its last `tail` lines.
+
+        `level` is 0 to 3 as in Vast's CLI: info0, info1, trace, debug.
+        """
         return self._logs("/get_endpoint_logs/", endpoint.id, level, tail)
 
     def group_logs(self, group: GroupRow, level: int = 1, tail: int | None = None) -> str:
-        """As `endpoint_logs`."""
+        """Return the autoscaler's log of a group, with `level` and `tail` as in `endpoint_logs`."""
         return self._logs("/get_autogroup_logs/", group.id, level, tail)
 
     def instances(self) -> tuple[Instance, ...]:
-        """Every rented machine of the account."""
-        asked: dict[str, Any] = {"select_filters": {}, "order_by": [{"col": "id", "dir": "asc"}], "limit": PAGE}
-        found: list[Instance] = []
+        """Return every rented machine of the account."""
+        query: dict[str, Any] = {"select_filters": {}, "order_by": [{"col": "id", "dir": "asc"}], "limit": PAGE}
+        rows: list[Instance] = []
         while True:
-            page = self._settle(lambda: instances.show_instances_v1(self._session, asked))
-            found += map(Instance.read, page.get("instances") or ())
+            page = self._retry(lambda: instances.show_instances_v1(self._session, query))
+            rows += map(Instance.read, page.get("instances") or ())
             if not page.get("next_token"):
-                return tuple(found)
-            asked["after_token"] = page["next_token"]
+                return tuple(rows)
+            query["after_token"] = page["next_token"]
 
     def _logs(self, path: str, number: int, level: int, tail: int | None) -> str:
         body = {"id": number} if tail is None else {"id": number, "tail": tail}
-        logs = self._settle(lambda: self._session.ask_autoscaler(path, body))
+        logs = self._retry(lambda: self._session.call_autoscaler(path, body))
         lines = logs.get(LOG_LEVELS[level]) or "" if isinstance(logs, Mapping) else ""
         return "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines)
 
     def _endpoint_rows(self) -> list[Row]:
-        """As they come: Vast's own function takes the keys off. Oldest first."""
-        asked = {"client_id": "me", "api_key": self._session.api_key}
-        rows = self._session.get("/endptjobs/", json_data=asked).json()["results"]
+        """Return the raw rows, oldest first. Vast's own function would remove the endpoints' keys."""
+        body = {"client_id": "me", "api_key": self._session.api_key}
+        rows = self._session.get("/endptjobs/", json_data=body).json()["results"]
         return sorted(rows, key=lambda row: int(row["id"]))
 
     def _groups(self) -> tuple[GroupRow, ...]:
@@ -128,7 +134,7 @@ class Console:
         return groups
 
     def _templates(self) -> tuple[TemplateRow, ...]:
-        """The account's own: others' public ones may have the same name."""
+        """Return the account's own templates. Public templates of other accounts may have the same name."""
         owner = self._user()
         rows = offers.search_templates(self._session, {"creator_id": {"eq": owner}})
         own = (TemplateRow.read(row) for row in rows if row.get("creator_id") == owner)
@@ -142,26 +148,30 @@ class Console:
             self._user_id = int(billing.show_user(self._session)["id"])
         return self._user_id
 
-    def _settle(self, send: Callable[[], Answer], found: Callable[[], Answer | None] | None = None) -> Answer:
-        """Send until there is an answer. After a failure that leaves open what happened, `found` looks first (T45)."""
+    def _retry(self, send: Callable[[], Result], find: Callable[[], Result | None] | None = None) -> Result:
+        """Call `send` until it succeeds or the time limit is over, and return its result.
+
+        After a failure whose effect is unknown, `find` is called first. If it returns a result, the failed call took
+        effect and is not sent again (T45).
+        """
         window = RetryWindow(self._limit_s, self._pause_s)
-        unsure = False
+        may_have_worked = False
         while True:
             try:
-                there = found() if unsure and found else None
-                if there is not None:
-                    return there
-                unsure = False
+                result = find() if may_have_worked and find else None
+                if result is not None:
+                    return result
+                may_have_worked = False
                 return send()
-            except (Unreachable, CallRateLimited) as trouble:
-                unsure = unsure or isinstance(trouble, Unreachable)
+            except (VastUnreachable, VastRateLimited) as error:
+                may_have_worked = may_have_worked or isinstance(error, VastUnreachable)
                 if not window.pause():
                     raise
 
-    def _remove(self, send: Callable[[], object], there: Callable[[], bool]) -> None:
-        """What isn't there any more is removed, whoever did it."""
+    def _remove(self, send: Callable[[], object], exists: Callable[[], bool]) -> None:
+        """Delete something. It is no error if it does not exist any more."""
         try:
-            self._settle(send, lambda: None if there() else True)
-        except Refused as error:
+            self._retry(send, lambda: None if exists() else True)
+        except VastRefused as error:
             if error.status != 404:
                 raise

@@ -1,4 +1,4 @@
-"""The autoscaler's logs of a fleet."""
+"""The autoscaler's logs of a fleet's endpoint and groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import present
+from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.rows import Actual
 from worker.workflow.nearest import did_you_mean
@@ -18,15 +18,18 @@ Amount = tuple[int, int]
 def logs_of(
     account: Account, fleet: Fleet, actual: Actual, only: str | None, amount: Amount
 ) -> Iterator[tuple[str, str]]:
-    """Title and text of each log; `only` is a group's name in the file. Raises DeployError."""
-    there = present(fleet, actual)
-    if there.endpoint is None:
+    """Yield the title and the text of each log, or only those of the group that the file calls `only`.
+
+    Raises DeployError when the endpoint or the group does not exist.
+    """
+    resources = fleet_resources(fleet, actual)
+    if resources.endpoint is None:
         raise DeployError(f"the account has no endpoint {fleet.endpoint.name}")
-    found = there.pairs.found
-    if only and only not in found:
-        raise DeployError(f"there is no group {only!r}. {did_you_mean(only, found) or ''}".rstrip())
+    groups = resources.matches.by_name
+    if only and only not in groups:
+        raise DeployError(f"there is no group {only!r}. {did_you_mean(only, groups) or ''}".rstrip())
     if not only:
-        yield f"endpoint {there.endpoint.name}", account.endpoint_logs(there.endpoint, *amount)
-    for name, group in found.items():
+        yield f"endpoint {resources.endpoint.name}", account.endpoint_logs(resources.endpoint, *amount)
+    for name, group in groups.items():
         if only in (None, name):
             yield f"group {name} ({group.id})", account.group_logs(group, *amount)

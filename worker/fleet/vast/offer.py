@@ -1,4 +1,4 @@
-"""The keys of a group as Vast's search language, and a query read back as that language."""
+"""Converts the keys of a group into Vast's search language, and Vast's queries back into that language."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ TERMS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "min_ram_gb": (("cpu_ram", ">="),),
     "min_cpu_cores": (("cpu_cores_effective", ">="),),
 }
-"""Key -> (Vast's field, operator)."""
+"""The terms of each key: pairs of Vast's field and an operator."""
 
 FIELDS = frozenset({field for terms in TERMS.values() for field, _ in terms} | set(DEFAULTS))
-"""Whatever else Vast adds to a query of its own is not compared."""
+"""Fields of a query that are compared. Vast adds others of its own."""
 
 SIGNS = {"eq": "=", "neq": "!=", "gte": ">=", "gt": ">", "lte": "<=", "lt": "<", "in": " in ", "notin": " notin "}
 
 
 def search_text(search: Search, disk_gb: float | None = None) -> str:
-    """All that is asked for, Vast's defaults written out; `disk_gb` is the least disk where the search names none."""
+    """Return the search as text in Vast's language.
+
+    With `disk_gb`, Vast's defaults are written out, and `disk_gb` is the least disk unless the search has a bound.
+    """
     terms = list(_terms(search))
     if disk_gb is not None:
         if search.min_disk_gb is None:
@@ -51,12 +54,12 @@ def search_text(search: Search, disk_gb: float | None = None) -> str:
 
 
 def filters(search: Search) -> dict[str, dict[str, Any]]:
-    """As a template keeps it: {field: {operator: value}}."""
+    """Return the search as a template stores it: {field: {operator: value}}."""
     return parse(text) if (text := search_text(search)) else {}
 
 
 def query_text(query: Mapping[str, Mapping[str, Any]]) -> str:
-    """A query as it is read from Vast, as text that means the same."""
+    """Return a query that was read from Vast as equivalent text."""
     return " ".join(
         f"{field}{SIGNS[op]}{_value(value, float(offers_mult.get(field, 1)))}"
         for field, bounds in query.items()
@@ -71,10 +74,11 @@ def _terms(search: Search) -> Iterator[str]:
         if value is None or value == [] or (key == "datacenter" and not value):
             continue
         for field, sign in terms:
-            yield f"{field}{sign}{_written(key, value)}"
+            yield f"{field}{sign}{_term_value(key, value)}"
 
 
-def _written(key: str, value: object) -> str:
+def _term_value(key: str, value: object) -> str:
+    """Return a key's value in Vast's form, such as 890 for the compute capability 8.9."""
     if key == "verified" and not value:
         return "any"
     if key == "min_compute_capability" and isinstance(value, float):
@@ -84,12 +88,12 @@ def _written(key: str, value: object) -> str:
 
 def _value(value: object, scale: float = 1) -> str:
     if isinstance(value, list):
-        return f"[{','.join(_value(one, scale) for one in value)}]"
+        return f"[{','.join(_value(item, scale) for item in value)}]"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value / scale)
     return str(value).replace(" ", "_")
 
 
 def _number(value: float) -> str:
-    """Without an exponent, which Vast's parser would not take apart."""
+    """Return a number without an exponent, which Vast's parser would not understand."""
     return f"{value:.6f}".rstrip("0").rstrip(".")

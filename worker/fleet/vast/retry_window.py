@@ -1,4 +1,4 @@
-"""How long to wait before asking again: briefly at first, and never beyond the limit of the whole."""
+"""Pauses between retries: short ones first, and none beyond a total time limit."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 from worker.backoff import Backoff
 
 SLEEP_S = 1.0
-"""The longest single sleep."""
+"""Longest single sleep in seconds."""
 FIRST_S = 0.3
 BRIEF_PAUSES = 7
-"""The first pauses are brief: where refused calls don't count, they lose the least."""
-PATIENT = Backoff(10.5, 10.5)
-"""Vast's limits are intervals of 2 to 5 s between calls. Whether a refused call begins a new one is unknown: so in the
-end each pause is longer than any of them, also where chance shortens it."""
+"""Number of brief pauses at the start. They waste the least time if rejected calls do not start a new interval."""
+LONG_PAUSES = Backoff(10.5, 10.5)
+"""Pauses after the brief ones. Vast requires intervals of 2 to 5 s between calls, and it is unknown whether a rejected
+call starts a new interval. So these pauses are longer than any interval, even when the jitter shortens them."""
 
 
 class RetryWindow:
-    """The pauses of one method, which share a limit in seconds."""
+    """The pauses of one call with all its retries, which together take at most `limit_s` seconds."""
 
     def __init__(self, limit_s: float, first_s: float = FIRST_S) -> None:
         self._brief = Backoff(first_s, SLEEP_S)
@@ -25,13 +25,13 @@ class RetryWindow:
         self._failures = 0
 
     def pause(self) -> bool:
-        """Sleep a little, more each time; False, and no sleep, once the limit is reached."""
+        """Sleep, longer each time, and return True. Once the limit is reached, return False at once."""
         self._failures += 1
-        backoff = self._brief if self._failures <= BRIEF_PAUSES else PATIENT
-        left = min(backoff.pause(self._failures), self._until - time.monotonic())
-        if left <= 0:
+        backoff = self._brief if self._failures <= BRIEF_PAUSES else LONG_PAUSES
+        duration = min(backoff.pause(self._failures), self._until - time.monotonic())
+        if duration <= 0:
             return False
-        end = time.monotonic() + left
-        while (rest := end - time.monotonic()) > 0:
-            time.sleep(min(rest, SLEEP_S))
+        end = time.monotonic() + duration
+        while (remaining := end - time.monotonic()) > 0:
+            time.sleep(min(remaining, SLEEP_S))
         return True

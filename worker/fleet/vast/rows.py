@@ -1,7 +1,7 @@
-"""The things that an account at Vast holds, in the shape in which they are compared with the wanted ones.
+"""The rows of an account at Vast, in the form in which they are compared with the desired state.
 
-A `body` has the fields that Vast's API takes, so that it can be sent back: without ids, keys, dates and all else that
-only the server sets, and without nulls.
+A `body` has the fields that Vast's API accepts, so that it can be sent back. It has no ids, keys, dates or other fields
+that only the server sets, and no nulls.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ GROUP_FIELDS = (
     *("docker_login_repo", "docker_login_user"),
 )
 GROUP_IDS = ("workergroup_id", "autogroup_id", "autojob_id")
-"""What the id of a worker's group may be called; no source shows such a row with one."""
+"""Possible names of the field with the id of a worker's group. No source shows a row that has one."""
 ENCODED = frozenset({"extra_filters", "volume_info"})
-"""Sent as objects, read back as text that holds JSON."""
+"""Fields that are sent as objects and read back as JSON text."""
 
 
-def kept(row: Row, fields: tuple[str, ...]) -> dict[str, Any]:
-    """Those of the fields that say something, decoded."""
+def known_fields(row: Row, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Return those of the fields that are not null, decoded."""
     return {name: _decoded(name, row[name]) for name in fields if row.get(name) is not None}
 
 
@@ -49,9 +49,10 @@ def _decoded(name: str, value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRow:
-    """What a worker's container is started with. `hash` names this very version, and stays valid when it is changed.
+    """A template: what a worker's container is started with.
 
-    `body["extra_filters"]` is decoded. `docker_login_pass` is never in it: whether Vast gives it back is unknown.
+    `hash` identifies this version, and stays valid after a change. `body["extra_filters"]` is decoded. The body never
+    has `docker_login_pass`, because it is unknown whether Vast returns it.
     """
 
     id: int
@@ -61,12 +62,13 @@ class TemplateRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
-        return cls(int(row["id"]), str(row["name"]), str(row["hash_id"]), kept(row, TEMPLATE_FIELDS))
+        """Return the row of Vast's JSON."""
+        return cls(int(row["id"]), str(row["name"]), str(row["hash_id"]), known_fields(row, TEMPLATE_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
-    """What clients ask for by name. `state` is active, suspended or stopped; `key` is what they send."""
+    """An endpoint that clients call by its name, with `key`. `state` is active, suspended or stopped."""
 
     id: int
     name: str
@@ -76,19 +78,23 @@ class EndpointRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
+        """Return the row of Vast's JSON."""
         return cls(
             id=int(row["id"]),
             name=str(row["endpoint_name"]),
             state=str(row.get("endpoint_state") or "active"),
-            body=kept(row, ENDPOINT_FIELDS),
+            body=known_fields(row, ENDPOINT_FIELDS),
             key=SecretStr(str(row.get("api_key") or "")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """Workers of one kind under an endpoint. `search` is the query as Vast understood it: {field: {operator: value}},
-    in the form of `search.normal`; the text that was sent says less."""
+    """A group of workers of one endpoint.
+
+    `search` is the query as Vast understood it, {field: {operator: value}}, in the form of `search.normal`. It has more
+    fields than the text that was sent.
+    """
 
     id: int
     endpoint_id: int
@@ -98,19 +104,23 @@ class GroupRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
+        """Return the row of Vast's JSON."""
         return cls(
             id=int(row["id"]),
             endpoint_id=int(row["endpoint_id"]),
             template_hash=str(row.get("template_hash") or ""),
             search=normal(row.get("search_query")),
-            body=kept(row, GROUP_FIELDS),
+            body=known_fields(row, GROUP_FIELDS),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker as the autoscaler sees it. `status` is lower case (`idle` is ready). `measured_perf` is workload/s, and
-    means something once it is idle. `group_id` is None where Vast doesn't say."""
+    """A worker as the autoscaler lists it.
+
+    `status` is in lower case; `idle` means ready. `measured_perf` is workload units per second, and only valid when the
+    worker is idle. `group_id` is None when Vast does not name the group.
+    """
 
     id: int
     group_id: int | None
@@ -121,6 +131,7 @@ class WorkerRow:
 
     @classmethod
     def read(cls, row: Row) -> Self:
+        """Return the row of Vast's JSON."""
         status = str(row.get("status") or "unknown").lower()
         group = next((row[name] for name in GROUP_IDS if row.get(name) is not None), None)
         return cls(
@@ -134,15 +145,16 @@ class WorkerRow:
 
     @property
     def ready(self) -> bool:
-        """Routed to, and measured."""
+        """Whether the router sends requests to the worker and its speed is measured."""
         return self.status == "idle" and self.measured_perf > 0 and not self.error
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A rented machine. `dph` is dollars per hour, `machine` the GPUs and the host, `env` the container's variables.
+    """A rented machine.
 
-    Vast's tools show variables as pairs; `env` is empty where a row has none.
+    `dph` is its price in dollars per hour, `machine` describes the GPUs and the host, and `env` has the container's
+    variables, where Vast lists them.
     """
 
     id: int
@@ -155,6 +167,7 @@ class Instance:
 
     @classmethod
     def read(cls, row: Row) -> Self:
+        """Return the row of Vast's JSON."""
         return cls(
             id=int(row["id"]),
             label=str(row.get("label") or ""),
@@ -167,7 +180,7 @@ class Instance:
 
 
 def _machine(row: Row) -> str:
-    """`2x RTX 4090, machine 4711, DE`, as much of it as the row has."""
+    """Return a description such as `2x RTX 4090, machine 4711, DE`, from the fields that the row has."""
     count = int(row.get("num_gpus") or 1)
     gpu = str(row.get("gpu_name") or "")
     parts = [f"{count}x {gpu}" if gpu and count > 1 else gpu]
@@ -177,15 +190,19 @@ def _machine(row: Row) -> str:
 
 
 def _variables(value: object) -> dict[str, str]:
+    """Return variables that come as a mapping or as a list of pairs."""
     if isinstance(value, Mapping):
-        return {str(name): str(one) for name, one in value.items()}
+        return {str(name): str(item) for name, item in value.items()}
     pairs = value if isinstance(value, list) else []
     return {str(pair[0]): str(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """All that a fleet can be made of, oldest first. Templates are the account's own; of the environment only names."""
+    """All rows of an account that a fleet can consist of, oldest first.
+
+    `templates` are the account's own, and `environment` has the names of its variables.
+    """
 
     user_id: int
     templates: tuple[TemplateRow, ...]

@@ -1,4 +1,4 @@
-"""Vast's search language for offers, as text and as the query that Vast makes of it; so that both can be compared."""
+"""Vast's search language for offers: converts text into the form of Vast's queries, so that both can be compared."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ DEFAULTS: Mapping[str, Mapping[str, bool]] = {
     "rentable": {"eq": True},
     "rented": {"eq": False},
 }
-"""What Vast's own tools add to every search. Vast itself may too: write them out, and both are the same."""
+"""Bounds that Vast's own tools, and perhaps Vast itself, add to every search. Written out, both searches are equal."""
 
 
 class _EveryField(Container[str]):
-    """Vast's parser prints a warning for a field it doesn't know; which fields there are is checked elsewhere."""
+    """Accepts every field, because Vast's parser prints a warning for one it does not know."""
 
     def __contains__(self, field: object) -> bool:
         return True
 
 
 def parse(text: str) -> dict[str, dict[str, Any]]:
-    """`gpu_ram>=24 dph_total<0.5` as {field: {operator: value}}, in `normal` form. Raises ValueError."""
+    """Return a search such as `gpu_ram>=24 dph_total<0.5` as {field: {operator: value}}, in `normal` form.
+
+    Raises ValueError when the text is not a valid search.
+    """
     return normal(parse_query(text, {}, _EveryField(), offers_alias, offers_mult))
 
 
 def normal(query: object) -> dict[str, dict[str, Any]]:
-    """The query in the form in which equal means the same: decoded, numbers as floats, lists sorted."""
+    """Return a query in a comparable form: decoded, with numbers as floats and lists sorted."""
     decoded = json.loads(query) if isinstance(query, str) and query else query
     if not isinstance(decoded, Mapping):
         return {}

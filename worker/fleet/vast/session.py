@@ -1,4 +1,4 @@
-"""One request to Vast's API: sent once through Vast's own client, and an answer that isn't good is an error of ours."""
+"""One request to Vast's API, sent once through Vast's own client. A failed request raises one of our errors."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from urllib.parse import urlsplit
 import requests
 from vastai.api.client import VastClient, VastSession
 
-from worker.errors import CallRateLimited, KeyRefused, Refused, Unreachable
+from worker.errors import VastKeyRefused, VastRateLimited, VastRefused, VastUnreachable
 
 SECRET_FIELDS = frozenset({"value", "docker_login_pass", "api_key"})
-"""Fields of a request that no message may repeat, not even where Vast does."""
+"""Fields of a request whose values no error message may contain, even when Vast's own message does."""
 
 MESSAGE_CHARS = 300
 
 
 class Session(VastClient):  # type: ignore[misc]
-    """Vast's client without its own retries: it would send a POST again that already took effect (T45).
+    """Vast's client without its own retries, which would repeat a POST that already took effect (T45).
 
-    `server_url` is always given, so that VAST_URL changes nothing (T43). One connection is kept for all requests.
+    `server_url` is always passed on, so that VAST_URL has no effect (T43). All requests share one connection.
     """
 
     def __init__(self, api_key: str, server_url: str, autoscaler_url: str, timeout_s: float) -> None:
@@ -32,8 +32,8 @@ class Session(VastClient):  # type: ignore[misc]
     def close(self) -> None:
         self._open.close()
 
-    def ask_autoscaler(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """The answer of the service beside the console, which wants the key in the body as well."""
+    def call_autoscaler(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return the JSON response of the autoscaler, a separate service that needs the key in the body too."""
         url = self._autoscaler_url + path
         return self._request("POST", url, self._build_headers(), {**body, "api_key": self.api_key}).json()
 
@@ -45,51 +45,54 @@ class Session(VastClient):  # type: ignore[misc]
         json_data: Any = None,  # noqa: ANN401
         timeout: float | None = None,
     ) -> requests.Response:
-        """What all calls of Vast's client go through. Raises DeployError for everything but a good answer in JSON."""
+        """Send one request; all calls of Vast's client use this method.
+
+        Raises DeployError unless the response is a success with JSON.
+        """
         self.calls += 1
-        asked = f"{method} {urlsplit(url).path}"
+        call = f"{method} {urlsplit(url).path}"
         try:
-            answer: requests.Response = self._open.request(
+            response: requests.Response = self._open.request(
                 method, url, headers=headers, json=json_data, timeout=self.timeout if timeout is None else timeout
             )
         except requests.RequestException as error:
-            raise Unreachable(f"{asked}: {_trouble(error)}") from None
-        refusal = _refusal(asked, answer, {str(self.api_key), *_secrets(json_data)})
-        if refusal:
-            raise refusal
-        return answer
+            raise VastUnreachable(f"{call}: {_describe(error)}") from None
+        failure = _failure(call, response, {str(self.api_key), *_secrets(json_data)})
+        if failure:
+            raise failure
+        return response
 
 
-def _trouble(error: requests.RequestException) -> str:
-    """In our words: theirs name objects and addresses in memory."""
+def _describe(error: requests.RequestException) -> str:
+    """Return what failed. The library's own messages contain object names and memory addresses."""
     if isinstance(error, requests.Timeout):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return "no connection, or it broke off"
-    return f"not sent or not understood ({type(error).__name__})"
+        return "no connection, or the connection broke"
+    return f"the request failed ({type(error).__name__})"
 
 
-def _refusal(asked: str, answer: requests.Response, secrets: set[str]) -> Exception | None:
-    """The error that an answer is, or None for a good one."""
-    if answer.status_code == 429:
-        return CallRateLimited(f"{asked}: rate limited")
-    if answer.status_code == 408 or answer.status_code >= 500:
-        return Unreachable(f"{asked}: HTTP {answer.status_code}")
+def _failure(call: str, response: requests.Response, secrets: set[str]) -> Exception | None:
+    """Return the error that a response stands for, or None for a success. No message contains one of the secrets."""
+    if response.status_code == 429:
+        return VastRateLimited(f"{call}: rate limited")
+    if response.status_code == 408 or response.status_code >= 500:
+        return VastUnreachable(f"{call}: HTTP {response.status_code}")
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
-        if answer.ok:
-            return Unreachable(f"{asked}: the answer is not JSON")
-        body = {"msg": answer.text}
-    if answer.ok and not (isinstance(body, Mapping) and body.get("success") is False):
+        if response.ok:
+            return VastUnreachable(f"{call}: the response is not JSON")
+        body = {"msg": response.text}
+    if response.ok and not (isinstance(body, Mapping) and body.get("success") is False):
         return None
-    message = f"{asked}: {_said(body, secrets) or f'HTTP {answer.status_code}'}"
-    kind = KeyRefused if answer.status_code in (401, 403) else Refused
-    return kind(message, answer.status_code)
+    message = f"{call}: {_reason(body, secrets) or f'HTTP {response.status_code}'}"
+    kind = VastKeyRefused if response.status_code in (401, 403) else VastRefused
+    return kind(message, response.status_code)
 
 
-def _said(body: object, secrets: set[str]) -> str:
-    """Vast's own reason, short, and without what must not be repeated."""
+def _reason(body: object, secrets: set[str]) -> str:
+    """Return Vast's own reason, shortened and without secrets."""
     if not isinstance(body, Mapping):
         return ""
     words = [str(body[key]) for key in ("error", "msg", "message", "error_msg") if body.get(key)]
@@ -100,6 +103,7 @@ def _said(body: object, secrets: set[str]) -> str:
 
 
 def _secrets(body: object) -> set[str]:
+    """Return the secret values in a request's body."""
     if not isinstance(body, Mapping):
         return set()
     return {str(value) for key, value in body.items() if key in SECRET_FIELDS and value}

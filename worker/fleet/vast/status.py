@@ -1,4 +1,4 @@
-"""What a fleet is doing: its endpoint, its groups, its workers and what they cost."""
+"""The status of a fleet: its endpoint, its groups, its workers and their prices."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.errors import DeployError
 from worker.fleet.definition.fleet import Fleet
-from worker.fleet.plan.plan import present
+from worker.fleet.plan.plan import fleet_resources
 from worker.fleet.vast.account import Account
 from worker.fleet.vast.offer import query_text
 from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow, WorkerRow
@@ -15,7 +15,10 @@ from worker.fleet.vast.rows import Actual, EndpointRow, GroupRow, TemplateRow, W
 
 @dataclass(frozen=True, slots=True)
 class FleetStatus:
-    """`prices` are dollars per hour by a worker's id, where its instance is listed; `names` the file's, by group."""
+    """The rows of a fleet, with the groups' `names` in the file by id, and `prices` in dollars per hour by worker id.
+
+    A worker without a listed instance has no price.
+    """
 
     endpoint: EndpointRow
     template: TemplateRow | None
@@ -26,10 +29,11 @@ class FleetStatus:
 
     @property
     def per_hour(self) -> float:
-        """Of all that are listed, stopped ones included."""
+        """Price of all workers together, stopped ones included, in dollars per hour."""
         return sum(self.prices.get(row.id, 0.0) for row in self.workers)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the status as JSON values, for `deploy status --json`."""
         return {
             "endpoint": {"id": self.endpoint.id, "name": self.endpoint.name, "state": self.endpoint.state},
             "template": self.template.hash if self.template else None,
@@ -56,17 +60,17 @@ class FleetStatus:
 
 
 def status_of(account: Account, fleet: Fleet, actual: Actual) -> FleetStatus:
-    """Raises DeployError where there is no such endpoint."""
-    there = present(fleet, actual)
-    if there.endpoint is None:
-        raise DeployError(f"the account has no endpoint {fleet.endpoint.name}: comfy-worker deploy apply makes it")
-    names = {group.id: name for name, group in there.pairs.found.items()}
-    workers = account.workers(there.endpoint)
+    """Return the present status. Raises DeployError when the endpoint does not exist."""
+    resources = fleet_resources(fleet, actual)
+    if resources.endpoint is None:
+        raise DeployError(f"the account has no endpoint {fleet.endpoint.name}; comfy-worker deploy apply creates it")
+    names = {group.id: name for name, group in resources.matches.by_name.items()}
+    workers = account.workers(resources.endpoint)
     instances = account.instances() if workers else ()
-    prices = {one.id: one.dph for one in instances}
-    guests = {group.template_hash for group in actual.groups if group.endpoint_id == there.endpoint.id}
-    guests -= {group.template_hash for group in there.groups}
-    others = {one.id for one in instances if one.template_hash in guests}
-    own = {group.id for group in there.groups}
+    prices = {instance.id: instance.dph for instance in instances}
+    foreign_hashes = {group.template_hash for group in actual.groups if group.endpoint_id == resources.endpoint.id}
+    foreign_hashes -= {group.template_hash for group in resources.groups}
+    others = {instance.id for instance in instances if instance.template_hash in foreign_hashes}
+    own = {group.id for group in resources.groups}
     workers = tuple(row for row in workers if row.id not in others and (row.group_id is None or row.group_id in own))
-    return FleetStatus(there.endpoint, there.template, there.groups, names, workers, prices)
+    return FleetStatus(resources.endpoint, resources.template, resources.groups, names, workers, prices)

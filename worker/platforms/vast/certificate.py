@@ -1,7 +1,7 @@
-"""The pair by which clients know this worker: looked at, asked for, put where the SDK reads it.
+"""The worker's TLS certificate and key: checks, signing requests, and the files that the SDK reads.
 
-Vast's clients check the certificate's name against the address that the router gave them, so one that does not name
-this worker's public address is as good as none.
+Vast's clients compare the certificate's name with the address that the router gave them. They reject a certificate that
+does not name the worker's public address.
 """
 
 from __future__ import annotations
@@ -22,43 +22,44 @@ from cryptography.x509.oid import NameOID
 from worker.errors import StartupError
 
 SUBJECT = "pyworker.vast.ai"
-ASKED_ADDRESS = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - as Vast's own script asks; the signer writes the true one
+REQUESTED_ADDRESS = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - as in Vast's script; the signer fills in the real one
 MARGIN = datetime.timedelta(days=7)
-"""So long before its end a certificate is made anew, or in the last third of its life, whichever is shorter."""
+"""A certificate is renewed this long before its end, or in the last third of its life, whichever is shorter."""
 
 
-class Unusable(Exception):
-    """Why a certificate is no good."""
+class UnusableCertificate(Exception):
+    """A certificate cannot be used; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One that is good for this worker, for now."""
+    """The validity of a certificate that this worker can use now."""
 
     begins: datetime.datetime
     ends: datetime.datetime
 
     @property
     def renew_at(self) -> datetime.datetime:
+        """Time from which the certificate should be renewed."""
         return self.ends - min(MARGIN, (self.ends - self.begins) / 3)
 
 
 @dataclass(frozen=True, slots=True)
 class CertificatePair:
-    """Two files, either of which may be a link to where it can be written."""
+    """The paths of the certificate and the key. Either may be a link to a writable place."""
 
     certificate: Path
     key: Path
 
-    def found(self, host: str, now: datetime.datetime) -> Certificate:
-        """Raises Unusable."""
+    def load(self, host: str, now: datetime.datetime) -> Certificate:
+        """Return the certificate in the files. Raises UnusableCertificate when it does not fit `host` and `now`."""
         try:
-            return examine(self.certificate.read_bytes(), self.key.read_bytes(), host, now)
+            return check_certificate(self.certificate.read_bytes(), self.key.read_bytes(), host, now)
         except OSError as error:
-            raise Unusable(f"{error.filename} can't be read: {error.strerror}") from error
+            raise UnusableCertificate(f"{error.filename} cannot be read: {error.strerror}") from error
 
     def check_writable(self) -> None:
-        """Before anybody is asked to sign. Raises StartupError."""
+        """Raise StartupError when the files cannot be written. Called before a signature is requested."""
         for path in (self.certificate, self.key):
             folder = path.resolve().parent
             try:
@@ -69,7 +70,7 @@ class CertificatePair:
                 raise self._unwritable(path, error) from error
 
     def write(self, certificate: bytes, key: bytes) -> None:
-        """Each whole or not at all; the key for nobody else's eyes. Raises StartupError."""
+        """Write both files, each atomically, with a key that only this user can read. Raises StartupError."""
         for path, content, mode in ((self.key, key, 0o600), (self.certificate, certificate, 0o644)):
             target = path.resolve()
             draft = target.with_name(f".{target.name}.new")
@@ -82,44 +83,47 @@ class CertificatePair:
                 raise self._unwritable(path, error) from error
 
     def _unwritable(self, path: Path, error: OSError) -> StartupError:
-        place = str(path) if path.resolve() == path else f"{path} -> {path.resolve()}"
+        location = str(path) if path.resolve() == path else f"{path} -> {path.resolve()}"
         cure = "make it a link into WORKER_STATE, start as root once (`comfy-worker onstart`), or set USE_SSL=false"
-        return StartupError(f"no place for the certificate: {place} can't be written ({error.strerror}); {cure}")
+        return StartupError(f"the certificate cannot be written to {location} ({error.strerror}); {cure}")
 
 
 FIXED = CertificatePair(Path("/etc/instance.crt"), Path("/etc/instance.key"))
-"""Fixed in the SDK."""
+"""The paths that the SDK reads. They cannot be configured."""
 
 
-def examine(certificate: bytes, key: bytes, host: str, now: datetime.datetime) -> Certificate:
-    """Both as PEM, the certificate first in its chain. Raises Unusable."""
+def check_certificate(certificate: bytes, key: bytes, host: str, now: datetime.datetime) -> Certificate:
+    """Return the validity of a certificate (PEM, first in its chain) that fits the key (PEM) and the host.
+
+    Raises UnusableCertificate with the reason when it does not fit or has expired.
+    """
     try:
         leaf = x509.load_pem_x509_certificates(certificate)[0]
     except ValueError as error:
-        raise Unusable(f"it is no certificate: {certificate[:80].decode(errors='replace')!r}") from error
+        raise UnusableCertificate(f"it is not a certificate: {certificate[:80].decode(errors='replace')!r}") from error
     try:
         private = serialization.load_pem_private_key(key, None)
     except (ValueError, TypeError) as error:
-        raise Unusable("its key can't be read") from error
+        raise UnusableCertificate("its key cannot be read") from error
     if leaf.public_key() != private.public_key():
-        raise Unusable("it is for another key")
+        raise UnusableCertificate("it is for another key")
     if leaf.not_valid_after_utc <= now:
-        raise Unusable(f"it ended at {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        raise UnusableCertificate(f"it expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
     names = list(_names(leaf))
     if host not in names:
-        raise Unusable(
-            f"it is for {', '.join(names) or 'nobody'} and not for {host} (PUBLIC_IPADDR): clients refuse it"
+        raise UnusableCertificate(
+            f"it names {', '.join(names) or 'no host'} and not {host} (PUBLIC_IPADDR), so clients reject it"
         )
     return Certificate(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
 
 
 def new_request() -> tuple[bytes, bytes]:
-    """A new key and the request to sign it, both PEM, in the shape that Vast's own start script sends."""
+    """Return a new key and a signing request for it, both PEM, in the form that Vast's own start script sends."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     request = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SUBJECT)]))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ASKED_ADDRESS)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(REQUESTED_ADDRESS)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
@@ -129,6 +133,7 @@ def new_request() -> tuple[bytes, bytes]:
 
 
 def _names(leaf: x509.Certificate) -> Iterator[str]:
+    """Yield the DNS names and IP addresses that a certificate is for."""
     try:
         named = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

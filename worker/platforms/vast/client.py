@@ -1,4 +1,4 @@
-"""Vast's own client as the caller of one endpoint: a job is followed to its end, whichever way the worker answers."""
+"""A client of one endpoint, built on Vast's own client, that follows a job to its end."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ UNKNOWN_ROUTE = frozenset({403, 404, 405})
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointAnswer:
-    """What a worker said at last: HTTP status, JSON body, and the worker's address."""
+class EndpointResponse:
+    """The final response: HTTP status, JSON body, and the address of the worker that sent it."""
 
     status: int
     body: Body
@@ -29,46 +29,51 @@ class EndpointAnswer:
 
 
 class VastEndpoint:
-    """The client sends a request again, on other workers, for as long as they answer 429 or 5xx."""
+    """One endpoint. Vast's client retries a request on other workers while they return 429 or 5xx."""
 
     def __init__(self, client: Serverless, endpoint: Endpoint) -> None:
         self._client = client
         self._endpoint = endpoint
 
-    async def generate(self, payload: Mapping[str, Any], cost: float, timeout_s: float | None = None) -> EndpointAnswer:
-        """`POST /generate/sync`; where that answers 202, wait for the job and fetch its result from the same worker.
+    async def generate(
+        self, payload: Mapping[str, Any], cost: float, timeout_s: float | None = None
+    ) -> EndpointResponse:
+        """Send `POST /generate/sync` and return the result.
 
-        Raises TimeoutError when no worker was found within `timeout_s`, RuntimeError when the router refuses.
+        After a 202, the job is followed on the same worker until its result is there. Raises TimeoutError when no
+        worker accepts the request within `timeout_s`, and RuntimeError when the router rejects it.
         """
-        found = await self._request("/generate/sync", payload, cost, timeout_s=timeout_s)
-        answer = EndpointAnswer(int(found["status"]), found["response"], str(found["url"]))
-        while answer.status == 202:
-            answer = await self._fetch({**answer.body, "url": answer.worker})
-        return answer
+        first = await self._request("/generate/sync", payload, cost, timeout_s=timeout_s)
+        response = EndpointResponse(int(first["status"]), first["response"], str(first["url"]))
+        while response.status == 202:
+            response = await self._fetch({**response.body, "url": response.worker})
+        return response
 
     async def stream(self, payload: Mapping[str, Any], cost: float) -> AsyncIterator[tuple[str, Body]]:
-        """Name and data of each of the job's events, the last one is `result`.
+        """Yield the name and the data of each event of the job. The last event is `result`.
 
-        A worker without `/generate/stream` gives nothing but the result. Raises RuntimeError when the router refuses.
+        From a worker without `/generate/stream`, only the result comes. Raises RuntimeError when the router rejects the
+        request.
         """
-        found = await self._request("/generate/stream", payload, cost, stream=True)
-        if not found["ok"]:
-            answered = found["status"] not in UNKNOWN_ROUTE
-            yield "result", found["response"] if answered else (await self.generate(payload, cost)).body
+        response = await self._request("/generate/stream", payload, cost, stream=True)
+        if not response["ok"]:
+            has_route = response["status"] not in UNKNOWN_ROUTE
+            yield "result", response["response"] if has_route else (await self.generate(payload, cost)).body
             return
         job: Body | None = None
-        async for data in found["response"]:
-            name = name_of(data)
-            if name == "accepted":  # the worker's address as the router signed it, whatever the worker thinks it is
-                job = {**data, "url": found["url"]}
+        async for data in response["response"]:
+            name = event_name(data)
+            if name == "accepted":
+                # The address that the router signed, because the worker may report another one.
+                job = {**data, "url": response["url"]}
             yield name, job if job and name == "accepted" else data
             if name == "result":
                 return
-        if job is not None:  # the stream broke off; the job goes on
+        if job is not None:  # the stream broke, but the job continues
             yield "result", (await self._fetch(job)).body
 
     async def cancel(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the worker's answer. `job` has the `id`, `token` and `url` of an accept answer."""
+        """Cancel a job and return the worker's response. `job` has `id`, `token` and `url` of an `accepted` event."""
         return (await self._post(job, "cancel")).body
 
     async def _request(
@@ -80,42 +85,44 @@ class VastEndpoint:
         stream: bool = False,
         timeout_s: float | None = None,
     ) -> Body:
-        """The client's own answer: `ok`, `status`, `url`, and `response`, which is JSON or an iterator of it."""
+        """Return Vast's form of a response: `ok`, `status`, `url` and `response` (JSON or an iterator of events)."""
         whole_cost = max(1, round(cost))
-        answer: Body = await self._endpoint.request(
+        response: Body = await self._endpoint.request(
             route, dict(payload), cost=whole_cost, stream=stream, timeout=timeout_s
         )
-        return answer
+        return response
 
-    async def _fetch(self, job: Mapping[str, Any]) -> EndpointAnswer:
-        """The result of a job that is over; until then its events are heard out, so that nothing has to be polled."""
+    async def _fetch(self, job: Mapping[str, Any]) -> EndpointResponse:
+        """Wait for the end of a job by reading its events, without polling, and return its result."""
         async with self._session() as session, session.post(f"{job['url']}/events", json=_job_handle(job)) as events:
             async for _ in events.content.iter_any():
                 pass
         return await self._post(job, "result")
 
-    async def _post(self, job: Mapping[str, Any], part: str) -> EndpointAnswer:
-        async with self._session() as session, session.post(f"{job['url']}/{part}", json=_job_handle(job)) as answer:
-            return EndpointAnswer(answer.status, await answer.json(content_type=None), str(job["url"]))
+    async def _post(self, job: Mapping[str, Any], part: str) -> EndpointResponse:
+        async with self._session() as session, session.post(f"{job['url']}/{part}", json=_job_handle(job)) as response:
+            body = await response.json(content_type=None)
+            return EndpointResponse(response.status, body, str(job["url"]))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """Workers have certificates of Vast's own authority, which the client has fetched."""
+        """Open an HTTP session that trusts Vast's own authority, which signs the workers' certificates."""
         connector = aiohttp.TCPConnector(ssl=await self._client.get_ssl_context())
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(sock_read=60)) as session:
             yield session
 
 
 @asynccontextmanager
-async def endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpoint]:
-    """The endpoint of that name, opened with the API key in VAST_API_KEY; with `url` at a local stand-in of Vast.
+async def open_endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpoint]:
+    """Open the endpoint of that name with the API key in VAST_API_KEY.
 
-    Raises StartupError.
+    `url` is the address of a local stand-in for Vast. Raises StartupError when the key is missing or the endpoint
+    cannot be opened.
     """
     try:
         from vastai.serverless.client.client import Serverless
     except ImportError as error:
-        raise StartupError(f"Vast's SDK can't be imported: {error}; install the extra `vast`") from error
+        raise StartupError(f"Vast's SDK cannot be imported: {error}; install the extra `vast`") from error
     try:
         client = Serverless(autoscaler_url=url, webserver_url=url) if url else Serverless()
     except AttributeError:
@@ -124,18 +131,18 @@ async def endpoint(name: str, url: str | None = None) -> AsyncIterator[VastEndpo
         client.SSL_CERT_URL = f"{url}/root.pem"
     try:
         await client.get_ssl_context()
-        found = await client.get_endpoint(name)
+        endpoint = await client.get_endpoint(name)
     except Exception as error:
         await client.close()
-        raise StartupError(f"Vast's endpoint {name!r} can't be opened: {error}") from error
+        raise StartupError(f"Vast's endpoint {name!r} cannot be opened: {error}") from error
     async with client:
-        yield VastEndpoint(client, found)
+        yield VastEndpoint(client, endpoint)
 
 
-def name_of(data: Mapping[str, Any]) -> str:
-    """Which event of `worker.api.sse` this is: Vast's client drops the names of events."""
-    for name, mark in MARKS.items():
-        if mark in data:
+def event_name(data: Mapping[str, Any]) -> str:
+    """Return the name of the event with this data, because Vast's client drops the names of events."""
+    for name, field in MARKS.items():
+        if field in data:
             return name
     return "result"
 
@@ -148,7 +155,7 @@ MARKS = {
     "output": "sha256",
     "preview": "mime",
 }
-"""A field that only this event has, and none of the events after it."""
+"""For each event a field that no later event in this order has."""
 
 
 def _job_handle(job: Mapping[str, Any]) -> Body:

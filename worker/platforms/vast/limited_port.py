@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.connections import HANDLER, ConnectionLimits, LimitedSite
+from worker.connections import HANDLER_OPTIONS, ConnectionLimits, LimitedSite
 from worker.errors import StartupError
 from worker.supervision import Tasks
 
@@ -28,7 +28,7 @@ class LimitedWeb:
 
     def AppRunner(self, app: web.Application, **options: Any) -> web.AppRunner:  # noqa: N802, ANN401 - aiohttp's name
         """Bodies are not decompressed: what a stranger sends must not grow."""
-        return web.AppRunner(app, auto_decompress=False, read_bufsize=READ_AHEAD, **HANDLER, **options)
+        return web.AppRunner(app, auto_decompress=False, read_bufsize=READ_AHEAD, **HANDLER_OPTIONS, **options)
 
     @property
     def TCPSite(self) -> Callable[..., LimitedSite]:  # noqa: N802 - aiohttp's name

@@ -27,7 +27,7 @@ class VastLocal(Platform):
     sdk = Vast.sdk
 
     async def serve(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        from worker.simulators.vast_router.local_fleet import fleet
+        from worker.simulators.vast_router.local_fleet import start_fleet
 
         command = [
             "serve",
@@ -46,7 +46,7 @@ class VastLocal(Platform):
             "--fault",
             settings.engine.fault,
         ]
-        async with fleet([command], environ, logs=None) as local:
+        async with start_fleet([command], environ, logs=None) as local:
             await local.ready(settings.engine.start_s)
             vast = local.vast
             sys.stderr.write(HOW_TO_CALL.format(url=vast.url, endpoint=vast.endpoint, key=vast.api_key))

@@ -55,7 +55,7 @@ class Pkcs1v15:
     new = Verifier
 
 
-def check_in_openssl(backend: ModuleType) -> None:
+def verify_with_openssl(backend: ModuleType) -> None:
     """Give the SDK's backend module these. One that imports other names checks as it always did."""
     if hasattr(backend, "RSA") and hasattr(backend, "pkcs1_15"):
         vars(backend).update(RSA=RsaKeys, pkcs1_15=Pkcs1v15)

@@ -54,10 +54,10 @@ class Vast(Platform):
             await serve(app, vast)
 
     def report_failure(self, message: str, environ: Mapping[str, str]) -> None:
-        from worker.platforms.vast.reporting.failure_report import complain
+        from worker.platforms.vast.reporting.failure_report import send_failure_report
 
         log.critical("not serving: %s", message)
-        complain(environ, message)
+        send_failure_report(environ, message)
 
     def check(self, environ: Mapping[str, str]) -> Sequence[CheckFinding]:
         try:

@@ -15,10 +15,10 @@ from yarl import URL
 from worker.connections import ConnectionLimits
 from worker.errors import StartupError
 from worker.platforms.vast.limited_port import limit_port
-from worker.platforms.vast.openssl import check_in_openssl
-from worker.platforms.vast.quiet import root_logger_kept, silence
+from worker.platforms.vast.openssl import verify_with_openssl
 from worker.platforms.vast.reporting.ledger import BackendMetrics
 from worker.platforms.vast.reporting.metrics import MetricsEntry
+from worker.platforms.vast.sdk_logging import preserve_root_logger, silence
 from worker.supervision import Tasks
 
 WORK = ("/generate/sync", "/generate", "/generate/stream")
@@ -86,11 +86,11 @@ def build_worker(gateway: str, callbacks: Callbacks, benchmark: Mapping[str, Any
         max_sessions=-1,
     )
     try:
-        with root_logger_kept():
+        with preserve_root_logger():
             worker = Worker(config)
     except (KeyError, ValueError) as error:
         raise StartupError(f"Vast's SDK refuses the environment: {error!r}") from error
-    check_in_openssl(backend)
+    verify_with_openssl(backend)
     # Per request the SDK inspects the class of `auth_data` once for each field; Python keeps what it finds here.
     data_types.AuthData.__signature__ = inspect.signature(data_types.AuthData)
     silence([module.log for module in (backend, data_types, metrics, server)] + [log])

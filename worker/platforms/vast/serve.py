@@ -14,15 +14,15 @@ from aiohttp import ClientSession, ClientTimeout, web
 
 from worker.api.server import connection_limits
 from worker.app import App
-from worker.errors import RestartAsked, StartupError, WorkerEnds
+from worker.errors import RestartRequested, StartupError, WorkerFailed
 from worker.events import EngineBlocked, EngineConnected, EngineEvent, EngineLost, Handlers, LoadReported
 from worker.platforms.vast.certificate import FIXED, Certificate
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.job_routes import JobRoutes
 from worker.platforms.vast.ingress.request_context import CONTEXT
-from worker.platforms.vast.ingress.response_proxy import InProcess, Responder
+from worker.platforms.vast.ingress.response_proxy import InProcessSession, Responder
 from worker.platforms.vast.ingress.signature_check import SignatureCheck
-from worker.platforms.vast.ingress.update import Update
+from worker.platforms.vast.ingress.update import UpdateRoute
 from worker.platforms.vast.reporting.autoscaler import Autoscaler
 from worker.platforms.vast.reporting.benchmark import Benchmark, ScoreFile
 from worker.platforms.vast.reporting.ledger import Ledger
@@ -37,8 +37,8 @@ from worker.platforms.vast.sdk import (
     point_at_score,
 )
 from worker.platforms.vast.settings import VastSettings
-from worker.platforms.vast.signing import sign, worn
-from worker.settings import complete_environment
+from worker.platforms.vast.signing import ensure_certificate, wait_until_renewal
+from worker.settings import set_missing_variables
 from worker.supervision import OnFailure
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,11 @@ async def serve(app: App, settings: VastSettings) -> None:
     Raises StartupError: a process that can't serve has to end, so that it is started again; the SDK's own would stay
     and only complain (T38). Who started it tells the autoscaler (`complaint`).
     """
-    complete_environment(settings.for_sdk)
+    set_missing_variables(settings.for_sdk)
     async with ClientSession(timeout=ClientTimeout(total=10)) as session:
         autoscaler = Autoscaler(session, settings)
         check_ports(settings)
-        signed = await sign(FIXED, settings, session) if settings.use_ssl else None
+        signed = await ensure_certificate(FIXED, settings, session) if settings.use_ssl else None
         app.timing.mark("certificate")
         key = await autoscaler.public_key()
         app.timing.mark("key")
@@ -110,9 +110,9 @@ class VastWorker:
         self._worker: SdkWorker = build_worker(app.url, callbacks, self._benchmark.payload)
         limit_connections(connection_limits(app.settings), app.tasks)
         self._worker.backend.report_addr = settings.autoscaler
-        self._worker.backend.session = InProcess()
+        self._worker.backend.session = InProcessSession()
         self._given_up: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._update = Update(settings.master_token)
+        self._update = UpdateRoute(settings.master_token)
         metrics = self._worker.backend.metrics
         self._ledger = Ledger(metrics, new_entry)
         self._responder = Responder(app, self._ledger)
@@ -128,7 +128,7 @@ class VastWorker:
         self._ingress = Ingress(app, signature_check, self._ledger, self._give_up)
 
     async def run(self) -> None:
-        """Raises StartupError; CancelledError and RestartAsked after draining."""
+        """Raises StartupError; CancelledError and RestartRequested after draining."""
         async with AsyncExitStack() as stack:
             session = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=None)))
             job_routes = JobRoutes(self._ingress, session, self._app.url).routes()
@@ -147,13 +147,13 @@ class VastWorker:
                 raise
 
     async def _run_sdk(self) -> None:
-        """The SDK's own loop: it never ends in a worker that serves. Raises WorkerEnds."""
+        """The SDK's own loop: it never ends in a worker that serves. Raises WorkerFailed."""
         await self._worker.run_async(host=self._settings.host)
-        raise WorkerEnds("Vast's SDK gave up: it ended")
+        raise WorkerFailed("Vast's SDK gave up: it ended")
 
     async def _watch_sdk(self) -> None:
-        """The SDK reports an error for ever and goes on refusing, once it has given up. Raises WorkerEnds."""
-        raise WorkerEnds(f"Vast's SDK gave up: {await self._given_up}")
+        """The SDK reports an error for ever and goes on refusing, once it has given up. Raises WorkerFailed."""
+        raise WorkerFailed(f"Vast's SDK gave up: {await self._given_up}")
 
     async def _start(self) -> None:
         try:
@@ -169,17 +169,21 @@ class VastWorker:
         log.info("ready: %s takes requests, %s", self._settings.public_url, self._app.timing)
 
     async def _watch(self) -> None:
-        """Wait for a reason to start anew, then drain. Raises RestartAsked."""
+        """Wait for a reason to start anew, then drain. Raises RestartRequested."""
         asked = await self._restart_asked()
         await self._drain()
-        raise RestartAsked(f"drained for {asked}; to be started again")
+        raise RestartRequested(f"drained for {asked}; to be started again")
 
     async def _restart_asked(self) -> str:
         """By whom, or what for."""
-        update = asyncio.create_task(self._update.asked.wait())
+        update = asyncio.create_task(self._update.requested.wait())
         ends: set[asyncio.Task[Any]] = {update}
         if self._certificate is not None:
-            ends.add(asyncio.create_task(worn(self._certificate, lambda: not self._app.manager.admission.load.jobs)))
+            ends.add(
+                asyncio.create_task(
+                    wait_until_renewal(self._certificate, lambda: not self._app.manager.admission.load.jobs)
+                )
+            )
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             return "an update by Vast" if update.done() else "a new certificate"
@@ -220,7 +224,7 @@ class VastWorker:
         await self._app.drain()
         try:
             async with asyncio.timeout(ANSWERS_S):
-                await self._ingress.emptied()
+                await self._ingress.wait_until_idle()
         except TimeoutError:
             log.warning("some answers were not fetched")
 

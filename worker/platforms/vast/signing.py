@@ -11,12 +11,18 @@ import aiohttp
 
 from worker.backoff import Backoff
 from worker.errors import StartupError
-from worker.platforms.vast.certificate import Certificate, CertificatePair, Unusable, examine, new_request
+from worker.platforms.vast.certificate import (
+    Certificate,
+    CertificatePair,
+    UnusableCertificate,
+    check_certificate,
+    new_request,
+)
 from worker.platforms.vast.settings import VastSettings
 
 log = logging.getLogger(__name__)
 
-ASK_AGAIN = Backoff(1.0, 15.0)
+RETRY_PAUSES = Backoff(1.0, 15.0)
 TRY_S = 15.0
 LARGEST = 256 * 1024
 AGAIN_S = 3600.0
@@ -28,11 +34,13 @@ def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-async def sign(pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession) -> Certificate:
+async def ensure_certificate(
+    pair: CertificatePair, settings: VastSettings, session: aiohttp.ClientSession
+) -> Certificate:
     """The pair's, made if there is none that is good. Raises StartupError."""
     try:
-        old: Certificate | None = await asyncio.to_thread(pair.found, settings.public_ip, now())
-    except Unusable as why:
+        old: Certificate | None = await asyncio.to_thread(pair.load, settings.public_ip, now())
+    except UnusableCertificate as why:
         old = None
         log.info("a new certificate is needed: %s", why)
     if old is not None and now() < old.renew_at:
@@ -54,11 +62,11 @@ async def _new(pair: CertificatePair, settings: VastSettings, session: aiohttp.C
     why = f"no answer from {url}"
     try:
         async with asyncio.timeout(settings.sign_timeout_s):
-            for pause in ASK_AGAIN.pauses():
+            for pause in RETRY_PAUSES.pauses():
                 try:
                     signed = await _ask(session, url, request)
-                    made = examine(signed, key, settings.public_ip, now())
-                except (Unusable, aiohttp.ClientError, TimeoutError) as error:
+                    made = check_certificate(signed, key, settings.public_ip, now())
+                except (UnusableCertificate, aiohttp.ClientError, TimeoutError) as error:
                     why = f"{url}: {error or type(error).__name__}"
                     log.warning("no certificate from %s; asking again in %.1f s", why, pause)
                     await asyncio.sleep(pause)
@@ -72,17 +80,20 @@ async def _new(pair: CertificatePair, settings: VastSettings, session: aiohttp.C
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, request: bytes) -> bytes:
-    """What the console answers to the raw request; it asks for no key. Raises Unusable for anything but 200."""
+    """Send the certificate request to the console, which needs no key, and return the body of its response.
+
+    Raises UnusableCertificate when the status is not 200.
+    """
     headers = {"Content-Type": "application/octet-stream"}
     limit = aiohttp.ClientTimeout(total=TRY_S)
     async with session.post(url, data=request, headers=headers, timeout=limit, allow_redirects=False) as response:
         body = await response.content.read(LARGEST)
         if response.status != 200:
-            raise Unusable(f"HTTP {response.status} {body[:200].decode(errors='replace')}".strip())
+            raise UnusableCertificate(f"HTTP {response.status} {body[:200].decode(errors='replace')}".strip())
         return body
 
 
-async def worn(made: Certificate, quiet: Callable[[], bool], look_s: float = 1.0) -> None:
+async def wait_until_renewal(made: Certificate, quiet: Callable[[], bool], look_s: float = 1.0) -> None:
     """Return when the certificate should be made anew: from `renew_at` on, as soon as nothing runs.
 
     The SDK reads it once, so that only a new process can use another. One that was old at the start is not tried for

@@ -1,6 +1,9 @@
-"""A ComfyUI without a GPU: the same HTTP and WebSocket protocol, image nodes for real, everything else simulated."""
+"""The embedded engine: ComfyUI's HTTP and WebSocket protocol without a GPU.
 
-SPEAKS = "0.33.0"
-"""The ComfyUI version whose protocol this engine speaks (`reference`: recorded from that version)."""
-STRICT = "--strict"
-"""Among the arguments that it says it was started with, where it takes no model for present that isn't there."""
+Image nodes process real pixels. All nodes that need a model are simulated.
+"""
+
+COMFYUI_VERSION = "0.33.0"
+"""The ComfyUI version whose protocol this engine implements. The recorded sessions are of that version."""
+STRICT_OPTION = "--strict"
+"""The entry in `argv` of `/system_stats` which says that the engine accepts only model files that exist."""

@@ -1,4 +1,4 @@
-"""All parts of a running engine, as the routes see them."""
+"""The parts of a running engine, as the routes use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.simulators.comfyui.execution.queue import PromptQueue
 from worker.simulators.comfyui.faults.fault_injector import FaultInjector
 from worker.simulators.comfyui.folders import FOLDER_TYPES, ComfyFolders, OutsideFolder
 from worker.simulators.comfyui.server.hub import Hub
-from worker.simulators.comfyui.server.logs import Logs
+from worker.simulators.comfyui.server.logs import ServerLog
 from worker.simulators.comfyui.settings import EngineSettings
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.saved_models import SAVED_INTO, is_model
@@ -22,7 +22,7 @@ from worker.workflow.catalog.saved_models import SAVED_INTO, is_model
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedEngine:
-    """A running engine. `numbers` counts submissions, refused ones too."""
+    """A running engine. `numbers` yields the number of each submission. Rejected submissions are counted too."""
 
     settings: EngineSettings
     catalog: Catalog
@@ -31,7 +31,7 @@ class EmbeddedEngine:
     history: History
     executor: Executor
     folders: ComfyFolders
-    logs: Logs
+    logs: ServerLog
     fault_injector: FaultInjector
     numbers: Iterator[int]
 
@@ -40,39 +40,44 @@ ENGINE = web.AppKey("engine", EmbeddedEngine)
 
 
 class EngineFiles:
-    """The files that prompts may name: what is in the three folders, the models of the settings and of `models`."""
+    """The files that prompts may name. It implements the protocol `FileCheck`.
+
+    They are the files in `input`, `output` and `temp`, the models of the settings, and the files in model folders.
+    """
 
     def __init__(self, settings: EngineSettings, folders: ComfyFolders) -> None:
         self._settings = settings
         self._folders = folders
 
     def exists(self, folder: str, name: str) -> bool:
+        """Return whether `name` exists in this folder. A name that ends in `/` or `/*` is the name of a folder."""
         if folder not in FOLDER_TYPES:
             return not self._settings.strict_files or name in self.models(folder)
         try:
-            place = self._folders.named(name.removesuffix("*").rstrip("/"), folder)
-            return place.is_dir() if name.endswith(("/", "/*")) else place.is_file()
+            path = self._folders.resolve(name.removesuffix("*").rstrip("/"), folder)
+            return path.is_dir() if name.endswith(("/", "/*")) else path.is_file()
         except OutsideFolder:
             return False
 
     def models(self, folder: str) -> list[str]:
-        """The names in one folder of models, with slashes, as of this moment; those that jobs saved are among them."""
-        there = sorted({*_names(self._folders.models / folder), *self._saved(folder)})
-        return list(dict.fromkeys([*self._settings.models.get(folder, ()), *there]))
+        """Return the current file names of one model folder, with `/` as separator. Saved models are included."""
+        on_disk = sorted({*_names(self._folders.models / folder), *self._saved(folder)})
+        return list(dict.fromkeys([*self._settings.models.get(folder, ()), *on_disk]))
 
     def all_models(self) -> dict[str, list[str]]:
-        """By folder; those without a file are left out."""
+        """Return the file names by model folder. Folders without a file are left out."""
         root = self._folders.models
         folders = {path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
-        found = {folder: self.models(folder) for folder in {*folders, *self._settings.models, *SAVED_INTO.values()}}
-        return {folder: names for folder, names in found.items() if names}
+        folders |= {*self._settings.models, *SAVED_INTO.values()}
+        names_by_folder = {folder: self.models(folder) for folder in folders}
+        return {folder: names for folder, names in names_by_folder.items() if names}
 
     def _saved(self, folder: str) -> Iterator[str]:
-        """ComfyUI searches folders of its output folder, too, for some kinds of models."""
+        """Yield the models in folders of `output` that ComfyUI also searches for this kind of model."""
         output = self._folders.path("output")
-        for name, models in SAVED_INTO.items():
-            if models == folder:
-                yield from filter(is_model, _names(output / name))
+        for subfolder, model_folder in SAVED_INTO.items():
+            if model_folder == folder:
+                yield from filter(is_model, _names(output / subfolder))
 
 
 def _names(root: Path) -> Iterator[str]:
@@ -80,4 +85,5 @@ def _names(root: Path) -> Iterator[str]:
 
 
 def engine_files(engine: EmbeddedEngine) -> EngineFiles:
+    """Return the files that prompts of this engine may name."""
     return EngineFiles(engine.settings, engine.folders)

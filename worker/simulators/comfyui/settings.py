@@ -1,4 +1,4 @@
-"""What an embedded engine is told when it starts."""
+"""Settings of an embedded engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PREVIEW_METHODS = (PREVIEWS_OFF, "auto", "latent2rgb", "taesd")
 
 
 class CachePolicy(StrEnum):
-    """Which results survive a prompt: ComfyUI frees earlier ones only when its machine is short of memory."""
+    """How long node results are kept: until the next prompt without the node, or over all prompts.
+
+    ComfyUI frees the results of earlier prompts only when its machine is short of memory.
+    """
 
     LAST_PROMPT = "last-prompt"
     EVERY_PROMPT = "every-prompt"
@@ -23,25 +26,25 @@ class CachePolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """`base` holds the folders input, output and temp; temp is emptied at the start, as ComfyUI does.
-
-    `folders` has the places of those of input, output and models that lie elsewhere.
-
-    `port` 0 takes a free one. `catalog` None is the bundled one. `speed` 0 does simulated work at once, 1 takes
-    about the time of a mid-range GPU, 2 half of it. `models` lists file names by model folder; with `strict_files` a
-    prompt may name only those and the files that are there, otherwise every name is taken for present. `faults`
-    happen at the nodes they name; how often they did is counted in `base`, over all lives of the engine.
-    `preview_method` is for prompts that name none: as of a ComfyUI started with `--preview-method`.
-    """
+    """Settings of one embedded engine."""
 
     base: Path
+    """Folder of `input`, `output` and `temp`. `temp` is emptied at the start, as ComfyUI does."""
     host: str = "127.0.0.1"
     port: int = 0
+    """Port of the HTTP server. 0 takes a free port."""
     catalog: Catalog | None = None
+    """Node classes of the engine. None means the bundled catalog."""
     speed: float = 0.0
+    """Speed of simulated work: 0 takes no time, 1 about the time of a mid-range GPU, 2 half of that."""
     cache: CachePolicy = CachePolicy.LAST_PROMPT
     strict_files: bool = False
+    """True accepts only model names that exist in `models` or in a model folder. False accepts every name."""
     models: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of model files by model folder, without files behind them."""
     faults: Sequence[EngineFault] = ()
+    """Faults to inject. Their counts are kept in `base`, so that they survive a restart of the engine."""
     folders: Mapping[str, Path] = field(default_factory=dict)
+    """Paths of `input`, `output` and `models`, for those that are not below `base`."""
     preview_method: str = PREVIEWS_OFF
+    """Preview method for prompts that name none, as ComfyUI's option `--preview-method`."""

@@ -5,7 +5,16 @@ caller, and a switch of `AccountFaultConfig` says so.
 """
 
 from worker.simulators.vast_account.call_log import AccountCall, CallLog
-from worker.simulators.vast_account.fault_config import AccountFaultConfig, CallFault, Fate
-from worker.simulators.vast_account.server import LocalAccount, running, serve
+from worker.simulators.vast_account.fault_config import AccountFaultConfig, CallFault, WorkerLifecycle
+from worker.simulators.vast_account.server import LocalAccount, run_in_thread, serve
 
-__all__ = ["AccountCall", "AccountFaultConfig", "CallFault", "CallLog", "Fate", "LocalAccount", "running", "serve"]
+__all__ = [
+    "AccountCall",
+    "AccountFaultConfig",
+    "CallFault",
+    "CallLog",
+    "LocalAccount",
+    "WorkerLifecycle",
+    "run_in_thread",
+    "serve",
+]

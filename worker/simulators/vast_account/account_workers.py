@@ -9,7 +9,7 @@ from typing import Any
 
 from vastai.utils import parse_env
 
-from worker.simulators.vast_account.fault_config import AccountFaultConfig, Fate
+from worker.simulators.vast_account.fault_config import AccountFaultConfig, WorkerLifecycle
 
 Row = dict[str, Any]
 
@@ -61,7 +61,7 @@ class AccountWorkers:
         stopped = endpoint["endpoint_state"] == "stopped"
         rows = []
         for member in own:
-            status = "stopped" if stopped else status_of(member, fate_of(member, images, fault_config), now)
+            status = "stopped" if stopped else status_of(member, lifecycle_of(member, images, fault_config), now)
             perf = fault_config.measured_perf if status == "idle" else PLACEHOLDER
             row = {"id": member.id, "status": status, "measured_perf": perf, "perf": perf, "dlperf": 50.0}
             row |= {"cur_load": 0.0, "new_load": 0.0, "cur_load_rolling_avg": 0.0, "cur_perf": 0.0}
@@ -89,15 +89,19 @@ def _wanted(endpoint: Row) -> int:
     return min(floor, int(endpoint["max_workers"]))
 
 
-def fate_of(member: AccountWorker, images: Mapping[str, Row], fault_config: AccountFaultConfig) -> Fate:
+def lifecycle_of(member: AccountWorker, images: Mapping[str, Row], fault_config: AccountFaultConfig) -> WorkerLifecycle:
     template = images.get(member.template_hash, {})
     image = f"{template.get('image')}:{template.get('tag')}"
-    return fault_config.fates.get(member.template_hash) or fault_config.fates.get(image) or fault_config.fate
+    return (
+        fault_config.lifecycles.get(member.template_hash)
+        or fault_config.lifecycles.get(image)
+        or fault_config.lifecycle
+    )
 
 
-def status_of(member: AccountWorker, fate: Fate, now: float) -> str:
+def status_of(member: AccountWorker, lifecycle: WorkerLifecycle, now: float) -> str:
     """By how long it has been at it."""
     age = now - member.began
-    if age < fate.creating_s:
+    if age < lifecycle.creating_s:
         return "creating"
-    return "loading" if age < fate.creating_s + fate.loading_s else fate.ends
+    return "loading" if age < lifecycle.creating_s + lifecycle.loading_s else lifecycle.ends

@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 from worker.simulators.vast_router import LocalVast
 
 
-class Joint:
+class EndpointRouter:
     """Use it as `async with`."""
 
     def __init__(self, vast: LocalVast) -> None:

@@ -24,7 +24,7 @@ class CallFault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class WorkerLifecycle:
     """What becomes of a worker: creating, then loading, then `ends`. Times are seconds."""
 
     creating_s: float = 0.0
@@ -35,7 +35,7 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class AccountFaultConfig:
-    """One frozen set of switches; `LocalAccount.behave` replaces it while everything runs. Times are seconds."""
+    """One frozen set of switches; `LocalAccount.configure` replaces it while everything runs. Times are seconds."""
 
     faults: Mapping[int, CallFault] = field(default_factory=dict)
     """By number of the call; the first one is 1."""
@@ -57,8 +57,8 @@ class AccountFaultConfig:
     """False gives all visible templates, whatever is asked for."""
     groups_named: bool = False
     """Whether rows of workers have the id of their group. No source shows one."""
-    fate: Fate = field(default_factory=Fate)
-    fates: Mapping[str, Fate] = field(default_factory=dict)
+    lifecycle: WorkerLifecycle = field(default_factory=WorkerLifecycle)
+    lifecycles: Mapping[str, WorkerLifecycle] = field(default_factory=dict)
     """Of the workers of some templates, by hash or by `image:tag`."""
     measured_perf: float = 100.0
     """Workload/s of a worker that is ready."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from worker.errors import CannotListen
 from worker.simulators.vast_account.account_workers import AccountWorkers
 from worker.simulators.vast_account.call_log import CallLog
-from worker.simulators.vast_account.endpoint_router import Joint
+from worker.simulators.vast_account.endpoint_router import EndpointRouter
 from worker.simulators.vast_account.fault_config import AccountFaultConfig, CallFault
 from worker.simulators.vast_account.holdings import Holdings
 from worker.simulators.vast_account.rate_limits import RateLimits
@@ -39,11 +39,11 @@ class LocalAccount:
         self.url = ""
         self.record = CallLog()
         self.holdings = Holdings()
-        self.crew = AccountWorkers()
+        self.workers = AccountWorkers()
         self._fault_config = fault_config
         self._limits = RateLimits()
         self._calls = 0
-        self._joint = Joint(vast) if vast else None
+        self._joint = EndpointRouter(vast) if vast else None
         if vast:
             self.holdings.endpoint_keys[vast.endpoint] = vast.endpoint_key
 
@@ -51,7 +51,7 @@ class LocalAccount:
     def api_key(self) -> str:
         return self.holdings.api_key
 
-    def behave(self, fault_config: AccountFaultConfig) -> None:
+    def configure(self, fault_config: AccountFaultConfig) -> None:
         """Change how the stand-in behaves from the next call on, which is number 1 of `faults` again."""
         self._fault_config, self._calls = fault_config, 0
         self._limits = RateLimits()
@@ -125,7 +125,7 @@ class LocalAccount:
             return web.json_response({"success": False, "error": "auth_error", "msg": "invalid user key"}, status=401)
         try:
             result = await self._call(request, body)
-            self.crew.follow(self.holdings.groups, self.holdings.endpoints, time.monotonic())
+            self.workers.follow(self.holdings.groups, self.holdings.endpoints, time.monotonic())
         except CallRefused as no:
             said = {"success": False, "error": no.error, "msg": no.message}
             return web.json_response(said, status=no.status)
@@ -189,16 +189,16 @@ class LocalAccount:
             return own.remove_group(number)
         answer = own.change_group(number, body, self._fault_config.puts_replace)
         if self._fault_config.updates_by_itself:
-            self.crew.update(own.groups[number], time.monotonic())
+            self.workers.update(own.groups[number], time.monotonic())
         return answer
 
     def _instances(self, request: web.Request, _: Body, number: int | None) -> object:
         if request.method == "DELETE":
-            if number is None or self.crew.members.pop(number, None) is None:
+            if number is None or self.workers.members.pop(number, None) is None:
                 raise CallRefused(404, "no_such_instance", "no such instance")
             return {"success": True}
         after, limit = int(request.query.get("after_token") or 0), int(request.query.get("limit") or 25)
-        rows = [row for row in self.crew.instances(self.holdings.templates.versions) if row["id"] > after]
+        rows = [row for row in self.workers.instances(self.holdings.templates.versions) if row["id"] > after]
         token = str(rows[limit - 1]["id"]) if len(rows) > limit else None
         return {"success": True, "instances": rows[:limit], "next_token": token}
 
@@ -206,16 +206,16 @@ class LocalAccount:
         """The calls that go to another host of Vast's."""
         own, now = self.holdings, time.monotonic()
         if kind == "update_workers":
-            return {"success": True, "workers_to_update": self.crew.update(own.group(body["workergroup_id"]), now)}
+            return {"success": True, "workers_to_update": self.workers.update(own.group(body["workergroup_id"]), now)}
         if kind == "get_endpoint_workers":
             endpoint = own.endpoints.get(body["id"])
             if endpoint is None:
                 return {"error_msg": "endpoint not found"}
             if self._joint and endpoint["endpoint_name"] == self._joint.endpoint:
                 return await self._joint.workers()
-            return self.crew.rows(endpoint, own.templates.versions, self._fault_config, now)
+            return self.workers.rows(endpoint, own.templates.versions, self._fault_config, now)
         if kind in ("get_endpoint_logs", "get_autogroup_logs"):
-            lines = [f"{kind} {body['id']}: {len(self.crew.members)} workers", "autoscaler: nothing to do"]
+            lines = [f"{kind} {body['id']}: {len(self.workers.members)} workers", "autoscaler: nothing to do"]
             text = "\n".join(lines[-int(body.get("tail") or len(lines)) :])
             return dict.fromkeys(("info0", "info1", "trace", "debug"), f"{text}\n")
         raise CallRefused(404, "not_found", f"no route {kind}")
@@ -237,7 +237,7 @@ async def serve(
 
 
 @contextmanager
-def running(fault_config: AccountFaultConfig | None = None) -> Iterator[LocalAccount]:
+def run_in_thread(fault_config: AccountFaultConfig | None = None) -> Iterator[LocalAccount]:
     """The same beside code that isn't asynchronous: in a thread."""
     ready, leave = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()

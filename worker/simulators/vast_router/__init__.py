@@ -4,7 +4,7 @@ What is known of the real ones, and how: `docs/vast.md`. The rest is guessed and
 """
 
 from worker.simulators.vast_router.fault_config import RouterFaultConfig
-from worker.simulators.vast_router.report_log import Deletion, ReportLog, StatusReport, Told
+from worker.simulators.vast_router.report_log import Deletion, ReportLog, StatusReport, WorkerSummary
 from worker.simulators.vast_router.server import LocalVast, serve
 
-__all__ = ["Deletion", "LocalVast", "ReportLog", "RouterFaultConfig", "StatusReport", "Told", "serve"]
+__all__ = ["Deletion", "LocalVast", "ReportLog", "RouterFaultConfig", "StatusReport", "WorkerSummary", "serve"]

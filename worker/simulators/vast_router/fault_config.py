@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RouterFaultConfig:
-    """One frozen set of switches; `LocalVast.behave` replaces it while everything runs. Times are seconds."""
+    """One frozen set of switches; `LocalVast.configure` replaces it while everything runs. Times are seconds."""
 
     not_ready_answers: int = 0
     """How often each new request hears "not ready" before it is given a worker."""

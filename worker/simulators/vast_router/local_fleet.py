@@ -10,7 +10,7 @@ from pathlib import Path
 
 from worker.errors import StartupError
 from worker.simulators.vast_router import LocalVast, ReportLog, serve
-from worker.subcommand import own_command
+from worker.subcommand import worker_command
 
 STOP_S = 10.0
 TAIL_LINES = 15
@@ -72,7 +72,7 @@ def all_loaded(record: ReportLog, numbers: Sequence[int]) -> bool:
 
 
 @asynccontextmanager
-async def fleet(
+async def start_fleet(
     commands: Sequence[Sequence[str]], env: Mapping[str, str], logs: Path | None
 ) -> AsyncIterator[LocalFleet]:
     """Start one worker a command (arguments of `comfy-worker`), numbered from 1; end them all on leaving.
@@ -98,7 +98,7 @@ async def _start(
     try:
         # A session of its own: Ctrl-C is for us, who then stop the workers in order.
         process = await asyncio.create_subprocess_exec(
-            *own_command(*command),
+            *worker_command(*command),
             env=given,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sink,

@@ -56,7 +56,7 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class WorkerSummary:
     """All that one worker said, in one row. `loads` are the values of `cur_load` in order, repeats left out."""
 
     worker_id: int
@@ -103,14 +103,14 @@ class ReportLog:
     def of(self, worker_id: int) -> list[StatusReport]:
         return [status for status in self.statuses if status.id == worker_id]
 
-    def told(self) -> list[Told]:
+    def summaries(self) -> list[WorkerSummary]:
         """One row per worker, by id."""
-        return [self._told(worker_id) for worker_id in sorted({status.id for status in self.statuses})]
+        return [self._summary(worker_id) for worker_id in sorted({status.id for status in self.statuses})]
 
-    def _told(self, worker_id: int) -> Told:
+    def _summary(self, worker_id: int) -> WorkerSummary:
         statuses = self.of(worker_id)
         loads = [status.cur_load for status in statuses]
-        return Told(
+        return WorkerSummary(
             worker_id=worker_id,
             max_perf=max(status.max_perf for status in statuses),
             loads=tuple(load for load, before in zip(loads, [None, *loads], strict=False) if load != before),

@@ -19,7 +19,7 @@ from worker.simulators.vast_router.fault_config import RouterFaultConfig
 from worker.simulators.vast_router.report_log import Deletion, ReportLog, StatusReport
 from worker.simulators.vast_router.router import Router
 from worker.simulators.vast_router.signer import Signer
-from worker.simulators.vast_router.tls_proxy import front
+from worker.simulators.vast_router.tls_proxy import run_tls_proxy
 
 if TYPE_CHECKING:
     from vastai.serverless.client.client import Serverless
@@ -44,11 +44,11 @@ class LocalVast:
         self._router = Router(endpoint, self.record)
         self._fault_config = fault_config
         self._keys_given = 0
-        self.asked_to_sign: list[int] = []
+        self.certificate_requests: list[int] = []
         """The instance of each request for a certificate."""
         self._fronts = AsyncExitStack()
 
-    def behave(self, fault_config: RouterFaultConfig) -> None:
+    def configure(self, fault_config: RouterFaultConfig) -> None:
         """Change how the stand-in behaves from the next request on."""
         self._fault_config = fault_config
 
@@ -72,7 +72,7 @@ class LocalVast:
         port, http_port = free_ports(2)
         public = port
         if self._tls:
-            public = await self._fronts.enter_async_context(front(port, self._authority.server_context()))
+            public = await self._fronts.enter_async_context(run_tls_proxy(port, self._authority.server_context()))
         return {
             "CONTAINER_ID": str(container_id),
             "PUBLIC_IPADDR": "127.0.0.1",
@@ -129,11 +129,11 @@ class LocalVast:
 
     async def _sign_certificate(self, request: web.Request) -> web.Response:
         """The raw request for a certificate in, the certificate out; who asks is not checked, as far as is known."""
-        self.asked_to_sign.append(int(request.query["instance_id"]))
+        self.certificate_requests.append(int(request.query["instance_id"]))
         fault_config = self._fault_config
         if fault_config.sign_status != 200:
             return _refusal(fault_config.sign_status)
-        if len(self.asked_to_sign) <= fault_config.sign_failures:
+        if len(self.certificate_requests) <= fault_config.sign_failures:
             return _refusal(503)
         if fault_config.sign_page:
             return _page()

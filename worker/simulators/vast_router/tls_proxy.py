@@ -11,7 +11,7 @@ CHUNK = 64 * 1024
 
 
 @asynccontextmanager
-async def front(worker_port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def run_tls_proxy(worker_port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Listen on a free port of 127.0.0.1 and pass everything to `worker_port`; yields the free port."""
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,7 @@ class PoolMember:
     """One worker: its last report, and what it was given since."""
 
     status: StatusReport
-    heard_at: float
+    reported_at: float
     assigned: dict[int, tuple[float, float]] = field(default_factory=dict)
     """request_idx -> (cost, when), until the worker itself counts the request."""
     reqnum: int = 0
@@ -32,7 +32,7 @@ class PoolMember:
     def ready(self, now: float, silence_s: float) -> bool:
         """Loaded, measured, not in error, heard of lately."""
         said = self.status
-        return said.loadtime > 0 and said.max_perf > 0 and not said.error_msg and now - self.heard_at <= silence_s
+        return said.loadtime > 0 and said.max_perf > 0 and not said.error_msg and now - self.reported_at <= silence_s
 
 
 class WorkerPool:
@@ -44,7 +44,7 @@ class WorkerPool:
     def report(self, status: StatusReport, now: float) -> None:
         """A worker said where it stands; what it counts itself is no longer counted here."""
         member = self.members.setdefault(status.id, PoolMember(status, now))
-        member.status, member.heard_at = status, now
+        member.status, member.reported_at = status, now
         for request_idx in status.working_request_idxs:
             member.assigned.pop(request_idx, None)
 

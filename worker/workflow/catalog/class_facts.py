@@ -1,14 +1,14 @@
-"""What some classes do otherwise than their catalog entry says: facts of their Python code."""
+"""Classes whose Python code behaves differently from their catalog entry."""
 
 from __future__ import annotations
 
 from worker.workflow.json_value import Json
 
 NO_OUTPUT_NODES = frozenset({"easy saveTextLazy", "easy showAnythingLazy"})
-"""Their entry is that of the class they are made from, which is an output node."""
+"""Classes that are no output nodes, although their entry says so. They copy the entry of an output node."""
 
 NEVER_VALID = {"easy showAnythingLazy": "unhashable type: 'AlwaysEqualProxy'"}
-"""What ComfyUI's validation raises at any node of these."""
+"""Classes whose nodes never pass ComfyUI's validation, with the error that it raises."""
 
 ONE_OUTPUT_FOR_ALL = frozenset(
     {
@@ -16,10 +16,10 @@ ONE_OUTPUT_FOR_ALL = frozenset(
         *("ImageBatchSplitter //Inspire", "LatentBatchSplitter //Inspire", "ImpactInversedSwitch"),
     }
 )
-"""Every slot above 0 has the type of slot 0, also slots that the entry does not have, and goes into any input."""
+"""Classes in which every output slot has the type of slot 0 and fits any input, even slots that are not declared."""
 
 MORE_OUTPUTS = frozenset({"Power Puter (rgthree)"})
-"""Slots after the last one that the entry has are of any type."""
+"""Classes whose output slots after the last declared one have any type."""
 
 _UNCHECKED_CHOICES = (
     "AdvancedNoise.noise_type ClownOptions_SDE_Beta.noise_type_sde ClownOptions_SDE_Beta.noise_type_sde_substep"
@@ -32,7 +32,7 @@ _UNCHECKED_CHOICES = (
     " easy+imageRemBg.rem_mode easy+joinImageBatch.mode"
 )
 UNCHECKED_CHOICES = frozenset(_UNCHECKED_CHOICES.replace("+", "\0").split())
-"""Choices that the class gives as a tuple, which the server does not take for a list of choices."""
+"""Inputs whose choices are a Python tuple. The server only checks choices that are a list."""
 
 LOOSE_CHOICES = frozenset(
     {
@@ -45,21 +45,21 @@ LOOSE_CHOICES = frozenset(
         "ClownsharkChainsampler_Beta.sampler_name",
     }
 )
-"""Choices such as `multistep/res_2m` that are also taken without the part before the slash, or with another."""
+"""Inputs with choices such as `multistep/res_2m` that accept any other prefix, or none, before the slash."""
 
 
 def is_unchecked(class_name: str, input_name: str) -> bool:
-    """Tell whether the server takes any value for this choice."""
+    """Return whether the server accepts any value for this choice."""
     return f"{class_name}.{input_name}".replace(" ", "\0") in UNCHECKED_CHOICES
 
 
 def is_chosen(class_name: str, input_name: str, value: Json, options: list[Json]) -> bool:
-    """Tell whether the server finds a value among these choices. Raises TypeError where it does."""
+    """Return whether the server accepts a value for an input with these choices. Raises TypeError where it does."""
     if value in options or is_unchecked(class_name, input_name):
         return True
     if f"{class_name}.{input_name}" not in LOOSE_CHOICES:
         return False
     if isinstance(value, str) and "/" in value:
-        last = value.rpartition("/")[2]
-        return any(isinstance(option, str) and option.endswith(last) for option in options)
+        base_name = value.rpartition("/")[2]
+        return any(isinstance(option, str) and option.endswith(base_name) for option in options)
     return any(isinstance(option, str) and option.endswith("/" + value) for option in options)  # type: ignore[operator]

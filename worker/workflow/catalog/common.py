@@ -1,4 +1,4 @@
-"""What several catalogs have in common: a workflow that is valid by it runs on every one of their engines."""
+"""Computes the common part of several catalogs. A workflow that is valid in it runs on each of their engines."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.json_value import Json, JsonObject
 
 
-def common(catalogs: Sequence[Catalog]) -> Catalog:
-    """Return the classes that all have, each as the first has it, its choices reduced to those that all offer."""
+def common_catalog(catalogs: Sequence[Catalog]) -> Catalog:
+    """Return the classes that all catalogs have, with the choices that all of them offer.
+
+    Everything else about a class comes from the first catalog.
+    """
     first, *others = catalogs
     changed: dict[str, JsonObject | None] = {}
     for name in first:
@@ -26,11 +29,14 @@ def common(catalogs: Sequence[Catalog]) -> Catalog:
 
 
 def _shared(info: JsonObject, other: JsonObject) -> JsonObject:
-    inputs, theirs = info.get("input"), other.get("input")
-    if info == other or not isinstance(inputs, dict) or not isinstance(theirs, dict):
+    """Return a class with its choices reduced to those that the other catalog offers too."""
+    inputs, other_inputs = info.get("input"), other.get("input")
+    if info == other or not isinstance(inputs, dict) or not isinstance(other_inputs, dict):
         return info
-    both: JsonObject = {presence: _section(section, theirs.get(presence)) for presence, section in inputs.items()}
-    return {**info, "input": both}
+    shared: JsonObject = {
+        presence: _section(section, other_inputs.get(presence)) for presence, section in inputs.items()
+    }
+    return {**info, "input": shared}
 
 
 def _section(section: Json, other: Json) -> Json:
@@ -40,16 +46,16 @@ def _section(section: Json, other: Json) -> Json:
 
 
 def _input(written: Json, other: Json) -> Json:
-    """Reduce the choices of one input, in either of the two ways in which ComfyUI writes them."""
+    """Reduce the choices of one input, which ComfyUI writes in one of two forms."""
     match written, other:
-        case [list(choices), *rest], [list(theirs), *_]:
-            return [_both(choices, theirs), *rest]
-        case [kind, dict(options), *rest], [_, dict(others), *_]:
-            here, there = options.get("options"), others.get("options")
-            if isinstance(here, list) and isinstance(there, list):
-                return [kind, {**options, "options": _both(here, there)}, *rest]
+        case [list(choices), *fields], [list(other_choices), *_]:
+            return [_intersection(choices, other_choices), *fields]
+        case [kind, dict(config), *fields], [_, dict(other_config), *_]:
+            options, other_options = config.get("options"), other_config.get("options")
+            if isinstance(options, list) and isinstance(other_options, list):
+                return [kind, {**config, "options": _intersection(options, other_options)}, *fields]
     return written
 
 
-def _both(choices: list[Json], theirs: list[Json]) -> list[Json]:
-    return [choice for choice in choices if choice in theirs]
+def _intersection(choices: list[Json], other_choices: list[Json]) -> list[Json]:
+    return [choice for choice in choices if choice in other_choices]

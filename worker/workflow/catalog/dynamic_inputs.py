@@ -1,7 +1,7 @@
-"""Inputs that depend on what a prompt gives: dynamic combos and autogrow groups, written out as plain inputs.
+"""Expands inputs that depend on the values of a node: dynamic combos and autogrow groups.
 
-A dynamic combo `model` that is set to one of its keys adds the inputs of that choice as `model.name`; an autogrow group
-`images` stands for `images.image0`, `images.image1`, ... (ComfyUI 0.33.0).
+A dynamic combo `model` adds the inputs of the selected choice as `model.name`. An autogrow group `images` stands for
+the inputs `images.image0`, `images.image1`, ... (ComfyUI 0.33.0).
 """
 
 from __future__ import annotations
@@ -20,61 +20,66 @@ from worker.workflow.catalog.node_class import (
 from worker.workflow.json_value import Json, JsonObject
 
 
-def expand(node_class: NodeClass, given: Mapping[str, Json]) -> Mapping[str, InputSpec]:
-    """Return the inputs that count for a node with these values, by full name, without hidden ones.
+def expand(node_class: NodeClass, values: Mapping[str, Json]) -> Mapping[str, InputSpec]:
+    """Return the inputs of a node with these values, by full name, without hidden inputs.
 
-    A dynamic combo whose value is not one of its keys vanishes, together with what depends on it.
+    A dynamic combo whose value is not one of its keys is omitted, together with the inputs that depend on it.
     """
     if not node_class.is_v3:
         return {name: spec for name, spec in node_class.by_name.items() if spec.presence is not Presence.HIDDEN}
     expanded: dict[str, InputSpec] = {}
     for spec in node_class.inputs:
         if spec.presence is not Presence.HIDDEN:
-            expanded.update((one.name, one) for one in _expand(spec, given))
+            expanded.update((inner.name, inner) for inner in _expand(spec, values))
     return expanded
 
 
-def _expand(spec: InputSpec, given: Mapping[str, Json]) -> Iterator[InputSpec]:
+def _expand(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield the inputs that one declared input stands for."""
     if spec.type == DYNAMIC_COMBO:
-        yield from _expand_combo(spec, given)
+        yield from _expand_combo(spec, values)
     elif spec.type == AUTOGROW:
-        yield from _expand_group(spec, given)
+        yield from _expand_group(spec, values)
     else:
         yield spec
 
 
-def _expand_combo(spec: InputSpec, given: Mapping[str, Json]) -> Iterator[InputSpec]:
-    if spec.name not in given:
+def _expand_combo(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield a dynamic combo and the inputs of its selected choice."""
+    if spec.name not in values:
         return
     options = spec.config[1].get("options")
     for option in options if isinstance(options, list) else []:
-        if isinstance(option, dict) and option.get("key") == given[spec.name]:
+        if isinstance(option, dict) and option.get("key") == values[spec.name]:
             for presence, section in sections(option.get("inputs")):
                 for name, written in section.items():
                     inner = read_input(f"{spec.name}.{name}", presence, written)
                     if inner:
-                        yield from _expand(inner, given)
+                        yield from _expand(inner, values)
             yield spec
             return
 
 
-def _expand_group(spec: InputSpec, given: Mapping[str, Json]) -> Iterator[InputSpec]:
+def _expand_group(spec: InputSpec, values: Mapping[str, Json]) -> Iterator[InputSpec]:
+    """Yield the members of an autogrow group that are required or have a value."""
     template = spec.config[1].get("template")
     pattern = _template_input(template) if isinstance(template, dict) else None
     if not isinstance(template, dict) or not pattern:
         return
     presence, written = pattern
-    least = template.get("min")
-    needed = least if presence is Presence.REQUIRED and isinstance(least, int) else 0
+    minimum = template.get("min")
+    required_count = minimum if presence is Presence.REQUIRED and isinstance(minimum, int) else 0
     for index, name in enumerate(_names(template)):
         full_name = f"{spec.name}.{name}"
-        if index < needed or full_name in given:  # the many others that could be there cost time and change nothing
-            one = read_input(full_name, Presence.REQUIRED if index < needed else Presence.OPTIONAL, written)
-            if one:
-                yield one
+        is_required = index < required_count
+        if is_required or full_name in values:  # other optional inputs of the group would only cost time
+            inner = read_input(full_name, Presence.REQUIRED if is_required else Presence.OPTIONAL, written)
+            if inner:
+                yield inner
 
 
 def _template_input(template: JsonObject) -> tuple[Presence, Json] | None:
+    """Return the input that each member of an autogrow group repeats."""
     for presence, section in sections(template.get("input")):
         for written in section.values():
             return presence, written
@@ -82,7 +87,8 @@ def _template_input(template: JsonObject) -> tuple[Presence, Json] | None:
 
 
 def _names(template: JsonObject) -> list[str]:
-    names, prefix, most = template.get("names"), template.get("prefix"), template.get("max")
+    """Return all names that the members of an autogrow group can have."""
+    names, prefix, maximum = template.get("names"), template.get("prefix"), template.get("max")
     if isinstance(names, list):
         return [name for name in names if isinstance(name, str)]
-    return [f"{prefix}{index}" for index in range(most)] if isinstance(most, int) else []
+    return [f"{prefix}{index}" for index in range(maximum)] if isinstance(maximum, int) else []

@@ -1,8 +1,8 @@
-"""Which choices list the files of a machine, and from which folders.
+"""Tables of file inputs: which inputs list files, and from which folders.
 
-A catalog shows such a choice as a plain list of names, so this cannot be read off it. Facts of ComfyUI 0.33.0
-and of RES4LYF, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins; those of other
-packs are measured (`measured_folders`). "input" is the folder of uploads; the other names are those of `GET /models`.
+A catalog shows such an input as a plain list of names, without the folder. The tables cover ComfyUI 0.33.0, and
+RES4LYF, IPAdapter_plus, InstantID and VideoHelperSuite at the revisions that the image pins. The folders of other packs
+were measured (`measured_folders`). "input" is the folder of uploads. The other names are those of `GET /models`.
 """
 
 from __future__ import annotations
@@ -59,28 +59,29 @@ _LISTED: dict[str, str] = {
 
 @cache
 def _by_input() -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return `_LISTED` as a mapping from (class, input) to folders."""
     table: dict[tuple[str, str], tuple[str, ...]] = {}
     for folder, listed in _LISTED.items():
         for item in listed.split():
             class_name, _, input_name = item.partition(".")
-            key = class_name.replace("+", " "), input_name  # "+" stands for a blank in a class's name
+            key = class_name.replace("+", " "), input_name  # "+" stands for a space in the name of a class
             table[key] = (*table.get(key, ()), folder)
     return table
 
 
 def folders_of(class_name: str, input_name: str) -> tuple[str, ...]:
-    """Return the folders whose files this input offers, or none."""
-    known = _by_input().get((class_name, input_name)) or measured_folders().get(class_name, {}).get(input_name)
-    return known or (("input",) if path_use(class_name, input_name) is PathUse.INPUT else ())
+    """Return the folders whose files this input lists, or an empty tuple."""
+    folders = _by_input().get((class_name, input_name)) or measured_folders().get(class_name, {}).get(input_name)
+    return folders or (("input",) if path_use(class_name, input_name) is PathUse.INPUT else ())
 
 
 def folders_by_input(class_name: str) -> dict[str, tuple[str, ...]]:
-    """Return the folders of each input of a class that offers files."""
+    """Return the folders of each file input of a class."""
     ours = {name: folders for (owner, name), folders in _by_input().items() if owner == class_name}
     return {**measured_folders().get(class_name, {}), **ours}
 
 
 def all_folders() -> list[str]:
-    """The folders of models that some input offers, by name."""
+    """Return the sorted names of all model folders from which some input lists files."""
     measured = {folder for inputs in measured_folders().values() for folders in inputs.values() for folder in folders}
     return sorted((_LISTED.keys() | measured) - {"input", "datasets"})

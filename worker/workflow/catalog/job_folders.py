@@ -1,4 +1,7 @@
-"""Folders of jobs in ComfyUI's input folder: classes of packs list them, and no client may learn their names."""
+"""Removes the names of job folders in ComfyUI's input folder from what clients see.
+
+Some node packs list these folders in their choices, but the names are secret.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +14,32 @@ JOB_FOLDER = re.compile(r"job-[0-9a-f]{32}", re.IGNORECASE)
 _NAME = JOB_FOLDER.pattern
 _QUOTED = "|".join(rf"{quote}[^{quote}]*{_NAME}[^{quote}]*{quote}" for quote in "'\"")
 _LISTED = re.compile(rf"(?:,\s)?(?:{_QUOTED})(?=,|\s*\])|(?:{_QUOTED}),\s", re.IGNORECASE)
-"""An entry of a list that Python wrote into a sentence, with the comma before it or after it."""
+"""An entry of a Python list inside a text, with the comma before or after it."""
 _EMPTIED = re.compile(r"\[,\s")
 _FOLDER = re.compile(rf"{_NAME}[/\\]?", re.IGNORECASE)
 
 
-def without_job_folders(text: str) -> str:
-    """Return a sentence without the folders of jobs: entries of its lists go, and a file keeps its name alone."""
+def text_without_job_folders(text: str) -> str:
+    """Return a text without the folders of jobs: without list entries that name one, and with bare file names."""
     if JOB_FOLDER.search(text) is None:
         return text
     return _FOLDER.sub("", _EMPTIED.sub("[", _LISTED.sub("", text)))
 
 
-def answer_without_job_folders(answer: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a refusal of ComfyUI's without them, in its lists as in its sentences."""
-    match answer:
+def response_without_job_folders(response: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return an error response of ComfyUI without the folders of jobs."""
+    match response:
         case str():
-            return without_job_folders(answer)
+            return text_without_job_folders(response)
         case list():
-            return [answer_without_job_folders(item) for item in answer if not _names_one(item)]
+            return [response_without_job_folders(item) for item in response if not _names_job_folder(item)]
         case dict():
-            return {key: answer_without_job_folders(item) for key, item in answer.items()}
-    return answer
+            return {key: response_without_job_folders(item) for key, item in response.items()}
+    return response
 
 
 def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[str]]:
-    """Return a class of `GET /object_info` without them, and the inputs whose choices listed one."""
+    """Return a class of `GET /object_info` without the folders of jobs, and the inputs whose choices listed one."""
     inputs = info.get("input")
     if not isinstance(inputs, dict):
         return info, frozenset()
@@ -45,26 +48,27 @@ def class_without_job_folders(info: JsonObject) -> tuple[JsonObject, frozenset[s
         for section in inputs.values()
         if isinstance(section, dict)
         for name, written in section.items()
-        if _has_one(written)
+        if _contains_job_folder(written)
     }
     if not listing:
         return info, frozenset()
-    return {**info, "input": answer_without_job_folders(inputs)}, frozenset(listing)
+    return {**info, "input": response_without_job_folders(inputs)}, frozenset(listing)
 
 
-def _names_one(item: Json) -> bool:
-    """True for a choice, and for an object that a pack writes in its place (`{"content": name, "image": ...}`)."""
+def _names_job_folder(item: Json) -> bool:
+    """Return whether a choice names the folder of a job. Some packs write a choice as `{"content": name, ...}`."""
     if isinstance(item, dict):
         item = item.get("content")
     return isinstance(item, str) and JOB_FOLDER.search(item) is not None
 
 
-def _has_one(written: Json) -> bool:
+def _contains_job_folder(written: Json) -> bool:
+    """Return whether an input, at any depth, names the folder of a job."""
     match written:
         case str():
             return JOB_FOLDER.search(written) is not None
         case list():
-            return any(map(_has_one, written))
+            return any(map(_contains_job_folder, written))
         case dict():
-            return any(_has_one(item) for item in written.values())
+            return any(_contains_job_folder(item) for item in written.values())
     return False

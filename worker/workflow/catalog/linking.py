@@ -1,4 +1,4 @@
-"""Which output may be linked to which input."""
+"""Decides which output may be linked to which input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.workflow.json_value import Json
 ANY = "*"
 MATCH = "COMFY_MATCHTYPE_V3"
 
-# VideoHelperSuite writes a single type into its catalog, but takes and gives these two.
+# Inputs of VideoHelperSuite that accept this type too. The catalog only shows one type.
 _VHS_INPUTS = {
     ("VHS_VideoCombine", "images"): "LATENT",
     ("VHS_VideoCombine", "frame_rate"): "INT",
@@ -28,36 +28,39 @@ _VHS_LOADERS = {
 
 
 def output_type(source: NodeClass, slot: int) -> str | list[Json]:
-    """Return the type of a slot. Raises IndexError or TypeError in ComfyUI's words where there is none such."""
+    """Return the type of an output slot.
+
+    Raises IndexError or TypeError, with the same message as ComfyUI, if the slot does not exist.
+    """
     types = [output.type for output in source.outputs]
     if source.name in ONE_OUTPUT_FOR_ALL and slot > 0:
         return types[0]
     if source.name in MORE_OUTPUTS and slot > len(types) - 1:
         return ANY
-    # A list or a tuple as in ComfyUI, because the message about a slot that is not there names it.
+    # ComfyUI uses a list for V3 classes and a tuple for others, and the error message for a missing slot differs.
     return types[slot] if source.is_v3 else tuple(types)[slot]
 
 
 def fits(source_class: str, received: str | list[Json], target_class: str, spec: InputSpec) -> bool:
-    """Tell whether ComfyUI 0.33.0 lets an output of type `received` go into this input.
+    """Return whether ComfyUI 0.33.0 accepts a link from an output of type `received` to this input.
 
-    Types are equal, or one is `*` or a matched type, or the two lists of alternatives (`INT,FLOAT`) share one.
+    The types must be equal, or one must be `*` or a matched type, or their alternatives (`INT,FLOAT`) must overlap.
     """
-    wanted = spec.config[0]
+    declared = spec.config[0]
     if source_class in ONE_OUTPUT_FOR_ALL and isinstance(received, str):
         return True
-    if received == wanted or ANY in (received, wanted) or MATCH in (received, wanted):
+    if received == declared or ANY in (received, declared) or MATCH in (received, declared):
         return True
     if isinstance(received, list):
-        return wanted == COMBO
-    if not isinstance(wanted, str):
+        return declared == COMBO
+    if not isinstance(declared, str):
         return False
-    gives, takes = _alternatives(received), _alternatives(wanted)
+    output_types, input_types = _alternatives(received), _alternatives(declared)
     if source_class in _VHS_LOADERS and received == "IMAGE":
-        gives |= {"LATENT"}
+        output_types |= {"LATENT"}
     if extra := _VHS_INPUTS.get((target_class, spec.name)):
-        takes |= {extra}
-    return ANY in gives or ANY in takes or not gives.isdisjoint(takes)
+        input_types |= {extra}
+    return ANY in output_types or ANY in input_types or not output_types.isdisjoint(input_types)
 
 
 def _alternatives(kind: str) -> set[str]:

@@ -1,10 +1,10 @@
-"""Which inputs of popular node packs offer files of models, and from which folders: measured on a real ComfyUI.
+"""File inputs of popular node packs and their model folders, measured on a real ComfyUI.
 
     python -m worker.workflow.catalog.measured_folders worker/workflow/catalog/data MEASURED.json
 
-MEASURED.json has the folders by `class|input`: those of which a file that was put there turned up in the choices.
-What is written beside the catalog that ships with the worker is smaller: inputs that are numbered in a row are one
-entry (`lora_name_[1-50]`), and the second names under which packs register ComfyUI's own folders are left out.
+MEASURED.json maps `class|input` to the folders whose files appeared in the choices of the input. The table that ships
+with the worker is smaller: a row of numbered inputs is one entry (`lora_name_[1-50]`), and the aliases under which
+packs register ComfyUI's own folders are removed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from importlib import resources
 from pathlib import Path
 
 MEASURED = "input-folders.json"
-SECOND_NAMES = {"unet_gguf": "diffusion_models", "clip_gguf": "text_encoders"}
-INSIDE = {"ultralytics_bbox": "ultralytics", "ultralytics_segm": "ultralytics"}
-"""Folders inside of another one, which the choices name as a part of the file (`bbox/face.pt`)."""
+ALIASES = {"unet_gguf": "diffusion_models", "clip_gguf": "text_encoders"}
+SUBFOLDERS = {"ultralytics_bbox": "ultralytics", "ultralytics_segm": "ultralytics"}
+"""Folders inside another model folder. Choices contain the subfolder (`bbox/face.pt`)."""
 PICKERS = re.compile(r"Select to add|insert_")
-"""Choices that only help to write a text."""
+"""Names of inputs whose choices only help to write a text."""
 _RUN = re.compile(r"\[(\d+)-(\d+)\]")
 _NUMBER = re.compile(r"\d+")
 
@@ -32,55 +32,56 @@ Folders = Mapping[str, tuple[str, ...]]
 
 @cache
 def measured_folders() -> Mapping[str, Folders]:
-    """Return them by class."""
+    """Return the measured folders by class and input."""
     text = resources.files("worker.workflow.catalog").joinpath("data", MEASURED).read_text("utf-8")
     return {
-        name: {one: tuple(folders) for written, folders in inputs.items() for one in _expanded(written)}
+        name: {input_name: tuple(folders) for row, folders in inputs.items() for input_name in _expanded(row)}
         for name, inputs in json.loads(text).items()
     }
 
 
 def reduce_measured(measured: Mapping[str, list[str]]) -> dict[str, dict[str, list[str]]]:
-    """Return what ships, by class and by input or row of inputs."""
+    """Return the table that ships with the worker, by class and by input or row of inputs."""
     classes: dict[str, dict[str, list[str]]] = {}
-    for place, found in measured.items():
-        name, _, input_name = place.rpartition("|")
-        folders = list(dict.fromkeys(INSIDE.get(one, SECOND_NAMES.get(one, one)) for one in found))
+    for key, measured_names in measured.items():
+        name, _, input_name = key.rpartition("|")
+        folders = list(dict.fromkeys(SUBFOLDERS.get(folder, ALIASES.get(folder, folder)) for folder in measured_names))
         if folders != ["input"] and not PICKERS.match(input_name):
             classes.setdefault(name, {})[input_name] = folders
     return {name: _in_rows(classes[name]) for name in sorted(classes)}
 
 
-def _expanded(written: str) -> Iterator[str]:
-    row = _RUN.search(written)
-    if row is None:
-        yield written
+def _expanded(row: str) -> Iterator[str]:
+    """Yield the inputs of a row such as `lora_name_[1-50]`, or the name itself if it is no row."""
+    span = _RUN.search(row)
+    if span is None:
+        yield row
         return
-    for number in range(int(row[1]), int(row[2]) + 1):
-        yield f"{written[: row.start()]}{number}{written[row.end() :]}"
+    for number in range(int(span[1]), int(span[2]) + 1):
+        yield f"{row[: span.start()]}{number}{row[span.end() :]}"
 
 
 def _in_rows(inputs: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Join names that differ in their one number only, where there is each number of a row."""
+    """Join names that only differ in one number into a row, if no number of the row is missing."""
     rows: dict[tuple[str, str, str], list[int]] = {}
     for name, folders in inputs.items():
         if len(numbers := _NUMBER.findall(name)) == 1 and not numbers[0].startswith("0"):
             before, after = _NUMBER.split(name)
             rows.setdefault((before, after, "/".join(folders)), []).append(int(numbers[0]))
     joined = dict(inputs)
-    for (before, after, together), numbers in rows.items():
+    for (before, after, joined_folders), numbers in rows.items():
         first, last = min(numbers), max(numbers)
         if len(numbers) > 2 and len(numbers) == last - first + 1:
             for number in numbers:
                 del joined[f"{before}{number}{after}"]
-            joined[f"{before}[{first}-{last}]{after}"] = together.split("/")
+            joined[f"{before}[{first}-{last}]{after}"] = joined_folders.split("/")
     return joined
 
 
 def main(folder: str, source: str) -> None:
-    """Write the reduced form of `source` into `folder`."""
-    found = reduce_measured(json.loads(Path(source).read_bytes()))
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(inputs)}" for name, inputs in found.items())
+    """Write the reduced table of the file `source` into `folder`."""
+    classes = reduce_measured(json.loads(Path(source).read_bytes()))
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(inputs)}" for name, inputs in classes.items())
     (Path(folder) / MEASURED).write_text(f"{{\n{lines}\n}}\n", "utf-8")
 
 

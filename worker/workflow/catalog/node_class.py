@@ -1,4 +1,4 @@
-"""One node class as the catalog describes it: typed inputs, output slots and flags."""
+"""A node class as the catalog describes it: typed inputs, output slots and flags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AUTOGROW = "COMFY_AUTOGROW_V3"
 
 
 class Presence(StrEnum):
-    """Whether a prompt has to give an input; hidden ones are filled in by the server."""
+    """Whether a prompt must set an input. The server fills in hidden inputs."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -27,9 +27,9 @@ class Presence(StrEnum):
 class InputSpec:
     """One input of a node class.
 
-    `type` is a ComfyUI type ("INT", "MODEL", "INT,FLOAT", "*"), and "COMBO" for a choice in either of its two written
-    forms. `folders` are those whose files a choice lists ("checkpoints", "input"), empty for fixed choices.
-    `config` is the written form: the type, or the list of choices, and the options.
+    `type` is a ComfyUI type ("INT", "MODEL", "INT,FLOAT", "*"). It is "COMBO" for both forms in which ComfyUI writes
+    choices. `folders` are the folders whose files the input lists ("checkpoints", "input"), empty for fixed choices.
+    `config` is the pair in `GET /object_info`: the type or the list of choices, and the options.
     """
 
     name: str
@@ -47,7 +47,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """One output slot; `type` is a list of choices for the few classes that hand a choice on."""
+    """One output slot. For the few classes that output a choice, `type` is the list of choices."""
 
     name: str
     type: str | list[Json]
@@ -56,10 +56,10 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeClass:
-    """One node class: inputs in declared order, output slots, and the flags that decide how it runs.
+    """One node class: inputs in declared order, output slots, and flags.
 
-    `pack` is the Python module it comes from ("nodes", "comfy_extras.nodes_...", "custom_nodes.RES4LYF"); `is_v3` tells
-    the newer of ComfyUI's two ways to write a class, the one that can have dynamic inputs.
+    `pack` is its Python module ("nodes", "comfy_extras.nodes_...", "custom_nodes.RES4LYF"). `is_v3` is True for a class
+    that uses the newer (V3) API of ComfyUI. Only such a class can have dynamic inputs.
     """
 
     name: str
@@ -73,15 +73,15 @@ class NodeClass:
     is_v3: bool
     by_name: Mapping[str, InputSpec] = field(repr=False, compare=False)
     has_intermediate_output: bool = False
-    """Whether ComfyUI sends again what a cached node of this class reported, though no output asks for it."""
+    """Whether ComfyUI reports the result of a cached node of this class again, even if no output needs the node."""
     shown: Mapping[str, InputSpec] | None = field(default=None, repr=False, compare=False)
-    """The inputs that count, where no value changes which they are; else `expand` says."""
+    """The inputs by name, without hidden ones. None if they depend on values: `expand` returns them then."""
 
 
 def read_node_class(name: str, info: JsonObject, listing: Collection[str] = ()) -> NodeClass:
-    """Read one class of `GET /object_info`; fields that are missing take ComfyUI's defaults, wrong ones are skipped.
+    """Read one class of `GET /object_info`. Missing fields get ComfyUI's defaults, malformed ones are skipped.
 
-    `listing` are inputs that were seen to list ComfyUI's input folder.
+    `listing` are the inputs that list files of ComfyUI's input folder, in addition to those in `catalog.folders`.
     """
     inputs = tuple(_read_inputs(name, info, listing))
     return NodeClass(
@@ -107,17 +107,17 @@ def _shown(inputs: tuple[InputSpec, ...]) -> Mapping[str, InputSpec] | None:
 
 
 def _first_of_each(inputs: Iterable[InputSpec]) -> dict[str, InputSpec]:
-    """The inputs by name: one that is required and, under the same name, also optional is required."""
-    found: dict[str, InputSpec] = {}
+    """Return the inputs by name. An input that is both required and optional is required."""
+    by_name: dict[str, InputSpec] = {}
     for spec in inputs:
-        found.setdefault(spec.name, spec)
-    return found
+        by_name.setdefault(spec.name, spec)
+    return by_name
 
 
 def read_input(name: str, presence: Presence, written: Json, folders: tuple[str, ...] = ()) -> InputSpec | None:
-    """Read `[type, options]`, the written form of one input; None if it is not one."""
+    """Read `[type, options]`, the form of an input in `GET /object_info`. Return None if it is malformed."""
     if isinstance(written, str):
-        written = [written]  # hidden inputs of the older kind
+        written = [written]  # a hidden input of a class that uses the older API
     if not isinstance(written, list) or not written:
         return None
     kind = written[0]
@@ -139,7 +139,7 @@ def read_input(name: str, presence: Presence, written: Json, folders: tuple[str,
 
 
 def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
-    """Yield the named inputs of each section, `{"required": {...}, "optional": {...}, "hidden": {...}}`."""
+    """Yield each section of `{"required": {...}, "optional": {...}, "hidden": {...}}` with its inputs."""
     if isinstance(inputs, dict):
         for presence in Presence:
             section = inputs.get(presence.value)
@@ -148,11 +148,13 @@ def sections(inputs: Json) -> Iterator[tuple[Presence, JsonObject]]:
 
 
 def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) -> Iterator[InputSpec]:
+    """Yield the inputs of a class in their declared order."""
     order = info.get("input_order")
     for presence, section in sections(info.get("input")):
-        named = order.get(presence.value) if isinstance(order, dict) else None
-        first = [name for name in named if isinstance(name, str) and name in section] if isinstance(named, list) else []
-        for name in dict.fromkeys([*first, *section]):
+        names = order.get(presence.value) if isinstance(order, dict) else None
+        listed = names if isinstance(names, list) else []
+        ordered = [name for name in listed if isinstance(name, str) and name in section]
+        for name in dict.fromkeys([*ordered, *section]):
             folders = folders_of(class_name, name) or (("input",) if name in listing else ())
             spec = read_input(name, presence, section[name], folders)
             if spec:
@@ -160,6 +162,7 @@ def _read_inputs(class_name: str, info: JsonObject, listing: Collection[str]) ->
 
 
 def _read_outputs(info: JsonObject) -> Iterator[OutputSpec]:
+    """Yield the output slots of a class."""
     types, names, lists = info.get("output"), info.get("output_name"), info.get("output_is_list")
     for slot, kind in enumerate(types if isinstance(types, list) else []):
         name = names[slot] if isinstance(names, list) and slot < len(names) else kind
@@ -179,5 +182,5 @@ def _text(info: JsonObject, key: str) -> str:
 def _number(options: JsonObject, key: str) -> float | None:
     value = options.get(key)
     if value == -(2.0**64):
-        return -(2**64) + 1  # of the integers that classes have as limits the only one that the JSON reader rounds
+        return -(2**64) + 1  # the only integer limit of a class that the JSON parser rounds
     return value if isinstance(value, int | float) else None

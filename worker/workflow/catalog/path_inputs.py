@@ -1,7 +1,7 @@
-"""Which inputs of ComfyUI's own classes and of popular packs take a path, and what their nodes do with it.
+"""Inputs that take a path, and what their nodes do with it.
 
-Facts of ComfyUI 0.33.0 and of seventeen packs, in `data/path-inputs.json`: read in their sources, and measured by
-calling the classes with marked paths. A class that is not in the table is judged by the names of its inputs.
+`data/path-inputs.json` covers ComfyUI 0.33.0 and seventeen node packs. Its entries come from their sources, and from
+calls of the classes with marked paths. For a class that is not in the table, the names of its inputs decide.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ TABLE = "path-inputs.json"
 class PathUse(StrEnum):
     """What a node does with the path in one of its inputs.
 
-    - `read`: it reads what is at this path of the machine, or looks at it
-    - `input`: it reads the file or folder of this name in ComfyUI's input folder
-    - `output`: it reads the folder of this name in ComfyUI's output folder
-    - `choice`: it reads what the operator has under this name in a folder of the node's own
-    - `part`: it joins the text to a path that it reads, as a file's name or a pattern
-    - `write`: it writes into this folder
-    - `name`: it makes the name of what it writes from the text, and does not check it
-    - `token`: it puts the text into other texts, and so into paths
-    - `likely`: nothing is known but the name of the input, which is one of a path
+    - `read`: reads the file or folder at this path of the machine, or checks whether it exists
+    - `input`: reads the file or folder of this name in ComfyUI's input folder
+    - `output`: reads the folder of this name in ComfyUI's output folder
+    - `choice`: reads a file of this name that the operator put into a folder of the node pack
+    - `part`: appends the text to a path that it reads, as a file name or a pattern
+    - `write`: writes into this folder
+    - `name`: derives the name of its output file from the text, without a check
+    - `token`: inserts the text into other texts, and so into paths
+    - `likely`: unknown, but the input has a typical name of a path
     """
 
     READ = "read"
@@ -42,12 +42,12 @@ class PathUse(StrEnum):
 
 
 LIKE_A_PATH = re.compile(r"(^|_)(dir|directory|folder|path|file|filename|filepath)s?$", re.IGNORECASE)
-"""How packs call an input that takes a path."""
+"""Typical names of inputs that take a path."""
 
 
 @cache
 def path_inputs() -> Mapping[str, Mapping[str, PathUse]]:
-    """Return what is known of the inputs of each class."""
+    """Return the table: the use of each known path input, by class and input."""
     text = resources.files("worker.workflow.catalog").joinpath("data", TABLE).read_text("utf-8")
     return {
         class_type: {name: PathUse(use) for name, use in inputs.items()}
@@ -56,5 +56,5 @@ def path_inputs() -> Mapping[str, Mapping[str, PathUse]]:
 
 
 def path_use(class_type: str, input_name: str) -> PathUse | None:
-    """Return what a node of this class does with the path in this input; None where nothing is known of one."""
+    """Return what a node of this class does with the path in this input, or None if the table has no entry."""
     return path_inputs().get(class_type, {}).get(input_name)

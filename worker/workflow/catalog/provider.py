@@ -1,4 +1,4 @@
-"""The node pack of a class that an engine lacks: by the bundled catalog, or by what the editor saved with its nodes."""
+"""Finds the node pack of a missing class, in the bundled catalog or in the workflow that the editor saved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.workflow.prompt import unwrap
 COMFYUI = "ComfyUI 0.33.0"
 _WITH_COMFYUI = "websocket_image_save"
 CORE_ID = "comfy-core"
-"""What the editor saves as the pack of ComfyUI's own nodes."""
+"""Pack id that the editor saves for nodes of ComfyUI itself."""
 LONGEST_ID = 100
 
 _HOMES = {
@@ -25,32 +25,32 @@ _HOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A node pack by its folder's name, and where it is kept; ComfyUI itself has no address here."""
+    """A node pack: the name of its folder, and its repository. For ComfyUI itself `url` is empty."""
 
     name: str
     url: str = ""
 
     @classmethod
     def of_module(cls, module: str) -> Provider:
-        """From a class's `python_module`: `custom_nodes.RES4LYF`, `comfy_extras.nodes_flux`, `nodes`."""
+        """Return the provider of a class by its `python_module`, such as `custom_nodes.RES4LYF` or `nodes`."""
         family, _, name = module.partition(".")
         if family != "custom_nodes" or name == _WITH_COMFYUI:
             return cls(COMFYUI)
         return cls(name, _HOMES.get(name, ""))
 
     @property
-    def says(self) -> str:
-        """A sentence for who misses a class of it."""
+    def install_hint(self) -> str:
+        """One or two sentences for the author of a workflow that uses a missing class of this pack."""
         if self.name == COMFYUI:
-            return f"It comes with {COMFYUI}; this engine is another version."
-        where = f" ({self.url})" if self.url else ""
-        return f"The node pack {self.name}{where} provides it.{_install(self.url)}"
+            return f"It comes with {COMFYUI}. This engine has another version."
+        address = f" ({self.url})" if self.url else ""
+        return f"The node pack {self.name}{address} provides it.{_install(self.url)}"
 
 
 def provider_of(class_type: str) -> Provider | None:
-    """The pack that provides a class, None for one that the bundled catalog doesn't know."""
-    known = bundled_catalog()
-    return Provider.of_module(known[class_type].pack) if class_type in known else None
+    """Return the pack that provides a class, or None if the class is not in the bundled catalog."""
+    catalog = bundled_catalog()
+    return Provider.of_module(catalog[class_type].pack) if class_type in catalog else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +67,31 @@ class PackId:
         return tuple(filter(None, (self.registry_id, self.repository.rpartition("/")[2])))
 
     @property
-    def says(self) -> str:
-        """A sentence for the caller whose workflow has a class of it that is missing."""
+    def install_hint(self) -> str:
+        """One or two sentences for the author of a workflow that uses a missing class of this pack."""
         version = f" {self.version}" if self.version else ""
         if self.registry_id == CORE_ID:
-            return f"The workflow was saved with ComfyUI{version}, which has it; this engine is another version."
+            return f"The workflow was saved with ComfyUI{version}, which has it. This engine has another version."
         name = self.registry_id or self.repository
         return f"The workflow was saved with the node pack {name}{version}.{_install(self.repository)}"
 
 
 PackIds = Mapping[str, PackId]
-"""By node class."""
+"""Pack ids by node class."""
 
 
 def pack_ids(workflow: object) -> dict[str, PackId]:
-    """Return the packs that the editor saved with the nodes of a workflow, in subgraphs and group nodes too."""
-    found: dict[str, PackId] = {}
+    """Return the packs that the editor saved with the nodes of a workflow, including subgraphs and group nodes."""
+    packs: dict[str, PackId] = {}
     for node in _saved_nodes(unwrap(workflow)):
         match node:
             case {"type": str(class_type), "properties": {} as properties} if pack := pack_id(properties):
-                found.setdefault(class_type, pack)
-    return found
+                packs.setdefault(class_type, pack)
+    return packs
 
 
 def pack_id(properties: Mapping[str, object]) -> PackId | None:
-    """Return the pack that the editor saved in the properties of a node, if any."""
+    """Return the pack that the editor saved in the properties of a node, or None."""
     texts = (properties.get(key) for key in ("cnr_id", "aux_id", "ver"))
     registry_id, repository, version = (
         text[:LONGEST_ID] if isinstance(text, str) and text.isprintable() else "" for text in texts
@@ -100,6 +100,7 @@ def pack_id(properties: Mapping[str, object]) -> PackId | None:
 
 
 def _saved_nodes(workflow: object) -> Iterator[object]:
+    """Yield the nodes of a workflow as the editor saved it, including subgraphs and group nodes."""
     if not isinstance(workflow, dict):
         return
     graphs: list[object] = [workflow]
@@ -115,7 +116,7 @@ def _saved_nodes(workflow: object) -> Iterator[object]:
 
 
 def _install(source: str) -> str:
-    """How the pack gets into the image; `source` is what `nodes add` takes, empty where it is not known."""
+    """Return how to install a pack. `source` is the argument for `nodes add`, empty if it is not known."""
     if not source:
         return " Install it into custom_nodes, or add its repository to the image with `comfy-worker nodes add`."
     return f" Install it into custom_nodes, or add it to the image with `comfy-worker nodes add {source}`."

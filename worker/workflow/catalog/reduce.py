@@ -1,14 +1,14 @@
-"""Making the catalog that ships with the worker: recorded answers of `GET /object_info`, reduced to facts.
+"""Builds the catalog that ships with the worker from recorded responses of `GET /object_info`.
 
     python -m worker.workflow.catalog.reduce worker/workflow/catalog/data comfyui_nodes.txt OBJECT_INFO.json ...
 
-The answers have to come from the commits that comfyui_nodes.txt pins. These are written beside the catalog, with a hash
-of it: a test fails when the pins move and the catalog does not. Classes of packs that are not pinned are left out.
+The responses must come from the commits that comfyui_nodes.txt pins. These commits are written beside the catalog,
+together with its hash, and a test fails if the pins change without the catalog. Classes of other packs are omitted.
 
-Kept are names, types, choices, limits, defaults and flags; left out are descriptions, tooltips, search words, long
-default texts, what only the editor draws, and the files of the recorded machine. One class a line, its name, a tab and
-its JSON, sorted, so that a class can be parsed on its own and two catalogs compare with `zcat`. Gzip takes a tenth of
-the plain size because choices repeat from class to class, and needs no format of our own to share them.
+The catalog contains names, types, choices, limits, defaults and flags. It omits descriptions, tooltips, search words,
+long default texts, options that only the editor uses, and the files of the recorded machine. Each class is one line
+with its name, a tab and its JSON. The lines are sorted, so that one class can be parsed alone and two catalogs can be
+compared with `zcat`. Gzip shrinks the file to a tenth, because many classes have the same choices.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from worker.workflow.catalog.node_class import AUTOGROW, DYNAMIC_COMBO, read_nod
 from worker.workflow.catalog.provider import COMFYUI, Provider
 from worker.workflow.json_value import Json, JsonObject
 
-LONGEST_DEFAULT = 60  # longer ones are prompts and programs, somebody's text rather than a fact
+LONGEST_DEFAULT = 60  # longer defaults are example prompts and scripts
 
 _CLASS_KEYS = (
     *("display_name", "category", "python_module", "input", "output", "output_name", "output_is_list"),
@@ -39,7 +39,7 @@ _EDITOR_KEYS = {"tooltip", "placeholder", "advanced", "display", "label_on", "la
 
 
 def reduce_object_info(object_info: Mapping[str, JsonObject]) -> bytes:
-    """Return the packed catalog of these classes; the same input gives the same bytes."""
+    """Return the packed catalog of these classes. The same input gives the same bytes."""
     lines = []
     for name in sorted(object_info):
         text = json.dumps(_reduce_class(name, object_info[name]), separators=(",", ":"), ensure_ascii=False)
@@ -48,7 +48,7 @@ def reduce_object_info(object_info: Mapping[str, JsonObject]) -> bytes:
 
 
 def reduced(catalog: Catalog) -> Catalog:
-    """Return the catalog without the files and the texts of the machine that it comes from."""
+    """Return the catalog without the files of its machine and without descriptive texts."""
     return Catalog.from_packed(reduce_object_info(catalog.to_object_info()))
 
 
@@ -59,7 +59,7 @@ def _reduce_class(name: str, info: JsonObject) -> JsonObject:
 
 
 def _in_order(name: str, info: JsonObject) -> JsonObject:
-    """Put the inputs into their declared order, which then need not be told separately."""
+    """Return the inputs in their declared order, so that the catalog needs no `input_order`."""
     written = dict(sections(info.get("input")))
     specs = read_node_class(name, info).inputs
     return {
@@ -69,7 +69,7 @@ def _in_order(name: str, info: JsonObject) -> JsonObject:
 
 
 def _reduce_inputs(inputs: Json, class_name: str) -> JsonObject:
-    """`class_name` is empty for the inputs inside a dynamic one, which never list files."""
+    """Reduce the inputs of a class. `class_name` is empty for inputs inside a dynamic one, which never list files."""
     reduced: JsonObject = {}
     for presence, section in sections(inputs):
         reduced[presence.value] = {
@@ -79,18 +79,20 @@ def _reduce_inputs(inputs: Json, class_name: str) -> JsonObject:
 
 
 def _reduce_input(written: Json, folders: tuple[str, ...]) -> Json:
+    """Reduce one input, in either of its two forms in `GET /object_info`."""
     match written:
-        case [list(choices), *rest]:
-            return [_fixed(choices, folders), *(_reduce_options("COMBO", extra, folders) for extra in rest)]
-        case [str(kind), extra]:
-            return [kind, _reduce_options(kind, extra, folders)]
+        case [list(choices), *configs]:
+            return [_fixed(choices, folders), *(_reduce_options("COMBO", config, folders) for config in configs)]
+        case [str(kind), config]:
+            return [kind, _reduce_options(kind, config, folders)]
     return written
 
 
-def _reduce_options(kind: str, extra: Json, folders: tuple[str, ...]) -> Json:
-    if not isinstance(extra, dict):
-        return extra
-    kept = {key: value for key, value in extra.items() if key not in _EDITOR_KEYS}
+def _reduce_options(kind: str, config: Json, folders: tuple[str, ...]) -> Json:
+    """Reduce the options of one input: the second part of its entry in `GET /object_info`."""
+    if not isinstance(config, dict):
+        return config
+    kept = {key: value for key, value in config.items() if key not in _EDITOR_KEYS}
     default, options, template = kept.get("default"), kept.get("options"), kept.get("template")
     if isinstance(default, str) and len(default) > LONGEST_DEFAULT:
         kept["default"] = ""
@@ -106,7 +108,7 @@ def _reduce_options(kind: str, extra: Json, folders: tuple[str, ...]) -> Json:
 
 
 def _reduce_formats(formats: Json) -> Json:
-    """VideoHelperSuite's: of each field its name, type and options; what it means to FFmpeg is no input's business."""
+    """Reduce the video formats of VideoHelperSuite: keep the name, the type and the options of each field."""
     if not isinstance(formats, dict):
         return formats
     return {
@@ -120,17 +122,17 @@ def _reduce_nested(holder: Json, key: str) -> Json:
 
 
 def _fixed(choices: list[Json], folders: tuple[str, ...]) -> list[Json]:
-    """Drop the names of files: those with an ending, and all but "none" where the folder holds a user's own."""
+    """Return the choices without names of files: those with an extension, and for uploads all except "none"."""
     if "input" in folders:
         return [choice for choice in choices if choice == "none"]
     return [choice for choice in choices if not (folders and isinstance(choice, str) and "." in choice[1:])]
 
 
 def bundle(pins: str, object_info: Mapping[str, JsonObject]) -> tuple[bytes, JsonObject]:
-    """Return the packed catalog of the pinned packs, and what it was made from: commits by name, and its hash."""
+    """Return the packed catalog of the pinned packs, and the content of `made-from.json`: commits and the hash."""
     commits: JsonObject = dict(_PIN.findall(pins))
-    known = {name: info for name, info in object_info.items() if _pack(info) in commits}
-    packed = reduce_object_info(known)
+    pinned = {name: info for name, info in object_info.items() if _pack(info) in commits}
+    packed = reduce_object_info(pinned)
     return packed, {"commits": commits, "sha256": hashlib.sha256(gzip.decompress(packed)).hexdigest()}
 
 
@@ -140,7 +142,7 @@ def _pack(info: JsonObject) -> str:
 
 
 def main(folder: str, pins: str, *sources: str) -> None:
-    """Merge the catalogs in `sources` and write the reduced one, and what it was made from."""
+    """Merge the catalogs in `sources`, and write the reduced catalog and `made-from.json` into `folder`."""
     merged: dict[str, JsonObject] = {}
     for source in sources:
         merged.update(json.loads(Path(source).read_bytes()))

@@ -1,6 +1,6 @@
-"""Classes that ComfyUI 0.33.0 rewrites before it validates: old names, and what has become of them.
+"""Node classes that ComfyUI 0.33.0 replaces by newer ones before it validates a prompt.
 
-Source: `GET /node_replacements` of a real server. Only a class that the engine does not have is rewritten.
+Source: `GET /node_replacements` of a real server. A class is only replaced if the engine does not have it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from worker.workflow.prompt import Node, Prompt
 
 
 class ReplacementError(Exception):
-    """The server fails here (500): a node to be replaced has no `_meta`, or lacks an input that is carried over."""
+    """The node has no `_meta`, or lacks an input that is carried over. ComfyUI returns 500 then."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReplacement:
-    """`carried` maps new input names to old ones; inputs in neither mapping are dropped, as the server does."""
+    """The replacement of one class. `carried` are pairs (new input, old input), `fixed` pairs (new input, value).
+
+    All other inputs are dropped, as ComfyUI does.
+    """
 
     new_class: str
     carried: tuple[tuple[str, str], ...] = ()
@@ -44,13 +47,13 @@ REPLACEMENTS = {
     "T2IAdapterLoader": NodeReplacement("ControlNetLoader", (("control_net_name", "t2i_adapter_name"),)),
 }
 OLD_CLASSES = tuple(REPLACEMENTS)
-"""For a search by equality, because the class of a node may be anything in a prompt that is not checked yet."""
+"""The replaced classes, as a tuple: in an unchecked prompt, `class_type` may be a value that is not hashable."""
 
 
 def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:
-    """Rewrite, in place, the nodes of replaced classes. Raises ReplacementError where the server fails.
+    """Replace the nodes of old classes in place. Raises ReplacementError where ComfyUI fails.
 
-    None of the eight changes an output slot, so links to them stay as they are.
+    Links stay valid, because no replacement changes an output slot.
     """
     for node_id, node in nodes.items():
         class_type = node.get("class_type")
@@ -60,7 +63,7 @@ def replace_classes(nodes: Prompt, catalog: Container[str]) -> None:
 
 
 def rewrite(node: Node, replacement: NodeReplacement) -> Node:
-    """Return the node with its present class and inputs. Raises ReplacementError where the server fails."""
+    """Return the node with its new class and inputs. Raises ReplacementError where ComfyUI fails."""
     if not isinstance(node.get("_meta"), dict):
         raise ReplacementError
     missing = [old for _, old in replacement.carried if old not in node["inputs"]]

@@ -1,4 +1,4 @@
-"""Model files that jobs wrote: ComfyUI lists them beside the operator's, and no other job may know or use them."""
+"""Model files that jobs wrote. ComfyUI lists them like the operator's files, but other jobs may not see or use them."""
 
 from __future__ import annotations
 
@@ -16,74 +16,79 @@ SAVED_INTO: Mapping[str, str] = {
     "loras": "loras",
     "vae": "vae",
 }
-"""Folders of ComfyUI's output folder that it searches for models, and the folder of models that each adds to."""
+"""Subfolders of ComfyUI's output folder that it searches for models, with the model folder that each belongs to."""
 EXTENSIONS = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
-"""Of what ComfyUI takes for a model file."""
+"""Extensions of files that ComfyUI lists as models."""
 
 
 def is_model(name: str) -> bool:
-    """Tell whether ComfyUI takes a file for a model, by its name."""
+    """Return whether ComfyUI lists a file of this name as a model."""
     return posixpath.splitext(name)[1].lower() in EXTENSIONS
 
 
-def resolved(name: str) -> str:
-    """Return the place that a name stands for: ComfyUI takes `./a`, `/a` and `b/../a` for `a`."""
+def resolved_path(name: str) -> str:
+    """Return the normalized path of a name. ComfyUI opens the file `a` for `./a`, `/a` and `b/../a` too."""
     return posixpath.normpath("/" + name.replace("\\", "/")).lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class SavedModels:
-    """`by_folder` has the names of the files that jobs wrote, by folder of models.
+    """The model files that jobs wrote.
 
-    `others` are those of these names that the operator has a file of, too, with its folder.
+    `by_folder` has their names by model folder. `operator_files` are those (folder, name) pairs that the operator has
+    a file for too.
     """
 
     by_folder: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    others: frozenset[tuple[str, str]] = frozenset()
+    operator_files: frozenset[tuple[str, str]] = frozenset()
 
     def __bool__(self) -> bool:
         return any(self.by_folder.values())
 
     @property
     def names(self) -> frozenset[str]:
+        """The names of all files, from every folder."""
         return frozenset().union(*self.by_folder.values())
 
     def folder_of(self, name: str, folders: Collection[str] = ()) -> str | None:
-        """Return the folder in which a job's file has this name; None where there is none, or the operator's too.
+        """Return the model folder in which a job wrote a file of this name.
 
-        `folders` are those that an input looks into, none for an input of which that is not known.
+        Return None if no job wrote one, or if the operator has a file of this name too. `folders` are the folders that
+        the input searches, empty if they are not known.
         """
-        places = [folder for folder in folders or self.by_folder if name in self.by_folder.get(folder, ())]
-        if not places or any((folder, name) in self.others for folder in folders or {one for one, _ in self.others}):
+        job_folders = [folder for folder in folders or self.by_folder if name in self.by_folder.get(folder, ())]
+        searched = folders or {folder for folder, _ in self.operator_files}
+        if not job_folders or any((folder, name) in self.operator_files for folder in searched):
             return None
-        return places[0]
+        return job_folders[0]
 
-    def joined(self, other: SavedModels) -> SavedModels:
-        """Return what either of two knows."""
+    def merged_with(self, other: SavedModels) -> SavedModels:
+        """Return the union with `other`."""
         if not self or not other:
             return self or other
+        empty = frozenset[str]()
         folders = {**self.by_folder, **other.by_folder}
-        both = {one: self.by_folder.get(one, frozenset()) | other.by_folder.get(one, frozenset()) for one in folders}
-        return SavedModels(both, self.others | other.others)
+        merged = {folder: self.by_folder.get(folder, empty) | other.by_folder.get(folder, empty) for folder in folders}
+        return SavedModels(merged, self.operator_files | other.operator_files)
 
-    def out_of(self, choices: Json, folders: Collection[str] = ()) -> Json:
-        """Return the written form of an input, or a part of it, without the choices and defaults that name one."""
+    def without_names(self, choices: Json, folders: Collection[str] = ()) -> Json:
+        """Return an input of `GET /object_info`, or a part of it, without the files of jobs."""
         match choices:
             case list():
-                return [self.out_of(item, folders) for item in choices if not self._names(item, folders)]
+                return [self.without_names(item, folders) for item in choices if not self._is_hidden(item, folders)]
             case dict():
-                kept = {key: item for key, item in choices.items() if not self._names(item, folders)}
-                return {key: self.out_of(item, folders) for key, item in kept.items()}
+                kept = {key: item for key, item in choices.items() if not self._is_hidden(item, folders)}
+                return {key: self.without_names(item, folders) for key, item in kept.items()}
         return choices
 
-    def _names(self, item: Json, folders: Collection[str]) -> bool:
-        """True for a name, and for an object that a pack writes in its place (`{"content": name, "image": ...}`)."""
+    def _is_hidden(self, item: Json, folders: Collection[str]) -> bool:
+        """Return whether a choice names a file of a job. Some packs write a choice as `{"content": name, ...}`."""
         if isinstance(item, dict):
             item = item.get("content")
-        return isinstance(item, str) and self.folder_of(resolved(item), folders) is not None
+        return isinstance(item, str) and self.folder_of(resolved_path(item), folders) is not None
 
-    def out_of_class(self, info: JsonObject, folders: Mapping[str, Collection[str]]) -> JsonObject:
-        """Return a class of `GET /object_info` without them; `folders` by the name of its input."""
+    def class_without_names(self, info: JsonObject, folders: Mapping[str, Collection[str]]) -> JsonObject:
+        """Return a class of `GET /object_info` without the files of jobs. `folders` are the folders of each input."""
         inputs = info.get("input")
         if not isinstance(inputs, dict):
             return info
@@ -92,28 +97,29 @@ class SavedModels:
     def _section(self, section: Json, folders: Mapping[str, Collection[str]]) -> Json:
         if not isinstance(section, dict):
             return section
-        return {name: self.out_of(written, folders.get(name, ())) for name, written in section.items()}
+        return {name: self.without_names(written, folders.get(name, ())) for name, written in section.items()}
 
-    def out_of_text(self, text: str) -> str:
-        """Return a sentence of ComfyUI's without the names in its lists of choices."""
-        for name in self._written():
-            for listed in (f", {name!r}", f"{name!r}, ", repr(name)):
-                text = text.replace(listed, "")
+    def text_without_names(self, text: str) -> str:
+        """Return a message of ComfyUI without the files of jobs in its lists of choices."""
+        for name in self._hidden_names():
+            for entry in (f", {name!r}", f"{name!r}, ", repr(name)):
+                text = text.replace(entry, "")
         return text
 
-    def out_of_answer(self, answer: Any) -> Any:  # noqa: ANN401 - JSON
-        """Return a refusal of ComfyUI's without them."""
-        match answer:
+    def response_without_names(self, response: Any) -> Any:  # noqa: ANN401 - JSON
+        """Return an error response of ComfyUI without the files of jobs."""
+        match response:
             case str():
-                return self.out_of_text(answer)
+                return self.text_without_names(response)
             case list():
-                return [self.out_of_answer(item) for item in answer if not self._names(item, ())]
+                return [self.response_without_names(item) for item in response if not self._is_hidden(item, ())]
             case dict():
-                return {key: self.out_of_answer(item) for key, item in answer.items()}
-        return answer
+                return {key: self.response_without_names(item) for key, item in response.items()}
+        return response
 
-    def _written(self) -> Iterator[str]:
+    def _hidden_names(self) -> Iterator[str]:
+        """Yield the names to hide, the longest first, so that a name that contains another one is removed whole."""
         yield from (name for name in sorted(self.names, key=len, reverse=True) if self.folder_of(name) is not None)
 
 
-NONE_SAVED = SavedModels()
+NO_SAVED_MODELS = SavedModels()

@@ -1,4 +1,4 @@
-"""From the file to the prompt: load it, copy the primitives' values, open the subgraphs, write each node down."""
+"""Conversion of a workflow file to a prompt: load the graph, apply primitives, expand subgraphs, write each node."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from worker.errors import CannotConvert, Detail
 from worker.prompt_changes import SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.provider import pack_id
+from worker.workflow.editor.editor_graph import MISSING, MUTED, UiNode, Value, Widget
 from worker.workflow.editor.fields import ONLY_IN_A_BROWSER, RECORDED
-from worker.workflow.editor.javascript import as_sent, as_text
-from worker.workflow.editor.live import MISSING, MUTED, Value, Widget
-from worker.workflow.editor.load import Loader
-from worker.workflow.editor.packs.pack import Sending, Surroundings
-from worker.workflow.editor.packs.registry import LINK, SEND
+from worker.workflow.editor.graph_loader import GraphLoader
+from worker.workflow.editor.javascript import to_js_string, to_json
+from worker.workflow.editor.packs.pack_rules import ConversionContext, OutgoingNode
+from worker.workflow.editor.packs.registry import ADD_LINKS, CHANGE_INPUTS
 from worker.workflow.editor.primitives import apply_primitives
-from worker.workflow.editor.saved import read_workflow
+from worker.workflow.editor.saved_workflow import read_workflow
 from worker.workflow.editor.seeds import seed_fields
-from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, detail_of
-from worker.workflow.editor.subgraphs.groups import open_groups
-from worker.workflow.editor.subgraphs.ids import number_apart
-from worker.workflow.editor.text import SAVERS, draw, fill_in
+from worker.workflow.editor.subgraphs.flat import FlatGraph, FlatNode, FlatSource, node_detail
+from worker.workflow.editor.subgraphs.groups import expand_group_nodes
+from worker.workflow.editor.subgraphs.ids import make_ids_unique
+from worker.workflow.editor.text import SAVERS, expand_choices, fill_placeholders
 from worker.workflow.json_value import Json
-from worker.workflow.missing_class import others
+from worker.workflow.missing_class import listed_node_ids
 from worker.workflow.prompt import Node, Prompt
-from worker.workflow.validation.suggestion import for_missing_class
+from worker.workflow.validation.suggestion import missing_class_suggestion
 
-MOST_TOLD = 50
-MOST_SUGGESTED = 5  # to find the nearest of two thousand names takes a while
+MAX_DETAILS = 50
+MAX_SUGGESTIONS = 5  # finding the nearest of two thousand class names takes a while
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The prompt, and by node what its reader should know; `left_out` are the muted and the bypassed.
+    """A converted workflow: the prompt, and remarks about single nodes.
 
-    `seeds` are inputs that get a fresh seed whenever a job runs. In the prompt they have the saved value, or where that
-    is only a sign for it, one that ComfyUI takes.
+    `left_out` lists the nodes that are muted or bypassed. `seeds` lists the inputs that get a fresh seed for every job.
+    In the prompt such an input has the saved value. If the saved value only means "random", the prompt has a
+    placeholder that ComfyUI accepts.
     """
 
     prompt: Prompt
@@ -45,87 +46,92 @@ class Conversion:
     seeds: tuple[SeedField, ...] = ()
 
 
-def convert(workflow: object, catalog: Catalog, surroundings: Surroundings | None = None) -> Conversion:
-    """The prompt that the editor would send for what it saved; ids, values and links are the editor's.
+def convert(workflow: object, catalog: Catalog, context: ConversionContext | None = None) -> Conversion:
+    """Return the prompt that the editor would send for a saved workflow, with the editor's ids, values and links.
 
-    Raises CannotConvert, naming each node that needs a browser, a class that the catalog hasn't got, or another file.
+    Raises CannotConvert when the value is not a workflow file, when a class is not in the catalog, or when a value
+    exists only in the browser. The details name each node concerned.
     """
     saved = read_workflow(workflow)
-    number_apart(saved)
-    open_groups(saved, catalog)
-    loader = Loader(catalog)
+    make_ids_unique(saved)
+    expand_group_nodes(saved, catalog)
+    loader = GraphLoader(catalog)
     root = loader.load(saved)
     graphs = [root, *loader.subgraphs]
     apply_primitives(graphs)
-    for link in LINK:
-        link(graphs)
+    for add_links in ADD_LINKS:
+        add_links(graphs)
     flat = FlatGraph(root)
-    running = [place for place in flat.places.values() if _runs(place)]
+    flat_nodes = flat.nodes.values()
+    running = [flat_node for flat_node in flat_nodes if _runs(flat_node.node)]
     _check(running, catalog)
-    writer = _Writer(flat, surroundings or Surroundings())
-    prompt: Prompt = {place.id: writer.write(place) for place in running}
+    writer = _Writer(flat, context or ConversionContext())
+    prompt: Prompt = {flat_node.id: writer.write(flat_node) for flat_node in running}
     left_out = tuple(
-        detail_of(place, "muted" if place.node.mode == MUTED else "bypassed")
-        for place in flat.places.values()
-        if place.node.silent and place.node.browser is None
+        node_detail(flat_node, "muted" if flat_node.node.mode == MUTED else "bypassed")
+        for flat_node in flat_nodes
+        if flat_node.node.is_disabled and flat_node.node.browser is None
     )
-    warnings = (*_warnings(flat.places.values()), *flat.warnings)
-    seeds = _seeds(writer.seeds, running, prompt)
-    return Conversion(_without_loose_ends(prompt), warnings, left_out, seeds)
+    warnings = (*_warnings(flat_nodes), *flat.warnings)
+    seeds = _all_seeds(writer.seeds, running, prompt)
+    return Conversion(_without_dangling_links(prompt), warnings, left_out, seeds)
 
 
-def _seeds(drawn: list[SeedField], running: list[FlatNode], prompt: Prompt) -> tuple[SeedField, ...]:
-    """The seeds that scripts of packs draw, and those of the editor's own fields."""
-    known = {(seed.node_id, seed.input) for seed in drawn}
-    return *drawn, *(seed for seed in seed_fields(running, prompt) if (seed.node_id, seed.input) not in known)
+def _all_seeds(pack_seeds: list[SeedField], running: list[FlatNode], prompt: Prompt) -> tuple[SeedField, ...]:
+    """Return the seeds that the scripts of packs draw, then those of the editor's own fields, each input once."""
+    from_packs = {(seed.node_id, seed.input) for seed in pack_seeds}
+    from_fields = (seed for seed in seed_fields(running, prompt) if (seed.node_id, seed.input) not in from_packs)
+    return *pack_seeds, *from_fields
 
 
-def _runs(place: FlatNode) -> bool:
-    node = place.node
-    return not node.silent and node.subgraph is None and node.browser is None
+def _runs(node: UiNode) -> bool:
+    """Return whether a node is part of the prompt."""
+    return not node.is_disabled and node.subgraph is None and node.browser is None
 
 
 def _check(running: Iterable[FlatNode], catalog: Catalog) -> None:
+    """Raise CannotConvert if a node has an unknown class or a value that exists only in the browser."""
     details: list[Detail] = []
     missing: dict[str, list[FlatNode]] = {}
-    for place in running:
-        node = place.node
+    for flat_node in running:
+        node = flat_node.node
         if node.node_class is None:
-            missing.setdefault(node.type, []).append(place)
+            missing.setdefault(node.type, []).append(flat_node)
             continue
-        drawn = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)
-        if drawn is not None:
-            reason = f"the value of {drawn.name!r} is made by the browser at the moment of queueing"
-            details.append(detail_of(place, reason, drawn.name, "Export the workflow in API format."))
-    details = [*_missing(missing, catalog), *details]
+        browser_field = next((widget for widget in node.widgets if widget.kind in ONLY_IN_A_BROWSER), None)
+        if browser_field is not None:
+            reason = f"the browser makes the value of {browser_field.name!r} when the workflow is queued"
+            details.append(node_detail(flat_node, reason, browser_field.name, "Export the workflow in API format."))
+    details = [*_missing_class_details(missing, catalog), *details]
     if details:
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         first = details[0]
-        raise CannotConvert(f"node {first.node_id} ({first.node_title}): {first.message}{more}", details[:MOST_TOLD])
+        raise CannotConvert(f"node {first.node_id} ({first.node_title}): {first.message}{more}", details[:MAX_DETAILS])
 
 
-def _missing(missing: Mapping[str, Sequence[FlatNode]], catalog: Catalog) -> Iterator[Detail]:
-    """Yield one detail for each class that the catalog lacks, at its first node."""
-    for number, (class_type, places) in enumerate(missing.items()):
-        first = places[0]
-        packs = (pack_id(place.node.properties) for place in places)
+def _missing_class_details(missing: Mapping[str, Sequence[FlatNode]], catalog: Catalog) -> Iterator[Detail]:
+    """Yield one detail for each class that the catalog lacks, at the first node of that class."""
+    for number, (class_type, flat_nodes) in enumerate(missing.items()):
+        packs = (pack_id(flat_node.node.properties) for flat_node in flat_nodes)
         pack = next(filter(None, packs), None)
-        suggestion = for_missing_class(class_type, catalog if number < MOST_SUGGESTED else None, pack)
-        nodes = others([place.id for place in places])
-        yield detail_of(first, f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
+        suggestion = missing_class_suggestion(class_type, catalog if number < MAX_SUGGESTIONS else None, pack)
+        nodes = listed_node_ids([flat_node.id for flat_node in flat_nodes])
+        yield node_detail(flat_nodes[0], f"the class {class_type!r} is not in the catalog{nodes}", None, suggestion)
 
 
-def _warnings(places: Iterable[FlatNode]) -> Iterable[Detail]:
-    for place in places:
-        if place.node.silent:
+def _warnings(flat_nodes: Iterable[FlatNode]) -> Iterator[Detail]:
+    """Yield the warnings of the nodes that are not disabled."""
+    for flat_node in flat_nodes:
+        if flat_node.node.is_disabled:
             continue
-        if any(widget.kind == RECORDED for widget in place.node.widgets):
-            yield detail_of(place, "what it records in the browser is not in the file: nothing is sent")
-        for warning in place.node.warnings:
-            yield detail_of(place, warning.message, warning.input, warning.suggestion)
+        if any(widget.kind == RECORDED for widget in flat_node.node.widgets):
+            yield node_detail(flat_node, "a recording made in the browser is not in the file: nothing is sent")
+        for warning in flat_node.node.warnings:
+            yield node_detail(flat_node, warning.message, warning.input, warning.suggestion)
 
 
-def _without_loose_ends(prompt: Prompt) -> Prompt:
+def _without_dangling_links(prompt: Prompt) -> Prompt:
+    """Remove links to nodes that are not in the prompt, in place."""
     for node in prompt.values():
         node["inputs"] = {
             name: value
@@ -136,60 +142,64 @@ def _without_loose_ends(prompt: Prompt) -> Prompt:
 
 
 class _Writer:
-    def __init__(self, flat: FlatGraph, surroundings: Surroundings) -> None:
+    """Writes the nodes of a flat graph into the prompt and collects the seeds that packs draw."""
+
+    def __init__(self, flat: FlatGraph, context: ConversionContext) -> None:
         self._flat = flat
-        self._around = surroundings
+        self._context = context
         self.seeds: list[SeedField] = []
 
-    def write(self, place: FlatNode) -> Node:
-        node = place.node
+    def write(self, flat_node: FlatNode) -> Node:
+        """Return one node of the prompt: its fields, then its links, then the changes of the packs."""
+        node = flat_node.node
         assert node.node_class is not None  # noqa: S101 - checked before
         inputs: dict[str, Json] = {}
         for widget in node.widgets:
-            if widget.sent and widget.name:
-                _set(inputs, widget.name, self._value(place, widget), widget)
+            if widget.is_sent and widget.name:
+                _set(inputs, widget.name, self._value(flat_node, widget), widget)
         for slot in node.inputs:
             if slot.link is None:
                 continue
-            source = self._flat.source(place, slot)
+            source = self._flat.source_of(flat_node, slot)
             if isinstance(source, FlatSource):
                 inputs[slot.name] = [source.id, source.slot]
             elif source is not None:
                 _set(inputs, slot.name, source.value, source)
-        sending = Sending(place, inputs, self.seeds, self._around)
-        for send in SEND:
-            send(sending)
+        outgoing = OutgoingNode(flat_node, inputs, self.seeds, self._context)
+        for change_inputs in CHANGE_INPUTS:
+            change_inputs(outgoing)
         title = node.title or node.node_class.display_name
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": title}}
 
-    def _value(self, place: FlatNode, widget: Widget) -> Value:
+    def _value(self, flat_node: FlatNode, widget: Widget) -> Value:
+        """Return the value of a field with its choices `{a|b}` drawn and its `%placeholders%` filled in."""
         value = widget.value
         if isinstance(value, str):
-            if widget.dynamic_text:
-                return draw(value, self._around.rng)
-            if widget.name == "filename_prefix" and place.node.type in SAVERS:
-                return fill_in(value, self._field, self._around.now)
+            if widget.has_choices:
+                return expand_choices(value, self._context.rng)
+            if widget.name == "filename_prefix" and flat_node.node.type in SAVERS:
+                return fill_placeholders(value, self._field_text, self._context.now)
             return value
-        return "" if value is None and widget.large_text else value
+        return "" if value is None and widget.is_multiline else value
 
-    def _field(self, name: str, field_name: str) -> str | None:
-        """The text of a field of the first node of that name."""
-        nodes = [place.node for place in self._flat.places.values()]
-        named = [node for node in nodes if node.properties.get("Node name for S&R") == name]
-        for node in named[:1] or [node for node in nodes if node.title == name][:1]:
+    def _field_text(self, node_name: str, field_name: str) -> str | None:
+        """Return a field of the first node with that name, as text. A node's S&R name comes before its title."""
+        nodes = [flat_node.node for flat_node in self._flat.nodes.values()]
+        named = [node for node in nodes if node.properties.get("Node name for S&R") == node_name]
+        for node in named[:1] or [node for node in nodes if node.title == node_name][:1]:
             widget = node.widget(field_name)
             if widget is not None:
-                return "" if widget.value is None or widget.value is MISSING else as_text(widget.value)
+                return "" if widget.value is None or widget.value is MISSING else to_js_string(widget.value)
         return None
 
 
 def _set(inputs: dict[str, Json], name: str, value: Value, widget: Widget) -> None:
-    """Lists are wrapped, so that none is taken for a link; what is missing leaves no key."""
+    """Set an input. A list is wrapped, so that ComfyUI does not read it as a link; MISSING removes the key."""
     if value is MISSING:
         inputs.pop(name, None)
         return
-    sent = as_sent(value)
-    if isinstance(sent, list):
+    json_value = to_json(value)
+    if isinstance(json_value, list):
         curve: dict[str, Json] = {"__type__": "CURVE"} if widget.kind == "CURVE" else {}
-        sent = {**curve, "__value__": sent}
-    inputs[name] = sent
+        json_value = {**curve, "__value__": json_value}
+    inputs[name] = json_value

@@ -1,22 +1,22 @@
-"""Which inputs of a class are fields on the node (widgets), in which order, and what they hold at first."""
+"""Fields (widgets) of a node: which inputs of its class become fields, in which order, and with which default."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from worker.workflow.catalog.node_class import DYNAMIC_COMBO, InputSpec
-from worker.workflow.editor.live import MISSING, Value, Widget
+from worker.workflow.editor.editor_graph import MISSING, Value, Widget
 from worker.workflow.json_value import Json, JsonObject
 
 CONTROL = "control_after_generate"
-_SEEDS = frozenset({"seed", "noise_seed"})
+_SEED_NAMES = frozenset({"seed", "noise_seed"})
 
 ONLY_IN_A_BROWSER = frozenset({"LOAD_3D", "LOAD_3D_ADVANCED", "WEBCAM"})
-"""Fields whose value is drawn or recorded by the browser at the moment of queueing."""
+"""Kinds of fields whose value the browser draws or records when the workflow is queued."""
 
 RECORDED = "AUDIO_RECORD"
 
-_PLAIN: dict[str, Value] = {
+_DEFAULTS: dict[str, Value] = {
     "INT": 0,
     "FLOAT": 0,
     "BOOLEAN": False,
@@ -39,64 +39,65 @@ _PLAIN: dict[str, Value] = {
     RECORDED: "",
     **dict.fromkeys(ONLY_IN_A_BROWSER, MISSING),
 }
-"""What a field of each kind holds where its class names no default."""
+"""The value of a field by its kind, for classes that name no default."""
 
-FIELDS = frozenset({*_PLAIN, "COMBO", DYNAMIC_COMBO})
+FIELDS = frozenset({*_DEFAULTS, "COMBO", DYNAMIC_COMBO})
 
 
-def kind_of(spec: InputSpec) -> str:
-    """The kind of field that an input asks for: its `widgetType`, else its type."""
-    asked = spec.config[1].get("widgetType")
-    return asked if isinstance(asked, str) else spec.type
+def field_kind(spec: InputSpec) -> str:
+    """Return the kind of field of an input: its `widgetType` if it has one, else its type."""
+    widget_type = spec.config[1].get("widgetType")
+    return widget_type if isinstance(widget_type, str) else spec.type
 
 
 def is_field(spec: InputSpec) -> bool:
-    """Whether an input is a field on the node; the others are sockets, without a place in `widgets_values`."""
-    return kind_of(spec) in FIELDS and not forced(spec)
+    """Return whether an input is a field of the node. Sockets have no value in `widgets_values`."""
+    return field_kind(spec) in FIELDS and not is_forced_socket(spec)
 
 
-def forced(spec: InputSpec) -> bool:
-    """Whether the class makes a socket of what its type would make a field."""
+def is_forced_socket(spec: InputSpec) -> bool:
+    """Return whether the class asks for a socket although the type of the input is a type of fields."""
     options = spec.config[1]
     return bool(options.get("forceInput") or (options.get("defaultInput") and spec.presence == "optional"))
 
 
 def has_slot(spec: InputSpec) -> bool:
-    """Whether something can be linked into a field."""
+    """Return whether a field has a slot, so that a link can feed it."""
     return not spec.config[1].get("socketless")
 
 
-def fields_of(spec: InputSpec) -> Iterator[Widget]:
-    """The field of an input, and those that come with it."""
-    kind = kind_of(spec)
+def fields_for(spec: InputSpec) -> Iterator[Widget]:
+    """Yield the field of an input, then the fields and buttons that the editor adds behind it."""
+    kind = field_kind(spec)
     if kind == "BOUNDING_BOX":
-        yield Widget(spec.name, kind, _first(spec, kind), spec=spec)
+        yield Widget(spec.name, kind, _default_value(spec, kind), spec=spec)
         for side in ("x", "y", "width", "height"):
-            yield Widget(side, "number", sent=False)
+            yield Widget(side, "number", is_sent=False)
     elif kind == "IMAGECOMPARE":
-        yield Widget(spec.name, kind, _first(spec, kind), saved=False, spec=spec)
+        yield Widget(spec.name, kind, _default_value(spec, kind), is_saved=False, spec=spec)
     elif kind == RECORDED:
         yield Widget(spec.name, kind, "", spec=spec)
-        yield Widget(spec.name, "button", sent=False)
+        yield Widget(spec.name, "button", is_sent=False)
     else:
-        yield Widget(spec.name, kind, _first(spec, kind), spec=spec)
+        yield Widget(spec.name, kind, _default_value(spec, kind), spec=spec)
         yield from _companions(spec, kind)
 
 
 def choices_of(spec: InputSpec) -> list[Json]:
-    """What a combo lists: its options, and for a dynamic combo their keys."""
+    """Return the choices of a combo. For a dynamic combo these are the keys of its options."""
     if spec.type == DYNAMIC_COMBO:
-        return [option["key"] for option in options_of(spec) if "key" in option]
+        return [option["key"] for option in dynamic_options(spec) if "key" in option]
     return list(spec.options or ())
 
 
-def options_of(spec: InputSpec) -> list[JsonObject]:
-    """The options of a dynamic combo: each a key and the inputs that it adds."""
+def dynamic_options(spec: InputSpec) -> list[JsonObject]:
+    """Return the options of a dynamic combo. Each has a key and the inputs that it adds to the node."""
     options = spec.config[1].get("options")
     return [option for option in options if isinstance(option, dict)] if isinstance(options, list) else []
 
 
-def _first(spec: InputSpec, kind: str) -> Value:
+def _default_value(spec: InputSpec, kind: str) -> Value:
+    """Return the value that a new field holds."""
     default = spec.config[1].get("default")
     if kind == "COMBO":
         choices = spec.options or ()
@@ -106,20 +107,20 @@ def _first(spec: InputSpec, kind: str) -> Value:
     if kind == DYNAMIC_COMBO:
         keys = choices_of(spec)
         return keys[0] if keys else MISSING
-    return _PLAIN.get(kind, MISSING) if default is None else default
+    return _DEFAULTS.get(kind, MISSING) if default is None else default
 
 
 def _companions(spec: InputSpec, kind: str) -> Iterator[Widget]:
-    """Fields behind another that take a place in `widgets_values`: what becomes of a seed after a run, and buttons."""
+    """Yield the extra fields behind a field, which also occupy `widgets_values`: seed controls and buttons."""
     control = spec.config[1].get(CONTROL)
     if control is None and kind == "INT":
-        control = spec.name in _SEEDS
+        control = spec.name in _SEED_NAMES
     remote = spec.config[1].get("remote")
     if kind == "COMBO" and isinstance(remote, dict):
-        yield Widget("Auto-refresh after generation", "toggle", False, sent=False)
+        yield Widget("Auto-refresh after generation", "toggle", False, is_sent=False)
         if remote.get("refresh_button"):
             yield Widget("refresh", "button", "refresh")
     if control and kind in ("INT", "FLOAT", "COMBO"):
-        yield Widget(control if isinstance(control, str) and kind != "COMBO" else CONTROL, "control", sent=False)
+        yield Widget(control if isinstance(control, str) and kind != "COMBO" else CONTROL, "control", is_sent=False)
     if control and kind == "COMBO":
-        yield Widget("control_filter_list", "string", sent=False)
+        yield Widget("control_filter_list", "string", is_sent=False)

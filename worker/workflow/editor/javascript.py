@@ -1,4 +1,4 @@
-"""Numbers and texts as JavaScript has them: what the editor sends has passed through its JSON.stringify."""
+"""JavaScript's rules for numbers and texts, because every value that the editor sends passes through JSON.stringify."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from typing import cast
 from worker.errors import CannotConvert
 from worker.workflow.json_value import Json
 
-_EXACT = 2**53
-_LONGEST = 2**64
-_PLAIN = 1e21
+_MAX_SAFE_INTEGER = 2**53
+_UINT64_END = 2**64
+_EXPONENT_FROM = 1e21
+"""JavaScript writes numbers from here on with an exponent."""
+
+MAX_DEPTH = 100
+"""Levels of nested lists and objects that a value may have."""
 
 
-DEEPEST = 100
+def to_json(value: Json, depth: int = 0) -> Json:
+    """Return the value as JSON.stringify writes it: 8.0 becomes 8, and integers beyond 2**53 lose their last digits.
 
-
-def as_sent(value: Json, depth: int = 0) -> Json:
-    """The value as it comes out of JSON.stringify: 8.0 is 8, and integers beyond 2**53 lose their last digits.
-
-    Integers that no 64 bits hold stay floats, because the rest of the worker writes none. Raises CannotConvert for
-    lists in lists that nobody means.
+    Integers of more than 64 bits stay floats, because the rest of the worker cannot write them. Raises CannotConvert
+    when the value is nested too deep.
     """
-    if depth > DEEPEST:
-        raise CannotConvert(f"a value of the workflow is nested more than {DEEPEST} deep")
+    if depth > MAX_DEPTH:
+        raise CannotConvert(f"a value of the workflow is nested more than {MAX_DEPTH} deep")
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int | float):
-        return _number(value)
+        return _number_to_json(value)
     if isinstance(value, list):
-        return [as_sent(item, depth + 1) for item in value]
-    return {key: as_sent(item, depth + 1) for key, item in value.items()}
+        return [to_json(item, depth + 1) for item in value]
+    return {key: to_json(item, depth + 1) for key, item in value.items()}
 
 
-def _number(value: float) -> Json:
-    if isinstance(value, int) and -_EXACT <= value <= _EXACT:
+def _number_to_json(value: float) -> Json:
+    """Return a number as JSON.stringify writes it. NaN and infinity become null."""
+    if isinstance(value, int) and -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER:
         return value
     try:
         double = float(value)
@@ -45,46 +47,50 @@ def _number(value: float) -> Json:
         return None
     if not math.isfinite(double):
         return None
-    if not double.is_integer() or abs(double) >= _PLAIN:
+    if not double.is_integer() or abs(double) >= _EXPONENT_FROM:
         return double
-    whole = int(Decimal(repr(double)))
-    return whole if abs(whole) < _LONGEST // 2 or 0 < whole < _LONGEST else double
+    integer = int(Decimal(repr(double)))
+    return integer if abs(integer) < _UINT64_END // 2 or 0 < integer < _UINT64_END else double
 
 
 def stringify(value: Mapping[str, object], indent: int | None = None) -> str:
-    """JSON text in which numbers below 1e21 have no exponent, as a browser writes it. Raises CannotConvert."""
-    return json.dumps(_spelled(cast("Json", value)), ensure_ascii=False, indent=indent)
+    """Return JSON text in which numbers below 1e21 have no exponent, as in a browser.
+
+    Raises CannotConvert when the value is nested too deep.
+    """
+    return json.dumps(_without_exponents(cast("Json", value)), ensure_ascii=False, indent=indent)
 
 
-def _spelled(value: Json, depth: int = 0) -> Json:
-    if depth > DEEPEST + 10:
-        raise CannotConvert(f"a value of the workflow is nested more than {DEEPEST} deep")
+def _without_exponents(value: Json, depth: int = 0) -> Json:
+    """Return the value with an integer in place of every whole float below 1e21."""
+    if depth > MAX_DEPTH + 10:
+        raise CannotConvert(f"a value of the workflow is nested more than {MAX_DEPTH} deep")
     if isinstance(value, float):
-        return int(Decimal(repr(value))) if value.is_integer() and abs(value) < _PLAIN else value
+        return int(Decimal(repr(value))) if value.is_integer() and abs(value) < _EXPONENT_FROM else value
     if isinstance(value, list):
-        return [_spelled(item, depth + 1) for item in value]
+        return [_without_exponents(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {key: _spelled(item, depth + 1) for key, item in value.items()}
+        return {key: _without_exponents(item, depth + 1) for key, item in value.items()}
     return value
 
 
-def as_text(value: Json) -> str:
-    """`value + ""`; of lists in lists only the outer one."""
+def to_js_string(value: Json) -> str:
+    """Return JavaScript's `value + ""`. Lists inside a list become empty texts."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return ",".join("" if item is None or isinstance(item, list) else as_text(item) for item in value)
+        return ",".join("" if item is None or isinstance(item, list) else to_js_string(item) for item in value)
     if isinstance(value, dict):
         return "[object Object]"
-    return json.dumps(_spelled(as_sent(value)))
+    return json.dumps(_without_exponents(to_json(value)))
 
 
-def as_number(value: Json) -> float | None:
-    """`Number(value)`; None where that is not a finite number."""
+def to_js_number(value: Json) -> float | None:
+    """Return JavaScript's `Number(value)`, or None if that is not a finite number."""
     if value is None:
         return 0.0
     if isinstance(value, str):
-        return _parsed(value.strip())
+        return _parse_number(value.strip())
     if isinstance(value, int | float):
         try:
             double = float(value)
@@ -94,7 +100,8 @@ def as_number(value: Json) -> float | None:
     return None
 
 
-def _parsed(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
+    """Return the number that a text stands for in JavaScript. An empty text is 0."""
     if not text:
         return 0.0
     try:
@@ -105,28 +112,28 @@ def _parsed(text: str) -> float | None:
 
 
 def round_half_up(number: float) -> float:
-    """`Math.round`."""
-    return math.floor(number + 0.5) if abs(number) < _EXACT // 2 else number
+    """Return JavaScript's `Math.round(number)`."""
+    return math.floor(number + 0.5) if abs(number) < _MAX_SAFE_INTEGER // 2 else number
 
 
 def remainder(number: float, divisor: float) -> float:
-    """`number % divisor`: the sign is the number's."""
+    """Return JavaScript's `number % divisor`, which has the sign of `number`."""
     return math.fmod(number, divisor) if divisor and math.isfinite(number) else 0.0
 
 
 def to_fixed(number: float, decimals: int) -> float:
-    """`Number(number.toFixed(decimals))`."""
-    if not math.isfinite(number) or abs(number) >= _PLAIN:
+    """Return JavaScript's `Number(number.toFixed(decimals))`."""
+    if not math.isfinite(number) or abs(number) >= _EXPONENT_FROM:
         return number
     return float(Decimal(number).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP))
 
 
-def lcm(one: float, other: float) -> float:
-    """The least step that is a multiple of both."""
-    a, b = abs(one), abs(other)
-    greatest, rest = a, b
+def least_common_multiple(first: float, second: float) -> float:
+    """Return the smallest number that is a multiple of both, by Euclid's algorithm with a tolerance for floats."""
+    a, b = abs(first), abs(second)
+    divisor, remaining = a, b
     for _ in range(200):
-        if rest <= 1e-12:
+        if remaining <= 1e-12:
             break
-        greatest, rest = rest, math.fmod(greatest, rest)
-    return a * b / greatest if greatest else max(a, b)
+        divisor, remaining = remaining, math.fmod(divisor, remaining)
+    return a * b / divisor if divisor else max(a, b)

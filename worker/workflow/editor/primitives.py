@@ -1,4 +1,4 @@
-"""PrimitiveNode: a value of the editor's own, copied into the fields that it is linked to before a prompt is made."""
+"""PrimitiveNode: holds a value that the editor copies into the linked fields before it writes the prompt."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.workflow.catalog.node_class import InputSpec
-from worker.workflow.editor.fields import kind_of
-from worker.workflow.editor.javascript import as_number, lcm, remainder, round_half_up, to_fixed
-from worker.workflow.editor.live import MISSING, PRIMITIVE, Graph, Slot, UiNode, Value, Widget
+from worker.workflow.editor.editor_graph import MISSING, PRIMITIVE, Graph, UiNode, Value, Widget
+from worker.workflow.editor.fields import field_kind
+from worker.workflow.editor.javascript import least_common_multiple, remainder, round_half_up, to_fixed, to_js_number
 from worker.workflow.json_value import Json, JsonObject
 
 _NUMBERS = ("INT", "FLOAT")
@@ -20,44 +20,49 @@ _LIMITS = ("min", "max", "step")
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """How a field rounds and bounds the numbers it is given."""
+class NumberField:
+    """The options by which a number field rounds its values and limits their range."""
 
     kind: str
     options: JsonObject
 
     def step(self) -> float:
+        """Return the step of the field, or the editor's default for its kind."""
         step = self.options.get("step")
         fallback = 1.0 if self.kind == "INT" else 0.5
         return float(step) if isinstance(step, int | float) and step else fallback
 
     def limit(self, name: str, fallback: float) -> float:
+        """Return the option `min` or `max` as a number."""
         limit = self.options.get(name)
         return float(limit) if isinstance(limit, int | float) else fallback
 
     def accept(self, value: Json) -> Json:
-        """The value that stays in the field when a person types this one."""
-        number = as_number(value)
+        """Return the value that the field holds after a user types this one."""
+        number = to_js_number(value)
         if number is None:
             return math.nan
-        return self._whole(number) if self.kind == "INT" else self._real(number)
+        return self._round_to_step(number) if self.kind == "INT" else self._round_decimals(number)
 
-    def bound(self, value: Json) -> Json:
-        number = as_number(value)
+    def clamp(self, value: Json) -> Json:
+        """Return the value, or the limit that it exceeds."""
+        number = to_js_number(value)
         if number is None:
             return value
         low, high = self.limit("min", 0), self.limit("max", 2048)
         return low if number < low else high if number > high else value
 
-    def _whole(self, number: float) -> float:
+    def _round_to_step(self, number: float) -> float:
+        """Round an INT to a multiple of the step, counted from the minimum."""
         step = self.step()
         offset = remainder(self.limit("min", 0), step) if step != 1 else 0.0
         return round_half_up((number - offset) / step) * step + offset
 
-    def _real(self, number: float) -> float:
+    def _round_decimals(self, number: float) -> float:
+        """Round a FLOAT by its option `round` or by the decimals of its step, and limit it to its range."""
         decimals = _decimals(self.step())
-        asked = self.options.get("round")
-        rounding = float(asked) if isinstance(asked, int | float) and asked else 10.0**-decimals if decimals else 0.0
+        option = self.options.get("round")
+        rounding = float(option) if isinstance(option, int | float) and option else 10.0**-decimals if decimals else 0.0
         if not rounding:
             return number
         rounded = to_fixed(round_half_up(number / rounding) * rounding, decimals)
@@ -65,53 +70,60 @@ class Number:
 
 
 def apply_primitives(graphs: Iterable[Graph]) -> None:
-    """Copy the value of each primitive into what it feeds, muted or not."""
-    found = [(graph, node) for graph in graphs for node in graph.nodes.values() if node.type == PRIMITIVE]
-    settled = [(graph, node, _value(graph, node)) for graph, node in found]
-    for graph, node, value in settled:
-        for _, _, field in _fed(graph, node):
-            _put(field, value)
+    """Copy the value of each primitive, muted or not, into the fields that it is linked to.
+
+    All values are computed first, because a primitive without a value takes that of its first field.
+    """
+    primitives = [(graph, node) for graph in graphs for node in graph.nodes.values() if node.type == PRIMITIVE]
+    values = [_value(graph, primitive) for graph, primitive in primitives]
+    for (graph, primitive), value in zip(primitives, values, strict=True):
+        for field in _linked_fields(graph, primitive):
+            _set_field(field, value)
 
 
-def _fed(graph: Graph, primitive: UiNode) -> list[tuple[UiNode, Slot, Widget]]:
-    ends = [end for link_id in primitive.fed if (end := graph.target(link_id))]
-    return [(node, slot, field) for node, slot in ends if (field := node.widget_of(slot))]
+def _linked_fields(graph: Graph, primitive: UiNode) -> list[Widget]:
+    """Return the fields that a primitive is linked to."""
+    targets = [target for link_id in primitive.first_output_links if (target := graph.link_target(link_id))]
+    return [field for node, slot in targets if (field := node.widget_of(slot))]
 
 
-def _put(field: Widget, value: Value) -> None:
+def _set_field(field: Widget, value: Value) -> None:
     if value is MISSING:
         return
-    number = number_of(field.spec)
+    number = number_field(field.spec)
     accept = field.accept or (number.accept if number else None)
     field.value = accept(value) if accept else value
 
 
 def _value(graph: Graph, primitive: UiNode) -> Value:
-    """What the primitive holds: its own value, else its first target's; numbers within what all its targets allow."""
-    fed = _fed(graph, primitive)
-    if not fed or graph.target(primitive.fed[0]) is None:
+    """Return the value of a primitive: its own one, or else that of its first field.
+
+    A number is rounded and limited by the options of all fields whose options can be merged.
+    """
+    fields = _linked_fields(graph, primitive)
+    if not fields or graph.link_target(primitive.first_output_links[0]) is None:
         return MISSING
-    own = primitive.values if isinstance(primitive.values, list) else []
-    value: Value = own[0] if own else fed[0][2].value
-    merged = number_of(fed[0][2].spec)
+    own_values = primitive.values if isinstance(primitive.values, list) else []
+    value: Value = own_values[0] if own_values else fields[0].value
+    merged = number_field(fields[0].spec)
     if merged is None or value is MISSING:
         return value
-    for _, _, field in fed:
-        both = _merge(merged, number_of(field.spec))
-        if both is not None:
-            merged = both
-            value = merged.accept(merged.bound(value))
+    for field in fields:
+        narrowed = _merge(merged, number_field(field.spec))
+        if narrowed is not None:
+            merged = narrowed
+            value = merged.accept(merged.clamp(value))
     return value
 
 
-def number_of(spec: InputSpec | None) -> Number | None:
-    """How an input rounds and bounds numbers; None for one that is no number."""
-    kind = kind_of(spec) if spec else ""
-    return Number(kind, spec.config[1]) if spec and kind in _NUMBERS else None
+def number_field(spec: InputSpec | None) -> NumberField | None:
+    """Return the number options of an input, or None if the input is not a number."""
+    kind = field_kind(spec) if spec else ""
+    return NumberField(kind, spec.config[1]) if spec and kind in _NUMBERS else None
 
 
-def _merge(one: Number, other: Number | None) -> Number | None:
-    """What two fields both allow; None where they don't go together."""
+def _merge(one: NumberField, other: NumberField | None) -> NumberField | None:
+    """Return options that satisfy both fields, or None if their kinds, ranges or other options differ."""
     if other is None or one.kind != other.kind:
         return None
     infinity = float("inf")
@@ -120,17 +132,17 @@ def _merge(one: Number, other: Number | None) -> Number | None:
     keys = (one.options.keys() | other.options.keys()) - _NOT_COMPARED - set(_LIMITS)
     if low > high or any(one.options.get(key) != other.options.get(key) for key in keys):
         return None
-    step = lcm(_step_or_one(one), _step_or_one(other))
-    return Number(one.kind, {**one.options, "min": low, "max": high, "step": step})
+    step = least_common_multiple(_step_or_one(one), _step_or_one(other))
+    return NumberField(one.kind, {**one.options, "min": low, "max": high, "step": step})
 
 
-def _step_or_one(number: Number) -> float:
+def _step_or_one(number: NumberField) -> float:
     step = number.options.get("step")
     return float(step) if isinstance(step, int | float) and step else 1.0
 
 
 def _decimals(step: float) -> int:
-    """Places behind the point that a step asks for: 0.5 and 0.1 one, 0.01 two."""
+    """Return the number of decimals of a step: 1 for 0.5 and 0.1, 2 for 0.01."""
     decimals = 0
     while step < 1 and decimals < 20 and 10.0**-decimals > step * (1 + 1e-12):
         decimals += 1

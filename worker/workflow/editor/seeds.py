@@ -1,6 +1,6 @@
-"""Fields that the editor gives another number after each run: those whose `control_after_generate` says `randomize`.
+"""Seed fields: fields that the editor gives a new number after each run, because their control says `randomize`.
 
-`increment` and `decrement` change a value only once it was sent, so that the saved one is what the first run has.
+The controls `increment` and `decrement` change a value only after it was sent, so that the first run has the saved one.
 """
 
 from __future__ import annotations
@@ -9,56 +9,59 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from worker.prompt_changes import SeedField
-from worker.workflow.editor.live import INSIDE, PRIMITIVE, UiNode, Widget
+from worker.workflow.editor.editor_graph import INSIDE, PRIMITIVE, UiNode, Widget
 from worker.workflow.editor.subgraphs.flat import FlatNode
 from worker.workflow.prompt import Prompt
 
 RANDOMIZE = "randomize"
-LARGEST = 2**64 - 1
-"""Of a field that has no limit of its own."""
+MAX_SEED = 2**64 - 1
+"""The highest seed of a field without a limit of its own."""
 
 
 def seed_fields(running: Iterable[FlatNode], prompt: Prompt) -> Iterator[SeedField]:
-    """Yield the inputs of the prompt that get a fresh seed whenever a job runs."""
-    for place in running:
-        for widget, control in pairwise(place.node.widgets):
-            value = prompt[place.id]["inputs"].get(widget.name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if control.kind != "control" or widget.kind != "INT" or not number:
+    """Yield the inputs of the prompt that get a fresh seed for every job."""
+    for flat_node in running:
+        for widget, control in pairwise(flat_node.node.widgets):
+            value = prompt[flat_node.id]["inputs"].get(widget.name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if control.kind != "control" or widget.kind != "INT" or not is_number:
                 continue
-            mode, shared = _mode(place, widget, control)
+            mode, shared_source = _control_mode(flat_node, widget, control)
             if mode == RANDOMIZE:
-                yield SeedField(place.id, widget.name, *_range(widget), shared)
+                yield SeedField(flat_node.id, widget.name, *_range(widget), shared_source)
 
 
-def _mode(place: FlatNode, widget: Widget, control: Widget) -> tuple[object, str]:
-    """What becomes of a field's value, and the field that feeds it together with others, where there is one.
+def _control_mode(flat_node: FlatNode, widget: Widget, control: Widget) -> tuple[object, str]:
+    """Return the control mode of a field, and the id of the source that it shares with other fields or "".
 
-    That is a PrimitiveNode, which has a mode of its own, or the field of a subgraph's instance, which has none: there
-    the mode of the field inside counts.
+    The source is a PrimitiveNode, which has a mode of its own, or a field of a subgraph's instance, which has none. In
+    the second case the mode of the field inside counts.
     """
-    slot = next((slot for slot in place.node.inputs if slot.widget == widget.name), None)
-    shared = ""
-    while slot is not None and slot.link is not None and (link := place.graph.links.get(slot.link)):
-        if link.origin != INSIDE or place.host is None:
-            origin = place.graph.nodes.get(link.origin)
+    slot = next((slot for slot in flat_node.node.inputs if slot.widget == widget.name), None)
+    shared_source = ""
+    while slot is not None and slot.link is not None and (link := flat_node.graph.links.get(slot.link)):
+        host = flat_node.host
+        if link.origin != INSIDE or host is None:
+            origin = flat_node.graph.nodes.get(link.origin)
             if origin is None or origin.type != PRIMITIVE:
                 break
-            return _own_mode(origin), f"{place.host.id}:{origin.id}" if place.host else origin.id
-        place = place.host
-        slots = place.node.inputs
+            return _primitive_mode(origin), f"{host.id}:{origin.id}" if host else origin.id
+        flat_node = host
+        slots = host.node.inputs
         slot = slots[link.origin_slot] if 0 <= link.origin_slot < len(slots) else None
-        shared = f"{place.id} {slot.name}" if slot else ""
-    return control.value, shared
+        shared_source = f"{host.id} {slot.name}" if slot else ""
+    return control.value, shared_source
 
 
-def _own_mode(primitive: UiNode) -> object:
+def _primitive_mode(primitive: UiNode) -> object:
+    """Return the control mode of a PrimitiveNode, which is its second value."""
     values: Sequence[object] = primitive.values if isinstance(primitive.values, list) else ()
     return values[1] if len(values) > 1 else None
 
 
 def _range(widget: Widget) -> tuple[int, int]:
+    """Return the lowest and the highest seed of a field."""
     spec = widget.spec
     low = 0 if spec is None or spec.min is None else int(spec.min)
-    high = LARGEST if spec is None or spec.max is None else int(spec.max)
+    high = MAX_SEED if spec is None or spec.max is None else int(spec.max)
     return low, max(low, high)

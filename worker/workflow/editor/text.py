@@ -1,4 +1,4 @@
-"""What the editor does to texts when it makes a prompt: choices `{a|b}` are drawn, `%Node.field%` is filled in."""
+"""Texts that the editor changes for a prompt: it draws choices `{a|b}` and fills in placeholders `%Node.field%`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from worker.errors import CannotConvert
 
 _COMMENTS = re.compile(r"/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*")
 _ESCAPED = re.compile(r"\\([{}|])")
-_PATTERN = re.compile(r"%([^%]+)%")
-_NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
-_DATE = re.compile(r"d{1,2}|M{1,2}|yy(?:yy)?|h{1,2}|m{1,2}|s{1,2}")
+_PLACEHOLDER = re.compile(r"%([^%]+)%")
+_NOT_IN_FILENAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
+_DATE_PARTS = re.compile(r"d{1,2}|M{1,2}|yy(?:yy)?|h{1,2}|m{1,2}|s{1,2}")
 _PIECES = re.compile(r"[^\\{}|]+|[\\{}|]")
-DEEPEST = 100
-MOST_STEPS = 500_000
+MAX_DEPTH = 100
+MAX_STEPS = 500_000
 
 SAVERS = frozenset(
     {
@@ -26,84 +26,95 @@ SAVERS = frozenset(
         "VHS_VideoCombine",
     }
 )
-"""Classes in whose `filename_prefix` the editor fills in patterns."""
+"""Classes whose `filename_prefix` may contain placeholders."""
 
 
-def draw(text: str, rng: Random) -> str:
-    """Comments are cut, each `{a|b}` becomes one of its choices, `\\{`, `\\|` and `\\}` lose their backslash.
+def expand_choices(text: str, rng: Random) -> str:
+    """Return the text without comments and with one choice for each `{a|b}`. `\\{`, `\\|` and `\\}` lose the backslash.
 
-    Raises CannotConvert for choices in choices that nobody means.
+    Raises CannotConvert when choices are nested too deep or the text has too many of them.
     """
-    return _Drawing(rng).draw(text, 0)
+    return _ChoiceExpander(rng).expand(text, 0)
 
 
-class _Drawing:
-    """One text; what is chosen is drawn again, because it may have choices of its own."""
+class _ChoiceExpander:
+    """Expands one text. A chosen text is expanded again, because it may contain choices."""
 
     def __init__(self, rng: Random) -> None:
         self._rng, self._steps = rng, 0
 
-    def draw(self, text: str, depth: int) -> str:
-        if depth > DEEPEST:
-            raise CannotConvert(f"a text of the workflow has choices {{…|…}} nested more than {DEEPEST} deep")
+    def expand(self, text: str, depth: int) -> str:
+        """Return the text with its choices drawn. `depth` counts the enclosing choices."""
+        if depth > MAX_DEPTH:
+            raise CannotConvert(f"a text of the workflow has choices {{…|…}} nested more than {MAX_DEPTH} deep")
         pieces = _PIECES.findall(_COMMENTS.sub("", text))
         self._steps += len(pieces)
-        if self._steps > MOST_STEPS:
+        if self._steps > MAX_STEPS:
             raise CannotConvert("a text of the workflow has too many choices {…|…}")
         pieces.reverse()
         parts: list[str] = []
         while pieces:
             piece = pieces.pop()
-            parts.append(self._choice(pieces, depth) if piece == "{" else _escaped(piece, pieces))
+            parts.append(self._choice(pieces, depth) if piece == "{" else _with_escaped(piece, pieces))
         return _ESCAPED.sub(r"\1", "".join(parts))
 
     def _choice(self, pieces: list[str], depth: int) -> str:
-        choices, parts, inside = list[str](), list[str](), 0
+        """Consume the pieces of one choice after its `{`, and return the choice that was drawn."""
+        choices, parts, open_braces = list[str](), list[str](), 0
         while pieces:
             piece = pieces.pop()
-            if piece == "}" and not inside:
+            if piece == "}" and not open_braces:
                 break
-            if piece == "|" and not inside:
+            if piece == "|" and not open_braces:
                 choices.append("".join(parts))
                 parts = []
                 continue
-            inside += {"{": 1, "}": -1}.get(piece, 0)
-            parts.append(_escaped(piece, pieces))
-        return self.draw(self._rng.choice([*choices, "".join(parts)]), depth + 1)
+            open_braces += {"{": 1, "}": -1}.get(piece, 0)
+            parts.append(_with_escaped(piece, pieces))
+        return self.expand(self._rng.choice([*choices, "".join(parts)]), depth + 1)
 
 
-def _escaped(piece: str, pieces: list[str]) -> str:
-    """A backslash keeps the character behind it from meaning anything; at the end it is what JavaScript makes of it."""
+def _with_escaped(piece: str, pieces: list[str]) -> str:
+    """Return a piece. A backslash takes the next character with it, so that this one has no special meaning.
+
+    At the end of the text JavaScript appends "undefined" to the backslash, and so does this function.
+    """
     if piece != "\\":
         return piece
-    following = pieces.pop() if pieces else "undefined"
-    if following != "undefined" and len(following) > 1:
+    if not pieces:
+        return "\\undefined"
+    following = pieces.pop()
+    if len(following) > 1:
         pieces.append(following[1:])
         following = following[0]
     return "\\" + following
 
 
-def fill_in(text: str, field_of: Callable[[str, str], str | None], now: datetime) -> str:
-    """`%Node.field%` becomes that field's value, fit for a file's name; `%date:yyyy-MM-dd%` the time."""
+def fill_placeholders(text: str, field_text: Callable[[str, str], str | None], now: datetime) -> str:
+    """Return the text with each `%Node.field%` replaced by that field's text, and `%date:yyyy-MM-dd%` by the time.
 
-    def filled(match: re.Match[str]) -> str:
+    `field_text` returns the text of a field by the name of its node and its own, or None if there is no such field.
+    Characters that are not allowed in filenames become `_`.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
         parts = match[1].split(".")
         if len(parts) != 2:
-            return date(match[1][5:], now) if parts[0].startswith("date:") else match[0]
-        value = field_of(parts[0], parts[1])
-        return match[0] if value is None else _NOT_IN_NAMES.sub("_", value)
+            return format_date(match[1][5:], now) if parts[0].startswith("date:") else match[0]
+        value = field_text(parts[0], parts[1])
+        return match[0] if value is None else _NOT_IN_FILENAMES.sub("_", value)
 
-    return _PATTERN.sub(filled, text)
+    return _PLACEHOLDER.sub(replacement, text)
 
 
-def date(pattern: str, now: datetime) -> str:
-    """`d`, `M`, `h`, `m` and `s` as numbers, doubled with a zero before; `yy` and `yyyy`."""
+def format_date(pattern: str, now: datetime) -> str:
+    """Return the time in a pattern of `d`, `M`, `h`, `m` and `s` (doubled for a leading zero), `yy` and `yyyy`."""
     numbers = {"d": now.day, "M": now.month, "h": now.hour, "m": now.minute, "s": now.second}
 
-    def written(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         name = match[0]
         if name[0] == "y":
             return f"{now.year:04}"[-len(name) :]
         return f"{numbers[name[0]]:0{len(name)}}"
 
-    return _DATE.sub(written, pattern)
+    return _DATE_PARTS.sub(replacement, pattern)

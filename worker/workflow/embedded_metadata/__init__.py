@@ -1,10 +1,10 @@
-"""Files that ComfyUI saved, read for the workflow that it wrote into them."""
+"""Readers of the metadata that ComfyUI embeds into its files: the prompt and the workflow."""
 
 from worker.workflow.embedded_metadata.embedded_workflow import (
     EmbeddedWorkflow,
+    extract_workflow,
     read_embedded_workflow,
-    read_file,
-    workflow_in,
+    read_workflow_file,
 )
 
-__all__ = ["EmbeddedWorkflow", "read_embedded_workflow", "read_file", "workflow_in"]
+__all__ = ["EmbeddedWorkflow", "extract_workflow", "read_embedded_workflow", "read_workflow_file"]

@@ -1,4 +1,4 @@
-"""The texts in an AVIF: those of the EXIF that its `meta` box names as an item."""
+"""Reader of AVIF files: the texts of the EXIF data, which the `meta` box lists as an item (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
@@ -8,69 +8,73 @@ from contextlib import suppress
 from worker.workflow.embedded_metadata.exif import exif_texts
 from worker.workflow.embedded_metadata.mp4 import boxes
 
-_MOST_ITEMS, _MOST_PARTS = 1000, 100
+_MAX_ITEMS, _MAX_EXTENTS = 1000, 100
 
 
 class _Reader:
-    """Numbers of a box, one after another. Raises IndexError behind its end."""
+    """A reader of the big-endian numbers in a box. Raises IndexError at the end of the box."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self.place = data, 0
+        self._data, self._position = data, 0
 
     def number(self, size: int) -> int:
-        if self.place + size > len(self._data):
+        """Return the next unsigned number of `size` bytes."""
+        start, end = self._position, self._position + size
+        if end > len(self._data):
             raise IndexError
-        self.place += size
-        return int.from_bytes(self._data[self.place - size : self.place], "big")
+        self._position = end
+        return int.from_bytes(self._data[start:end], "big")
 
-    def rest(self) -> bytes:
-        return self._data[self.place :]
+    def remaining(self) -> bytes:
+        """Return the bytes that have not been read."""
+        return self._data[self._position :]
 
 
 def is_avif(data: bytes) -> bool:
-    """Whether a file names the format among its brands."""
+    """Return whether a file names AVIF among the brands of its first box."""
     return data[4:8] == b"ftyp" and b"avi" in data[8 : min(64, int.from_bytes(data[:4], "big"))]
 
 
 def avif_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Name and text of each field of the EXIF."""
+    """Yield name and text of each field of the EXIF data."""
     meta = next((body for kind, body in boxes(data) if kind == b"meta"), b"")
-    parts = dict(boxes(meta[4:]))
+    inner_boxes = dict(boxes(meta[4:]))
     with suppress(IndexError):
-        items = frozenset(_exif_items(parts.get(b"iinf", b"")))
-        for start, length in _places(parts.get(b"iloc", b""), items) if items else ():
+        items = frozenset(_exif_items(inner_boxes.get(b"iinf", b"")))
+        for start, length in _extents(inner_boxes.get(b"iloc", b""), items) if items else ():
             body = data[start : start + length]
             yield from exif_texts(body[4 + int.from_bytes(body[:4], "big") :])
 
 
 def _exif_items(body: bytes) -> Iterator[int]:
+    """Yield the ids of the items of type `Exif` from the `iinf` box."""
     reader = _Reader(body)
     version = reader.number(4) >> 24
     reader.number(4 if version else 2)
-    for kind, entry in boxes(reader.rest()):
+    for kind, entry in boxes(reader.remaining()):
         fields = _Reader(entry)
         version = fields.number(4) >> 24 if kind == b"infe" else 0
         if version >= 2:
-            number = fields.number(4 if version > 2 else 2)
+            item_id = fields.number(4 if version > 2 else 2)
             fields.number(2)
-            if fields.rest()[:4] == b"Exif":
-                yield number
+            if fields.remaining()[:4] == b"Exif":
+                yield item_id
 
 
-def _places(body: bytes, items: frozenset[int]) -> Iterator[tuple[int, int]]:
-    """Start and length of each part of these items that lies in the file itself."""
+def _extents(body: bytes, items: frozenset[int]) -> Iterator[tuple[int, int]]:
+    """Yield start and length of the parts of these items from the `iloc` box. Parts outside the file are skipped."""
     reader = _Reader(body)
     version = reader.number(4) >> 24
     sizes = reader.number(2)
     offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
-    for _ in range(min(reader.number(4 if version == 2 else 2), _MOST_ITEMS)):
-        number = reader.number(4 if version == 2 else 2)
-        in_file = version == 0 or not reader.number(2) & 15
+    for _ in range(min(reader.number(4 if version == 2 else 2), _MAX_ITEMS)):
+        item_id = reader.number(4 if version == 2 else 2)
+        is_in_file = version == 0 or not reader.number(2) & 15
         reader.number(2)
         base = reader.number(base_size)
-        for _ in range(min(reader.number(2), _MOST_PARTS)):
+        for _ in range(min(reader.number(2), _MAX_EXTENTS)):
             if version:
                 reader.number(sizes & 15)
             start, length = reader.number(offset_size), reader.number(length_size)
-            if number in items and in_file:
+            if item_id in items and is_in_file:
                 yield base + start, length

@@ -1,4 +1,4 @@
-"""What a file of ComfyUI's carries: the prompt that made it, and the workflow it was queued from."""
+"""The prompt and the workflow that ComfyUI embeds into the files that it saves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import cast
 
 import orjson
 
-from worker.bodies import BodyLimits, check_depth, not_json, utf8_text
-from worker.bodies.limits import units_of
+from worker.bodies import BodyLimits, check_depth, invalid_json_error, utf8_text
+from worker.bodies.limits import parse_units
 from worker.errors import CannotConvert, InvalidJson
+from worker.workflow.embedded_metadata.audio import flac_texts, mp3_texts, ogg_texts
 from worker.workflow.embedded_metadata.avif import avif_texts, is_avif
 from worker.workflow.embedded_metadata.jpeg import jpeg_texts
-from worker.workflow.embedded_metadata.json_inside import (
+from worker.workflow.embedded_metadata.json_containers import (
     glb_texts,
     is_safetensors,
     is_svg,
@@ -24,14 +25,13 @@ from worker.workflow.embedded_metadata.json_inside import (
 from worker.workflow.embedded_metadata.matroska import matroska_texts
 from worker.workflow.embedded_metadata.mp4 import mp4_texts
 from worker.workflow.embedded_metadata.png import png_texts
-from worker.workflow.embedded_metadata.sound import flac_texts, mp3_texts, ogg_texts
 from worker.workflow.embedded_metadata.webp import webp_texts
-from worker.workflow.exports import export_in
+from worker.workflow.exports import exported_workflow
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import unwrap
 
 Texts = Iterator[tuple[str, str]]
-_KINDS: tuple[tuple[str, int, bytes, Callable[[bytes], Texts]], ...] = (
+_READERS_BY_MAGIC: tuple[tuple[str, int, bytes, Callable[[bytes], Texts]], ...] = (
     ("PNG", 0, b"\x89PNG\r\n\x1a\n", png_texts),
     ("WebP", 8, b"WEBP", webp_texts),
     ("JPEG", 0, b"\xff\xd8\xff", jpeg_texts),
@@ -43,119 +43,123 @@ _KINDS: tuple[tuple[str, int, bytes, Callable[[bytes], Texts]], ...] = (
     ("Ogg", 0, b"OggS", ogg_texts),
     ("GLB", 0, b"glTF", glb_texts),
 )
-_BY_LOOKS: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], Texts]], ...] = (
+"""Name of the format, offset and bytes of its signature, and the reader of its texts."""
+_READERS_BY_CONTENT: tuple[tuple[str, Callable[[bytes], bool], Callable[[bytes], Texts]], ...] = (
     ("AVIF", is_avif, avif_texts),
     ("safetensors", is_safetensors, safetensors_texts),
     ("SVG", is_svg, svg_texts),
 )
-_A1111, _STEPS = "parameters", "\nSteps: "
-_MOST_UNITS = BodyLimits(total=0).units
-_WHOLE = ("comment", "description")
-"""Where some node packs write one object with both."""
+"""Name of the format, a function that recognizes it, and the reader of its texts."""
+_A1111_KEY, _A1111_STEPS = "parameters", "\nSteps: "
+_MAX_UNITS = BodyLimits(total=0).units
+_COMBINED_KEYS = ("comment", "description")
+"""Fields in which some node packs write one object with both the prompt and the workflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedWorkflow:
-    """`kind` is the file's; what is not in it, or is no JSON, is None."""
+    """The metadata of one file. `kind` is the file's format. A part that is absent or is not JSON is None."""
 
     kind: str
     prompt: Json = None
     workflow: Json = None
     a1111: bool = False
-    """Whether it carries the text that AUTOMATIC1111 writes."""
+    """Whether the file has the parameters text of AUTOMATIC1111."""
 
     @property
     def best(self) -> Json:
-        """The prompt where there is one: it has run."""
+        """The prompt if there is one, because it has run, else the workflow."""
         return self.prompt if isinstance(self.prompt, dict) and self.prompt else self.workflow
 
 
 def read_embedded_workflow(data: bytes) -> EmbeddedWorkflow | None:
-    """Read a picture, video, sound or 3D file, safetensors or a latent; None for anything else.
+    """Return the metadata of an image, video, audio, 3D or safetensors file, or None for a file of another format.
 
-    Never raises, however broken it is.
+    Damaged files raise no error.
     """
-    for kind, looks_so, texts in _BY_LOOKS:
-        if looks_so(data):
-            return _carried(kind, texts(data))
-    for kind, place, magic, texts in _KINDS:
-        if data[place : place + len(magic)] == magic:
-            return _carried(kind, texts(data))
+    for kind, is_format, texts in _READERS_BY_CONTENT:
+        if is_format(data):
+            return _parse_texts(kind, texts(data))
+    for kind, offset, magic, texts in _READERS_BY_MAGIC:
+        if data[offset : offset + len(magic)] == magic:
+            return _parse_texts(kind, texts(data))
     return None
 
 
-def workflow_in(data: bytes, charset: str = "") -> Json:
-    """The workflow in a file: JSON, wrapped or not, or what a picture, a video, a sound or a model carries.
+def extract_workflow(data: bytes, charset: str = "") -> Json:
+    """Return the workflow or prompt in a file: JSON, or the metadata of an image, video, audio, 3D or safetensors file.
 
-    JSON may be the body of a request in any dialect, in any encoding that requests may have; `charset` is a declared
-    one. Raises CannotConvert.
+    JSON may also be an export or the body of a request in any dialect, and in any encoding that requests may have.
+    `charset` is the declared encoding. Raises CannotConvert if the file has no workflow or the JSON is nested too deep.
     """
     try:
-        found = read_file(data, charset)
-        check_depth(found, "the workflow")
-        return cast("Json", unwrap(export_in(found)))
+        value = read_workflow_file(data, charset)
+        check_depth(value, "the workflow")
+        return cast("Json", unwrap(exported_workflow(value)))
     except InvalidJson as error:
         raise CannotConvert(error.message) from None
 
 
-def read_file(data: bytes, charset: str = "") -> Json:
-    """Return the whole JSON of a workflow file, or the workflow that a file of another kind carries.
+def read_workflow_file(data: bytes, charset: str = "") -> Json:
+    """Return the whole JSON of a workflow file, or the workflow that a file of another format embeds.
 
-    Raises CannotConvert.
+    Raises CannotConvert if the file is neither, or has no workflow.
     """
-    carried = read_embedded_workflow(data)
-    if carried is not None:
-        if not isinstance(carried.best, dict) and carried.a1111:
+    embedded = read_embedded_workflow(data)
+    if embedded is not None:
+        if not isinstance(embedded.best, dict) and embedded.a1111:
             raise CannotConvert(
-                f"this {carried.kind} carries only the parameters of AUTOMATIC1111: they are a text, and no workflow"
+                f"this {embedded.kind} has only the parameters of AUTOMATIC1111, which are a text and not a workflow"
             )
-        if not isinstance(carried.best, dict):
-            raise CannotConvert(f"this {carried.kind} carries no workflow: it is not ComfyUI's, or was stripped")
-        return carried.best
+        if not isinstance(embedded.best, dict):
+            raise CannotConvert(
+                f"this {embedded.kind} has no workflow: ComfyUI did not save it, or its metadata was removed"
+            )
+        return embedded.best
     try:
-        json = utf8_text(data, charset)
+        json_text = utf8_text(data, charset)
     except InvalidJson as error:
         raise CannotConvert(error.message) from None
     try:
-        return cast("Json", orjson.loads(json))
+        return cast("Json", orjson.loads(json_text))
     except orjson.JSONDecodeError as error:
-        value = parse(json.decode("utf-8", "replace"))
+        value = parse_python_json(json_text.decode("utf-8", "replace"))
         if value is None:
-            raise _not_a_workflow(json, error) from None
+            raise _not_a_workflow(json_text, error) from None
         return value
 
 
-def _not_a_workflow(json: bytes, error: orjson.JSONDecodeError) -> CannotConvert:
-    """Return the place of the error in what begins like JSON; another file is something else."""
-    if json.lstrip()[:1] in (b"{", b"["):
-        return CannotConvert(not_json(json, error, "the workflow").message)
-    return CannotConvert("this is neither JSON nor a file that can carry a workflow")
+def _not_a_workflow(text: bytes, error: orjson.JSONDecodeError) -> CannotConvert:
+    """Return an error with the position of the syntax error, or another one if the file does not begin like JSON."""
+    if text.lstrip()[:1] in (b"{", b"["):
+        return CannotConvert(invalid_json_error(text, error, "the workflow").message)
+    return CannotConvert("this is neither JSON nor a file in which ComfyUI embeds workflows")
 
 
-def _carried(kind: str, texts: Texts) -> EmbeddedWorkflow:
-    found: dict[str, Json] = {}
+def _parse_texts(kind: str, texts: Texts) -> EmbeddedWorkflow:
+    """Return the metadata in a file's texts. The first text of each name counts."""
+    parts: dict[str, Json] = {}
     a1111 = False
     for name, text in texts:
         key = name.lower()
-        a1111 = a1111 or key == _A1111 or (key in _WHOLE and _STEPS in text)
+        a1111 = a1111 or key == _A1111_KEY or (key in _COMBINED_KEYS and _A1111_STEPS in text)
         if key in ("prompt", "workflow"):
-            found.setdefault(key, parse(text))
-        elif key in _WHOLE and text.lstrip().startswith("{"):
-            whole = parse(text)
-            inner = whole if isinstance(whole, dict) else {}
+            parts.setdefault(key, parse_python_json(text))
+        elif key in _COMBINED_KEYS and text.lstrip().startswith("{"):
+            combined = parse_python_json(text)
             for part in ("prompt", "workflow"):
-                value = inner.get(part)
-                found.setdefault(part, parse(value) if isinstance(value, str) else value)
-    return EmbeddedWorkflow(kind, found.get("prompt"), found.get("workflow"), a1111)
+                value = combined.get(part) if isinstance(combined, dict) else None
+                parts.setdefault(part, parse_python_json(value) if isinstance(value, str) else value)
+    return EmbeddedWorkflow(kind, parts.get("prompt"), parts.get("workflow"), a1111)
 
 
-def parse(text: str) -> Json:
-    """JSON as Python writes it, with NaN, which is null here; None for anything else, and for more than a workflow."""
-    if units_of(text.encode("utf-8", "replace")) > _MOST_UNITS:
+def parse_python_json(text: str) -> Json:
+    """Return JSON as Python writes it, with null for NaN, or None if the text is not JSON or is too long."""
+    if parse_units(text.encode("utf-8", "replace")) > _MAX_UNITS:
         return None
     try:
         value: Json = json.loads(text, parse_constant=lambda _: None)
-        json.dumps(value, ensure_ascii=False).encode()  # half a character, which no UTF-8 can hold, is found here
+        json.dumps(value, ensure_ascii=False).encode()  # raises for a lone surrogate, which UTF-8 cannot represent
     except (ValueError, RecursionError):
         return None
     return value

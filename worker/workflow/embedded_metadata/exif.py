@@ -1,4 +1,4 @@
-"""The texts in EXIF: ComfyUI writes `prompt:{…}` and `workflow:{…}` into its fields, in WebP, AVIF and JPEG."""
+"""Reader of EXIF data, in whose fields ComfyUI writes `prompt:{…}` and `workflow:{…}` (WebP, AVIF and JPEG)."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ import struct
 from collections.abc import Iterator
 
 _BYTES, _ASCII, _UNDEFINED = 1, 2, 7
-_INNER, _COMMENT = 0x8769, 0x9286
-_MOST_FIELDS = 200
-_SIGN = b"Exif\0\0"
+_EXIF_IFD_TAG, _USER_COMMENT_TAG = 0x8769, 0x9286
+_MAX_FIELDS = 200
+_HEADER = b"Exif\0\0"
 
 
 def exif_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Name and text of each field that has the form `name:text`, and the user's comment under `comment`."""
-    data = data.removeprefix(_SIGN)
+    """Yield name and text of each field of the form `name:text`, and the user comment under the name `comment`."""
+    data = data.removeprefix(_HEADER)
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None:
         return
     try:
-        (place,) = struct.unpack_from(f"{order}I", data, 4)
-        yield from _texts(data, order, place, inner=True)
+        (offset,) = struct.unpack_from(f"{order}I", data, 4)
+        yield from _directory_texts(data, order, offset, is_first=True)
     except struct.error:
         return
 
 
-def _texts(data: bytes, order: str, place: int, *, inner: bool) -> Iterator[tuple[str, str]]:
-    (count,) = struct.unpack_from(f"{order}H", data, place)
-    for field in range(min(count, _MOST_FIELDS)):
-        entry = place + 2 + 12 * field
+def _directory_texts(data: bytes, order: str, start: int, *, is_first: bool) -> Iterator[tuple[str, str]]:
+    """Yield the texts of one directory of fields. The first directory may refer to a second one."""
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    for index in range(min(count, _MAX_FIELDS)):
+        entry = start + 2 + 12 * index
         tag, kind, length, offset = struct.unpack_from(f"{order}HHII", data, entry)
-        start = entry + 8 if length <= 4 else offset
+        value_start = entry + 8 if length <= 4 else offset
         if kind == _ASCII:
-            name, colon, text = _text(data[start : start + length]).partition(":")
+            name, colon, text = _text(data[value_start : value_start + length]).partition(":")
             if colon:
                 yield name, text
-        elif tag == _COMMENT and kind in (_BYTES, _UNDEFINED):
-            yield "comment", _comment(data[start : start + length], order)
-        elif tag == _INNER and inner:
-            yield from _texts(data, order, offset, inner=False)
+        elif tag == _USER_COMMENT_TAG and kind in (_BYTES, _UNDEFINED):
+            yield "comment", _comment(data[value_start : value_start + length], order)
+        elif tag == _EXIF_IFD_TAG and is_first:
+            yield from _directory_texts(data, order, offset, is_first=False)
 
 
 def _text(body: bytes) -> str:
@@ -45,7 +46,7 @@ def _text(body: bytes) -> str:
 
 
 def _comment(body: bytes, order: str) -> str:
-    """Its first eight bytes name the encoding."""
+    """Return the text of a user comment, whose first eight bytes name its encoding."""
     if body.startswith(b"UNICODE\0"):
         return body[8:].decode("utf-16-le" if order == "<" else "utf-16-be", "replace").rstrip("\0")
     return _text(body[8:])

@@ -1,4 +1,4 @@
-"""The texts in a JPEG: those of its EXIF, where node packs that save JPEG write a workflow."""
+"""Reader of JPEG files: the texts of the EXIF data, in which node packs that save JPEG write a workflow."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from worker.workflow.embedded_metadata.exif import exif_texts
 
-_EXIF, _PICTURE = 0xFFE1, 0xFFDA
+_EXIF_MARKER, _SCAN_MARKER = 0xFFE1, 0xFFDA
 
 
 def jpeg_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Name and text of each field of the EXIF."""
-    place = 2
-    while place + 4 <= len(data):
-        marker, length = struct.unpack_from(">HH", data, place)
-        if marker < 0xFF00 or marker == _PICTURE or length < 2:
+    """Yield name and text of each field of the EXIF data."""
+    position = 2
+    while position + 4 <= len(data):
+        marker, length = struct.unpack_from(">HH", data, position)
+        if marker < 0xFF00 or marker == _SCAN_MARKER or length < 2:
             return
-        if marker == _EXIF:
-            yield from exif_texts(data[place + 4 : place + 2 + length])
-        place += 2 + length
+        if marker == _EXIF_MARKER:
+            yield from exif_texts(data[position + 4 : position + 2 + length])
+        position += 2 + length

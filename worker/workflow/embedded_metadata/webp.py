@@ -1,4 +1,4 @@
-"""The texts in a WebP: those of its EXIF."""
+"""Reader of WebP files: the texts of the EXIF data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from worker.workflow.embedded_metadata.exif import exif_texts
 
 
 def webp_texts(data: bytes) -> Iterator[tuple[str, str]]:
-    """Name and text of each field of the EXIF."""
-    place = 12
-    while place + 8 <= len(data):
-        kind = data[place : place + 4]
-        (length,) = struct.unpack_from("<I", data, place + 4)
+    """Yield name and text of each field of the EXIF data."""
+    position = 12
+    while position + 8 <= len(data):
+        kind = data[position : position + 4]
+        (length,) = struct.unpack_from("<I", data, position + 4)
         if kind == b"EXIF":
-            yield from exif_texts(data[place + 8 : place + 8 + length])
-        place += 8 + length + length % 2
+            yield from exif_texts(data[position + 8 : position + 8 + length])
+        position += 8 + length + length % 2

@@ -1,4 +1,4 @@
-"""Values that links carry, computed before anything runs."""
+"""Computes the values that links carry before the prompt runs."""
 
 from worker.workflow.linked_values.evaluation import WRAPPED, LinkedValues, link_of
 

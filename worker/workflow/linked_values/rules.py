@@ -1,8 +1,8 @@
-"""What nodes of known classes put out, where that follows from their inputs alone.
+"""Rules that compute the outputs of nodes of known classes from their inputs.
 
-A rule gets the inputs of a node and returns its outputs. It raises `NotKnownError` where an input that decides is not
-known. It need not repeat every step of a class: what it computes takes the place of the link, so that the value that
-was checked is the one that the node gets.
+A rule gets the inputs of a node and returns its outputs. It raises `NotKnownError` if it needs an input whose value is
+not known. A rule may simplify what the class does: the computed value replaces the link in the prompt, so that the node
+receives exactly the value that was checked.
 """
 
 from __future__ import annotations
@@ -21,42 +21,44 @@ class NotKnownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodeInputs:
-    """The inputs of a node. `values` has None for one whose value is not known."""
+    """The inputs of a node. In `values`, None means that the value is not known. All methods raise NotKnownError."""
 
     values: Mapping[str, Value | None]
 
     def value(self, name: str) -> Value:
-        found = self.values.get(name)
-        if found is None:
+        """Return the value of an input."""
+        value = self.values.get(name)
+        if value is None:
             raise NotKnownError
-        return found
+        return value
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Return a text; `default` where the input is not given at all."""
+        """Return an input that is a text, or `default` if the node does not have this input."""
         if default is not None and name not in self.values:
             return default
-        found = self.value(name)
-        if not isinstance(found, str):
+        value = self.value(name)
+        if not isinstance(value, str):
             raise NotKnownError
-        return found
+        return value
 
-    def whole(self, name: str) -> int:
-        found = self.value(name)
-        if not isinstance(found, int):
+    def integer(self, name: str) -> int:
+        """Return an input that is an integer."""
+        value = self.value(name)
+        if not isinstance(value, int):
             raise NotKnownError
-        return found
+        return value
 
-    def flag(self, name: str) -> bool:
-        """Return a choice between two; packs write some of them as text."""
-        found = self.value(name)
-        if isinstance(found, str):
-            if found.lower() not in {"true", "false"}:
+    def boolean(self, name: str) -> bool:
+        """Return an input as a boolean. Some packs write it as the text "true" or "false"."""
+        value = self.value(name)
+        if isinstance(value, str):
+            if value.lower() not in {"true", "false"}:
                 raise NotKnownError
-            return found.lower() == "true"
-        return bool(found)
+            return value.lower() == "true"
+        return bool(value)
 
-    def first_given(self, *names: str) -> Value:
-        """Return the first of these inputs that is given."""
+    def first_present(self, *names: str) -> Value:
+        """Return the value of the first of these inputs that the node has."""
         for name in names:
             if name in self.values:
                 return self.value(name)
@@ -67,55 +69,65 @@ Rule: TypeAlias = "Callable[[NodeInputs], tuple[Value | None, ...]]"
 
 
 def _constant(name: str) -> Rule:
+    """Return the rule of a node whose only output is this input."""
     return lambda inputs: (inputs.value(name),)
 
 
 def _joined(delimiter: str, *names: str) -> Rule:
+    """Return the rule of a node that joins texts. `delimiter` is the name of the input with the delimiter."""
     return lambda inputs: (inputs.text(delimiter, "").join(inputs.text(name, "") for name in names),)
 
 
 def _either(choice: str, if_true: str, if_false: str) -> Rule:
-    return lambda inputs: (inputs.value(if_true if inputs.flag(choice) else if_false),)
+    """Return the rule of a node that outputs one of two inputs, depending on the boolean input `choice`."""
+    return lambda inputs: (inputs.value(if_true if inputs.boolean(choice) else if_false),)
 
 
 def _numbered(choice: str, pattern: str, first: int = 1) -> Rule:
-    """Return the rule of a switch by number: its inputs are `pattern` with the number from `first` on."""
+    """Return the rule of a node that outputs one of several inputs, selected by a number.
 
-    def decide(inputs: NodeInputs) -> tuple[Value | None, ...]:
-        number = inputs.whole(choice)
+    The inputs are named `pattern` with a number, which starts at `first`.
+    """
+
+    def select(inputs: NodeInputs) -> tuple[Value | None, ...]:
+        number = inputs.integer(choice)
         if number < first:
             raise NotKnownError
         return (inputs.value(pattern.format(number)),)
 
-    return decide
+    return select
 
 
 def _plain_text(text: str) -> str:
-    """Return a text of WAS Node Suite: its lines that are comments and its tokens are left to the node."""
+    """Return a text of WAS Node Suite. Raises NotKnownError if it may contain comments or tokens."""
     if "#" in text or "[" in text:
         raise NotKnownError
     return text
 
 
 def _was_texts(*names: str) -> Rule:
+    """Return the rule of a node of WAS Node Suite whose outputs are these texts."""
     return lambda inputs: tuple(_plain_text(inputs.text(name, "")) for name in names)
 
 
 def _was_joined(inputs: NodeInputs) -> tuple[Value | None, ...]:
+    """Return the output of `Text Concatenate` (WAS Node Suite)."""
     texts = [inputs.text(name) for name in ("text_a", "text_b", "text_c", "text_d") if name in inputs.values]
-    if inputs.flag("clean_whitespace"):
+    if inputs.boolean("clean_whitespace"):
         texts = [text.strip() for text in texts]
     delimiter = inputs.text("delimiter")
     return (("\n" if delimiter == "\\n" else delimiter).join(text for text in texts if text),)
 
 
 def _trimmed(inputs: NodeInputs) -> tuple[Value | None, ...]:
+    """Return the output of `StringTrim`."""
     text, mode = inputs.text("string"), inputs.text("mode")
     changes = {"Both": text.strip, "Left": text.lstrip, "Right": text.rstrip}
     return (changes[mode]() if mode in changes else text,)
 
 
 def _in_case(inputs: NodeInputs) -> tuple[Value | None, ...]:
+    """Return the output of `CaseConverter`."""
     text, mode = inputs.text("string"), inputs.text("mode")
     changes = {"UPPERCASE": text.upper, "lowercase": text.lower, "Capitalize": text.capitalize}
     changes["Title Case"] = text.title
@@ -123,41 +135,46 @@ def _in_case(inputs: NodeInputs) -> tuple[Value | None, ...]:
 
 
 def _replaced(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    text, find, instead = inputs.text("string"), inputs.text("find"), inputs.text("replace")
-    # Counted before it is made: an empty text is found between any two characters.
-    if len(text) + (text.count(find) + 1) * len(instead) > LONGEST:
+    """Return the output of `StringReplace`."""
+    text, find, replacement = inputs.text("string"), inputs.text("find"), inputs.text("replace")
+    # Checked before the text is built: an empty `find` matches between any two characters.
+    if len(text) + (text.count(find) + 1) * len(replacement) > LONGEST:
         raise NotKnownError
-    return (text.replace(find, instead),)
+    return (text.replace(find, replacement),)
 
 
 def _part(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    return (inputs.text("string")[inputs.whole("start") : inputs.whole("end")],)
+    """Return the output of `StringSubstring`."""
+    return (inputs.text("string")[inputs.integer("start") : inputs.integer("end")],)
 
 
 def _one_line(inputs: NodeInputs) -> tuple[Value | None, ...]:
+    """Return the output of `StringConstantMultiline` (KJNodes)."""
     text = inputs.text("string")
-    return (text.replace("\n", "").strip() if inputs.flag("strip_newlines") else text,)
+    return (text.replace("\n", "").strip() if inputs.boolean("strip_newlines") else text,)
 
 
 def _many_joined(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    count = inputs.whole("inputcount")
-    if inputs.flag("return_list") or count > MOST_JOINED:
+    """Return the output of `JoinStringMulti` (KJNodes)."""
+    count = inputs.integer("inputcount")
+    if inputs.boolean("return_list") or count > MOST_JOINED:
         raise NotKnownError
     texts = [inputs.text(f"string_{number}", "") for number in range(1, count + 1)]
     return (inputs.text("delimiter").join([texts[0], *filter(None, texts[1:])]) if texts else None,)
 
 
 def _bridged(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    return (inputs.first_given("passthrough_text", "text_input"),)
+    """Return the output of `TextBridge`: `passthrough_text` if the node has it, else `text_input`."""
+    return (inputs.first_present("passthrough_text", "text_input"),)
 
 
 def _first_of_many(inputs: NodeInputs) -> tuple[Value | None, ...]:
-    """rgthree: the first input that is given, by the number in its name."""
-    return (inputs.first_given(*sorted(name for name in inputs.values if re.fullmatch(r"any_\d+", name))),)
+    """Return the output of rgthree's Any Switch: the first of its inputs `any_1`, `any_2`, ... that is present."""
+    return (inputs.first_present(*sorted(name for name in inputs.values if re.fullmatch(r"any_\d+", name))),)
 
 
 LONGEST = 4096
-"""Characters of a text that is computed; a longer one is no path."""
+"""Maximum length of a computed text. A longer text cannot be a path."""
 MOST_JOINED = 100
 RULES: dict[str, Rule] = {
     **dict.fromkeys(
@@ -204,4 +221,4 @@ RULES: dict[str, Rule] = {
     "easy anythingIndexSwitch": _numbered("index", "value{}", first=0),
     "Any Switch (rgthree)": _first_of_many,
 }
-"""By class. A class that makes its text of a list, a file, a wildcard or a number of a loop has none."""
+"""Rules by class. Classes whose output depends on a list, a file, a wildcard or a loop counter have no rule."""

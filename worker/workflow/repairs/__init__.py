@@ -1,11 +1,11 @@
-"""Prompts that ComfyUI would refuse, put right where what was sent has one certain meaning.
+"""Repairs of prompts that ComfyUI would reject, where the intended meaning is certain.
 
-    request = ready_request(request, catalog, own, SystemRandom())
+    request = prepare_request(request, catalog, own_files, SystemRandom())
 
-A prompt that ComfyUI accepts as it is stays as it is: each rule begins with something that ComfyUI refuses.
+A prompt that ComfyUI accepts is never changed: each rule starts from something that ComfyUI rejects.
 """
 
-from worker.workflow.repairs.ready import ReadyPrompt, ready_prompt, ready_request
+from worker.workflow.repairs.prepare import PreparedPrompt, prepare_prompt, prepare_request
 from worker.workflow.repairs.repair import RepairedPrompt, repair
 
-__all__ = ["ReadyPrompt", "RepairedPrompt", "ready_prompt", "ready_request", "repair"]
+__all__ = ["PreparedPrompt", "RepairedPrompt", "prepare_prompt", "prepare_request", "repair"]

@@ -1,4 +1,4 @@
-"""Classes under a former name: those that ComfyUI itself replaces, and names that differ in blanks alone."""
+"""Repairs class names: classes that ComfyUI has replaced, and names with extra or missing spaces."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from worker.workflow.catalog.replacements import REPLACEMENTS, NodeReplacement, 
 from worker.workflow.prompt import Node
 
 
-def present_class(node: Node, catalog: Catalog) -> Node | None:
-    """Return the node with the class that it has now; None where it stays."""
+def current_class(node: Node, catalog: Catalog) -> Node | None:
+    """Return the node with the current name of its class, or None if the node needs no change."""
     class_type = node["class_type"]
     if class_type in catalog:
         return None
     replacement = REPLACEMENTS.get(class_type)
     if replacement is not None and replacement.new_class in catalog:
         return _replaced(node, replacement)
-    name = _but_for_blanks(class_type, catalog)
+    name = _name_with_other_spaces(class_type, catalog)
     return None if name is None else {**node, "class_type": name}
 
 
 def _replaced(node: Node, replacement: NodeReplacement) -> Node | None:
-    """What ComfyUI would do by itself if it could.
+    """Return the node with its class replaced, in the cases in which ComfyUI's own replacement fails, else None.
 
-    It fails where the node has no `_meta`. A class that was only renamed loses all its inputs there, so that ComfyUI
-    refuses it for want of them.
+    ComfyUI fails if the node has no `_meta`. It drops all inputs of a class that was only renamed, and then rejects
+    the node because required inputs are missing.
     """
     if not replacement.carried and not replacement.fixed:
         return {**node, "class_type": replacement.new_class}
@@ -36,8 +36,8 @@ def _replaced(node: Node, replacement: NodeReplacement) -> Node | None:
     return {"class_type": rewritten["class_type"], "inputs": rewritten["inputs"]}
 
 
-def _but_for_blanks(class_type: str, catalog: Catalog) -> str | None:
-    """The one class whose name has the same letters, with other blanks at its ends."""
-    bare = class_type.strip()
-    found = [name for name in (bare, f"{bare} ", f" {bare}") if name in catalog]
-    return found[0] if len(found) == 1 and bare else None
+def _name_with_other_spaces(class_type: str, catalog: Catalog) -> str | None:
+    """Return the only class whose name differs just in spaces at its ends, or None."""
+    stripped = class_type.strip()
+    names = [name for name in (stripped, f"{stripped} ", f" {stripped}") if name in catalog]
+    return names[0] if len(names) == 1 and stripped else None

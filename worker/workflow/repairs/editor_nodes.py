@@ -1,7 +1,7 @@
-"""Nodes that only the editor has, and that some clients send all the same: left out where nothing needs them.
+"""Removes nodes that exist only in the editor, because some clients send them in API format.
 
-A note is linked to nothing. A reroute hands on its one input, so that what is linked to it is linked to that, and the
-value of a primitive stands in the inputs that it feeds.
+Notes have no links. Links from a reroute are replaced by links from its source. Links from a primitive are replaced by
+its value.
 """
 
 from __future__ import annotations
@@ -9,30 +9,33 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from worker.prompt_changes import Repair
-from worker.workflow.editor.live import PRIMITIVE
+from worker.workflow.editor.editor_graph import PRIMITIVE
 from worker.workflow.editor.packs.registry import BROWSER_NODES
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, is_link, links, title
 
 
 def without_editor_nodes(prompt: Prompt, catalog: Container[str]) -> tuple[Prompt, list[Repair]]:
-    """Return the prompt without them, and what is left out. A prompt of nothing else stays as it is."""
-    found = [node_id for node_id, node in prompt.items() if node["class_type"] in BROWSER_NODES]
-    found = [node_id for node_id in found if prompt[node_id]["class_type"] not in catalog]
-    if not found or len(found) == len(prompt):
+    """Return the prompt without editor nodes, and one repair for each removed node.
+
+    A prompt that only has editor nodes is returned unchanged.
+    """
+    browser_nodes = [node_id for node_id, node in prompt.items() if node["class_type"] in BROWSER_NODES]
+    editor_ids = [node_id for node_id in browser_nodes if prompt[node_id]["class_type"] not in catalog]
+    if not editor_ids or len(editor_ids) == len(prompt):
         return prompt, []
-    straight = _past_reroutes(prompt, found)
-    gone = frozenset(found)
-    kept = {node_id: node for node_id, node in straight.items() if node_id not in gone}
-    kept = _with_linked(kept, straight)
-    repairs = [_left_out(prompt, node_id) for node_id in found if node_id not in kept]
-    return (
-        ({node_id: node for node_id, node in straight.items() if node_id in kept}, repairs) if repairs else (prompt, [])
-    )
+    relinked = _without_reroutes(prompt, editor_ids)
+    removable = frozenset(editor_ids)
+    kept = {node_id: node for node_id, node in relinked.items() if node_id not in removable}
+    kept = _with_sources(kept, relinked)
+    repairs = [_removal(prompt, node_id) for node_id in editor_ids if node_id not in kept]
+    if not repairs:
+        return prompt, []
+    return {node_id: node for node_id, node in relinked.items() if node_id in kept}, repairs
 
 
-def _with_linked(kept: Prompt, prompt: Prompt) -> Prompt:
-    """Add what is still linked to: that is for the check to refuse."""
+def _with_sources(kept: Prompt, prompt: Prompt) -> Prompt:
+    """Return `kept` with all nodes that it still links to, so that validation can report them."""
     kept, waiting = dict(kept), list(kept)
     while waiting:
         for _, source, _ in links(kept[waiting.pop()]):
@@ -42,16 +45,17 @@ def _with_linked(kept: Prompt, prompt: Prompt) -> Prompt:
     return kept
 
 
-def _past_reroutes(prompt: Prompt, found: list[str]) -> Prompt:
-    handed_on = {node_id: _handed_on(prompt[node_id]) for node_id in found}
-    ends = _ends({node_id: value for node_id, value in handed_on.items() if value is not None})
-    if not ends:
+def _without_reroutes(prompt: Prompt, editor_ids: list[str]) -> Prompt:
+    """Return the prompt with each link from an editor node replaced by what that node passes on."""
+    passed = {node_id: _passed_value(prompt[node_id]) for node_id in editor_ids}
+    origins = _origins({node_id: value for node_id, value in passed.items() if value is not None})
+    if not origins:
         return prompt
-    return {node_id: _relinked(node, ends) for node_id, node in prompt.items()}
+    return {node_id: _relinked(node, origins) for node_id, node in prompt.items()}
 
 
-def _handed_on(node: Node) -> Json:
-    """The link of a node that passes its only input on, or the only value of a primitive."""
+def _passed_value(node: Node) -> Json:
+    """Return what an editor node passes on: the link of a reroute, or the value of a primitive, else None."""
     values, browser = list(node["inputs"].values()), BROWSER_NODES[node["class_type"]]
     if len(values) != 1 or browser.gets_from or browser.refused:
         return None
@@ -60,36 +64,37 @@ def _handed_on(node: Node) -> Json:
     return values[0] if is_link(values[0]) else None
 
 
-def _relinked(node: Node, ends: Mapping[str, Json]) -> Node:
-    if not any(source in ends for _, source, _ in links(node)):
+def _relinked(node: Node, origins: Mapping[str, Json]) -> Node:
+    if not any(source in origins for _, source, _ in links(node)):
         return node
-    return {**node, "inputs": {name: _end(value, ends) for name, value in node["inputs"].items()}}
+    return {**node, "inputs": {name: _origin(value, origins) for name, value in node["inputs"].items()}}
 
 
-def _end(value: Json, ends: Mapping[str, Json]) -> Json:
-    """Return what a link leads to behind all reroutes; anything else as it is."""
-    return ends.get(str(value[0]), value) if isinstance(value, list) and is_link(value) else value
+def _origin(value: Json, origins: Mapping[str, Json]) -> Json:
+    """Return the origin of a link behind all reroutes, or the value itself if it is no link."""
+    return origins.get(str(value[0]), value) if isinstance(value, list) and is_link(value) else value
 
 
-def _ends(passed: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what each node hands on in the end; those whose links go in a circle are left out."""
-    ends: dict[str, Json] = {}
+def _origins(passed: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what each editor node passes on, followed through chains of them. Nodes in a cycle are omitted."""
+    origins: dict[str, Json] = {}
     for node_id in passed:
-        way: dict[str, None] = {}
-        end: Json = [node_id, 0]
-        while isinstance(end, list) and is_link(end) and (source := str(end[0])) in passed:
-            if source in ends or source in way:
-                end = ends.get(source)  # None in a circle
+        chain: dict[str, None] = {}
+        origin: Json = [node_id, 0]
+        while isinstance(origin, list) and is_link(origin) and (source := str(origin[0])) in passed:
+            if source in origins or source in chain:
+                origin = origins.get(source)  # None in a cycle
                 break
-            way[source] = None
-            end = passed[source]
-        ends |= dict.fromkeys(way, end)
-    return {node_id: end for node_id, end in ends.items() if end is not None}
+            chain[source] = None
+            origin = passed[source]
+        origins |= dict.fromkeys(chain, origin)
+    return {node_id: origin for node_id, origin in origins.items() if origin is not None}
 
 
-def _left_out(prompt: Prompt, node_id: str) -> Repair:
+def _removal(prompt: Prompt, node_id: str) -> Repair:
+    """Return the repair that reports a removed node."""
     class_type = prompt[node_id]["class_type"]
-    message = f"{class_type!r} is a node of the editor's own, which ComfyUI does not have: it is left out."
-    if _handed_on(prompt[node_id]) is not None:
-        message = f"{message[:-1]}, and what it hands on stands where it was linked."
+    message = f"{class_type!r} is a node of the editor that ComfyUI does not have. The node is removed."
+    if _passed_value(prompt[node_id]) is not None:
+        message = f"{message} The value that it passes on replaces the links to it."
     return Repair(message, "editor_node", node_id, title(prompt, node_id), None, class_type, None)

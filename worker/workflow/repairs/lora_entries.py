@@ -1,18 +1,18 @@
-"""LoRAs in the entries of rgthree's Power Lora Loader, named as Windows names them."""
+"""Repairs LoRA names with Windows separators in the entries of rgthree's Power Lora Loader."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.lora_names import nearest_part
+from worker.workflow.lora_names import find_by_part
 from worker.workflow.loras import POWER_LORA_LOADER, listed_loras
 from worker.workflow.prompt import Node
 from worker.workflow.repairs.value_change import ValueChange
 
 
 def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
-    """Yield the entries whose name divides its folders in a way that no listed file does."""
+    """Yield a change for each entry whose LoRA name has backslashes, if no listed file has them."""
     if node["class_type"] != POWER_LORA_LOADER:
         return
     listed = listed_loras(catalog)
@@ -20,7 +20,7 @@ def entry_changes(node: Node, catalog: Catalog) -> Iterator[ValueChange]:
         name = value.get("lora") if isinstance(value, dict) else None
         if not isinstance(name, str) or not isinstance(value, dict) or "\\" not in name:
             continue
-        if nearest_part(name, listed) is None and not any("\\" in file for file in listed):
-            runs = name.replace("\\", "/")  # where it is not listed, the file may be on its way
-            message = f"{name!r} is written {runs!r} here: this server separates folders by another character."
+        if find_by_part(name, listed) is None and not any("\\" in file for file in listed):
+            runs = name.replace("\\", "/")  # the file need not be listed: it may still be downloading
+            message = f"{name!r} runs as {runs!r}: this server uses another folder separator."
             yield ValueChange(key, value, {**value, "lora": runs}, "path_separator", message)

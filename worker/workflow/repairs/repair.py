@@ -1,4 +1,4 @@
-"""All repairs of one prompt, in their order: nodes of the editor's own, names of classes, then the values."""
+"""Applies all repairs to a prompt, in this order: editor nodes, class names, values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.prompt import Prompt, title
-from worker.workflow.repairs.class_names import present_class
+from worker.workflow.repairs.class_names import current_class
 from worker.workflow.repairs.editor_nodes import without_editor_nodes
 from worker.workflow.repairs.lora_entries import entry_changes
 from worker.workflow.repairs.seeds import seed_of
@@ -18,9 +18,9 @@ from worker.workflow.repairs.values import RepairContext, value_changes
 
 @dataclass(frozen=True, slots=True)
 class RepairedPrompt:
-    """`seeds` are inputs that get a fresh seed when a job runs; until then the prompt has the least one there.
+    """The result of `repair`. If nothing was repaired, `prompt` is the same object as the argument.
 
-    The `prompt` is the one that was given where nothing had to be repaired.
+    `seeds` are inputs that get a random seed when a job runs. Until then the prompt has their minimum.
     """
 
     prompt: Prompt
@@ -28,25 +28,27 @@ class RepairedPrompt:
     seeds: tuple[SeedField, ...] = ()
 
 
-def repair(prompt: Prompt, catalog: Catalog, *, own: Container[str] = (), keep_seeds: bool = False) -> RepairedPrompt:
-    """Return the prompt with its repairs. It is not changed; what stands in no catalog stays.
+def repair(
+    prompt: Prompt, catalog: Catalog, *, own_files: Container[str] = (), keep_seeds: bool = False
+) -> RepairedPrompt:
+    """Return a repaired copy of the prompt. Nodes of classes that are not in the catalog keep their values.
 
-    `own` are the names of the request's files, which stay as they are. With `keep_seeds` no seed is replaced.
-    Values are looked at only in nodes that an output needs: ComfyUI looks at no others.
+    `own_files` are the names of the request's files, which are never changed. With `keep_seeds` no seed is replaced.
+    Only the values of nodes that an output needs are repaired, because ComfyUI ignores other nodes.
     """
     nodes, repairs = prompt, list[Repair]()
     if any(node["class_type"] not in catalog for node in prompt.values()):
         nodes, repairs = _with_known_classes(prompt, catalog)
     changed: Prompt = {}
     seeds: list[SeedField] = []
-    context = RepairContext(nodes, own, keep_seeds)
+    context = RepairContext(nodes, own_files, keep_seeds)
     for node_id in _needed(nodes, catalog):
         node = nodes[node_id]
         changes = [*value_changes(node, catalog, context), *entry_changes(node, catalog)]
         if changes:
             inputs = {**node["inputs"], **{change.input: change.runs for change in changes}}
             changed[node_id] = {**node, "inputs": inputs}
-            repairs += [_of_change(nodes, node_id, change) for change in changes]
+            repairs += [_repair_of(nodes, node_id, change) for change in changes]
             seeds += [seed_of(node_id, change.fresh) for change in changes if change.fresh is not None]
     if not repairs:
         return RepairedPrompt(prompt)
@@ -54,29 +56,30 @@ def repair(prompt: Prompt, catalog: Catalog, *, own: Container[str] = (), keep_s
 
 
 def _with_known_classes(prompt: Prompt, catalog: Catalog) -> tuple[Prompt, list[Repair]]:
+    """Return the prompt without editor nodes and with current class names, and the repairs."""
     nodes, repairs = without_editor_nodes(prompt, catalog)
     renamed: Prompt = {}
     for node_id, node in nodes.items():
-        present = present_class(node, catalog)
-        if present is not None:
-            renamed[node_id] = present
-            repairs.append(_renamed(nodes, node_id, present["class_type"]))
+        current = current_class(node, catalog)
+        if current is not None:
+            renamed[node_id] = current
+            repairs.append(_renaming(nodes, node_id, current["class_type"]))
     return {**nodes, **renamed}, repairs
 
 
-def _renamed(prompt: Prompt, node_id: str, class_type: str) -> Repair:
+def _renaming(prompt: Prompt, node_id: str, class_type: str) -> Repair:
     sent = prompt[node_id]["class_type"]
-    message = f"This ComfyUI has no class {sent!r}: it is called {class_type!r} now."
+    message = f"This ComfyUI has no class {sent!r}. Its current name is {class_type!r}."
     return Repair(message, "class_renamed", node_id, title(prompt, node_id), None, sent, class_type)
 
 
-def _of_change(prompt: Prompt, node_id: str, change: ValueChange) -> Repair:
+def _repair_of(prompt: Prompt, node_id: str, change: ValueChange) -> Repair:
     runs = None if change.fresh is not None else change.runs
     return Repair(change.message, change.code, node_id, title(prompt, node_id), change.input, change.sent, runs)
 
 
 def _needed(prompt: Prompt, catalog: Catalog) -> list[str]:
-    """The nodes that some output needs, in the order of the prompt."""
+    """Return the nodes that some output needs, in the order of the prompt."""
     waiting = [
         node_id
         for node_id, node in prompt.items()
@@ -85,7 +88,7 @@ def _needed(prompt: Prompt, catalog: Catalog) -> list[str]:
     needed = set(waiting)
     while waiting:
         for value in prompt[waiting.pop()]["inputs"].values():
-            # Also where a link is not written as it should be.
+            # Also follows links that are malformed, because they can be repaired.
             source = str(value[0]) if isinstance(value, list) and len(value) == 2 else ""
             if source in prompt and source not in needed:
                 needed.add(source)

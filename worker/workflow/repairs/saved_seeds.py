@@ -1,4 +1,7 @@
-"""The editor's file with the seeds that ran: savers write it into pictures, and whoever opens one there runs these."""
+"""Writes the seeds that ran into the workflow that the editor saved.
+
+Save nodes embed this workflow in images, so that opening an image in the editor restores its seeds.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ RANDOMIZE = "randomize"
 def with_seeds(
     workflow: Mapping[str, Any], prompt: Prompt, fields: Iterable[SeedField], seeds: Iterable[RandomInteger]
 ) -> Mapping[str, Any]:
-    """Return a copy in which the fields have their fresh seeds; `prompt` has the saved ones.
+    """Return a copy of the workflow with the drawn seeds in these fields. `prompt` has the seeds that were saved.
 
-    A field inside a subgraph stays: its file has it once for all instances.
+    A field inside a subgraph is not changed, because the workflow stores it once for all instances.
     """
     values = {(seed.node_id, seed.input): seed.value for seed in seeds}
     changes: dict[str, list[tuple[Json, int]]] = {}
@@ -34,20 +37,25 @@ def with_seeds(
 
 
 def _changed(node: Any, changes: Mapping[str, list[tuple[Json, int]]]) -> Any:  # noqa: ANN401 - JSON
+    """Return a node of the editor with its seeds replaced: pairs (saved seed, new seed) by node id."""
     values = node.get("widgets_values") if isinstance(node, dict) else None
-    if not isinstance(values, list) or (wanted := changes.get(str(node.get("id")))) is None:
+    if not isinstance(values, list) or (node_changes := changes.get(str(node.get("id")))) is None:
         return node
     values = list(values)
-    for saved, fresh in wanted:
-        place = _place(values, saved)
-        if place is not None:
-            values[place] = fresh
+    for saved, fresh in node_changes:
+        index = _index(values, saved)
+        if index is not None:
+            values[index] = fresh
     return {**node, "widgets_values": values}
 
 
-def _place(values: list[Json], saved: Json) -> int | None:
-    """Where a seed is: before its control, or where an instance of a subgraph has this value and no second time."""
-    places = [place for place, value in enumerate(values) if value == saved and not isinstance(value, bool)]
-    controlled = [place for place in places if values[place + 1 : place + 2] == [RANDOMIZE]]
-    found = controlled or places
-    return found[0] if len(found) == 1 or controlled else None
+def _index(values: list[Json], saved: Json) -> int | None:
+    """Return the index of a seed in `widgets_values`, or None if it is ambiguous.
+
+    A seed comes before the value of its control ("randomize"). A subgraph instance has no controls: there the value
+    must be unique.
+    """
+    indexes = [index for index, value in enumerate(values) if value == saved and not isinstance(value, bool)]
+    controlled = [index for index in indexes if values[index + 1 : index + 2] == [RANDOMIZE]]
+    candidates = controlled or indexes
+    return candidates[0] if len(candidates) == 1 or controlled else None

@@ -1,4 +1,4 @@
-"""Seeds: what runs for one that is out of range, and fresh ones."""
+"""Draws random seeds, and replaces seeds that are out of range."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from worker.workflow.prompt import Prompt
 from worker.workflow.repairs.value_change import ValueChange
 
 LARGEST = 2**50
-"""The editor draws no larger one; every JavaScript client reads it exactly."""
+"""Largest seed that the editor draws. JavaScript clients read it exactly."""
 WITHOUT_MAX = 2**32 - 1
+"""Largest seed for an input that declares no maximum."""
 LONGEST = 1000
-"""Bits of a number that is written out, and that is a float, too."""
+"""Maximum number of bits of a seed that a message shows in full. Such a number also fits into a float."""
 
 
 def seed_of(node_id: str, spec: InputSpec) -> SeedField:
-    """Return the field that gets a fresh seed."""
+    """Return the description of an input that gets a random seed."""
     return SeedField(node_id, spec.name, *_range(spec))
 
 
 def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
-    """Return what runs for a seed that ComfyUI refuses; None for one that it takes, and for what is no number.
+    """Return the replacement of a seed that ComfyUI rejects, or None for a valid seed or a value that is no number.
 
-    Below the range, most often -1, any seed is meant. One above it is meant itself: the same always becomes the same.
+    A seed below the range, such as -1, means any seed: a random one is drawn. A seed above the range is mapped into
+    the range, so that the same seed always gives the same result.
     """
     low, high = _range(spec)
     if value is None:
-        return _fresh(spec, value, "No seed was given")
+        return _fresh(spec, value, "The request has no seed")
     number = _whole(value)
     if number is None:
         return None
@@ -41,14 +43,18 @@ def seed_change(spec: InputSpec, value: Json) -> ValueChange | None:
     if spec.max is None or number <= high:
         return None
     if number.bit_length() <= LONGEST and float(number) == float(high):
-        return ValueChange(spec.name, value, high, "seed_out_of_range", f"{outside}, as JavaScript rounds its end.")
+        message = f"{outside}. It is the maximum as JavaScript rounds it."
+        return ValueChange(spec.name, value, high, "seed_out_of_range", message)
     runs = low + (number - low) % (high - low + 1)
-    return ValueChange(spec.name, value, runs, "seed_out_of_range", f"{outside}: beyond it they begin again at {low}.")
+    message = f"{outside}. It runs as {runs}: seeds above the range start again at {low}."
+    return ValueChange(spec.name, value, runs, "seed_out_of_range", message)
 
 
-def _fresh(spec: InputSpec, value: Json, why: str) -> ValueChange:
+def _fresh(spec: InputSpec, value: Json, reason: str) -> ValueChange:
+    """Return the change of a seed to a random one, which is drawn when the job runs."""
     low, _ = _range(spec)
-    return ValueChange(spec.name, value, low, "seed_drawn", f"{why}: one is drawn when the job runs.", spec)
+    message = f"{reason}. A random seed is drawn when the job runs."
+    return ValueChange(spec.name, value, low, "seed_drawn", message, spec)
 
 
 def _short(number: int) -> str:
@@ -56,7 +62,7 @@ def _short(number: int) -> str:
 
 
 def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tuple[Prompt, tuple[RandomInteger, ...]]:
-    """Return a copy with a fresh seed in each field, and these seeds. Fields of one `source` get the same."""
+    """Return a copy with a random seed in each field, and the seeds. Fields with the same `source` share a seed."""
     ranges: dict[str, tuple[int, int]] = {}
     present = [field for field in fields if field.node_id in prompt]
     for field in present:
@@ -71,13 +77,13 @@ def draw_seeds(prompt: Prompt, fields: Iterable[SeedField], rng: Random) -> tupl
 
 
 def _range(spec: InputSpec) -> tuple[int, int]:
-    """The least and the largest value that ComfyUI takes, as far as the class says."""
+    """Return the smallest and the largest seed that the class declares."""
     low = 0 if spec.min is None else int(spec.min)
     return low, max(low, WITHOUT_MAX) if spec.max is None else max(low, int(spec.max))
 
 
 def _whole(value: Json) -> int | None:
-    """The number as ComfyUI reads it, which also takes text and cuts fractions off."""
+    """Return a value as an integer, as ComfyUI converts it: accepts text and truncates fractions. Else None."""
     if not isinstance(value, str | int | float):
         return None
     try:

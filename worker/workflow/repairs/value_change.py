@@ -1,4 +1,4 @@
-"""Another value for one input of a node."""
+"""The change of one value of a node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from worker.workflow.json_value import Json
 
 @dataclass(frozen=True, slots=True)
 class ValueChange:
-    """What was sent and what runs. With `fresh` a seed is drawn when the job runs, and `runs` only stands for it."""
+    """The value that was sent for an input, and the one that runs.
+
+    If `fresh` is set, a random seed is drawn when the job runs, and `runs` is only a placeholder.
+    """
 
     input: str
     sent: Json

@@ -1,4 +1,4 @@
-"""Values of one node: names of files as another system writes them, inputs that are missing, seeds out of range."""
+"""Repairs the values of a node: file names from other systems, missing inputs, malformed links, invalid seeds."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS
 
 SEPARATORS = re.compile(r"[\\/]+")
 ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
-"""How URLs and data URIs begin; the drive of a path has one letter."""
+"""Start of a URL or a data URI. A Windows drive has only one letter, so it does not match."""
 ESCAPED_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]|\\+[nrt/]){64,}={0,2}(?:\\+[nr])*", re.ASCII)
-"""A file in place of its name, whose line breaks and slashes were escaped twice; a path of this length has a suffix."""
+"""Base64 data whose line breaks and slashes were escaped twice. A path of this length would have an extension."""
 NUMBERS = frozenset({"INT", "FLOAT"})
 CONTROL = "control_after_generate"
 SLOT = re.compile(r"[0-9]{1,6}")
@@ -30,35 +30,36 @@ SLOT = re.compile(r"[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class ListedNames:
-    """Names of files that are choices, by what is the same in each way to write them.
+    """File names in a list of choices, by their normalized form.
 
-    `foreign`: some of them have backslashes, so that the server is one on Windows.
+    `has_backslashes` is True if some names contain a backslash: the server runs on Windows then.
     """
 
-    by_same: Mapping[str, Collection[str]]
-    foreign: bool
+    by_normalized: Mapping[str, Collection[str]]
+    has_backslashes: bool
 
     @classmethod
     def of(cls, options: Iterable[Json]) -> Self:
+        """Return the file names among these choices."""
         names = [option for option in options if isinstance(option, str)]
-        by_same: dict[str, set[str]] = {}
+        by_normalized: dict[str, set[str]] = {}
         for name in names:
-            by_same.setdefault(_same(name), set()).add(name)
-        return cls(by_same, any("\\" in name for name in names))
+            by_normalized.setdefault(_normalized(name), set()).add(name)
+        return cls(by_normalized, any("\\" in name for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class RepairContext:
-    """What the values of a node are judged by: its prompt, the files that stay as they are named, and the wish."""
+    """The prompt of a node, the file names of the request, which are never changed, and the option to keep seeds."""
 
     prompt: Prompt
-    own: Container[str]
+    own_files: Container[str]
     keep_seeds: bool
     _listed: dict[int, ListedNames] = field(default_factory=dict)
-    """By the list of choices: many nodes have the same, which may be long."""
+    """Names by the id of the list of choices. Many nodes share a list, and lists can be long."""
 
     def listed(self, spec: InputSpec) -> ListedNames:
-        """The choices of an input that are texts."""
+        """Return the file names among the choices of an input."""
         names = self._listed.get(id(spec.options))
         if names is None:
             names = self._listed[id(spec.options)] = ListedNames.of(spec.options or ())
@@ -66,7 +67,7 @@ class RepairContext:
 
 
 def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Iterator[ValueChange]:
-    """Yield what has to change in a node of a known class."""
+    """Yield the changes that a node of a known class needs."""
     node_class, inputs = catalog[node["class_type"]], node["inputs"]
     specs = node_class.shown or expand(node_class, inputs)
     for spec in specs.values():
@@ -78,7 +79,7 @@ def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Itera
             change = None if is_link(value) else _link(spec, value, context.prompt)
         elif _is_seed(spec):
             validator = NODE_VALIDATORS.get(node_class.name)
-            own_check = validator is not None and validator.takes(spec.name)
+            own_check = validator is not None and validator.accepts(spec.name)
             change = None if context.keep_seeds or own_check else seed_change(spec, value)
         else:
             change = _value(spec, value, context)
@@ -87,46 +88,49 @@ def value_changes(node: Node, catalog: Catalog, context: RepairContext) -> Itera
 
 
 def _link(spec: InputSpec, value: list[Json], prompt: Prompt) -> ValueChange | None:
-    """A link whose node is written as a number, or whose slot is written as text."""
+    """Return the change for a link whose node id is a number or whose slot is text, or None."""
     match value:
         case [str(node) | int(node), str(slot) | int(slot)] if str(node) in prompt and SLOT.fullmatch(str(slot)):
             runs: list[Json] = [str(node), int(slot)]
-            message = f"The link {value} is written {runs}: ids of nodes are text, and slots are numbers."
+            message = f"The link {value} runs as {runs}: node ids must be text, and slots must be numbers."
             return ValueChange(spec.name, value, runs, "link_form", message)
     return None
 
 
 def _is_seed(spec: InputSpec) -> bool:
-    """True for an integer that is called a seed, or that the editor changes from run to run."""
+    """Return whether an input is a seed: an integer named so, or one that the editor changes after each run."""
     named = spec.name == "seed" or spec.name.endswith((".seed", "_seed"))
     return spec.type == "INT" and (named or bool(spec.config[1].get(CONTROL)))
 
 
-def _missing(spec: InputSpec, strange: list[str]) -> ValueChange | None:
-    """The default that the class declares. The first choice of a list is none: it is only what the editor shows first.
+def _missing(spec: InputSpec, unknown_inputs: list[str]) -> ValueChange | None:
+    """Return the change that sets a missing input to its declared default, or None.
 
-    Where the node has a name that its class does not know and that is near, that one may be meant.
+    The first choice of a list is not a default, because it is only the first one that the editor shows. If the node
+    has an unknown input with a similar name, that input may be meant, so nothing is changed.
     """
-    if spec.presence is not Presence.REQUIRED or not _usable(spec) or (strange and nearest(spec.name, strange)):
+    misspelled = unknown_inputs and nearest(spec.name, unknown_inputs)
+    if spec.presence is not Presence.REQUIRED or not _usable(spec) or misspelled:
         return None
-    message = f"The input {spec.name!r} was missing: it has its default, {spec.default!r}."
+    message = f"The input {spec.name!r} was missing. It has its default value, {spec.default!r}."
     return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
 
 
 def _value(spec: InputSpec, value: Json, context: RepairContext) -> ValueChange | None:
+    """Return the change for a file name or for a null value, or None."""
     if isinstance(value, str) and spec.type == COMBO:
         name = _choice(spec, value, context)
         return None if name is None else _file_name(spec, value, name)
     if value is None and (spec.type in NUMBERS or spec.type == COMBO) and _usable(spec):
         if spec.type == COMBO and None in (spec.options or ()):
             return None
-        message = f"The input {spec.name!r} was null: it has its default, {spec.default!r}."
+        message = f"The input {spec.name!r} was null. It has its default value, {spec.default!r}."
         return ValueChange(spec.name, None, _plain(spec.default), "input_missing", message)
     return None
 
 
 def _usable(spec: InputSpec) -> bool:
-    """Whether ComfyUI takes the default that a class declares."""
+    """Return whether ComfyUI accepts the default that the class declares."""
     default = spec.default
     if default is None:
         return False
@@ -140,36 +144,37 @@ def _usable(spec: InputSpec) -> bool:
 
 
 def _plain(default: Json) -> Json:
-    """A list is wrapped, so that it is not taken for a link."""
+    """Return the default, wrapped if it is a list, so that ComfyUI does not treat it as a link."""
     return {"__value__": default} if isinstance(default, list) else default
 
 
 def _choice(spec: InputSpec, value: str, context: RepairContext) -> str | None:
-    """The listed name that is the same but for separators and the form of its letters; None where `value` stays.
+    """Return the listed name that differs only in separators and Unicode form, or None if `value` stays.
 
-    A name in capitals is another one: two files may differ in nothing else.
+    Upper and lower case are distinct, because two files may differ only in case.
     """
     plain = value.isascii() and not SEPARATORS.search(value)
-    if plain or value in (spec.options or ()) or value in context.own or ADDRESS.match(value):
+    if plain or value in (spec.options or ()) or value in context.own_files or ADDRESS.match(value):
         return None
     if ESCAPED_BASE64.fullmatch(value):
         return None
     listed = context.listed(spec)
-    matches = listed.by_same.get(_same(value), ())
+    matches = listed.by_normalized.get(_normalized(value), ())
     if len(matches) == 1:
         return next(iter(matches))
-    if matches or listed.foreign or "\\" not in value or not spec.folders:
+    if matches or listed.has_backslashes or "\\" not in value or not spec.folders:
         return None
-    return SEPARATORS.sub("/", value)  # the file may be on its way
+    return SEPARATORS.sub("/", value)  # the file need not be listed: it may still be downloading
 
 
-def _same(name: str) -> str:
+def _normalized(name: str) -> str:
     return SEPARATORS.sub("/", unicodedata.normalize("NFC", name)).removeprefix("./")
 
 
 def _file_name(spec: InputSpec, value: str, name: str) -> ValueChange:
+    """Return the change of a file name to the listed name, with the reason."""
     if unicodedata.normalize("NFC", value) != unicodedata.normalize("NFC", name):
-        message = f"{value!r} is written {name!r} here: this server separates folders by another character."
+        message = f"{value!r} runs as {name!r}: this server uses another folder separator."
         return ValueChange(spec.name, value, name, "path_separator", message)
-    message = f"{value!r} is listed here with the same letters in another Unicode form."
+    message = f"{value!r} is listed on this server in another Unicode form of the same text."
     return ValueChange(spec.name, value, name, "unicode_form", message)

@@ -1,4 +1,4 @@
-"""The TOML beside a workflow, read and held against the workflow: all that is wrong with it at once."""
+"""Reads the TOML file of a template and checks it against the workflow. Reports all problems together."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from worker.workflow.templates.value import value_problem
 
 
 def read_template(name: str, workflow: object, table: Mapping[str, object]) -> Template:
-    """A template from the decoded JSON and TOML. Raises TemplateError with every problem that was found.
+    """Return a template from its decoded JSON and TOML. Raises TemplateError, which lists all problems.
 
-    Titles of nodes become ids, and defaults that the TOML leaves out are taken from the workflow.
+    Titles of nodes are replaced by ids. Missing defaults are taken from the workflow.
     """
     try:
         prompt = parse_prompt(workflow)
@@ -34,8 +34,8 @@ def read_template(name: str, workflow: object, table: Mapping[str, object]) -> T
     except PromptError as error:
         raise TemplateError(name, [error.message]) from error
     except ValidationError as error:
-        raise TemplateError(name, [_told(problem, table) for problem in error.errors()]) from error
-    return _Bound(prompt).template(template)
+        raise TemplateError(name, [_message(problem, table) for problem in error.errors()]) from error
+    return _TemplateBinder(prompt).bind(template)
 
 
 @cache
@@ -44,13 +44,14 @@ def _adapter() -> TypeAdapter[Template]:
 
 
 def _with_names(name: str, table: Mapping[str, object]) -> dict[str, object]:
-    given = {**table, "name": name, "parameters": _named(table.get("parameters", {}))}
-    given.pop("prompt", None)
-    return given
+    """Return the table with the names of the template and of its parameters as fields."""
+    named_table = {**table, "name": name, "parameters": _named(table.get("parameters", {}))}
+    named_table.pop("prompt", None)
+    return named_table
 
 
 def _named(section: object) -> object:
-    """`{name: {...}}` as a list whose entries know their names, at both levels."""
+    """Return `{name: {...}}` as a list of entries with a field `name`, also for the `fields` of each entry."""
     if not isinstance(section, dict):
         return section
     entries = []
@@ -62,9 +63,10 @@ def _named(section: object) -> object:
     return entries
 
 
-def _told(problem: Mapping[str, object], table: Mapping[str, object]) -> str:
-    place = problem["loc"]
-    path = [str(part) for part in place] if isinstance(place, tuple) else [str(place)]
+def _message(problem: Mapping[str, object], table: Mapping[str, object]) -> str:
+    """Return an error of pydantic as text, with the path in the TOML file."""
+    location = problem["loc"]
+    path = [str(part) for part in location] if isinstance(location, tuple) else [str(location)]
     parameters = table.get("parameters")
     if path[0] == "parameters" and len(path) > 1 and isinstance(parameters, dict):
         path[1] = list(parameters)[int(path[1])]
@@ -72,14 +74,15 @@ def _told(problem: Mapping[str, object], table: Mapping[str, object]) -> str:
     return f"{'.'.join(path)}: {message[:1].lower()}{message[1:]}"
 
 
-class _Bound:
-    """A template being held against its workflow; collects what doesn't fit."""
+class _TemplateBinder:
+    """Resolves the node names of a template in its workflow, and collects all problems."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
         self._problems: list[str] = []
 
-    def template(self, written: Template) -> Template:
+    def bind(self, written: Template) -> Template:
+        """Return the template with node ids. Raises TemplateError if there are problems."""
         bound = replace(
             written,
             prompt=self._prompt,
@@ -93,20 +96,24 @@ class _Bound:
         return bound
 
     def _parameter(self, written: Parameter) -> Parameter:
-        place = f"parameters.{written.name}"
+        """Return a parameter with node ids and its default. Records its problems."""
+        path = f"parameters.{written.name}"
         bound = replace(
             written,
-            sets=tuple(self._target(target, place) for target in written.sets),
-            without=tuple(self._node(node, place) for node in written.without),
+            sets=tuple(self._target(target, path) for target in written.sets),
+            without=tuple(self._node(node, path) for node in written.without),
             chain=written.chain
-            and replace(written.chain, links=tuple(self._link(link, place) for link in written.chain.links)),
+            and replace(written.chain, links=tuple(self._link(link, path) for link in written.chain.links)),
         )
         bound = self._with_default(bound)
-        self._problems += [f"{place}: {problem}" for problem in _complaints(bound)]
+        self._problems += [f"{path}: {problem}" for problem in _parameter_problems(bound)]
         return bound
 
     def _with_default(self, parameter: Parameter) -> Parameter:
-        """A file that the workflow names lies on its author's machine, so it is no default."""
+        """Return the parameter with a default from the workflow.
+
+        A file parameter becomes required instead, because the file exists only on the machine of the author.
+        """
         if parameter.type is ParameterKind.LIST:
             return parameter if parameter.required or parameter.default is not None else replace(parameter, default=[])
         if (
@@ -121,25 +128,27 @@ class _Bound:
         first = next(iter(parameter.sets), None)
         if first is None or first.computes or not first.node:
             return parameter
-        found = self._prompt[first.node]["inputs"][first.input]
-        return parameter if is_link(found) else replace(parameter, default=found)
+        value = self._prompt[first.node]["inputs"][first.input]
+        return parameter if is_link(value) else replace(parameter, default=value)
 
-    def _target(self, target: ParameterTarget, place: str) -> ParameterTarget:
+    def _target(self, target: ParameterTarget, path: str) -> ParameterTarget:
+        """Return a target with its node id and input. Records a problem if there is no such input."""
         try:
             node, name = find_input(self._prompt, target.to)
         except PromptError as error:
-            self._problems.append(f"{place}: {_sentence(error)}")
+            self._problems.append(f"{path}: {_sentence(error)}")
             return target
         return replace(target, node=node, input=name)
 
-    def _link(self, link: ChainLink, place: str) -> ChainLink:
-        return replace(link, source=self._node(link.source, place))
+    def _link(self, link: ChainLink, path: str) -> ChainLink:
+        return replace(link, source=self._node(link.source, path))
 
-    def _node(self, name: str, place: str) -> str:
+    def _node(self, name: str, path: str) -> str:
+        """Return the id of a node by its id or title. Records a problem if there is no such node."""
         try:
             return find_node(self._prompt, name)
         except PromptError as error:
-            self._problems.append(f"{place}: {_sentence(error)}")
+            self._problems.append(f"{path}: {_sentence(error)}")
             return name
 
 
@@ -147,18 +156,18 @@ def _sentence(error: PromptError) -> str:
     return f"{error.message} {error.suggestion}" if error.suggestion else error.message
 
 
-def _complaints(parameter: Parameter) -> Iterator[str]:
-    """What can't be meant, whatever the workflow is."""
+def _parameter_problems(parameter: Parameter) -> Iterator[str]:
+    """Yield the problems of a parameter that do not depend on the workflow."""
     if parameter.type is ParameterKind.LIST:
-        yield from _list_complaints(parameter)
+        yield from _list_problems(parameter)
     elif not parameter.sets and not parameter.without:
-        yield "it sets nothing: name inputs in `sets`"
+        yield "it sets no input; name inputs in `sets`"
     if parameter.type is ParameterKind.CHOICE and not parameter.choices:
         yield "a choice needs `choices`"
     if any(target.computes for target in parameter.sets) and not parameter.type.is_number:
-        yield "only a number can be computed with"
+        yield "`times` and `plus` need a number"
     if (parameter.minimum is not None or parameter.maximum is not None) and not parameter.type.is_number:
-        yield "only a number has a range"
+        yield "`minimum` and `maximum` need a number"
     if (
         not (parameter.required or parameter.without or parameter.type is ParameterKind.SEED)
         and parameter.default is None
@@ -168,18 +177,19 @@ def _complaints(parameter: Parameter) -> Iterator[str]:
         yield f"its default {problem.message}"
 
 
-def _list_complaints(parameter: Parameter) -> Iterator[str]:
+def _list_problems(parameter: Parameter) -> Iterator[str]:
+    """Yield the problems of a list parameter."""
     if parameter.chain is None or not parameter.fields:
         yield "a list needs `fields` and a `chain`"
         return
-    known = {field.name for field in parameter.fields}
-    unknown = {name for name in map(field_of, parameter.chain.inputs.values()) if name} - known
+    names = {field.name for field in parameter.fields}
+    unknown = {name for name in map(referenced_field, parameter.chain.inputs.values()) if name} - names
     if unknown:
-        yield f"the chain uses {', '.join(sorted(unknown))}, which no item has"
+        yield f"the chain uses the unknown fields {', '.join(sorted(unknown))}"
     if any(field.type is ParameterKind.LIST for field in parameter.fields):
-        yield "a list can't hold lists"
+        yield "a list cannot contain lists"
 
 
-def field_of(value: Json) -> str | None:
-    """The item's field that stands for a chain's input, written `$field`."""
+def referenced_field(value: Json) -> str | None:
+    """Return the name of the item field that a chain input `$field` refers to, or None."""
     return value[1:] if isinstance(value, str) and value.startswith("$") else None

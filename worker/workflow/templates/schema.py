@@ -1,23 +1,24 @@
-"""A template's parameters as a JSON Schema (2020-12)."""
+"""Returns the parameters of a template as a JSON Schema (2020-12)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from worker.workflow.templates.template import Parameter, ParameterKind, Template
-from worker.workflow.templates.value import limits
+from worker.workflow.templates.value import number_range
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FILE_HELP = "a URL, a data URI, base64, or the name of a file sent along"
+FILE_HELP = "a URL, a data URI, base64, or the name of a file in the request"
 MEDIA = {ParameterKind.IMAGE: "image/*", ParameterKind.VIDEO: "video/*", ParameterKind.AUDIO: "audio/*"}
 
 
 def params_schema(template: Template) -> dict[str, Any]:
-    """What `params` may be for a template."""
+    """Return the JSON Schema of `params` for a template."""
     return {"$schema": DIALECT, "title": template.title, **_object(template.parameters, template.about)}
 
 
 def _object(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any]:
+    """Return the schema of an object with these parameters as properties."""
     return {
         "type": "object",
         **({"description": about} if about else {}),
@@ -28,6 +29,7 @@ def _object(parameters: tuple[Parameter, ...], about: str = "") -> dict[str, Any
 
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
+    """Return the schema of one parameter, with its description and default."""
     schema: dict[str, Any] = {"description": parameter.description} if parameter.description else {}
     schema |= _type(parameter)
     if parameter.default is not None:
@@ -36,6 +38,7 @@ def _schema(parameter: Parameter) -> dict[str, Any]:
 
 
 def _type(parameter: Parameter) -> dict[str, Any]:
+    """Return the part of the schema that depends on the type of a parameter."""
     match parameter.type:
         case ParameterKind.LIST:
             items = _object(parameter.fields)
@@ -53,11 +56,11 @@ def _type(parameter: Parameter) -> dict[str, Any]:
 
 
 def _number(parameter: Parameter) -> dict[str, Any]:
-    """A seed of -1 is drawn, like one that is not given."""
-    low, high = limits(parameter)
+    """Return the schema of a number. For a seed, -1 and a missing value mean a random one."""
+    low, high = number_range(parameter)
     if parameter.type is ParameterKind.SEED:
-        return {"type": "integer", "minimum": -1, "maximum": high, "$comment": "-1 or none: a fresh one"}
+        return {"type": "integer", "minimum": -1, "maximum": high, "$comment": "-1 or no value: a random seed"}
     bounds = {"minimum": low, "maximum": high, "multipleOf": parameter.multiple_of}
-    whole = parameter.type is ParameterKind.INTEGER
-    told = {name: int(bound) if whole else bound for name, bound in bounds.items() if bound is not None}
-    return {"type": "integer" if whole else "number", **told}
+    is_integer = parameter.type is ParameterKind.INTEGER
+    limits = {name: int(bound) if is_integer else bound for name, bound in bounds.items() if bound is not None}
+    return {"type": "integer" if is_integer else "number", **limits}

@@ -1,4 +1,4 @@
-"""A template: a workflow with named parameters, as `workflows/NAME.json` and `NAME.toml` describe it."""
+"""Types of a template: a workflow with named parameters, described by `workflows/NAME.json` and `NAME.toml`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from worker.workflow.prompt import Prompt
 
 STRICT = ConfigDict(extra="forbid")
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""Of a parameter: it becomes a key in JSON, and an option of a command."""
+"""Name of a parameter, which is also a key in JSON and an option of a command."""
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 
 
-_AS_IT_IS = GetPydanticSchema(lambda _source, _handler: core_schema.dict_schema())
+_UNVALIDATED = GetPydanticSchema(lambda _source, _handler: core_schema.dict_schema())
 
 
 class ParameterKind(StrEnum):
-    """What a parameter takes. An `image`, `video` or `audio` is a URL, a data URI, base64, or a file's name."""
+    """Type of a parameter. The value of an `image`, `video` or `audio` is a URL, a data URI, base64, or a file name."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -31,7 +31,7 @@ class ParameterKind(StrEnum):
     BOOLEAN = "boolean"
     CHOICE = "choice"
     SEED = "seed"
-    """An integer; where none is given, a fresh one."""
+    """An integer. If the request has none, a random one is drawn."""
     IMAGE = "image"
     VIDEO = "video"
     AUDIO = "audio"
@@ -47,7 +47,7 @@ class ParameterKind(StrEnum):
 
 
 class TemplateError(ValueError):
-    """A template is not one: `problems` are sentences about its TOML and its workflow."""
+    """The TOML file or the workflow of a template is invalid. `problems` has one message for each problem."""
 
     def __init__(self, name: str, problems: list[str]) -> None:
         super().__init__(f"template {name!r}: {'; '.join(problems)}")
@@ -57,9 +57,10 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ParameterTarget:
-    """One input of one node that a parameter sets: to the value itself, or to `value * times + plus`.
+    """One input of a node that a parameter sets to `value * times + plus`.
 
-    `to` is written `NODE.INPUT`, with a node's id or title; `node` and `input` are what that means in the workflow.
+    `to` is `NODE.INPUT` as the TOML file has it, with the id or the title of a node. `node` and `input` are the node id
+    and the input in the workflow.
     """
 
     __pydantic_config__ = STRICT
@@ -83,9 +84,10 @@ WrittenTarget = Annotated[ParameterTarget, BeforeValidator(_target)]
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """A link that a chain of nodes is put into: whoever took `slot` of the node `source` takes the chain's `output`.
+    """A link into which a chain of nodes is inserted.
 
-    The first node of the chain takes the source by its `input`, each further one the node before it.
+    Nodes that were linked to `slot` of the node `source` are linked to slot `output` of the last node of the chain. The
+    input `input` of the first node is linked to the source, and that of each further node to the node before it.
     """
 
     __pydantic_config__ = STRICT
@@ -97,9 +99,9 @@ class ChainLink:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """One node for each item of a list, one behind the other; in `inputs` the text `$field` is a field of the item.
+    """Nodes in a row, one for each item of a list. In `inputs`, the text `$field` is replaced by a field of the item.
 
-    An empty list leaves the workflow as it is.
+    An empty list does not change the workflow.
     """
 
     __pydantic_config__ = STRICT
@@ -112,9 +114,9 @@ class Chain:
 class Parameter:
     """One named value of a template.
 
-    `default` is the TOML's, else what the workflow has in the first target. A parameter that is not required and has
-    no default is left out: with it go the nodes in `without`, and every link to them. `maximum` and `minimum` are
-    included. `fields` are those of a list's items, `items_max` how many there may be.
+    `default` comes from the TOML file, else from the first target in the workflow. If a parameter has neither a value
+    nor a default, the nodes in `without` are removed, together with all links to them. `minimum` and `maximum` are
+    inclusive. `fields` describes the items of a list, and `items_max` is their maximum number.
     """
 
     __pydantic_config__ = STRICT
@@ -137,9 +139,9 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file that has to lie in ComfyUI's `models/folder`. `file` is the name that the workflow uses, `size` bytes.
+    """A file that must exist in ComfyUI's `models/FOLDER`. `file` is its name in the workflow, `size` is in bytes.
 
-    `gated`: its host wants an account that has agreed to a licence.
+    `gated` is True if the host only serves the file to accounts that have accepted a licence.
     """
 
     __pydantic_config__ = STRICT
@@ -153,7 +155,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A workflow with named parameters: `outputs` are ids of nodes, `packs` names of `comfyui_nodes.txt`."""
+    """A workflow with named parameters. `outputs` are node ids, `packs` are names in `comfyui_nodes.txt`."""
 
     __pydantic_config__ = STRICT
     name: str
@@ -163,7 +165,7 @@ class Template:
     outputs: tuple[str, ...]
     models: tuple[ModelFile, ...] = ()
     packs: tuple[str, ...] = ()
-    prompt: Annotated[Prompt, _AS_IT_IS] = field(default_factory=dict)
+    prompt: Annotated[Prompt, _UNVALIDATED] = field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, Parameter]:
@@ -174,4 +176,4 @@ Library = Mapping[str, Template]
 """Templates by name."""
 
 Params = Mapping[str, Any]
-"""What a client gives a template's parameters: JSON values by name."""
+"""Values for the parameters of a template: JSON values by name."""

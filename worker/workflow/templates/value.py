@@ -1,4 +1,4 @@
-"""Whether a value fits a parameter, and what would."""
+"""Checks the value of a parameter, and describes valid values."""
 
 from __future__ import annotations
 
@@ -11,86 +11,92 @@ from worker.workflow.nearest import did_you_mean
 from worker.workflow.templates.template import Parameter, ParameterKind
 
 SEED_MAX = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact; ComfyUI itself takes up to 2**64 - 1."""
+"""Largest integer that every JSON parser reads exactly. ComfyUI itself accepts seeds up to 2**64 - 1."""
 LARGEST = 2**64
-"""ComfyUI's numbers end here; Python's integers don't, and can't all be told from one another as floats."""
+"""Largest number of ComfyUI. Larger Python integers would lose precision when compared as floats."""
 SOURCE = re.compile(r"[a-z][a-z0-9+.-]*://|\s*data:[^,]{0,200};\s*base64\s*,", re.ASCII | re.IGNORECASE)
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f]{1,195}\.[A-Za-z0-9]{1,5}")
 BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]{16,}={0,2}\s*", re.ASCII)
 
 
 def value_problem(parameter: Parameter, value: Any) -> ValueProblem | None:  # noqa: ANN401 - JSON
-    """The first thing that is wrong with a value."""
+    """Return the first problem of a value, or None if it is valid."""
     return next(value_problems(parameter, value), None)
 
 
 def value_problems(parameter: Parameter, value: Any, path: str = "") -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
-    """All that is wrong with a value."""
+    """Yield all problems of a value. `path` is its path in the request, such as `loras.0.strength`."""
     path = path or parameter.name
     if parameter.type is ParameterKind.LIST:
         yield from _list_problems(parameter, value, path)
         return
-    message = _validation_error(parameter, value)
+    message = _value_message(parameter, value)
     if message:
-        yield ValueProblem(message, cure(parameter), path)
+        yield ValueProblem(message, valid_value_hint(parameter), path)
 
 
 def _list_problems(parameter: Parameter, value: Any, path: str) -> Iterator[ValueProblem]:  # noqa: ANN401 - JSON
+    """Yield the problems of a list and of its items."""
     if not isinstance(value, Sequence) or isinstance(value, str):
-        yield ValueProblem(f"has to be a list, not {_short(value)}", cure(parameter), path)
+        yield ValueProblem(f"must be a list, not {_short(value)}", valid_value_hint(parameter), path)
         return
     if len(value) > parameter.items_max:
-        yield ValueProblem(f"has {len(value)} items, more than {parameter.items_max}", cure(parameter), path)
+        yield ValueProblem(
+            f"has {len(value)} items, more than {parameter.items_max}", valid_value_hint(parameter), path
+        )
     for index, item in enumerate(value):
-        place = f"{path}.{index}"
+        item_path = f"{path}.{index}"
         if not isinstance(item, dict):
-            yield ValueProblem(f"has to be an object, not {_short(item)}", cure(parameter), place)
+            yield ValueProblem(f"must be an object, not {_short(item)}", valid_value_hint(parameter), item_path)
         else:
-            yield from _item_problems(parameter, item, place)
+            yield from _item_problems(parameter, item, item_path)
 
 
 def _item_problems(parameter: Parameter, item: dict[str, Any], path: str) -> Iterator[ValueProblem]:
+    """Yield the problems of one item of a list."""
     fields = {field.name: field for field in parameter.fields}
     for name in item:
         if name not in fields:
-            known = did_you_mean(name, fields) or f"Known: {', '.join(fields)}."
-            yield ValueProblem(f"has no field {name!r}", known, f"{path}.{name}")
+            hint = did_you_mean(name, fields) or f"Known fields: {', '.join(fields)}."
+            yield ValueProblem(f"has no field {name!r}", hint, f"{path}.{name}")
     for name, field in fields.items():
         if name in item:
             yield from value_problems(field, item[name], f"{path}.{name}")
         elif field.default is None:
-            yield ValueProblem("is missing", cure(field), f"{path}.{name}")
+            yield ValueProblem("is missing", valid_value_hint(field), f"{path}.{name}")
 
 
-def _validation_error(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
-    """What is wrong with a value that is no list."""
+def _value_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Return what is wrong with a value that is no list, or None. The message continues "NAME ..."."""
     if parameter.type.is_number:
-        return _number_complaint(parameter, value)
+        return _number_message(parameter, value)
     if parameter.type is ParameterKind.BOOLEAN:
-        return None if isinstance(value, bool) else f"has to be true or false, not {_short(value)}"
+        return None if isinstance(value, bool) else f"must be true or false, not {_short(value)}"
     if not isinstance(value, str):
-        return f"has to be a text, not {_short(value)}"
-    return _text_complaint(parameter, value)
+        return f"must be a string, not {_short(value)}"
+    return _text_message(parameter, value)
 
 
-def _text_complaint(parameter: Parameter, value: str) -> str | None:
+def _text_message(parameter: Parameter, value: str) -> str | None:
+    """Return what is wrong with a string, or None."""
     if parameter.type is ParameterKind.CHOICE:
-        return None if value in parameter.choices else f"can't be {_short(value)}"
+        return None if value in parameter.choices else f"cannot be {_short(value)}"
     if parameter.type.is_file:
         fits = SOURCE.match(value) or FILE_NAME.fullmatch(value) or BASE64.fullmatch(value)
-        return None if fits else f"can't be {_short(value)}"
+        return None if fits else f"cannot be {_short(value)}"
     if len(value) > parameter.max_length:
         return f"has {len(value)} characters, more than {parameter.max_length}"
     return None
 
 
-def _number_complaint(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
-    kind = "a number" if parameter.type is ParameterKind.NUMBER else "a whole number"
+def _number_message(parameter: Parameter, value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Return what is wrong with a number, or None."""
+    kind = "a number" if parameter.type is ParameterKind.NUMBER else "an integer"
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
-        return f"has to be {kind}, not {_short(value)}"
+        return f"must be {kind}, not {_short(value)}"
     if parameter.type is not ParameterKind.NUMBER and value != int(value):
-        return f"has to be {kind}, not {value}"
-    low, high = limits(parameter)
+        return f"must be {kind}, not {value}"
+    low, high = number_range(parameter)
     if low is not None and value < low:
         return f"is {value:g}, less than {low:g}"
     if high is not None and value > high:
@@ -100,15 +106,15 @@ def _number_complaint(parameter: Parameter, value: Any) -> str | None:  # noqa: 
     return None
 
 
-def limits(parameter: Parameter) -> tuple[float | None, float | None]:
-    """Smallest and largest value of a number, both included."""
+def number_range(parameter: Parameter) -> tuple[float | None, float | None]:
+    """Return the smallest and the largest valid number, both inclusive. None means no limit."""
     if parameter.type is ParameterKind.SEED:
         return parameter.minimum or 0, SEED_MAX if parameter.maximum is None else parameter.maximum
     return parameter.minimum, parameter.maximum
 
 
-def cure(parameter: Parameter) -> str:
-    """What would do, in one sentence."""
+def valid_value_hint(parameter: Parameter) -> str:
+    """Return one sentence that describes the valid values of a parameter."""
     match parameter.type:
         case ParameterKind.CHOICE:
             return f"Use one of {', '.join(parameter.choices)}."
@@ -118,23 +124,28 @@ def cure(parameter: Parameter) -> str:
             fields = ", ".join(field.name for field in parameter.fields)
             return f"Use a list of at most {parameter.items_max} objects with {fields}."
         case ParameterKind.IMAGE | ParameterKind.VIDEO | ParameterKind.AUDIO:
-            return "Use a URL, a data URI, base64, or the name of a file sent along."
+            return "Use a URL, a data URI, base64, or the name of a file in the request."
         case ParameterKind.STRING:
-            return f"Use a text of at most {parameter.max_length} characters."
+            return f"Use a string of at most {parameter.max_length} characters."
     return f"Use {_numbers(parameter)}."
 
 
 def _numbers(parameter: Parameter) -> str:
-    low, high = limits(parameter)
-    kind = "a number" if parameter.type is ParameterKind.NUMBER else "a whole number"
+    """Return a description of the valid numbers, such as "an integer from 1 to 50"."""
+    low, high = number_range(parameter)
+    kind = "a number" if parameter.type is ParameterKind.NUMBER else "an integer"
     multiple = f", a multiple of {parameter.multiple_of:g}" if parameter.multiple_of else ""
     if low is not None and high is not None:
         return f"{kind} from {low:.16g} to {high:.16g}{multiple}"
-    bound = f" from {low:.16g} up" if low is not None else f" up to {high:.16g}" if high is not None else ""
-    return f"{kind}{bound}{multiple}"
+    if low is not None:
+        return f"{kind} of at least {low:.16g}{multiple}"
+    if high is not None:
+        return f"{kind} of at most {high:.16g}{multiple}"
+    return f"{kind}{multiple}"
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return a value as short text for a message."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value[:80] if isinstance(value, str) else value)

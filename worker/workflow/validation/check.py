@@ -1,4 +1,4 @@
-"""All that is wrong with a workflow, in one go: what ComfyUI would refuse, and what it would die of."""
+"""Finds all problems of a workflow: what ComfyUI would reject, and what it would accept but fail to run."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ from worker.workflow.validation.explain import Problem, explain
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.inspection import Inspection
 from worker.workflow.validation.skipped_models import skipped_model_problems
-from worker.workflow.validation.suggestion import LOST
+from worker.workflow.validation.suggestion import BROKEN_LINK_KINDS
 from worker.workflow.validation.validate import Verdict, validate
 from worker.workflow.validation.validation_error import validation_errors
 
-OURS = "unsound"
-"""The kind of the problems that ComfyUI has no word for."""
+UNSOUND = "unsound"
+"""The kind of problems for which ComfyUI has no error type."""
 DEEPEST = 500
-"""Nodes in a row. Python's limit of 1000 frames ends ComfyUI at about 970."""
+"""Maximum length of a chain of nodes. ComfyUI exceeds Python's recursion limit of 1000 at about 970 nodes."""
 MOST_SUGGESTIONS = 20
+"""Maximum number of broken links for which a similar node id is searched."""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """`verdict` is what ComfyUI itself would answer; `prompt` is empty where the workflow is none.
+class CheckResult:
+    """The result of `check`.
 
-    Where no prompt could be made of what the editor saved there is no verdict.
+    `prompt` is empty if the workflow is not a prompt. `verdict` is the response that ComfyUI itself would give. It is
+    None if the editor's workflow could not be converted to a prompt.
 
-    `problems` also has what ComfyUI takes and should not: outputs that it would silently leave out, graphs that it
-    dies of; models that nodes would leave out without an error; and what it would only say once the first faults are
-    mended, with an empty `comfyui_type`.
+    `problems` has more than ComfyUI's own errors: outputs that it would silently skip, graphs that crash it, and
+    models that nodes would skip without an error. It also has errors that ComfyUI would only report after the first
+    ones are fixed. Their `comfyui_type` is None.
     """
 
     prompt: Prompt
@@ -48,45 +50,51 @@ class Check:
         return not self.problems
 
 
-def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> Check:
-    """Check a decoded workflow in API format, also one that is wrapped or is no workflow at all; it is not changed.
+def check(workflow: object, catalog: Catalog, files: FileCheck | None = None, saved: object = None) -> CheckResult:
+    """Check a decoded JSON value that should be a workflow in API format, wrapped or not. The value is not changed.
 
-    `catalog` and `files` as for `validate`; `saved` is what the editor saved, which names packs. Never raises.
+    `catalog` and `files` are as for `validate`. `saved` is the workflow as the editor saved it, which names node packs.
+    Never raises.
     """
     try:
         prompt = parse_prompt(workflow)
     except PromptError as error:
         verdict = validate(workflow, catalog, files)
-        return Check({}, verdict, (replace(of_error(error, {}), comfyui_type=_type(error, verdict)),))
+        return CheckResult({}, verdict, (replace(problem_of_error(error, {}), comfyui_type=_type(error, verdict)),))
     verdict = validate(prompt, catalog, files)
-    whole = verdict.accepted and not verdict.node_errors
-    told = [] if whole else list(_told(prompt, _sent(prompt, verdict, catalog, files), catalog, saved))
-    lost = {problem.node_id for problem in told if problem.kind in LOST}
-    # What a pack takes away before ComfyUI validates is not followed either.
-    ours = [of_error(error, prompt) for error in unsound(verdict.prompt or prompt) if error.node_id not in lost]
-    hidden = _untold(prompt, catalog, files, told) if told or ours else ()
-    return Check(prompt, verdict, (*told, *ours, *hidden, *skipped_model_problems(prompt, catalog, files)))
+    reported = list[Problem]()
+    if not verdict.accepted or verdict.node_errors:
+        sent_verdict = _verdict_with_meta(prompt, verdict, catalog, files)
+        reported = list(_reported_problems(prompt, sent_verdict, catalog, saved))
+    with_broken_link = {problem.node_id for problem in reported if problem.kind in BROKEN_LINK_KINDS}
+    # A link that a pack removes before the validation is not followed either.
+    errors = graph_errors(verdict.prompt or prompt)
+    unsound = [problem_of_error(error, prompt) for error in errors if error.node_id not in with_broken_link]
+    hidden = _hidden_problems(prompt, catalog, files, reported) if reported or unsound else ()
+    return CheckResult(prompt, verdict, (*reported, *unsound, *hidden, *skipped_model_problems(prompt, catalog, files)))
 
 
-def not_converted(error: WorkerError) -> Check:
-    """For a workflow of which no prompt can be made, by the error that says why."""
+def conversion_failure(error: WorkerError) -> CheckResult:
+    """Return the result for a workflow that cannot be converted to a prompt, from the error of the conversion."""
     details = error.details or (Detail(error.message),)
     problems = (
         Problem(
-            one.node_id, one.node_title, one.class_type, one.input, one.message, one.suggestion, None, kind=error.code
+            *(detail.node_id, detail.node_title, detail.class_type, detail.input),
+            *(detail.message, detail.suggestion, None),
+            kind=error.code,
         )
-        for one in details
+        for detail in details
     )
-    return Check({}, None, tuple(problems))
+    return CheckResult({}, None, tuple(problems))
 
 
-def problems_of(prompt: Prompt) -> tuple[Problem, ...]:
-    """What is wrong whatever the engine: the part of `check` that needs no catalog."""
-    return tuple(of_error(error, prompt) for error in unsound(prompt))
+def graph_problems(prompt: Prompt) -> tuple[Problem, ...]:
+    """Return the problems that do not depend on the engine: the part of `check` that needs no catalog."""
+    return tuple(problem_of_error(error, prompt) for error in graph_errors(prompt))
 
 
-def of_error(error: PromptError, prompt: Prompt) -> Problem:
-    """An error of our own as a problem."""
+def problem_of_error(error: PromptError, prompt: Prompt) -> Problem:
+    """Return a `PromptError` as a problem."""
     node = prompt.get(error.node_id or "")
     return Problem(
         node_id=error.node_id,
@@ -96,40 +104,48 @@ def of_error(error: PromptError, prompt: Prompt) -> Problem:
         message=error.message,
         suggestion=error.suggestion,
         comfyui_type=None,
-        kind=OURS,
+        kind=UNSOUND,
     )
 
 
-def _sent(prompt: Prompt, verdict: Verdict, catalog: Catalog, files: FileCheck | None) -> Verdict:
-    """Of the prompt as the worker sends it: with an empty `_meta` where ComfyUI trips over its absence."""
+def _verdict_with_meta(prompt: Prompt, verdict: Verdict, catalog: Catalog, files: FileCheck | None) -> Verdict:
+    """Return the verdict on the prompt as the worker sends it.
+
+    If ComfyUI fails because a node has no `_meta`, the worker adds an empty one.
+    """
     if verdict.status == 500:
         return validate({node_id: {"_meta": {}, **node} for node_id, node in prompt.items()}, catalog, files)
     return verdict
 
 
 def _type(error: PromptError, verdict: Verdict) -> str | None:
-    """What ComfyUI calls it when a node, or the whole workflow, can't be read."""
-    told = validation_errors(verdict.node_errors)
-    kinds: list[object] = [validation_error.kind for node_id, validation_error in told if node_id == error.node_id]
+    """Return ComfyUI's error type for a node, or for the whole workflow, that cannot be parsed."""
+    node_errors = validation_errors(verdict.node_errors)
+    kinds: list[object] = [node_error.kind for node_id, node_error in node_errors if node_id == error.node_id]
     if not kinds and verdict.error:
         kinds = [verdict.error["type"]]
     return next((kind for kind in kinds if isinstance(kind, str)), None)
 
 
-def _told(prompt: Prompt, verdict: Verdict, catalog: Catalog, saved: object) -> Iterator[Problem]:
-    """ComfyUI's own, but for a missing class: it names the first only."""
+def _reported_problems(prompt: Prompt, verdict: Verdict, catalog: Catalog, saved: object) -> Iterator[Problem]:
+    """Yield the problems that ComfyUI reports, but all missing classes instead of only the first one."""
     sent = verdict.prompt or prompt
     if verdict.error and verdict.error["type"] == "missing_node_type":
         yield from missing_classes(sent, catalog, saved)
     elif verdict.status == 500:
-        yield Problem(None, None, None, None, "ComfyUI can't read this workflow.", None, None, kind=OURS)
+        yield Problem(None, None, None, None, "ComfyUI cannot read this workflow.", None, None, kind=UNSOUND)
     else:
         yield from explain(verdict.error, verdict.node_errors, sent, catalog)
 
 
-def _untold(prompt: Prompt, catalog: Catalog, files: FileCheck | None, told: Iterable[Problem]) -> list[Problem]:
-    """What the same checks say of the mended prompt, less what is told already."""
-    mismatched = {str(source) for problem in told for source in _mismatched(problem, prompt)}
+def _hidden_problems(
+    prompt: Prompt, catalog: Catalog, files: FileCheck | None, reported: Iterable[Problem]
+) -> list[Problem]:
+    """Return the problems that ComfyUI would only report after the `reported` ones are fixed.
+
+    They are found by the same checks in a completed prompt, which has stand-ins for everything that is missing.
+    """
+    mismatched = {str(source) for problem in reported for source in _mismatched(problem, prompt)}
     completed = complete(prompt, catalog, tuple(sorted(mismatched & set(prompt))))
     if completed.prompt is prompt and not completed.targets:
         return []
@@ -141,18 +157,19 @@ def _untold(prompt: Prompt, catalog: Catalog, files: FileCheck | None, told: Ite
     for target in (*outputs, *completed.targets):
         inspection.inspect(target)
     errors: dict[str, object] = {node_id: {"errors": reasons} for node_id, reasons in inspection.invalid()}
-    known = Counter(_key(problem) for problem in told)
-    fresh = []
+    remaining = Counter(_key(problem) for problem in reported)
+    hidden = []
     for problem in explain(None, errors, prompt, catalog):
         key = _key(problem)
-        if known[key]:
-            known[key] -= 1
+        if remaining[key]:
+            remaining[key] -= 1
         else:
-            fresh.append(replace(problem, comfyui_type=None))
-    return fresh
+            hidden.append(replace(problem, comfyui_type=None))
+    return hidden
 
 
 def _mismatched(problem: Problem, prompt: Prompt) -> Iterator[object]:
+    """Yield the source of the link that a problem is about, if the types of the link do not match."""
     if problem.kind == "return_type_mismatch" and problem.node_id in prompt and problem.input:
         match prompt[problem.node_id]["inputs"].get(problem.input):
             case [source, _]:
@@ -163,24 +180,24 @@ def _key(problem: Problem) -> tuple[str | None, str | None, str]:
     return problem.node_id, problem.input, problem.message
 
 
-def unsound(prompt: Prompt) -> Iterator[PromptError]:
-    """Yield every link to nowhere, the first few with the id that was probably meant; else a chain that is too long.
+def graph_errors(prompt: Prompt) -> Iterator[PromptError]:
+    """Yield an error for each link to a missing node. Without one, yield an error for a cycle or too long a chain.
 
-    ComfyUI takes such a graph and then dies of it. Its validation follows only the inputs that a class has, its
-    execution every link there is: under an input that no class knows the graph is accepted with 200 and then raises
-    outside of everything that catches, the thread that runs prompts ends, and nothing runs any more (seen on 0.33.0).
+    ComfyUI accepts such a graph and then crashes. Its validation only follows inputs that the class declares, but its
+    execution follows every link. If an undeclared input has a broken link, ComfyUI returns 200, and then the thread
+    that runs prompts ends with an exception, so that no prompt runs any more (observed on 0.33.0).
     """
-    lost = 0
+    broken_links = 0
     for node_id, name, source in _links(prompt):
         if source not in prompt:
-            lost += 1
+            broken_links += 1
             yield PromptError(
-                f"Input {name!r} of node {node_id} is linked to node {source!r}, which is not there.",
+                f"Input {name!r} of node {node_id} is linked to node {source!r}, which does not exist.",
                 node_id,
                 name,
-                did_you_mean(source, prompt) if lost <= MOST_SUGGESTIONS else None,
+                did_you_mean(source, prompt) if broken_links <= MOST_SUGGESTIONS else None,
             )
-    if len(prompt) > DEEPEST and not lost:
+    if len(prompt) > DEEPEST and not broken_links:
         try:
             _check_depth(prompt)
         except PromptError as error:
@@ -188,6 +205,7 @@ def unsound(prompt: Prompt) -> Iterator[PromptError]:
 
 
 def _check_depth(prompt: Prompt) -> None:
+    """Raise PromptError if the prompt has a cycle or a chain of more than `DEEPEST` nodes."""
     sources: dict[str, set[str]] = {node_id: set() for node_id in prompt}
     for node_id, _, source in _links(prompt):
         sources[node_id].add(source)
@@ -199,14 +217,14 @@ def _check_depth(prompt: Prompt) -> None:
         raise PromptError("The workflow has a cycle.", str(error.args[1][0])) from None
     deepest = max(depths, key=depths.__getitem__)
     if depths[deepest] > DEEPEST:
-        raise PromptError(f"Node {deepest} stands behind a chain of more than {DEEPEST} nodes.", deepest)
+        raise PromptError(f"Node {deepest} depends on a chain of more than {DEEPEST} nodes.", deepest)
 
 
 def _links(prompt: Prompt) -> Iterator[tuple[str, str, str]]:
-    """(node id, input, source): whatever ComfyUI follows, a slot of 1.5 included.
+    """Yield (node id, input, source) for each value that ComfyUI treats as a link, even with a slot of 1.5.
 
-    A list that is wrapped so as to be no link becomes one all the same: validation unwraps it, and execution then
-    follows it.
+    This includes lists that are wrapped to mark them as values: ComfyUI's validation unwraps them, and its execution
+    then follows them as links.
     """
     for node_id, node in prompt.items():
         for name, value in node["inputs"].items():

@@ -1,4 +1,4 @@
-"""Which refusals may be told ahead of ComfyUI, and which are better left to it: a false one would cost a good job."""
+"""Decides which problems may reject a job before ComfyUI sees it. A false rejection would cost a valid job."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Mapping
 
 from worker.workflow.catalog.catalog import Catalog, bundled_catalog
 from worker.workflow.prompt import Prompt, links
-from worker.workflow.validation.check import OURS
+from worker.workflow.validation.check import UNSOUND
 from worker.workflow.validation.explain import Problem
 
 RULES_OF = "0.33."
-"""The versions of ComfyUI whose rules `validate` has."""
+"""Start of the ComfyUI versions whose rules `validate` implements."""
 
-_EVERYWHERE = frozenset({OURS, "missing_node_type", "prompt_no_outputs", "dependency_cycle", "bad_linked_input"})
-"""True of every version and for every class."""
+_EVERYWHERE = frozenset({UNSOUND, "missing_node_type", "prompt_no_outputs", "dependency_cycle", "bad_linked_input"})
+"""Kinds of problems that every version of ComfyUI rejects, for every class."""
 
 
-def certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = RULES_OF) -> bool:
-    """Tell whether a ComfyUI of this version with these classes would refuse for this reason, too.
+def is_certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = RULES_OF) -> bool:
+    """Return whether ComfyUI of this version, with these classes, would certainly reject the prompt for this problem.
 
-    A class of a pack that we don't know may check its inputs itself, which switches ComfyUI's own limits off, or have
-    types that compare equal to everything. A newer ComfyUI may have rules that we don't know. Missing inputs are
-    refused by all of them, but for the dynamic inputs of other versions. The files of a request are not there yet.
+    Not certain are problems of unknown classes: such a class may check its inputs itself, which disables ComfyUI's own
+    limits, or may have types that equal everything. Not certain either are problems with files, because the files of
+    the request do not exist yet, and with the rules of other versions. A missing input is always rejected, except a
+    dynamic input in another version.
     """
     if problem.kind in _EVERYWHERE:
         return True
@@ -33,12 +34,12 @@ def certain(problem: Problem, prompt: Prompt, catalog: Catalog, version: str = R
     if problem.kind == "required_input_missing":
         return same_rules or not (class_type in catalog and catalog[class_type].is_v3)
     sources = [prompt[source]["class_type"] for _, source, _ in links(node) if source in prompt]
-    return same_rules and all(_known(name, catalog) for name in (class_type, *sources))
+    return same_rules and all(_is_bundled(name, catalog) for name in (class_type, *sources))
 
 
-def _known(class_type: str, catalog: Mapping[str, object]) -> bool:
-    """True for a class that is, under its name and in its pack, one of those that the rules were made from."""
-    facts = bundled_catalog()
-    if class_type not in facts or class_type not in catalog or not isinstance(catalog, Catalog):
+def _is_bundled(class_type: str, catalog: Mapping[str, object]) -> bool:
+    """Return whether a class is in the bundled catalog, under the same name and in the same pack."""
+    bundled = bundled_catalog()
+    if class_type not in bundled or class_type not in catalog or not isinstance(catalog, Catalog):
         return False
-    return facts[class_type].pack == catalog[class_type].pack
+    return bundled[class_type].pack == catalog[class_type].pack

@@ -1,42 +1,43 @@
-"""What an input would have taken, in a few words: for whoever wrote something else."""
+"""Describes in a few words which values an input accepts."""
 
 from __future__ import annotations
 
 from worker.workflow.catalog.node_class import COMBO, InputSpec
 from worker.workflow.json_value import Json
-from worker.workflow.validation.validation_error import Subject
+from worker.workflow.validation.validation_error import ErrorSubject
 
 MOST_CHOICES = 8
 
 
-def expected(subject: Subject) -> str | None:
-    """Describe the input that a complaint is about; None where neither catalog nor complaint knows it."""
-    known, told = subject.spec, subject.told
+def expected(subject: ErrorSubject) -> str | None:
+    """Return a description of the input of an error, or None if neither the catalog nor the error describes it."""
+    declared, reported = subject.spec, subject.reported_spec
     if subject.validation_error.kind == "bad_linked_input":
         return "a link: [node id, output slot]"
-    if known is not None and known.folders:
-        return " or ".join(_folder(folder) for folder in known.folders)
-    spec = told if told is not None and told.options else known or told
-    return _described(spec) if spec is not None else None
+    if declared is not None and declared.folders:
+        return " or ".join(_folder(folder) for folder in declared.folders)
+    spec = reported if reported is not None and reported.options else declared or reported
+    return _description(spec) if spec is not None else None
 
 
-def _described(spec: InputSpec) -> str:
+def _description(spec: InputSpec) -> str:
+    """Return the type of an input with its limits, or its choices."""
     if spec.type == COMBO:
         return _choices(spec.options or ())
-    low = f" from {spec.min}" if _sayable(spec.min) else ""
-    high = f" to {spec.max}" if _sayable(spec.max) else ""
+    low = f" from {spec.min}" if _is_readable(spec.min) else ""
+    high = f" to {spec.max}" if _is_readable(spec.max) else ""
     return f"{spec.type}{low}{high}"
 
 
-def _sayable(limit: float | None) -> bool:
-    """Limits such as 18446744073709551615 say nothing to a person."""
+def _is_readable(limit: float | None) -> bool:
+    """Return whether a limit is worth showing. A limit such as 18446744073709551615 is not helpful."""
     return limit is not None and abs(limit) < 1e9
 
 
 def _choices(options: tuple[Json, ...]) -> str:
     shown = ", ".join(repr(option) for option in options[:MOST_CHOICES])
     more = f", ... ({len(options)} in all)" if len(options) > MOST_CHOICES else ""
-    return f"one of {shown}{more}" if options else "one of none"
+    return f"one of {shown}{more}" if options else "no choice exists"
 
 
 def _folder(folder: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a file that a prompt names is there: the one question that validation asks of the outside."""
+"""Checks whether a file that a prompt names exists. This is the only thing that validation needs from outside."""
 
 from __future__ import annotations
 
@@ -10,44 +10,49 @@ from worker.workflow.catalog.node_class import NodeClass
 
 
 class FileCheck(Protocol):
-    """Knows the files of a machine.
+    """Interface to the files of a machine."""
 
-    `folder` is a model folder ("checkpoints", "loras", ...) or "input", "output", "temp"; `name` is relative to it. The
-    folder "" is the machine: `name` is the path of a file, as ComfyUI's process would open it. A name that ends in
-    `/` is of a folder, one that ends in `/*` of a folder with something in it.
-    """
+    def exists(self, folder: str, name: str) -> bool:
+        """Return whether a file or folder exists.
 
-    def exists(self, folder: str, name: str) -> bool: ...
+        `folder` is a model folder ("checkpoints", "loras", ...) or "input", "output" or "temp", and `name` is relative
+        to it. If `folder` is "", `name` is a path of the machine as ComfyUI's process would open it. A name that ends
+        in `/` is a folder. A name that ends in `/*` is a folder that is not empty.
+        """
+        ...
 
 
 class AssumeFiles:
-    """Takes every file for present: for engines that make things up and for checks away from the machine."""
+    """Assumes that every file exists: for simulated engines, and for checks without access to the machine."""
 
     def exists(self, folder: str, name: str) -> bool:
         return True
 
 
 class AssumeUploads:
-    """For a prompt whose pictures are still on their way: those are taken for present, models only where listed."""
+    """Assumes that input files exist, because they are not uploaded yet. Models must be in the catalog."""
 
     def exists(self, folder: str, name: str) -> bool:
         return folder in {"input", "output", "temp", ""}
 
 
 class LocalFiles:
-    """The files of a ComfyUI on this machine, by its folders "input", "output" and "temp".
+    """The files of a ComfyUI on this machine.
 
-    `working` is where its process runs. Of a folder that is not given, every file is taken for present; so is, in the
-    folder of inputs, what is `coming`. Choices take what the catalog lists only, as ComfyUI's do: a catalog that has
-    just been read lists what is there.
+    `folders` are its folders "input", "output" and "temp". `working_folder` is the working directory of its process.
+    In a folder that is not given, every file is assumed to exist. In the input folder, the files in `expected` are
+    assumed to exist too, because they will be uploaded. File inputs only accept what the catalog lists, as in ComfyUI,
+    because the catalog has just been read from it.
     """
 
-    def __init__(self, folders: Mapping[str, Path], working: Path | None, coming: Collection[str] = ()) -> None:
-        self._folders = {**folders, "": working} if working is not None else folders
-        self._coming = coming
+    def __init__(
+        self, folders: Mapping[str, Path], working_folder: Path | None, expected: Collection[str] = ()
+    ) -> None:
+        self._folders = {**folders, "": working_folder} if working_folder is not None else folders
+        self._expected = expected
 
     def exists(self, folder: str, name: str) -> bool:
-        if folder not in self._folders or (folder == "input" and name in self._coming):
+        if folder not in self._folders or (folder == "input" and name in self._expected):
             return folder in {"input", "output", "temp", ""}
         if not name or "\0" in name:
             return False
@@ -58,14 +63,14 @@ class LocalFiles:
 
 
 class ListedFiles:
-    """Those that a catalog of a machine lists, its uploads too; read when somebody first asks."""
+    """The files that the catalog of a machine lists, including uploads. The list is built at the first use."""
 
     def __init__(self, catalog: Mapping[str, NodeClass]) -> None:
         self._catalog = catalog
         self._uploads: frozenset[str] | None = None
 
     def exists(self, folder: str, name: str) -> bool:
-        """Models are looked up where they are chosen, in the choice itself."""
+        """Return whether an uploaded file exists. Models are not checked here, but in the choices of their input."""
         if folder != "input":
             return False
         if self._uploads is None:
@@ -74,28 +79,31 @@ class ListedFiles:
 
 
 class ClassFiles:
-    """The files of a machine, and those that one class lists: it lists them because it finds them."""
+    """The files of a machine, and the files that one class lists in its own inputs."""
 
     def __init__(self, files: ListedFiles, node_class: NodeClass) -> None:
         self._files = files
         self._listed = {name for spec in node_class.inputs for name in spec.options or () if isinstance(name, str)}
 
     def exists(self, folder: str, name: str) -> bool:
-        """`name [output]` in a list is a file of the folder `output`; a name without one is of `input`."""
-        bare = name.removesuffix("*").removesuffix("/")
-        forms = {f"{bare} [{folder}]", bare} if folder == "input" else {f"{bare} [{folder}]"}
+        """Return whether a file exists. In a list, `name [output]` is in the output folder, a plain name in `input`."""
+        path = name.removesuffix("*").removesuffix("/")
+        forms = {f"{path} [{folder}]", path} if folder == "input" else {f"{path} [{folder}]"}
         return not forms.isdisjoint(self._listed) or self._files.exists(folder, name)
 
 
 def files_of_class(files: FileCheck | None, node_class: NodeClass) -> FileCheck:
-    """Return what the own check of a class asks for files."""
+    """Return the file check to use for the validator of a class."""
     if isinstance(files, ListedFiles):
         return ClassFiles(files, node_class)
     return AssumeFiles() if files is None else files
 
 
-def offered(files: FileCheck | None, folder: str, name: str) -> bool:
-    """Tell whether a choice takes a file that its list does not have: not where the catalog is all that there is."""
+def accepts_unlisted_file(files: FileCheck | None, folder: str, name: str) -> bool:
+    """Return whether a file input accepts a file that is not among its choices.
+
+    Never True if the catalog lists all files of the machine.
+    """
     return files is not None and not isinstance(files, LocalFiles | ListedFiles) and files.exists(folder, name)
 
 

@@ -1,4 +1,4 @@
-"""Check a prompt from an output to all that it needs: each node and its values once, in the order ComfyUI does."""
+"""Checks the nodes of a prompt, from an output to everything that it depends on, in the same order as ComfyUI."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from worker.workflow.catalog.linking import fits, output_type
 from worker.workflow.catalog.node_class import COMBO, InputSpec, NodeClass, Presence
 from worker.workflow.json_value import Json, JsonObject
 from worker.workflow.prompt import Prompt
-from worker.workflow.validation.file_check import FileCheck, files_of_class, offered
+from worker.workflow.validation.file_check import FileCheck, accepts_unlisted_file, files_of_class
 from worker.workflow.validation.packs.node_validators import NODE_VALIDATORS, NodeValidator
 
-# What an odd prompt makes Python raise; ComfyUI reports the exception, so it is let happen here as it happens there.
-ODDITIES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, ReferenceError)
-TAKE_EVERYTHING = frozenset({"CustomCombo"})  # classes that get inputs which they don't declare
-LONGEST_LIST = 20  # longer lists of choices are only counted in an error
+# Exceptions that a malformed prompt raises. ComfyUI reports them as errors, so they are raised here as in ComfyUI.
+REPORTED_EXCEPTIONS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    ReferenceError,
+)
+TAKE_EVERYTHING = frozenset({"CustomCombo"})  # classes that receive inputs which they do not declare
+LONGEST_LIST = 20  # an error message shows only the length of a longer list of choices
 COERCIONS: dict[str, Callable[[object], Json]] = {
     "INT": lambda value: int(cast(str, value)),
     "FLOAT": lambda value: float(cast(str, value)),
@@ -29,53 +37,57 @@ COERCIONS: dict[str, Callable[[object], Json]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class InspectionFinding:
-    """Whether a node and all it needs are valid, and what is wrong with the node itself."""
+class NodeFinding:
+    """Whether a node and everything that it depends on are valid, and the errors of the node itself."""
 
     valid: bool
     reasons: list[JsonObject]
 
 
 @dataclass(slots=True)
-class _Visit:
-    """One node being checked."""
+class _NodeState:
+    """A node during its check.
+
+    `received` are the types of its linked inputs. `valid` is False if a node that it depends on is invalid.
+    """
 
     node_id: str
     node_class: NodeClass
     inputs: dict[str, Json]
-    check: NodeValidator | None
+    validator: NodeValidator | None
     valid: bool = True
     errors: list[JsonObject] = field(default_factory=list)
     received: dict[str, Json] = field(default_factory=dict)
 
 
 class Inspection:
-    """The findings of one prompt; values are coerced in place as they are checked."""
+    """The check of one prompt. Converts values in place to the types of their inputs, as ComfyUI does."""
 
     def __init__(self, nodes: Prompt, catalog: Catalog, files: FileCheck | None) -> None:
         self._nodes = nodes
         self._catalog = catalog
         self._files = files
-        self._findings: dict[str, InspectionFinding] = {}
+        self._findings: dict[str, NodeFinding] = {}
         self._path: dict[str, None] = {}
 
-    def inspect(self, output: str) -> InspectionFinding:
-        """Check an output node with everything it needs."""
+    def inspect(self, output: str) -> NodeFinding:
+        """Check an output node and everything that it depends on."""
         try:
-            return self._visit(output)
-        except ODDITIES as oddity:
-            extra: JsonObject = {"exception_type": type(oddity).__name__, "traceback": []}
-            reason = _problem("exception_during_validation", "Exception when validating node", str(oddity), extra)
-            self._findings[output] = InspectionFinding(False, [reason])
+            return self._inspect_node(output)
+        except REPORTED_EXCEPTIONS as error:
+            extra: JsonObject = {"exception_type": type(error).__name__, "traceback": []}
+            reason = _error("exception_during_validation", "Exception when validating node", str(error), extra)
+            self._findings[output] = NodeFinding(False, [reason])
             return self._findings[output]
 
     def invalid(self) -> Iterator[tuple[str, list[JsonObject]]]:
-        """Yield the nodes found faulty so far; those that only depend on one are left out."""
+        """Yield the nodes with errors so far. Nodes that only depend on such a node are omitted."""
         for node_id, finding in self._findings.items():
             if not finding.valid and finding.reasons:
                 yield node_id, finding.reasons
 
-    def _visit(self, node_id: str) -> InspectionFinding:
+    def _inspect_node(self, node_id: str) -> NodeFinding:
+        """Check a node and everything that it depends on, unless it is checked already."""
         if node_id in self._findings:
             return self._findings[node_id]
         if node_id in self._path:
@@ -84,124 +96,128 @@ class Inspection:
         node_class = self._catalog[node["class_type"]]
         if node_class.name in NEVER_VALID:
             raise TypeError(NEVER_VALID[node_class.name])
-        visit = _Visit(node_id, node_class, node["inputs"], NODE_VALIDATORS.get(node_class.name))
-        for spec in (node_class.shown or expand(node_class, visit.inputs)).values():
-            value = visit.inputs.get(spec.name)
-            if spec.name not in visit.inputs:
-                visit.errors += _missing(spec, node_class)
+        state = _NodeState(node_id, node_class, node["inputs"], NODE_VALIDATORS.get(node_class.name))
+        for spec in (node_class.shown or expand(node_class, state.inputs)).values():
+            value = state.inputs.get(spec.name)
+            if spec.name not in state.inputs:
+                state.errors += _missing(spec, node_class)
             elif not isinstance(value, list):
-                takes = visit.check is not None and visit.check.takes(spec.name)
-                visit.errors += _value_error(visit, spec, self._files, check_limits=not takes)
-            elif error := self._link_error(visit, spec, value):
-                visit.errors.append(error)
+                validates_itself = state.validator is not None and state.validator.accepts(spec.name)
+                state.errors += _value_error(state, spec, self._files, check_limits=not validates_itself)
+            elif error := self._link_error(state, spec, value):
+                state.errors.append(error)
             else:
-                self._follow(visit, spec, value)
-        visit.errors += self._own_errors(visit)
-        return self._conclude(visit)
+                self._follow(state, spec, value)
+        state.errors += self._validator_errors(state)
+        return self._conclude(state)
 
-    def _link_error(self, visit: _Visit, spec: InputSpec, link: list[Json]) -> JsonObject | None:
+    def _link_error(self, state: _NodeState, spec: InputSpec, link: list[Json]) -> JsonObject | None:
+        """Return the error of a link whose form or type is wrong, or None."""
         if len(link) != 2:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
-            return _problem("bad_linked_input", message, spec.name, _about(spec, received_value=link))
+            return _error("bad_linked_input", message, spec.name, _extra_info(spec, received_value=link))
         source = self._catalog[self._nodes[cast(str, link[0])]["class_type"]]
         received = output_type(source, cast(int, link[1]))
-        visit.received[spec.name] = received
-        if visit.check and visit.check.takes_types:
+        state.received[spec.name] = received
+        if state.validator and state.validator.accepts_types:
             return None
-        if received == spec.config[0] or fits(source.name, received, visit.node_class.name, spec):
+        if received == spec.config[0] or fits(source.name, received, state.node_class.name, spec):
             return None
         details = f"{spec.name}, received_type({received}) mismatch input_type({spec.config[0]})"
-        extra = _about(spec, received_type=received, linked_node=link)
-        return _problem("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)
+        extra = _extra_info(spec, received_type=received, linked_node=link)
+        return _error("return_type_mismatch", "Return type mismatch between linked nodes", details, extra)
 
-    def _follow(self, visit: _Visit, spec: InputSpec, link: list[Json]) -> None:
+    def _follow(self, state: _NodeState, spec: InputSpec, link: list[Json]) -> None:
+        """Check the node that an input is linked to."""
         source = cast(str, link[0])
-        self._path[visit.node_id] = None
+        self._path[state.node_id] = None
         try:
-            visit.valid &= self._visit(source).valid
-        except ODDITIES as oddity:
-            visit.valid = False
-            extra = _about(
+            state.valid &= self._inspect_node(source).valid
+        except REPORTED_EXCEPTIONS as error:
+            state.valid = False
+            extra = _extra_info(
                 spec,
-                exception_message=str(oddity),
-                exception_type=type(oddity).__name__,
+                exception_message=str(error),
+                exception_type=type(error).__name__,
                 traceback=[],
                 linked_node=link,
             )
             message = "Exception when validating inner node"
-            reason = _problem("exception_during_inner_validation", message, str(oddity), extra)
-            self._findings[source] = InspectionFinding(False, [reason])
+            reason = _error("exception_during_inner_validation", message, str(error), extra)
+            self._findings[source] = NodeFinding(False, [reason])
         finally:
-            del self._path[visit.node_id]
+            del self._path[state.node_id]
 
-    def _own_errors(self, visit: _Visit) -> list[JsonObject]:
-        """Run the class's own check; its one complaint is told for each input that it was handed."""
-        if not visit.check:
+    def _validator_errors(self, state: _NodeState) -> list[JsonObject]:
+        """Run the validator of the class. If it reports an error, return it once for each argument of the validator."""
+        if not state.validator:
             return []
-        arguments = _arguments(visit, visit.check)
-        validation_error = visit.check.run(arguments, files_of_class(self._files, visit.node_class), visit.node_class)
-        if validation_error is None:
+        arguments = _arguments(state, state.validator)
+        files = files_of_class(self._files, state.node_class)
+        problem = state.validator.run(arguments, files, state.node_class)
+        if problem is None:
             return []
-        message, reason = "Custom validation failed for node", f" - {validation_error}" if validation_error else ""
-        return [
-            _problem("custom_validation_failed", message, name + reason, {"input_name": name}) for name in arguments
-        ]
+        message, reason = "Custom validation failed for node", f" - {problem}" if problem else ""
+        return [_error("custom_validation_failed", message, name + reason, {"input_name": name}) for name in arguments]
 
-    def _conclude(self, visit: _Visit) -> InspectionFinding:
-        """Join the errors with those that a cycle through this node has already put down."""
-        before = self._findings.get(visit.node_id, InspectionFinding(True, []))
-        fresh = [error for error in visit.errors if error not in before.reasons]
-        finding = InspectionFinding(before.valid and visit.valid and not visit.errors, before.reasons + fresh)
-        self._findings[visit.node_id] = finding
+    def _conclude(self, state: _NodeState) -> NodeFinding:
+        """Store the finding of a node, together with errors that a cycle through this node has already recorded."""
+        earlier = self._findings.get(state.node_id, NodeFinding(True, []))
+        new_errors = [error for error in state.errors if error not in earlier.reasons]
+        finding = NodeFinding(earlier.valid and state.valid and not state.errors, earlier.reasons + new_errors)
+        self._findings[state.node_id] = finding
         return finding
 
-    def _report_cycle(self, node_id: str) -> InspectionFinding:
+    def _report_cycle(self, node_id: str) -> NodeFinding:
+        """Record a cycle for each of its nodes. Return the finding of this node."""
         path = list(self._path)
         cycle = path[path.index(node_id) :]
         details = " -> ".join(f"{step} ({self._nodes[step]['class_type']})" for step in [*cycle, node_id])
         for step in cycle:
             extra: JsonObject = {"node_id": step, "cycle_nodes": [*cycle]}
-            reason = _problem("dependency_cycle", "Dependency cycle detected", details, extra)
-            self._findings[step] = InspectionFinding(False, [reason])
+            reason = _error("dependency_cycle", "Dependency cycle detected", details, extra)
+            self._findings[step] = NodeFinding(False, [reason])
         return self._findings[node_id]
 
 
-def _problem(kind: str, message: str, details: str, extra_info: JsonObject) -> JsonObject:
-    """Return one entry of a node's `errors`, in ComfyUI's shape."""
+def _error(kind: str, message: str, details: str, extra_info: JsonObject) -> JsonObject:
+    """Return one entry of the `errors` of a node, in ComfyUI's format."""
     return {"type": kind, "message": message, "details": details, "extra_info": extra_info}
 
 
-def _arguments(visit: _Visit, check: NodeValidator) -> dict[str, Json]:
-    """What the server hands to a class's own check: None for whatever is linked, declared or not."""
-    known = visit.node_class.by_name
+def _arguments(state: _NodeState, validator: NodeValidator) -> dict[str, Json]:
+    """Return the arguments that ComfyUI passes to the validator of a class. Linked inputs are None."""
+    declared, accepts_undeclared = state.node_class.by_name, state.node_class.name in TAKE_EVERYTHING
     arguments: dict[str, Json] = {
         name: None if _is_followed(value) else value
-        for name, value in visit.inputs.items()
-        if check.takes(name) and (name in known or _is_followed(value) or visit.node_class.name in TAKE_EVERYTHING)
+        for name, value in state.inputs.items()
+        if validator.accepts(name) and (name in declared or _is_followed(value) or accepts_undeclared)
     }
-    if check.takes_all and not visit.node_class.is_v3:
-        hidden = [spec.name for spec in visit.node_class.inputs if spec.presence is Presence.HIDDEN]
+    if validator.accepts_all and not state.node_class.is_v3:
+        hidden = [spec.name for spec in state.node_class.inputs if spec.presence is Presence.HIDDEN]
         arguments.update(dict.fromkeys(hidden))
-    if check.takes_types:
-        arguments["input_types"] = visit.received
+    if validator.accepts_types:
+        arguments["input_types"] = state.received
     return arguments
 
 
 def _is_followed(value: Json) -> bool:
-    """True for what the server's execution takes for a link: a slot of 1.5 included."""
+    """Return whether ComfyUI's execution treats a value as a link, even with a slot of 1.5."""
     match value:
         case [str(), int() | float()]:
             return True
     return False
 
 
-def _value_error(visit: _Visit, spec: InputSpec, files: FileCheck | None, *, check_limits: bool) -> list[JsonObject]:
-    """Coerce `visit.inputs[spec.name]` in place and return what is wrong with it: nothing or one error.
+def _value_error(
+    state: _NodeState, spec: InputSpec, files: FileCheck | None, *, check_limits: bool
+) -> list[JsonObject]:
+    """Convert `state.inputs[spec.name]` in place to the type of the input. Return its error, if any, in a list.
 
-    A value wrapped as `{"__value__": ...}` is unwrapped, which is how a prompt writes a list that is no link.
-    Values of no JSON type of their own may raise TypeError when compared, as they do in ComfyUI.
+    Unwraps `{"__value__": ...}`, which marks a list that is no link. May raise TypeError when it compares a value with
+    a limit, as ComfyUI does.
     """
-    inputs = visit.inputs
+    inputs = state.inputs
     value = inputs[spec.name]
     try:
         if isinstance(value, dict) and "__value__" in value:
@@ -210,51 +226,53 @@ def _value_error(visit: _Visit, spec: InputSpec, files: FileCheck | None, *, che
             value = inputs[spec.name] = coerce(value)
     except (TypeError, ValueError, OverflowError) as failure:
         message = f"Failed to convert an input value to a {spec.type} value"
-        extra = _about(spec, received_value=value, exception_message=str(failure))
-        return [_problem("invalid_input_type", message, f"{spec.name}, {value}, {failure}", extra)]
-    error = _limit_error(visit.node_class, spec, value, files) if check_limits else None
+        extra = _extra_info(spec, received_value=value, exception_message=str(failure))
+        return [_error("invalid_input_type", message, f"{spec.name}, {value}, {failure}", extra)]
+    error = _limit_error(state.node_class, spec, value, files) if check_limits else None
     return [error] if error else []
 
 
 def _limit_error(node_class: NodeClass, spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
+    """Return the error of a value that is out of range or not among the choices, or None."""
     if spec.min is not None and cast(float, value) < spec.min:
         message = f"Value {value} smaller than min of {spec.min}"
-        return _problem("value_smaller_than_min", message, spec.name, _about(spec, received_value=value))
+        return _error("value_smaller_than_min", message, spec.name, _extra_info(spec, received_value=value))
     if spec.max is not None and cast(float, value) > spec.max:
         message = f"Value {value} bigger than max of {spec.max}"
-        return _problem("value_bigger_than_max", message, spec.name, _about(spec, received_value=value))
+        return _error("value_bigger_than_max", message, spec.name, _extra_info(spec, received_value=value))
     return _choice_error(node_class, spec, value, files) if spec.type == COMBO else None
 
 
 def _choice_error(node_class: NodeClass, spec: InputSpec, value: Json, files: FileCheck | None) -> JsonObject | None:
-    chosen = value if spec.multiselect and isinstance(value, list) else [value]
+    """Return the error of a value that is not among the choices of an input, or None."""
+    choices = value if spec.multiselect and isinstance(value, list) else [value]
     options = list(spec.options or ())
-    wrong = [
-        one
-        for one in chosen
-        if not is_chosen(node_class.name, spec.name, one, options) and not _is_file(spec, one, files)
+    invalid = [
+        choice
+        for choice in choices
+        if not is_chosen(node_class.name, spec.name, choice, options) and not _is_file(spec, choice, files)
     ]
-    if not wrong:
+    if not invalid:
         return None
-    long = len(options) > LONGEST_LIST
-    listed = f"(list of length {len(options)})" if long else str(options)
-    details = f"{spec.name}: {', '.join(repr(one) for one in wrong)} not in {listed}"
-    extra = _about(spec, received_value=value)
-    if long:
+    is_long = len(options) > LONGEST_LIST
+    listed = f"(list of length {len(options)})" if is_long else str(options)
+    details = f"{spec.name}: {', '.join(repr(choice) for choice in invalid)} not in {listed}"
+    extra = _extra_info(spec, received_value=value)
+    if is_long:
         extra["input_config"] = None
-    return _problem("value_not_in_list", "Value not in list", details, extra)
+    return _error("value_not_in_list", "Value not in list", details, extra)
 
 
 def _is_file(spec: InputSpec, name: Json, files: FileCheck | None) -> bool:
-    return isinstance(name, str) and any(offered(files, folder, name) for folder in spec.folders)
+    return isinstance(name, str) and any(accepts_unlisted_file(files, folder, name) for folder in spec.folders)
 
 
 def _missing(spec: InputSpec, node_class: NodeClass) -> list[JsonObject]:
     if spec.presence is not Presence.REQUIRED:
         return []
     details = spec.name.rpartition(".")[2] if node_class.is_v3 else spec.name
-    return [_problem("required_input_missing", "Required input is missing", details, {"input_name": spec.name})]
+    return [_error("required_input_missing", "Required input is missing", details, {"input_name": spec.name})]
 
 
-def _about(spec: InputSpec, **extra: Json) -> JsonObject:
+def _extra_info(spec: InputSpec, **extra: Json) -> JsonObject:
     return {"input_name": spec.name, "input_config": list(spec.config), **extra}

@@ -1,4 +1,4 @@
-"""Where a prompt names a model file that another job wrote, however its nodes take names of models."""
+"""Finds inputs of a prompt that name a model file which another job wrote, in any form that nodes accept."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Collection, Iterator
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.dynamic_inputs import expand
-from worker.workflow.catalog.saved_models import SAVED_INTO, SavedModels, is_model, resolved
+from worker.workflow.catalog.saved_models import SAVED_INTO, SavedModels, is_model, resolved_path
 from worker.workflow.json_value import Json
 from worker.workflow.prompt import Node, Prompt, is_link, title
 from worker.workflow.validation.explain import Problem
 
 UPLOADS = "input"
 LORA = re.compile(r"<lora:([^:<>]{1,255})")
-"""A LoRA inside of a text, as several packs read it. They take its name without the extension, too."""
+"""A LoRA tag in a text, as several packs read it. The name may have no extension."""
 MODEL_INPUT = re.compile(r"lora|model|ckpt|checkpoint|vae|clip|unet|encoder", re.IGNORECASE)
-"""Names of inputs in which a pack may look for the nearest file to a name that is not listed."""
+"""Names of inputs for which a pack may load the nearest file if the name is not listed."""
 
 
 def saved_model_problems(prompt: Prompt, catalog: Catalog, saved: SavedModels) -> Iterator[Problem]:
-    """Yield a problem for each input that names such a file, as if the file were not there."""
+    """Yield a problem for each input that names a file of another job, as if the file did not exist."""
     if not saved:
         return
     for node_id, node in prompt.items():
         folders = _folders(node, catalog)
         for name, value in node["inputs"].items():
-            known = folders.get(name, ())
-            if UPLOADS in known or is_link(value):
+            input_folders = folders.get(name, ())
+            if UPLOADS in input_folders or is_link(value):
                 continue
-            for text, folder in _references(name, value, known, saved):
+            for text, folder in _references(name, value, input_folders, saved):
                 yield Problem(
                     node_id=node_id,
                     node_title=title(prompt, node_id),
@@ -45,6 +45,7 @@ def saved_model_problems(prompt: Prompt, catalog: Catalog, saved: SavedModels) -
 
 
 def _folders(node: Node, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Return the model folders of each input of a node."""
     if node["class_type"] not in catalog:
         return {}
     node_class = catalog[node["class_type"]]
@@ -52,14 +53,17 @@ def _folders(node: Node, catalog: Catalog) -> dict[str, tuple[str, ...]]:
 
 
 def _references(name: str, value: Json, folders: Collection[str], saved: SavedModels) -> Iterator[tuple[str, str]]:
-    """(text, folder) of each name in a value; an input of which no folders are known may take a name in other forms."""
+    """Yield (text, folder) for each name of a saved model in a value.
+
+    An input whose folders are not known may accept other forms of a name too.
+    """
     match value:
         case str():
-            found = saved.folder_of(resolved(value), folders)
-            if found is None and not folders:
-                found = _loose(name, value, saved)
-            if found is not None:
-                yield value[:255], found
+            folder = saved.folder_of(resolved_path(value), folders)
+            if folder is None and not folders:
+                folder = _loose_folder(name, value, saved)
+            if folder is not None:
+                yield value[:255], folder
         case list():
             for item in value:
                 yield from _references(name, item, folders, saved)
@@ -68,22 +72,23 @@ def _references(name: str, value: Json, folders: Collection[str], saved: SavedMo
                 yield from _references(f"{name}.{key}", item, folders, saved)
 
 
-def _loose(name: str, text: str, saved: SavedModels) -> str | None:
-    """Return the folder of a file that is named by a path, in a tag, or without its extension."""
+def _loose_folder(name: str, text: str, saved: SavedModels) -> str | None:
+    """Return the folder of a saved model that a text names by a path, in a tag, or without its extension, or None."""
     stems = {_stem(tag[1]) for tag in LORA.finditer(text)}
-    place = resolved(text)
-    if MODEL_INPUT.search(name) and (is_model(place) or not posixpath.splitext(place)[1]):
-        stems.add(_stem(place))
+    path = resolved_path(text)
+    if MODEL_INPUT.search(name) and (is_model(path) or not posixpath.splitext(path)[1]):
+        stems.add(_stem(path))
     for folder, names in saved.by_folder.items():
-        outside = [alias for alias, models in SAVED_INTO.items() if models == folder]
+        output_folders = [output_folder for output_folder, models in SAVED_INTO.items() if models == folder]
         for file in names:
-            path = is_model(place) and f"/{place}".endswith(tuple(f"/{alias}/{file}" for alias in outside))
-            if (path or _stem(file) in stems) and saved.folder_of(file) is not None:
+            endings = tuple(f"/{output_folder}/{file}" for output_folder in output_folders)
+            is_path = is_model(path) and f"/{path}".endswith(endings)
+            if (is_path or _stem(file) in stems) and saved.folder_of(file) is not None:
                 return folder
     return None
 
 
 def _stem(name: str) -> str:
-    """The last part of a name, without the extension of a model."""
-    last = resolved(name).rpartition("/")[2]
-    return posixpath.splitext(last)[0] if is_model(last) else last
+    """Return the last part of a name, without the extension of a model."""
+    base_name = resolved_path(name).rpartition("/")[2]
+    return posixpath.splitext(base_name)[0] if is_model(base_name) else base_name

@@ -1,4 +1,4 @@
-"""A checked workflow as JSON: the answer of `POST /validate`, and what `comfy-worker validate --json` prints."""
+"""The result of a validation as JSON: the response of `POST /validate` and the output of `validate --json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.errors import Detail
 from worker.prompt_changes import Repair, SeedField
 from worker.workflow.json_value import JsonObject
 from worker.workflow.model_needs import ModelNeed
-from worker.workflow.validation.check import Check
+from worker.workflow.validation.check import CheckResult
 from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.skipped_models import SKIPPED
 from worker.workflow.validation.validate import Verdict
@@ -20,17 +20,18 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB")
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """`doubtful` are problems that only ComfyUI can be sure of: they refuse nothing. `here`: which models are there.
+    """The result of a validation.
 
-    `workload` in units of which the benchmark workflow has 100. `repairs`, `warnings` and `seeds` are what the answer
-    of a job would list.
+    `doubtful` are problems that are not certain, so that they do not reject a job. `present_models` are the models that
+    exist on this worker. `workload` is relative to the benchmark workflow, which has 100. `repairs`, `warnings` and
+    `seeds` are those that the response of a job would list.
     """
 
-    check: Check
+    check: CheckResult
     problems: tuple[Problem, ...]
     doubtful: tuple[Problem, ...]
     models: tuple[ModelNeed, ...]
-    here: frozenset[ModelNeed]
+    present_models: frozenset[ModelNeed]
     workload: float
     repairs: tuple[Repair, ...] = ()
     warnings: tuple[Detail, ...] = ()
@@ -42,78 +43,82 @@ class ValidationReport:
 
     @property
     def missing(self) -> tuple[ModelNeed, ...]:
-        """Those that a job can't do without."""
-        return tuple(need for need in self.models if need.certain and need not in self.here)
+        """The models that the workflow certainly needs and that do not exist here."""
+        return tuple(need for need in self.models if need.is_certain and need not in self.present_models)
 
     @property
     def only_models_missing(self) -> bool:
-        """True where there are problems, and each of them is a model file that isn't there."""
-        return bool(self.problems) and all(_is_missing(problem, self.check, self.models) for problem in self.problems)
+        """Whether there are problems and each of them is a missing model file."""
+        missing = (_is_missing_model(problem, self.check, self.models) for problem in self.problems)
+        return bool(self.problems) and all(missing)
 
     def as_dict(self) -> JsonObject:
+        """Return the report in the format of the response."""
         return {
             "valid": self.valid,
             "nodes": len(self.check.prompt),
             "problems": [_problem(problem) for problem in self.problems],
             "doubtful": [_problem(problem) for problem in self.doubtful],
-            "models": [_model(need, need in self.here) for need in self.models],
+            "models": [_model(need, need in self.present_models) for need in self.models],
             "workload": self.workload,
             "comfyui": _summary(self.check.verdict) if self.check.verdict else None,
             **self._changes(),
         }
 
     def _changes(self) -> JsonObject:
+        """Return repairs, warnings and seeds, without empty lists."""
         changes: dict[str, Sequence[Repair | Detail | SeedField]] = {
             "repairs": self.repairs,
             "warnings": self.warnings,
             "seeds": self.seeds,
         }
-        return {name: [asdict(change) for change in listed] for name, listed in changes.items() if listed}
+        return {name: [asdict(change) for change in items] for name, items in changes.items() if items}
 
 
-def report(
-    check: Check,
+def build_report(
+    check: CheckResult,
     models: Iterable[ModelNeed],
     workload: float,
-    here: Callable[[ModelNeed], bool],
-    certain: Callable[[Problem], bool] = lambda _: True,
+    is_present: Callable[[ModelNeed], bool],
+    is_certain: Callable[[Problem], bool] = lambda _: True,
 ) -> ValidationReport:
-    """Bring together what is known; missing models are told as such, with their download."""
+    """Return the report of a check. Problems about missing models get a clear message and their download."""
     needs = tuple(models)
-    problems = tuple(_told(problem, check, needs) for problem in check.problems)
+    problems = tuple(_with_download(problem, check, needs) for problem in check.problems)
     return ValidationReport(
         check=check,
-        problems=tuple(problem for problem in problems if certain(problem)),
-        doubtful=tuple(problem for problem in problems if not certain(problem)),
+        problems=tuple(problem for problem in problems if is_certain(problem)),
+        doubtful=tuple(problem for problem in problems if not is_certain(problem)),
         models=needs,
-        here=frozenset(need for need in needs if here(need)),
+        present_models=frozenset(need for need in needs if is_present(need)),
         workload=workload,
     )
 
 
 def _problem(problem: Problem) -> JsonObject:
-    """The object that answers of jobs have under `problems`, too; `output` is for files, which nothing has made yet."""
-    found = asdict(problem)
-    code = found.pop("kind")
-    del found["file"]  # the message has it
-    return {**found, "code": code, "output": None}
+    """Return a problem in the format that responses of jobs use too. `output` is always None before a job runs."""
+    fields = asdict(problem)
+    code = fields.pop("kind")
+    del fields["file"]  # the message contains it
+    return {**fields, "code": code, "output": None}
 
 
-def _told(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Problem:
+def _with_download(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Problem:
+    """Return a problem about a missing model with a clear message and its download. Return others unchanged."""
     need = next(_needs(problem, check, needs), None)
     if need is None:
         return problem
-    cures = [problem.suggestion, _download(need)]
+    suggestions = [problem.suggestion, _download(need)]
     message = problem.message if problem.file else f"models/{need.folder} has no file {need.file!r}."
-    return replace(problem, message=message, suggestion=" ".join(filter(None, cures)) or None)
+    return replace(problem, message=message, suggestion=" ".join(filter(None, suggestions)) or None)
 
 
-def _is_missing(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> bool:
+def _is_missing_model(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> bool:
     return next(_needs(problem, check, needs), None) is not None
 
 
-def _needs(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
-    """The model file that a problem is about."""
+def _needs(problem: Problem, check: CheckResult, needs: tuple[ModelNeed, ...]) -> Iterator[ModelNeed]:
+    """Yield the model file that a problem is about, if any."""
     if problem.kind not in {"value_not_in_list", SKIPPED}:
         return
     node = check.prompt.get(problem.node_id or "")
@@ -122,14 +127,16 @@ def _needs(problem: Problem, check: Check, needs: tuple[ModelNeed, ...]) -> Iter
 
 
 def _download(need: ModelNeed) -> str | None:
+    """Return a sentence with the URL and the size of a model, or None if no download is known."""
     if need.source is None or not need.source.url:
         return None
     size = f" ({_size(need.source.size)})" if need.source.size else ""
-    gated = ", whose host asks for a token" if need.source.gated else ""
-    return f"Download it from {need.source.url}{size}{gated}."
+    gated = " This host requires an access token." if need.source.gated else ""
+    return f"Download it from {need.source.url}{size}.{gated}"
 
 
 def _size(count: float) -> str:
+    """Return a size in bytes as text, such as "1.5 GiB"."""
     for unit in _UNITS:
         if count < 1024 or unit == _UNITS[-1]:
             break
@@ -137,13 +144,14 @@ def _size(count: float) -> str:
     return f"{count:.1f} {unit}"
 
 
-def _model(need: ModelNeed, here: bool) -> JsonObject:
+def _model(need: ModelNeed, is_present: bool) -> JsonObject:
+    """Return a model in the format of the response."""
     source = need.source
     return {
         "file": need.file,
         "folder": need.folder,
         "nodes": [*need.nodes],
-        "here": here,
+        "here": is_present,
         "url": source.url if source else None,
         "size": source.size if source else None,
         "sha256": source.sha256 if source else None,
@@ -152,12 +160,12 @@ def _model(need: ModelNeed, here: bool) -> JsonObject:
 
 
 def _summary(verdict: Verdict) -> JsonObject:
-    """What `POST /prompt` of ComfyUI answers: its status, and the types of its errors, those of each node sorted."""
+    """Return a summary of ComfyUI's response to `POST /prompt`: its status, and the sorted error types by node."""
     kinds: dict[str, list[str]] = {}
     for node_id, validation_error in validation_errors(verdict.node_errors):
         kinds.setdefault(node_id, []).append(validation_error.kind)
     return {
         "status": verdict.status,
         "error_type": verdict.error["type"] if verdict.error else None,
-        "node_errors": {node_id: [*sorted(found)] for node_id, found in kinds.items()},
+        "node_errors": {node_id: [*sorted(node_kinds)] for node_id, node_kinds in kinds.items()},
     }

@@ -1,4 +1,4 @@
-"""Models that are not there: those that a node would leave out without an error, and those that ComfyUI refuses."""
+"""Problems with missing models: those that a node would skip without an error, and those that ComfyUI rejects."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from worker.workflow.validation.explain import Problem
 from worker.workflow.validation.file_check import FileCheck
 
 SKIPPED = "model_skipped"
-"""The kind of these problems. ComfyUI takes the prompt and reports success."""
+"""The kind of problems with models that a node would skip. ComfyUI itself runs such a prompt and reports success."""
 LISTS = frozenset({"LoraLoader"})
-"""The classes whose choices say what is there."""
+"""Classes whose choices list the existing LoRAs."""
 
 
 def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | None) -> Iterator[Problem]:
-    """Yield a problem for each LoRA that a node loads by a name inside of a value, and that is not there."""
+    """Yield a problem for each missing LoRA that a node names inside of a value."""
     for lora in named_loras(prompt, catalog):
-        if lora.listed or not lora.certain or (files is not None and files.exists(LORAS, lora.file)):
+        if lora.listed or not lora.is_certain or (files is not None and files.exists(LORAS, lora.file)):
             continue
         yield Problem(
             node_id=lora.node_id,
@@ -40,16 +40,17 @@ def skipped_model_problems(prompt: Prompt, catalog: Catalog, files: FileCheck | 
 
 
 def missing_files(problems: Sequence[Problem], prompt: Prompt) -> list[Problem] | None:
-    """Return what ComfyUI refuses as files that are not there; None where something else is wrong as well.
+    """Return the problems as missing files if all of them are missing files, else None.
 
-    For loaders of packs, whose choices only ComfyUI itself can be sure of.
+    Used for rejections by ComfyUI, because only ComfyUI knows all choices of the loaders of node packs.
     """
-    told = [_missing_file(problem, prompt) for problem in problems]
-    found = [problem for problem in told if problem is not None]
-    return found if found and len(found) == len(told) else None
+    file_problems = [_missing_file(problem, prompt) for problem in problems]
+    missing = [problem for problem in file_problems if problem is not None]
+    return missing if missing and len(missing) == len(problems) else None
 
 
 def _missing_file(problem: Problem, prompt: Prompt) -> Problem | None:
+    """Return the problem with a message about a missing file, or None if it is not about a model file."""
     node = prompt.get(problem.node_id or "")
     folders = folders_of(problem.class_type or "", problem.input or "")
     value = node["inputs"].get(problem.input or "") if node else None

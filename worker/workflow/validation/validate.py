@@ -1,4 +1,4 @@
-"""What ComfyUI's `POST /prompt` would say to a prompt, decided without a ComfyUI."""
+"""Predicts the response of ComfyUI's `POST /prompt`, without a ComfyUI."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from worker.workflow.validation.packs.prompt_hooks import run_hooks
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a submission, as ComfyUI 0.33.0 gives it.
+    """The response of ComfyUI 0.33.0 to `POST /prompt`.
 
-    `status` is 200, 400, or 500 where the real server fails without saying why (`error` is None then). `error` and
-    `node_errors` have ComfyUI's shape; `node_errors` may be filled at 200, when only some outputs are valid.
-    `outputs` are the output nodes to run, in the prompt's order. `prompt` has replaced classes and coerced values;
-    it is empty at 500.
+    `status` is 200, 400, or 500 if the server fails with an exception (`error` is None then). `error` and `node_errors`
+    have ComfyUI's format. `node_errors` may have entries at status 200, if only some outputs are valid. `outputs` are
+    the output nodes to run, in the order of the prompt. `prompt` has replaced classes and converted values. It is empty
+    at status 500.
     """
 
     status: int
@@ -37,7 +37,7 @@ class Verdict:
 
 
 class _ServerFailure(Exception):
-    """The value is so odd that the real server ends in an exception of its own."""
+    """The real server would fail with an exception for this value."""
 
 
 def validate(
@@ -46,12 +46,12 @@ def validate(
     files: FileCheck | None = None,
     partial_targets: object = None,
 ) -> Verdict:
-    """Decide what `POST /prompt` answers for the value of its key `prompt`, which is not changed.
+    """Return the response of `POST /prompt` to a body with this `prompt`, which is not changed.
 
-    With `files`, a choice of files also takes a name that exists, and the checks of loaders ask it; without, only
-    what the catalog lists counts and the files of loaders are taken for present. `partial_targets` is the value of
-    `partial_execution_targets`. Different from the server only in what it leaves to chance (the order of errors and
-    of outputs is the prompt's here) and in tracebacks, which are empty.
+    With `files`, a file input also accepts a file that exists, and the validators of loaders check their files. Without
+    it, a file input only accepts what the catalog lists, and the files of loaders are assumed to exist.
+    `partial_targets` is the value of `partial_execution_targets` in the body. Errors and outputs are in the order of
+    the prompt, while their order in ComfyUI is random. Tracebacks are empty.
     """
     try:
         nodes = _copy(prompt)
@@ -70,29 +70,33 @@ def validate(
 
 
 def _inspect(nodes: Prompt, targets: Collection[str], inspection: Inspection) -> Verdict:
-    good: list[str] = []
-    told: list[str] = []
+    """Return the verdict after a check of each target."""
+    valid_targets: list[str] = []
+    details: list[str] = []
     node_errors: dict[str, JsonObject] = {}
     for target in targets:
         finding = inspection.inspect(target)
         if finding.valid:
-            good.append(target)
+            valid_targets.append(target)
             continue
-        told += [f"{reason['message']}: {reason['details']}" for reason in finding.reasons]
+        details += [f"{reason['message']}: {reason['details']}" for reason in finding.reasons]
         for node_id, reasons in inspection.invalid():
             entry = node_errors.setdefault(
                 node_id,
                 {"errors": list(reasons), "dependent_outputs": [], "class_type": nodes[node_id]["class_type"]},
             )
             cast(list[Json], entry["dependent_outputs"]).append(target)
-    if good:
-        return Verdict(200, None, {**node_errors}, tuple(good), nodes)
-    error = _error("prompt_outputs_failed_validation", "Prompt outputs failed validation", "\n".join(told))
+    if valid_targets:
+        return Verdict(200, None, {**node_errors}, tuple(valid_targets), nodes)
+    error = _error("prompt_outputs_failed_validation", "Prompt outputs failed validation", "\n".join(details))
     return Verdict(400, error, {**node_errors}, (), nodes)
 
 
 def _copy(prompt: object) -> Prompt:
-    """Copy what validation changes. Nodes without `class_type` or `inputs` pass: they are told about later."""
+    """Copy the parts of a prompt that validation changes. Nodes without `class_type` or `inputs` are kept.
+
+    Raises _ServerFailure for a value on which the server fails.
+    """
     if not isinstance(prompt, dict):
         raise _ServerFailure
     nodes: Prompt = {}
@@ -109,6 +113,7 @@ def _copy(prompt: object) -> Prompt:
 
 
 def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
+    """Return the error for the first node without a known class, or None."""
     for node_id, node in nodes.items():
         class_type: object = node.get("class_type")
         if isinstance(class_type, list | dict):
@@ -133,10 +138,11 @@ def _missing_class(nodes: Prompt, catalog: Catalog) -> JsonObject | None:
 
 
 def _targets(nodes: Prompt, catalog: Catalog, partial: object) -> list[str]:
+    """Return the output nodes to run: all of them, or those in `partial_execution_targets`."""
     outputs = [node_id for node_id, node in nodes.items() if catalog[node["class_type"]].output_node]
     if partial is None:
         return outputs
-    if isinstance(partial, str | list | dict):  # a string is searched, as the server does
+    if isinstance(partial, str | list | dict):  # `in` also searches a string, as in the server
         return [node_id for node_id in outputs if node_id in partial]
     if outputs:
         raise _ServerFailure

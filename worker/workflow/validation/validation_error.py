@@ -1,4 +1,4 @@
-"""One entry of ComfyUI's validation errors, read leniently: the JSON is an engine's, of any version."""
+"""Parses ComfyUI's validation errors. Accepts malformed entries, because any version of ComfyUI may send them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.workflow.prompt import Prompt
 
 @dataclass(frozen=True, slots=True)
 class ValidationError:
-    """Fields that are missing or of another type are empty."""
+    """One entry of the `errors` of a node. Fields that are missing or have another type are empty."""
 
     kind: str
     message: str
@@ -22,6 +22,7 @@ class ValidationError:
 
     @classmethod
     def read(cls, error: Mapping[str, object]) -> ValidationError:
+        """Parse one entry."""
         extra = error.get("extra_info")
         kind, message, details = (
             value if isinstance(value := error.get(key), str) else "" for key in ("type", "message", "details")
@@ -30,16 +31,18 @@ class ValidationError:
 
     @property
     def input_name(self) -> str | None:
+        """The input that the error names, or None."""
         name = self.extra.get("input_name")
         return name if isinstance(name, str) else None
 
     @property
     def text(self) -> str:
+        """The message with its details."""
         return f"{self.message}: {self.details}" if self.details else self.message or self.kind
 
 
 def validation_errors(node_errors: Mapping[str, object]) -> Iterator[tuple[str, ValidationError]]:
-    """Yield (node id, complaint) for every error of every node."""
+    """Yield (node id, error) for every error in `node_errors`."""
     for node_id, entry in node_errors.items():
         errors = entry.get("errors") if isinstance(entry, dict) else None
         for error in errors if isinstance(errors, list) else []:
@@ -48,8 +51,8 @@ def validation_errors(node_errors: Mapping[str, object]) -> Iterator[tuple[str, 
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What a complaint is about: a node of a prompt, seen through a catalog if there is one."""
+class ErrorSubject:
+    """A validation error together with its node, prompt and catalog. The catalog may be unknown."""
 
     validation_error: ValidationError
     node_id: str
@@ -58,34 +61,35 @@ class Subject:
 
     @property
     def value(self) -> object:
+        """The value that ComfyUI received, else the value in the prompt."""
         node, name = self.prompt.get(self.node_id), self.validation_error.input_name
-        given = node["inputs"].get(name) if node and name else None
-        return self.validation_error.extra.get("received_value", given)
+        sent_value = node["inputs"].get(name) if node and name else None
+        return self.validation_error.extra.get("received_value", sent_value)
 
     @property
     def spec(self) -> InputSpec | None:
-        """The input as the catalog has it."""
+        """The input as the catalog describes it, or None."""
         node, name = self.prompt.get(self.node_id), self.validation_error.input_name
         if self.catalog is None or node is None or name is None or node["class_type"] not in self.catalog:
             return None
         return self.catalog[node["class_type"]].by_name.get(name) or self._expanded().get(name)
 
     @property
-    def told(self) -> InputSpec | None:
-        """The input as ComfyUI wrote it into its error; above 20 choices it writes none, and the catalog has them."""
+    def reported_spec(self) -> InputSpec | None:
+        """The input as the error describes it, else as the catalog does. Errors omit lists of more than 20 choices."""
         config, name = self.validation_error.extra.get("input_config"), self.validation_error.input_name
         if isinstance(config, list) and name is not None:
             return read_input(name, Presence.REQUIRED, config)
         return self.spec
 
     @property
-    def strange(self) -> list[str]:
-        """Names that the node gives and its class does not know."""
+    def unknown_inputs(self) -> list[str]:
+        """Names of inputs that the node has but its class does not declare."""
         node = self.prompt.get(self.node_id)
         if self.catalog is None or node is None or node["class_type"] not in self.catalog:
             return []
-        known = self._expanded()
-        return [name for name in node["inputs"] if name not in known]
+        declared = self._expanded()
+        return [name for name in node["inputs"] if name not in declared]
 
     def _expanded(self) -> Mapping[str, InputSpec]:
         node = self.prompt[self.node_id]

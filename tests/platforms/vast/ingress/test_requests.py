@@ -296,7 +296,7 @@ async def test_nothing_unsigned_reaches_the_autoscaler(vast: Vast) -> None:
         assert (status, answer["error"]["code"]) == (401, "bad_signature")
     await asyncio.sleep(1.5)
     assert not deleted(grant["request_idx"])(vast.record)
-    assert sum(told.rejected for told in vast.record.told()) == 0
+    assert sum(told.rejected for told in vast.record.summaries()) == 0
 
 
 async def test_a_body_is_read_up_to_the_limit(vast: Vast) -> None:

@@ -1,4 +1,4 @@
-"""The router's grant: what is taken for one, and when it holds."""
+"""The router's auth_data: what is taken for one, and when it holds."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def body(**fields: Any) -> ScannedBody:
 def test_a_request_of_the_router_is_let_through() -> None:
     """Its numbers come out of it, its payload stays as it is, unknown fields don't matter."""
     envelope = read_envelope(body(auth_data=auth(extra=1), session_id=None, payload={"a": 1}))
-    grant = SignatureCheck(SIGNER.public_pem, OWN).check(envelope.grant)
-    assert (grant.request_idx, grant.reqnum) == (9, 3)
+    auth_data = SignatureCheck(SIGNER.public_pem, OWN).check(envelope.auth_data)
+    assert (auth_data.request_idx, auth_data.reqnum) == (9, 3)
     assert envelope.payload is not None
     assert envelope.payload.value == {"a": 1}
     assert not envelope.in_session
@@ -40,7 +40,7 @@ def test_a_request_of_the_router_is_let_through() -> None:
 def test_the_scheme_is_not_compared() -> None:
     """Whether the router signs the URL exactly as reported is not known; host and port have to be ours."""
     assert SignatureCheck(SIGNER.public_pem, "http://203.0.113.7:41000").check(
-        read_envelope(body(auth_data=auth())).grant
+        read_envelope(body(auth_data=auth())).auth_data
     )
 
 
@@ -62,15 +62,15 @@ def test_anything_less_is_refused(wrong: dict[str, Any]) -> None:
     """What the SDK would answer 422, 500 in plain text or not at all: 401 here, before it sees the request."""
     data = {name: value for name, value in (auth() | wrong).items() if value is not ...}
     with pytest.raises(BadSignature):
-        SignatureCheck(SIGNER.public_pem, OWN).check(read_envelope(body(auth_data=data, payload={})).grant)
+        SignatureCheck(SIGNER.public_pem, OWN).check(read_envelope(body(auth_data=data, payload={})).auth_data)
 
 
 def test_a_grant_for_another_worker_is_refused() -> None:
     """Well signed, but for somebody else's worker: the SDK takes it (T23); an operator may allow it."""
-    grant = read_envelope(body(auth_data=auth("https://198.51.100.1:3000"))).grant
+    auth_data = read_envelope(body(auth_data=auth("https://198.51.100.1:3000"))).auth_data
     with pytest.raises(BadSignature, match="another worker"):
-        SignatureCheck(SIGNER.public_pem, OWN).check(grant)
-    assert SignatureCheck(SIGNER.public_pem, OWN, any_url=True).check(grant)
+        SignatureCheck(SIGNER.public_pem, OWN).check(auth_data)
+    assert SignatureCheck(SIGNER.public_pem, OWN, any_url=True).check(auth_data)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'"x"', b"\xff"])
@@ -90,7 +90,7 @@ async def test_long_strings_of_the_payload_are_files_of_the_payload(tmp_path: Pa
             read = await read_json(stream([json.dumps(envelope).encode()]), folder, BodyLimits(1_000_000))
             inner = read if envelope is payload else read_envelope(read).payload
             assert inner is not None
-            assert [text.where for text in inner.spooled] == [("inputs", "a.png")]
+            assert [text.location for text in inner.spooled] == [("inputs", "a.png")]
             prints.append(inner.fingerprint())
     assert len(set(prints)) == 1
 

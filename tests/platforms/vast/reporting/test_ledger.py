@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 
-from worker.platforms.vast.ingress.signature_check import Grant
+from worker.platforms.vast.ingress.signature_check import AuthData
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import ModelMetrics
 from worker.platforms.vast.sdk import new_entry
 
-GRANT = Grant("http://127.0.0.1:1", "", request_idx=9, reqnum=3)
+GRANT = AuthData("http://127.0.0.1:1", "", request_idx=9, reqnum=3)
 
 
 @dataclass

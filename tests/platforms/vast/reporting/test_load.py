@@ -38,7 +38,7 @@ async def vast(running: LocalVast) -> AsyncIterator[LocalVast]:
     """Told of nothing yet; after each test it behaves well again and is left at rest."""
     running.record.clear()
     yield running
-    running.behave(RouterFaultConfig())
+    running.configure(RouterFaultConfig())
     await running.record.until(lambda record: not record.statuses or record.statuses[-1].cur_load == 0)
     # What came later would be taken for the next test's.
     await running.record.until(lambda record: {one for one, _ in record.routed} <= deleted_numbers(record))
@@ -186,22 +186,22 @@ async def test_a_node_that_goes_on_after_its_job_is_load(vast: LocalVast) -> Non
 
 async def test_nothing_is_lost_to_a_slow_status_endpoint(vast: LocalVast) -> None:
     """The SDK's own counters lose what comes while a report is on its way (T18); ours are told to the last unit."""
-    vast.behave(RouterFaultConfig(status_delay_s=0.8))
+    vast.configure(RouterFaultConfig(status_delay_s=0.8))
     done = 0.0
     for _ in range(4):
         answers = await asyncio.gather(*(ask(vast, workflows.picture()) for _ in range(2)))
         done += sum(answer["response"]["metadata"]["workload"] for answer in answers)
         await asyncio.sleep(0.3)
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     await vast.record.until(lambda record: served(record) >= done)
     assert served(vast.record) == done
 
 
 async def test_reports_go_on_after_an_outage(vast: LocalVast) -> None:
     """While the autoscaler is away jobs run on; once it is back it is told of them."""
-    vast.behave(RouterFaultConfig(status_status=503, delete_status=503))
+    vast.configure(RouterFaultConfig(status_status=503, delete_status=503))
     answer = await ask(vast, workflows.picture())
     await asyncio.sleep(1.2)
-    vast.behave(RouterFaultConfig())
+    vast.configure(RouterFaultConfig())
     await vast.record.until(deleted(answer["request_idx"]))
     await vast.record.until(lambda record: served(record) > 0)

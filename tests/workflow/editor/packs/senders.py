@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
 
@@ -26,24 +26,24 @@ def settings(**more: Any) -> dict[str, Any]:
     return {"ue_properties": {"version": "7.8", "widget_ue_connectable": {}, "input_ue_unconnectable": {}, **more}}
 
 
-def sender(drawing: Drawing, number: int, origin: int, slot: int = 0, kind: str = "IMAGE", **more: Any) -> None:
+def sender(drawing: WorkflowBuilder, number: int, origin: int, slot: int = 0, kind: str = "IMAGE", **more: Any) -> None:
     """One of the pack's nodes, with one output linked in."""
     drawing.node(number, more.pop("type", "Anything Everywhere"), more.pop("values", []), **more)
     drawing.link(origin, slot, number, "anything", kind)
 
 
-def canvas(drawing: Drawing, number: int = 1, **more: Any) -> int:
+def canvas(drawing: WorkflowBuilder, number: int = 1, **more: Any) -> int:
     return drawing.node(number, "Canvas", [64, 64], **more)
 
 
-def inputs(drawing: Drawing, number: int | str, catalog: Catalog = CATALOG, **more: Any) -> Any:
+def inputs(drawing: WorkflowBuilder, number: int | str, catalog: Catalog = CATALOG, **more: Any) -> Any:
     prompt = convert({**drawing.saved(), **more}, catalog).prompt
     return prompt[str(number)]["inputs"]
 
 
 def sent(properties: dict[str, Any] | None = None, **more: Any) -> Any:
     """What reaches the `image` of a node called "my save" that stands in the group "G1" and is red."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     drawing.node(2, "Blur", [1.0], title="my blur", pos=[100, 100], size=[100, 100], color="red")
     sender(drawing, 3, 1, properties=properties or {}, pos=[300, 100], size=[100, 100], **more)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 
 COLOUR = ["COLOR", {"widgetType": "THEIR_COLOR", "default": "#000000"}]
@@ -31,7 +31,7 @@ AS_SOCKET = {"name": "list", "type": "THEIR_LIST", "link": None}
 
 
 def given(kind: str, values: Any, inputs: Any = ()) -> Any:
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values, inputs=list(inputs))
     return drawing.prompt(CATALOG)["1"][1]
 
@@ -72,7 +72,7 @@ def test_values_that_stand_for_sockets_are_counted() -> None:
 
 def test_a_field_of_an_unknown_type_can_be_linked() -> None:
     """Its value keeps its place."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Pick", ["fill", "A", 7], inputs=[dict(IMAGE)])
     drawing.node(2, "Any")
     drawing.link(2, 0, 1, "list", "THEIR_LIST", widget=True)

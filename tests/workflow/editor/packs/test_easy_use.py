@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 
 PROMPT, WILDCARDS, STYLES, LOADER = "easy prompt", "easy wildcards", "easy stylesSelector", "easy fullLoader"
@@ -39,7 +39,7 @@ CATALOG = Catalog.from_object_info(
 
 
 def given(kind: str, values: Any, **more: Any) -> Any:
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values, **more)
     return drawing.prompt(CATALOG)["1"][1]
 
@@ -61,7 +61,7 @@ def test_wildcards_and_loras_are_added_to_the_text() -> None:
     """Both lists are sent as their label, unless something is linked into them."""
     sent = given(WILDCARDS, ["a", "b.safetensors", "__c__"])
     assert sent == {"text": "a<lora:b>, __c__", "Select to add LoRA": LORA, "Select to add Wildcard": WILDCARD}
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, WILDCARDS, ["a", LORA, WILDCARD])
     drawing.node(2, "Quote", ["b"])
     drawing.link(2, 0, 1, "Select to add LoRA", "COMBO", widget=True)
@@ -90,7 +90,7 @@ def test_old_choices_have_their_present_name() -> None:
 
 def test_what_a_link_overrides_is_reset() -> None:
     """The first checkpoint, and the VAE that comes with it."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, LOADER, ["b.ckpt", "v.pt", "x"])
     drawing.node(2, "Any")
     drawing.link(2, 0, 1, "model_override", "MODEL")
@@ -102,7 +102,7 @@ def test_what_a_link_overrides_is_reset() -> None:
 
 def test_notes_and_old_names() -> None:
     """A bookmark is left out; a lazy class is the one that took its place."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvas", [64, 64])
     drawing.node(2, "easy bookmark", ["1", 1])
     drawing.node(3, "easy showAnythingLazy", ["shown"])

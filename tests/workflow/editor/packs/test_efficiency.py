@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import Conversion, convert
 
@@ -44,7 +44,7 @@ CATALOG = Catalog.from_object_info(
 
 
 def converted(kind: str, values: Any, **more: Any) -> Conversion:
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values, **more)
     return convert(drawing.saved(), CATALOG)
 
@@ -78,7 +78,7 @@ def test_other_seeds_stay() -> None:
 
 def test_a_seed_that_is_linked_is_not_drawn() -> None:
     """Its own value counts for nothing."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, SAMPLER, [-1, None, 30, "true"])
     drawing.node(2, "Number", [5, "fixed"])
     drawing.link(2, 0, 1, "seed", "INT", widget=True)
@@ -89,9 +89,9 @@ def test_a_seed_that_is_linked_is_not_drawn() -> None:
 
 def test_a_seed_inside_a_subgraph_and_a_muted_one() -> None:
     """Seeds are named by the node's path, and only those of nodes that run."""
-    inside = Drawing("s")
+    inside = WorkflowBuilder("s")
     inside.node(5, SAMPLER, [-1])
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions.append(inside)
     drawing.node(1, "s")
     drawing.node(2, SAMPLER, [-1], 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.errors import CannotConvert
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import convert
@@ -36,7 +36,7 @@ CATALOG = Catalog.from_object_info(
 
 
 def given(kind: str, values: Any, **more: Any) -> Any:
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values, **more)
     return drawing.prompt(CATALOG)["1"][1]
 
@@ -49,7 +49,7 @@ def test_a_choice_with_a_picture_is_sent_by_name(value: Any) -> None:
 
 def test_a_choice_with_a_picture_that_a_primitive_feeds() -> None:
     """It is the primitive that holds the object then."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, LOADER, ["a", 0.5])
     drawing.node(2, "PrimitiveNode", [{"content": "s", "image": None}, "fixed"])
     drawing.link(2, 0, 1, "lora_name", "COMBO", widget=True)
@@ -58,19 +58,19 @@ def test_a_choice_with_a_picture_that_a_primitive_feeds() -> None:
 
 def test_a_text_that_only_the_browser_has_is_refused() -> None:
     """Unless nothing uses it."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "PresetText|pysssss", ["mine", "Manage"])
     drawing.node(2, "Quote", ["own"])
     assert drawing.prompt(CATALOG) == {"2": ("Quote", {"text": "own"})}
     drawing.link(1, 0, 2, "text", "STRING", widget=True)
-    with pytest.raises(CannotConvert, match=r"node 1 .*kept in the browser"):
+    with pytest.raises(CannotConvert, match=r"node 1 .*stored in the browser"):
         convert(drawing.saved(), CATALOG)
 
 
 def test_lists_are_sent_as_their_label() -> None:
     """Whatever the file has; what is linked into one stays linked."""
     assert given(ENCODE, ["t", True, "a.pt", "w"]) == {"text": "t", "mode": True, **LABELS}
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, ENCODE, ["t", True, "a.pt", "w"])
     drawing.node(2, "Quote", ["x"])
     drawing.link(2, 0, 1, LORA, "COMBO", widget=True)
@@ -85,7 +85,7 @@ def test_a_mode_that_was_a_text(value: Any, sent: bool) -> None:
 
 def test_a_switch_counts_from_one() -> None:
     """Files of older versions have 0; where nothing is linked, nothing is chosen."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "ImpactSwitch", [0])
     drawing.node(2, "Quote", ["x"])
     assert drawing.prompt(CATALOG)["1"][1] == {"select": 0}
@@ -97,7 +97,7 @@ def test_a_switch_counts_from_one() -> None:
 
 def test_outputs_of_a_repeater_are_one() -> None:
     """Its script adds outputs that the class has not; copies that it makes of other nodes are refused."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, REPEATER, [3, "multi", "reuse"])
     for slot in range(3):
         drawing.node(5 + slot, "Any")
@@ -124,7 +124,7 @@ def test_a_bridge_names_its_own_node() -> None:
 )
 def test_a_class_with_another_name_today(old: str, new: str, values: Any, sent: Any) -> None:
     """It is loaded as the class that has its place, inside a subgraph too."""
-    inside, drawing = Drawing("s"), Drawing()
+    inside, drawing = WorkflowBuilder("s"), WorkflowBuilder()
     drawing.definitions.append(inside)
     drawing.node(1, "s")
     inside.node(5, old, values)
@@ -133,7 +133,7 @@ def test_a_class_with_another_name_today(old: str, new: str, values: Any, sent: 
 
 def test_an_input_with_another_name_today_stays_linked() -> None:
     """The slots are renamed with the class; a class that the catalog has keeps its name."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "T2IAdapterLoader", ["n.pth"])
     drawing.node(2, "Quote", ["x"])
     drawing.link(2, 0, 1, "t2i_adapter_name", "COMBO", widget=True)
@@ -144,7 +144,7 @@ def test_an_input_with_another_name_today_stays_linked() -> None:
 
 def test_a_picture_that_the_browser_draws_into_a_field() -> None:
     """The placeholder that a file has for it is not sent, with a warning; a picture in the file is."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, INSPIRE, ["a.png", "[IMAGE DATA]", "image"])
     drawing.node(2, INSPIRE, ["a.png", "data:image/png;base64,AAAA", "image"])
     conversion = convert(drawing.saved(), CATALOG)
@@ -159,7 +159,7 @@ def test_a_picture_that_the_browser_draws_into_a_field() -> None:
 )
 def test_a_received_picture_is_sent_if_the_file_keeps_it(values: list[Any], sent: str, warned: int) -> None:
     """A placeholder is none: without the picture the node would run with an empty one, so that is a warning."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "ImageReceiver", values)
     conversion = convert(drawing.saved(), CATALOG)
     assert conversion.prompt["1"]["inputs"]["image_data"] == sent

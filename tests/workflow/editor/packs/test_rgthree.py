@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.editor import Conversion, convert
 
@@ -32,7 +32,7 @@ def catalog(**choices: list[str]) -> Catalog:
 
 
 def converted(kind: str, values: Any, **more: Any) -> Conversion:
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values, **more)
     return convert(drawing.saved(), catalog())
 
@@ -88,9 +88,9 @@ def test_what_is_no_lora_is_named() -> None:
 
 def test_loras_inside_a_subgraph_and_two_loaders() -> None:
     """Each node counts for itself."""
-    inside = Drawing("s")
+    inside = WorkflowBuilder("s")
     inside.node(5, LORAS, [lora("in")])
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions.append(inside)
     drawing.node(1, LORAS, [lora("one"), lora("two")])
     drawing.node(2, "s")
@@ -130,7 +130,7 @@ def test_a_power_puter_has_outputs_and_code(first: Any) -> None:
 
 def test_a_power_prompt_shows_only_lists_with_something_in_them() -> None:
     """Its values go to those that it shows; a size that it hides can still be linked."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, PROMPT, ["text", "DISABLE LORAS", "CHOOSE"])
     drawing.node(2, "Number", [64, "fixed"])
     drawing.link(2, 0, 1, "target_width", "INT", widget=True)
@@ -168,7 +168,7 @@ def test_a_seed_of_its_own_is_fixed() -> None:
 )
 def test_what_only_switches_others_is_left_out_and_hands_on(kind: str) -> None:
     """In a chain too, and nothing once it is muted."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Load", ["a.png", "image"])
     drawing.node(2, kind)
     drawing.node(3, "Node Collector (rgthree)")
@@ -185,7 +185,7 @@ def test_what_only_switches_others_is_left_out_and_hands_on(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["Fast Actions Button (rgthree)", "Label (rgthree)", "Bookmark (rgthree)"])
 def test_buttons_and_labels_are_left_out(kind: str) -> None:
     """What a button did to other nodes is saved with those."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Canvas", [64, 64])
     drawing.node(2, kind, ["x"])
     drawing.link(1, 0, 2, "IMAGE")
@@ -196,7 +196,7 @@ def test_buttons_and_labels_are_left_out(kind: str) -> None:
 
 def test_a_random_choice_of_muted_nodes_is_a_warning() -> None:
     """The editor would enable one of them when it queues; nothing is drawn here."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     for number in (1, 2):
         drawing.node(number, "Canvas", [64, 64], MUTED)
     drawing.node(3, "Random Unmuter (rgthree)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.workflow.editor.drawing import CATALOG, Drawing
+from tests.workflow.editor.workflow_builder import CATALOG, WorkflowBuilder
 from worker.errors import CannotConvert
 from worker.workflow.editor import Conversion, convert
 
@@ -12,14 +12,14 @@ MUTED, BYPASSED = 2, 4
 PAIRS = [("SetNode", "GetNode"), ("easy setNode", "easy getNode")]
 
 
-def set_under(drawing: Drawing, first: int, name: object, kind: str = "SetNode", mode: int = 0) -> None:
+def set_under(drawing: WorkflowBuilder, first: int, name: object, kind: str = "SetNode", mode: int = 0) -> None:
     """A canvas `first`, set under a name by the node behind it."""
     drawing.node(first, "Canvas", [64, 64])
     drawing.node(first + 1, kind, [name], mode)
     drawing.link(first, 0, first + 1, "IMAGE", "IMAGE")
 
 
-def got(drawing: Drawing, first: int, name: object, kind: str = "GetNode", mode: int = 0) -> None:
+def got(drawing: WorkflowBuilder, first: int, name: object, kind: str = "GetNode", mode: int = 0) -> None:
     """A node that gets a name, and one behind it that takes the picture."""
     drawing.node(first, kind, [name], mode)
     drawing.node(first + 1, "Any")
@@ -30,9 +30,9 @@ def source(conversion: Conversion, node_id: str) -> object:
     return conversion.prompt[node_id]["inputs"].get("value")
 
 
-def subgraph(*kinds: str) -> tuple[Drawing, Drawing]:
+def subgraph(*kinds: str) -> tuple[WorkflowBuilder, WorkflowBuilder]:
     """A workflow with one instance (20) of a subgraph, whose inside is returned too."""
-    inside, drawing = Drawing("s"), Drawing()
+    inside, drawing = WorkflowBuilder("s"), WorkflowBuilder()
     drawing.definitions.append(inside)
     drawing.node(20, "s")
     return drawing, inside
@@ -42,7 +42,7 @@ def subgraph(*kinds: str) -> tuple[Drawing, Drawing]:
 def test_what_is_set_is_got(setter: str, getter: str) -> None:
     """Whatever the order of the nodes, and though the node that sets is muted or bypassed."""
     for mode in (0, MUTED, BYPASSED):
-        drawing = Drawing()
+        drawing = WorkflowBuilder()
         got(drawing, 3, "a", getter)
         set_under(drawing, 1, "a", setter, mode)
         assert source(convert(drawing.saved(), CATALOG), "4") == ["1", 0]
@@ -52,7 +52,7 @@ def test_what_is_set_is_got(setter: str, getter: str) -> None:
 def test_a_muted_getter_gets_nothing(setter: str, getter: str) -> None:
     """As any node that is muted or bypassed, without an input."""
     for mode in (MUTED, BYPASSED):
-        drawing = Drawing()
+        drawing = WorkflowBuilder()
         set_under(drawing, 1, "a", setter)
         got(drawing, 3, "a", getter, mode)
         assert source(convert(drawing.saved(), CATALOG), "4") is None
@@ -61,7 +61,7 @@ def test_a_muted_getter_gets_nothing(setter: str, getter: str) -> None:
 @pytest.mark.parametrize(("setter", "getter"), PAIRS)
 def test_a_setter_without_a_link_sets_nothing(setter: str, getter: str) -> None:
     """The name is known, so nothing is refused."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, setter, ["a"], inputs=[{"name": "IMAGE", "type": "IMAGE", "link": None}])
     got(drawing, 3, "a", getter)
     assert source(convert(drawing.saved(), CATALOG), "4") is None
@@ -69,7 +69,7 @@ def test_a_setter_without_a_link_sets_nothing(setter: str, getter: str) -> None:
 
 def test_names_of_any_form() -> None:
     """Numbers too, and values that were saved as an object; an empty name is none."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     set_under(drawing, 1, 5)
     got(drawing, 3, 5)
     assert source(convert(drawing.saved(), CATALOG), "4") == ["1", 0]
@@ -82,7 +82,7 @@ def test_names_of_any_form() -> None:
 
 def test_a_name_that_nobody_set() -> None:
     """KJNodes leaves the link out, which is a warning; Easy-Use fails, so the workflow is refused by node."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     set_under(drawing, 1, "a")
     got(drawing, 3, "b")
     conversion = convert(drawing.saved(), CATALOG)
@@ -98,7 +98,7 @@ def test_a_name_that_nobody_set() -> None:
 
 def test_two_of_one_name() -> None:
     """The first counts for KJNodes, with a warning; Easy-Use cannot tell."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     set_under(drawing, 1, "a")
     set_under(drawing, 5, "a")
     got(drawing, 3, "a")
@@ -113,10 +113,10 @@ def test_two_of_one_name() -> None:
 
 def test_a_getter_looks_in_the_graphs_around_it() -> None:
     """From a subgraph in a subgraph up to the workflow; the nearest name counts."""
-    middle, inner = Drawing("m"), Drawing("i")
+    middle, inner = WorkflowBuilder("m"), WorkflowBuilder("i")
     got(inner, 11, "a")
     middle.node(21, "i")
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions += [middle, inner]
     drawing.node(30, "m")
     set_under(drawing, 1, "a")
@@ -182,13 +182,13 @@ def test_a_chain_of_names_and_reroutes() -> None:
 
 def test_a_name_set_to_an_input_of_the_subgraph() -> None:
     """In its own graph it leads out; from further inside the editor loses it, which is a warning."""
-    inner, middle = Drawing("i"), Drawing("m")
+    inner, middle = WorkflowBuilder("i"), WorkflowBuilder("m")
     got(inner, 11, "a")
     middle.node(21, "i")
     middle.node(23, "SetNode", ["a"])
     got(middle, 25, "a")
     middle.port("picture", "IMAGE", (23, "IMAGE"))
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.definitions += [middle, inner]
     drawing.node(1, "Canvas", [64, 64])
     drawing.node(30, "m")
@@ -201,7 +201,7 @@ def test_a_name_set_to_an_input_of_the_subgraph() -> None:
 
 def test_the_output_of_a_setter_hands_on() -> None:
     """What is linked to it needs no getter."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     set_under(drawing, 1, "a")
     drawing.node(3, "Any")
     drawing.link(2, 0, 3, "value")
@@ -210,7 +210,7 @@ def test_the_output_of_a_setter_hands_on() -> None:
 
 def test_a_long_chain_of_names_takes_no_time() -> None:
     """Nodes that set a name are found by it."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     set_under(drawing, 1, "0")
     for number in range(1, 300):
         drawing.node(10 * number, "GetNode", [str(number - 1)])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import Drawing
 from tests.workflow.editor.packs.senders import (
     INSIDE,
     WITHOUT,
@@ -16,12 +15,13 @@ from tests.workflow.editor.packs.senders import (
     sent,
     settings,
 )
+from tests.workflow.editor.workflow_builder import WorkflowBuilder
 from worker.workflow.editor import convert
 
 
 def test_every_unconnected_input_of_the_type_gets_it() -> None:
     """Linked ones keep their link, and the sender itself is sent too."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     canvas(drawing, 2)
     for number in (3, 4):
@@ -39,7 +39,7 @@ def test_several_things_are_sent_by_one_node() -> None:
         ("Anything Everywhere3", ("anything", "anything2")),
         ("Anything Everywhere", ("a", "anything11")),
     ):
-        drawing = Drawing()
+        drawing = WorkflowBuilder()
         canvas(drawing)
         drawing.node(2, "Load", ["a.png", "image"])
         drawing.node(3, "Blur", [1.0])
@@ -53,7 +53,7 @@ def test_several_things_are_sent_by_one_node() -> None:
 
 def test_a_server_without_the_pack() -> None:
     """Its nodes only act in the browser, so the prompt needs none of them."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     drawing.node(3, "Blur", [1.0])
     sender(drawing, 5, 1)
@@ -97,7 +97,7 @@ def test_the_higher_priority_wins() -> None:
     """Of two that are equal neither reaches anything."""
 
     def winner(first: dict[str, Any], second: dict[str, Any]) -> Any:
-        drawing = Drawing()
+        drawing = WorkflowBuilder()
         canvas(drawing)
         canvas(drawing, 2)
         drawing.node(3, "Blur", [1.0])
@@ -112,7 +112,7 @@ def test_the_higher_priority_wins() -> None:
 
 def test_prompts() -> None:
     """Two of one type reach the inputs of their names, one alone every input of its type."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     for number in (1, 2):
         drawing.node(number, "Load", ["a.png", "image"])
     drawing.node(3, "Play")
@@ -136,7 +136,7 @@ def test_prompts() -> None:
 )
 def test_several_of_one_type(rule: int, label: str, reaches: bool) -> None:
     """They go where the input's name, or the node's title, is that of the slot."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     for number in (1, 2):
         drawing.node(number, "Load", ["a.png", "image"])
     drawing.node(3, "Play", title="player")
@@ -150,7 +150,7 @@ def test_several_of_one_type(rule: int, label: str, reaches: bool) -> None:
 
 def test_fields_receive_where_the_file_says_so() -> None:
     """By name since version 6; before ComfyUI 1.16 those that were made inputs."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Number", [7, "fixed"])
     drawing.node(2, "Sample", [1, "fixed", 20, "fit"], properties={"widget_ue_connectable": {"steps": True}})
     drawing.node(
@@ -165,7 +165,7 @@ def test_fields_receive_where_the_file_says_so() -> None:
 
 def test_a_seed_goes_to_seeds() -> None:
     """Where they are fields that receive."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Seed Everywhere", [77, "fixed"], properties=settings())
     connectable = settings(widget_ue_connectable={"seed": True, "steps": True})
     drawing.node(2, "Sample", [1, "fixed", 20, "fit"], properties=connectable)
@@ -174,7 +174,7 @@ def test_a_seed_goes_to_seeds() -> None:
 
 def test_nodes_and_inputs_that_refuse() -> None:
     """A node that rejects such links, and an input that was taken out."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     drawing.node(2, "Blur", [1.0], properties={"rejects_ue_links": True})
     drawing.node(3, "Blur", [1.0], properties=settings(input_ue_unconnectable={"image": True}))
@@ -185,7 +185,7 @@ def test_nodes_and_inputs_that_refuse() -> None:
 
 def test_any_node_may_send_its_outputs() -> None:
     """With version 7, but for those that were taken out."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     silent = {"output_not_broadcasting": {"MASK": True}}
     drawing.node(1, "Load", ["a.png", "image"], properties={"ue_convert": True, **settings(**silent)})
     drawing.node(2, "Blur", [1.0])
@@ -197,14 +197,14 @@ def test_any_node_may_send_its_outputs() -> None:
 def test_what_is_linked_into_a_sender() -> None:
     """What a bypassed node or a reroute hands on is sent, what a muted one makes is not."""
     for mode, expected in ((0, ["2", 0]), (4, ["1", 0]), (2, None)):
-        drawing = Drawing()
+        drawing = WorkflowBuilder()
         canvas(drawing)
         drawing.node(2, "Blur", [1.0], mode=mode)
         drawing.link(1, 0, 2, "image", "IMAGE")
         drawing.node(4, "Blur", [1.0])
         sender(drawing, 5, 2)
         assert inputs(drawing, 4).get("image") == expected
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     drawing.node(3, "Reroute")
     drawing.link(1, 0, 3, "", "*")
@@ -215,7 +215,7 @@ def test_what_is_linked_into_a_sender() -> None:
 
 def test_a_link_that_is_gone_is_replaced() -> None:
     """So is one that the pack made itself while a picture was saved, and one that nothing replaces stays."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     canvas(drawing, 2)
     drawing.node(3, "Blur", [1.0], inputs=[{"name": "image", "type": "IMAGE", "link": 99}])
@@ -229,13 +229,13 @@ def test_a_link_that_is_gone_is_replaced() -> None:
 
 def test_subgraphs() -> None:
     """A sender reaches the instance of a subgraph, but nothing inside; one inside reaches the subgraph's outputs."""
-    inside = Drawing(INSIDE)
+    inside = WorkflowBuilder(INSIDE)
     inside.node(10, "Blur", [1.0])
     inside.node(11, "Blur", [2.0])
     inside.port("picture", "IMAGE", (10, "image"))
     inside.outputs.append({"name": "out", "type": "IMAGE", "linkIds": []})
     sender(inside, 12, 10)
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     drawing.node(2, INSIDE, [])
     drawing.node(3, "SaveImage", ["x"])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import Drawing
 from tests.workflow.editor.packs.senders import (
     CATALOG,
     canvas,
@@ -14,6 +13,7 @@ from tests.workflow.editor.packs.senders import (
     sent,
     settings,
 )
+from tests.workflow.editor.workflow_builder import WorkflowBuilder
 from worker.errors import CannotConvert
 from worker.workflow.editor import convert
 
@@ -44,7 +44,7 @@ def test_filters_of_javascript(pattern: Any, reaches: bool) -> None:
 
 def test_many_filters_that_take_long() -> None:
     """All filters of a workflow share one limit."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing)
     for number in range(2, 100):
         drawing.node(number, "Blur", [1.0], title="a" * 150 + str(number))
@@ -55,7 +55,7 @@ def test_many_filters_that_take_long() -> None:
 
 def test_many_groups_take_no_time() -> None:
     """Where each node stands is found once, and a workflow with far more than anybody draws is refused."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     canvas(drawing, pos=[100, 100], size=[10, 10])
     for number in range(2, 152):
         drawing.node(number, "Blur", [1.0], pos=[100, 100], size=[10, 10])

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.editor.drawing import CLASSES, Drawing, node_class
+from tests.workflow.editor.workflow_builder import CLASSES, WorkflowBuilder, node_class
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor import Conversion, Surroundings, convert
+from worker.workflow.editor import Conversion, ConversionContext, convert
 
 SIDE = ["INT", {"default": 0, "min": 0, "max": 8192, "disable": 0}]
 COUNT = ["INT", {"default": 0, "min": 0, "max": 9007199254740991, "step": 1}]
@@ -55,7 +55,7 @@ CATALOG = Catalog.from_object_info(
         "VHS_VAEDecodeBatched": node_class({"per_batch": ["INT", {"default": 16, "min": 1}]}, ["IMAGE"]),
     }
 )
-NOW = Surroundings(now=datetime(2031, 2, 3, tzinfo=UTC))
+NOW = ConversionContext(now=datetime(2031, 2, 3, tzinfo=UTC))
 VIDEO = {
     "video": "a.mp4",
     "force_rate": 8,
@@ -68,13 +68,13 @@ VIDEO = {
 CLIP = {"frame_rate": 8, "loop_count": 0, "filename_prefix": "clip", "pingpong": False, "save_output": True}
 
 
-def converted(drawing: Drawing) -> Conversion:
+def converted(drawing: WorkflowBuilder) -> Conversion:
     return convert(drawing.saved(), CATALOG, NOW)
 
 
 def sent(kind: str, values: Any) -> dict[str, Any]:
     """The inputs that come of saved values."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, kind, values)
     return dict(converted(drawing).prompt["1"]["inputs"])
 
@@ -165,7 +165,7 @@ def test_the_fields_of_a_format() -> None:
 
 def test_values_that_no_field_takes() -> None:
     """They are named, unless they are a button, a preview or a field of another format."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     shown = {"videopreview": {"hidden": False}, "choose video to upload": "image", "crf": 19, "force_size": "Custom"}
     drawing.node(1, "VHS_VideoCombine", {**CLIP, **shown, "format": "image/gif", "audio_file": "a.mp3"})
     drawing.node(2, "VHS_LoadImages", ["e", "image", 3, 1, None, "x"])
@@ -183,7 +183,7 @@ def test_a_former_name() -> None:
 
 def test_a_field_of_a_format_that_is_linked() -> None:
     """A primitive's value is rounded and bounded like any field's; a real node is linked in."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     for number, kind, values in ((1, "PrimitiveNode", [17.6, "fixed"]), (2, "Number", [7, "fixed"])):
         drawing.node(number, kind, values)
         drawing.node(number + 2, "VHS_VideoCombine", {**CLIP, "format": "video/h264-mp4", "crf": 30})
@@ -195,7 +195,7 @@ def test_a_field_of_a_format_that_is_linked() -> None:
 
 def test_a_primitive_into_a_rounded_field() -> None:
     """The pack's own rounding applies to it too."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "PrimitiveNode", [22, "fixed"])
     drawing.node(2, "VHS_LoadVideo", {**VIDEO, "format": "Wan"})
     drawing.link(1, 0, 2, "frame_load_cap", "INT", widget=True)
@@ -204,7 +204,7 @@ def test_a_primitive_into_a_rounded_field() -> None:
 
 def test_patterns_in_the_name_of_a_video() -> None:
     """The date and other nodes' fields are filled in."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "Quote", ["a/b"], properties={"Node name for S&R": "Quote"})
     drawing.node(2, "VHS_VideoCombine", {**CLIP, "filename_prefix": "%date:yyyy-MM%/%Quote.text%"})
     assert converted(drawing).prompt["2"]["inputs"]["filename_prefix"] == "2031-02/a_b"
@@ -212,7 +212,7 @@ def test_patterns_in_the_name_of_a_video() -> None:
 
 def test_a_slot_that_was_renamed() -> None:
     """`batch_manager` is `meta_batch` now, and the count of batches goes with it."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "VHS_BatchManager", {"frames_per_batch": 16, "count": 3})
     drawing.node(2, "VHS_LoadVideo", VIDEO)
     drawing.link(1, 0, 2, "batch_manager", "VHS_BatchManager")
@@ -224,7 +224,7 @@ def test_a_slot_that_was_renamed() -> None:
 
 def test_the_newest_file() -> None:
     """A browser looks for it, so what was saved is sent, with a warning."""
-    drawing = Drawing()
+    drawing = WorkflowBuilder()
     drawing.node(1, "VHS_SelectLatest", {"filename_prefix": "x"})
     drawing.node(2, "VHS_LoadVideo", VIDEO)
     drawing.link(1, 0, 2, "video", "STRING", widget=True)

@@ -11,13 +11,13 @@ from worker.cli.commands.deploy.group import (
     UNNAMED,
     File,
     Image,
-    Json,
     Server,
     account,
     fleet_in,
     reported_errors,
 )
 from worker.cli.commands.deploy.listing import instance_rows, total
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,13 +41,13 @@ def command(
     For fleets of older releases, and after a change of names in the file. Writes the file's id and names into the
     account. Groups and workers do not change until the next apply.
     """
-    from worker.fleet.apply.adopt import adopt, check_login, check_same, find
+    from worker.fleet.apply.adopt import adopt, check_login, check_unchanged, plan_adoption
     from worker.settings import environment
 
     with reported_errors(file):
         fleet = fleet_in(file, image or UNNAMED)
         with account(server_url) as vast:
-            adoption = find(vast, fleet, vast.read(), name)
+            adoption = plan_adoption(vast, fleet, vast.read(), name)
             if not adoption.changes:
                 _print_result(adoption, as_json=as_json)
                 return
@@ -57,7 +57,7 @@ def command(
                 check_login(fleet, environment())
             if not yes:
                 typer.confirm("Take it over?", abort=True, err=True)
-                check_same(adoption, find(vast, fleet, vast.read(), name))
+                check_unchanged(adoption, plan_adoption(vast, fleet, vast.read(), name))
             adopt(vast, fleet, adoption, environment(), lambda line: typer.echo(line, err=as_json))
     _print_result(adoption, as_json=as_json)
 
@@ -76,9 +76,9 @@ def _print_result(adoption: Adoption, *, as_json: bool) -> None:
 
 def _lines(adoption: Adoption) -> Iterator[str]:
     """Yield the list of what the user confirms."""
-    from worker.fleet.plan.ownership import titled
+    from worker.fleet.plan.ownership import describe_row
 
-    yield f"{titled('endpoint', adoption.endpoint)} will belong to this fleet, with"
+    yield f"{describe_row('endpoint', adoption.endpoint)} will belong to this fleet, with"
     for group in adoption.groups:
         yield f"- group {group.id}"
     yield from instance_rows(adoption.instances)

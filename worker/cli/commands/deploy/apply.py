@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, File, Image, Json, Rotate, Server, account, fleet_in, reported_errors
+from worker.cli.commands.deploy.group import FILE, File, Image, Rotate, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from worker.fleet.apply.apply import Applied
-    from worker.fleet.apply.smoke import Smoked
+    from worker.fleet.apply.apply import ApplyResult
+    from worker.fleet.apply.smoke import SmokeResult
     from worker.fleet.definition.fleet import Fleet
     from worker.fleet.plan.plan import Plan
     from worker.fleet.vast.account import Account
@@ -58,14 +59,14 @@ def command(
 
 def _apply(
     vast: Account, fleet: Fleet, planned: Plan | None, rotated: list[str], server: str | None
-) -> tuple[Applied, Plan]:
+) -> tuple[ApplyResult, Plan]:
     """Apply the file, or the plan if nothing has changed since; return the result and the plan. Raises DeployError."""
     from worker.cli.commands.deploy.display import display
     from worker.cli.output.screen import screen
     from worker.cli.output.waiting import waiting
     from worker.fleet.apply.apply import apply
     from worker.fleet.apply.execution import Execution, values_for
-    from worker.fleet.plan.plan import make_plan, present
+    from worker.fleet.plan.plan import fleet_resources, make_plan
     from worker.fleet.plan.plan_file import check_fresh
     from worker.settings import environment
 
@@ -76,12 +77,12 @@ def _apply(
     if planned:
         check_fresh(planned, plan)
     values = values_for(fleet, plan, environment())
-    execution = Execution(vast, fleet, present(fleet, actual), values)
+    execution = Execution(vast, fleet, fleet_resources(fleet, actual), values)
     with display(screen(stderr=True)) as shown:
         return apply(execution, vast, fleet, plan, smoke, shown), plan
 
 
-def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], Smoked] | None:
+def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], SmokeResult] | None:
     """Return the function that runs the smoke job. Raises DeployError when its workflow cannot be read.
 
     It is made before anything is changed, so that a wrong job does not cause a rollback.
@@ -96,7 +97,7 @@ def _smoke_job(fleet: Fleet, server: str | None) -> Callable[[], Smoked] | None:
     return lambda: run_smoke(job, fleet.endpoint.name, server)
 
 
-def _print_result(applied: Applied, plan: Plan, calls: int, *, as_json: bool) -> None:
+def _print_result(applied: ApplyResult, plan: Plan, calls: int, *, as_json: bool) -> None:
     if as_json:
         from worker.cli.output.json_output import print_json
 
@@ -104,7 +105,7 @@ def _print_result(applied: Applied, plan: Plan, calls: int, *, as_json: bool) ->
             {
                 **{"ok": applied.ok, "steps": applied.steps, "calls": calls, "problem": applied.problem or None},
                 "ready": applied.progress.ready if applied.progress else None,
-                "smoke_s": round(applied.smoked.seconds, 2) if applied.smoked else None,
+                "smoke_s": round(applied.smoke.seconds, 2) if applied.smoke else None,
                 "rolled_back": list(applied.rolled_back),
                 "most_per_hour": plan.most_per_hour,
             }

@@ -23,13 +23,13 @@ class ApplyDisplay(ApplyListener):
         self._status = status
         self._last = ""
 
-    def took(self, step: Step) -> None:
+    def step_done(self, step: Step) -> None:
         self._console.print(Text.assemble(("✓ ", "bold green"), f"{step.action} {step.name}"))
 
-    def says(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self._console.print(Text(f"  {text}"))
 
-    def waits(self, progress: ReadinessProgress) -> None:
+    def waiting(self, progress: ReadinessProgress) -> None:
         text = str(progress)
         if progress.errors:
             text += f"; in error: {', '.join(map(str, progress.errors))}"

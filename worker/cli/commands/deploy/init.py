@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, File, Json, reported_errors
+from worker.cli.commands.deploy.group import FILE, File, reported_errors
+from worker.cli.options import Json
 
 EXAMPLES = ("comfy-worker deploy init", "comfy-worker deploy init --new --file other.toml")
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Json, Server, account, fleet_in, reported_errors
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
 
 EXAMPLES = ("comfy-worker deploy logs", "comfy-worker deploy logs --group small --tail 20 --level 3")
 

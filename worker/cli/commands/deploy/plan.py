@@ -11,7 +11,6 @@ from worker.cli.commands.deploy.group import (
     FILE,
     File,
     Image,
-    Json,
     Rotate,
     Server,
     account,
@@ -19,6 +18,7 @@ from worker.cli.commands.deploy.group import (
     fleet_in,
     reported_errors,
 )
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Json, Server, account, fleet_in, reported_errors
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
 
 EXAMPLES = ("comfy-worker deploy rollback", "comfy-worker deploy rollback --to 0123456789abcdef0123456789abcdef")
 
@@ -26,12 +27,12 @@ def command(
     """
     from worker.cli.output.json_output import print_json
     from worker.fleet.apply.rollback import roll_back, target_of
-    from worker.fleet.plan.plan import present
+    from worker.fleet.plan.plan import fleet_resources
 
     with reported_errors(file):
         fleet = fleet_in(file, UNNAMED)
         with account(server_url) as vast:
-            there = present(fleet, vast.read())
+            there = fleet_resources(fleet, vast.read())
             target = target_of(there, to)
             groups = {group.id: group for group in there.groups}
             moved = roll_back(vast, dict.fromkeys(groups, target), groups, lambda line: typer.echo(line, err=as_json))

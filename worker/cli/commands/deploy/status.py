@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Json, Server, account, fleet_in, reported_errors
+from worker.cli.commands.deploy.group import FILE, UNNAMED, File, Server, account, fleet_in, reported_errors
+from worker.cli.options import Json
 
 if TYPE_CHECKING:
     from worker.fleet.vast.status import FleetStatus

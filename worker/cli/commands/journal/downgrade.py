@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.options import Json
 from worker.cli.output.json_output import print_json
 from worker.jobs.downgrade import downgrade
 from worker.settings import Settings
@@ -17,7 +18,7 @@ EXAMPLES = ("comfy-worker journal downgrade", "comfy-worker journal downgrade --
 def command(
     state: Annotated[Path | None, typer.Option(help="State folder, instead of WORKER_STATE.")] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Rewrite the journal for a worker older than v0.2.0.
 

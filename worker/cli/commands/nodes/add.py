@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, File, Json, as_dict, pins_in, reported_errors
+from worker.cli.commands.nodes.group import FILE, File, as_dict, pins_in, reported_errors
+from worker.cli.options import Json
 
 EXAMPLES = (
     "comfy-worker nodes add cubiq/ComfyUI_InstantID --group instantid",
@@ -34,19 +35,19 @@ def command(
     """
     from worker.cli.output.json_output import print_json
     from worker.cli.output.waiting import waiting
-    from worker.node_packs.edit import added
+    from worker.node_packs.edit import add_pack
     from worker.node_packs.pins import PinnedPack, read_pins
-    from worker.node_packs.remote import resolve, unresolved
+    from worker.node_packs.remote import resolve_ref, unavailable_commits
     from worker.node_packs.sources import SourceError
 
     url, ref = split_source(source)
     with reported_errors(), waiting(f"resolving {source}"):
         pins_in(file)
-        commit = resolve(url, ref)
+        commit = resolve_ref(url, ref)
         pack = PinnedPack(name or url.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git"), url, commit, group)
-        text = added(file.read_text("utf-8"), pack, ref if ref != commit else None)
+        text = add_pack(file.read_text("utf-8"), pack, ref if ref != commit else None)
         read_pins(text)
-        if problems := unresolved([pack]):
+        if problems := unavailable_commits([pack]):
             raise SourceError(problems[pack.name])
         file.write_text(text, "utf-8")
     if as_json:

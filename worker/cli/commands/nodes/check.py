@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, LOCKS, File, Json, Locks, pins_in, reported_errors
+from worker.cli.commands.nodes.group import FILE, LOCKS, File, Locks, pins_in, reported_errors
+from worker.cli.options import Json
 
 EXAMPLES = ("comfy-worker nodes check", "comfy-worker nodes check --json")
 
@@ -18,16 +19,16 @@ def command(*, file: File = FILE, locks: Locks = LOCKS, as_json: Json = False) -
     """
     from worker.cli.output.waiting import waiting
     from worker.node_packs.lock import constraints_in
-    from worker.node_packs.lockfile import stale
-    from worker.node_packs.remote import unresolved
+    from worker.node_packs.lockfile import stale_locks
+    from worker.node_packs.remote import unavailable_commits
 
     with reported_errors():
         pins = pins_in(file)
         packs = (pins.comfyui, *pins.packs)
         with waiting(f"fetching the commits of {len(packs)} repositories"):
-            problems = unresolved(packs)
+            problems = unavailable_commits(packs)
         lock_texts = {path.name: path.read_text("utf-8") for path in locks.glob("*.lock")}
-        outdated = list(stale(lock_texts, pins, constraints_in(locks)))
+        outdated = list(stale_locks(lock_texts, pins, constraints_in(locks)))
     if as_json:
         from worker.cli.output.json_output import print_json
 

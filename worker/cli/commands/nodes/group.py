@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.options import Json
+
 if TYPE_CHECKING:
     from worker.node_packs.pins import PinnedPack, Pins
 
@@ -22,7 +24,6 @@ Locks = Annotated[Path, typer.Option(help="Folder of the locks and of constraint
 Sources = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Folder with sources of ComfyUI and packs, to use before git.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def command(context: typer.Context, *, file: File = FILE, as_json: Json = False) -> None:

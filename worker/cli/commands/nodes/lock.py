@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, LOCKS, File, Json, Locks, Sources, pins_in, reported_errors
+from worker.cli.commands.nodes.group import FILE, LOCKS, File, Locks, Sources, pins_in, reported_errors
+from worker.cli.options import Json
 
 EXAMPLES = ("comfy-worker nodes lock", "comfy-worker nodes lock --upgrade --sources /opt/sources")
 
@@ -27,7 +28,7 @@ def command(
     """
     from worker.cli.output.waiting import waiting
     from worker.node_packs.lock import make_locks
-    from worker.node_packs.lockfile import entries
+    from worker.node_packs.lockfile import read_entries
 
     with reported_errors():
         pins = pins_in(file)
@@ -36,7 +37,7 @@ def command(
         locks.mkdir(exist_ok=True)
         for name, text in texts.items():
             (locks / name).write_text(text, "utf-8")
-    counts = {name: len(entries(text)) for name, text in texts.items()}
+    counts = {name: len(read_entries(text)) for name, text in texts.items()}
     if as_json:
         from worker.cli.output.json_output import print_json
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.commands.nodes.group import FILE, File, Json, pins_in, reported_errors
-from worker.cli.completions import node_pack_names
+from worker.cli.argument_completion import node_pack_names
+from worker.cli.commands.nodes.group import FILE, File, pins_in, reported_errors
+from worker.cli.options import Json
 from worker.cli.usage import UsageFailure
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def command(
     updated by name. Run `comfy-worker nodes lock` afterwards.
     """
     from worker.cli.output.waiting import waiting
-    from worker.node_packs.edit import moved
-    from worker.node_packs.remote import resolve
+    from worker.node_packs.edit import set_commit
+    from worker.node_packs.remote import resolve_ref
 
     with reported_errors():
         pins = pins_in(file)
@@ -48,8 +49,8 @@ def command(
         with waiting("resolving commits") as shown:
             for pack, ref in _named_packs(pins, names or ()):
                 shown.update(f"resolving the commit of {pack.name}")
-                commit = resolve(pack.url, ref)
-                text = moved(text, pack.name, commit, ref if ref != commit else None)
+                commit = resolve_ref(pack.url, ref)
+                text = set_commit(text, pack.name, commit, ref if ref != commit else None)
                 changes.append((pack, commit))
         file.write_text(text, "utf-8")
     _print_changes(changes, as_json=as_json)

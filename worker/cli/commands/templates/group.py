@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
+
+from worker.cli.options import Json
 
 EXAMPLES = ("comfy-worker templates", "comfy-worker templates show flux-schnell", "comfy-worker templates --json")
 
@@ -12,7 +12,7 @@ EXAMPLES = ("comfy-worker templates", "comfy-worker templates show flux-schnell"
 def command(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the templates: workflows to run by name.
 

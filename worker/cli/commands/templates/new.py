@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.options import Json
+
 EXAMPLES = ("comfy-worker templates new workflow.json", "comfy-worker templates new workflow.json --write")
 
 
@@ -16,7 +18,7 @@ def command(
     write: Annotated[
         bool, typer.Option("--write", help="Write it beside the workflow as NAME.toml, instead of printing it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a template for a workflow.
 

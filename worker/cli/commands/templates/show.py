@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.completions import template_names
+from worker.cli.argument_completion import template_names
 from worker.cli.output.json_output import print_json
 from worker.cli.output.screen import screen
 from worker.cli.output.units import size
@@ -18,7 +18,7 @@ from worker.workflow.nearest import did_you_mean
 from worker.workflow.templates.library import read_library
 from worker.workflow.templates.schema import params_schema
 from worker.workflow.templates.template import ModelFile, Parameter, Template
-from worker.workflow.templates.value import cure
+from worker.workflow.templates.value import valid_value_hint
 
 EXAMPLES = ("comfy-worker templates show flux-schnell", "comfy-worker templates show sdxl --json")
 
@@ -68,7 +68,7 @@ def _parameter(parameter: Parameter) -> tuple[str, str, str]:
 def _description(parameter: Parameter) -> str:
     """Return the description of a parameter and the values that it accepts."""
     about = f"{parameter.description}. " if parameter.description else ""
-    return f"{about}{cure(parameter)}"
+    return f"{about}{valid_value_hint(parameter)}"
 
 
 def _model(model: ModelFile) -> tuple[str, str, str]:

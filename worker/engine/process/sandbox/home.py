@@ -29,14 +29,14 @@ def sandbox_home(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     shutil.rmtree(scratch, ignore_errors=True)
     for folder in (home, scratch):
         folder.mkdir(parents=True, exist_ok=True)
-    caches = {name: str(home / place) for name, place in CACHES.items() if name not in kept(environ)}
+    caches = {name: str(home / place) for name, place in CACHES.items() if name not in cache_folders(environ)}
     base = environ.get("PYTHONUSERBASE") or str(Path(environ.get("HOME") or "/nowhere") / ".local")
     own = dict.fromkeys(("USER", "LOGNAME"), USER)
     more = {"HF_TOKEN_PATH": str(home / ".cache/huggingface/token"), "PYTHONUSERBASE": base}
     return {"HOME": str(home), "TMPDIR": str(scratch), **caches, **own, **more}
 
 
-def kept(environ: Mapping[str, str]) -> dict[str, list[Path]]:
+def cache_folders(environ: Mapping[str, str]) -> dict[str, list[Path]]:
     """Return the variables of caches that somebody has set, with the folders that are written there."""
     found = {name: [Path(environ[name])] for name in KEPT_CACHES if environ.get(name)}
     if environ.get(HF_HOME):

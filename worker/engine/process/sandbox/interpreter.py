@@ -22,7 +22,7 @@ LISTS = ("PYTHONPATH", "LD_LIBRARY_PATH")
 """Variables with folders that an interpreter reads, too."""
 
 
-def own_interpreter() -> list[Path]:
+def worker_interpreter() -> list[Path]:
     """Return what the Python of this process needs to run the worker's own package."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     packages = [path for path in sys.path if Path(path).name in PACKAGES]

@@ -9,12 +9,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from worker.engine.process.folders import EMBEDDED, EngineFolders
-from worker.engine.process.sandbox.home import kept
-from worker.engine.process.sandbox.interpreter import interpreter, own_interpreter
-from worker.engine.process.sandbox.policy import SandboxPolicy, without
+from worker.engine.process.sandbox.home import cache_folders
+from worker.engine.process.sandbox.interpreter import interpreter, worker_interpreter
+from worker.engine.process.sandbox.policy import SandboxPolicy, exclude
 from worker.engine.process.sandbox.support import SandboxStatus
 from worker.engine.process.sandbox.system import MPS, MPS_DEFAULT, SHARED_MEMORY, devices, system_paths
-from worker.engine.process.sandbox.tree import MODEL_PATHS, PRIVATE, argument_paths, linked, model_paths, pack_files
+from worker.engine.process.sandbox.tree import (
+    MODEL_PATHS,
+    PRIVATE,
+    argument_paths,
+    link_targets,
+    model_paths,
+    pack_files,
+)
 from worker.settings import EngineNetwork, Settings
 
 log = logging.getLogger(__name__)
@@ -39,12 +46,12 @@ def sandbox_policy(
         return None
     named, written = argument_paths(settings.engine.args)
     more_read, more_write = split(settings.sandbox.read), split(settings.sandbox.write)
-    code = own_interpreter() + _tree(settings, python, environ)
+    code = worker_interpreter() + _tree(settings, python, environ)
     models = [path for path in (folders.models, folders.baked) if path is not None]
     _make([folders.input, folders.output, folders.root / "temp", folders.root / "user", folders.models, *written])
     root = folders.root
-    links = _outside(linked(models), settings)
-    read, names = without([*system_paths(), *code, *links, *named, *more_read], _hidden(settings))
+    links = _outside(link_targets(models), settings)
+    read, names = exclude([*system_paths(), *code, *links, *named, *more_read], _hidden(settings))
     private = [root / "user", root / "home", root / "tmp", *_caches(environ), SHARED_MEMORY, _mps(environ)]
     return SandboxPolicy(
         read=_distinct([*read, *models, root / "models.yaml"]),
@@ -71,7 +78,7 @@ def _tree(settings: Settings, python: str, environ: Mapping[str, str]) -> list[P
     roots = [tree, tree.resolve()]
     places = [tree, *(tree / name for name in ("custom_nodes", "models"))]
     links = [path.resolve() for place in places if place.is_dir() for path in place.iterdir() if path.is_symlink()]
-    inside = [path for path in linked([tree / "custom_nodes"]) if path not in pack_files(tree)]
+    inside = [path for path in link_targets([tree / "custom_nodes"]) if path not in pack_files(tree)]
     found = _outside([*links, *inside], settings)
     return [*roots, *found, *interpreter(python, environ), *model_paths(tree / MODEL_PATHS)]
 
@@ -102,7 +109,7 @@ def _pack_files(settings: Settings) -> list[Path]:
 
 
 def _caches(environ: Mapping[str, str]) -> list[Path]:
-    folders = [path for paths in kept(environ).values() for path in paths]
+    folders = [path for paths in cache_folders(environ).values() for path in paths]
     _make(folders)
     return folders
 

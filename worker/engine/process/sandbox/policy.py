@@ -39,7 +39,7 @@ class SandboxPolicy:
         return json.dumps(values, default=str).encode()
 
 
-def without(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path], list[Path]]:
+def exclude(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path], list[Path]]:
     """Return `paths` without the `hidden` ones: what may be read, and the folders of which only names may be listed.
 
     Landlock can only add: a folder that holds a hidden one is replaced by its other children, and its names stay
@@ -55,7 +55,7 @@ def without(paths: Iterable[Path], hidden: Collection[Path]) -> tuple[list[Path]
             allowed.append(path)
             continue
         listed.append(path)
-        more, names = without(_children(path), hidden)
+        more, names = exclude(_children(path), hidden)
         allowed += more
         listed += names
     return allowed, listed

@@ -23,7 +23,7 @@ PACK_FILES = {"RES4LYF": ("res4lyf.config.json",), "ComfyUI-Easy-Use": ("config.
 has them from `writes=` of its pins."""
 
 
-def linked(folders: Iterable[Path]) -> list[Path]:
+def link_targets(folders: Iterable[Path]) -> list[Path]:
     """Return the targets of links below these folders, which Landlock takes for what they are. Bounded."""
     found: dict[Path, None] = {}
     entries = 0

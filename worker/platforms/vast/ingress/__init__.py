@@ -1,1 +1,1 @@
-"""Requests from Vast's router, on their way through the SDK."""
+"""The server on Vast's port: checks requests from Vast's router and passes them to the SDK."""

@@ -13,9 +13,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from worker.api.auth import LOCAL
-from worker.api.edge.unknown_routes import hint
+from worker.api.edge.unknown_routes import route_hint
 from worker.api.errors import DIALECT
-from worker.api.generate import WAYS, Way
+from worker.api.generate import GENERATE_ROUTES, GenerateRoute
 from worker.api.request_body import api_key_of
 from worker.app import App
 from worker.bodies import ScannedBody, SpoolFolder
@@ -31,14 +31,14 @@ from worker.errors import (
     WorkerUnavailable,
 )
 from worker.events import RequestRefused
-from worker.intake import Caller, Submission, canonical
+from worker.intake import Caller, Submission, normalize_body
 from worker.intake.intake import dialect_of
 from worker.job import Job, JobState
 from worker.load.workload import FLOOR
 from worker.platforms.vast.ingress.envelope_reader import EnvelopeReader, check_uncompressed
 from worker.platforms.vast.ingress.refusal import refusal
 from worker.platforms.vast.ingress.request_context import CONTEXT, HeaderOnly, RequestContext
-from worker.platforms.vast.ingress.signature_check import Envelope, Grant, SignatureCheck, repeat_key
+from worker.platforms.vast.ingress.signature_check import AuthData, Envelope, SignatureCheck, repeat_key
 from worker.platforms.vast.reporting.ledger import Ledger
 from worker.platforms.vast.reporting.metrics import MetricsEntry
 
@@ -76,18 +76,18 @@ class Ingress:
             web.route("*", "/{path:.*}", _uncompressed(self._nowhere)),
         ]
 
-    async def asked(self, request: web.Request) -> Mapping[str, Any]:
+    async def read_payload(self, request: web.Request) -> Mapping[str, Any]:
         """What is asked by a request that is no work; through the router or not. Raises BodyTooLarge, InvalidJson."""
         async with SpoolFolder(self._app.intake.spool) as folder:
             received = await self._reader.read(request, folder, signed=False)
-            if received.grant is not None:
-                self._ledger.close(received.grant)
+            if received.auth_data is not None:
+                self._ledger.close(received.auth_data)
             envelope = received.envelope
             body = envelope.body if envelope.payload is None else envelope.payload
             await body.restore_texts()
             return dict(body.value)
 
-    async def emptied(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until every request was answered and every job behind an answer has ended."""
         await self._empty.wait()
         await asyncio.gather(*self._followers)
@@ -100,39 +100,41 @@ class Ingress:
                 except WorkerError as error:
                     self._note_refusal(request, error)
                     return refusal(error)  # nobody that the router sent: nothing of it may reach the autoscaler
-                envelope, grant = received.envelope, received.grant
-                assert grant is not None  # noqa: S101 - asked for by `signed`
-                context = await self._context(request, WAYS[path], grant, envelope.payload)
+                envelope, auth_data = received.envelope, received.auth_data
+                assert auth_data is not None  # noqa: S101 - asked for by `signed`
+                context = await self._context(request, GENERATE_ROUTES[path], auth_data, envelope.payload)
                 try:
                     self._admit(envelope, context.workload)
                 except WorkerError as error:
                     self._note_refusal(request, error, envelope.payload.value if envelope.payload else None)
                     self._turn_away(context, error)
                     return refusal(error, envelope.payload)
-                return await self._let_in(handler, context, envelope.auth_data)
+                return await self._let_in(handler, context, envelope.raw_auth_data)
 
         return handle
 
     async def _context(
-        self, request: web.Request, way: Way, grant: Grant, payload: ScannedBody | None
+        self, request: web.Request, way: GenerateRoute, auth_data: AuthData, payload: ScannedBody | None
     ) -> RequestContext:
         """Read what a request asks for. One that can't be read goes on with the least workload, to be refused."""
         if payload is None:
-            return RequestContext(request, grant, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
+            return RequestContext(request, auth_data, way, InvalidJson("`payload` has to be a JSON object"), FLOOR)
         try:
-            asked = await self._asked_for(request, way, grant, payload)
-            return RequestContext(request, grant, way, asked, self._app.intake.workload(asked.request))
+            asked = await self._asked_for(request, way, auth_data, payload)
+            return RequestContext(request, auth_data, way, asked, self._app.intake.workload(asked.request))
         except WorkerError as error:
-            return RequestContext(request, grant, way, error, FLOOR)
+            return RequestContext(request, auth_data, way, error, FLOOR)
         except Exception:
             log.exception("a request can't be read, in a way nobody expected")
-            return RequestContext(request, grant, way, InternalError("an unexpected error in the worker"), FLOOR)
+            return RequestContext(request, auth_data, way, InternalError("an unexpected error in the worker"), FLOOR)
 
-    async def _asked_for(self, request: web.Request, way: Way, grant: Grant, payload: ScannedBody) -> Submission:
+    async def _asked_for(
+        self, request: web.Request, way: GenerateRoute, auth_data: AuthData, payload: ScannedBody
+    ) -> Submission:
         base_url = self._app.settings.server.public_url.rstrip("/")
-        key = repeat_key(grant, payload)
+        key = repeat_key(auth_data, payload)
         caller = Caller(LOCAL, base_url, repeat_key=key, collectable=way.collectable, api_key=api_key_of(request))
-        await canonical(payload)
+        await normalize_body(payload)
         request[DIALECT] = dialect_of(payload.value)
         return await self._app.intake.read(payload, replace(caller, follows=way.follows))
 
@@ -149,22 +151,22 @@ class Ingress:
         self._app.observers.notify(RequestRefused(request.path, dialect.name, error.code, error.status))
 
     def _turn_away(self, context: RequestContext, error: WorkerError) -> None:
-        log.debug("request %d: turned away, %s", context.grant.request_idx, error.code)
+        log.debug("request %d: turned away, %s", context.auth_data.request_idx, error.code)
         if isinstance(error, ClientError):
-            self._ledger.close(context.grant)
+            self._ledger.close(context.auth_data)
         else:
-            self._ledger.refuse(context.grant, context.workload)
+            self._ledger.refuse(context.auth_data, context.workload)
 
     async def _let_in(self, handler: Handler, context: RequestContext, auth_data: object) -> web.StreamResponse:
         CONTEXT.set(context)
-        log.debug("request %d: let in, workload %g", context.grant.request_idx, context.workload)
+        log.debug("request %d: let in, workload %g", context.auth_data.request_idx, context.workload)
         with self._counted():
             response = await handler(cast(web.Request, HeaderOnly(context.request, auth_data)))
             # The SDK has just put the request among the deletions; before anything is awaited they are ours.
             if context.goes_on and context.job is not None:
-                self._hold(context.grant, context.job)
+                self._hold(context.auth_data, context.job)
             if context.rejected:
-                self._ledger.rejected(context.grant)
+                self._ledger.rejected(context.auth_data)
             self._ledger.report_soon()
         if context.status is None and response.status == 401:
             self._lost_key("it has no public key and refuses every request")
@@ -173,8 +175,8 @@ class Ingress:
             return refusal(WorkerUnavailable("the gateway did not answer"))
         return response
 
-    def _hold(self, grant: Grant, job: Job) -> None:
-        entry = self._ledger.hold(grant)
+    def _hold(self, auth_data: AuthData, job: Job) -> None:
+        entry = self._ledger.hold(auth_data)
         if entry is not None:
             task = self._app.tasks.spawn(f"follower-{job.id}", self._follow(entry, job))
             self._followers.add(task)
@@ -183,7 +185,7 @@ class Ingress:
     async def _follow(self, entry: MetricsEntry, job: Job) -> None:
         """Until the job's end its work counts as load; then it is served, or was for nothing."""
         try:
-            await self._app.manager.ended(job)
+            await self._app.manager.wait_for_end(job)
         finally:
             self._ledger.release(entry, served=job.state is JobState.COMPLETED)
 
@@ -200,12 +202,12 @@ class Ingress:
 
     async def _forbid(self, request: web.Request) -> web.StreamResponse:
         with suppress(WorkerError):
-            await self.asked(request)
+            await self.read_payload(request)
         return refusal(Forbidden(f"{request.path} is not served by this worker"))
 
     async def _nowhere(self, request: web.Request) -> web.StreamResponse:
         known = [resource.canonical for resource in request.app.router.resources()]
-        return refusal(NotFound(f"no route {request.path}: {hint(request.path, known, job_urls=False)}"))
+        return refusal(NotFound(f"no route {request.path}: {route_hint(request.path, known, job_urls=False)}"))
 
 
 def _uncompressed(handler: Handler) -> Handler:

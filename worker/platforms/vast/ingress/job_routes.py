@@ -10,11 +10,11 @@ from aiohttp import ClientError, ClientSession, hdrs, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
-from worker.connections import prove
+from worker.connections import mark_authenticated
 from worker.errors import InvalidField, WorkerError, WorkerUnavailable
 from worker.platforms.vast.ingress.ingress import Ingress
 from worker.platforms.vast.ingress.refusal import refusal
-from worker.platforms.vast.ingress.response_proxy import relay
+from worker.platforms.vast.ingress.response_proxy import forward_response
 
 DOTS = frozenset({".", ".."})
 """What a URL takes for a place, so that the request would leave `/jobs`."""
@@ -44,7 +44,7 @@ class JobRoutes:
     def _answer(self, method: str, part: str) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                asked = await self._ingress.asked(request)
+                asked = await self._ingress.read_payload(request)
                 job_id, headers = _job_id(asked), _headers(asked)
             except WorkerError as error:
                 return refusal(error)
@@ -54,8 +54,8 @@ class JobRoutes:
             try:
                 answer = await self._session.request(method, url, headers=headers, data=body)
                 if answer.ok:
-                    prove(request)  # the job's token is good
-                return await relay(request, answer)
+                    mark_authenticated(request)  # the job's token is good
+                return await forward_response(request, answer)
             except ClientError:
                 return refusal(WorkerUnavailable("the gateway did not answer"))
 

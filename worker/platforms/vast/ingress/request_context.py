@@ -9,24 +9,25 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.api.generate import Way
+from worker.api.generate import GenerateRoute
 from worker.errors import WorkerError
 from worker.intake import Submission
 from worker.job import Job
-from worker.platforms.vast.ingress.signature_check import Grant
+from worker.platforms.vast.ingress.signature_check import AuthData
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """`asked` is what the request asks for, or why it can't be had. `status` is the answer's, None until there is one.
+    """The request, its signed data, and what has become of it.
 
-    `job` is the job that was started or found. `goes_on`: the request was answered, and its job has not ended.
+    `submission` is the parsed request, or the error that parsing it raised. `status` is None until the response exists.
+    `job` is the job that was started or found. `goes_on` is True when the response was sent before the job ended.
     """
 
     request: web.Request
-    grant: Grant
-    way: Way
-    asked: Submission | WorkerError
+    auth_data: AuthData
+    way: GenerateRoute
+    submission: Submission | WorkerError
     workload: float
     status: int | None = None
     job: Job | None = None

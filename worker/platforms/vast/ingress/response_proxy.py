@@ -7,7 +7,7 @@ import logging
 from aiohttp import ClientError, ClientResponse, hdrs, web
 
 from worker.api.auth import LOCAL
-from worker.api.errors import answered
+from worker.api.errors import respond
 from worker.api.generate import STREAM
 from worker.api.services import SAFE_HEADERS
 from worker.app import App
@@ -28,7 +28,7 @@ IN_PIECES_FROM = 1024 * 1024
 """Larger bodies, and those of unknown length, are passed on in pieces instead of being held."""
 
 
-async def relay(request: web.Request, answer: ClientResponse) -> web.StreamResponse:
+async def forward_response(request: web.Request, answer: ClientResponse) -> web.StreamResponse:
     """Pass on the gateway's answer. One that breaks off is no error."""
     headers = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
     response = web.StreamResponse(status=answer.status, headers=headers)
@@ -50,7 +50,7 @@ async def relay(request: web.Request, answer: ClientResponse) -> web.StreamRespo
     return response
 
 
-class InProcess:
+class InProcessSession:
     """Takes the place of the SDK's HTTP session to its model server, which is this process.
 
     The SDK posts when it has counted a request as begun, and passes the answer to its `response_generator`. That one
@@ -73,7 +73,7 @@ class Responder:
 
     async def __call__(self, _: object, __: object) -> web.StreamResponse:
         context = CONTEXT.get()
-        response = await answered(context.request, lambda _: self._work(context), lambda: self._app.services)
+        response = await respond(context.request, lambda _: self._work(context), lambda: self._app.services)
         context.status = response.status
         # Nothing is awaited from here on: when this returns the SDK counts the workload as served, in the same step.
         context.goes_on = response.status == 202
@@ -82,11 +82,11 @@ class Responder:
         return response
 
     async def _work(self, context: RequestContext) -> web.StreamResponse:
-        self._app.services.access.limit(LOCAL)
-        if isinstance(context.asked, WorkerError):
-            raise context.asked
-        context.job = await self._app.intake.accept(context.asked)
-        return await context.way.answer(context.request, self._app.services, context.job)
+        self._app.services.access.count_request(LOCAL)
+        if isinstance(context.submission, WorkerError):
+            raise context.submission
+        context.job = await self._app.intake.accept(context.submission)
+        return await context.way.respond(context.request, self._app.services, context.job)
 
 
 def _completed(context: RequestContext) -> bool:

@@ -1,4 +1,4 @@
-"""What a client of Vast's sends: the router's grant, and the payload that is meant for the gateway."""
+"""What a client of Vast's sends: the router's auth_data, and the payload that is meant for the gateway."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.errors import BadSignature, InvalidJson, StartupError
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class AuthData:
     """`auth_data`: the router's word that this worker may be asked. Only `url` is signed; the rest can be made up."""
 
     url: str
@@ -33,8 +33,8 @@ class Envelope:
     """The body of a request through Vast's client. `payload` is None where it is no object."""
 
     body: ScannedBody
-    auth_data: object
-    grant: Grant | None
+    raw_auth_data: object
+    auth_data: AuthData | None
     in_session: bool
     payload: ScannedBody | None
 
@@ -44,17 +44,17 @@ def read_envelope(body: ScannedBody) -> Envelope:
     value = body.value
     if not isinstance(value, dict):
         raise InvalidJson(f"the body has to be a JSON object, not {type(value).__name__}")
-    auth_data = value.get("auth_data")
+    raw_auth_data = value.get("auth_data")
     return Envelope(
         body=body,
-        auth_data=auth_data,
-        grant=grant_of(auth_data),
+        raw_auth_data=raw_auth_data,
+        auth_data=parse_auth_data(raw_auth_data),
         in_session=value.get("session_id") is not None,
-        payload=body.inside("payload") if isinstance(value.get("payload"), dict) else None,
+        payload=body.sub_body("payload") if isinstance(value.get("payload"), dict) else None,
     )
 
 
-def grant_of(data: object) -> Grant | None:
+def parse_auth_data(data: object) -> AuthData | None:
     """Return what `auth_data` grants; None unless it has all that the SDK's worker reads. On less that would fail."""
     match data:
         case {
@@ -65,22 +65,22 @@ def grant_of(data: object) -> Grant | None:
             "cost": _,
             "endpoint": _,
         }:
-            return Grant(url, signature, request_idx, reqnum)
+            return AuthData(url, signature, request_idx, reqnum)
     return None
 
 
-def repeat_key(grant: Grant, payload: ScannedBody) -> str:
+def repeat_key(auth_data: AuthData, payload: ScannedBody) -> str:
     """The same for the same payload under the same numbers of the router's.
 
     Another payload under them is another request: the numbers are not signed, so to refuse it would protect nothing,
     and a router that began to count anew would lose requests.
     """
-    numbered = f"{payload.fingerprint()} {grant.request_idx} {grant.reqnum}"
+    numbered = f"{payload.fingerprint()} {auth_data.request_idx} {auth_data.reqnum}"
     return hashlib.sha256(numbered.encode()).hexdigest()[:32]
 
 
 class SignatureCheck:
-    """Checks a grant as the SDK does, and that it was given for this worker, which the SDK doesn't ask."""
+    """Checks a auth_data as the SDK does, and that it was given for this worker, which the SDK doesn't ask."""
 
     def __init__(self, public_pem: str, own_url: str, *, any_url: bool = False) -> None:
         """Raises StartupError where the PEM is no RSA key."""
@@ -94,20 +94,20 @@ class SignatureCheck:
         self._own = urlsplit(own_url).netloc
         self._any_url = any_url
 
-    def check(self, grant: Grant | None) -> Grant:
+    def check(self, auth_data: AuthData | None) -> AuthData:
         """Raises BadSignature."""
-        if grant is None:
+        if auth_data is None:
             raise BadSignature("this worker is reached through Vast's router, which adds auth_data to the request")
         # The scheme is left out: whether the router signs the URL exactly as reported is not documented.
-        if not self._any_url and _netloc(grant.url) != self._own:
+        if not self._any_url and _netloc(auth_data.url) != self._own:
             raise BadSignature("the request was signed for another worker")
-        message = f'{{\n    "url": {json.dumps(grant.url)}\n}}'.encode()  # as `json.dumps(..., indent=4)` writes it
+        message = f'{{\n    "url": {json.dumps(auth_data.url)}\n}}'.encode()  # as `json.dumps(..., indent=4)` writes it
         try:
-            signature = base64.b64decode(grant.signature)
+            signature = base64.b64decode(auth_data.signature)
             self._key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
         except (InvalidSignature, binascii.Error, ValueError) as error:
             raise BadSignature("the signature is not Vast's") from error
-        return grant
+        return auth_data
 
 
 def _netloc(url: str) -> str | None:

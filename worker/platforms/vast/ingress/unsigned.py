@@ -1,4 +1,4 @@
-"""What bodies may take before a signature was found in them: memory, time, and the parser."""
+"""Limits on the memory, the time and the parsing of request bodies until their signature is checked."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 KIB = 1024
 MIB = 1024 * KIB
 HEAD = 64 * KIB
-"""`auth_data` is looked for in this much of a body."""
-LARGEST = MIB
-"""A body without `auth_data` in its head."""
+"""Bytes at the start of a body in which `auth_data` is searched."""
+MAX_UNSIGNED = MIB
+"""Largest body in bytes without `auth_data` in its head."""
 MEMORY = 32 * MIB
+"""Bytes of memory for all unsigned bodies together."""
 AT_A_TIME = 8
+"""Number of unsigned bodies that are read as a whole at the same time."""
 FIXED = 16 * KIB
-"""What a body takes beside its bytes."""
+"""Bytes of memory that a request needs besides its body."""
 
 
 @dataclass(slots=True, eq=False)
-class Share:
-    """The memory of one body. `evict` ends the request where another one needs it."""
+class BodyMemory:
+    """The memory of one unsigned body. `evict` ends its request when others need the memory."""
 
     evict: Callable[[], None]
     size: int = FIXED
@@ -29,44 +31,48 @@ class Share:
 
 @dataclass(slots=True)
 class UnsignedBodies:
-    """All bodies in which no signature was found yet."""
+    """All bodies whose signature is not checked yet."""
 
     memory: int = MEMORY
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """For what computes: one body at a time, so that the event loop runs between two."""
+    """Held while a body is searched or parsed, so that the event loop runs between two bodies."""
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
-    _shares: dict[Share, None] = field(default_factory=dict)
-    _taken: int = 0
+    _bodies: dict[BodyMemory, None] = field(default_factory=dict)
+    _used: int = 0
 
     @asynccontextmanager
-    async def share(self, evict: Callable[[], None]) -> AsyncIterator[Share]:
-        """Count a body among these for as long as the context lasts, or until `settle`."""
-        share = Share(evict)
-        self._shares[share] = None
-        self._taken += share.size
+    async def count(self, evict: Callable[[], None]) -> AsyncIterator[BodyMemory]:
+        """Count the memory of a body while the context lasts, or until `release`."""
+        body = BodyMemory(evict)
+        self._bodies[body] = None
+        self._used += body.size
         try:
-            self._make_room(share)
-            yield share
+            self._evict_oldest(body)
+            yield body
         finally:
-            self.settle(share)
+            self.release(body)
 
-    def grow(self, share: Share, size: int) -> None:
-        """Set what a body takes. The oldest others make room: an honest client sends its signature first."""
-        if share in self._shares and size > share.size:
-            self._taken += size - share.size
-            share.size = size
-            self._make_room(share)
+    def grow(self, body: BodyMemory, size: int) -> None:
+        """Set the memory of a body. If the total is too high, the oldest other bodies are evicted.
 
-    def settle(self, share: Share) -> None:
-        """Count a body no longer."""
-        if share in self._shares:
-            del self._shares[share]
-            self._taken -= share.size
+        A well-behaved client sends its signature first, so its body is not counted for long.
+        """
+        if body in self._bodies and size > body.size:
+            self._used += size - body.size
+            body.size = size
+            self._evict_oldest(body)
 
-    def _make_room(self, newest: Share) -> None:
-        while self._taken > self.memory:
-            oldest = next(iter(self._shares))
+    def release(self, body: BodyMemory) -> None:
+        """Stop counting a body."""
+        if body in self._bodies:
+            del self._bodies[body]
+            self._used -= body.size
+
+    def _evict_oldest(self, newest: BodyMemory) -> None:
+        """End the oldest requests until the total fits, but never the `newest`."""
+        while self._used > self.memory:
+            oldest = next(iter(self._bodies))
             if oldest is newest:
                 return
-            self.settle(oldest)
+            self.release(oldest)
             oldest.evict()

@@ -9,7 +9,7 @@ import logging
 from aiohttp import hdrs, web
 
 from worker.api.services import json_response
-from worker.connections import prove
+from worker.connections import mark_authenticated
 from worker.errors import Forbidden
 from worker.platforms.vast.ingress.refusal import refusal
 
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 PATH = "/pyworker/update"
 
 
-class Update:
+class UpdateRoute:
     """The SDK's own route writes a file that nobody here reads, and without a MASTER_TOKEN takes it from anyone (T28).
 
-    Here `asked` is set: the worker drains, ends, and its parent process starts it again.
+    Here `requested` is set: the worker drains, ends, and its parent process starts it again.
     """
 
     def __init__(self, master_token: str) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self._token = master_token
 
     def routes(self) -> list[web.RouteDef]:
@@ -36,7 +36,7 @@ class Update:
         known = scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._token.encode())
         if not self._token or not known:
             return refusal(Forbidden(f"{PATH} is for Vast, which sends this worker's MASTER_TOKEN"))
-        prove(request)
+        mark_authenticated(request)
         log.info("Vast asks for an update: draining, then starting anew")
-        self.asked.set()
+        self.requested.set()
         return json_response({"ok": True})

@@ -16,7 +16,7 @@ from worker.platforms.vast.settings import VastSettings
 
 log = logging.getLogger(__name__)
 
-ASK_AGAIN = Backoff(1.0, 15.0)
+RETRY_PAUSES = Backoff(1.0, 15.0)
 
 
 def public_key_pem(text: str) -> str:
@@ -41,7 +41,7 @@ class Autoscaler:
         The SDK asks by itself five times in 15 s and then takes requests for ever that it can only refuse.
         """
         url = f"{self._settings.autoscaler}/pubkey/"
-        pauses, why = ASK_AGAIN.pauses(), "no answer"
+        pauses, why = RETRY_PAUSES.pauses(), "no answer"
         try:
             async with asyncio.timeout(self._settings.pubkey_timeout_s):
                 while True:

@@ -19,7 +19,7 @@ import orjson
 
 from worker.errors import CannotConvert, StartupError
 from worker.platforms.vast.settings import VastSettings
-from worker.workflow.embedded_metadata import workflow_in
+from worker.workflow.embedded_metadata import extract_workflow
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Benchmark:
         path = settings.benchmark
         try:
             text = path.read_bytes() if path else files(__package__).joinpath("benchmark.json").read_bytes()
-            workflow = workflow_in(text)
+            workflow = extract_workflow(text)
         except (OSError, CannotConvert) as error:
             raise StartupError(f"WORKER_BENCHMARK: can't read {path}: {error}") from error
         if not isinstance(workflow, dict):

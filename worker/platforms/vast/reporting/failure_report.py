@@ -17,7 +17,7 @@ TRIES, BACKOFF = 3, Backoff(2.0, 4.0)
 LONGEST = 2000
 
 
-def complain(environ: Mapping[str, str], message: str) -> None:
+def send_failure_report(environ: Mapping[str, str], message: str) -> None:
     """One report in the short form of Vast's start script, to the first address of REPORT_ADDR that takes it.
 
     Never raises: the worker has something worse to say.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from worker.platforms.vast.ingress.signature_check import Grant
+from worker.platforms.vast.ingress.signature_check import AuthData
 from worker.platforms.vast.reporting.metrics import MetricsEntry, ModelMetrics
 
 
@@ -24,14 +24,14 @@ class Ledger:
         self._metrics = metrics
         self._new_entry = new_entry
 
-    def refuse(self, grant: Grant, workload: float) -> None:
+    def refuse(self, auth_data: AuthData, workload: float) -> None:
         """Work that this worker can't take now: the autoscaler should find more workers."""
         self._metrics.model_metrics.workload_rejected += workload
-        self._close(grant, workload, "Rejected")
+        self._close(auth_data, workload, "Rejected")
 
-    def close(self, grant: Grant) -> None:
+    def close(self, auth_data: AuthData) -> None:
         """A request that was no work: without this the router might count it for ever."""
-        self._close(grant, 0.0, "Success")
+        self._close(auth_data, 0.0, "Success")
 
     def discount(self, workload: float, *, rejected: bool = False) -> None:
         """Call just before the SDK adds `workload` to what was served: it wasn't, or isn't yet."""
@@ -41,15 +41,15 @@ class Ledger:
             metrics.workload_received -= workload
             metrics.workload_rejected += workload
 
-    def rejected(self, grant: Grant) -> None:
+    def rejected(self, auth_data: AuthData) -> None:
         """Call just after the SDK has put the request among the deletions: the gateway had no room for it."""
-        if entry := self._ended(grant):
+        if entry := self._ended(auth_data):
             entry.status, entry.success = "Rejected", False
 
-    def hold(self, grant: Grant) -> MetricsEntry | None:
+    def hold(self, auth_data: AuthData) -> MetricsEntry | None:
         """The request was answered, its job goes on: take it back from the deletions, so that it stays in the load."""
         metrics = self._metrics.model_metrics
-        entry = self._ended(grant)
+        entry = self._ended(auth_data)
         if entry:
             metrics.requests_deleting.remove(entry)
             entry.status, entry.success = "Started", False
@@ -89,16 +89,16 @@ class Ledger:
         entries.clear()
         return rows
 
-    def _ended(self, grant: Grant) -> MetricsEntry | None:
+    def _ended(self, auth_data: AuthData) -> MetricsEntry | None:
         """The newest deletion of this request."""
-        number = (grant.request_idx, grant.reqnum)
+        number = (auth_data.request_idx, auth_data.reqnum)
         entries = reversed(self._metrics.model_metrics.requests_deleting)
         return next((entry for entry in entries if (entry.request_idx, entry.reqnum) == number), None)
 
-    def _close(self, grant: Grant, workload: float, status: str) -> None:
+    def _close(self, auth_data: AuthData, workload: float, status: str) -> None:
         entry = self._new_entry(
-            request_idx=grant.request_idx,
-            reqnum=grant.reqnum,
+            request_idx=auth_data.request_idx,
+            reqnum=auth_data.reqnum,
             workload=workload,
             status=status,
             success=status == "Success",

@@ -25,7 +25,7 @@ class MetricsEntry(Protocol):
     work_completed_at: float
 
 
-class Tally:
+class RequestCounter:
     """Counts what it is given and keeps none of it; the SDK's own set of all request numbers never shrinks (T22)."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class ModelMetrics:
     """Workload of requests that were answered while ComfyUI goes on with a node of them."""
     measured: float = 0.0
     """Speed of all its engines together."""
-    requests_recieved: Tally = field(default_factory=Tally)
+    requests_recieved: RequestCounter = field(default_factory=RequestCounter)
     requests_working: dict[int, MetricsEntry] = field(default_factory=dict)
     requests_deleting: list[MetricsEntry] = field(default_factory=list)
     last_update: float = field(default_factory=time.time)

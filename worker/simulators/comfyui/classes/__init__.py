@@ -1,1 +1,1 @@
-"""The embedded engine's node classes, and the values that flow between them."""
+"""The embedded engine's node classes, and the values that links carry."""

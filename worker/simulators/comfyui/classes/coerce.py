@@ -1,6 +1,6 @@
-"""Stand-ins by type: whatever another node hands on, a value of the wanted type that carries its trace on.
+"""Conversion of node values to the type that an input needs. The trace of the value is kept.
 
-Text and numbers that stand in place of a picture fail as they do in ComfyUI, which checks no value of such an input.
+A text or number where an image is needed raises the same exceptions as in ComfyUI, which does not check such inputs.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from worker.simulators.comfyui.classes.values import (
-    Clip,
+    Audio,
+    Images,
     Latent,
     Masks,
-    Pictures,
+    OpaqueValue,
     Sigmas,
-    Sound,
-    Thing,
     Trace,
     Value,
+    Video,
     trace_of,
 )
 
@@ -25,81 +25,87 @@ DEFAULT_STEPS = 20
 DEFAULT_FPS = 24.0
 
 
-def pictures(value: Value) -> Pictures:
+def images(value: Value) -> Images:
+    """Return the value as images. A placeholder is drawn for a latent and for any value that is not visual."""
     match value:
-        case Pictures():
+        case Images():
             return value
         case Masks():
-            return Pictures(tuple(frame.convert("RGB") for frame in value.frames), value.trace)
+            return Images(tuple(frame.convert("RGB") for frame in value.frames), value.trace)
         case Latent():
-            return _drawn((value.width, value.height), value.trace, value.batch * value.length)
-        case Clip():
-            return value.pictures
+            return _draw_placeholder((value.width, value.height), value.trace, value.batch * value.length)
+        case Video():
+            return value.images
         case str():
             raise AttributeError("'str' object has no attribute 'shape'")
         case int() | float():
             raise TypeError(f"{type(value).__name__!r} object is not subscriptable")
         case _:
-            return _drawn(DEFAULT_SIZE, trace_of(value))
+            return _draw_placeholder(DEFAULT_SIZE, trace_of(value))
 
 
 def masks(value: Value) -> Masks:
+    """Return the value as masks: the brightness of its images."""
     if isinstance(value, Masks):
         return value
-    seen = pictures(value)
-    return Masks(tuple(frame.convert("L") for frame in seen.frames), seen.trace)
+    source = images(value)
+    return Masks(tuple(frame.convert("L") for frame in source.frames), source.trace)
 
 
 def latent(value: Value) -> Latent:
+    """Return a latent with the size and count of the value, or with `DEFAULT_SIZE`."""
     match value:
         case Latent():
             return value
-        case Pictures() | Masks():
+        case Images() | Masks():
             return Latent(*value.size, batch=max(1, len(value.frames)), trace=value.trace)
         case _:
             return Latent(*DEFAULT_SIZE, trace=trace_of(value))
 
 
-def sound(value: Value) -> Sound:
+def audio(value: Value) -> Audio:
+    """Return the value as audio. One second stands for a value without a duration."""
     match value:
-        case Sound():
+        case Audio():
             return value
-        case Clip() if value.sound is not None:
-            return value.sound
+        case Video() if value.audio is not None:
+            return value.audio
         case Latent() if value.seconds:
-            return Sound(value.seconds, seed=value.trace.seed, trace=value.trace)
+            return Audio(value.seconds, seed=value.trace.seed, trace=value.trace)
         case _:
             trace = trace_of(value)
-            return Sound(1.0, seed=trace.seed, trace=trace)
+            return Audio(1.0, seed=trace.seed, trace=trace)
 
 
-def clip(value: Value) -> Clip:
-    return value if isinstance(value, Clip) else Clip(pictures(value), DEFAULT_FPS)
+def video(value: Value) -> Video:
+    """Return the value as a video, with `DEFAULT_FPS` when it is not one."""
+    return value if isinstance(value, Video) else Video(images(value), DEFAULT_FPS)
 
 
 def steps(value: Value) -> int:
+    """Return the number of steps of sigmas, or `DEFAULT_STEPS` for any other value."""
     return value.steps if isinstance(value, Sigmas) else DEFAULT_STEPS
 
 
-def of_type(kind: str, value: Value, trace: Trace) -> Value:
-    """Make a value of a catalog type out of another one; scalars are left to the caller."""
+def convert(kind: str, value: Value, trace: Trace) -> Value:
+    """Convert a value to a type of the catalog such as `IMAGE`. The caller handles scalar types itself."""
     if kind == "SIGMAS":
         return Sigmas(trace.steps or steps(value), trace)
     make = _MAKERS.get(kind)
-    return Thing(kind, trace) if make is None else make(value)
+    return OpaqueValue(kind, trace) if make is None else make(value)
 
 
-def _drawn(size: tuple[int, int], trace: Trace, count: int = 1) -> Pictures:
-    # Pillow takes a moment to import: not before the first picture.
+def _draw_placeholder(size: tuple[int, int], trace: Trace, count: int = 1) -> Images:
+    # Importing Pillow takes time, so it happens with the first image.
     from worker.simulators.comfyui.classes import placeholder
 
-    return Pictures(placeholder.drawn(size, trace, count), trace)
+    return Images(placeholder.draw(size, trace, count), trace)
 
 
 _MAKERS: Mapping[str, Callable[[Value], Value]] = {
-    "IMAGE": pictures,
+    "IMAGE": images,
     "MASK": masks,
     "LATENT": latent,
-    "AUDIO": sound,
-    "VIDEO": clip,
+    "AUDIO": audio,
+    "VIDEO": video,
 }

@@ -1,4 +1,4 @@
-"""Which function stands for a node class: a real one where there is one, the simulation for the rest."""
+"""The node functions by class: an implementation where there is one, and the simulation for all other classes."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.simulators.comfyui.classes.values import Value
-from worker.simulators.comfyui.execution.calling import Node
+from worker.simulators.comfyui.execution.node_call import NodeFunction
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.workflow.catalog.node_class import NodeClass
-from worker.workflow.prompt import Node as PromptNode
+from worker.workflow.prompt import Node
 
-Change = Callable[[Mapping[str, object], ComfyFolders], str]
-"""What a node reads besides its inputs, as a text that differs when it does."""
+Fingerprint = Callable[[Mapping[str, object], ComfyFolders], str]
+"""Returns a text that changes when something changes that a node reads besides its inputs (ComfyUI's `IS_CHANGED`)."""
 
-Wanted = Callable[[Mapping[str, Sequence[Value]]], Sequence[str]]
-"""Which lazy inputs a node needs, given the others: their sources run only then."""
+LazyInputs = Callable[[Mapping[str, Sequence[Value]]], Sequence[str]]
+"""Returns the lazy inputs that a node needs, given its other inputs (ComfyUI's `check_lazy_status`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRegistry:
-    """Node functions by class name; `fallback` makes one for any other class."""
+    """Node functions by class name. `fallback` returns a function for any class that `nodes` does not have."""
 
-    nodes: Mapping[str, Node]
-    changes: Mapping[str, Change]
-    lazy: Mapping[str, Wanted]
-    fallback: Callable[[NodeClass], Node]
+    nodes: Mapping[str, NodeFunction]
+    fingerprints: Mapping[str, Fingerprint]
+    lazy: Mapping[str, LazyInputs]
+    fallback: Callable[[NodeClass], NodeFunction]
 
-    def node(self, node_class: NodeClass) -> Node:
+    def node(self, node_class: NodeClass) -> NodeFunction:
+        """Return the function for a class."""
         return self.nodes.get(node_class.name) or self.fallback(node_class)
 
-    def change(self, node: PromptNode, folders: ComfyFolders) -> str | None:
-        change = self.changes.get(node["class_type"])
-        return None if change is None else change(node.get("inputs", {}), folders)
+    def fingerprint(self, node: Node, folders: ComfyFolders) -> str | None:
+        """Return a text that changes when the node must run again, or None for a class that reads only its inputs."""
+        fingerprint = self.fingerprints.get(node["class_type"])
+        return None if fingerprint is None else fingerprint(node.get("inputs", {}), folders)
 
-    def wanted(self, class_type: str, inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
-        """The lazy inputs that a node needs; none for classes that aren't lazy."""
-        wanted = self.lazy.get(class_type)
-        return () if wanted is None else wanted(inputs)
+    def needed_lazy_inputs(self, class_type: str, inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
+        """Return the names of the lazy inputs that a node needs. Classes without lazy inputs need none."""
+        lazy_inputs = self.lazy.get(class_type)
+        return () if lazy_inputs is None else lazy_inputs(inputs)

@@ -1,4 +1,4 @@
-"""What flows along the links: pictures for real, and stand-ins for everything that needs a model."""
+"""Values that links carry: images and masks with real pixels, and placeholders for values that need a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What is known of how a value came about, to be written on the picture in the end."""
+    """The origin of a value: the seed, text and models that led to it. It is written on placeholder images."""
 
     seed: int | None = None
     steps: int | None = None
@@ -20,7 +20,7 @@ class Trace:
     model: str = ""
 
     def over(self, other: Trace) -> Trace:
-        """Complete this trace with what the other one knows."""
+        """Return this trace with its missing fields filled from the other one."""
         return replace(
             self,
             seed=other.seed if self.seed is None else self.seed,
@@ -32,8 +32,8 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """IMAGE: a batch of pictures of one size, mode RGB or RGBA, 8 bit. Never changed in place."""
+class Images:
+    """IMAGE: a batch of images of one size, mode RGB or RGBA, 8 bits a channel. Frames are never changed in place."""
 
     frames: tuple[Image, ...]
     trace: Trace = field(default=Trace())
@@ -43,12 +43,13 @@ class Pictures:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height in pixels, or (0, 0) without frames."""
         return self.frames[0].size if self.frames else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """MASK: a batch of grey pictures, mode L; 255 is masked."""
+    """MASK: a batch of grey images, mode L. 255 means masked."""
 
     frames: tuple[Image, ...]
     trace: Trace = field(default=Trace())
@@ -58,12 +59,16 @@ class Masks:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height in pixels, or (0, 0) without frames."""
         return self.frames[0].size if self.frames else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Latent:
-    """LATENT: only its measures, in pixels of the picture that it stands for; `length` is of video, in frames."""
+    """LATENT: its size in pixels of the decoded image, without data.
+
+    `length` is the number of frames of a video, and `seconds` the duration of audio.
+    """
 
     width: int
     height: int
@@ -75,8 +80,8 @@ class Latent:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """AUDIO: a tone drawn from `seed`, or silence without one."""
+class Audio:
+    """AUDIO: a tone that depends on `seed`, or silence without a seed."""
 
     seconds: float
     sample_rate: int = 44_100
@@ -86,21 +91,21 @@ class Sound:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """VIDEO: pictures and a rate, perhaps with sound."""
+class Video:
+    """VIDEO: images, a frame rate, and optional audio."""
 
-    pictures: Pictures
+    images: Images
     fps: float
-    sound: Sound | None = None
+    audio: Audio | None = None
 
     @property
     def trace(self) -> Trace:
-        return self.pictures.trace
+        return self.images.trace
 
 
 @dataclass(frozen=True, slots=True)
 class Sigmas:
-    """SIGMAS: only how many steps they make."""
+    """SIGMAS: the number of sampler steps, without the values."""
 
     steps: int
     trace: Trace = field(default=Trace())
@@ -108,7 +113,7 @@ class Sigmas:
 
 @dataclass(frozen=True, slots=True)
 class File3D:
-    """FILE_3D and its kinds: a model file and its format, `glb`."""
+    """FILE_3D and its subtypes: a 3D file and its format, such as `glb`."""
 
     data: bytes
     format: str
@@ -116,8 +121,8 @@ class File3D:
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """A value of any other type (MODEL, CONDITIONING, MESH, ...): its type and where it came from."""
+class OpaqueValue:
+    """A value of any other type (MODEL, CONDITIONING, MESH, ...): only its type and origin."""
 
     type: str
     trace: Trace = field(default=Trace())
@@ -125,15 +130,15 @@ class Thing:
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Value: TypeAlias = (
-    "Pictures | Masks | Latent | Sound | Clip | Sigmas | File3D | Thing | Scalar | list[Value] | dict[str, Value]"
+    "Images | Masks | Latent | Audio | Video | Sigmas | File3D | OpaqueValue | Scalar | list[Value] | dict[str, Value]"
 )
-"""Scalars, lists and objects are what the prompt said, or what nodes like PrimitiveInt make."""
+"""Scalars, lists and objects come from the prompt, or from nodes such as PrimitiveInt."""
 
 
 def trace_of(value: Value) -> Trace:
-    """What a value knows of its making; nothing for plain ones."""
+    """Return the trace of a value. Scalars, lists and objects have an empty one."""
     match value:
-        case Pictures() | Masks() | Latent() | Sound() | Clip() | Sigmas() | File3D() | Thing():
+        case Images() | Masks() | Latent() | Audio() | Video() | Sigmas() | File3D() | OpaqueValue():
             return value.trace
         case _:
             return Trace()

@@ -1,4 +1,4 @@
-"""Results that need not be made again: what a node made, under a signature of everything that went into it."""
+"""The cache of node outputs. The key is a signature of everything that determines the outputs of a node."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from worker.workflow.catalog.node_class import Presence
 from worker.workflow.prompt import Prompt, is_link
 
 MAX_ENTRIES = 500
-"""With `CachePolicy.EVERY_PROMPT` the results unused for the longest are dropped beyond this many."""
+"""Maximum number of cached nodes. Above it, the least recently used ones are evicted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a node showed: `output` as clients get it, `meta` as the history keeps it."""
+class UiOutput:
+    """A node's `ui` output: `output` is sent to clients, and `meta` is stored in the history."""
 
     output: dict[str, object]
     meta: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a node made: a list of values for each output slot, and what it showed, if anything."""
+class NodeOutputs:
+    """The outputs of one node: a list of values for each output slot, and its `ui` output, if any."""
 
     slots: tuple[list[Value], ...]
-    shown: Shown | None
+    ui: UiOutput | None
 
 
 Signature = bytes
 
 
-def signatures(prompt: Prompt, catalog: Catalog, changes: Callable[[str], str | None]) -> dict[str, Signature]:
-    """Sign each node: its class, its inputs and, in the same way, its sources; ids don't count.
+def signatures(prompt: Prompt, catalog: Catalog, fingerprint: Callable[[str], str | None]) -> dict[str, Signature]:
+    """Return a signature for each node. Nodes with equal signatures have equal outputs.
 
-    `changes` adds what a node reads besides its inputs (a file's hash); two equal signatures make equal results.
-    Classes that ask for their own id are signed with it.
+    A signature covers the node's class, its inputs, the signatures of its source nodes, and `fingerprint(node_id)`,
+    which stands for data that the node reads elsewhere. It covers the node id only for classes with the hidden input
+    UNIQUE_ID.
     """
     signed: dict[str, Signature] = {}
     for start in prompt:
@@ -50,69 +51,70 @@ def signatures(prompt: Prompt, catalog: Catalog, changes: Callable[[str], str | 
         while stack:
             node_id = stack[-1]
             missing = [source for source in _sources(prompt, node_id) if source not in signed]
-            # A node that is part of a cycle, which no output needs, is signed by its id alone.
+            # A node in a cycle that no output needs is signed by its id alone.
             if missing and not set(missing) & set(stack):
                 stack += missing
                 continue
             if node_id not in signed:
-                signed[node_id] = node_id.encode() if missing else _sign(prompt, node_id, catalog, changes, signed)
+                signed[node_id] = node_id.encode() if missing else _sign(prompt, node_id, catalog, fingerprint, signed)
             stack.pop()
     return signed
 
 
 class OutputCache:
-    """Kept results, looked up by the node ids of the current prompt."""
+    """Cached outputs, read by the node ids of the current prompt."""
 
     def __init__(self, policy: CachePolicy) -> None:
         self._policy = policy
-        self._made: OrderedDict[Signature, Made] = OrderedDict()
+        self._stored: OrderedDict[Signature, NodeOutputs] = OrderedDict()
         self._signatures: Mapping[str, Signature] = {}
 
     def begin(self, signed: Mapping[str, Signature]) -> list[str]:
-        """Start a prompt and return the ids of its nodes whose results are there."""
+        """Start a prompt, and return the ids of its nodes that are cached."""
         self._signatures = signed
         if self._policy is CachePolicy.LAST_PROMPT:
-            wanted = set(signed.values())
-            for signature in [signature for signature in self._made if signature not in wanted]:
-                del self._made[signature]
+            current = set(signed.values())
+            for signature in [signature for signature in self._stored if signature not in current]:
+                del self._stored[signature]
         return [node_id for node_id in signed if node_id in self]
 
     def __contains__(self, node_id: object) -> bool:
-        return isinstance(node_id, str) and self._signatures.get(node_id) in self._made
+        return isinstance(node_id, str) and self._signatures.get(node_id) in self._stored
 
-    def __getitem__(self, node_id: str) -> Made:
+    def __getitem__(self, node_id: str) -> NodeOutputs:
         signature = self._signatures[node_id]
-        self._made.move_to_end(signature)
-        return self._made[signature]
+        self._stored.move_to_end(signature)
+        return self._stored[signature]
 
-    def get(self, node_id: str) -> Made | None:
-        """The result of a node of the current prompt, None if it has to be made."""
+    def get(self, node_id: str) -> NodeOutputs | None:
+        """Return the cached outputs of a node of the current prompt, or None."""
         if node_id not in self:
             return None
         return self[node_id]
 
-    def keep(self, node_id: str, made: Made) -> None:
-        self._made[self._signatures[node_id]] = made
-        while len(self._made) > MAX_ENTRIES:
-            self._made.popitem(last=False)
+    def store(self, node_id: str, outputs: NodeOutputs) -> None:
+        """Cache the outputs of a node of the current prompt."""
+        self._stored[self._signatures[node_id]] = outputs
+        while len(self._stored) > MAX_ENTRIES:
+            self._stored.popitem(last=False)
 
     def clear(self) -> None:
-        self._made.clear()
+        self._stored.clear()
 
 
 class NodeInstances:
-    """What a node's object keeps from run to run. ComfyUI drops the object at the first prompt without the node."""
+    """State that ComfyUI's node objects keep between prompts. The first prompt without a node removes its object."""
 
     def __init__(self) -> None:
         self._suffixes: dict[tuple[str, str], str] = {}
 
     def begin(self, prompt: Prompt) -> None:
-        """Start a prompt: drop the objects of nodes that are not in it."""
+        """Start a prompt: remove the objects of nodes that it does not have."""
         present = {(node_id, node["class_type"]) for node_id, node in prompt.items()}
         self._suffixes = {key: suffix for key, suffix in self._suffixes.items() if key in present}
 
     def preview_suffix(self, node_id: str, class_type: str) -> str:
-        """Return the end of the names of a node's previews, which is drawn once for each object."""
+        """Return the random suffix of a node's preview names. It is the same for the life of the node's object."""
         return self._suffixes.setdefault((node_id, class_type), temp_suffix())
 
     def clear(self) -> None:
@@ -131,23 +133,23 @@ def _sign(
     prompt: Prompt,
     node_id: str,
     catalog: Catalog,
-    changes: Callable[[str], str | None],
+    fingerprint: Callable[[str], str | None],
     signed: Mapping[str, Signature],
 ) -> Signature:
     node = prompt[node_id]
     digest = blake2b(node["class_type"].encode(), digest_size=16)
-    digest.update(repr(changes(node_id)).encode())
-    if _wants_its_id(catalog, node["class_type"]):
+    digest.update(repr(fingerprint(node_id)).encode())
+    if _has_unique_id(catalog, node["class_type"]):
         digest.update(b"\0" + node_id.encode())
     for name, value in sorted(node.get("inputs", {}).items()):
         digest.update(b"\0" + name.encode() + b"\0")
         if isinstance(value, list) and is_link(value) and value[0] in signed:
             digest.update(b"\1" + signed[str(value[0])] + str(value[1]).encode())
         else:
-            # A number that came as a text may have more digits than orjson writes.
+            # orjson rejects integers of more than 64 bits, which validation makes from text.
             digest.update(json.dumps(value, sort_keys=True).encode())
     return digest.digest()
 
 
-def _wants_its_id(catalog: Catalog, class_type: str) -> bool:
+def _has_unique_id(catalog: Catalog, class_type: str) -> bool:
     return any(spec.presence is Presence.HIDDEN and spec.type == "UNIQUE_ID" for spec in catalog[class_type].inputs)

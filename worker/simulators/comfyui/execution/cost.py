@@ -1,4 +1,4 @@
-"""How long things would take on a mid-range GPU, in seconds: rough numbers for rehearsals, not measurements."""
+"""Seconds that nodes take on a mid-range GPU. They are rough estimates for rehearsals, not measurements."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ TEXT_ENCODE = 0.04
 API_CALL = 5.0
 
 
-def step(width: int, height: int, frames: int) -> float:
-    """One sampler step."""
+def step_seconds(width: int, height: int, frames: int) -> float:
+    """Return the seconds of one sampler step."""
     return STEP_PER_MEGAPIXEL * width * height * max(1, frames) / 1_000_000
 
 
-def node(node_class: NodeClass, width: int, height: int, frames: int) -> float:
-    """A whole node that reports no progress."""
+def node_seconds(node_class: NodeClass, width: int, height: int, frames: int) -> float:
+    """Return the seconds of a node that reports no progress."""
     if node_class.api_node:
         return API_CALL
     if "Loader" in node_class.name:

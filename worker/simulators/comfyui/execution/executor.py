@@ -1,4 +1,4 @@
-"""Runs one prompt: picks nodes, calls them, keeps what they made, and tells its owner each step."""
+"""Execution of one prompt: it selects nodes, calls them, caches their outputs, and sends each step to the owner."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from functools import cached_property
 
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.classes.values import Value
-from worker.simulators.comfyui.execution.cache import Made, NodeInstances, OutputCache, Shown, signatures
-from worker.simulators.comfyui.execution.calling import Clock, Interrupted, NodeCall, NodeError, Site, call_over_lists
+from worker.simulators.comfyui.execution.cache import NodeInstances, NodeOutputs, OutputCache, UiOutput, signatures
 from worker.simulators.comfyui.execution.history import PromptOutcome
+from worker.simulators.comfyui.execution.node_call import (
+    Clock,
+    Interrupted,
+    NodeCall,
+    NodeError,
+    PromptContext,
+    map_over_lists,
+)
 from worker.simulators.comfyui.execution.progress import NodeProgress, preview_method
 from worker.simulators.comfyui.execution.queue import QueuedPrompt
 from worker.simulators.comfyui.execution.schedule import DependencyCycle, Schedule
@@ -28,10 +35,10 @@ from worker.workflow.prompt import is_link
 
 @dataclass(frozen=True, slots=True)
 class PromptRun:
-    """One prompt on its way."""
+    """A prompt that runs. `executed` has the ids of the nodes that ran so far."""
 
     item: QueuedPrompt
-    site: Site
+    context: PromptContext
     outcome: PromptOutcome = field(default_factory=PromptOutcome)
     executed: list[str] = field(default_factory=list)
 
@@ -41,9 +48,9 @@ class PromptRun:
 
 
 class Executor:
-    """Runs prompts one at a time, in the worker thread; `interrupt` may be set from any thread.
+    """Runs prompts one at a time in the prompt thread. `interrupt` may be set from any thread.
 
-    `client_id` and `current_node` are for greeting a client that connects again in the middle of its job.
+    `client_id` and `current_node` belong to the prompt that runs. The server sends them to a client that reconnects.
     """
 
     def __init__(
@@ -63,39 +70,39 @@ class Executor:
 
     @cached_property
     def registry(self) -> NodeRegistry:
-        """The node functions; loaded when they are first asked for."""
+        """The node functions, loaded at the first access."""
         return self._load_registry()
 
     def configure(self, cache: CachePolicy, preview_method: str) -> None:
-        """Use another cache than the default, and previews in prompts that do not name a method themselves."""
+        """Set the cache policy, and the preview method for prompts that name none."""
         self._cache = OutputCache(cache)
         self._preview_method = preview_method
 
-    def forget(self) -> None:
-        """Drop all kept results and node objects."""
+    def clear_results(self) -> None:
+        """Remove all cached outputs and node objects."""
         self._cache.clear()
         self._instances.clear()
 
     def run(self, item: QueuedPrompt) -> PromptOutcome:
-        """Run a validated prompt to its end, whichever that is."""
+        """Run a validated prompt until it succeeds, fails or is interrupted, and return its outcome."""
         self.interrupt.clear()
         self.client_id = _owner(item)
-        run = PromptRun(item, self._site(item))
-        self._mark(run, "execution_start", {"prompt_id": run.prompt_id})
+        run = PromptRun(item, self._context(item))
+        self._record(run, "execution_start", {"prompt_id": run.prompt_id})
         signed = signatures(
-            item.prompt, self._catalog, lambda node_id: self.registry.change(item.prompt[node_id], self._folders)
+            item.prompt, self._catalog, lambda node_id: self.registry.fingerprint(item.prompt[node_id], self._folders)
         )
         cached = self._cache.begin(signed)
         self._instances.begin(item.prompt)
-        self._mark(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
+        self._record(run, "execution_cached", {"nodes": cached, "prompt_id": run.prompt_id})
         self._run_nodes(run, Schedule(item.prompt, item.outputs, self._cache, self._catalog))
         self.current_node = None
         return run.outcome
 
-    def _site(self, item: QueuedPrompt) -> Site:
+    def _context(self, item: QueuedPrompt) -> PromptContext:
         progress = NodeProgress(self._hub, item.prompt_id, self.client_id)
         extra_data = item.extra_data | item.secrets
-        return Site(
+        return PromptContext(
             prompt=item.prompt,
             extra_data=extra_data,
             client_id=self.client_id,
@@ -113,97 +120,98 @@ class Executor:
             try:
                 node_id = schedule.next()
             except DependencyCycle as cycle:
-                self._mark_failure(run, "execution_error", cycle.node_id, _described(cycle, run))
+                self._record_failure(run, "execution_error", cycle.node_id, _describe_cycle(cycle, run))
                 return
             try:
                 is_done = self._run_node(run, schedule, node_id)
             except Interrupted:
-                self._mark_failure(run, "execution_interrupted", node_id, {})
+                self._record_failure(run, "execution_interrupted", node_id, {})
                 return
             except Exception as error:  # noqa: BLE001 - whatever a node raises fails its prompt, never the engine
-                self._mark_failure(run, "execution_error", node_id, self._describe(run, node_id, error))
+                self._record_failure(run, "execution_error", node_id, self._describe_error(run, node_id, error))
                 return
             if is_done:
-                schedule.done(node_id)
-        self._show_intermediate(run)
-        self._mark(run, "execution_success", {"prompt_id": run.prompt_id})
+                schedule.mark_done(node_id)
+        self._report_intermediate(run)
+        self._record(run, "execution_success", {"prompt_id": run.prompt_id})
 
-    def _show_intermediate(self, run: PromptRun) -> None:
-        """Report again what cached nodes reported whose class says so, also nodes that no output needs."""
+    def _report_intermediate(self, run: PromptRun) -> None:
+        """Report again the cached nodes whose class has an intermediate output, even those that no output needs."""
         for node_id, node in run.item.prompt.items():
-            kept = self._cache.get(node_id)
-            if (
-                kept is not None
-                and node_id not in run.executed
-                and self._catalog[node["class_type"]].has_intermediate_output
-            ):
-                self._show(run, node_id, kept.shown)
+            cached = self._cache.get(node_id)
+            if cached is None or node_id in run.executed:
+                continue
+            if self._catalog[node["class_type"]].has_intermediate_output:
+                self._report(run, node_id, cached.ui)
 
     def _run_node(self, run: PromptRun, schedule: Schedule, node_id: str) -> bool:
-        """Run a node, or find that it has to wait for a lazy input (False): it is announced again then."""
-        kept = self._cache.get(node_id)
-        if kept is not None:
-            self._show(run, node_id, kept.shown)
-            run.site.progress.finish(node_id)
+        """Run a node, or report its cached outputs. Return False when the node must wait for a lazy input."""
+        cached = self._cache.get(node_id)
+        if cached is not None:
+            self._report(run, node_id, cached.ui)
+            run.context.progress.finish(node_id)
             return True
-        run.site.progress.start(node_id)
-        inputs = self._gather(run, node_id)
-        self._tell(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
+        run.context.progress.start(node_id)
+        inputs = self._gather_inputs(run, node_id)
+        self._send(run, "executing", {"node": node_id, "display_node": node_id, "prompt_id": run.prompt_id})
         self.current_node = node_id if self.client_id is not None else self.current_node
-        missing = self._missing(run, node_id, inputs)
+        missing = self._missing_sources(run, node_id, inputs)
         for source in missing:
             schedule.require(node_id, source)
         if not missing:
-            self._make(run, node_id, inputs)
+            self._call_node(run, node_id, inputs)
         return not missing
 
-    def _missing(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> list[str]:
-        """The sources of lazy inputs that this node needs and that have not run."""
+    def _missing_sources(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> list[str]:
+        """Return the source nodes of needed lazy inputs that have not run yet."""
         node = run.item.prompt[node_id]
-        wanted = (node["inputs"].get(name) for name in self.registry.wanted(node["class_type"], inputs))
-        sources = (str(link[0]) for link in wanted if isinstance(link, list) and is_link(link))
+        lazy_inputs = self.registry.needed_lazy_inputs(node["class_type"], inputs)
+        values = (node["inputs"].get(name) for name in lazy_inputs)
+        sources = (str(value[0]) for value in values if isinstance(value, list) and is_link(value))
         return [source for source in sources if source not in self._cache]
 
-    def _make(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
+    def _call_node(self, run: PromptRun, node_id: str, inputs: Mapping[str, list[Value]]) -> None:
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
-        call = NodeCall(node_id, node_class, {}, run.site)
-        slots, shown = call_over_lists(self.registry.node(node_class), call, inputs)
-        made = Made(slots, Shown(shown, _meta(node_id)) if shown else None)
-        if made.shown is not None:
-            self._show(run, node_id, made.shown)
-        self._cache.keep(node_id, made)
-        run.site.progress.finish(node_id)
+        call = NodeCall(node_id, node_class, {}, run.context)
+        slots, ui = map_over_lists(self.registry.node(node_class), call, inputs)
+        outputs = NodeOutputs(slots, UiOutput(ui, _meta(node_id)) if ui else None)
+        if outputs.ui is not None:
+            self._report(run, node_id, outputs.ui)
+        self._cache.store(node_id, outputs)
+        run.context.progress.finish(node_id)
         run.executed.append(node_id)
 
-    def _gather(self, run: PromptRun, node_id: str) -> dict[str, list[Value]]:
-        """The inputs as lists; links whose source did not run, because it is lazy or failed, are left out."""
+    def _gather_inputs(self, run: PromptRun, node_id: str) -> dict[str, list[Value]]:
+        """Return the inputs as lists. A link whose source did not run, because it is lazy or failed, is left out."""
         gathered: dict[str, list[Value]] = {}
         for name, value in run.item.prompt[node_id]["inputs"].items():
             if isinstance(value, list) and is_link(value):
-                made = self._cache.get(str(value[0]))
-                if made is not None:
-                    gathered[name] = made.slots[_slot(value[1])]
+                outputs = self._cache.get(str(value[0]))
+                if outputs is not None:
+                    gathered[name] = outputs.slots[_slot(value[1])]
             elif isinstance(value, dict) and "__value__" in value:
                 gathered[name] = [_plain(value["__value__"])]
             else:
                 gathered[name] = [_plain(value)]
         return gathered
 
-    def _show(self, run: PromptRun, node_id: str, shown: Shown | None) -> None:
-        if shown is not None:
-            run.outcome.outputs[node_id] = shown.output
-            run.outcome.meta[node_id] = shown.meta
-        output = None if shown is None else shown.output
+    def _report(self, run: PromptRun, node_id: str, ui: UiOutput | None) -> None:
+        """Add a node's `ui` output to the outcome, and send the event `executed`."""
+        if ui is not None:
+            run.outcome.outputs[node_id] = ui.output
+            run.outcome.meta[node_id] = ui.meta
+        output = None if ui is None else ui.output
         data = {"node": node_id, "display_node": node_id, "output": output, "prompt_id": run.prompt_id}
-        self._tell(run, "executed", data)
+        self._send(run, "executed", data)
 
-    def _mark_failure(self, run: PromptRun, event: str, node_id: str, details: Mapping[str, object]) -> None:
+    def _record_failure(self, run: PromptRun, event: str, node_id: str, details: Mapping[str, object]) -> None:
+        """Record the event that ends a failed or interrupted prompt."""
         run.outcome.completed = False
         node_type = run.item.prompt[node_id]["class_type"]
         data = {"prompt_id": run.prompt_id, "node_id": node_id, "node_type": node_type, "executed": run.executed}
-        self._mark(run, event, {**data, **details})
+        self._record(run, event, {**data, **details})
 
-    def _describe(self, run: PromptRun, node_id: str, error: Exception) -> dict[str, object]:
+    def _describe_error(self, run: PromptRun, node_id: str, error: Exception) -> dict[str, object]:
         prompt = run.item.prompt
         return {
             "exception_message": f"{error}\n",
@@ -214,36 +222,36 @@ class Executor:
         }
 
     def _describe_inputs(self, run: PromptRun, node_id: str) -> dict[str, list[object]]:
-        described = {
-            name: [_describe(value) for value in values] for name, values in self._gather(run, node_id).items()
-        }
+        inputs = self._gather_inputs(run, node_id)
+        described = {name: [_describe(value) for value in values] for name, values in inputs.items()}
         hidden = {
             "PROMPT": str(run.item.prompt),
-            "EXTRA_PNGINFO": _describe(_plain(run.site.extra_data.get("extra_pnginfo"))),
+            "EXTRA_PNGINFO": _describe(_plain(run.context.extra_data.get("extra_pnginfo"))),
         }
         node_class = self._catalog[run.item.prompt[node_id]["class_type"]]
-        for spec in () if node_class.is_v3 else node_class.inputs:  # the newer kind gets these in another way
+        for spec in () if node_class.is_v3 else node_class.inputs:  # V3 nodes get no hidden inputs as arguments
             if spec.presence is Presence.HIDDEN and spec.type in hidden:
                 described[spec.name] = [hidden[spec.type]]
         return described
 
-    def _tell(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
-        if run.site.client_id is not None:
-            self._hub.send(event, data, run.site.client_id)
+    def _send(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
+        if run.context.client_id is not None:
+            self._hub.send(event, data, run.context.client_id)
 
-    def _mark(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
-        """Keep a life mark for the history and send it to the owner; without one, an interruption goes to everybody."""
-        marked = {**data, "timestamp": int(time.time() * 1000)}
-        run.outcome.messages.append((event, marked))
-        if run.site.client_id is not None or event == "execution_interrupted":
-            self._hub.send(event, marked, run.site.client_id)
+    def _record(self, run: PromptRun, event: str, data: Mapping[str, object]) -> None:
+        """Store a lifecycle event and send it to the owner, or to every client if it is an ownerless interruption."""
+        stamped = {**data, "timestamp": int(time.time() * 1000)}
+        run.outcome.messages.append((event, stamped))
+        if run.context.client_id is not None or event == "execution_interrupted":
+            self._hub.send(event, stamped, run.context.client_id)
 
 
 def _owner(item: QueuedPrompt) -> str | None:
+    """Return the id of the client that gets the prompt's events, or None."""
     client = item.extra_data.get("client_id")
     if client is None or isinstance(client, str):
         return client
-    return f"no string: {client!r}"  # ComfyUI takes it, and no socket ever has that id
+    return f"not a string: {client!r}"  # ComfyUI accepts it, and no client can have that id
 
 
 def _meta(node_id: str) -> dict[str, object]:
@@ -251,6 +259,7 @@ def _meta(node_id: str) -> dict[str, object]:
 
 
 def _plain(value: object) -> Value:
+    """Return a JSON value of a prompt as a node value."""
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -259,10 +268,11 @@ def _plain(value: object) -> Value:
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}
         case _:
-            raise TypeError(f"a prompt can't hold {value!r}")
+            raise TypeError(f"a prompt cannot contain {value!r}")
 
 
 def _describe(value: Value) -> object:
+    """Return a value as `current_inputs` shows it: scalars unchanged, other values as text."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
@@ -272,12 +282,12 @@ def _type_name(error: Exception) -> str:
 
 
 def _slot(value: Json) -> int:
-    """A link's output slot. JSON's true is one, as in Python, where ComfyUI takes it for an index."""
+    """Return a link's output slot. JSON's `true` counts as 1, because ComfyUI uses it as an index in Python."""
     return value if isinstance(value, int) else 0
 
 
-def _described(cycle: DependencyCycle, run: PromptRun) -> dict[str, object]:
-    """As seen on a real server (0.33.0)."""
+def _describe_cycle(cycle: DependencyCycle, run: PromptRun) -> dict[str, object]:
+    """Return the details of `execution_error` as a real ComfyUI 0.33.0 reports a cycle."""
     return {
         "exception_message": str(cycle),
         "exception_type": "graph.DependencyCycleError",

@@ -1,4 +1,4 @@
-"""What became of the prompts that ran: in memory only, oldest first, at most as many as ComfyUI keeps."""
+"""The history of finished prompts: in memory, oldest first, with the same maximum as ComfyUI's."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from worker.simulators.comfyui.execution.queue import QueuedPrompt
 MAX_ENTRIES = 10_000
 
 Message = tuple[str, dict[str, object]]
-"""(event, data): one of the life marks of a job, kept as it was sent."""
+"""(event, data): one lifecycle event of a prompt, as it was sent."""
 
 
 @dataclass(slots=True)
 class PromptOutcome:
-    """How one run ended. `outputs` and `meta` are by node id, in the order in which nodes showed something."""
+    """The outcome of one prompt. `outputs` and `meta` are by node id, in the order in which the nodes reported."""
 
     messages: list[Message] = field(default_factory=list)
     outputs: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -27,15 +27,15 @@ class PromptOutcome:
 
 @dataclass(frozen=True, slots=True)
 class FinishedPrompt:
-    """A prompt and its outcome."""
+    """A finished prompt and its outcome."""
 
     item: QueuedPrompt
     outcome: PromptOutcome
 
-    def listed(self) -> dict[str, object]:
-        """The shape of GET /history/{id}."""
+    def as_json(self) -> dict[str, object]:
+        """Return the entry in the form of GET /history/{id}."""
         return {
-            "prompt": self.item.listed(),
+            "prompt": self.item.as_json(),
             "outputs": self.outcome.outputs,
             "status": {
                 "status_str": "success" if self.outcome.completed else "error",
@@ -47,24 +47,30 @@ class FinishedPrompt:
 
 
 class History:
-    """Entries by prompt id; a repeated id replaces its entry and keeps its place."""
+    """Entries by prompt id. A repeated id replaces its entry, which keeps its position."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, FinishedPrompt] = {}
 
     def store(self, item: QueuedPrompt, outcome: PromptOutcome) -> None:
+        """Add an entry. The oldest one is removed when there are too many."""
         with self._lock:
             if len(self._entries) > MAX_ENTRIES:
                 self._entries.pop(next(iter(self._entries)))
             self._entries[item.prompt_id] = FinishedPrompt(item, outcome)
 
     def get(self, prompt_id: str) -> FinishedPrompt | None:
+        """Return the entry of a prompt, or None."""
         with self._lock:
             return self._entries.get(prompt_id)
 
     def window(self, max_items: int | None = None, offset: int = -1) -> dict[str, FinishedPrompt]:
-        """`max_items` alone takes the last ones; with an offset >= 0 a window from the oldest; <= 0 items is none."""
+        """Return some of the entries, oldest first.
+
+        `max_items` alone selects the newest entries. An `offset` of 0 or more counts from the oldest entry. A
+        `max_items` of 0 or less selects none.
+        """
         with self._lock:
             if offset < 0 and max_items is not None:
                 offset = max(0, len(self._entries) - max_items)
@@ -73,10 +79,12 @@ class History:
             return dict(islice(self._entries.items(), start, stop))
 
     def delete(self, prompt_ids: Sequence[str]) -> None:
+        """Remove the entries of these prompts. Unknown ids are ignored."""
         with self._lock:
             for prompt_id in prompt_ids:
                 self._entries.pop(prompt_id, None)
 
     def clear(self) -> None:
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()

@@ -1,4 +1,4 @@
-"""Prompts as /api/jobs tells them: one flat object each, whether they wait, run or are over."""
+"""Prompts in the form of /api/jobs: one flat object for each pending, running or finished prompt."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ NOT_MEDIA = frozenset({"animated"})
 
 
 class JobStatus(StrEnum):
+    """Statuses of a job in /api/jobs."""
+
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -22,19 +24,19 @@ class JobStatus(StrEnum):
 
 
 class NoWorkflowId(Exception):
-    """`extra_pnginfo` is there but is no object; the real server raises while it looks for the id."""
+    """`extra_pnginfo` is not an object, so that a real ComfyUI raises when it reads the workflow id."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedJob:
-    """One prompt; `outcome` is there once it is over."""
+    """One prompt. `outcome` is None until it has finished."""
 
     item: QueuedPrompt
     status: JobStatus
     outcome: PromptOutcome | None = None
 
     def summary(self) -> dict[str, object]:
-        """An entry of GET /api/jobs; what is unknown is left out."""
+        """Return the entry of GET /api/jobs, without the fields that are unknown. Raises `NoWorkflowId`."""
         item = self.item
         fields: dict[str, object] = {
             "id": item.prompt_id,
@@ -43,26 +45,26 @@ class EmbeddedJob:
             "create_time": item.extra_data.get("create_time"),
             "execution_start_time": self.started,
             "execution_end_time": self.ended,
-            "execution_error": self._mark("execution_error"),
+            "execution_error": self._event_data("execution_error"),
         }
         fields |= {"outputs_count": 0, "previewable_outputs_count": 0} if self.outcome is None else _count(self.outcome)
         fields["workflow_id"] = self.workflow_id
         return {key: value for key, value in fields.items() if value is not None}
 
     def detail(self) -> dict[str, object]:
-        """GET /api/jobs/{id}: with outputs and workflow once the prompt is over."""
+        """Return the response of GET /api/jobs/{id}: the summary, and the outputs and workflow of a finished prompt."""
         if self.outcome is None:
             return self.summary()
         return {
             **self.summary(),
             "outputs": self.outcome.outputs,
-            "execution_status": FinishedPrompt(self.item, self.outcome).listed()["status"],
+            "execution_status": FinishedPrompt(self.item, self.outcome).as_json()["status"],
             "workflow": {"prompt": self.item.prompt, "extra_data": self.item.extra_data},
         }
 
     @property
     def workflow_id(self) -> object:
-        """`extra_data.extra_pnginfo.workflow.id`. Raises `NoWorkflowId`."""
+        """The value of `extra_data.extra_pnginfo.workflow.id`, or None. Raises `NoWorkflowId`."""
         if "extra_pnginfo" not in self.item.extra_data:
             return None
         png_info = self.item.extra_data["extra_pnginfo"]
@@ -73,24 +75,26 @@ class EmbeddedJob:
 
     @property
     def started(self) -> object:
-        start = self._mark("execution_start")
+        """The time of the start in milliseconds since 1970, or None."""
+        start = self._event_data("execution_start")
         return None if start is None else start["timestamp"]
 
     @property
     def ended(self) -> object:
+        """The time of the end in milliseconds since 1970, or None."""
         for event in ("execution_success", "execution_error", "execution_interrupted"):
-            end = self._mark(event)
+            end = self._event_data(event)
             if end is not None:
                 return end["timestamp"]
         return None
 
-    def _mark(self, event: str) -> Mapping[str, object] | None:
+    def _event_data(self, event: str) -> Mapping[str, object] | None:
         messages = [] if self.outcome is None else self.outcome.messages
         return next((data for name, data in messages if name == event), None)
 
 
 def finished(entry: FinishedPrompt) -> EmbeddedJob:
-    """The job of a history entry: an interrupted one counts as cancelled."""
+    """Return the job of a history entry. An interrupted prompt counts as cancelled."""
     events = {event for event, _ in entry.outcome.messages}
     if entry.outcome.completed:
         status = JobStatus.COMPLETED
@@ -100,7 +104,7 @@ def finished(entry: FinishedPrompt) -> EmbeddedJob:
 
 
 def ordered(jobs: Iterable[EmbeddedJob], sort_by: str, *, descending: bool) -> list[EmbeddedJob]:
-    """Sort by `created_at` or by `execution_duration`; jobs without a duration count as 0."""
+    """Return the jobs sorted by `created_at` or `execution_duration`. A job without a duration counts as 0."""
     key: Callable[[EmbeddedJob], float] = _created if sort_by == "created_at" else _duration
     return sorted(jobs, key=key, reverse=descending)
 
@@ -118,6 +122,10 @@ def _number(value: object) -> float:
 
 
 def _count(outcome: PromptOutcome) -> dict[str, object]:
+    """Return the number of files in the outputs, and the output that represents the job.
+
+    Saved media come first, then previews, then other saved files, then the first text.
+    """
     files = [
         {**item, "nodeId": node_id, "mediaType": kind}
         for node_id, output in outcome.outputs.items()
@@ -144,6 +152,6 @@ def _first_text(outcome: PromptOutcome) -> dict[str, object] | None:
         texts = output.get("text")
         if isinstance(texts, list) and texts:
             text = str(texts[0])
-            cut = {"truncated": True} if len(text) > LONGEST_TEXT else {}
-            return {"content": text[:LONGEST_TEXT], "nodeId": node_id, "mediaType": "text", **cut}
+            mark = {"truncated": True} if len(text) > LONGEST_TEXT else {}
+            return {"content": text[:LONGEST_TEXT], "nodeId": node_id, "mediaType": "text", **mark}
     return None

@@ -1,32 +1,32 @@
-"""How far each node of the running prompt is, and the frames that say so."""
+"""The progress of each node of the running prompt, and the frames that report it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from worker.simulators.comfyui.server import frames
-from worker.simulators.comfyui.server.frames import Picture
+from worker.simulators.comfyui.server.frames import PreviewFormat
 from worker.simulators.comfyui.server.hub import Hub
 from worker.simulators.comfyui.settings import PREVIEW_METHODS
 
 METADATA_FLAG = "supports_preview_metadata"
 
 
-def preview_method(wanted: object, default: str) -> str:
-    """What a prompt's `preview_method` comes to: anything but a method means the one the engine was started with."""
-    return wanted if isinstance(wanted, str) and wanted in PREVIEW_METHODS else default
+def preview_method(requested: object, default: str) -> str:
+    """Return a prompt's `preview_method`, or the engine's default when it is not a valid method."""
+    return requested if isinstance(requested, str) and requested in PREVIEW_METHODS else default
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewImage:
-    """A picture of what a node is making."""
+    """An encoded preview image of a node that runs."""
 
-    kind: Picture
+    kind: PreviewFormat
     data: bytes
 
 
 class NodeProgress:
-    """One run's nodes, in the order in which they began; each change goes out as one cumulative `progress_state`."""
+    """Progress of the nodes of one prompt. Each change is sent as a `progress_state` with all nodes started so far."""
 
     def __init__(self, hub: Hub, prompt_id: str, client_id: str | None) -> None:
         self._hub = hub
@@ -35,27 +35,31 @@ class NodeProgress:
         self._nodes: dict[str, dict[str, object]] = {}
 
     def start(self, node_id: str) -> None:
+        """Report that a node started."""
         self._set(node_id, 0.0, 1.0, "running")
-        self._tell()
+        self._send_state()
 
     def update(self, node_id: str, value: int, total: int, preview: PreviewImage | None = None) -> None:
-        """One step of a node. A preview goes before `progress` to clients that take metadata, after it to others."""
+        """Report one step of a node.
+
+        A preview is sent before `progress` to clients that support metadata, and after it to others, as in ComfyUI.
+        """
         self._set(node_id, value, total, "running")
-        self._tell()
-        modern = self._hub.supports(self._client_id, METADATA_FLAG)
-        if preview is not None and modern:
+        self._send_state()
+        with_metadata = self._hub.supports(self._client_id, METADATA_FLAG)
+        if preview is not None and with_metadata:
             frame = frames.preview_with_metadata(preview.kind, preview.data, node_id, self._prompt_id)
             self._hub.send_binary(frame, self._client_id)
         step = {"value": value, "max": total, "prompt_id": self._prompt_id, "node": node_id}
         self._hub.send("progress", step, self._client_id)
-        if preview is not None and not modern:
+        if preview is not None and not with_metadata:
             self._hub.send_binary(frames.preview(preview.kind, preview.data), self._client_id)
 
     def finish(self, node_id: str) -> None:
-        """The node is done; one that was cached and never began counts as 1 of 1."""
+        """Report that a node finished. A cached node that never started counts as 1 of 1."""
         total = self._nodes[node_id]["max"] if node_id in self._nodes else 1
         self._set(node_id, total, total, "finished")
-        self._tell()
+        self._send_state()
 
     def _set(self, node_id: str, value: object, total: object, state: str) -> None:
         self._nodes[node_id] = {
@@ -69,5 +73,5 @@ class NodeProgress:
             "real_node_id": node_id,
         }
 
-    def _tell(self) -> None:
+    def _send_state(self) -> None:
         self._hub.send("progress_state", {"prompt_id": self._prompt_id, "nodes": self._nodes}, self._client_id)

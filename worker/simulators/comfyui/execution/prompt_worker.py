@@ -1,4 +1,4 @@
-"""The one thread that runs prompts, and how it dies."""
+"""The thread that runs prompts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 class PromptWorker:
-    """Takes prompts from the queue until it is closed.
+    """Runs prompts from the queue until the queue is closed.
 
-    Two queued prompts with one id and one number can't be ordered: the thread dies, and the server goes on accepting
+    Two queued prompts with the same id and number cannot be ordered. The thread then ends, and the server still accepts
     prompts that never run, as a real ComfyUI does (recording 19b).
     """
 
@@ -24,37 +24,39 @@ class PromptWorker:
         self._thread = threading.Thread(target=self._work, name="prompt-worker", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def join(self, timeout_s: float) -> None:
-        if self._thread.ident is not None:  # else the server could not listen
+        """Wait until the thread has ended, or until the timeout."""
+        if self._thread.ident is not None:  # None when the server could not listen, so that the thread never started
             self._thread.join(timeout_s)
 
     def _work(self) -> None:
         engine = self._engine
-        _ = engine.executor.registry  # so that the first prompt need not wait for it
-        while not engine.queue.closed and not engine.fault_injector.thread_dies:
+        _ = engine.executor.registry  # loads the node functions before the first prompt
+        while not engine.queue.closed and not engine.fault_injector.prompt_thread_ends:
             try:
                 item = engine.queue.pop()
             except TypeError:
-                logger.exception("Two prompts with the same id and number: no prompt will run any more.")
+                logger.exception("Two queued prompts have the same id and number. No prompt will run any more.")
                 return
             if item is not None:
                 self._run(item)
-            free = engine.queue.take_free_request()
-            if free.free_memory:
-                engine.executor.forget()
+            if engine.queue.take_free_request().free_memory:
+                engine.executor.clear_results()
 
     def _run(self, item: QueuedPrompt) -> None:
         engine = self._engine
-        began = time.perf_counter()
+        """Run one prompt, store its outcome in the history, and report its end."""
+        started = time.perf_counter()
         outcome = engine.executor.run(item)
-        if late_s := engine.fault_injector.take_late_s():
+        if delay_s := engine.fault_injector.take_history_delay_s():
             engine.queue.finish(lambda: None)
-            threading.Timer(late_s, engine.history.store, (item, outcome)).start()
+            threading.Timer(delay_s, engine.history.store, (item, outcome)).start()
         else:
             engine.queue.finish(lambda: engine.history.store(item, outcome))
         if engine.executor.client_id is not None:
-            over = {"node": None, "prompt_id": item.prompt_id}
-            engine.hub.send("executing", over, engine.executor.client_id)
-        engine.logs.info(f"\x1b[32mPrompt executed in {time.perf_counter() - began:.2f} seconds\x1b[0m")
+            data = {"node": None, "prompt_id": item.prompt_id}  # node None means that the prompt has ended
+            engine.hub.send("executing", data, engine.executor.client_id)
+        engine.logs.info(f"\x1b[32mPrompt executed in {time.perf_counter() - started:.2f} seconds\x1b[0m")

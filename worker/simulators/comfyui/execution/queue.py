@@ -1,4 +1,4 @@
-"""The prompts that wait and the one that runs: ComfyUI's priority queue, with the ways it breaks."""
+"""The pending prompts and the running one: ComfyUI's priority queue, including its faults."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from worker.workflow.prompt import Prompt
 
 
 class QueuedPrompt(NamedTuple):
-    """One submission. The order of the fields is the order of the queue: number, then id.
+    """One submission. The queue is ordered by the fields in this order: number first, then id.
 
-    Two items with the same number and id are compared by their prompts, which can't be: `push` or a later `pop`
-    then raises TypeError, as in ComfyUI (recordings 19 and 19b).
+    For two items with the same number and id, Python compares their prompts, which have no order. `push` or a later
+    `pop` then raises TypeError, as in ComfyUI (recordings 19 and 19b).
     """
 
     number: float
@@ -26,21 +26,24 @@ class QueuedPrompt(NamedTuple):
     outputs: list[str]
     secrets: JsonObject
 
-    def listed(self) -> list[object]:
-        """The five elements that /queue and /history show."""
+    def as_json(self) -> list[object]:
+        """Return the five elements that /queue and /history show. The secrets are left out."""
         return list(self[:5])
 
 
 @dataclass(slots=True)
 class FreeRequest:
-    """What POST /free asked for; it is done between two jobs."""
+    """A request of POST /free. It is carried out between two prompts."""
 
     free_memory: bool = False
     unload_models: bool = False
 
 
 class PromptQueue:
-    """Thread-safe; `on_change` is called, under the lock, whenever the number of unfinished prompts may differ."""
+    """The queue of prompts. Its methods may be called from any thread.
+
+    `on_change` is called, with the lock held, whenever the number of unfinished prompts may have changed.
+    """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._lock = threading.RLock()
@@ -52,13 +55,18 @@ class PromptQueue:
         self._on_change = on_change
 
     def push(self, item: QueuedPrompt) -> None:
+        """Add a prompt. Raises TypeError when a queued prompt has the same number and id."""
         with self._lock:
             heapq.heappush(self._pending, item)
             self._on_change()
             self._wake.notify()
 
     def pop(self) -> QueuedPrompt | None:
-        """Wait for the next prompt and make it the running one; None when there is only a `FreeRequest` or the end."""
+        """Wait for the next prompt, and make it the running one.
+
+        Return None for a `FreeRequest` without a prompt, or when the queue was closed. Raises TypeError when two queued
+        prompts have the same number and id.
+        """
         with self._lock:
             self._wake.wait_for(lambda: self._pending or self._closed or self._free != FreeRequest())
             if self._closed or not self._pending:
@@ -69,29 +77,33 @@ class PromptQueue:
             return item
 
     def finish(self, store: Callable[[], None]) -> None:
-        """End the running prompt; `store` keeps its result before anybody is told."""
+        """End the running prompt. `store` is called before the change is reported, so that the history is complete."""
         with self._lock:
             self._running = None
             store()
             self._on_change()
 
     def remaining(self) -> int:
-        """Pending and running prompts."""
+        """Return the number of pending and running prompts."""
         with self._lock:
             return len(self._pending) + (self._running is not None)
 
     def snapshot(self) -> tuple[list[QueuedPrompt], list[QueuedPrompt]]:
-        """(running, pending); pending is the heap's array, which is not sorted."""
+        """Return the running and the pending prompts. The pending ones are in the order of the heap, not sorted."""
         with self._lock:
             return ([] if self._running is None else [self._running]), list(self._pending)
 
     def clear(self) -> None:
+        """Remove all pending prompts."""
         with self._lock:
             self._pending = []
             self._on_change()
 
     def delete(self, prompt_id: str) -> bool:
-        """Remove one pending prompt with this id. For the last pending one `on_change` is called twice."""
+        """Remove one pending prompt with this id, and return whether there was one.
+
+        `on_change` is called twice when it was the last pending one, as in ComfyUI.
+        """
         with self._lock:
             for index, item in enumerate(self._pending):
                 if item.prompt_id == prompt_id:
@@ -100,32 +112,38 @@ class PromptQueue:
             return False
 
     def if_running(self, prompt_id: str, action: Callable[[], None]) -> bool:
-        """Do `action` if this prompt is running, so that it can't hit the next one. Tells whether it was."""
+        """Call `action` if this prompt is running, and return whether it is.
+
+        The lock is held, so that the action cannot affect the next prompt.
+        """
         with self._lock:
-            hit = self._running is not None and self._running.prompt_id == prompt_id
-            if hit:
+            is_running = self._running is not None and self._running.prompt_id == prompt_id
+            if is_running:
                 action()
-            return hit
+            return is_running
 
     def request_free(self, *, unload_models: bool, free_memory: bool) -> None:
+        """Add to the pending `FreeRequest`."""
         with self._lock:
             self._free.unload_models |= unload_models
             self._free.free_memory |= free_memory
             self._wake.notify()
 
     def take_free_request(self) -> FreeRequest:
+        """Return the pending `FreeRequest`, and reset it."""
         with self._lock:
             request, self._free = self._free, FreeRequest()
             return request
 
     def close(self) -> None:
-        """Let `pop` return None from now on."""
+        """Close the queue: from now on, `pop` returns None."""
         with self._lock:
             self._closed = True
             self._wake.notify_all()
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._closed
 
     def _remove(self, index: int) -> None:

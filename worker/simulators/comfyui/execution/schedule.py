@@ -1,4 +1,4 @@
-"""In which order the nodes of a prompt run, and which of them have to."""
+"""The execution order of the nodes of a prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.workflow.prompt import Prompt, links
 
 
 class DependencyCycle(Exception):
-    """Nodes that wait for each other: validation follows known inputs only, execution every link."""
+    """Nodes wait for each other. Validation misses such a cycle when it passes through inputs that no class has."""
 
     def __init__(self, node_id: str) -> None:
         super().__init__("Dependency cycle detected")
@@ -17,9 +17,9 @@ class DependencyCycle(Exception):
 
 
 class Schedule:
-    """The nodes that the wanted outputs need and that are not cached, handed out one by one.
+    """The nodes that the requested outputs need and that are not cached.
 
-    Outputs themselves are always handed out, even cached ones, so that they show their old result again.
+    The outputs themselves are always scheduled, even cached ones, so that their cached result is reported again.
     """
 
     def __init__(self, prompt: Prompt, outputs: Sequence[str], cached: Container[str], catalog: Catalog) -> None:
@@ -27,7 +27,7 @@ class Schedule:
         self._cached = cached
         self._catalog = catalog
         self._waiting: dict[str, int] = {}
-        """Node id -> how many of its sources are still to run, in the order in which nodes were found."""
+        """Node id -> number of its source nodes that have not run, in the order in which nodes were added."""
         self._followers: dict[str, dict[str, None]] = {}
         for node_id in outputs:
             self._add(node_id)
@@ -36,9 +36,10 @@ class Schedule:
         return bool(self._waiting)
 
     def next(self) -> str:
-        """Pick a node whose sources are done: an output first, then what brings one nearest.
+        """Return a node whose sources have run: first an output node, then a node at most two links before one.
 
-        ComfyUI's order, so that a client sees its first picture as early as it would there. Raises DependencyCycle.
+        This is ComfyUI's order, so that a client gets its first image as early as from ComfyUI. Raises DependencyCycle
+        when all remaining nodes wait for each other.
         """
         ready = [node_id for node_id, missing in self._waiting.items() if missing == 0]
         for distance in range(3):
@@ -49,33 +50,36 @@ class Schedule:
             raise DependencyCycle(next(iter(self._waiting)))
         return ready[0]
 
-    def done(self, node_id: str) -> None:
+    def mark_done(self, node_id: str) -> None:
+        """Remove a node that has run."""
         del self._waiting[node_id]
         for follower in self._followers.pop(node_id):
             self._waiting[follower] -= 1
 
     def require(self, node_id: str, source: str) -> None:
-        """Let a node that was handed out wait for a source which it turned out to need."""
+        """Add a source that a node turned out to need, and let the node wait for it."""
         self._add(source)
         self._follow(source, node_id)
 
     def _add(self, first: str) -> None:
-        found = [first]
+        """Add a node and all the sources that it needs."""
+        pending = [first]
         edges: list[tuple[str, str]] = []
-        while found:
-            node_id = found.pop()
+        while pending:
+            node_id = pending.pop()
             if node_id in self._waiting:
                 continue
             self._waiting[node_id] = 0
             self._followers[node_id] = {}
             for name, source, _ in links(self._prompt[node_id]):
                 if source not in self._cached and not self._is_lazy(node_id, name):
-                    found.append(source)
+                    pending.append(source)
                     edges.append((source, node_id))
         for source, node_id in edges:
             self._follow(source, node_id)
 
     def _follow(self, source: str, node_id: str) -> None:
+        """Let a node wait for a source."""
         if node_id not in self._followers[source]:
             self._followers[source][node_id] = None
             self._waiting[node_id] += 1
@@ -85,6 +89,7 @@ class Schedule:
         return spec is not None and spec.config[1].get("lazy") is True
 
     def _leads_to_output(self, node_id: str, distance: int) -> bool:
+        """Return whether an output node follows after exactly `distance` links."""
         if distance == 0:
             return self._catalog[self._prompt[node_id]["class_type"]].output_node
         return any(self._leads_to_output(follower, distance - 1) for follower in self._followers[node_id])

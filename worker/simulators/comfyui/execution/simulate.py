@@ -1,4 +1,4 @@
-"""Nodes that this engine can't run: they take time, report steps, and give stand-ins of the right types and sizes."""
+"""Simulation of nodes that need a model: they take time, report steps, and return values of the right type and size."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 
 from worker.simulators.comfyui.classes import coerce, placeholder
-from worker.simulators.comfyui.classes.standins import output
-from worker.simulators.comfyui.classes.values import Clip, Latent, Masks, Pictures, Sigmas, Trace, trace_of
-from worker.simulators.comfyui.classes.widgets import first, flat, number, whole
+from worker.simulators.comfyui.classes.simulated_outputs import simulated_output
+from worker.simulators.comfyui.classes.values import Images, Latent, Masks, Sigmas, Trace, Video, trace_of
+from worker.simulators.comfyui.classes.widgets import each_input, first_of_type, positive_integer, positive_number
 from worker.simulators.comfyui.execution import cost
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeFunction, NodeResult
 from worker.simulators.comfyui.execution.progress import PreviewImage
 from worker.simulators.comfyui.media.model_loading import check_model_files
 from worker.simulators.comfyui.settings import PREVIEWS_OFF
@@ -21,91 +21,94 @@ MODELS = ("ckpt_name", "unet_name", "model_name")
 TEXTS = ("text", "prompt", "positive_prompt", "tags", "text_g", "t5xxl", "clip_l")
 
 _RES4LYF_SAMPLER = re.compile(r"(res|deis|ralston|rk)\w*_\d+[ms]|rk_beta|\w+/")
-"""Sampler names of RES4LYF, which core samplers can be given too. They send their last step twice (recording 26)."""
+"""Sampler names of RES4LYF, which ComfyUI's samplers accept too. These report their last step twice (recording 26)."""
 
 
-def simulated(node_class: NodeClass) -> Node:
-    """Return the stand-in for a class that has no function of its own."""
-    return sample if is_sampler(node_class) else stand_in
+def simulated_function(node_class: NodeClass) -> NodeFunction:
+    """Return the simulation for a class that has no function of its own."""
+    return simulate_sampler if is_sampler(node_class) else simulate_node
 
 
 def is_sampler(node_class: NodeClass) -> bool:
-    """A class that makes a latent in steps."""
+    """Return whether a class makes a latent in steps."""
     inputs = node_class.by_name
     makes_latent = any(slot.type == "LATENT" for slot in node_class.outputs)
     in_steps = "sigmas" in inputs or "steps" in inputs
     return makes_latent and in_steps and any(name.startswith("sampler") for name in inputs)
 
 
-def sample(call: NodeCall) -> Result:
-    """Step through, with a preview at each step where the prompt or the engine's start names a method for it."""
+def simulate_sampler(call: NodeCall) -> NodeResult:
+    """Simulate a sampler: report each step, with a preview if the prompt or the engine has a preview method."""
     total = step_count(call)
-    trace = replace(gathered(call), steps=total)
-    latent = replace(measured(call), trace=trace)
+    trace = replace(collect_trace(call), steps=total)
+    latent = replace(working_size(call), trace=trace)
     for step in range(1, total + 1):
-        call.site.clock.work(cost.step(latent.width, latent.height, latent.batch * latent.length))
+        call.context.clock.work(cost.step_seconds(latent.width, latent.height, latent.batch * latent.length))
         call.step(step, total, _preview(call, latent, step, total))
     if total and _repeats_last_step(call, trace):
         call.step(total, total, _preview(call, latent, total, total))
-    return Result(tuple(coerce.of_type(str(slot.type), latent, trace) for slot in call.node_class.outputs))
+    return NodeResult(tuple(coerce.convert(str(slot.type), latent, trace) for slot in call.node_class.outputs))
 
 
-def stand_in(call: NodeCall) -> Result:
-    """Take the time that the node would, and hand on what can be handed on. Raises NodeError for a damaged model."""
+def simulate_node(call: NodeCall) -> NodeResult:
+    """Simulate any other node: take its time, and return outputs of its types. Raises NodeError for a damaged model."""
     check_model_files(call)
-    trace = gathered(call)
-    latent = replace(measured(call), trace=trace)
-    call.site.clock.work(cost.node(call.node_class, latent.width, latent.height, latent.batch * latent.length))
-    return Result(tuple(output(call, slot, latent) for slot in call.node_class.outputs))
+    trace = collect_trace(call)
+    latent = replace(working_size(call), trace=trace)
+    call.context.clock.work(
+        cost.node_seconds(call.node_class, latent.width, latent.height, latent.batch * latent.length)
+    )
+    return NodeResult(tuple(simulated_output(call, slot, latent) for slot in call.node_class.outputs))
 
 
-def gathered(call: NodeCall) -> Trace:
-    """What this call and everything before it say about the picture; the negative prompt speaks last."""
+def collect_trace(call: NodeCall) -> Trace:
+    """Return the trace of this call and its inputs. The text of the negative prompt is used only without any other."""
     inputs = call.inputs
-    own = Trace(
+    trace = Trace(
         seed=next((value for name in SEEDS if isinstance(value := inputs.get(name), int)), None),
         text=next((value for name in TEXTS if isinstance(value := inputs.get(name), str)), ""),
         sampler=value if isinstance(value := inputs.get("sampler_name"), str) else "",
         model=next((value for name in MODELS if isinstance(value := inputs.get(name), str)), ""),
     )
-    for _, value in sorted(flat(call), key=lambda item: item[0].startswith("negative")):
-        own = own.over(trace_of(value))
-    return own
+    for _, value in sorted(each_input(call), key=lambda item: item[0].startswith("negative")):
+        trace = trace.over(trace_of(value))
+    return trace
 
 
-def measured(call: NodeCall) -> Latent:
-    """The size and count that the call works on: of what comes in, unless its widgets say otherwise."""
-    base = first(call, Latent)
+def working_size(call: NodeCall) -> Latent:
+    """Return the size and count that the call works on: those of its inputs, unless its widgets set others."""
+    base = first_of_type(call, Latent)
     if base is None:
-        clip = first(call, Clip)
-        base = coerce.latent(first(call, Pictures) or first(call, Masks) or (clip and clip.pictures))
-    scale = number(call, "scale_by", 1.0)
+        video = first_of_type(call, Video)
+        base = coerce.latent(first_of_type(call, Images) or first_of_type(call, Masks) or (video and video.images))
+    scale = positive_number(call, "scale_by", 1.0)
     return replace(
         base,
-        width=whole(call, "width", round(base.width * scale)),
-        height=whole(call, "height", round(base.height * scale)),
-        batch=whole(call, "batch_size", base.batch),
-        length=whole(call, "length", base.length),
+        width=positive_integer(call, "width", round(base.width * scale)),
+        height=positive_integer(call, "height", round(base.height * scale)),
+        batch=positive_integer(call, "batch_size", base.batch),
+        length=positive_integer(call, "length", base.length),
         channels=16 if "SD3" in call.node_class.name else base.channels,
-        seconds=number(call, "seconds", base.seconds),
+        seconds=positive_number(call, "seconds", base.seconds),
     )
 
 
 def step_count(call: NodeCall) -> int:
-    """How many steps a sampler makes: of its sigmas where it gets some, else as many as its widgets say."""
-    sigmas = first(call, Sigmas)
-    total = sigmas.steps if sigmas is not None else whole(call, "steps", coerce.DEFAULT_STEPS)
-    start = whole(call, "start_at_step", 0)
-    last = min(total, whole(call, "end_at_step", total))
-    to_run = whole(call, "steps_to_run", total)
-    return max(0, min(last - start, to_run))
+    """Return the number of steps of a sampler: that of its sigmas, or else of its widgets."""
+    sigmas = first_of_type(call, Sigmas)
+    total = sigmas.steps if sigmas is not None else positive_integer(call, "steps", coerce.DEFAULT_STEPS)
+    start = positive_integer(call, "start_at_step", 0)
+    last = min(total, positive_integer(call, "end_at_step", total))
+    steps_to_run = positive_integer(call, "steps_to_run", total)
+    return max(0, min(last - start, steps_to_run))
 
 
 def _preview(call: NodeCall, latent: Latent, step: int, total: int) -> PreviewImage | None:
-    site = call.site
-    if site.preview_method == PREVIEWS_OFF or not site.hub.has_listener(site.client_id):
+    """Return the preview of a step, or None without a preview method or a client to receive it."""
+    context = call.context
+    if context.preview_method == PREVIEWS_OFF or not context.hub.has_listener(context.client_id):
         return None
-    return placeholder.preview((latent.width, latent.height), latent.trace, step, total)
+    return placeholder.draw_preview((latent.width, latent.height), latent.trace, step, total)
 
 
 def _repeats_last_step(call: NodeCall, trace: Trace) -> bool:

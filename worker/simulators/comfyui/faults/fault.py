@@ -1,8 +1,8 @@
-"""Faults on demand: what can go wrong in this engine when somebody asks for it, and how one asks. Pure.
+"""Faults that the embedded engine can inject, and the syntax that requests them.
 
-crash@3;times=1          node 3 ends the process, once, also counting earlier lives of the engine
-slow@KSampler;factor=5   every node of that class takes five times as long
-oom;times=2,late         the first two nodes that run raise; the history of one job comes late
+crash@3;times=1          node 3 ends the process once. Earlier runs of the engine are counted.
+slow@KSampler;factor=5   every node of that class takes five times as long.
+oom;times=2,late         the first two nodes that run raise, and the history entry of one job is delayed.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 
 
 class FaultKind(StrEnum):
-    """What happens when the node is about to run."""
+    """Kinds of faults. Each happens just before a node runs."""
 
     CRASH = "crash"
-    """The process is gone, as by a segmentation fault."""
+    """The process ends at once, as after a segmentation fault."""
     HANG = "hang"
-    """The node never ends and can't be interrupted; HTTP goes on answering."""
+    """The node never ends and cannot be interrupted. The HTTP server still responds."""
     FREEZE = "freeze"
-    """The process stops (SIGSTOP): nothing answers, connections stay open."""
+    """The process stops (SIGSTOP). No request is answered, and connections stay open."""
     SLOW = "slow"
-    """`seconds` of silence before the node, and `factor` times its own simulated work."""
+    """The engine waits `seconds` before the node, and the node's simulated work takes `factor` times as long."""
     OOM = "oom"
     """The node raises torch.OutOfMemoryError."""
     CUDA = "cuda"
-    """The node raises torch.AcceleratorError, and so does every later one, and /system_stats is 500: a broken GPU."""
+    """A broken GPU: this node and every later one raise torch.AcceleratorError, and /system_stats returns 500."""
     THREAD = "thread"
-    """After this prompt no other runs, though prompts are accepted."""
+    """No prompt runs after this one. New prompts are still accepted."""
     DROP = "drop"
-    """All WebSockets break."""
+    """All WebSocket connections are closed without a close frame."""
     DEAF = "deaf"
-    """All WebSockets stay open and hear nothing more."""
+    """All WebSockets stay open and get no more frames."""
     LATE = "late"
-    """The prompt's history appears `seconds` after its end."""
+    """The prompt's history entry appears `seconds` after its end."""
     FULL = "full"
     """The node raises OSError: no space left on device."""
     ERRORS = "errors"
-    """The next `count` requests are answered 500."""
+    """The next `count` requests get a 500 response."""
 
 
-ANYWHERE = {"times": 1.0, "after": 0.0}
-"""How often it happens (0: each time), and how many chances are passed by before the first."""
+COMMON_PARAMETERS = {"times": 1.0, "after": 0.0}
+"""Parameters of every kind, with defaults. The fault happens `times` times (0 means always), after `after` chances."""
 PARAMETERS = {
     FaultKind.SLOW: {"seconds": 0.0, "factor": 1.0, "times": 0.0},
     FaultKind.LATE: {"seconds": 3.0},
@@ -53,14 +53,18 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class EngineFault:
-    """`where` is a node id or a class, empty for any node; `spec` is the text it was written as."""
+    """One requested fault."""
 
     kind: FaultKind
     where: str
+    """Node id or class of the nodes concerned. Empty means any node."""
     numbers: dict[str, float]
+    """Values of the parameters by name."""
     spec: str
+    """The text that requested the fault."""
 
-    def fits(self, node_id: str, class_type: str) -> bool:
+    def matches(self, node_id: str, class_type: str) -> bool:
+        """Return whether the fault concerns this node."""
         return self.where in {"", node_id, class_type}
 
     def __getitem__(self, name: str) -> float:
@@ -68,26 +72,27 @@ class EngineFault:
 
 
 def parse_faults(text: str) -> list[EngineFault]:
-    """Read `KIND[@NODE][;NAME=NUMBER]...`, several between commas. Raises BadFault."""
+    """Read one or several faults `KIND[@NODE][;NAME=NUMBER]...`, separated by commas. Raises InvalidFault."""
     return [parse_fault(part) for part in map(str.strip, text.split(",")) if part]
 
 
 def parse_fault(spec: str) -> EngineFault:
+    """Read one fault `KIND[@NODE][;NAME=NUMBER]...`. Raises InvalidFault for an unknown kind, parameter or value."""
     head, *assignments = (part.strip() for part in spec.split(";"))
     kind_name, _, where = head.partition("@")
     try:
         kind = FaultKind(kind_name)
     except ValueError:
-        raise BadFault(f"no fault is called {kind_name!r}; there are {', '.join(FaultKind)}") from None
-    numbers = {**ANYWHERE, **PARAMETERS.get(kind, {})}
+        raise InvalidFault(f"unknown fault {kind_name!r}. Valid faults: {', '.join(FaultKind)}") from None
+    numbers = {**COMMON_PARAMETERS, **PARAMETERS.get(kind, {})}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
         if name not in numbers:
-            raise BadFault(f"{kind} has no {name!r}; it has {', '.join(numbers)}")
+            raise InvalidFault(f"fault {kind} has no parameter {name!r}. Valid parameters: {', '.join(numbers)}")
         try:
             numbers[name] = float(value)
         except ValueError:
-            raise BadFault(f"{name}={value!r} is not a number") from None
+            raise InvalidFault(f"fault {kind}: {name}={value!r} is not a number") from None
         if not 0 <= numbers[name] < float("inf"):
-            raise BadFault(f"{name}={value!r} is not a number from 0 on")
+            raise InvalidFault(f"fault {kind}: {name}={value!r} must be a finite number of 0 or more")
     return EngineFault(kind, where, numbers, spec)

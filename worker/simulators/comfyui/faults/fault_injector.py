@@ -1,4 +1,4 @@
-"""Does what faults say, at the nodes they name; keeps count on disk, because some of them end the process."""
+"""Injects faults before the nodes that they name. Counts are kept on disk, because some faults end the process."""
 
 from __future__ import annotations
 
@@ -12,34 +12,36 @@ from pathlib import Path
 
 import orjson
 
-from worker.errors import BadFault
+from worker.errors import InvalidFault
 from worker.simulators.comfyui.classes.registry import NodeRegistry
-from worker.simulators.comfyui.execution.calling import Clock, Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.execution.node_call import Clock, NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.faults.fault import EngineFault, FaultKind, parse_faults
 from worker.simulators.comfyui.server.hub import Hub
 
 FAULT_KEY = "embedded_fault"
-"""In `extra_data`: faults of one prompt alone."""
-OOM = "Allocation on device 0 would exceed allowed memory. (asked for)"
-CUDA = "CUDA error: an illegal memory access was encountered (asked for)"
+"""The key in `extra_data` with the faults of one prompt."""
+OOM = "Allocation on device 0 would exceed allowed memory. (injected fault)"
+CUDA = "CUDA error: an illegal memory access was encountered (injected fault)"
 
 
 class SlowClock:
-    """The same clock for a node that works more slowly."""
+    """A clock whose simulated work takes `factor` times as long."""
 
     def __init__(self, clock: Clock, factor: float) -> None:
         self._clock = clock
         self._factor = factor
 
     def sleep(self, seconds: float) -> None:
+        """Wait for the given real time."""
         self._clock.sleep(seconds)
 
     def work(self, seconds: float) -> None:
+        """Take the time of the given simulated work, multiplied by the factor."""
         self._clock.work(seconds * self._factor)
 
 
 class FaultInjector:
-    """The faults that an engine was started with, and those that a workflow (`EmbeddedFault`) or a header asks for."""
+    """Injects the faults of the engine's settings, of a prompt's header, and of the node `EmbeddedFault`."""
 
     def __init__(self, faults: Sequence[EngineFault], counts: Path, hub: Hub) -> None:
         self._faults = faults
@@ -47,37 +49,41 @@ class FaultInjector:
         self._hub = hub
         self._lock = threading.Lock()
         self._errors = 0
-        self._late_s = 0.0
-        self.gpu_broken = False
-        self.thread_dies = False
+        self._history_delay_s = 0.0
+        self.gpu_is_broken = False
+        """True after the fault `cuda`."""
+        self.prompt_thread_ends = False
+        """True after the fault `thread`."""
 
-    def around(self, node: Node) -> Node:
-        """The node, after what is due before it."""
+    def wrap(self, node: NodeFunction) -> NodeFunction:
+        """Return a node function that injects the faults which are due before it calls `node`."""
 
-        def upset_node(call: NodeCall) -> Result:
-            if self.gpu_broken:
+        def faulty_node(call: NodeCall) -> NodeResult:
+            if self.gpu_is_broken:
                 raise NodeError(CUDA, "torch.AcceleratorError")
-            clock = call.site.clock
-            for fault in (*self._faults, *_asked(call)):
-                if fault.fits(call.node_id, call.node_class.name):
-                    clock = self._happen(fault, clock)
-            return node(call if clock is call.site.clock else replace(call, site=replace(call.site, clock=clock)))
+            clock = call.context.clock
+            for fault in (*self._faults, *_prompt_faults(call)):
+                if fault.matches(call.node_id, call.node_class.name):
+                    clock = self._inject(fault, clock)
+            if clock is not call.context.clock:
+                call = replace(call, context=replace(call.context, clock=clock))
+            return node(call)
 
-        return upset_node
+        return faulty_node
 
-    def embedded_fault(self, call: NodeCall) -> Result:
-        """The node EmbeddedFault: hands its picture on, after the faults of its input `fault`."""
+    def embedded_fault(self, call: NodeCall) -> NodeResult:
+        """Run the node EmbeddedFault: inject the faults of its input `fault`, and return its image."""
         try:
             faults = parse_faults(call.text("fault"))
-        except BadFault as error:
+        except InvalidFault as error:
             raise NodeError(str(error), "ValueError") from error
         for fault in faults:
-            self._happen(fault, call.site.clock)
-        return Result((call.pictures("image"),))
+            self._inject(fault, call.context.clock)
+        return NodeResult((call.images("image"),))
 
-    def _happen(self, fault: EngineFault, clock: Clock) -> Clock:
-        """Let a fault happen, if it is still due."""
-        if not self._due(fault):
+    def _inject(self, fault: EngineFault, clock: Clock) -> Clock:
+        """Inject a fault if it is due, and return the clock for the node."""
+        if not self._count_chance(fault):
             return clock
         match fault.kind:
             case FaultKind.CRASH | FaultKind.FREEZE:
@@ -92,41 +98,45 @@ class FaultInjector:
             case FaultKind.FULL:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             case _:
-                self._disturb(fault)
+                self._set_fault(fault)
         return clock
 
-    def take_late_s(self) -> float:
-        """How late the history of the prompt that has just ended comes."""
-        late_s, self._late_s = self._late_s, 0.0
-        return late_s
+    def take_history_delay_s(self) -> float:
+        """Return the seconds by which the history entry of the prompt that just ended is delayed, and reset them."""
+        delay_s, self._history_delay_s = self._history_delay_s, 0.0
+        return delay_s
 
     def take_error(self) -> bool:
-        """Whether the next request is answered 500."""
+        """Return whether this request gets a 500 response, and count it."""
         with self._lock:
             is_error = self._errors > 0
             self._errors -= is_error
             return is_error
 
-    def _disturb(self, fault: EngineFault) -> None:
-        """Faults that let the node itself run."""
+    def _set_fault(self, fault: EngineFault) -> None:
+        """Apply a fault whose effect goes beyond the node."""
         match fault.kind:
             case FaultKind.CUDA:
-                self.gpu_broken = True
+                self.gpu_is_broken = True
                 raise NodeError(CUDA, "torch.AcceleratorError")
             case FaultKind.THREAD:
-                self.thread_dies = True
+                self.prompt_thread_ends = True
             case FaultKind.DROP:
-                self._hub.drop_all()
+                self._hub.abort_all()
             case FaultKind.DEAF:
-                self._hub.deafen_all()
+                self._hub.forget_all()
             case FaultKind.LATE:
-                self._late_s = fault["seconds"]
+                self._history_delay_s = fault["seconds"]
             case FaultKind.ERRORS:
                 with self._lock:
                     self._errors = int(fault["count"])
 
-    def _due(self, fault: EngineFault) -> bool:
-        """Count a chance, on disk before it is used. Faults of one text share their count."""
+    def _count_chance(self, fault: EngineFault) -> bool:
+        """Count one chance of a fault, and return whether the fault is due.
+
+        The count is written before the fault happens, because the fault may end the process. Faults with the same
+        text share one count.
+        """
         counts = orjson.loads(self._counts.read_bytes()) if self._counts.exists() else {}
         count = counts.get(fault.spec, 0)
         self._counts.parent.mkdir(parents=True, exist_ok=True)
@@ -134,17 +144,17 @@ class FaultInjector:
         return fault["after"] <= count and (not fault["times"] or count < fault["after"] + fault["times"])
 
 
-def _asked(call: NodeCall) -> list[EngineFault]:
-    """By the header of this prompt's submission, which was read then."""
-    spec = call.site.extra_data.get(FAULT_KEY)
+def _prompt_faults(call: NodeCall) -> list[EngineFault]:
+    """Return the faults from the header of the request that submitted this prompt."""
+    spec = call.context.extra_data.get(FAULT_KEY)
     return parse_faults(spec) if isinstance(spec, str) else []
 
 
-def upset(registry: NodeRegistry, fault_injector: FaultInjector) -> NodeRegistry:
-    """All nodes, with faults before them."""
-    nodes = {name: fault_injector.around(node) for name, node in registry.nodes.items()}
+def with_faults(registry: NodeRegistry, fault_injector: FaultInjector) -> NodeRegistry:
+    """Return the registry with every node function wrapped, and with the node `EmbeddedFault`."""
+    nodes = {name: fault_injector.wrap(node) for name, node in registry.nodes.items()}
     return replace(
         registry,
-        nodes={**nodes, "EmbeddedFault": fault_injector.around(fault_injector.embedded_fault)},
-        fallback=lambda node_class: fault_injector.around(registry.fallback(node_class)),
+        nodes={**nodes, "EmbeddedFault": fault_injector.wrap(fault_injector.embedded_fault)},
+        fallback=lambda node_class: fault_injector.wrap(registry.fallback(node_class)),
     )

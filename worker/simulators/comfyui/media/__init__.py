@@ -1,1 +1,1 @@
-"""Small files of many kinds, written without any codec library: valid, honest, and no more than that."""
+"""Writers of small valid media files that need no codec library."""

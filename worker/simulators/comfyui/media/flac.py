@@ -1,4 +1,4 @@
-"""A FLAC file without compression: samples as they are, silence as one number (RFC 9639)."""
+"""A writer of FLAC files (RFC 9639). Samples are stored uncompressed, and a silent block is stored as one number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AMPLITUDE = 6000
 
 
 def write_flac(seconds: float, sample_rate: int, channels: int, tone_hz: float | None, comment: str) -> bytes:
-    """16 bit; a short beep of `tone_hz` (None: none) and silence to the end."""
+    """Return a 16-bit FLAC file: a short beep of `tone_hz`, followed by silence. None means no beep."""
     total = round(seconds * sample_rate)
     beep = min(total, round(_BEEP_S * sample_rate)) if tone_hz else 0
     samples = array("h", (_sample(index, tone_hz or 0.0, sample_rate) for index in range(beep)))
@@ -35,8 +35,8 @@ def _sample(index: int, tone_hz: float, sample_rate: int) -> int:
 
 
 def _frame(number: int, block: array[int], channels: int) -> bytes:
-    """One block of all channels, which carry the same samples."""
-    # Fixed block size; its size as 16 bits at the end of the header; rate and depth as in the stream info.
+    """Return one frame. All channels have the same samples."""
+    # The block size is fixed and stands in 16 bits at the end of the header. Rate and depth are those of the stream.
     head = struct.pack(">HBB", 0xFFF8, 0x70, (channels - 1) << 4) + _utf8(number) + struct.pack(">H", len(block) - 1)
     head += bytes([_crc(head, 8, 0x07)])
     body = head + _subframe(block) * channels
@@ -44,17 +44,16 @@ def _frame(number: int, block: array[int], channels: int) -> bytes:
 
 
 def _subframe(block: array[int]) -> bytes:
+    """Return a constant subframe for silence, otherwise a verbatim one."""
     if not any(block):
         return b"\x00" + struct.pack(">h", 0)
     return b"\x02" + _big_endian(block)
 
 
 def _interleaved(block: array[int], channels: int) -> bytes:
-    return (
-        array("h", (sample for sample in block for _ in range(channels))).tobytes()
-        if any(block)
-        else bytes(2 * len(block) * channels)
-    )
+    if not any(block):
+        return bytes(2 * len(block) * channels)
+    return array("h", (sample for sample in block for _ in range(channels))).tobytes()
 
 
 def _big_endian(block: array[int]) -> bytes:
@@ -74,14 +73,17 @@ def _comments(comment: str) -> bytes:
 
 
 def _metadata(kind: int, body: bytes, *, last: bool = False) -> bytes:
+    """Return a metadata block with its header."""
     return struct.pack(">I", (last << 31) | kind << 24 | len(body)) + body
 
 
 def _utf8(number: int) -> bytes:
+    """Encode a frame number in FLAC's variation of UTF-8."""
     return chr(number).encode("utf-8", "surrogatepass")
 
 
 def _crc(data: bytes, width: int, polynomial: int) -> int:
+    """Return the CRC of `width` bits, with the start value 0."""
     table, mask, value = _table(width, polynomial), (1 << width) - 1, 0
     for byte in data:
         value = (value << 8 & mask) ^ table[value >> (width - 8) ^ byte]
@@ -90,6 +92,7 @@ def _crc(data: bytes, width: int, polynomial: int) -> int:
 
 @cache
 def _table(width: int, polynomial: int) -> list[int]:
+    """Return the CRC of each byte value, the lookup table of `_crc`."""
     top, mask = 1 << (width - 1), (1 << width) - 1
     table = []
     for byte in range(256):

@@ -1,28 +1,29 @@
-"""What ComfyUI raises when it loads a damaged model file."""
+"""The errors that ComfyUI raises when it loads a damaged model file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from worker.model_file import PICKLE, SAFETENSORS, TORCH, ZIP, damage, safetensors_fault
-from worker.simulators.comfyui.execution.calling import NodeCall, NodeError
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError
 
 UPLOADS = "input"
 
 
 def check_model_files(call: NodeCall) -> None:
-    """Raise NodeError for a damaged file among the models that a node names; one that is not there is imagined."""
+    """Raise NodeError when a model file that the node names is damaged. A missing file is accepted."""
     for spec in call.node_class.inputs:
         name = call.inputs.get(spec.name)
         if not spec.folders or UPLOADS in spec.folders or not isinstance(name, str):
             continue
         for folder in spec.folders:
-            path = call.site.folders.models / folder / name
+            path = call.context.folders.models / folder / name
             if path.is_file() and (error := _error(path)) is not None:
                 raise error
 
 
 def _error(path: Path) -> NodeError | None:
+    """Return the error for a damaged safetensors or torch file, or None."""
     suffix = path.suffix.lower()
     if suffix in SAFETENSORS:
         fault = safetensors_fault(path)

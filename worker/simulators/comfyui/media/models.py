@@ -1,4 +1,4 @@
-"""Files that are not media: a latent, weights, a 3D model, a drawing."""
+"""Writers of small model files: a latent, weights, a 3D model and an SVG drawing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FLOAT = 5126
 
 
 def write_safetensors(shape: Sequence[int], metadata: Mapping[str, str]) -> bytes:
-    """A latent of zeros as SaveLatent writes it: `latent_tensor`, and the empty tensor that marks the format."""
+    """Return a latent of zeros as SaveLatent writes it: `latent_tensor`, and the empty tensor that marks the format."""
     length = 4 * math.prod(shape)
     header = json.dumps(
         {
@@ -28,7 +28,7 @@ def write_safetensors(shape: Sequence[int], metadata: Mapping[str, str]) -> byte
 
 
 def write_weights(metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file with one small tensor of zeros."""
+    """Return a safetensors file with one small tensor of zeros."""
     tensor = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     header = json.dumps({"__metadata__": dict(metadata), "weight": tensor}, separators=(",", ":")).encode()
     padded = header + b" " * (-len(header) % 8)
@@ -36,7 +36,7 @@ def write_weights(metadata: Mapping[str, str]) -> bytes:
 
 
 def write_glb(comment: str) -> bytes:
-    """A glTF 2.0 file with one triangle."""
+    """Return a binary glTF 2.0 file with one triangle."""
     corners = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
     scene = {
         "asset": {"version": "2.0", "generator": "comfy-worker embedded engine", "extras": {"comment": comment}},
@@ -57,5 +57,6 @@ def write_glb(comment: str) -> bytes:
 
 
 def write_svg(comment: str) -> bytes:
+    """Return an SVG file that shows the comment as text."""
     lines = f'<rect width="512" height="512" fill="#234"/><text x="16" y="32" fill="#fff">{escape(comment)}</text>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" width="512" height="512">{lines}</svg>\n'.encode()

@@ -1,4 +1,4 @@
-"""An MP4 file with one video track of JPEG pictures (ISO/IEC 14496-12 and -14; object type 0x6C is JPEG)."""
+"""A writer of MP4 files with one video track of JPEG images (ISO/IEC 14496-12 and -14; object type 0x6C is JPEG)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _VISUAL_STREAM = 0x11
 
 
 def write_mp4(frames: Sequence[bytes], size: tuple[int, int], fps: float, comment: str) -> bytes:
-    """Make a film of JPEG pictures of one size; a picture that is shown again is stored once.
+    """Return an MP4 file of JPEG images of one size. An image that occurs several times is stored once.
 
-    `comment` is kept as the file's comment tag.
+    `comment` becomes the file's comment tag.
     """
     delta = max(1, round(TIMESCALE / fps))
     header = _box(b"ftyp", b"isom" + struct.pack(">I", 512) + b"isomiso2mp41")
@@ -26,6 +26,7 @@ def write_mp4(frames: Sequence[bytes], size: tuple[int, int], fps: float, commen
 
 
 def _movie(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: Sequence[int], comment: str) -> bytes:
+    """Return the `moov` box. `delta` is the duration of a frame, `offsets` are the frames' positions in the file."""
     duration = delta * len(frames)
     movie_header = struct.pack(">4I", 0, 0, TIMESCALE, duration) + struct.pack(">IHH2I", 0x10000, 0x100, 0, 0, 0)
     mvhd = _full(b"mvhd", movie_header + _MATRIX + bytes(24) + struct.pack(">I", 2))
@@ -38,6 +39,7 @@ def _movie(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: 
 
 
 def _media_information(frames: Sequence[bytes], size: tuple[int, int], delta: int, offsets: Sequence[int]) -> bytes:
+    """Return the `minf` box with the table of the frames."""
     sample_sizes = struct.pack(f">2I{len(frames)}I", 0, len(frames), *map(len, frames))
     table = _box(
         b"stbl",
@@ -47,13 +49,13 @@ def _media_information(frames: Sequence[bytes], size: tuple[int, int], delta: in
         + _full(b"stsz", sample_sizes)
         + _full(b"stco", struct.pack(f">I{len(offsets)}I", len(offsets), *offsets)),
     )
-    here = _full(b"url ", b"", flags=1)
-    references = _box(b"dinf", _full(b"dref", struct.pack(">I", 1) + here))
+    same_file = _full(b"url ", b"", flags=1)
+    references = _box(b"dinf", _full(b"dref", struct.pack(">I", 1) + same_file))
     return _box(b"minf", _full(b"vmhd", bytes(8), flags=1) + references + table)
 
 
 def _sample_entry(size: tuple[int, int]) -> bytes:
-    """How the samples are to be read: the visual entry `mp4v` whose descriptor says JPEG."""
+    """Return the sample entry: `mp4v`, with a descriptor for JPEG."""
     visual = bytes(6) + struct.pack(">H", 1) + bytes(16) + struct.pack(">2H", *size)
     visual += struct.pack(">3IH", 0x480000, 0x480000, 0, 1) + bytes(32) + struct.pack(">Hh", 24, -1)
     config = _descriptor(0x04, struct.pack(">BB3s2I", _JPEG_OBJECT, _VISUAL_STREAM, bytes(3), 0, 0))
@@ -62,6 +64,7 @@ def _sample_entry(size: tuple[int, int]) -> bytes:
 
 
 def _comment(text: str) -> bytes:
+    """Return the `udta` box with the comment tag."""
     value = _box(b"data", struct.pack(">2I", 1, 0) + text.encode())
     items = _box(b"ilst", _box(b"\xa9cmt", value))
     handler = _full(b"hdlr", struct.pack(">I4s4s", 0, b"mdir", b"appl") + bytes(9))
@@ -73,6 +76,7 @@ def _descriptor(tag: int, body: bytes) -> bytes:
 
 
 def _full(kind: bytes, body: bytes, flags: int = 0) -> bytes:
+    """Return a full box: a box with a version (0) and flags."""
     return _box(kind, struct.pack(">I", flags) + body)
 
 

@@ -1,4 +1,4 @@
-"""MP3 and Opus files: of the right length, and silent, because nothing here can encode sound for them."""
+"""Writers of silent MP3 and Opus files. Encoding audio in these formats would need a codec library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST_PAGE, _LAST_PAGE = 2, 4
 
 
 def write_mp3(seconds: float, comment: str) -> bytes:
-    """44.1 kHz stereo with `comment` as an ID3 tag."""
+    """Return a silent MP3 file, 44.1 kHz stereo, with `comment` as an ID3 tag."""
     body = b"\x03eng\0" + comment.encode()
     frame = b"COMM" + _syncsafe(len(body)) + b"\0\0" + body
     tag = b"ID3\x04\0\0" + _syncsafe(len(frame)) + frame
@@ -28,7 +28,7 @@ def write_mp3(seconds: float, comment: str) -> bytes:
 
 
 def write_opus(seconds: float, comment: str) -> bytes:
-    """48 kHz stereo in an Ogg file (RFC 7845)."""
+    """Return a silent Opus file, 48 kHz stereo, in an Ogg container (RFC 7845)."""
     head = b"OpusHead" + struct.pack("<BBHIhB", 1, 2, _OPUS_PRE_SKIP, _OPUS_RATE, 0, 0)
     vendor, entry = b"comfy-worker embedded engine", f"COMMENT={comment}".encode()
     tags = b"OpusTags" + struct.pack("<I", len(vendor)) + vendor + struct.pack("<2I", 1, len(entry)) + entry
@@ -44,20 +44,22 @@ def write_opus(seconds: float, comment: str) -> bytes:
 
 
 def _page(packets: list[bytes], position: int, number: int, kind: int) -> bytes:
-    """One Ogg page; a packet is laced in pieces of 255 bytes and ends with a shorter one."""
+    """Return one Ogg page. The lacing values of a packet are 255 each, and the last one is smaller."""
     lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
     if len(lacing) > 255:
-        raise ValueError("the comment is too long for one page")
+        raise ValueError("the comment is too long for one Ogg page")
     head = struct.pack("<4sBBq2I", b"OggS", 0, kind, position, _SERIAL, number)
     tail = bytes([len(lacing)]) + lacing + b"".join(packets)
     return head + struct.pack("<I", _crc(head + bytes(4) + tail)) + tail
 
 
 def _syncsafe(number: int) -> bytes:
+    """Return a size in ID3's form: four bytes of seven bits each."""
     return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
 def _crc(data: bytes) -> int:
+    """Return Ogg's CRC-32, which is not reflected and starts at 0."""
     table, value = _table(), 0
     for byte in data:
         value = (value << 8 & 0xFFFFFFFF) ^ table[value >> 24 ^ byte]

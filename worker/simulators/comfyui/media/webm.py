@@ -1,4 +1,4 @@
-"""A WebM file of VP8 pictures, taken out of WebP files: a lossy WebP is one VP8 key frame in a RIFF wrapper."""
+"""A writer of WebM files from lossy WebP files, each of which is one VP8 key frame in a RIFF container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEY_FRAME = 0x80
 
 
 def vp8_frame(webp: bytes) -> bytes:
-    """Return the VP8 key frame of a lossy WebP file. Raises ValueError where there is none."""
+    """Return the VP8 key frame of a lossy WebP file. Raises ValueError for any other file."""
     position = 12
     while position + 8 <= len(webp):
         kind, length = struct.unpack_from("<4sI", webp, position)
@@ -21,7 +21,7 @@ def vp8_frame(webp: bytes) -> bytes:
 
 
 def write_webm(frames: Sequence[bytes], size: tuple[int, int], fps: float, comment: str) -> bytes:
-    """Put VP8 key frames of one size behind each other; `comment` is kept as a tag."""
+    """Return a WebM file of VP8 key frames of one size, with `comment` as a tag."""
     times = [round(index * 1000 / fps) for index in range(len(frames))]
     duration = struct.pack(">d", len(frames) * 1000 / fps)
     info = _element(0x1549A966, _number(0x2AD7B1, 1_000_000) + _element(0x4489, duration) + _writing_app())
@@ -47,6 +47,7 @@ def _tag(name: str, text: str) -> bytes:
 
 
 def _clusters(frames: Sequence[bytes], times: Sequence[int]) -> bytes:
+    """Return the clusters of 5 seconds each. `times` are the start times of the frames in milliseconds."""
     clusters: dict[int, bytes] = {}
     for frame, time in zip(frames, times, strict=True):
         start = time - time % _CLUSTER_MS
@@ -60,6 +61,6 @@ def _number(identifier: int, value: int) -> bytes:
 
 
 def _element(identifier: int, body: bytes) -> bytes:
-    """Identifiers carry their own length mark; sizes are written in eight bytes."""
+    """Return an EBML element. Identifiers contain their own length, and the size is written in eight bytes."""
     head = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
     return head + (len(body) | 1 << 56).to_bytes(8, "big") + body

@@ -1,4 +1,4 @@
-"""Batches and several pictures at once, and their measures."""
+"""Nodes that build batches, combine images, and return their size."""
 
 from __future__ import annotations
 
@@ -6,55 +6,58 @@ from collections.abc import Mapping
 
 from PIL import Image, ImageChops
 
-from worker.simulators.comfyui.classes.values import Pictures, Value
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.classes.values import Images, Value
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeFunction, NodeResult
 from worker.simulators.comfyui.node_functions.transform import resized
 
 
-def batch(call: NodeCall) -> Result:
-    """All pictures behind each other, in the size of the first."""
-    groups = [value for value in call.inputs.values() if isinstance(value, Pictures)]
+def batch(call: NodeCall) -> NodeResult:
+    """Return all images as one batch, scaled to the size of the first."""
+    groups = [value for value in call.inputs.values() if isinstance(value, Images)]
     fitted = [resized(group, groups[0].size, "bilinear", "center") for group in groups]
     mode = "RGBA" if any(frame.mode == "RGBA" for group in fitted for frame in group.frames) else "RGB"
     frames = tuple(_in_mode(frame, mode) for group in fitted for frame in group.frames)
-    return Result((Pictures(frames, groups[0].trace),))
+    return NodeResult((Images(frames, groups[0].trace),))
 
 
-def from_batch(call: NodeCall) -> Result:
-    pictures = call.pictures("image")
-    start = min(len(pictures.frames) - 1, call.integer("batch_index"))
-    start = start + len(pictures.frames) if start < 0 else start
-    frames = pictures.frames[start : start + max(1, call.integer("length"))]
-    return Result((Pictures(frames, pictures.trace),))
+def from_batch(call: NodeCall) -> NodeResult:
+    """Return `length` images of a batch from `batch_index` on. A negative index counts from the end."""
+    images = call.images("image")
+    start = min(len(images.frames) - 1, call.integer("batch_index"))
+    start = start + len(images.frames) if start < 0 else start
+    frames = images.frames[start : start + max(1, call.integer("length"))]
+    return NodeResult((Images(frames, images.trace),))
 
 
-def repeat_batch(call: NodeCall) -> Result:
-    pictures = call.pictures("image")
-    return Result((Pictures(pictures.frames * call.integer("amount"), pictures.trace),))
+def repeat_batch(call: NodeCall) -> NodeResult:
+    """Return the batch repeated `amount` times."""
+    images = call.images("image")
+    return NodeResult((Images(images.frames * call.integer("amount"), images.trace),))
 
 
-def rebatch(call: NodeCall) -> Result:
-    """Takes lists and gives one: batches of `batch_size` pictures."""
-    given, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
-    groups = [value for value in (given if isinstance(given, list) else [given]) if isinstance(value, Pictures)]
+def rebatch(call: NodeCall) -> NodeResult:
+    """Return a list of batches with `batch_size` images each. The inputs are lists."""
+    values, sizes = call.inputs.get("images"), call.inputs.get("batch_size")
+    groups = [value for value in (values if isinstance(values, list) else [values]) if isinstance(value, Images)]
     size = next((value for value in (sizes if isinstance(sizes, list) else [sizes]) if isinstance(value, int)), 1)
     frames = [frame for group in groups for frame in group.frames]
-    batches: list[Value] = [Pictures(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
-    return Result((batches,))
+    batches: list[Value] = [Images(tuple(frames[at : at + size])) for at in range(0, len(frames), size)]
+    return NodeResult((batches,))
 
 
-def blend(call: NodeCall) -> Result:
-    first = call.pictures("image1")
-    second = resized(call.pictures("image2"), first.size, "bicubic", "center")
+def blend(call: NodeCall) -> NodeResult:
+    """Blend two images in one of the modes of ImageBlend, with `blend_factor` from 0 to 1."""
+    first = call.images("image1")
+    second = resized(call.images("image2"), first.size, "bicubic", "center")
     mode, factor = call.text("blend_mode"), call.number("blend_factor")
     pairs = zip(first.frames, second.frames, strict=False)
     frames = (Image.blend(below, _mixed(mode, below, _in_mode(above, below.mode)), factor) for below, above in pairs)
-    return Result((Pictures(tuple(frames), first.trace),))
+    return NodeResult((Images(tuple(frames), first.trace),))
 
 
-def composite_masked(call: NodeCall) -> Result:
-    """Paste the source at x, y, where the mask (if any) is white."""
-    below, above = call.pictures("destination"), call.pictures("source")
+def composite_masked(call: NodeCall) -> NodeResult:
+    """Paste the source at x, y. A mask limits it to the white pixels of the mask."""
+    below, above = call.images("destination"), call.images("source")
     if call.flag("resize_source", default=False):
         above = resized(above, below.size, "bilinear")
     has_mask = call.inputs.get("mask") is not None
@@ -65,18 +68,19 @@ def composite_masked(call: NodeCall) -> Result:
         pasted = _in_mode(above.frames[min(index, len(above.frames) - 1)], frame.mode)
         canvas.paste(pasted, (call.integer("x"), call.integer("y")), mask)
         frames.append(canvas)
-    return Result((Pictures(tuple(frames), below.trace),))
+    return NodeResult((Images(tuple(frames), below.trace),))
 
 
-def image_size(call: NodeCall) -> Result:
-    """Width, height and count; also told to every client as a line of text."""
-    pictures = call.pictures("image")
-    (width, height), count = pictures.size, len(pictures.frames)
-    call.say(f"width: {width}, height: {height}\n batch size: {count}")
-    return Result((width, height, count))
+def image_size(call: NodeCall) -> NodeResult:
+    """Return width, height and count, and send them to every client as a line of text."""
+    images = call.images("image")
+    (width, height), count = images.size, len(images.frames)
+    call.send_text(f"width: {width}, height: {height}\n batch size: {count}")
+    return NodeResult((width, height, count))
 
 
 def _mixed(mode: str, below: Image.Image, above: Image.Image) -> Image.Image:
+    """Combine two images of one size in a blend mode. An unknown mode returns the upper image."""
     match mode:
         case "multiply":
             return ImageChops.multiply(below, above)
@@ -96,7 +100,7 @@ def _in_mode(frame: Image.Image, mode: str) -> Image.Image:
     return frame if frame.mode == mode else frame.convert(mode)
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "ImageBatch": batch,
     "BatchImagesNode": batch,
     "ImageFromBatch": from_batch,

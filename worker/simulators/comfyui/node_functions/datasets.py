@@ -1,45 +1,46 @@
-"""Pictures and captions for training: written into a folder of output, and not reported."""
+"""Nodes that save images and captions for training in a folder of output. The files are not reported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.simulators.comfyui.classes.values import Pictures, Value
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.classes.values import Images, Value
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.folders import OutsideFolder, inside
-from worker.simulators.comfyui.node_functions.saving import place
+from worker.simulators.comfyui.node_functions.saving import output_slots
 
 
-def save_pictures(call: NodeCall) -> Result:
-    """Takes lists of one picture each; a batch of several raises what Pillow raises in ComfyUI."""
-    _write_pictures(call)
-    return Result()
+def save_images(call: NodeCall) -> NodeResult:
+    """Save a list of images. An item that is a batch of several raises the exception that Pillow raises in ComfyUI."""
+    _write_images(call)
+    return NodeResult()
 
 
-def save_captioned_pictures(call: NodeCall) -> Result:
-    paths = _write_pictures(call)
+def save_captioned_images(call: NodeCall) -> NodeResult:
+    """Save a list of images, and the caption of each as a text file of the same name."""
+    paths = _write_images(call)
     for path, caption in zip(paths, _list(call, "texts"), strict=False):
         path.with_name(path.name.replace(".png", ".txt")).write_text(str(caption), encoding="utf-8")
-    return Result()
+    return NodeResult()
 
 
-def _write_pictures(call: NodeCall) -> list[Path]:
+def _write_images(call: NodeCall) -> list[Path]:
     folder = _folder(call)
     prefix, overwrite = _first(call, "filename_prefix", "image"), _first(call, "mode", "overwrite") == "overwrite"
-    inside_output = str(folder.relative_to(call.site.folders.path("output")) / prefix)
+    inside_output = str(folder.relative_to(call.context.folders.path("output")) / prefix)
     paths = []
     for index, batch in enumerate(_list(call, "images")):
-        if not isinstance(batch, Pictures) or len(batch.frames) != 1:
-            raise _unfit(batch)
-        counted = prefix if overwrite else place(call, inside_output).next("png", tail="")[0].stem
+        if not isinstance(batch, Images) or len(batch.frames) != 1:
+            raise _unsupported_data(batch)
+        counted = prefix if overwrite else output_slots(call, inside_output).next("png", tail="")[0].stem
         paths.append(folder / f"{counted}_{index:05}.png")
         batch.frames[0].save(paths[-1], format="PNG")
     return paths
 
 
 def _folder(call: NodeCall) -> Path:
-    name, output = _first(call, "folder_name", "dataset"), call.site.folders.path("output")
+    name, output = _first(call, "folder_name", "dataset"), call.context.folders.path("output")
     try:
         folder = inside(output, name)
     except OutsideFolder as error:
@@ -50,8 +51,11 @@ def _folder(call: NodeCall) -> Path:
 
 
 def _list(call: NodeCall, name: str) -> list[Value]:
-    given = call.inputs.get(name)
-    return given if isinstance(given, list) else [] if given is None else [given]
+    """Return an input as a list: the list itself, one value in a list, or an empty list when it is missing."""
+    value = call.inputs.get(name)
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def _first(call: NodeCall, name: str, default: str) -> str:
@@ -59,12 +63,12 @@ def _first(call: NodeCall, name: str, default: str) -> str:
     return value if isinstance(value, str) else default
 
 
-def _unfit(value: Value) -> NodeError:
-    shape = f"(1, 1, {value.size[0]}, 3), |u1" if isinstance(value, Pictures) else type(value).__name__
+def _unsupported_data(value: Value) -> NodeError:
+    shape = f"(1, 1, {value.size[0]}, 3), |u1" if isinstance(value, Images) else type(value).__name__
     return NodeError(f"Cannot handle this data type: {shape}", "TypeError")
 
 
-NODES: Mapping[str, Node] = {
-    "SaveImageDataSetToFolder": save_pictures,
-    "SaveImageTextDataSetToFolder": save_captioned_pictures,
+NODES: Mapping[str, NodeFunction] = {
+    "SaveImageDataSetToFolder": save_images,
+    "SaveImageTextDataSetToFolder": save_captioned_images,
 }

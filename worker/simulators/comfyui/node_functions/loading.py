@@ -1,4 +1,4 @@
-"""Pictures from the input folder (or, with `name [output]`, from another)."""
+"""Nodes that load images from the input folder, or from another one with a name such as `x.png [output]`."""
 
 from __future__ import annotations
 
@@ -8,44 +8,45 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from worker.simulators.comfyui.classes.registry import Change
-from worker.simulators.comfyui.classes.values import Masks, Pictures
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.classes.registry import Fingerprint
+from worker.simulators.comfyui.classes.values import Images, Masks
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder
-from worker.simulators.comfyui.media.decoded import DecodedFrame, decoded_frames
+from worker.simulators.comfyui.media.image_decoding import DecodedFrame, decode_frames
 
 NO_MASK = (64, 64)
-"""The size of the empty mask that comes with a picture without alpha."""
+"""The size of the empty mask for an image without alpha."""
 
 _INVALID = "[Errno 1094995529] Invalid data found when processing input: {!r}"
 
 
-def load_image(call: NodeCall) -> Result:
-    """All frames of the file that have the first one's size, and where they are transparent as a mask."""
+def load_image(call: NodeCall) -> NodeResult:
+    """Return all frames with the size of the first one, and masks that are white where the frames are transparent."""
     frames = _frames(call)
-    return Result((Pictures(tuple(frame.picture for frame in frames)), Masks(tuple(map(_mask, frames)))))
+    return NodeResult((Images(tuple(frame.image for frame in frames)), Masks(tuple(map(_mask, frames)))))
 
 
-def load_mask(call: NodeCall) -> Result:
-    """One channel as a mask; alpha counts the other way round, as LoadImage's own mask does."""
+def load_mask(call: NodeCall) -> NodeResult:
+    """Return one channel as a mask. Alpha is inverted, as in LoadImage's own mask."""
     channel = call.text("channel", "alpha")
     frames = _frames(call)
     if channel == "alpha":
-        return Result((Masks(tuple(map(_mask, frames))),))
+        return NodeResult((Masks(tuple(map(_mask, frames))),))
     band = {"red": "R", "green": "G", "blue": "B"}[channel]
-    return Result((Masks(tuple(frame.picture.getchannel(band) for frame in frames)),))
+    return NodeResult((Masks(tuple(frame.image.getchannel(band) for frame in frames)),))
 
 
 def _frames(call: NodeCall) -> list[DecodedFrame]:
-    path = call.site.folders.named(call.text("image"))
+    """Decode the file of the input `image`. Raises NodeError as FFmpeg does for a folder or an empty file."""
+    path = call.context.folders.resolve(call.text("image"))
     if path.is_dir():
         raise NodeError(f"[Errno 21] Is a directory: {str(path)!r}", "av.error.IsADirectoryError")
     if _is_empty(path):
         raise NodeError(_INVALID.format(str(path)), "av.error.InvalidDataError")
     frames: list[DecodedFrame] = []
     with Image.open(path) as file:
-        for frame in decoded_frames(file):
-            if not frames or frame.picture.size == frames[0].picture.size:
+        for frame in decode_frames(file):
+            if not frames or frame.image.size == frames[0].image.size:
                 frames.append(frame)
     return frames
 
@@ -59,13 +60,13 @@ def _is_empty(path: Path) -> bool:
 
 
 def _content(inputs: Mapping[str, object], folders: ComfyFolders) -> str:
-    """The hash of the file, so that a new upload under the old name is noticed."""
+    """Return the SHA-256 of the file, so that the node runs again after an upload under the same name."""
     try:
-        with folders.named(str(inputs.get("image"))).open("rb") as file:
+        with folders.resolve(str(inputs.get("image"))).open("rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except (OSError, OutsideFolder):
         return "unreadable"
 
 
-NODES: Mapping[str, Node] = {"LoadImage": load_image, "LoadImageMask": load_mask, "LoadImageOutput": load_image}
-CHANGES: Mapping[str, Change] = dict.fromkeys(NODES, _content)
+NODES: Mapping[str, NodeFunction] = {"LoadImage": load_image, "LoadImageMask": load_mask, "LoadImageOutput": load_image}
+FINGERPRINTS: Mapping[str, Fingerprint] = dict.fromkeys(NODES, _content)

@@ -1,4 +1,4 @@
-"""Numbers, texts and switches: what decides about sizes and counts is computed for real."""
+"""Nodes that compute numbers and text, and switches. Their results are real, because they decide sizes and counts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
-from worker.simulators.comfyui.classes.registry import Wanted
+from worker.simulators.comfyui.classes.registry import LazyInputs
 from worker.simulators.comfyui.classes.values import Value
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, NodeError, Result
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeError, NodeFunction, NodeResult
 
 Number = int | float
 
@@ -51,55 +51,59 @@ _FUNCTIONS: Mapping[str, Callable[..., Number]] = {
 }
 
 
-def math_expression(call: NodeCall) -> Result:
-    """As a float, a whole number and a truth value."""
+def math_expression(call: NodeCall) -> NodeResult:
+    """Return the value of the expression as a float, an integer and a boolean."""
     names = {
         name.removeprefix("values."): value
         for name, value in call.inputs.items()
         if name.startswith("values.") and isinstance(value, int | float)
     }
     value = evaluate(call.text("expression"), names)
-    return Result((float(value), int(value), bool(value)))
+    return NodeResult((float(value), int(value), bool(value)))
 
 
 def evaluate(expression: str, names: Mapping[str, Number]) -> Number:
-    """Compute an arithmetic expression; nothing else can be said in it. Raises `NodeError`."""
+    """Compute an arithmetic expression with the given variables. Raises `NodeError` for anything else in it."""
     try:
         return _value(ast.parse(expression.strip(), mode="eval").body, names)
     except (SyntaxError, ArithmeticError, TypeError, ValueError) as error:
         raise NodeError(f"{expression!r}: {error}", "ValueError") from error
 
 
-def resolution(call: NodeCall) -> Result:
-    """Width and height of an aspect ratio at so many megapixels, in whole multiples."""
-    wide, _, high = call.text("aspect_ratio").split()[0].partition(":")
-    ratio, multiple = int(wide) / int(high), call.integer("multiple", 8)
+def resolution(call: NodeCall) -> NodeResult:
+    """Return width and height for an aspect ratio and a number of megapixels, both multiples of `multiple`."""
+    ratio_width, _, ratio_height = call.text("aspect_ratio").split()[0].partition(":")
+    ratio, multiple = int(ratio_width) / int(ratio_height), call.integer("multiple", 8)
     height = math.sqrt(call.number("megapixels") * 1024 * 1024 / ratio)
-    return Result(tuple(max(multiple, round(edge / multiple) * multiple) for edge in (height * ratio, height)))
+    return NodeResult(tuple(max(multiple, round(edge / multiple) * multiple) for edge in (height * ratio, height)))
 
 
-def switch(call: NodeCall) -> Result:
-    return Result((call.inputs.get(_side(call.inputs.get("switch"))),))
+def switch(call: NodeCall) -> NodeResult:
+    """Return the input `on_true` or `on_false`."""
+    return NodeResult((call.inputs.get(_branch(call.inputs.get("switch"))),))
 
 
-def wanted_side(inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
-    """The branch that is not chosen is never run."""
-    return [_side(inputs["switch"][0])]
+def needed_branch(inputs: Mapping[str, Sequence[Value]]) -> Sequence[str]:
+    """Return the name of the chosen branch, so that the other one never runs."""
+    return [_branch(inputs["switch"][0])]
 
 
-def concatenate(call: NodeCall) -> Result:
-    return Result((call.text("delimiter", "").join((call.text("string_a"), call.text("string_b"))),))
+def concatenate(call: NodeCall) -> NodeResult:
+    """Return both texts joined by the delimiter."""
+    return NodeResult((call.text("delimiter", "").join((call.text("string_a"), call.text("string_b"))),))
 
 
-def replace_text(call: NodeCall) -> Result:
-    return Result((call.text("string").replace(call.text("find"), call.text("replace")),))
+def replace_text(call: NodeCall) -> NodeResult:
+    """Return the text with every occurrence of `find` replaced."""
+    return NodeResult((call.text("string").replace(call.text("find"), call.text("replace")),))
 
 
-def _side(chosen: Value) -> str:
-    return "on_true" if chosen else "on_false"
+def _branch(is_true: Value) -> str:
+    return "on_true" if is_true else "on_false"
 
 
 def _value(node: ast.expr, names: Mapping[str, Number]) -> Number:
+    """Return the value of a parsed expression. Raises ValueError for an unsupported one."""
     match node:
         case ast.Constant(value=int() | float() as value):
             return value
@@ -114,14 +118,14 @@ def _value(node: ast.expr, names: Mapping[str, Number]) -> Number:
         case ast.Call(ast.Name(id=name), arguments, []) if name in _FUNCTIONS:
             return _FUNCTIONS[name](*(_value(argument, names) for argument in arguments))
         case _:
-            raise ValueError(f"can't compute {ast.unparse(node)}")
+            raise ValueError(f"cannot compute {ast.unparse(node)}")
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "ComfyMathExpression": math_expression,
     "ResolutionSelector": resolution,
     "ComfySwitchNode": switch,
     "StringConcatenate": concatenate,
     "StringReplace": replace_text,
 }
-WANTED: Mapping[str, Wanted] = {"ComfySwitchNode": wanted_side}
+LAZY_INPUTS: Mapping[str, LazyInputs] = {"ComfySwitchNode": needed_branch}

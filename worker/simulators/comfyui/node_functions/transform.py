@@ -1,4 +1,4 @@
-"""Pictures from pictures: scaling, cutting, turning, colours."""
+"""Nodes that scale, crop, rotate and filter images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from PIL import Image, ImageFilter, ImageOps
 
 from worker.simulators.comfyui.classes import coerce
-from worker.simulators.comfyui.classes.values import Masks, Pictures
-from worker.simulators.comfyui.execution.calling import Node, NodeCall, Result
+from worker.simulators.comfyui.classes.values import Images, Masks
+from worker.simulators.comfyui.execution.node_call import NodeCall, NodeFunction, NodeResult
 
 METHODS = {
     "nearest-exact": Image.Resampling.NEAREST,
@@ -21,119 +21,125 @@ METHODS = {
 UPSCALER_FACTOR = 4
 
 
-def each(pictures: Pictures, change: Callable[[Image.Image], Image.Image]) -> Pictures:
-    """Change every picture; those that are one and the same object are changed once."""
-    changed: dict[int, Image.Image] = {}
-    for frame in pictures.frames:
-        if id(frame) not in changed:
-            changed[id(frame)] = change(frame)
-    return Pictures(tuple(changed[id(frame)] for frame in pictures.frames), pictures.trace)
+def map_images(images: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
+    """Apply a function to every frame. Frames that are the same object are processed once."""
+    changed_by_id: dict[int, Image.Image] = {}
+    for frame in images.frames:
+        if id(frame) not in changed_by_id:
+            changed_by_id[id(frame)] = change(frame)
+    return Images(tuple(changed_by_id[id(frame)] for frame in images.frames), images.trace)
 
 
-def resized(pictures: Pictures, size: tuple[int, int], method: str = "lanczos", crop: str = "disabled") -> Pictures:
-    """Scale to a size; `center` cuts to its shape before."""
-    if size == pictures.size:
-        return pictures
-    if 0 in size:  # ComfyUI makes an empty picture here and fails where it is saved
-        return each(pictures, lambda frame: Image.new(frame.mode, size))
-    box = _center(pictures.size, size) if crop == "center" else None
-    return each(pictures, lambda frame: frame.resize(size, METHODS[method], box))
+def resized(images: Images, size: tuple[int, int], method: str = "lanczos", crop: str = "disabled") -> Images:
+    """Scale images to a size in pixels. With `crop="center"` they are first cropped to the new aspect ratio."""
+    if size == images.size:
+        return images
+    if 0 in size:  # ComfyUI makes an empty image here, and saving it fails
+        return map_images(images, lambda frame: Image.new(frame.mode, size))
+    box = _center(images.size, size) if crop == "center" else None
+    return map_images(images, lambda frame: frame.resize(size, METHODS[method], box))
 
 
-def scale(call: NodeCall) -> Result:
-    """To width and height; of the two a 0 follows from the other."""
-    pictures = call.pictures("image")
+def scale(call: NodeCall) -> NodeResult:
+    """Scale to width and height. A 0 keeps the aspect ratio by the other one."""
+    images = call.images("image")
     width, height = call.integer("width"), call.integer("height")
     if width == 0 and height == 0:
-        return Result((pictures,))
-    old_width, old_height = pictures.size
+        return NodeResult((images,))
+    old_width, old_height = images.size
     size = (
         width or max(1, round(old_width * height / old_height)),
         height or max(1, round(old_height * width / old_width)),
     )
-    return Result((resized(pictures, size, call.text("upscale_method"), call.text("crop")),))
+    return NodeResult((resized(images, size, call.text("upscale_method"), call.text("crop")),))
 
 
-def scale_by(call: NodeCall) -> Result:
-    pictures = call.pictures("image")
+def scale_by(call: NodeCall) -> NodeResult:
+    """Scale both edges by a factor."""
+    images = call.images("image")
     factor = call.number("scale_by")
-    size = round(pictures.size[0] * factor), round(pictures.size[1] * factor)
-    return Result((resized(pictures, size, call.text("upscale_method")),))
+    size = round(images.size[0] * factor), round(images.size[1] * factor)
+    return NodeResult((resized(images, size, call.text("upscale_method")),))
 
 
-def scale_to_pixels(call: NodeCall) -> Result:
-    """To about so many megapixels, in whole multiples of `resolution_steps`."""
-    pictures = call.pictures("image")
-    factor = math.sqrt(call.number("megapixels") * 1024 * 1024 / (pictures.size[0] * pictures.size[1]))
+def scale_to_pixels(call: NodeCall) -> NodeResult:
+    """Scale to about `megapixels`. Both edges become multiples of `resolution_steps`."""
+    images = call.images("image")
+    factor = math.sqrt(call.number("megapixels") * 1024 * 1024 / (images.size[0] * images.size[1]))
     grid = max(1, call.integer("resolution_steps", 1))
-    width, height = (max(grid, round(edge * factor / grid) * grid) for edge in pictures.size)
-    return Result((resized(pictures, (width, height), call.text("upscale_method")),))
+    width, height = (max(grid, round(edge * factor / grid) * grid) for edge in images.size)
+    return NodeResult((resized(images, (width, height), call.text("upscale_method")),))
 
 
-def scale_to_edge(call: NodeCall) -> Result:
-    """So that the longer edge is `largest_size`."""
-    pictures = call.pictures("image")
-    factor = call.integer("largest_size") / max(pictures.size)
-    width, height = (max(1, round(edge * factor)) for edge in pictures.size)
-    return Result((resized(pictures, (width, height), call.text("upscale_method")),))
+def scale_to_edge(call: NodeCall) -> NodeResult:
+    """Scale so that the longer edge is `largest_size` pixels."""
+    images = call.images("image")
+    factor = call.integer("largest_size") / max(images.size)
+    width, height = (max(1, round(edge * factor)) for edge in images.size)
+    return NodeResult((resized(images, (width, height), call.text("upscale_method")),))
 
 
-def resize(call: NodeCall) -> Result:
-    """One node for all ways to say a size, for pictures and masks."""
+def resize(call: NodeCall) -> NodeResult:
+    """Scale images or masks to the size that `resize_type` and its inputs describe."""
     value = call.inputs.get("input")
-    pictures = coerce.pictures(value)
+    images = coerce.images(value)
     method, crop = call.text("scale_method", "area"), call.text("resize_type.crop", "disabled")
-    scaled = resized(pictures, _wanted_size(call, pictures.size), method, crop)
-    return Result((coerce.masks(scaled) if isinstance(value, Masks) else scaled,))
+    scaled = resized(images, _target_size(call, images.size), method, crop)
+    return NodeResult((coerce.masks(scaled) if isinstance(value, Masks) else scaled,))
 
 
-def upscale_with_model(call: NodeCall) -> Result:
-    """What an upscaler's picture would measure, without its details."""
-    pictures = call.pictures("image")
-    size = pictures.size[0] * UPSCALER_FACTOR, pictures.size[1] * UPSCALER_FACTOR
-    return Result((resized(pictures, size),))
+def upscale_with_model(call: NodeCall) -> NodeResult:
+    """Scale by the upscaler's factor, without a model."""
+    images = call.images("image")
+    size = images.size[0] * UPSCALER_FACTOR, images.size[1] * UPSCALER_FACTOR
+    return NodeResult((resized(images, size),))
 
 
-def crop(call: NodeCall) -> Result:
-    pictures = call.pictures("image")
-    width, height = pictures.size
+def crop(call: NodeCall) -> NodeResult:
+    """Crop to a box, which is limited to the image."""
+    images = call.images("image")
+    width, height = images.size
     left, top = min(call.integer("x"), width - 1), min(call.integer("y"), height - 1)
     box = left, top, min(left + call.integer("width"), width), min(top + call.integer("height"), height)
-    return Result((each(pictures, lambda frame: frame.crop(box)),))
+    return NodeResult((map_images(images, lambda frame: frame.crop(box)),))
 
 
-def invert(call: NodeCall) -> Result:
-    return Result((each(call.pictures("image"), _inverted),))
+def invert(call: NodeCall) -> NodeResult:
+    """Invert all channels."""
+    return NodeResult((map_images(call.images("image"), _inverted),))
 
 
-def flip(call: NodeCall) -> Result:
+def flip(call: NodeCall) -> NodeResult:
+    """Mirror images along the axis of `flip_method`."""
     is_vertical = call.text("flip_method").startswith("x")
-    return Result((each(call.pictures("image"), ImageOps.flip if is_vertical else ImageOps.mirror),))
+    return NodeResult((map_images(call.images("image"), ImageOps.flip if is_vertical else ImageOps.mirror),))
 
 
-def rotate(call: NodeCall) -> Result:
-    """Clockwise by quarters."""
+def rotate(call: NodeCall) -> NodeResult:
+    """Rotate clockwise by 90, 180 or 270 degrees."""
     turns = {"90": Image.Transpose.ROTATE_270, "180": Image.Transpose.ROTATE_180, "270": Image.Transpose.ROTATE_90}
     turn = turns.get(call.text("rotation").split()[0])
-    pictures = call.pictures("image")
-    return Result((pictures if turn is None else each(pictures, lambda frame: frame.transpose(turn)),))
+    images = call.images("image")
+    return NodeResult((images if turn is None else map_images(images, lambda frame: frame.transpose(turn)),))
 
 
-def blur(call: NodeCall) -> Result:
+def blur(call: NodeCall) -> NodeResult:
+    """Apply a Gaussian blur."""
     radius = min(call.number("sigma"), call.number("blur_radius"))
-    return Result((each(call.pictures("image"), lambda frame: frame.filter(ImageFilter.GaussianBlur(radius))),))
+    return NodeResult((map_images(call.images("image"), lambda frame: frame.filter(ImageFilter.GaussianBlur(radius))),))
 
 
-def sharpen(call: NodeCall) -> Result:
+def sharpen(call: NodeCall) -> NodeResult:
+    """Apply an unsharp mask."""
     mask = ImageFilter.UnsharpMask(call.number("sigma"), round(call.number("alpha") * 100), 0)
-    return Result((each(call.pictures("image"), lambda frame: frame.filter(mask)),))
+    return NodeResult((map_images(call.images("image"), lambda frame: frame.filter(mask)),))
 
 
-def pad_for_outpaint(call: NodeCall) -> Result:
-    """A grey margin, and a mask of it."""
-    pictures = call.pictures("image")
+def pad_for_outpaint(call: NodeCall) -> NodeResult:
+    """Add a grey margin, and return a mask that is white on the margin."""
+    images = call.images("image")
     left, top = call.integer("left"), call.integer("top")
-    width, height = pictures.size
+    width, height = images.size
     size = width + left + call.integer("right"), height + top + call.integer("bottom")
 
     def padded(frame: Image.Image) -> Image.Image:
@@ -143,24 +149,25 @@ def pad_for_outpaint(call: NodeCall) -> Result:
 
     mask = Image.new("L", size, 255)
     mask.paste(0, (left, top, left + width, top + height))
-    return Result((each(pictures, padded), Masks((mask,))))
+    return NodeResult((map_images(images, padded), Masks((mask,))))
 
 
-def resize_and_pad(call: NodeCall) -> Result:
-    """Fit into a frame without changing the shape."""
+def resize_and_pad(call: NodeCall) -> NodeResult:
+    """Scale to fit a frame, and fill the rest of the frame with a colour."""
     target = call.integer("target_width"), call.integer("target_height")
     color, method = call.text("padding_color"), METHODS[call.text("interpolation")]
-    return Result((each(call.pictures("image"), lambda frame: ImageOps.pad(frame, target, method, color)),))
+    return NodeResult((map_images(call.images("image"), lambda frame: ImageOps.pad(frame, target, method, color)),))
 
 
-def _wanted_size(call: NodeCall, size: tuple[int, int]) -> tuple[int, int]:
+def _target_size(call: NodeCall, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the new size for the inputs of ResizeImageMaskNode."""
     width, height = size
     match call.text("resize_type"):
         case "scale dimensions":
-            wanted = call.integer("resize_type.width"), call.integer("resize_type.height")
-            return wanted[0] or round(wanted[1] * width / height), wanted[1] or round(wanted[0] * height / width)
+            new_width, new_height = call.integer("resize_type.width"), call.integer("resize_type.height")
+            return new_width or round(new_height * width / height), new_height or round(new_width * height / width)
         case "match size":
-            return coerce.pictures(call.inputs.get("resize_type.match")).size
+            return coerce.images(call.inputs.get("resize_type.match")).size
         case "scale to multiple":
             multiple = call.integer("resize_type.multiple")
             return max(multiple, width // multiple * multiple), max(multiple, height // multiple * multiple)
@@ -170,6 +177,7 @@ def _wanted_size(call: NodeCall, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _factor(call: NodeCall, kind: str, size: tuple[int, int]) -> float:
+    """Return the scale factor for a `resize_type` that keeps the aspect ratio."""
     match kind:
         case "scale by multiplier":
             return call.number("resize_type.multiplier")
@@ -186,7 +194,7 @@ def _factor(call: NodeCall, kind: str, size: tuple[int, int]) -> float:
 
 
 def _center(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest box of the new shape in the middle of the old size."""
+    """Return the largest centred box with the new aspect ratio: left, top, right, bottom."""
     width, height = old
     if width / height > new[0] / new[1]:
         margin = (width - height * new[0] / new[1]) / 2
@@ -196,11 +204,11 @@ def _center(old: tuple[int, int], new: tuple[int, int]) -> tuple[float, float, f
 
 
 def _inverted(frame: Image.Image) -> Image.Image:
-    """All channels, alpha too, as ComfyUI does."""
+    """Invert all channels including alpha, as ComfyUI does."""
     return Image.merge(frame.mode, [ImageOps.invert(band) for band in frame.split()])
 
 
-NODES: Mapping[str, Node] = {
+NODES: Mapping[str, NodeFunction] = {
     "ImageScale": scale,
     "ImageScaleBy": scale_by,
     "ImageScaleToTotalPixels": scale_to_pixels,

@@ -1,4 +1,4 @@
-"""The routes by family; each module has `routes()`."""
+"""The HTTP routes. Each module is one family with a function `routes()`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOUBLED = (prompt, queue, history, socket, view, upload, catalog, features, edit
 
 
 def all_routes() -> list[web.RouteDef]:
-    """All routes in the order in which they are tried."""
+    """Return all routes in the order in which they are matched."""
     doubled = [route for family in DOUBLED for route in family.routes()]
     return [
         *doubled,

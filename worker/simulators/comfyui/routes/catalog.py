@@ -1,4 +1,4 @@
-"""What can be run and with which files: node classes, models, replacements."""
+"""Routes for node classes, models and node replacements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine, engine_files
 from worker.simulators.comfyui.server.mime import mime_of
-from worker.simulators.comfyui.server.responses import empty, json_answer
+from worker.simulators.comfyui.server.responses import empty_response, json_response
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.replacements import REPLACEMENTS, NodeReplacement
 
@@ -50,16 +50,16 @@ _OTHER_UPLOADS = {
     "VHS_LoadVideo": ("video",),
     "VHS_LoadVideoFFmpeg": ("video",),
 }
-"""Which kinds of uploads a class lists; all others list pictures."""
+"""Kinds of uploaded files that a loader lists. All other classes list images."""
 
-_TAKE_FOLDERS = (
+_FOLDER_LOADERS = (
     "LoadImageDataSetFromFolder",
     "LoadImageTextDataSetFromFolder",
     "LoadVideoDataSetFromFolder",
     "LoadVideoTextDataSetFromFolder",
     "VHS_LoadImages",
 )
-"""Classes that list the folders of the input folder, whosever they are."""
+"""Classes that list the folders in the input folder."""
 
 _OLD_WIDGETS = {"ImageScaleBy": ["upscale_method", "scale_by"], "ResizeImagesByLongerEdge": ["longer_edge"]}
 
@@ -78,62 +78,69 @@ def routes() -> list[web.RouteDef]:
 
 
 async def object_info(request: web.Request) -> web.Response:
+    """Return all node classes, with the current files as options of their loaders."""
     engine = request.app[ENGINE]
-    listed: dict[str, object] = {**_catalog(engine, ("image",)).to_object_info()}
+    classes: dict[str, object] = {**_catalog(engine, ("image",)).to_object_info()}
     for name, kinds in _OTHER_UPLOADS.items():
-        if name in listed:
-            listed[name] = _catalog(engine, kinds).object_info(name)
+        if name in classes:
+            classes[name] = _catalog(engine, kinds).object_info(name)
     with_folders = _with_folders(engine)
-    listed.update((name, with_folders.object_info(name)) for name in _TAKE_FOLDERS if name in listed)
-    return json_answer(listed)
+    classes.update((name, with_folders.object_info(name)) for name in _FOLDER_LOADERS if name in classes)
+    return json_response(classes)
 
 
 async def object_info_of(request: web.Request) -> web.Response:
-    """One class; `{}` for an unknown one."""
+    """Return one node class, or `{}` for an unknown one."""
     name = request.match_info["class_type"]
     engine = request.app[ENGINE]
-    catalog = _with_folders(engine) if name in _TAKE_FOLDERS else _catalog(engine, _OTHER_UPLOADS.get(name, ("image",)))
-    return json_answer({name: catalog.object_info(name)} if name in catalog else {})
+    if name in _FOLDER_LOADERS:
+        catalog = _with_folders(engine)
+    else:
+        catalog = _catalog(engine, _OTHER_UPLOADS.get(name, ("image",)))
+    return json_response({name: catalog.object_info(name)} if name in catalog else {})
 
 
 async def node_replacements(request: web.Request) -> web.Response:
-    """Old classes and what they are rewritten to, by the old name."""
-    return json_answer({name: [_replacement(name, new)] for name, new in REPLACEMENTS.items()})
+    """Return the replacements of old classes, by the old name."""
+    return json_response({name: [_replacement(name, new)] for name, new in REPLACEMENTS.items()})
 
 
 async def models(request: web.Request) -> web.Response:
-    return json_answer(MODEL_FOLDERS)
+    """Return the names of the model folders."""
+    return json_response(MODEL_FOLDERS)
 
 
 async def models_in(request: web.Request) -> web.Response:
+    """Return the files of one model folder, or 404 for an unknown folder."""
     folder = request.match_info["folder"]
     if folder not in MODEL_FOLDERS:
-        return empty(404)
-    return json_answer(engine_files(request.app[ENGINE]).models(folder))
+        return empty_response(404)
+    return json_response(engine_files(request.app[ENGINE]).models(folder))
 
 
 async def embeddings(request: web.Request) -> web.Response:
-    """Names without their extension."""
+    """Return the names of the embeddings without their extension."""
     names = engine_files(request.app[ENGINE]).models("embeddings")
-    return json_answer([name.rsplit(".", 1)[0] for name in names])
+    return json_response([name.rsplit(".", 1)[0] for name in names])
 
 
 async def experiment_models(request: web.Request) -> web.Response:
-    """The same folders as objects; there are no real folders behind them."""
-    return json_answer([{"name": folder, "folders": [], "extensions": []} for folder in MODEL_FOLDERS])
+    """Return the model folders as objects, without paths."""
+    return json_response([{"name": folder, "folders": [], "extensions": []} for folder in MODEL_FOLDERS])
 
 
 async def view_metadata(request: web.Request) -> web.Response:
-    """There are no real model files, so none has metadata."""
-    return empty(404)
+    """Return 404: no model has metadata, because models are names without files."""
+    return empty_response(404)
 
 
 def _replacement(old_class: str, replacement: NodeReplacement) -> dict[str, object]:
+    """Return a replacement in the form of `GET /node_replacements`."""
     mapping: list[dict[str, object]] = [{"new_id": new, "old_id": old} for new, old in replacement.carried]
     for new, value in replacement.fixed:
-        # A choice stands before the inputs that it brings along (`resize_type` before `resize_type.multiplier`).
-        parts = [at for at, (name, _) in enumerate(replacement.carried) if name.startswith(f"{new}.")]
-        mapping.insert(min(parts, default=len(mapping)), {"new_id": new, "set_value": value})
+        # A combo comes before the inputs that depend on it (`resize_type` before `resize_type.multiplier`).
+        dependent = [index for index, (name, _) in enumerate(replacement.carried) if name.startswith(f"{new}.")]
+        mapping.insert(min(dependent, default=len(mapping)), {"new_id": new, "set_value": value})
     slots = [{"new_idx": 0, "old_idx": 0}] if old_class == "ResizeImagesByLongerEdge" else None
     return {
         "new_node_id": replacement.new_class,
@@ -145,12 +152,13 @@ def _replacement(old_class: str, replacement: NodeReplacement) -> dict[str, obje
 
 
 def _catalog(engine: EmbeddedEngine, kinds: tuple[str, ...]) -> Catalog:
-    """The catalog with the files of this moment; of the uploads only those of these kinds."""
+    """Return the catalog with the current model files, and with the uploaded files of the given kinds as options."""
     paths = (path for path in engine.folders.path("input").iterdir() if path.is_file())
     uploads = sorted(path.name for path in paths if mime_of(path).startswith(kinds))
     return engine.catalog.with_files({**engine_files(engine).all_models(), "input": uploads})
 
 
 def _with_folders(engine: EmbeddedEngine) -> Catalog:
+    """Return the catalog with the folders in the input folder as options."""
     folders = sorted(path.name for path in engine.folders.path("input").iterdir() if path.is_dir())
     return engine.catalog.with_files({"input": folders})

@@ -1,10 +1,10 @@
-"""What the editor asks for: this engine has no editor, so little is there, in the right shapes."""
+"""Routes that ComfyUI's editor uses. The engine has no editor, so they return empty results in the right shapes."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from worker.simulators.comfyui.server.responses import json_answer
+from worker.simulators.comfyui.server.responses import json_response
 
 PAGE = (
     "<!doctype html><title>embedded engine</title><p>This is the embedded engine of comfy-worker: no editor here.</p>"
@@ -19,40 +19,40 @@ SERVICE_DISABLED = {
 
 
 def routes() -> list[web.RouteDef]:
-    """Mounted with and without /api."""
+    """Return the routes that exist with and without /api."""
     return [
-        web.get("/extensions", nothing_listed),
+        web.get("/extensions", empty_list),
         web.get("/users", users),
-        web.get("/settings", nothing),
+        web.get("/settings", empty_object),
         web.get("/userdata", userdata),
-        web.get("/workflow_templates", nothing),
-        web.get("/i18n", nothing),
-        web.get("/global_subgraphs", nothing),
+        web.get("/workflow_templates", empty_object),
+        web.get("/i18n", empty_object),
+        web.get("/global_subgraphs", empty_object),
     ]
 
 
 def api_routes() -> list[web.RouteDef]:
-    """Under /api only: the assets system, which is off as it is by default."""
+    """Return the routes of the assets system, which exist only below /api and are disabled, as by default."""
     return [
         web.route("*", f"/api/{family}{tail}", disabled) for family in ("assets", "tags") for tail in ("", "/{path:.*}")
     ]
 
 
 def last_routes() -> list[web.RouteDef]:
-    """Whatever nobody else took: the page, and ComfyUI's static files, of which there are none."""
+    """Return the routes that are matched last: the page, and ComfyUI's static files, of which there are none."""
     return [web.get("/", page), web.get("/{path:.*}", missing)]
 
 
-async def nothing_listed(request: web.Request) -> web.Response:
-    return json_answer([])
+async def empty_list(request: web.Request) -> web.Response:
+    return json_response([])
 
 
-async def nothing(request: web.Request) -> web.Response:
-    return json_answer({})
+async def empty_object(request: web.Request) -> web.Response:
+    return json_response({})
 
 
 async def users(request: web.Request) -> web.Response:
-    return json_answer({"storage": "server", "migrated": False})
+    return json_response({"storage": "server", "migrated": False})
 
 
 async def userdata(request: web.Request) -> web.Response:
@@ -60,17 +60,19 @@ async def userdata(request: web.Request) -> web.Response:
 
 
 async def disabled(request: web.Request) -> web.Response:
-    return json_answer(SERVICE_DISABLED, status=503)
+    """Return 503, because the assets system is disabled."""
+    return json_response(SERVICE_DISABLED, status=503)
 
 
 async def page(request: web.Request) -> web.Response:
+    """Return a page that says what this server is."""
     response = web.Response(text=PAGE, content_type="text/html")
     response.headers["Cache-Control"] = "no-store, must-revalidate"
     return response
 
 
 async def missing(request: web.Request) -> web.Response:
-    """404 as static files answer it; a path that starts with two slashes isn't even looked for there."""
+    """Return 404 as for a static file. A path that starts with two slashes gets aiohttp's own 404."""
     if request.path.startswith("//"):
         raise web.HTTPNotFound
     return web.Response(status=404, headers={"Content-Type": "application/octet-stream"})

@@ -1,4 +1,4 @@
-"""What the server can do: GET /features and /system_stats."""
+"""Routes for the server's abilities and its machine: GET /features and GET /system_stats."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from worker import __version__
-from worker.simulators.comfyui import SPEAKS, STRICT
+from worker.simulators.comfyui import COMFYUI_VERSION, STRICT_OPTION
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import json_answer, trouble
+from worker.simulators.comfyui.server.responses import fail_request, json_response
 
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 
@@ -33,21 +33,21 @@ def routes() -> list[web.RouteDef]:
 
 
 async def features(request: web.Request) -> web.Response:
-    return json_answer(FEATURES)
+    return json_response(FEATURES)
 
 
 async def system_stats(request: web.Request) -> web.Response:
-    """The machine. The device's name and `deploy_environment` say that this is not a real ComfyUI."""
-    if request.app[ENGINE].fault_injector.gpu_broken:
-        trouble("the GPU was asked to break")
+    """Return the machine's data. The device's name and `deploy_environment` show that this is not a real ComfyUI."""
+    if request.app[ENGINE].fault_injector.gpu_is_broken:
+        fail_request("injected fault: the GPU is broken")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    strict = [STRICT] if request.app[ENGINE].settings.strict_files else []
+    strict = [STRICT_OPTION] if request.app[ENGINE].settings.strict_files else []
     system = {
         "os": sys.platform,
         "ram_total": total,
         "ram_free": free,
-        "comfyui_version": SPEAKS,
+        "comfyui_version": COMFYUI_VERSION,
         "required_frontend_version": "1.49.6",
         "installed_templates_version": "0.11.44",
         "required_templates_version": "0.11.44",
@@ -59,4 +59,4 @@ async def system_stats(request: web.Request) -> web.Response:
         "argv": ["comfy-worker", "engine", __version__, *strict],
     }
     memory = {"vram_total": total, "vram_free": free, "torch_vram_total": total, "torch_vram_free": free}
-    return json_answer({"system": system, "devices": [{"name": DEVICE_NAME, "type": "cpu", "index": None, **memory}]})
+    return json_response({"system": system, "devices": [{"name": DEVICE_NAME, "type": "cpu", "index": None, **memory}]})

@@ -1,38 +1,38 @@
-"""What ran: GET and POST /history."""
+"""Routes for the history of finished prompts: GET and POST /history."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import empty, json_answer, json_object, trouble
+from worker.simulators.comfyui.server.responses import empty_response, fail_request, json_object, json_response
 
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/history", show),
-        web.post("/history", change),
-        web.get("/history/{prompt_id}", show_one),
+        web.get("/history", list_history),
+        web.post("/history", edit_history),
+        web.get("/history/{prompt_id}", get_history),
     ]
 
 
-async def show(request: web.Request) -> web.Response:
-    """A window of the entries, oldest first."""
+async def list_history(request: web.Request) -> web.Response:
+    """Return the entries, oldest first, limited by `max_items` and `offset`."""
     max_items = _integer(request, "max_items")
     offset = _integer(request, "offset")
     entries = request.app[ENGINE].history.window(max_items, -1 if offset is None else offset)
-    return json_answer({prompt_id: entry.listed() for prompt_id, entry in entries.items()})
+    return json_response({prompt_id: entry.as_json() for prompt_id, entry in entries.items()})
 
 
-async def show_one(request: web.Request) -> web.Response:
-    """One entry by its id; `{}` for any that is not there, for whatever reason."""
+async def get_history(request: web.Request) -> web.Response:
+    """Return one entry by its prompt id, or `{}` when there is none."""
     prompt_id = request.match_info["prompt_id"]
     entry = request.app[ENGINE].history.get(prompt_id)
-    return json_answer({} if entry is None else {prompt_id: entry.listed()})
+    return json_response({} if entry is None else {prompt_id: entry.as_json()})
 
 
-async def change(request: web.Request) -> web.Response:
-    """`{"clear": true}` and `{"delete": [ids]}`."""
+async def edit_history(request: web.Request) -> web.Response:
+    """Delete all entries (`{"clear": true}`) or some (`{"delete": [ids]}`)."""
     history = request.app[ENGINE].history
     body = await json_object(request)
     if body.get("clear"):
@@ -40,7 +40,7 @@ async def change(request: web.Request) -> web.Response:
     ids = body.get("delete")
     if isinstance(ids, list | str):
         history.delete([str(item) for item in ids])
-    return empty()
+    return empty_response()
 
 
 def _integer(request: web.Request, name: str) -> int | None:
@@ -50,4 +50,4 @@ def _integer(request: web.Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        trouble(f"{name} is no integer")
+        fail_request(f"the query parameter {name} is not an integer")

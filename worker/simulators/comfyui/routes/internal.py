@@ -1,11 +1,11 @@
-"""The server's inside: its log, its folders. These exist without /api only."""
+"""Routes for the server's log and folders. They do not exist below /api."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import empty, json_answer, json_object
+from worker.simulators.comfyui.server.responses import empty_response, json_object, json_response
 
 
 def routes() -> list[web.RouteDef]:
@@ -19,36 +19,41 @@ def routes() -> list[web.RouteDef]:
 
 
 async def logs(request: web.Request) -> web.Response:
-    """All lines as one JSON string."""
-    return json_answer("".join(f"{line.time} - {line.message}" for line in request.app[ENGINE].logs.lines()))
+    """Return all kept log lines as one JSON string."""
+    return json_response("".join(f"{line.time} - {line.message}" for line in request.app[ENGINE].logs.lines()))
 
 
 async def raw_logs(request: web.Request) -> web.Response:
-    lines = [line.listed() for line in request.app[ENGINE].logs.lines()]
-    return json_answer({"entries": lines, "size": {"cols": 80, "rows": 24}})
+    """Return the kept log lines as objects, with the size of an assumed terminal."""
+    lines = [line.as_json() for line in request.app[ENGINE].logs.lines()]
+    return json_response({"entries": lines, "size": {"cols": 80, "rows": 24}})
 
 
 async def subscribe(request: web.Request) -> web.Response:
-    """`{"clientId", "enabled"}`; a client without a socket is 200 too, and gets nothing."""
+    """Subscribe a client to the log, or unsubscribe it. The body is `{"clientId", "enabled"}`.
+
+    A client without a WebSocket gets a 200 response too, and no lines.
+    """
     body = await json_object(request)
     client_id = str(body.get("clientId"))
     if body.get("enabled"):
         request.app[ENGINE].logs.subscribe(client_id)
     else:
         request.app[ENGINE].logs.unsubscribe(client_id)
-    return empty()
+    return empty_response()
 
 
 async def folder_paths(request: web.Request) -> web.Response:
-    return json_answer({})
+    """Return no folders, because models have no real ones."""
+    return json_response({})
 
 
 async def files(request: web.Request) -> web.Response:
-    """File names of the top folder, newest first, as loaders take them."""
+    """Return the names of the files at the top of a folder, newest first, as loaders accept them (`x.png [output]`)."""
     folder_type = request.match_info["type"]
     try:
         folder = request.app[ENGINE].folders.path(folder_type)
     except KeyError:
-        return json_answer({"error": "Invalid directory type"}, status=400)
+        return json_response({"error": "Invalid directory type"}, status=400)
     paths = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: -path.stat().st_mtime)
-    return json_answer([f"{path.name} [{folder_type}]" for path in paths])
+    return json_response([f"{path.name} [{folder_type}]" for path in paths])

@@ -1,25 +1,24 @@
-"""Prompts as jobs: GET /api/jobs and cancelling, which tells whether it hit."""
+"""Routes for prompts as jobs: GET /api/jobs, and cancellation with its result."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
 from worker.simulators.comfyui.execution.jobs import EmbeddedJob, JobStatus, NoWorkflowId, finished, ordered
-from worker.simulators.comfyui.server.responses import ErrorAnswer, json_answer, json_body, trouble
+from worker.simulators.comfyui.server.responses import ServerFailure, fail_request, json_body, json_response
 
 
-class BadQuery(Exception):
-    """A query parameter is wrong; the text is the answer."""
+class InvalidQuery(Exception):
+    """A query parameter is invalid. The text is the `error` of the response."""
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What GET /api/jobs is asked for."""
+class JobsQuery:
+    """The query of GET /api/jobs."""
 
     statuses: frozenset[JobStatus]
     workflow_id: str | None
@@ -30,20 +29,21 @@ class Query:
 
 
 def routes() -> list[web.RouteDef]:
-    """These exist under /api only."""
+    """Return the routes, which exist only below /api."""
     return [
-        web.get("/api/jobs", show),
-        web.get("/api/jobs/{job_id}", show_one),
-        web.post("/api/jobs/cancel", cancel_many),
-        web.post("/api/jobs/{job_id}/cancel", cancel),
+        web.get("/api/jobs", list_jobs),
+        web.get("/api/jobs/{job_id}", get_job),
+        web.post("/api/jobs/cancel", cancel_jobs),
+        web.post("/api/jobs/{job_id}/cancel", cancel_job),
     ]
 
 
-async def show(request: web.Request) -> web.Response:
+async def list_jobs(request: web.Request) -> web.Response:
+    """Return one page of the jobs that match the query."""
     try:
         query = _read(request)
-    except BadQuery as error:
-        return json_answer({"error": str(error)}, status=400)
+    except InvalidQuery as error:
+        return json_response({"error": str(error)}, status=400)
     jobs = [job for job in _jobs(request.app[ENGINE]) if job.status in query.statuses]
     try:
         if query.workflow_id is not None:
@@ -52,13 +52,14 @@ async def show(request: web.Request) -> web.Response:
         stop = None if query.limit is None else query.offset + query.limit
         page = [job.summary() for job in jobs[query.offset : stop]]
     except NoWorkflowId:
-        trouble("extra_pnginfo is no object")
-    more = query.offset + len(page) < len(jobs)
-    pagination = {"offset": query.offset, "limit": query.limit, "total": len(jobs), "has_more": more}
-    return json_answer({"jobs": page, "pagination": pagination})
+        fail_request("extra_pnginfo is not an object")
+    has_more = query.offset + len(page) < len(jobs)
+    pagination = {"offset": query.offset, "limit": query.limit, "total": len(jobs), "has_more": has_more}
+    return json_response({"jobs": page, "pagination": pagination})
 
 
-async def show_one(request: web.Request) -> web.Response:
+async def get_job(request: web.Request) -> web.Response:
+    """Return one job with its outputs, or 404."""
     job_id = request.match_info["job_id"]
     engine = request.app[ENGINE]
     job = next((job for job in _unfinished(engine) if job.item.prompt_id == job_id), None)
@@ -66,32 +67,32 @@ async def show_one(request: web.Request) -> web.Response:
     if job is None and entry is not None:
         job = finished(entry)
     if job is None:
-        return json_answer({"error": "Job not found"}, status=404)
+        return json_response({"error": "Job not found"}, status=404)
     try:
-        return json_answer(job.detail())
+        return json_response(job.detail())
     except NoWorkflowId:
-        trouble("extra_pnginfo is no object")
+        fail_request("extra_pnginfo is not an object")
 
 
-async def cancel(request: web.Request) -> web.Response:
-    """Dequeue the job or interrupt it, whichever it needs."""
-    return json_answer({"cancelled": _cancel(request.app[ENGINE], request.match_info["job_id"])})
+async def cancel_job(request: web.Request) -> web.Response:
+    """Remove a pending job from the queue, or interrupt it when it runs. The response says whether it was found."""
+    return json_response({"cancelled": _cancel(request.app[ENGINE], request.match_info["job_id"])})
 
 
-async def cancel_many(request: web.Request) -> web.Response:
-    """The same for `job_ids`; tells only whether any was hit."""
+async def cancel_jobs(request: web.Request) -> web.Response:
+    """Cancel the jobs `job_ids`. The response says whether any of them was found."""
     try:
         body = await json_body(request)
-    except ErrorAnswer:
-        return json_answer({"error": "Request body must be valid JSON"}, status=400)
+    except ServerFailure:
+        return json_response({"error": "Request body must be valid JSON"}, status=400)
     ids = body.get("job_ids") if isinstance(body, dict) else None
     if not isinstance(ids, list):
-        return json_answer({"error": "job_ids must be a list"}, status=400)
+        return json_response({"error": "job_ids must be a list"}, status=400)
     invalid = [str(job_id) for job_id in ids if not _is_uuid(job_id)]
     if invalid:
-        return json_answer({"error": "job_ids contains invalid id(s)", "invalid_ids": invalid}, status=400)
-    hits = [_cancel(request.app[ENGINE], job_id) for job_id in ids]
-    return json_answer({"cancelled": any(hits)})
+        return json_response({"error": "job_ids contains invalid id(s)", "invalid_ids": invalid}, status=400)
+    cancelled = [_cancel(request.app[ENGINE], job_id) for job_id in ids]
+    return json_response({"cancelled": any(cancelled)})
 
 
 def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
@@ -99,6 +100,7 @@ def _cancel(engine: EmbeddedEngine, job_id: str) -> bool:
 
 
 def _jobs(engine: EmbeddedEngine) -> list[EmbeddedJob]:
+    """Return all jobs: running, pending and finished."""
     return [*_unfinished(engine), *(finished(entry) for entry in engine.history.window().values())]
 
 
@@ -117,28 +119,30 @@ def _is_uuid(value: object) -> bool:
         return False
 
 
-def _read(request: web.Request) -> Query:
+def _read(request: web.Request) -> JobsQuery:
+    """Read the query parameters. Raises `InvalidQuery`."""
     sort_by = request.query.get("sort_by", "created_at")
     if sort_by not in ("created_at", "execution_duration"):
-        raise BadQuery("sort_by must be 'created_at' or 'execution_duration'")
+        raise InvalidQuery("sort_by must be 'created_at' or 'execution_duration'")
     order = request.query.get("sort_order", "desc")
     if order not in ("asc", "desc"):
-        raise BadQuery("sort_order must be 'asc' or 'desc'")
+        raise InvalidQuery("sort_order must be 'asc' or 'desc'")
     limit = _integer(request, "limit")
     if limit is not None and limit <= 0:
-        raise BadQuery("limit must be a positive integer")
+        raise InvalidQuery("limit must be a positive integer")
     offset = max(0, _integer(request, "offset") or 0)
-    return Query(_statuses(request), request.query.get("workflow_id"), sort_by, order == "desc", limit, offset)
+    return JobsQuery(_statuses(request), request.query.get("workflow_id"), sort_by, order == "desc", limit, offset)
 
 
 def _statuses(request: web.Request) -> frozenset[JobStatus]:
-    named = [name.strip().lower() for name in request.query.get("status", "").split(",") if name.strip()]
-    known: Callable[[str], bool] = {status.value for status in JobStatus}.__contains__
-    unknown = [name for name in named if not known(name)]
+    """Return the statuses of the query, or all when it names none."""
+    names = [name.strip().lower() for name in request.query.get("status", "").split(",") if name.strip()]
+    valid_names = {status.value for status in JobStatus}
+    unknown = [name for name in names if name not in valid_names]
     if unknown:
         valid = ", ".join(JobStatus)
-        raise BadQuery(f"Invalid status value(s): {', '.join(unknown)}. Valid values: {valid}")
-    return frozenset(JobStatus(name) for name in named) or frozenset(JobStatus)
+        raise InvalidQuery(f"Invalid status value(s): {', '.join(unknown)}. Valid values: {valid}")
+    return frozenset(JobStatus(name) for name in names) or frozenset(JobStatus)
 
 
 def _integer(request: web.Request, name: str) -> int | None:
@@ -148,4 +152,4 @@ def _integer(request: web.Request, name: str) -> int | None:
     try:
         return int(text)
     except ValueError as error:
-        raise BadQuery(f"{name} must be an integer") from error
+        raise InvalidQuery(f"{name} must be an integer") from error

@@ -1,4 +1,4 @@
-"""The queue and the running prompt: looking, deleting, interrupting, freeing."""
+"""Routes for the queue and the running prompt: GET and POST /queue, POST /interrupt and POST /free."""
 
 from __future__ import annotations
 
@@ -6,38 +6,45 @@ import orjson
 from aiohttp import web
 
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import empty, json_answer, json_object
+from worker.simulators.comfyui.server.responses import empty_response, json_object, json_response
 
 
 def routes() -> list[web.RouteDef]:
     return [
-        web.get("/queue", show),
-        web.post("/queue", change),
+        web.get("/queue", get_queue),
+        web.post("/queue", edit_queue),
         web.post("/interrupt", interrupt),
         web.post("/free", free),
     ]
 
 
-async def show(request: web.Request) -> web.Response:
+async def get_queue(request: web.Request) -> web.Response:
+    """Return the running and the pending prompts."""
     running, pending = request.app[ENGINE].queue.snapshot()
-    return json_answer(
-        {"queue_running": [item.listed() for item in running], "queue_pending": [item.listed() for item in pending]}
+    return json_response(
+        {"queue_running": [item.as_json() for item in running], "queue_pending": [item.as_json() for item in pending]}
     )
 
 
-async def change(request: web.Request) -> web.Response:
-    """`{"clear": true}` and `{"delete": [ids]}`; only pending prompts, and nobody is told which."""
+async def edit_queue(request: web.Request) -> web.Response:
+    """Remove all pending prompts (`{"clear": true}`) or some (`{"delete": [ids]}`).
+
+    The response does not say which prompts were removed.
+    """
     queue = request.app[ENGINE].queue
     body = await json_object(request)
     if body.get("clear"):
         queue.clear()
     for prompt_id in _listed(body.get("delete")):
         queue.delete(prompt_id)
-    return empty()
+    return empty_response()
 
 
 async def interrupt(request: web.Request) -> web.Response:
-    """Stop the running prompt, or with `prompt_id` only that one; a body that isn't an object counts as none."""
+    """Interrupt the running prompt. With `prompt_id` in the body, only if it is that one.
+
+    A body that is not a JSON object is ignored.
+    """
     engine = request.app[ENGINE]
     try:
         body = orjson.loads(await request.read())
@@ -48,17 +55,18 @@ async def interrupt(request: web.Request) -> web.Response:
         engine.queue.if_running(str(prompt_id), engine.executor.interrupt.set)
     else:
         engine.executor.interrupt.set()
-    return empty()
+    return empty_response()
 
 
 async def free(request: web.Request) -> web.Response:
+    """Request that models are unloaded or memory is freed after the running prompt."""
     body = await json_object(request)
     request.app[ENGINE].queue.request_free(
         unload_models=bool(body.get("unload_models")), free_memory=bool(body.get("free_memory"))
     )
-    return empty()
+    return empty_response()
 
 
 def _listed(ids: object) -> list[str]:
-    """Ids to delete; of a string each character is taken for one, as ComfyUI does."""
+    """Return the ids to delete. A string counts as a list of its characters, as in ComfyUI."""
     return [str(item) for item in ids] if isinstance(ids, list | str) else []

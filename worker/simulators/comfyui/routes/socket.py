@@ -1,4 +1,4 @@
-"""The WebSocket: greeting, the one handshake, and silence from then on."""
+"""The WebSocket route: the first `status`, and the exchange of feature flags. Later messages are ignored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def listen(request: web.Request) -> web.WebSocketResponse:
-    """Serve one client until it leaves. Its id is `clientId`, or one that the first `status` tells it."""
+    """Serve one client until it disconnects. Its id is `clientId`, or a new one, which the first `status` contains."""
     engine = request.app[ENGINE]
     socket = web.WebSocketResponse()
     await socket.prepare(request)
@@ -32,28 +32,30 @@ async def listen(request: web.Request) -> web.WebSocketResponse:
 
 
 async def _greet(engine: EmbeddedEngine, client_id: str) -> None:
+    """Send `status`, and `executing` when a prompt of this client runs."""
     info = {"exec_info": {"queue_remaining": engine.queue.remaining()}}
-    await engine.hub.send_now("status", {"status": info, "sid": client_id}, client_id)
+    await engine.hub.send_immediately("status", {"status": info, "sid": client_id}, client_id)
     node_id = engine.executor.current_node
     if engine.executor.client_id == client_id and node_id is not None:
-        # The owner of the running prompt came back; it isn't told which prompt, and missed frames are not repeated.
-        await engine.hub.send_now("executing", {"node": node_id}, client_id)
+        # The owner of the running prompt reconnected. As in ComfyUI, the frame does not name the prompt, and missed
+        # frames are not sent again.
+        await engine.hub.send_immediately("executing", {"node": node_id}, client_id)
 
 
 async def _read(engine: EmbeddedEngine, client_id: str, socket: web.WebSocketResponse) -> None:
-    """Feature flags count only in the first JSON object; what isn't one is skipped."""
-    first = True
+    """Read messages until the client disconnects. Only the first JSON object may announce feature flags."""
+    is_first_object = True
     async for message in socket:
-        if not first or message.type is not WSMsgType.TEXT:
+        if not is_first_object or message.type is not WSMsgType.TEXT:
             continue
         try:
-            said = orjson.loads(message.data)
+            content = orjson.loads(message.data)
         except orjson.JSONDecodeError:
             continue
-        if not isinstance(said, dict):
+        if not isinstance(content, dict):
             continue
-        first = False
-        if said.get("type") == "feature_flags":
-            flags = said.get("data", {})
-            engine.hub.announce(client_id, flags if isinstance(flags, dict) else {})
-            await engine.hub.send_now("feature_flags", FEATURES, client_id)
+        is_first_object = False
+        if content.get("type") == "feature_flags":
+            flags = content.get("data", {})
+            engine.hub.set_flags(client_id, flags if isinstance(flags, dict) else {})
+            await engine.hub.send_immediately("feature_flags", FEATURES, client_id)

@@ -1,4 +1,4 @@
-"""Files in: POST /upload/image (any file, in spite of its name) and /upload/mask."""
+"""Routes for uploads: POST /upload/image, which accepts any file, and POST /upload/mask."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from aiohttp.web_request import FileField
 
 from worker.simulators.comfyui.engine import ENGINE
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, inside
-from worker.simulators.comfyui.routes.view import ViewRefused, find
-from worker.simulators.comfyui.server.responses import ErrorAnswer, empty, json_answer, trouble
+from worker.simulators.comfyui.routes.view import FileNotServed, resolve_file
+from worker.simulators.comfyui.server.responses import ServerFailure, empty_response, fail_request, json_response
 
 Save = Callable[[IO[bytes], Path], None]
 CHUNK_BYTES = 1024 * 1024
@@ -25,7 +25,7 @@ Form = Mapping[str, str | bytes | bytearray | FileField]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file on its way to `folder`; `subfolder` is echoed as it was sent."""
+    """One uploaded file. The response contains `subfolder` as it was sent."""
 
     file: IO[bytes]
     filename: str
@@ -35,49 +35,51 @@ class Upload:
 
 
 def routes() -> list[web.RouteDef]:
-    return [web.post("/upload/image", image), web.post("/upload/mask", mask)]
+    return [web.post("/upload/image", upload_image), web.post("/upload/mask", upload_mask)]
 
 
-async def image(request: web.Request) -> web.Response:
+async def upload_image(request: web.Request) -> web.Response:
+    """Store the uploaded file unchanged."""
     return _store(request.app[ENGINE].folders, await request.post(), _copy)
 
 
-async def mask(request: web.Request) -> web.Response:
-    """Store the picture that `original_ref` names, with the alpha of the one that is sent."""
+async def upload_mask(request: web.Request) -> web.Response:
+    """Store the image that `original_ref` names, with the alpha channel of the uploaded one."""
     folders = request.app[ENGINE].folders
     form = await request.post()
     return _store(folders, form, lambda file, path: _merge(folders, form.get("original_ref"), file, path))
 
 
 def _store(folders: ComfyFolders, form: Form, save: Save) -> web.Response:
+    """Write the uploaded file with `save`, and return its final name. An identical file is not written again."""
     upload = _read(form)
     if upload is None:
-        return empty(400)
+        return empty_response(400)
     try:
         base = folders.path(upload.type)
         path = inside(base, upload.subfolder, upload.filename)
         inside(base, upload.subfolder).mkdir(parents=True, exist_ok=True)
     except KeyError:
-        trouble("no such folder type")
+        fail_request("the field 'type' is not input, output or temp")
     except OutsideFolder:
-        return empty(400)
+        return empty_response(400)
     path, is_known = (path, False) if upload.overwrite else _free_name(path, upload.file)
     if not is_known:
         try:
             save(upload.file, path)
         except OSError as error:
-            raise ErrorAnswer("the file can't be written") from error
+            raise ServerFailure("the file cannot be written") from error
     name = str(PurePosixPath(upload.filename).with_name(path.name))
-    return json_answer({"name": name, "subfolder": upload.subfolder, "type": upload.type})
+    return json_response({"name": name, "subfolder": upload.subfolder, "type": upload.type})
 
 
 def _read(form: Form) -> Upload | None:
-    """The fields of the form; None without a file field called `image`."""
+    """Return the fields of the form, or None when it has no field `image`."""
     file = form.get("image")
     if file is None or file == "":
         return None
     if not isinstance(file, FileField):
-        trouble("the field image is no file")
+        fail_request("the field 'image' is not a file")
     return Upload(
         file=file.file,
         filename=file.filename,
@@ -93,13 +95,16 @@ def _text(form: Form, name: str) -> str:
 
 
 def _free_name(path: Path, file: IO[bytes]) -> tuple[Path, bool]:
-    """Return `name.ext`, else `name (1).ext` ..., the first that is free or holds the same bytes (True)."""
+    """Return the first of `name.ext`, `name (1).ext`, ... that is free or has the same content.
+
+    The second value is True when the file exists with the same content.
+    """
     digest = _digest(file)
     candidate = path
     number = 0
     while candidate.exists():
-        with candidate.open("rb") as present:
-            if _digest(present) == digest:
+        with candidate.open("rb") as existing:
+            if _digest(existing) == digest:
                 return candidate, True
         number += 1
         candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
@@ -107,6 +112,7 @@ def _free_name(path: Path, file: IO[bytes]) -> tuple[Path, bool]:
 
 
 def _digest(file: IO[bytes]) -> bytes:
+    """Return the SHA-256 of the file, and rewind it."""
     file.seek(0)
     digest = sha256()
     while chunk := file.read(CHUNK_BYTES):
@@ -121,19 +127,19 @@ def _copy(file: IO[bytes], path: Path) -> None:
 
 
 def _merge(folders: ComfyFolders, reference: object, file: IO[bytes], path: Path) -> None:
-    """Write the original's colours and text chunks with the upload's alpha; nothing where there is no original."""
+    """Write the original's colours and text chunks with the upload's alpha. Without an original nothing is written."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     try:
-        named = orjson.loads(reference) if isinstance(reference, str) else None
+        query = orjson.loads(reference) if isinstance(reference, str) else None
     except orjson.JSONDecodeError as error:
-        raise ErrorAnswer("original_ref is not JSON") from error
-    if not isinstance(named, dict):
-        trouble("original_ref is no object")
+        raise ServerFailure("original_ref is not JSON") from error
+    if not isinstance(query, dict):
+        fail_request("original_ref is not an object")
     try:
-        original_path = find(folders, {key: str(value) for key, value in named.items()})
-    except ViewRefused:
+        original_path = resolve_file(folders, {key: str(value) for key, value in query.items()})
+    except FileNotServed:
         return
     with Image.open(original_path) as original, Image.open(file) as painted:
         texts = PngInfo()

@@ -1,4 +1,4 @@
-"""Files out: GET /view, with re-encoded previews and single channels."""
+"""The route for downloads: GET /view, with re-encoded previews and single channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 from worker.simulators.comfyui.engine import ENGINE
 from worker.simulators.comfyui.folders import ComfyFolders, OutsideFolder, inside, split_annotation
 from worker.simulators.comfyui.server.mime import OTHER, mime_of
-from worker.simulators.comfyui.server.responses import ErrorAnswer, empty
+from worker.simulators.comfyui.server.responses import ServerFailure, empty_response
 
 DANGEROUS = frozenset(
     {
@@ -27,11 +27,11 @@ DANGEROUS = frozenset(
         "image/svg+xml",
     }
 )
-"""Types that a browser would run: handed over as downloads."""
+"""Types that a browser could execute. They are sent as downloads."""
 
 
-class ViewRefused(Exception):
-    """The file can't be had; carries the status."""
+class FileNotServed(Exception):
+    """The file cannot be served. `status` is the status of the response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -43,10 +43,11 @@ def routes() -> list[web.RouteDef]:
 
 
 async def view(request: web.Request) -> web.StreamResponse:
+    """Return a file, its preview (`preview`) or one of its channels (`channel`)."""
     try:
-        path = find(request.app[ENGINE].folders, request.query)
-    except ViewRefused as refused:
-        return empty(refused.status)
+        path = resolve_file(request.app[ENGINE].folders, request.query)
+    except FileNotServed as error:
+        return empty_response(error.status)
     channel = request.query.get("channel", "")
     if "preview" in request.query:
         return await _encoded(path, lambda: _preview(path, request.query["preview"], channel))
@@ -55,29 +56,29 @@ async def view(request: web.Request) -> web.StreamResponse:
     return _plain(path, request.headers.get("Sec-Fetch-Dest"))
 
 
-def find(folders: ComfyFolders, query: Mapping[str, str]) -> Path:
-    """Resolve `filename`, `type` and `subfolder` to a file. Raises `ViewRefused`."""
-    named = query.get("filename")
-    if named is None or named.startswith("blake3:"):
-        raise ViewRefused(404)
-    filename, annotated = split_annotation(named)
+def resolve_file(folders: ComfyFolders, query: Mapping[str, str]) -> Path:
+    """Return the path for `filename`, `type` and `subfolder`. Raises `FileNotServed`."""
+    annotated_name = query.get("filename")
+    if annotated_name is None or annotated_name.startswith("blake3:"):
+        raise FileNotServed(404)
+    filename, folder_type = split_annotation(annotated_name)
     if not filename or filename.startswith("/") or ".." in filename:
-        raise ViewRefused(400)
+        raise FileNotServed(400)
     try:
-        base = folders.path(annotated or query.get("type", "output"))
-        # Only the last part of a path in `filename` counts: the folder has to come as `subfolder`.
+        base = folders.path(folder_type or query.get("type", "output"))
+        # Only the last part of a path in `filename` is used. The folder must be given as `subfolder`.
         path = inside(base, query.get("subfolder", "")) / Path(filename).name
     except KeyError as error:
-        raise ViewRefused(400) from error
+        raise FileNotServed(400) from error
     except OutsideFolder as error:
-        raise ViewRefused(403) from error
+        raise FileNotServed(403) from error
     if not path.is_file():
-        raise ViewRefused(404)
+        raise FileNotServed(404)
     return path
 
 
 def _plain(path: Path, fetched_for: str | None) -> web.FileResponse:
-    """The file as it is, with ETag, ranges and conditions."""
+    """Return the file unchanged. ETag, ranges and conditional requests are supported."""
     mime = mime_of(path)
     disposition = f"filename={_quoted(path)}"
     headers = {"X-Content-Type-Options": "nosniff"}
@@ -90,38 +91,43 @@ def _plain(path: Path, fetched_for: str | None) -> web.FileResponse:
 
 
 async def _encoded(path: Path, encode: Callable[[], tuple[str, bytes]]) -> web.Response:
+    """Run `encode` in a thread, and return its result. A file that is no image is a server failure, as in ComfyUI."""
     try:
         mime, body = await asyncio.to_thread(encode)
     except OSError as error:
-        raise ErrorAnswer("not an image") from error
+        raise ServerFailure(f"{path.name} is not an image") from error
     return web.Response(body=body, headers={"Content-Type": mime, "Content-Disposition": f"filename={_quoted(path)}"})
 
 
-def _preview(path: Path, wanted: str, channel: str) -> tuple[str, bytes]:
-    """`webp` or `jpeg` with an optional `;quality`; webp for anything else, and where alpha has to stay."""
+def _preview(path: Path, requested: str, channel: str) -> tuple[str, bytes]:
+    """Return the media type and the bytes of a preview.
+
+    `requested` is `webp` or `jpeg` with an optional `;quality`. WebP is also used for any other format, and when the
+    alpha channel is requested.
+    """
     from PIL import Image
 
-    parts = wanted.split(";")
+    parts = requested.split(";")
     kind = "jpeg" if parts[0] == "jpeg" and "a" not in channel else "webp"
     quality = int(parts[-1]) if parts[-1].isdigit() else 90
     body = BytesIO()
-    with Image.open(path) as picture:
-        flat = picture.convert("RGB") if kind == "jpeg" or channel == "rgb" else picture
+    with Image.open(path) as image:
+        flat = image.convert("RGB") if kind == "jpeg" or channel == "rgb" else image
         flat.save(body, format=kind, quality=quality)
     return f"image/{kind}", body.getvalue()
 
 
 def _single_channel(path: Path, channel: str) -> tuple[str, bytes]:
-    """The colours without alpha, or alpha over black, as PNG."""
+    """Return the colours without alpha (`rgb`), or the alpha channel over black, as PNG."""
     from PIL import Image
 
     body = BytesIO()
-    with Image.open(path) as picture:
+    with Image.open(path) as image:
         if channel == "rgb":
-            picture.convert("RGB").save(body, format="PNG")
+            image.convert("RGB").save(body, format="PNG")
         else:
-            alpha = picture.getchannel("A") if picture.mode == "RGBA" else Image.new("L", picture.size, 255)
-            flat = Image.new("RGBA", picture.size)
+            alpha = image.getchannel("A") if image.mode == "RGBA" else Image.new("L", image.size, 255)
+            flat = Image.new("RGBA", image.size)
             flat.putalpha(alpha)
             flat.save(body, format="PNG")
     return "image/png", body.getvalue()

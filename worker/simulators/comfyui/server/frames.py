@@ -1,4 +1,4 @@
-"""The binary WebSocket frames: a big-endian event number, then what that event carries."""
+"""Binary WebSocket frames: a big-endian event number, followed by the data of that event."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from enum import IntEnum
 import orjson
 
 
-class Picture(IntEnum):
-    """Image formats by their number in a preview frame."""
+class PreviewFormat(IntEnum):
+    """Image formats of previews, by their number in a preview frame."""
 
     JPEG = 1
     PNG = 2
 
     @property
     def mime(self) -> str:
+        """The media type, such as `image/png`."""
         return f"image/{self.name.lower()}"
 
 
@@ -24,13 +25,13 @@ _TEXT = 3
 _PREVIEW_WITH_METADATA = 4
 
 
-def preview(kind: Picture, image: bytes) -> bytes:
-    """Event 1, for clients that did not announce `supports_preview_metadata`."""
+def preview(kind: PreviewFormat, image: bytes) -> bytes:
+    """Return a frame of event 1, for clients without the feature flag `supports_preview_metadata`."""
     return struct.pack(">II", _PREVIEW, kind) + image
 
 
-def preview_with_metadata(kind: Picture, image: bytes, node_id: str, prompt_id: str) -> bytes:
-    """Event 4: names the node and the prompt that the picture belongs to."""
+def preview_with_metadata(kind: PreviewFormat, image: bytes, node_id: str, prompt_id: str) -> bytes:
+    """Return a frame of event 4, which names the node and the prompt of the preview."""
     metadata = orjson.dumps(
         {
             "node_id": node_id,
@@ -45,6 +46,6 @@ def preview_with_metadata(kind: Picture, image: bytes, node_id: str, prompt_id: 
 
 
 def text(node_id: str, message: str) -> bytes:
-    """Event 3: a line of text that a node shows while it runs."""
+    """Return a frame of event 3, a line of text that a node shows while it runs."""
     name = node_id.encode()
     return struct.pack(">II", _TEXT, len(name)) + name + message.encode()

@@ -1,4 +1,4 @@
-"""Who hears what: the WebSocket clients, and the one line in which all frames leave in order."""
+"""The connected WebSocket clients, and the one queue through which all frames are sent in order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from worker.simulators.comfyui.server.responses import dumps
 logger = logging.getLogger(__name__)
 
 STALLED_AFTER_S = 30.0
-"""A client that reads nothing for so long is dropped, so that frames don't pile up (ComfyUI waits for ever)."""
+"""Seconds after which a client that reads nothing is disconnected, so that frames do not accumulate.
+
+A real ComfyUI waits without limit.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class HubClient:
-    """A client's socket, and the connection below it, which alone can be dropped at once."""
+    """A client's WebSocket and its transport. Only the transport can be closed without a close frame."""
 
     socket: web.WebSocketResponse
     transport: asyncio.BaseTransport | None
@@ -28,7 +31,7 @@ class HubClient:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message; `to` None goes to every client."""
+    """One message for the client `to`, or for every client when `to` is None."""
 
     payload: bytes
     type: WSMsgType
@@ -36,7 +39,11 @@ class Frame:
 
 
 class Hub:
-    """The clients by id. `send` and `send_binary` may be called from any thread; the rest belongs to the loop."""
+    """The WebSocket clients by id.
+
+    `send`, `send_binary`, `abort_all` and `forget_all` may be called from any thread, the other methods only from
+    the event loop's.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -45,63 +52,66 @@ class Hub:
         self._flags: dict[str, Mapping[str, object]] = {}
 
     def connect(self, client_id: str, listener: HubClient) -> None:
-        """Deliver to this listener from now on, in place of an earlier one of the same client."""
+        """Send the client's frames to this listener from now on. It replaces an earlier listener of the same client."""
         self._listeners[client_id] = listener
         self._flags[client_id] = {}
 
     def disconnect(self, client_id: str) -> None:
-        """Forget the client, even if a newer socket took its id meanwhile: that one then stays open and deaf.
+        """Remove the client, even when a newer socket uses its id by now.
 
-        ComfyUI does the same (recording 13, case c), and clients have to cope with it.
+        The newer socket stays open and gets no more frames. ComfyUI does the same (recording 13, case c), and clients
+        must cope with it.
         """
         self._listeners.pop(client_id, None)
         self._flags.pop(client_id, None)
 
-    def drop_all(self) -> None:
-        """Break every WebSocket off, as a failing network does. From any thread."""
-        self._loop.call_soon_threadsafe(self._drop_all)
+    def abort_all(self) -> None:
+        """Close every WebSocket's connection without a close frame, as a network failure does."""
+        self._loop.call_soon_threadsafe(self._abort_all)
 
-    def deafen_all(self) -> None:
-        """Forget every client, though their sockets stay open. From any thread."""
+    def forget_all(self) -> None:
+        """Remove every client, while the WebSockets stay open."""
         self._loop.call_soon_threadsafe(self._listeners.clear)
 
-    def announce(self, client_id: str, flags: Mapping[str, object]) -> None:
-        """Remember what the client said it can do."""
+    def set_flags(self, client_id: str, flags: Mapping[str, object]) -> None:
+        """Store the feature flags that the client sent."""
         self._flags[client_id] = flags
 
     def supports(self, client_id: str | None, flag: str) -> bool:
+        """Return whether the client sent this feature flag as true."""
         return client_id is not None and self._flags.get(client_id, {}).get(flag) is True
 
     def has_listener(self, to: str | None) -> bool:
-        """Whether a frame to this client (None: to all) would reach anybody."""
+        """Return whether this client is connected, or whether any client is when `to` is None."""
         return bool(self._listeners) if to is None else to in self._listeners
 
     def send(self, event: str, data: Mapping[str, object], to: str | None = None) -> None:
-        """Queue a text frame `{"type", "data"}`; a client without a socket misses it."""
+        """Queue a text frame `{"type", "data"}`. A client that is not connected never gets it."""
         if self.has_listener(to):
             payload = dumps({"type": event, "data": data})
             self._post(Frame(payload, WSMsgType.TEXT, to))
 
     def send_binary(self, payload: bytes, to: str | None = None) -> None:
+        """Queue a binary frame. A client that is not connected never gets it."""
         if self.has_listener(to):
             self._post(Frame(payload, WSMsgType.BINARY, to))
 
-    async def send_now(self, event: str, data: Mapping[str, object], to: str) -> None:
-        """Send past the line: what a client is told as an answer to itself (`status` on connecting, its flags)."""
+    async def send_immediately(self, event: str, data: Mapping[str, object], to: str) -> None:
+        """Send a text frame ahead of the queue: replies to the client itself (first `status`, feature flags)."""
         payload = dumps({"type": event, "data": data})
         await self._deliver(Frame(payload, WSMsgType.TEXT, to))
 
     async def publish(self) -> None:
-        """Send queued frames, one after the other, until cancelled."""
+        """Send queued frames one after the other until cancelled."""
         while True:
             await self._deliver(await self._frames.get())
 
-    def _drop_all(self) -> None:
+    def _abort_all(self) -> None:
         for listener in list(self._listeners.values()):
             _abort(listener)
 
     def _post(self, frame: Frame) -> None:
-        # After the loop has closed there is nobody left to tell.
+        # The loop may be closed already, and then no client is connected.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._frames.put_nowait, frame)
 
@@ -120,11 +130,11 @@ async def _send(listener: HubClient, frame: Frame) -> None:
         async with asyncio.timeout(STALLED_AFTER_S):
             await listener.socket.send_frame(frame.payload, frame.type)
     except TimeoutError:
-        logger.warning("A WebSocket client reads nothing; dropped.")
+        logger.warning("A WebSocket client read nothing for %g seconds. Its connection was closed.", STALLED_AFTER_S)
         _abort(listener)
     except (ClientError, ConnectionError, RuntimeError):
-        # The client is gone or going; its handler does the rest.
-        logger.debug("A frame for a closed WebSocket was dropped.")
+        # The client disconnected. Its request handler removes it from the hub.
+        logger.debug("Discarded a frame for a closed WebSocket.")
 
 
 def _abort(listener: HubClient) -> None:

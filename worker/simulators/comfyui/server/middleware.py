@@ -1,4 +1,4 @@
-"""What happens to every request before and after its route: refusals of foreign pages, OPTIONS, bare 500s, the mark."""
+"""What all routes have in common: OPTIONS, the check of the origin, bare 500 responses, and the `Server` header."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from worker import __version__
 from worker.simulators.comfyui.engine import ENGINE
-from worker.simulators.comfyui.server.responses import ErrorAnswer, empty, trouble
+from worker.simulators.comfyui.server.responses import ServerFailure, empty_response, fail_request
 
 logger = logging.getLogger(__name__)
 
@@ -19,23 +19,23 @@ SERVER = f"comfy-worker-embedded/{__version__}"
 TROUBLE_TEXT = "500 Internal Server Error\n\nServer got itself in trouble"
 
 
-async def mark(request: web.Request, response: web.StreamResponse) -> None:
-    """Say on every answer that this is not a real ComfyUI."""
+async def add_server_header(request: web.Request, response: web.StreamResponse) -> None:
+    """Set the `Server` header, which shows that this is not a real ComfyUI."""
     response.headers["Server"] = SERVER
 
 
 @web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse pages of other origins, answer OPTIONS on any path, and make `ErrorAnswer` a bare 500."""
+async def request_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handle OPTIONS on any path, reject requests of other origins, and return a bare 500 for `ServerFailure`."""
     if request.method == "OPTIONS":
-        return empty()
+        return empty_response()
     if _is_foreign(request):
-        return empty(403)
+        return empty_response(403)
     try:
         if request.app[ENGINE].fault_injector.take_error():
-            trouble("asked for")
+            fail_request("injected fault")
         return await handler(request)
-    except ErrorAnswer as error:
+    except ServerFailure as error:
         logger.info("%s %s: %s", request.method, request.path, error)
         response = web.Response(status=500, text=TROUBLE_TEXT)
         response.force_close()
@@ -43,18 +43,20 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _is_foreign(request: web.Request) -> bool:
-    """A page of another site, or, where the server is asked for by a loopback name, of any other host or port."""
+    """Return whether a page of another origin sent this request.
+
+    Origins are compared only when the request uses a loopback host name. `Sec-Fetch-Site` is checked always.
+    """
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
         return True
     origin = request.headers.get("Origin")
     host = request.headers.get("Host")
     if not origin or not host or not _is_loopback(host):
         return False
-    asked = urlsplit(f"//{host}")
-    came_from = urlsplit(origin)
-    if not came_from.netloc:
+    origin_netloc = urlsplit(origin).netloc
+    if not origin_netloc:
         return False
-    return came_from.netloc.lower() != asked.netloc.lower()
+    return origin_netloc.lower() != urlsplit(f"//{host}").netloc.lower()
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Types of files by their names, whatever tables this machine has."""
+"""Media types of files by their names, independent of the tables of this machine."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ _EXTRA_TYPES = {
 
 
 def mime_of(path: Path) -> str:
-    """The type of a file by its ending, `application/octet-stream` for an unknown one."""
+    """Return the media type for a file's suffix, or `application/octet-stream` when the suffix is unknown."""
     return _EXTRA_TYPES.get(path.suffix.lower()) or _TYPES.guess_type(path.name)[0] or OTHER

@@ -1,4 +1,4 @@
-"""The few forms that answers take."""
+"""Builders of responses, and readers of request bodies, in ComfyUI's forms."""
 
 from __future__ import annotations
 
@@ -11,42 +11,44 @@ from aiohttp import web
 JSON_TYPE = "application/json; charset=utf-8"
 
 
-def json_answer(value: object, status: int = 200) -> web.Response:
+def json_response(value: object, status: int = 200) -> web.Response:
+    """Return a response whose body is `value` as JSON."""
     return web.Response(body=dumps(value), status=status, headers={"Content-Type": JSON_TYPE})
 
 
 def dumps(value: object) -> bytes:
-    """Write what ComfyUI would; only Python's own module writes all that a node may report."""
+    """Serialize a value as JSON. Values that orjson rejects are serialized by Python's own module."""
     try:
         return orjson.dumps(value)
-    except TypeError:  # whole numbers of more than 64 bits, halves of surrogate pairs, very deep lists
+    except TypeError:  # integers of more than 64 bits, lone surrogates, very deep lists
         return json.dumps(value).encode()
 
 
-def empty(status: int = 200) -> web.Response:
-    """An answer with no body and no Content-Type, as ComfyUI gives to commands and to most refusals."""
+def empty_response(status: int = 200) -> web.Response:
+    """Return a response without body and Content-Type, as ComfyUI does for commands and most rejections."""
     response = web.Response(status=status)
     response.headers.pop("Content-Type", None)
     return response
 
 
-class ErrorAnswer(Exception):
-    """The real server raises here: the client gets a bare 500."""
+class ServerFailure(Exception):
+    """A real ComfyUI raises an unhandled exception here, so the client gets a bare 500 response."""
 
 
-def trouble(reason: str) -> NoReturn:
-    raise ErrorAnswer(reason)
+def fail_request(reason: str) -> NoReturn:
+    """Raise `ServerFailure`. The reason is logged and not sent to the client."""
+    raise ServerFailure(reason)
 
 
 async def json_body(request: web.Request) -> object:
-    """Decode the body whatever its Content-Type says. Raises `ErrorAnswer` where it isn't JSON."""
+    """Decode the body as JSON, whatever its Content-Type is. Raises `ServerFailure` when it is not JSON."""
     try:
         return orjson.loads(await request.read())
     except orjson.JSONDecodeError as error:
-        raise ErrorAnswer("the body is not JSON") from error
+        raise ServerFailure("the request body is not JSON") from error
 
 
 async def json_object(request: web.Request) -> dict[str, object]:
-    """Decode a JSON object; anything else is `ErrorAnswer`."""
+    """Decode the body as a JSON object. Raises `ServerFailure` when it is anything else."""
     body = await json_body(request)
-    return body if isinstance(body, dict) else trouble("the body is not an object")
+    return body if isinstance(body, dict) else fail_request("the request body is not a JSON object")

@@ -1,4 +1,4 @@
-"""Starts an engine: puts its parts together and serves until told to stop."""
+"""Builds an embedded engine and runs it, in this process or as the process."""
 
 from __future__ import annotations
 
@@ -15,48 +15,52 @@ from itertools import count
 from aiohttp import web
 
 from worker.errors import CannotListen
-from worker.simulators.comfyui.classes.own_classes import with_own_classes
+from worker.simulators.comfyui.classes.embedded_classes import with_embedded_classes
 from worker.simulators.comfyui.classes.registry import NodeRegistry
 from worker.simulators.comfyui.engine import ENGINE, EmbeddedEngine
-from worker.simulators.comfyui.execution.calling import Clock, EngineClock
 from worker.simulators.comfyui.execution.executor import Executor
 from worker.simulators.comfyui.execution.history import History
+from worker.simulators.comfyui.execution.node_call import Clock, EngineClock
 from worker.simulators.comfyui.execution.prompt_worker import PromptWorker
 from worker.simulators.comfyui.execution.queue import PromptQueue
-from worker.simulators.comfyui.faults.fault_injector import FaultInjector, upset
+from worker.simulators.comfyui.faults.fault_injector import FaultInjector, with_faults
 from worker.simulators.comfyui.folders import ComfyFolders
 from worker.simulators.comfyui.routes import all_routes
 from worker.simulators.comfyui.routes.features import MAX_UPLOAD_BYTES
 from worker.simulators.comfyui.server.hub import Hub
-from worker.simulators.comfyui.server.logs import Logs
-from worker.simulators.comfyui.server.middleware import guard, mark
+from worker.simulators.comfyui.server.logs import ServerLog
+from worker.simulators.comfyui.server.middleware import add_server_header, request_middleware
 from worker.simulators.comfyui.settings import EngineSettings
 from worker.workflow.catalog.catalog import Catalog
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long the prompt thread may keep the interpreter while frames wait to leave; Python's own is ten times that."""
+"""Python's thread switch interval in the engine's process, a tenth of the default.
+
+It bounds how long the prompt thread keeps the interpreter while frames wait to be sent.
+"""
 
 END_OF_JOB_S = 2.0
-"""How long a closing engine waits for the node that runs; the thread dies with the process in any case."""
+"""Seconds that a closing engine waits for the node that runs. The thread is a daemon and ends with the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """Where an engine can be reached."""
+    """The address of a running engine."""
 
     host: str
     port: int
 
     @property
     def url(self) -> str:
+        """The base URL, without a slash at its end."""
         return f"http://{self.host}:{self.port}"
 
 
 @asynccontextmanager
 async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIterator[RunningSimulator]:
-    """Run an engine in this process. On leaving, connections break off without a farewell, as when ComfyUI dies.
+    """Run an engine in this process. On exit, connections are closed without close frames, as when ComfyUI dies.
 
-    Raises CannotListen when the port is taken.
+    Raises CannotListen when the port is in use.
     """
     closing = threading.Event()
     engine = _build(settings, clock or EngineClock(settings.speed, closing))
@@ -74,7 +78,7 @@ async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIt
     finally:
         closing.set()
         engine.queue.close()
-        await _break_off(runner)
+        await _abort_connections(runner)
         publishing.cancel()
         with suppress(asyncio.CancelledError):
             await publishing
@@ -82,57 +86,57 @@ async def serve(settings: EngineSettings, clock: Clock | None = None) -> AsyncIt
 
 
 def run(settings: EngineSettings) -> None:
-    """Run an engine as this process until SIGTERM or SIGINT; the latter also removes the temp folder."""
+    """Run an engine as this process until SIGTERM or SIGINT. SIGINT also removes the temp folder."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     asyncio.run(_run(settings))
 
 
 async def _run(settings: EngineSettings) -> None:
-    told: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+    stop_signal: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _settle, told, number)
+        asyncio.get_running_loop().add_signal_handler(number, _set_once, stop_signal, number)
     async with serve(settings) as engine:
-        gc.freeze()  # what is loaded by now stays: collections need not look at it again
-        print(f"embedded engine on {engine.url}", flush=True)  # noqa: T201 - the line that a starter waits for
-        number = await told
+        gc.freeze()  # the objects loaded so far are never freed, so collections can skip them
+        print(f"embedded engine on {engine.url}", flush=True)  # noqa: T201 - starting processes wait for this line
+        number = await stop_signal
     if number is signal.SIGINT:
         ComfyFolders(settings.base, settings.folders).remove_temp()
 
 
-def _settle(told: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
-    if not told.done():
-        told.set_result(number)
+def _set_once(stop_signal: asyncio.Future[signal.Signals], number: signal.Signals) -> None:
+    if not stop_signal.done():
+        stop_signal.set_result(number)
 
 
 def _build(settings: EngineSettings, clock: Clock) -> EmbeddedEngine:
-    catalog = with_own_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
+    catalog = with_embedded_classes(settings.catalog or Catalog.bundled()).with_files(settings.models)
     folders = ComfyFolders(settings.base, settings.folders)
     hub = Hub(asyncio.get_running_loop())
-    queue = PromptQueue(lambda: hub.send("status", {"status": _info(queue)}))
+    queue = PromptQueue(lambda: hub.send("status", {"status": _queue_status(queue)}))
     fault_injector = FaultInjector(settings.faults, settings.base / "user" / "faults.json", hub)
-    executor = Executor(catalog, lambda: upset(_registry(), fault_injector), hub, folders, clock)
+    executor = Executor(catalog, lambda: with_faults(_registry(), fault_injector), hub, folders, clock)
     executor.configure(settings.cache, settings.preview_method)
     return EmbeddedEngine(
-        settings, catalog, hub, queue, History(), executor, folders, Logs(hub), fault_injector, count()
+        settings, catalog, hub, queue, History(), executor, folders, ServerLog(hub), fault_injector, count()
     )
 
 
 def _registry() -> NodeRegistry:
-    # The nodes bring Pillow along; they are loaded by the prompt thread, while the server already answers.
+    # The node functions import Pillow. The prompt thread loads them while the server already accepts requests.
     from worker.simulators.comfyui.node_functions import registry
 
     return registry()
 
 
-def _info(queue: PromptQueue) -> dict[str, object]:
+def _queue_status(queue: PromptQueue) -> dict[str, object]:
     return {"exec_info": {"queue_remaining": queue.remaining()}}
 
 
 def _app(engine: EmbeddedEngine) -> web.Application:
-    app = web.Application(middlewares=[guard], client_max_size=MAX_UPLOAD_BYTES)
+    app = web.Application(middlewares=[request_middleware], client_max_size=MAX_UPLOAD_BYTES)
     app[ENGINE] = engine
     app.add_routes(all_routes())
-    app.on_response_prepare.append(mark)
+    app.on_response_prepare.append(add_server_header)
     return app
 
 
@@ -140,10 +144,10 @@ def _port(runner: web.AppRunner) -> int:
     return int(runner.addresses[0][1])
 
 
-async def _break_off(runner: web.AppRunner) -> None:
-    """Close all connections at once: WebSocket clients see 1006, no close frame."""
-    for site in list(runner.sites):
-        await site.stop()
+async def _abort_connections(runner: web.AppRunner) -> None:
+    """Close all connections at once. WebSocket clients see close code 1006 and no close frame."""
+    for context in list(runner.sites):
+        await context.stop()
     if runner.server is not None:
         for connection in runner.server.connections:
             connection.force_close()

@@ -1,1 +1,1 @@
-"""What scripts of node packs do in the editor: a module a pack, whose rules plug into loading and sending."""
+"""Rules that reproduce the browser scripts of node packs: one module for each pack."""

@@ -1,21 +1,22 @@
-"""Inputs that only a script of their pack makes fields, because their type is none that the editor knows.
+"""Inputs of a type that the editor does not know, which a script of their pack turns into fields.
 
-The catalog does not tell them from sockets; the file does. Editors since 1.16 list a slot for every input and say which
-stand for fields. Older ones list the sockets alone, and the number of values tells.
+The catalog does not distinguish them from sockets, but the file does. Editors since 1.16 save a slot for every input
+and mark the slots of fields. Older editors save only the slots of sockets, and the number of values shows the fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from worker.workflow.catalog.node_class import AUTOGROW, InputSpec, NodeClass, Presence
-from worker.workflow.editor.fields import FIELDS, forced, kind_of
-from worker.workflow.editor.order import all_fit
-from worker.workflow.editor.saved import SavedNode
-from worker.workflow.editor.shape import MATCH, Shape
-from worker.workflow.editor.values import without_dummies
+from worker.workflow.editor.editor_graph import Slot
+from worker.workflow.editor.field_values import without_socket_values
+from worker.workflow.editor.fields import FIELDS, field_kind, is_forced_socket
+from worker.workflow.editor.input_order import all_fit
+from worker.workflow.editor.node_shape import MATCH, NodeShape
+from worker.workflow.editor.saved_workflow import SavedNode
 
-_SOCKETS = frozenset(
+_SOCKET_TYPES = frozenset(
     {
         *("*", "MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK", "CONTROL_NET", "CLIP_VISION"),
         *("CLIP_VISION_OUTPUT", "STYLE_MODEL", "UPSCALE_MODEL", "GLIGEN", "AUDIO", "VIDEO", "SAMPLER", "SIGMAS"),
@@ -24,46 +25,54 @@ _SOCKETS = frozenset(
         MATCH,
     }
 )
-"""Common types that are never fields."""
+"""Common types of sockets."""
 
-ShapeOf = Callable[[frozenset[str]], Shape]
+ShapeFactory = Callable[[frozenset[str]], NodeShape]
 
 
-def of_unknown_type(node_class: NodeClass) -> tuple[InputSpec, ...]:
-    """Return the inputs of a class that may be fields of a type that the editor does not know."""
+def inputs_of_unknown_type(node_class: NodeClass) -> tuple[InputSpec, ...]:
+    """Return the inputs of a class that may be custom fields, because the editor does not know their type."""
     return tuple(
         spec
         for spec in node_class.inputs
         if spec.presence is not Presence.HIDDEN
-        and spec.type not in _SOCKETS
-        and kind_of(spec) not in FIELDS
-        and not forced(spec)
+        and spec.type not in _SOCKET_TYPES
+        and field_kind(spec) not in FIELDS
+        and not is_forced_socket(spec)
     )
 
 
 def custom_fields(
-    unknown: Sequence[InputSpec], saved: SavedNode, shape_of: ShapeOf, made: Callable[[], frozenset[str]]
+    unknown: Sequence[InputSpec],
+    saved: SavedNode,
+    shape_with: ShapeFactory,
+    output_types: Callable[[], frozenset[str]],
 ) -> frozenset[str]:
-    """Return the names of those inputs that are fields on this node of the file; `made` are types of outputs."""
+    """Return the names of the inputs in `unknown` that are fields on this node of the file.
+
+    `shape_with` builds the node's shape with a set of custom fields. `output_types` returns all types that outputs of
+    the catalog have: an input of such a type is a socket.
+    """
     slots = {slot.name: slot for slot in saved.inputs}
-    named = {spec.name for spec in unknown if _is_named(spec, slots[spec.name].widget if spec.name in slots else None)}
-    absent = [spec.name for spec in unknown if spec.name not in slots and spec.name not in named]
-    sure = frozenset(named)
-    if not absent or not isinstance(saved.values, list) or not _lists_sockets(shape_of(sure), saved, absent):
-        return sure
-    if _explains(shape_of(sure), saved):
-        return sure
-    types = made()
-    more = sure | {spec.name for spec in unknown if spec.name in absent and spec.type not in types}
-    return more if _explains(shape_of(more), saved) else sure
+    marked = frozenset(spec.name for spec in unknown if _is_marked_as_field(spec, slots.get(spec.name)))
+    absent = [spec for spec in unknown if spec.name not in slots and spec.name not in marked]
+    if not absent or not isinstance(saved.values, list):
+        return marked
+    shape = shape_with(marked)
+    if not _lists_required_sockets(shape, saved, {spec.name for spec in absent}) or _takes_all_values(shape, saved):
+        return marked
+    types = output_types()
+    extended = marked | {spec.name for spec in absent if spec.type not in types}
+    return extended if _takes_all_values(shape_with(extended), saved) else marked
 
 
-def _is_named(spec: InputSpec, slot_for: str | None) -> bool:
-    return slot_for is not None or "widgetType" in spec.config[1]
+def _is_marked_as_field(spec: InputSpec, slot: Slot | None) -> bool:
+    """Return whether the slot of the file or the class itself says that an input is a field."""
+    return (slot is not None and slot.widget is not None) or "widgetType" in spec.config[1]
 
 
-def _lists_sockets(shape: Shape, saved: SavedNode, absent: Sequence[str]) -> bool:
-    """Whether the file lists the slots that the class requires, but for those that are absent."""
+def _lists_required_sockets(shape: NodeShape, saved: SavedNode, absent: Collection[str]) -> bool:
+    """Return whether the file has a slot for every required socket of the class, apart from the absent ones."""
     names = {slot.name for slot in saved.inputs}
     sockets = [slot.name for slot in shape.node.inputs if slot.widget is None and slot.name not in absent]
     specs = shape.node.node_class.by_name if shape.node.node_class else {}
@@ -71,9 +80,9 @@ def _lists_sockets(shape: Shape, saved: SavedNode, absent: Sequence[str]) -> boo
     return all(name in names for name in required)
 
 
-def _explains(shape: Shape, saved: SavedNode) -> bool:
-    """Whether the fields take all values of the file, each one that it can hold."""
-    values = list(without_dummies(shape, saved.values)) if isinstance(saved.values, list) else []
-    fields = [widget for widget in shape.node.widgets if widget.saved]
+def _takes_all_values(shape: NodeShape, saved: SavedNode) -> bool:
+    """Return whether the fields of a shape take all values of the file, and each can hold its value."""
+    values = list(without_socket_values(shape, saved.values)) if isinstance(saved.values, list) else []
+    fields = [widget for widget in shape.node.widgets if widget.is_saved]
     specs = [widget.spec for widget in fields if widget.spec is not None]
     return len(values) <= len(fields) and all_fit(specs, values)

@@ -1,21 +1,22 @@
-"""pysssss (Custom Scripts): choices that carry a picture, and texts that are kept in the browser."""
+"""pysssss (Custom Scripts): choices with a preview image, repeaters, and texts that only the browser has."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from worker.workflow.editor.live import BrowserNode, Graph, UiNode, Value
-from worker.workflow.editor.packs.pack import Pack, Sending
-from worker.workflow.editor.subgraphs.flat import refusal
+from worker.workflow.editor.editor_graph import BrowserNode, Graph, UiNode, Value
+from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
+from worker.workflow.editor.subgraphs.flat import conversion_error
 
 _CHOICES = {"LoraLoader|pysssss": "lora_name", "CheckpointLoader|pysssss": "ckpt_name"}
-_REPEATER, _COPIES = "Repeater|pysssss", "the browser copies the node before it when the job is queued"
-_IN_THE_BROWSER = "its text is kept in the browser and not in the file"
+_REPEATER = "Repeater|pysssss"
+_COPIES_NODES = "the browser copies the node before it when the workflow is queued"
+_ONLY_IN_BROWSER = "its text is stored in the browser and not in the file"
 
 
-def link(graphs: Sequence[Graph]) -> None:
-    """Link all outputs of a repeater with several to its one: its class has no more."""
+def add_links(graphs: Sequence[Graph]) -> None:
+    """Move the links of a repeater's outputs to the first output, because its class has only one."""
     for graph in graphs:
         for link in graph.links.values():
             origin = graph.nodes.get(link.origin)
@@ -28,17 +29,25 @@ def _value(node: UiNode, name: str) -> Value:
     return widget.value if widget else None
 
 
-def send(sending: Sending) -> None:
-    """Send the file's name of a choice, without its picture; refuse copies that the browser makes."""
-    copies = sending.node.type == _REPEATER and sending.inputs.get("node_mode") == "create"
-    if copies and sending.inputs.get("repeats") != 1:
-        raise refusal(sending.place, _COPIES, "node_mode", "Choose 'reuse', or export the workflow in API format.")
-    name = _CHOICES.get(sending.node.type, "")
-    value = sending.inputs.get(name) if name else None
+def change_inputs(outgoing: OutgoingNode) -> None:
+    """Replace a choice with a preview by its filename.
+
+    Raises CannotConvert for a repeater that copies nodes in the browser.
+    """
+    copies_nodes = outgoing.node.type == _REPEATER and outgoing.inputs.get("node_mode") == "create"
+    if copies_nodes and outgoing.inputs.get("repeats") != 1:
+        raise conversion_error(
+            outgoing.flat_node, _COPIES_NODES, "node_mode", "Choose 'reuse', or export the workflow in API format."
+        )
+    name = _CHOICES.get(outgoing.node.type, "")
+    value = outgoing.inputs.get(name) if name else None
     if isinstance(value, dict) and "content" in value:
-        sending.inputs[name] = value["content"]
+        outgoing.inputs[name] = value["content"]
 
 
-CUSTOM_SCRIPTS: Final = Pack(
-    "pysssss", browser_nodes={"PresetText|pysssss": BrowserNode(refused=_IN_THE_BROWSER)}, link=link, send=send
+CUSTOM_SCRIPTS: Final = PackRules(
+    "pysssss",
+    browser_nodes={"PresetText|pysssss": BrowserNode(refused=_ONLY_IN_BROWSER)},
+    add_links=add_links,
+    change_inputs=change_inputs,
 )

@@ -1,17 +1,17 @@
-"""Easy-Use: names that are set and got, lists that add to a text, and fields of its own types."""
+"""Easy-Use: nodes that set and read names, lists whose choice is added to a text, and fields of its own types."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from worker.workflow.catalog.catalog import Catalog
-from worker.workflow.editor.fields import choices_of, kind_of
-from worker.workflow.editor.javascript import as_text, stringify
-from worker.workflow.editor.live import MISSING, BrowserNode, UiNode, Value
-from worker.workflow.editor.packs.pack import Pack, Sending
-from worker.workflow.editor.saved import SavedNode
-from worker.workflow.editor.shape import Shape
-from worker.workflow.editor.values import give_values
+from worker.workflow.editor.editor_graph import MISSING, BrowserNode, UiNode, Value
+from worker.workflow.editor.field_values import set_field_values
+from worker.workflow.editor.fields import choices_of, field_kind
+from worker.workflow.editor.javascript import stringify, to_js_string
+from worker.workflow.editor.node_shape import NodeShape
+from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
+from worker.workflow.editor.saved_workflow import SavedNode
 
 _RENAMED = {"easy showAnythingLazy": "easy showAnything", "easy saveTextLazy": "easy saveText"}
 
@@ -25,17 +25,17 @@ _PROMPT_LISTS: Final = {
     "background": ("🎞️Select the background add to the text", " "),
     "nsfw": ("🔞Select the nsfw add to the text", ","),
 }
-"""Its lists with the label that each is sent as, and what stands before a choice that is added to the text."""
-_TO_CHOOSE = "Select the"
+"""The lists of `easy prompt`: the label that is sent, and the separator before a choice that is added to the text."""
+_LABEL_START = "Select the"
 
 _WILDCARDS = ("easy wildcards", "easy wildcardsMatrix")
 _LORA = ("Select to add LoRA", "Select the LoRA to add to the text")
 _WILDCARD = ("Select to add Wildcard", "Select the Wildcard to add to the text")
 
-_JOINED = ("EASY_PROMPT_STYLES", "EASY_COMBO")
-_WRITTEN = ("EASY_MULTI_ANGLE", "EASY_TABLE_EDITOR", "EASY_PROMPT_AWAIT_BAR")
+_JOINED_KINDS = ("EASY_PROMPT_STYLES", "EASY_COMBO")
+_JSON_KINDS = ("EASY_MULTI_ANGLE", "EASY_TABLE_EDITOR", "EASY_PROMPT_AWAIT_BAR")
 _DEFAULTS: Final = {
-    **dict.fromkeys(_JOINED, ""),
+    **dict.fromkeys(_JOINED_KINDS, ""),
     "EASY_MULTI_ANGLE": '[{"rotate":0,"vertical":0,"zoom":5,"add_angle_prompt":true}]',
     "EASY_PROMPT_AWAIT_BAR": '{"select":"now","unlock":true,"last_seed":0,"seed":0}',
 }
@@ -44,31 +44,31 @@ _OLD_VALUES: Final = {
     ("preset", "FLUX.1-dev"): "REGULAR - FLUX and SD3.5 only (high strength)",
     ("add_noise", "enable"): "enable (CPU)",
 }
-"""What older versions called a choice, by the field's name."""
-_OVERRIDDEN = ("easy fullLoader", "easy fluxLoader")
+"""The present name of a choice, by the name of the field and the choice's name in older versions."""
+_LOADERS_WITH_OVERRIDES = ("easy fullLoader", "easy fluxLoader")
 
 
-def read(saved: SavedNode, catalog: Catalog) -> None:
-    """Give two old classes the name of the class that took their place."""
+def rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
+    """Rename two old classes to the class that replaced them."""
     new = _RENAMED.get(saved.type)
     if new and new in catalog:
         saved.type = new
 
 
-def give(shape: Shape, saved: SavedNode) -> bool:
-    """Set the fields, and what its script makes of them."""
+def set_values(shape: NodeShape, saved: SavedNode) -> bool:
+    """Set the fields of the pack's classes, and apply the changes of its script."""
     node = shape.node
     if not node.type.startswith("easy "):
         return False
-    give_values(shape, saved)
+    set_field_values(shape, saved)
     if node.type == _PROMPT:
         _add_choices(node)
     elif node.type in _WILDCARDS:
         _add_wildcards(node)
-    elif node.type in _OVERRIDDEN:
-        _override(node)
+    elif node.type in _LOADERS_WITH_OVERRIDES:
+        _reset_overridden(node)
     for widget in node.widgets:
-        kind = kind_of(widget.spec) if widget.spec else ""
+        kind = field_kind(widget.spec) if widget.spec else ""
         if kind.startswith("EASY_"):
             widget.value = _as_field(kind, widget.value)
         elif isinstance(widget.value, str):
@@ -76,8 +76,8 @@ def give(shape: Shape, saved: SavedNode) -> bool:
     return True
 
 
-def _override(node: UiNode) -> None:
-    """What comes by a link takes the place of what is chosen: the choice is reset."""
+def _reset_overridden(node: UiNode) -> None:
+    """Reset the checkpoint and the VAE that are replaced by a linked input."""
     checkpoint, vae = node.widget("ckpt_name"), node.widget("vae_name")
     if checkpoint and checkpoint.spec and _is_linked(node, "model_override"):
         choices = choices_of(checkpoint.spec)
@@ -92,25 +92,27 @@ def _is_linked(node: UiNode, name: str) -> bool:
 
 
 def _as_field(kind: str, value: Value) -> Value:
-    """Lists of choices become one text, and objects their JSON."""
+    """Return the value in the form of its kind: choices joined to one text, objects as JSON text."""
     if value is None or value is MISSING:
         return _DEFAULTS.get(kind, value)
-    if kind in _JOINED and isinstance(value, list):
-        return ",".join(as_text(one) for one in value)
-    if kind in _WRITTEN and isinstance(value, list | dict):
+    if kind in _JOINED_KINDS and isinstance(value, list):
+        return ",".join(to_js_string(choice) for choice in value)
+    if kind in _JSON_KINDS and isinstance(value, list | dict):
         return stringify({"value": value})[len('{"value": ') : -1]
     return value
 
 
 def _add_choices(node: UiNode) -> None:
-    for name, (_, before) in _PROMPT_LISTS.items():
+    """Add the chosen entries of the lists to the text."""
+    for name, (_, separator) in _PROMPT_LISTS.items():
         widget = node.widget(name)
         chosen = widget.value if widget else None
-        if widget and widget.spec and isinstance(chosen, str) and _TO_CHOOSE not in chosen:
-            _append(node, chosen if chosen in choices_of(widget.spec) else "", before)
+        if widget and widget.spec and isinstance(chosen, str) and _LABEL_START not in chosen:
+            _append(node, chosen if chosen in choices_of(widget.spec) else "", separator)
 
 
 def _add_wildcards(node: UiNode) -> None:
+    """Add the chosen LoRA and wildcard to the text."""
     lora, wildcard = node.widget(_LORA[0]), node.widget(_WILDCARD[0])
     if lora and isinstance(lora.value, str) and lora.value and lora.value != _LORA[1]:
         _append(node, f"<lora:{lora.value.removesuffix('.safetensors')}>", "")
@@ -118,19 +120,20 @@ def _add_wildcards(node: UiNode) -> None:
         _append(node, wildcard.value, ", ")
 
 
-def _append(node: UiNode, chosen: str, before: str) -> None:
-    text = node.widget("text")
-    if text is not None and chosen:
-        written = text.value if isinstance(text.value, str) else ""
-        text.value = f"{written}{before if written else ''}{chosen}"
+def _append(node: UiNode, chosen: str, separator: str) -> None:
+    """Append a choice to the text, behind a separator unless the text is empty."""
+    field = node.widget("text")
+    if field is not None and chosen:
+        text = field.value if isinstance(field.value, str) else ""
+        field.value = f"{text}{separator if text else ''}{chosen}"
 
 
-def send(sending: Sending) -> None:
-    """Send lists as their labels."""
-    inputs = sending.inputs
-    if sending.node.type == _PROMPT:
+def change_inputs(outgoing: OutgoingNode) -> None:
+    """Send the label of a list in place of its choice."""
+    inputs = outgoing.inputs
+    if outgoing.node.type == _PROMPT:
         inputs |= {name: label for name, (label, _) in _PROMPT_LISTS.items() if isinstance(inputs.get(name), str)}
-    elif sending.node.type in _WILDCARDS:
+    elif outgoing.node.type in _WILDCARDS:
         inputs |= {name: label for name, label in (_LORA, _WILDCARD) if isinstance(inputs.get(name), str)}
 
 
@@ -140,4 +143,6 @@ _NODES: Final = {
     "easy bookmark": BrowserNode(),
 }
 
-EASY_USE: Final = Pack("Easy-Use", browser_nodes=_NODES, read=read, give=give, send=send)
+EASY_USE: Final = PackRules(
+    "Easy-Use", browser_nodes=_NODES, rewrite_node=rewrite_node, set_values=set_values, change_inputs=change_inputs
+)

@@ -1,18 +1,18 @@
-"""Efficiency: seeds that are drawn when the job is queued, and values of files from its first version."""
+"""Efficiency: seeds that are drawn when the job runs, and values of files from the pack's first version."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from worker.prompt_changes import SeedField
-from worker.workflow.editor.javascript import as_number
-from worker.workflow.editor.live import MISSING, UiNode, Value
-from worker.workflow.editor.packs.pack import Pack, Sending
-from worker.workflow.editor.saved import SavedNode
-from worker.workflow.editor.shape import Shape
-from worker.workflow.editor.values import give_values
+from worker.workflow.editor.editor_graph import MISSING, UiNode, Value
+from worker.workflow.editor.field_values import set_field_values
+from worker.workflow.editor.javascript import to_js_number
+from worker.workflow.editor.node_shape import NodeShape
+from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
+from worker.workflow.editor.saved_workflow import SavedNode
 
-_SEEDS: Final = {
+_SEED_FIELDS: Final = {
     "KSampler (Efficient)": "seed",
     "KSampler Adv. (Efficient)": "noise_seed",
     "KSampler SDXL (Eff.)": "noise_seed",
@@ -20,53 +20,53 @@ _SEEDS: Final = {
     "HighRes-Fix Script": "seed",
     "Tiled Upscaler Script": "seed",
 }
-_STEPS = {
+_STEP_FIELDS = {
     "KSampler (Efficient)": "steps",
     "KSampler Adv. (Efficient)": "start_at_step",
     "KSampler SDXL (Eff.)": "start_at_step",
 }
 _LOADERS = ("Efficient Loader", "Eff. Loader SDXL")
-_HIGHRES, _UPSCALES = "HighRes-Fix Script", ("latent", "pixel", "both")
-_FIRST_HIGHRES = ("latent_upscaler", "upscale_by", "hires_steps", "denoise", "iterations")
-_RANDOM, _LIMIT = -1, 2**50
+_HIGHRES, _UPSCALE_TYPES = "HighRes-Fix Script", ("latent", "pixel", "both")
+_FIRST_HIGHRES_FIELDS = ("latent_upscaler", "upscale_by", "hires_steps", "denoise", "iterations")
+_RANDOM_SEED, _MAX_SEED = -1, 2**50
 
 
-def give(shape: Shape, saved: SavedNode) -> bool:
-    """Set the fields, and move the values of a file from the pack's first version to where they belong now."""
+def set_values(shape: NodeShape, saved: SavedNode) -> bool:
+    """Set the fields of the pack's classes, and move values of files from its first version to the right fields."""
     name = shape.node.type
     if name in _LOADERS:
-        give_values(shape, saved)
-        _move_loader(shape.node)
-    elif name in _STEPS:
-        give_values(shape, saved)
-        _move_sampler(shape.node)
+        set_field_values(shape, saved)
+        _shift_loader_values(shape.node)
+    elif name in _STEP_FIELDS:
+        set_field_values(shape, saved)
+        _shift_sampler_values(shape.node)
     elif name == _HIGHRES:
-        _give_highres(shape, saved)
-    elif name in _SEEDS:
-        give_values(shape, saved)
+        _set_highres_values(shape, saved)
+    elif name in _SEED_FIELDS:
+        set_field_values(shape, saved)
     else:
         return False
-    for widget in shape.node.widgets:  # its script puts a button where other seeds have what becomes of them
+    for widget in shape.node.widgets:  # the script shows a button in place of the seed control
         widget.kind = "button" if widget.kind == "control" else widget.kind
     return True
 
 
-def _move_loader(node: UiNode) -> None:
-    """Two fields are new; the first version had the sizes in their place."""
+def _shift_loader_values(node: UiNode) -> None:
+    """Move the values behind two fields that the first version did not have."""
     names = [widget.name for widget in node.widgets]
-    place = names.index("token_normalization") if "token_normalization" in names else -1
-    if place < 0 or not _is_number(node.widgets[place].value):
+    position = names.index("token_normalization") if "token_normalization" in names else -1
+    if position < 0 or not _is_number(node.widgets[position].value):
         return
     values = [widget.value for widget in node.widgets]
-    for index in range(place + 2, len(names)):
+    for index in range(position + 2, len(names)):
         node.widgets[index].value = values[index - 2]
-    node.widgets[place].value = "none"
-    node.widgets[place + 1].value = "comfy"
+    node.widgets[position].value = "none"
+    node.widgets[position + 1].value = "comfy"
 
 
-def _move_sampler(node: UiNode) -> None:
-    """The first field is gone; the last one is new."""
-    seed, steps = node.widget(_SEEDS[node.type]), node.widget(_STEPS[node.type])
+def _shift_sampler_values(node: UiNode) -> None:
+    """Move the values by one field: the first version had one more at the start and one less at the end."""
+    seed, steps = node.widget(_SEED_FIELDS[node.type]), node.widget(_STEP_FIELDS[node.type])
     if seed is None or steps is None or not (_is_text(seed.value) and _is_text(steps.value)):
         return
     for widget, following in zip(node.widgets, node.widgets[1:], strict=False):
@@ -74,16 +74,17 @@ def _move_sampler(node: UiNode) -> None:
     node.widgets[-1].value = "true"
 
 
-def _give_highres(shape: Shape, saved: SavedNode) -> None:
+def _set_highres_values(shape: NodeShape, saved: SavedNode) -> None:
+    """Set the fields of a HighRes-Fix Script. The first version had other fields at the start."""
     values = saved.values if isinstance(saved.values, list) else []
-    if not values or values[0] in _UPSCALES:
-        give_values(shape, saved)
+    if not values or values[0] in _UPSCALE_TYPES:
+        set_field_values(shape, saved)
         return
-    for name, value in zip(_FIRST_HIGHRES, values, strict=False):
+    for name, value in zip(_FIRST_HIGHRES_FIELDS, values, strict=False):
         widget = shape.node.widget(name)
         if widget is not None:
-            named = name == "latent_upscaler" and isinstance(value, str)
-            widget.value = str(value).replace("SD-Latent-Upscaler", "city96") if named else value
+            is_upscaler = name == "latent_upscaler" and isinstance(value, str)
+            widget.value = str(value).replace("SD-Latent-Upscaler", "city96") if is_upscaler else value
 
 
 def _is_number(value: Value) -> bool:
@@ -91,19 +92,19 @@ def _is_number(value: Value) -> bool:
 
 
 def _is_text(value: Value) -> bool:
-    """JavaScript's `isNaN`."""
-    return value is MISSING or (not isinstance(value, bool) and value is not None and as_number(value) is None)
+    """Return JavaScript's `isNaN(value)`."""
+    return value is MISSING or (not isinstance(value, bool) and value is not None and to_js_number(value) is None)
 
 
-def send(sending: Sending) -> None:
-    """Let the least seed stand for one that is drawn when the job runs."""
-    name = _SEEDS.get(sending.node.type, "")
-    if name and sending.inputs.get(name) == _RANDOM:
-        spec = sending.node.node_class.by_name.get(name) if sending.node.node_class else None
-        low = int(max(spec.min, -_LIMIT)) if spec and spec.min is not None else 0
-        high = int(min(spec.max, _LIMIT)) if spec and spec.max is not None else _LIMIT
-        sending.inputs[name] = low
-        sending.seeds.append(SeedField(sending.place.id, name, low, high))
+def change_inputs(outgoing: OutgoingNode) -> None:
+    """Send the lowest seed in place of one that is drawn when the job runs, and report the seed field."""
+    name = _SEED_FIELDS.get(outgoing.node.type, "")
+    if name and outgoing.inputs.get(name) == _RANDOM_SEED:
+        spec = outgoing.node.node_class.by_name.get(name) if outgoing.node.node_class else None
+        low = int(max(spec.min, -_MAX_SEED)) if spec and spec.min is not None else 0
+        high = int(min(spec.max, _MAX_SEED)) if spec and spec.max is not None else _MAX_SEED
+        outgoing.inputs[name] = low
+        outgoing.seeds.append(SeedField(outgoing.flat_node.id, name, low, high))
 
 
-EFFICIENCY: Final = Pack("Efficiency", give=give, send=send)
+EFFICIENCY: Final = PackRules("Efficiency", set_values=set_values, change_inputs=change_inputs)

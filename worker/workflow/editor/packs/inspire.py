@@ -1,20 +1,20 @@
-"""Inspire: a picture that its script draws into a field at the moment of queueing."""
+"""Inspire: an image that the script puts into a field when the workflow is queued."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from worker.workflow.editor.packs.pack import Pack, Sending
+from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
 
 _LOADER, _DATA, _PLACEHOLDER = "LoadImage //Inspire", "image_data", "[IMAGE DATA]"
-_NOT_IN_THE_FILE = "the browser draws the picture into this field when it queues, and the file has only a placeholder"
+_NOT_IN_FILE = "the browser puts the image into this field when it queues, and the file has only a placeholder"
 
 
-def send(sending: Sending) -> None:
-    """Leave out the placeholder that the script saves instead of the picture, as the editor does."""
-    if sending.node.type == _LOADER and sending.inputs.get(_DATA) == _PLACEHOLDER:
-        del sending.inputs[_DATA]
-        sending.node.warn(_NOT_IN_THE_FILE, _DATA, "Load the picture with LoadImage, or export in API format.")
+def change_inputs(outgoing: OutgoingNode) -> None:
+    """Remove the placeholder that the script saves in place of the image, as the editor does."""
+    if outgoing.node.type == _LOADER and outgoing.inputs.get(_DATA) == _PLACEHOLDER:
+        del outgoing.inputs[_DATA]
+        outgoing.node.warn(_NOT_IN_FILE, _DATA, "Load the image with LoadImage, or export the workflow in API format.")
 
 
-INSPIRE: Final = Pack("Inspire", send=send)
+INSPIRE: Final = PackRules("Inspire", change_inputs=change_inputs)

@@ -1,12 +1,12 @@
-"""KJNodes: a value is set under a name in one place of the workflow, and got by that name in others."""
+"""KJNodes: `SetNode` sets a value under a name, and `GetNode` reads it by that name elsewhere in the workflow."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from worker.workflow.editor.live import BrowserNode
-from worker.workflow.editor.packs.pack import Pack
+from worker.workflow.editor.editor_graph import BrowserNode
+from worker.workflow.editor.packs.pack_rules import PackRules
 
 _NODES: Final = {"SetNode": BrowserNode(), "GetNode": BrowserNode(gets_from="SetNode", enclosing=True)}
 
-KJNODES: Final = Pack("KJNodes", browser_nodes=_NODES)
+KJNODES: Final = PackRules("KJNodes", browser_nodes=_NODES)

@@ -1,10 +1,10 @@
-"""mtb (comfy_mtb)."""
+"""mtb (comfy_mtb): a note that exists only in the browser."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from worker.workflow.editor.live import BrowserNode
-from worker.workflow.editor.packs.pack import Pack
+from worker.workflow.editor.editor_graph import BrowserNode
+from worker.workflow.editor.packs.pack_rules import PackRules
 
-MTB: Final = Pack("mtb", browser_nodes={"Note Plus (mtb)": BrowserNode()})
+MTB: Final = PackRules("mtb", browser_nodes={"Note Plus (mtb)": BrowserNode()})

@@ -1,4 +1,4 @@
-"""Classes of ComfyUI's own that have another name today."""
+"""ComfyUI's own classes that were renamed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Final
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.replacements import REPLACEMENTS
-from worker.workflow.editor.packs.pack import Pack
-from worker.workflow.editor.saved import SavedNode
+from worker.workflow.editor.packs.pack_rules import PackRules
+from worker.workflow.editor.saved_workflow import SavedNode
 
 
-def read(saved: SavedNode, catalog: Catalog) -> None:
-    """Give the node its class's present name, and its slots theirs, where the server would do so too."""
+def rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
+    """Rename a replaced class and its slots, in the cases in which the server would replace it as well."""
     replacement = REPLACEMENTS.get(saved.type)
     if replacement is None or replacement.fixed or saved.type in catalog or replacement.new_class not in catalog:
         return
     saved.type = replacement.new_class
-    names = {old: new for new, old in replacement.carried}
+    new_names = {old: new for new, old in replacement.carried}
     for slot in saved.inputs:
-        slot.name = names.get(slot.name, slot.name)
-        slot.widget = names.get(slot.widget, slot.widget) if slot.widget else None
+        slot.name = new_names.get(slot.name, slot.name)
+        slot.widget = new_names.get(slot.widget, slot.widget) if slot.widget else None
 
 
-RENAMED: Final = Pack("ComfyUI", read=read)
+RENAMED: Final = PackRules("ComfyUI", rewrite_node=rewrite_node)

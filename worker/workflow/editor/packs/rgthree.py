@@ -1,6 +1,6 @@
-"""rgthree: loaders whose fields its script adds, and nodes that switch others on and off in the browser.
+"""rgthree: classes whose fields the script adds, seeds that are drawn, and nodes that switch others on and off.
 
-What a muter, a repeater or a button did to other nodes is saved with those.
+A muter, repeater or button needs no rule: the modes that it set are saved with the other nodes.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from worker.prompt_changes import SeedField
-from worker.workflow.editor.javascript import as_number
-from worker.workflow.editor.left_values import warn_of_rest
-from worker.workflow.editor.live import MUTED, BrowserNode, Graph, UiNode, Value, Widget
-from worker.workflow.editor.packs.pack import Pack, Sending
-from worker.workflow.editor.saved import SavedNode
-from worker.workflow.editor.shape import Shape
-from worker.workflow.editor.values import give_in_order
+from worker.workflow.editor.editor_graph import MUTED, BrowserNode, Graph, UiNode, Value, Widget
+from worker.workflow.editor.field_values import set_in_order
+from worker.workflow.editor.javascript import to_js_number
+from worker.workflow.editor.node_shape import NodeShape
+from worker.workflow.editor.packs.pack_rules import OutgoingNode, PackRules
+from worker.workflow.editor.saved_workflow import SavedNode
+from worker.workflow.editor.unused_values import warn_of_unused_values
 from worker.workflow.json_value import Json
 
 _UNMUTER = "Random Unmuter (rgthree)"
@@ -29,7 +29,7 @@ _BROWSER_NODES = (
 _SUFFIX = " (rgthree)"
 _LORAS, _PRIMITIVE, _PUTER = "Power Lora Loader (rgthree)", "Power Primitive (rgthree)", "Power Puter (rgthree)"
 _SEED, _SEED_LIMIT = "Seed (rgthree)", 2**50
-_DRAWN = (-1, -2, -3)  # at random, one more than the last, one less: without a last one, at random too
+_DRAWN_SEEDS = (-1, -2, -3)  # random, last seed plus one, last seed minus one, which are random without a last seed
 _PROMPTS = frozenset(
     {
         *("Power Prompt (rgthree)", "Power Prompt - Simple (rgthree)", "SDXL Power Prompt - Positive (rgthree)"),
@@ -38,131 +38,139 @@ _PROMPTS = frozenset(
 )
 _HEADER = "PowerLoraLoaderHeaderWidget"
 _SEPARATE = "Separate Model & Clip"
-_FALSE = ("false", "null", "none", "", "0")
+_FALSE_TEXTS = ("false", "null", "none", "", "0")
 
 
-def give(shape: Shape, saved: SavedNode) -> bool:
-    """Set the fields of the classes whose script adds or removes some."""
+def set_values(shape: NodeShape, saved: SavedNode) -> bool:
+    """Set the fields of the classes whose script adds or removes fields."""
     name = shape.node.type
     if not name.endswith(_SUFFIX):
         return False
-    values = _listed(saved.values)
+    values = _in_order(saved.values)
     if name == _LORAS:
-        _give_loras(shape.node, list(saved.values.values()) if isinstance(saved.values, dict) else values)
+        _set_loras(shape.node, list(saved.values.values()) if isinstance(saved.values, dict) else values)
     elif name == _PRIMITIVE:
-        _give_primitive(shape.node, values)
+        _set_primitive(shape.node, values)
     elif name == _PUTER:
-        _give_puter(shape.node, values)
+        _set_puter(shape.node, values)
     elif name in _PROMPTS:
         _hide_fields(shape.node)
-        give_in_order(shape, values)
+        set_in_order(shape, values)
     elif name == _SEED:
         shape.node.widgets = [widget for widget in shape.node.widgets if widget.kind != "control"]
-        give_in_order(shape, values[:1])
+        set_in_order(shape, values[:1])
     else:
         return False
     return True
 
 
-def _listed(values: Json) -> list[Value]:
-    """Values in order; those of an object by its numbers."""
+def _in_order(values: Json) -> list[Value]:
+    """Return the values in order. Of an object only the values under numbers count."""
     if isinstance(values, dict):
         return [value for key, value in values.items() if key.isdecimal()]
     return list(values) if isinstance(values, list) else []
 
 
-def _give_loras(node: UiNode, values: Sequence[Value]) -> None:
-    """Take each value with a `lora`; the others are lines and buttons. The clip's strength counts where it is shown."""
+def _set_loras(node: UiNode, values: Sequence[Value]) -> None:
+    """Add a field for each value with a `lora`. The strength of the clip is sent only if the node shows it."""
     separate = node.properties.get("Show Strengths") == _SEPARATE
-    rest: list[Value] = []
+    unused: list[Value] = []
     for value in values:
         if not isinstance(value, dict) or "lora" not in value:
-            rest += [] if isinstance(value, dict) and value.get("type") == _HEADER else [value]
+            unused += [] if isinstance(value, dict) and value.get("type") == _HEADER else [value]
             continue
-        lora = {key: given for key, given in value.items() if key != "strengthTwo"}
+        lora = {key: part for key, part in value.items() if key != "strengthTwo"}
         if separate:
             second = value.get("strengthTwo")
             lora["strengthTwo"] = 1 if second is None else second
         node.widgets.append(Widget(f"lora_{len(node.widgets) + 1}", "lora", lora))
-    warn_of_rest(node, rest)
+    warn_of_unused_values(node, unused)
 
 
-def _give_primitive(node: UiNode, values: Sequence[Value]) -> None:
+def _set_primitive(node: UiNode, values: Sequence[Value]) -> None:
+    """Add the type and the value of a Power Primitive."""
     kind = values[0] if values and isinstance(values[0], str) else "STRING"
     kind = "BOOLEAN" if kind == "BOOL" else kind
     value = values[1] if len(values) > 1 else None
-    node.widgets += [Widget("type", "combo", kind), Widget("value", "primitive", _typed(kind, value))]
-    warn_of_rest(node, values[2:])
+    node.widgets += [Widget("type", "combo", kind), Widget("value", "primitive", _converted(kind, value))]
+    warn_of_unused_values(node, values[2:])
 
 
-def _typed(kind: str, value: Value) -> Value:
+def _converted(kind: str, value: Value) -> Value:
+    """Return the value converted to the type of a Power Primitive."""
     if kind in ("INT", "FLOAT"):
-        number = as_number(value) if isinstance(value, int | float | str) else None
+        number = to_js_number(value) if isinstance(value, int | float | str) else None
         return 0 if number is None else number
     if kind == "BOOLEAN":
-        return value.lower() not in _FALSE if isinstance(value, str) else bool(value)
+        return value.lower() not in _FALSE_TEXTS if isinstance(value, str) else bool(value)
     return "" if value is None else value
 
 
-def _give_puter(node: UiNode, values: Sequence[Value]) -> None:
-    """The types of its outputs, in older files one as text, and its code."""
+def _set_puter(node: UiNode, values: Sequence[Value]) -> None:
+    """Add the output types and the code of a Power Puter. Older files have one output type, as text."""
     outputs = values[0] if values else None
     if not isinstance(outputs, dict):
         outputs = {"outputs": [outputs if isinstance(outputs, str) else "STRING"]}
     code = values[1] if len(values) > 1 else None
     node.widgets.append(Widget("outputs", "outputs", outputs))
     node.widgets.append(Widget("code", "code", code if isinstance(code, str) else ""))
-    warn_of_rest(node, values[2:])
+    warn_of_unused_values(node, values[2:])
 
 
 def _hide_fields(node: UiNode) -> None:
-    """Take away the fields that a Power Prompt does not show. Their slots stay, for what is linked into them."""
-    hidden = {widget.name for widget in node.widgets if not _shown_in_prompt(widget)}
+    """Remove the fields that a Power Prompt does not show. Their slots stay, because links may feed them."""
+    hidden = {widget.name for widget in node.widgets if not _is_shown_in_prompt(widget)}
     node.widgets = [widget for widget in node.widgets if widget.name not in hidden]
     for slot in node.inputs:
         slot.widget = None if slot.widget in hidden else slot.widget
 
 
-def _shown_in_prompt(widget: Widget) -> bool:
-    """Whether a Power Prompt shows a field: lists only if there is something to insert, no sizes."""
+def _is_shown_in_prompt(widget: Widget) -> bool:
+    """Return whether a Power Prompt shows a field. It shows lists that have entries, and it shows no sizes."""
     if widget.name.startswith("insert_"):
         choices = widget.spec.options or () if widget.spec else ()
         return len(choices) > 2 or (len(choices) == 2 and not str(choices[1]).lower().startswith("disable "))
     return not widget.name.startswith(("target_", "crop_", "values_"))
 
 
-def link(graphs: Sequence[Graph]) -> None:
-    """Warn of nodes that would be switched on at random at the moment of queueing."""
+def add_links(graphs: Sequence[Graph]) -> None:
+    """Warn about random unmuters: the editor would enable one of their inputs when the workflow is queued."""
     for graph in graphs:
         for node in graph.nodes.values():
             if node.type == _UNMUTER and node.browser:
-                linked = list(_linked(graph, node))
-                if linked and all(one.mode == MUTED for one in linked):
+                sources = list(_linked_nodes(graph, node))
+                if sources and all(source.mode == MUTED for source in sources):
                     node.warn(
-                        f"the editor would enable one of its {len(linked)} muted inputs at random: none is enabled"
+                        f"the editor would enable one of its {len(sources)} muted inputs at random: none is enabled"
                     )
 
 
-def _linked(graph: Graph, node: UiNode) -> Iterator[UiNode]:
+def _linked_nodes(graph: Graph, node: UiNode) -> Iterator[UiNode]:
+    """Yield the nodes that are linked into a node."""
     for slot in node.inputs:
         link = graph.links.get(slot.link) if slot.link is not None else None
         if link and link.origin in graph.nodes:
             yield graph.nodes[link.origin]
 
 
-def send(sending: Sending) -> None:
-    """Name the seed that the node would draw itself."""
-    if sending.node.type == _SEED and sending.inputs.get("seed") in _DRAWN:
-        low, high = (_limit(sending.node, name, fallback) for name, fallback in (("randomMin", 0), ("randomMax", None)))
-        sending.seeds.append(SeedField(sending.place.id, "seed", min(low, high), high))
+def change_inputs(outgoing: OutgoingNode) -> None:
+    """Report the seed field if the node would draw its seed in the browser."""
+    if outgoing.node.type == _SEED and outgoing.inputs.get("seed") in _DRAWN_SEEDS:
+        low, high = _seed_limit(outgoing.node, "randomMin", 0), _seed_limit(outgoing.node, "randomMax", _SEED_LIMIT)
+        outgoing.seeds.append(SeedField(outgoing.flat_node.id, "seed", min(low, high), high))
 
 
-def _limit(node: UiNode, name: str, fallback: int | None) -> int:
+def _seed_limit(node: UiNode, name: str, default: int) -> int:
+    """Return a property of the node as a limit of its seeds."""
     value = node.properties.get(name)
-    number = int(value) if isinstance(value, int | float) and abs(value) < 2**53 else fallback
-    return _SEED_LIMIT if number is None else max(-_SEED_LIMIT, min(_SEED_LIMIT, number))
+    number = int(value) if isinstance(value, int | float) and abs(value) < 2**53 else default
+    return max(-_SEED_LIMIT, min(_SEED_LIMIT, number))
 
 
-RGTHREE: Final = Pack(
-    "rgthree", browser_nodes=dict.fromkeys(_BROWSER_NODES, BrowserNode()), give=give, link=link, send=send
+RGTHREE: Final = PackRules(
+    "rgthree",
+    browser_nodes=dict.fromkeys(_BROWSER_NODES, BrowserNode()),
+    set_values=set_values,
+    add_links=add_links,
+    change_inputs=change_inputs,
 )

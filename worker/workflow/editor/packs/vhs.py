@@ -1,4 +1,4 @@
-"""VideoHelperSuite: its script saves values by the names of their fields, and reads what its older versions saved."""
+"""VideoHelperSuite: its script saves values by field name, and it reads the files of its older versions."""
 
 from __future__ import annotations
 
@@ -8,49 +8,51 @@ from typing import Final
 
 from worker.workflow.catalog.catalog import Catalog
 from worker.workflow.catalog.node_class import NodeClass
-from worker.workflow.editor.left_values import is_decoration
-from worker.workflow.editor.live import MISSING, BrowserNode, Graph, UiNode, Widget
-from worker.workflow.editor.packs.pack import Pack
+from worker.workflow.editor.editor_graph import MISSING, BrowserNode, Graph, UiNode, Widget
+from worker.workflow.editor.field_values import set_field_values
+from worker.workflow.editor.node_shape import NodeShape
+from worker.workflow.editor.packs.pack_rules import PackRules
 from worker.workflow.editor.packs.vhs_fields import COMBINE, FormatFields
-from worker.workflow.editor.saved import SavedNode
-from worker.workflow.editor.shape import Shape
-from worker.workflow.editor.values import give_values
+from worker.workflow.editor.saved_workflow import SavedNode
+from worker.workflow.editor.unused_values import is_display_only
 from worker.workflow.json_value import Json, JsonObject
 
-_LOADED = ("video", "force_rate", "force_size", "frame_load_cap", "skip_first_frames", "select_every_nth")
-_LISTS: Final = {
+_LOAD_FIELDS = ("video", "force_rate", "force_size", "frame_load_cap", "skip_first_frames", "select_every_nth")
+_OLD_LISTS: Final = {
     "VHS_LoadImages": ("directory", "", "image_load_cap", "skip_first_images", "select_every_nth"),
     "VHS_LoadImagesPath": ("directory", "image_load_cap", "skip_first_images", "select_every_nth"),
     COMBINE: ("frame_rate", "loop_count", "filename_prefix", "format", "pingpong", "save_image"),
-    "VHS_LoadVideo": _LOADED,
-    "VHS_LoadVideoPath": _LOADED,
+    "VHS_LoadVideo": _LOAD_FIELDS,
+    "VHS_LoadVideoPath": _LOAD_FIELDS,
 }
-"""What the lists of old files hold, by class; a button has no name."""
-_FORMER_NAMES: Final = {COMBINE: {"save_output": "save_image"}}
-_FORMER_SLOTS: Final = {"batch_manager": "meta_batch"}
-_FORMER_FIELDS: Final = ("force_size", "save_image")
-_NEWEST, _MANAGER = "VHS_SelectLatest", "VHS_BatchManager"
+"""The fields in the value lists of old files, by class. An empty name is a button."""
+_OLD_FIELD_NAMES: Final = {COMBINE: {"save_output": "save_image"}}
+_OLD_SLOT_NAMES: Final = {"batch_manager": "meta_batch"}
+_OLD_FIELDS: Final = ("force_size", "save_image")
+_SELECT_LATEST, _MANAGER = "VHS_SelectLatest", "VHS_BatchManager"
 _SIZE = re.compile(r"\s*([+-]?\d{1,15})")
-_A_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BUTTON = "upload"
 
 
 def saves_by_name(node_class: NodeClass | None) -> bool:
-    """Whether the pack's script saves the values of this class."""
+    """Return whether the values of a class are saved by field name, by the pack's script."""
     return node_class is not None and node_class.name.startswith("VHS_")
 
 
-def _read(saved: SavedNode, catalog: Catalog) -> None:
+def _rewrite_node(saved: SavedNode, catalog: Catalog) -> None:
+    """Rename slots that had another name in older versions."""
     if saved.type.startswith("VHS_"):
         for slot in saved.inputs:
-            slot.name = _FORMER_SLOTS.get(slot.name, slot.name)
+            slot.name = _OLD_SLOT_NAMES.get(slot.name, slot.name)
 
 
-def _give(shape: Shape, saved: SavedNode) -> bool:
+def _set_values(shape: NodeShape, saved: SavedNode) -> bool:
+    """Set the fields of the pack's classes from values by name, or from the lists of old files."""
     node, values = shape.node, saved.values
     if not saves_by_name(node.node_class):
         return False
-    if node.type == _NEWEST:
+    if node.type == _SELECT_LATEST:
         node.browser = BrowserNode()
     if node.type == _MANAGER:
         node.widgets.append(Widget("count", "number", 0))
@@ -58,52 +60,56 @@ def _give(shape: Shape, saved: SavedNode) -> bool:
     if isinstance(values, dict):
         for widget in node.widgets:
             widget.value = MISSING
-        _restore(node, fields, _with_sizes(values))
+        _apply(node, fields, _with_sizes(values))
     elif isinstance(values, list):
-        give_values(shape, saved)
-        names = _LISTS.get(node.type, ())
+        set_field_values(shape, saved)
+        names = _OLD_LISTS.get(node.type, ())
         if names and len(values) >= len(names):
             node.warnings.clear()
-            named = {name: value for name, value in zip(names, values, strict=False) if name}
-            _restore(node, fields, _with_sizes(named))
+            values_by_name = {name: value for name, value in zip(names, values, strict=False) if name}
+            _apply(node, fields, _with_sizes(values_by_name))
     return True
 
 
-def _restore(node: UiNode, fields: FormatFields, values: JsonObject) -> None:
-    """Set the fields in their order; a field that the file doesn't name gets its default, unless that is 0 or false."""
-    former, place = _FORMER_NAMES.get(node.type, {}), 0
-    while place < len(node.widgets):
-        widget = node.widgets[place]
-        place += 1
-        name = widget.name if widget.name in values else former.get(widget.name, "")
+def _apply(node: UiNode, fields: FormatFields, values: JsonObject) -> None:
+    """Set the fields in order. A field that the file does not name gets its default, unless that is 0 or false."""
+    old_names, index = _OLD_FIELD_NAMES.get(node.type, {}), 0
+    while index < len(node.widgets):  # setting a field may add more behind it
+        widget = node.widgets[index]
+        index += 1
+        name = widget.name if widget.name in values else old_names.get(widget.name, "")
         if name in values:
             fields.set(widget, values[name])
         elif default := _default(node, widget):
             fields.set(widget, default)
-    if node.type == COMBINE and not fields.known:
-        _add_unknown(node, values)
-    known = {*_FORMER_FIELDS, *fields.names, *(widget.name for widget in node.widgets)}
+    if node.type == COMBINE and not fields.has_formats:
+        _add_undeclared_fields(node, values)
+    expected = {*_OLD_FIELDS, *fields.names, *(widget.name for widget in node.widgets)}
     for name, value in values.items():
-        if name not in known and not isinstance(value, dict) and not is_decoration(value):
+        if name not in expected and not isinstance(value, dict) and not is_display_only(value):
             node.warn(f"no input takes the value that the file has for {name!r}: {value!r:.60}")
 
 
 def _default(node: UiNode, widget: Widget) -> Json:
+    """Return the default of a field, or its first choice."""
     spec = node.node_class.by_name.get(widget.name) if node.node_class else None
     return (spec.default or next(iter(spec.options or ()), None)) if spec else None
 
 
-def _add_unknown(node: UiNode, values: JsonObject) -> None:
-    """Keep the fields of a format that an older version of the pack doesn't tell."""
-    known = {widget.name for widget in node.widgets}
+def _add_undeclared_fields(node: UiNode, values: JsonObject) -> None:
+    """Add the fields of a format for older versions of the pack, whose catalog does not declare them."""
+    declared = {widget.name for widget in node.widgets}
     for name, value in values.items():
-        plain = isinstance(value, str | int | float) and name != _BUTTON
-        if plain and name not in known and _A_NAME.fullmatch(name):
+        is_field = isinstance(value, str | int | float) and name != _BUTTON
+        if is_field and name not in declared and _FIELD_NAME.fullmatch(name):
             node.widgets.append(Widget(name, "format", value))
 
 
 def _with_sizes(values: JsonObject) -> JsonObject:
-    """Replace `force_size`, from before width and height had fields of their own: "512x?", or which of them counts."""
+    """Return the values with width and height in place of the older `force_size`.
+
+    That was a text such as "512x?", or the name of the size that counts.
+    """
     size = values.get("force_size")
     if not isinstance(size, str):
         return values
@@ -119,19 +125,23 @@ def _with_sizes(values: JsonObject) -> JsonObject:
 
 
 def _side(text: str) -> int | None:
+    """Return one side of a size. `?` means 0, which leaves the side open."""
     number = _SIZE.match(text)
     return 0 if text == "?" else int(number[1]) if number else None
 
 
-def _link(graphs: Sequence[Graph]) -> None:
-    """Tell which fields hold the file that was the newest when the workflow was saved."""
+def _add_links(graphs: Sequence[Graph]) -> None:
+    """Warn about fields that are fed by a node which finds the newest file in the browser."""
     for graph in graphs:
-        newest = {node.id for node in graph.nodes.values() if node.type == _NEWEST and node.browser}
-        for node in graph.nodes.values() if newest else ():
+        selectors = {node.id for node in graph.nodes.values() if node.type == _SELECT_LATEST and node.browser}
+        for node in graph.nodes.values() if selectors else ():
             for slot in node.inputs:
                 link = graph.links.get(slot.link) if slot.link is not None else None
-                if link and link.origin in newest:
-                    node.warn(f"{_NEWEST} finds its file in the browser: what was saved here is sent", slot.name)
+                if link and link.origin in selectors:
+                    node.warn(
+                        f"{_SELECT_LATEST} finds its file in the browser: the saved value of this field is sent",
+                        slot.name,
+                    )
 
 
-VHS: Final = Pack("VideoHelperSuite", read=_read, give=_give, link=_link)
+VHS: Final = PackRules("VideoHelperSuite", rewrite_node=_rewrite_node, set_values=_set_values, add_links=_add_links)

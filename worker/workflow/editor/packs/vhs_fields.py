@@ -1,4 +1,4 @@
-"""VideoHelperSuite's fields: they round what they are given, and a chosen format changes them or adds others."""
+"""Fields of VideoHelperSuite: they round their values, and a chosen format changes them or adds others."""
 
 from __future__ import annotations
 
@@ -6,99 +6,101 @@ from collections.abc import Iterator
 from functools import partial
 
 from worker.workflow.catalog.node_class import InputSpec, Presence, read_input
-from worker.workflow.editor.fields import fields_of
-from worker.workflow.editor.javascript import as_number, round_half_up
-from worker.workflow.editor.live import MISSING, Slot, UiNode, Value, Widget
-from worker.workflow.editor.primitives import Number, number_of
+from worker.workflow.editor.editor_graph import MISSING, Slot, UiNode, Value, Widget
+from worker.workflow.editor.fields import fields_for
+from worker.workflow.editor.javascript import round_half_up, to_js_number
+from worker.workflow.editor.primitives import NumberField, number_field
 from worker.workflow.json_value import Json, JsonObject
 
 COMBINE = "VHS_VideoCombine"
 FORMAT = "format"
 
 _BY_FORMAT = {"force_rate": "target_rate", "custom_width": "dim", "custom_height": "dim", "frame_load_cap": "frames"}
-"""Fields that the format of what loads a video changes, and what the format calls it."""
+"""Fields of video loaders that a format changes, and the key of the change in the format."""
 
 
 class FormatFields:
-    """The fields of one node, set one after another as the pack's script does."""
+    """The fields of one node, which are set one after another as the pack's script does."""
 
     def __init__(self, node: UiNode) -> None:
         self._node = node
-        self._added: list[Widget] = []
-        self._given: dict[str, Value] = {}
-        self._proposed: dict[str, Json] = {}
-        self._format = next((one for one in node.widgets if one.name == FORMAT), None)
+        self._format_fields: list[Widget] = []
+        self._set_by_file: dict[str, Value] = {}
+        self._format_values: dict[str, Json] = {}
+        self._format = next((widget for widget in node.widgets if widget.name == FORMAT), None)
         for widget in node.widgets:
-            self._round_by(widget, {})
+            self._set_rounding(widget, {})
         if self._format and node.type != COMBINE:
-            self._change_loader(_of_loader(self._formats().get(str(self._format.value))), reset=False)
+            self._change_loader(_loader_changes(self._formats().get(str(self._format.value))), reset=False)
 
     @property
-    def known(self) -> bool:
-        """Whether the class names the fields of its formats, as the pack has done since 2024."""
+    def has_formats(self) -> bool:
+        """Whether the class declares the fields of its formats, as the pack has done since 2024."""
         return bool(self._formats())
 
     @property
     def names(self) -> frozenset[str]:
-        """The fields of all formats: those of another than the chosen one are not sent."""
+        """The names of the fields of all formats. Only those of the chosen format are sent."""
         rows = [row for rows in self._formats().values() if isinstance(rows, list) for row in rows]
         return frozenset(str(row[0]) for row in rows if isinstance(row, list) and row)
 
     def set(self, widget: Widget, value: Value) -> None:
-        """Give a field its value; the fields that depend on it follow."""
-        self._given[widget.name] = value
+        """Set the value of a field. If it is the format, change the fields that depend on it."""
+        self._set_by_file[widget.name] = value
         widget.value = value if widget.accept is None else widget.accept(value)
         if widget is not self._format:
             return
         chosen = self._formats().get(value) if isinstance(value, str) else None
         if self._node.type == COMBINE:
-            self._exchange(chosen)
+            self._replace_format_fields(chosen)
         elif isinstance(chosen, dict):
-            self._change_loader(_of_loader(chosen), reset=True)
+            self._change_loader(_loader_changes(chosen), reset=True)
 
     def _formats(self) -> JsonObject:
+        """Return the formats that the class declares, by name."""
         spec = self._format.spec if self._format else None
         formats = spec.config[1].get("formats") if spec else None
         return formats if isinstance(formats, dict) else {}
 
-    def _exchange(self, rows: Json) -> None:
-        """Put the fields of a video's format behind the format, in the place of the former one's."""
+    def _replace_format_fields(self, rows: Json) -> None:
+        """Replace the fields of the former format by those of the chosen one, directly behind the format."""
         node = self._node
-        kept = [one for one in node.widgets if all(one is not gone for gone in self._added)]
-        self._added = [widget for spec in _specs(rows) for widget in fields_of(spec)]
-        for widget in self._added:
-            if number := number_of(widget.spec):
-                widget.accept = partial(_plain, number)
-        place = next(index for index, one in enumerate(kept) if one is self._format) + 1
-        node.widgets = [*kept[:place], *self._added, *kept[place:]]
-        for widget in self._added:
+        kept = [widget for widget in node.widgets if all(widget is not old for old in self._format_fields)]
+        self._format_fields = [widget for spec in _specs(rows) for widget in fields_for(spec)]
+        for widget in self._format_fields:
+            if number := number_field(widget.spec):
+                widget.accept = partial(_accept_number, number)
+        position = next(index for index, widget in enumerate(kept) if widget is self._format) + 1
+        node.widgets = [*kept[:position], *self._format_fields, *kept[position:]]
+        for widget in self._format_fields:
             if node.slot(widget.name) is None:
                 node.inputs.append(Slot(widget.name, widget.spec.type if widget.spec else "*", widget=widget.name))
 
     def _change_loader(self, changes: dict[str, JsonObject], *, reset: bool) -> None:
-        """Round by what a format allows. A field that holds the former format's own value gets the new one's."""
+        """Apply the rounding of a format. A field that holds the former format's own value gets that of the new one."""
         for widget in self._node.widgets:
             if widget.name not in _BY_FORMAT or widget.spec is None:
                 continue
-            former, change = self._proposed.get(widget.name), changes.get(widget.name, {})
-            self._proposed[widget.name] = proposed = change.get("reset")
-            self._round_by(widget, change)
+            old_value, change = self._format_values.get(widget.name), changes.get(widget.name, {})
+            self._format_values[widget.name] = new_value = change.get("reset")
+            self._set_rounding(widget, change)
             if not reset or widget.value is MISSING:
                 continue
-            value = widget.value if change else self._given.get(widget.name, widget.value)
-            if None not in (former, proposed) and _same(value, former):
-                value = proposed
+            value = widget.value if change else self._set_by_file.get(widget.name, widget.value)
+            if None not in (old_value, new_value) and _is_same_number(value, old_value):
+                value = new_value
             widget.value = value if widget.accept is None else widget.accept(value)
 
-    def _round_by(self, widget: Widget, change: JsonObject) -> None:
+    def _set_rounding(self, widget: Widget, change: JsonObject) -> None:
+        """Let a number field round by its own options and a format's changes to them."""
         spec = widget.spec
         if spec and spec.type in ("INT", "FLOAT") and "widgetType" not in spec.config[1]:
-            rounded = _whole if spec.type == "INT" else _real
-            widget.accept = partial(rounded, {**spec.config[1], **change})
+            accept = _accept_int if spec.type == "INT" else _accept_float
+            widget.accept = partial(accept, {**spec.config[1], **change})
 
 
-def _of_loader(chosen: Json) -> dict[str, JsonObject]:
-    """What a format changes in the fields of a node that loads a video."""
+def _loader_changes(chosen: Json) -> dict[str, JsonObject]:
+    """Return the changes that a format makes to the fields of a video loader, by field."""
     chosen = chosen if isinstance(chosen, dict) else {}
     changes: dict[str, JsonObject] = {}
     for name, key in _BY_FORMAT.items():
@@ -115,46 +117,47 @@ def _of_loader(chosen: Json) -> dict[str, JsonObject]:
 
 
 def _specs(rows: Json) -> Iterator[InputSpec]:
-    """The fields of a video's format, each written as `[name, type, options]`."""
+    """Yield the fields of a video format, each of which is declared as `[name, type, options]`."""
     for row in rows if isinstance(rows, list) else []:
         match row:
-            case [str(name), *written]:
-                spec = read_input(name, Presence.REQUIRED, written)
+            case [str(name), *definition]:
+                spec = read_input(name, Presence.REQUIRED, definition)
                 if spec:
                     yield spec
 
 
-def _whole(options: JsonObject, value: Value) -> Value:
-    """Round to the steps of a field; 0 means that the field is not used, and stays.
+def _accept_int(options: JsonObject, value: Value) -> Value:
+    """Return a number rounded to the step of its field. 0 means that the field is not used, so that it stays 0.
 
-    The script makes NaN of a number where the field has no step, and no server takes that: the file's number stays.
+    For a field without a step the script computes NaN, which no server accepts. Here the file's number stays.
     """
     if value is MISSING:
         return value
-    number = as_number(value)
+    number = to_js_number(value)
     if number is None:
         return None
-    number = _bound(options, number)
+    number = _clamp(options, number)
     step, shift = _option(options, "step"), _option(options, "mod") or 0.0
-    unused = number == 0 and value is not None
-    return number if unused or not step else round_half_up((number - shift) / step) * step + shift
+    is_unused = number == 0 and value is not None
+    return number if is_unused or not step else round_half_up((number - shift) / step) * step + shift
 
 
-def _same(value: Value, former: Json) -> bool:
-    return value is not MISSING and as_number(value) == as_number(former)
+def _is_same_number(value: Value, other: Json) -> bool:
+    return value is not MISSING and to_js_number(value) == to_js_number(other)
 
 
-def _plain(number: Number, value: Value) -> Value:
+def _accept_number(number: NumberField, value: Value) -> Value:
     return value if value is MISSING else number.accept(value)
 
 
-def _real(options: JsonObject, value: Value) -> Value:
+def _accept_float(options: JsonObject, value: Value) -> Value:
+    """Return a number limited to the maximum of its field."""
     high = _option(options, "max")
-    number = None if value is MISSING or isinstance(value, str) else as_number(value)
+    number = None if value is MISSING or isinstance(value, str) else to_js_number(value)
     return high if high and number is not None and number > high else value
 
 
-def _bound(options: JsonObject, number: float) -> float:
+def _clamp(options: JsonObject, number: float) -> float:
     low, high = _option(options, "min"), _option(options, "max")
     number = high if high and number > high else number
     return low if low and number < low else number

@@ -1,1 +1,1 @@
-"""Subgraphs of the editor's format, opened in place."""
+"""Expansion of subgraphs and group nodes in place of the nodes that use them."""

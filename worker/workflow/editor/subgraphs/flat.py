@@ -1,4 +1,4 @@
-"""The workflow without subgraphs: every node by its path (`12:34`), and what is linked into it after all detours."""
+"""The workflow without subgraphs: all nodes by path (`12:34`), and the real source of each of their inputs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from worker.errors import CannotConvert, Detail
-from worker.workflow.editor.javascript import as_text
-from worker.workflow.editor.live import (
+from worker.workflow.editor.editor_graph import (
     BYPASSED,
     INSIDE,
     MUTED,
@@ -19,15 +18,16 @@ from worker.workflow.editor.live import (
     UiNode,
     Widget,
 )
-from worker.workflow.editor.types import bypass_slot
+from worker.workflow.editor.javascript import to_js_string
+from worker.workflow.editor.slot_types import bypass_input
 from worker.workflow.json_value import Json
 
-MOST_NODES = 10_000
+MAX_NODES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class FlatNode:
-    """One node of the flat graph; `host` is the instance of the subgraph that it stands in."""
+    """One node of the flat graph. `host` is the subgraph instance that contains it, or None in the workflow itself."""
 
     id: str
     node: UiNode
@@ -37,19 +37,20 @@ class FlatNode:
 
 @dataclass(frozen=True, slots=True)
 class FlatSource:
-    """An output that something is linked from."""
+    """An output that feeds an input."""
 
     id: str
     slot: int
 
 
-Seen = set[tuple[str, str, int]]
-Onward = tuple[FlatNode, Slot, str]
-"""A slot that takes the place of an output, and the type that is wanted of it."""
+Visited = set[tuple[str, str, int]]
+"""Inputs and outputs that the search for a source has passed, by node path, side and number."""
+NextSlot = tuple[FlatNode, Slot, str]
+"""The input that stands for an output, with its node and the type that the target needs."""
 
 
-class _Stale(Exception):
-    """A link that leads nowhere; `field` is what an instance of a subgraph shows in its place."""
+class _BrokenLink(Exception):
+    """A link without a source. `field` is the field that a subgraph instance shows in its flat_node."""
 
     def __init__(self, reason: str, field: Widget | None = None) -> None:
         super().__init__(reason)
@@ -57,121 +58,146 @@ class _Stale(Exception):
 
 
 class FlatGraph:
-    """All places by id. Subgraphs that are muted or bypassed in the workflow itself are not opened."""
+    """All nodes by path. Subgraphs that are muted or bypassed in the workflow itself are not expanded.
+
+    Raises CannotConvert if a subgraph contains itself, or if there are too many nodes.
+    """
 
     def __init__(self, root: Graph) -> None:
-        self.places: dict[str, FlatNode] = {}
+        self.nodes: dict[str, FlatNode] = {}
         self.warnings: list[Detail] = []
-        self._named: dict[int, dict[tuple[str, str], list[UiNode]]] = {}
-        """Nodes that set a name, by graph, class and name."""
+        self._named_nodes: dict[int, dict[tuple[str, str], list[UiNode]]] = {}
+        """Nodes by the id() of their graph, then by class and the name that they set."""
         for node in root.nodes.values():
-            place = self._add(node, root, None)
-            if node.subgraph is not None and not node.silent:
-                self._open(place)
+            flat_node = self._add(node, root, None)
+            if node.subgraph is not None and not node.is_disabled:
+                self._expand(flat_node)
 
-    def source(self, place: FlatNode, slot: Slot) -> FlatSource | Widget | None:
-        """What feeds a slot: an output, or a field that an instance of a subgraph shows; None if nothing does.
+    def source_of(self, flat_node: FlatNode, slot: Slot) -> FlatSource | Widget | None:
+        """Return the output that feeds a slot, the field that a subgraph instance shows there, or None.
 
-        A link that leads nowhere counts as none, with a warning. Raises CannotConvert for links in a circle.
+        A broken link counts as no link and adds a warning. Raises CannotConvert when links form a cycle.
         """
         try:
-            return self._source(place, slot)
-        except _Stale as stale:
-            self.warnings.append(detail_of(place, f"{stale}: nothing is linked to its input {slot.name!r}", slot.name))
-            return stale.field
+            return self._follow(flat_node, slot)
+        except _BrokenLink as broken:
+            self.warnings.append(
+                node_detail(flat_node, f"{broken}: nothing is linked to its input {slot.name!r}", slot.name)
+            )
+            return broken.field
 
-    def _source(self, place: FlatNode, slot: Slot) -> FlatSource | Widget | None:
-        seen: Seen = set()
-        wanted = slot.type
+    def _follow(self, flat_node: FlatNode, slot: Slot) -> FlatSource | Widget | None:
+        """Follow the links from a slot to its source, through subgraphs, bypassed nodes and browser nodes."""
+        visited: Visited = set()
+        target_type = slot.type
         while True:
-            self._step(seen, place, "in", id(slot))
+            self._step(visited, flat_node, "in", id(slot))
             if slot.link is None:
                 return None
-            link = place.graph.links.get(slot.link)
+            link = flat_node.graph.links.get(slot.link)
             if link is None:
-                raise _Stale(f"link {slot.link} of node {place.id} is not in the file", slot.promoted)
-            if place.host and link.origin == INSIDE:
-                place, slot = place.host, _host_slot(place, link)
+                raise _BrokenLink(f"link {slot.link} of node {flat_node.id} is not in the file", slot.promoted)
+            if flat_node.host and link.origin == INSIDE:
+                flat_node, slot = flat_node.host, _host_slot(flat_node, link)
                 if slot.link is None:
                     return slot.promoted
-                wanted = slot.type
+                target_type = slot.type
                 continue
-            origin = place.graph.nodes.get(link.origin)
+            origin = flat_node.graph.nodes.get(link.origin)
             if origin is None:
-                raise _Stale(f"link {slot.link} comes from node {link.origin}, which is not in the file", slot.promoted)
-            found = self._output(self._beside(place, origin), link.origin_slot, wanted, seen)
-            if found is None or isinstance(found, FlatSource):
-                return found
-            place, slot, wanted = found
+                raise _BrokenLink(
+                    f"link {slot.link} comes from node {link.origin}, which is not in the file", slot.promoted
+                )
+            source = self._resolve_output(self._sibling(flat_node, origin), link.origin_slot, target_type, visited)
+            if source is None or isinstance(source, FlatSource):
+                return source
+            flat_node, slot, target_type = source
 
-    def _output(self, place: FlatNode, number: int, wanted: str, seen: Seen) -> FlatSource | Onward | None:
-        """The output itself, or the slot to look at instead, and the type that is wanted there."""
+    def _resolve_output(
+        self, flat_node: FlatNode, number: int, target_type: str, visited: Visited
+    ) -> FlatSource | NextSlot | None:
+        """Return an output if its node is in the prompt, else the input that stands for it, else None."""
         while True:
-            self._step(seen, place, "out", number)
-            node = place.node
+            self._step(visited, flat_node, "out", number)
+            node = flat_node.node
             if node.mode == MUTED:
                 return None
             if node.mode == BYPASSED:
-                return _bypassed(place, number, wanted)
+                return _bypassed(flat_node, number, target_type)
             if node.subgraph is None:
-                return self._handed_on(place, number, wanted) if node.browser else FlatSource(place.id, number)
+                return (
+                    self._through_browser_node(flat_node, number, target_type)
+                    if node.browser
+                    else FlatSource(flat_node.id, number)
+                )
             inner = _inner_link(node.subgraph, number)
             if inner is None:
                 return None
             if inner[0] == INSIDE:
-                return _onward(place, inner[1], wanted)
+                return _next_slot(flat_node, inner[1], target_type)
             if inner[0] not in node.subgraph.nodes:
-                raise _Stale(f"output {number} of node {place.id} comes from node {inner[0]}, which is not in the file")
-            place, number = self.places[f"{place.id}:{inner[0]}"], inner[1]
+                raise _BrokenLink(
+                    f"output {number} of node {flat_node.id} comes from node {inner[0]}, which is not in the file"
+                )
+            flat_node, number = self.nodes[f"{flat_node.id}:{inner[0]}"], inner[1]
 
-    def _handed_on(self, place: FlatNode, number: int, wanted: str) -> Onward | None:
-        """Where a node that only the browser has leads: to its input, or to that of the node that set a name."""
-        browser = place.node.browser
+    def _through_browser_node(self, flat_node: FlatNode, number: int, target_type: str) -> NextSlot | None:
+        """Return the input that a browser node passes on: its own, or that of the node that sets the name it reads."""
+        browser = flat_node.node.browser
         if browser is None or not browser.gets_from:
             if browser and browser.refused:
-                self._refuse(place, browser.refused)
-            return _onward(place, number, wanted)
-        setter = self._setter(place, browser)
-        return _onward(setter, number, wanted) if setter else None
+                self._refuse(flat_node, browser.refused)
+            return _next_slot(flat_node, number, target_type)
+        setter = self._setter(flat_node, browser)
+        return _next_slot(setter, number, target_type) if setter else None
 
-    def _setter(self, place: FlatNode, getter: BrowserNode) -> FlatNode | None:
-        """The node that set the name that a node gets: in its own graph, or else the only one in those around it."""
-        name, kind, around = _name(place.node), getter.gets_from, (place, *_hosts(place))
-        levels = [[self._beside(one, node) for node in self._setters(one.graph, kind, name)] for one in around]
-        own, found = levels[0], [setter for level in levels[: None if getter.enclosing else 1] for setter in level]
-        if not found or (getter.strict and len(found) > 1):
-            reason = f"{len(found) or 'no'} {kind} in its graph has the name {name!r}"
+    def _setter(self, flat_node: FlatNode, getter: BrowserNode) -> FlatNode | None:
+        """Return the node that sets the name which a node reads, or None with a warning.
+
+        The first such node of its own graph counts, or else the only one in the enclosing graphs.
+        """
+        name, kind = _first_value(flat_node.node), getter.gets_from
+        levels = [
+            [self._sibling(level, node) for node in self._setters(level.graph, kind, name)]
+            for level in (flat_node, *_hosts(flat_node))
+        ]
+        own = levels[0]
+        setters = [setter for level in levels for setter in level] if getter.enclosing else own
+        if not setters or (getter.strict and len(setters) > 1):
+            reason = f"{len(setters) or 'no'} {kind} in its graph has the name {name!r}"
             if getter.strict:
-                self._refuse(place, reason)
-            place.node.warn(f"{reason}: nothing is linked in its place")
+                self._refuse(flat_node, reason)
+            flat_node.node.warn(f"{reason}: nothing is linked in its place")
             return None
         if len(own) > 1:
-            place.node.warn(f"{len(own)} {kind} have the name {name!r}: the first one counts, as in the editor")
-        elif not own and (len(found) > 1 or _comes_from_outside(found[0])):
-            reason = f"{len(found)} {kind} around it have the name {name!r}" if len(found) > 1 else "a subgraph's input"
-            place.node.warn(f"what it gets is not certain ({reason}): nothing is linked in its place, as in the editor")
+            flat_node.node.warn(f"{len(own)} {kind} have the name {name!r}: the first one counts, as in the editor")
+        elif not own and (len(setters) > 1 or _is_fed_from_outside(setters[0])):
+            many = f"{len(setters)} {kind} in the enclosing graphs have the name {name!r}"
+            reason = many if len(setters) > 1 else "it comes from an input of a subgraph"
+            flat_node.node.warn(f"its source is ambiguous ({reason}): nothing is linked in its place, as in the editor")
             return None
-        return found[0]
+        return setters[0]
 
     def _setters(self, graph: Graph, kind: str, name: Json) -> list[UiNode]:
-        """The nodes of a graph that set a name, in the file's order. An empty name is none."""
-        named = self._named.get(id(graph))
+        """Return the nodes of a graph that set a name, in the file's order. An empty name matches none."""
+        named = self._named_nodes.get(id(graph))
         if named is None:
-            named = self._named[id(graph)] = {}
+            named = self._named_nodes[id(graph)] = {}
             for node in graph.nodes.values():
-                if (found := _name(node)) not in (None, ""):
-                    named.setdefault((node.type, as_text(found)), []).append(node)
-        return [node for node in named.get((kind, as_text(name)), ()) if _name(node) == name]
+                if (value := _first_value(node)) not in (None, ""):
+                    named.setdefault((node.type, to_js_string(value)), []).append(node)
+        return [node for node in named.get((kind, to_js_string(name)), ()) if _first_value(node) == name]
 
     def _add(self, node: UiNode, graph: Graph, host: FlatNode | None) -> FlatNode:
-        place = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
-        self.places[place.id] = place
-        if len(self.places) > MOST_NODES:
-            raise CannotConvert(f"the workflow's subgraphs unfold to more than {MOST_NODES} nodes")
-        return place
+        flat_node = FlatNode(f"{host.id}:{node.id}" if host else node.id, node, graph, host)
+        self.nodes[flat_node.id] = flat_node
+        if len(self.nodes) > MAX_NODES:
+            raise CannotConvert(f"the workflow's subgraphs unfold to more than {MAX_NODES} nodes")
+        return flat_node
 
-    def _open(self, top: FlatNode) -> None:
-        waiting = [top]
+    def _expand(self, instance: FlatNode) -> None:
+        """Add the nodes inside a subgraph instance, and those inside the instances in it."""
+        waiting = [instance]
         while waiting:
             host = waiting.pop()
             if host.node.subgraph is None:
@@ -179,77 +205,88 @@ class FlatGraph:
             if any(outer.node is host.node for outer in _hosts(host)):
                 self._refuse(host, "its subgraph contains itself")
             for node in host.node.subgraph.nodes.values():
-                place = self._add(node, host.node.subgraph, host)
+                flat_node = self._add(node, host.node.subgraph, host)
                 if node.subgraph is not None:
-                    waiting.append(place)
+                    waiting.append(flat_node)
 
-    def _beside(self, place: FlatNode, node: UiNode) -> FlatNode:
-        return self.places[f"{place.host.id}:{node.id}" if place.host else node.id]
+    def _sibling(self, flat_node: FlatNode, node: UiNode) -> FlatNode:
+        """Return the flat node of another node in the same graph."""
+        return self.nodes[f"{flat_node.host.id}:{node.id}" if flat_node.host else node.id]
 
-    def _step(self, seen: Seen, place: FlatNode, way: str, number: int) -> None:
-        step = (place.id, way, number)
-        if step in seen:
-            self._refuse(place, "its links go in a circle")
-        seen.add(step)
+    def _step(self, visited: Visited, flat_node: FlatNode, side: str, number: int) -> None:
+        """Record a step of the search. Raises CannotConvert for a step that was made before."""
+        step = (flat_node.id, side, number)
+        if step in visited:
+            self._refuse(flat_node, "its links form a cycle")
+        visited.add(step)
 
-    def _refuse(self, place: FlatNode, reason: str) -> NoReturn:
-        raise refusal(place, reason)
+    def _refuse(self, flat_node: FlatNode, reason: str) -> NoReturn:
+        raise conversion_error(flat_node, reason)
 
 
-def refusal(
-    place: FlatNode, reason: str, input_name: str | None = None, suggestion: str | None = None
+def conversion_error(
+    flat_node: FlatNode, reason: str, input_name: str | None = None, suggestion: str | None = None
 ) -> CannotConvert:
-    """An error that names the node."""
-    detail = detail_of(place, reason, input_name, suggestion)
-    return CannotConvert(f"node {place.id} ({detail.node_title}): {reason}", [detail])
+    """Return an error that names the node and, if given, the input."""
+    detail = node_detail(flat_node, reason, input_name, suggestion)
+    return CannotConvert(f"node {flat_node.id} ({detail.node_title}): {reason}", [detail])
 
 
-def detail_of(place: FlatNode, reason: str, input_name: str | None = None, suggestion: str | None = None) -> Detail:
-    node = place.node
-    return Detail(reason, place.id, node.title or node.type, node.type, input_name, suggestion)
+def node_detail(
+    flat_node: FlatNode, reason: str, input_name: str | None = None, suggestion: str | None = None
+) -> Detail:
+    """Return an error detail about a node."""
+    node = flat_node.node
+    return Detail(reason, flat_node.id, node.title or node.type, node.type, input_name, suggestion)
 
 
-def _hosts(place: FlatNode) -> Iterator[FlatNode]:
-    while place.host is not None:
-        place = place.host
-        yield place
+def _hosts(flat_node: FlatNode) -> Iterator[FlatNode]:
+    """Yield the subgraph instances around a node, innermost first."""
+    while flat_node.host is not None:
+        flat_node = flat_node.host
+        yield flat_node
 
 
-def _host_slot(place: FlatNode, link: Link) -> Slot:
-    """The slot of the instance around a node that its link comes from."""
-    slots = place.host.node.inputs if place.host else []
+def _host_slot(flat_node: FlatNode, link: Link) -> Slot:
+    """Return the slot of the enclosing instance that a link inside comes from."""
+    slots = flat_node.host.node.inputs if flat_node.host else []
     if not 0 <= link.origin_slot < len(slots):
-        raise _Stale(f"link {link.id} comes from input {link.origin_slot} of a subgraph that has {len(slots)}")
+        raise _BrokenLink(f"link {link.id} comes from input {link.origin_slot} of a subgraph that has {len(slots)}")
     return slots[link.origin_slot]
 
 
-def _bypassed(place: FlatNode, number: int, wanted: str) -> Onward | None:
-    index = bypass_slot(place.node, number, wanted)
-    return None if index is None else (place, place.node.inputs[index], place.node.inputs[index].type)
+def _bypassed(flat_node: FlatNode, number: int, target_type: str) -> NextSlot | None:
+    """Return the input that a bypassed node passes on in place of an output."""
+    index = bypass_input(flat_node.node, number, target_type)
+    if index is None:
+        return None
+    slot = flat_node.node.inputs[index]
+    return flat_node, slot, slot.type
 
 
-def _name(node: UiNode) -> Json:
-    """The value of a node's first field."""
+def _first_value(node: UiNode) -> Json:
+    """Return the value of a node's first field, which is the name that it sets or reads."""
     values = node.values
     if isinstance(values, dict):
         return values.get("0")
     return values[0] if isinstance(values, list) and values else None
 
 
-def _comes_from_outside(setter: FlatNode) -> bool:
-    """Whether what a node sets is an input of the subgraph that it stands in."""
+def _is_fed_from_outside(setter: FlatNode) -> bool:
+    """Return whether a node sets a value that comes from an input of the subgraph around it."""
     slot = setter.node.inputs[0] if setter.node.inputs else None
     link = setter.graph.links.get(slot.link) if slot and slot.link is not None else None
     return link is not None and link.origin == INSIDE
 
 
-def _onward(place: FlatNode, number: int, wanted: str) -> Onward | None:
-    slots = place.node.inputs
-    return (place, slots[number], wanted) if 0 <= number < len(slots) else None
+def _next_slot(flat_node: FlatNode, number: int, target_type: str) -> NextSlot | None:
+    """Return the input of a node with this number."""
+    slots = flat_node.node.inputs
+    return (flat_node, slots[number], target_type) if 0 <= number < len(slots) else None
 
 
 def _inner_link(graph: Graph, number: int) -> tuple[str, int] | None:
-    """The first link inside that ends in this output of a subgraph."""
+    """Return node id and slot of the first link inside a subgraph that ends in this output."""
     links = graph.outputs[number].links if 0 <= number < len(graph.outputs) else []
     link = next((graph.links[link_id] for link_id in links if link_id in graph.links), None)
     return (link.origin, link.origin_slot) if link else None

@@ -1,67 +1,69 @@
-"""Ids made unique over the workflow and all its subgraphs, as the editor does on loading."""
+"""Unique node ids across the workflow and all its subgraphs, assigned as the editor does when it loads a file."""
 
 from __future__ import annotations
 
-from worker.workflow.editor.saved import SavedGraph, SavedNode, SavedWorkflow
+from worker.workflow.editor.saved_workflow import SavedGraph, SavedNode, SavedWorkflow
 from worker.workflow.json_value import Json
 
-_HIGHEST = 100_000_000
+_MAX_ID = 100_000_000
 
 
-def number_apart(saved: SavedWorkflow) -> None:
-    """Give nodes inside subgraphs another id where theirs is taken: by the workflow, or by a subgraph before."""
+def make_ids_unique(saved: SavedWorkflow) -> None:
+    """Renumber nodes inside subgraphs whose id is also used by the workflow or by an earlier subgraph, in place."""
     if not saved.subgraphs:
         return
     used = {node.id for node in saved.root.nodes}
     last = saved.last_node_id
     renamed: dict[str, dict[str, str]] = {}
     for graph in saved.subgraphs:
-        moved = renamed[graph.id] = {}
+        new_ids = renamed[graph.id] = {}
         for node in graph.nodes:
             if node.id in used:
-                last = _next(last, used)
-                moved[node.id] = node.id = str(last)
+                last = _next_unused(last, used)
+                new_ids[node.id] = node.id = str(last)
             used.add(node.id)
             last = max(last, _number(node.id) or 0)
-        _move_links(graph, moved)
+        _renumber_links(graph, new_ids)
     for node in (node for graph in (saved.root, *saved.subgraphs) for node in graph.nodes):
-        _move_proxies(node, renamed.get(node.type, {}))
+        _renumber_proxies(node, renamed.get(node.type, {}))
     saved.last_node_id = last
 
 
-def _next(last: int, used: set[str]) -> int:
+def _next_unused(last: int, used: set[str]) -> int:
     last += 1
     while str(last) in used:
         last += 1
     return last
 
 
-def highest(saved: SavedWorkflow) -> int:
-    """The highest number that any node of the file has, or ever had."""
+def highest_node_id(saved: SavedWorkflow) -> int:
+    """Return the highest numeric id of all nodes in the file, or 0."""
     numbers = (_number(node.id) for graph in (saved.root, *saved.subgraphs) for node in graph.nodes)
     return max((number for number in numbers if number is not None), default=0)
 
 
 def _number(node_id: str) -> int | None:
+    """Return a node id as a number, or None for other texts and for numbers that no editor assigns."""
     number = int(node_id) if node_id.isascii() and node_id.isdecimal() and len(node_id) < 10 else None
-    return number if number is not None and number < _HIGHEST else None
+    return number if number is not None and number < _MAX_ID else None
 
 
-def _move_links(graph: SavedGraph, moved: dict[str, str]) -> None:
+def _renumber_links(graph: SavedGraph, new_ids: dict[str, str]) -> None:
     for link in graph.links:
-        link.origin = moved.get(link.origin, link.origin)
-        link.target = moved.get(link.target, link.target)
+        link.origin = new_ids.get(link.origin, link.origin)
+        link.target = new_ids.get(link.target, link.target)
 
 
-def _move_proxies(node: SavedNode, moved: dict[str, str]) -> None:
+def _renumber_proxies(node: SavedNode, new_ids: dict[str, str]) -> None:
+    """Apply new ids to the `proxyWidgets` of a subgraph instance, which name inner nodes."""
     proxies = node.properties.get("proxyWidgets")
-    if not moved or not isinstance(proxies, list):
+    if not new_ids or not isinstance(proxies, list):
         return
     rewritten: list[Json] = []
     for entry in proxies:
         match entry:
             case [str(inner), *rest]:
-                rewritten.append([moved.get(inner, inner), *rest])
+                rewritten.append([new_ids.get(inner, inner), *rest])
             case _:
                 rewritten.append(entry)
     node.properties = {**node.properties, "proxyWidgets": rewritten}

@@ -1,107 +1,133 @@
-"""Fields that a subgraph's instance shows by `properties.proxyWidgets`, the way before every one of them was an input.
+"""Fields that an instance shows through `properties.proxyWidgets`, as editors saved them before they became inputs.
 
-The editor turns each entry into an input of the subgraph, linked to the field inside, and gives it the value that the
-instance saved in the same place of its `widgets_values`.
+As the editor does, each entry is turned into an input of the subgraph that is linked to the inner field. Its value is
+the one that the instance saved at the same index of its `widgets_values`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from worker.workflow.catalog.node_class import AUTOGROW, DYNAMIC_COMBO
-from worker.workflow.editor.live import INSIDE, PRIMITIVE, Graph, Link, Port, Slot, UiNode
-from worker.workflow.editor.subgraphs.instance import give, show
+from worker.workflow.editor.editor_graph import INSIDE, PRIMITIVE, Graph, Link, Port, Slot, UiNode
+from worker.workflow.editor.subgraphs.instance import promote_field, set_instance_value
 from worker.workflow.json_value import Json
 
-_PREFIX = re.compile(r"^\s*(\d+)\s*:\s*(.+)$", re.DOTALL)
-_COUNTED_ANEW = (DYNAMIC_COMBO, AUTOGROW)
-_BYPASSED_TO = "proxyBypassedToSubgraphInput"
+_ID_PREFIX = re.compile(r"^\s*(\d+)\s*:\s*(.+)$", re.DOTALL)
+_RECOUNTED = (DYNAMIC_COMBO, AUTOGROW)
+_REPLACED_BY = "proxyBypassedToSubgraphInput"
+"""The property in which the editor notes the input that replaced a primitive."""
 
 
-def adopt_proxies(host: UiNode, instances: list[UiNode]) -> None:
-    """Make inputs of a host's proxies; all `instances` of its subgraph get them, the host alone its values."""
-    graph, values = host.subgraph, host.values if isinstance(host.values, list) else []
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """One entry: the inner node, the name of its field, and the instance's value or None."""
+
+    node_id: str
+    name: str
+    value: Json
+
+
+def convert_proxies(host: UiNode, instances: list[UiNode]) -> None:
+    """Turn the proxies of an instance into inputs of its subgraph.
+
+    All `instances` of the subgraph get the inputs, but only the host gets its values.
+    """
+    graph = host.subgraph
     if graph is None:
         return
-    later: dict[str, list[Json]] = {}
-    for place, (node_id, name) in _entries(host):
-        value = values[place] if place < len(values) else None
-        slot = _slot_for(host, graph, node_id, name) or (host.slot(name) if node_id == "-1" else None)
-        source = graph.nodes.get(node_id)
+    primitive_proxies: dict[str, list[_Proxy]] = {}
+    for proxy in _proxies(host):
+        slot = _existing_slot(host, graph, proxy)
+        source = graph.nodes.get(proxy.node_id)
         if slot is None and source is not None and source.type == PRIMITIVE:
-            later.setdefault(node_id, []).append([name, value])
+            primitive_proxies.setdefault(proxy.node_id, []).append(proxy)
             continue
         if slot is None and source is not None:
-            slot = _new_input(host, graph, source, _bare(source, name), instances)
-        if slot is not None and value is not None:
-            give(slot, value)
-    for node_id, wanted in later.items():
-        _take_over_primitive(host, graph, graph.nodes[node_id], wanted, instances)
+            slot = _new_input(host, graph, source, _without_id_prefix(source, proxy.name), instances)
+        if slot is not None and proxy.value is not None:
+            set_instance_value(slot, proxy.value)
+    for node_id, proxies in primitive_proxies.items():
+        _replace_primitive(host, graph.nodes[node_id], proxies, instances)
 
 
-def _entries(host: UiNode) -> Iterator[tuple[int, tuple[str, str]]]:
-    proxies = host.properties.get("proxyWidgets")
-    for place, entry in enumerate(proxies if isinstance(proxies, list) else []):
+def _proxies(host: UiNode) -> Iterator[_Proxy]:
+    """Yield the well-formed entries of an instance."""
+    values = host.values if isinstance(host.values, list) else []
+    entries = host.properties.get("proxyWidgets")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
         match entry:
             case [str(node_id), str(name)] | [str(node_id), str(name), str()]:
-                yield place, (node_id, name)
+                yield _Proxy(node_id, name, values[index] if index < len(values) else None)
 
 
-def _bare(source: UiNode, name: str) -> str:
-    """Without the ids that some versions wrote before a name (`12: text`), where it isn't the name itself."""
-    while _field(source, name) is None and (prefixed := _PREFIX.match(name)):
+def _without_id_prefix(source: UiNode, name: str) -> str:
+    """Return a field's name without the ids that some versions put before it (`12: text`)."""
+    while _field_slot(source, name) is None and (prefixed := _ID_PREFIX.match(name)):
         name = prefixed[2]
     return name
 
 
-def _slot_for(host: UiNode, graph: Graph, node_id: str, name: str) -> Slot | None:
-    """The host's slot that already shows this field."""
+def _existing_slot(host: UiNode, graph: Graph, proxy: _Proxy) -> Slot | None:
+    """Return the slot of the host that already shows the proxy's field. Node id -1 means the host itself."""
     for port in graph.inputs:
-        for link_id in port.links:
-            end = graph.target(link_id)
-            field = end[0].widget_of(end[1]) if end else None
-            if end is None or (field is None and end[0].subgraph is None):
-                continue
-            shown = end[1].name if end[0].subgraph is not None or field is None else field.name
-            if (end[0].id, shown) == (node_id, name):
-                return host.slot(port.name)
-            break
+        if _shown_by_port(graph, port) == (proxy.node_id, proxy.name):
+            return host.slot(port.name)
+    return host.slot(proxy.name) if proxy.node_id == "-1" else None
+
+
+def _shown_by_port(graph: Graph, port: Port) -> tuple[str, str] | None:
+    """Return node id and name of the first inner field that an input of a subgraph is linked to."""
+    for link_id in port.links:
+        target = graph.link_target(link_id)
+        if target is None:
+            continue
+        node, slot = target
+        field = node.widget_of(slot)
+        if node.subgraph is not None:
+            return node.id, slot.name
+        if field is not None:
+            return node.id, field.name
     return None
 
 
-def _field(source: UiNode, name: str) -> Slot | None:
-    """The slot of the field `name` of a node inside; on an instance of another subgraph, of what it shows."""
+def _field_slot(source: UiNode, name: str) -> Slot | None:
+    """Return the slot of an inner node's field. In an instance of another subgraph, return the slot that shows it."""
     if source.subgraph is not None:
         return next((slot for slot in source.inputs if slot.promoted and _shows(source.subgraph, slot, name)), None)
     widget = source.widget(name)
-    if widget is None or not widget.sent:
+    if widget is None or not widget.is_sent:
         return None
     return next((slot for slot in source.inputs if slot.widget == name), None)
 
 
 def _shows(subgraph: Graph, slot: Slot, name: str) -> bool:
+    """Return whether a slot of an instance shows the field `name`, by its own name or by that of the inner field."""
     if slot.name == name:
         return True
     port = next((port for port in subgraph.inputs if port.name == slot.name), None)
-    ends = [end for link_id in (port.links if port else []) if (end := subgraph.target(link_id))]
-    return bool(ends) and (ends[0][1].widget or ends[0][1].name) == name
+    targets = [target for link_id in (port.links if port else []) if (target := subgraph.link_target(link_id))]
+    return bool(targets) and (targets[0][1].widget or targets[0][1].name) == name
 
 
 def _new_input(host: UiNode, graph: Graph, source: UiNode, name: str, instances: list[UiNode]) -> Slot | None:
-    target = _field(source, name)
+    """Add an input to the subgraph for a field of `source`, and return the host's slot. Return None without a field."""
+    target = _field_slot(source, name)
     if target is None:
         return None
     port = _add_port(graph, name, target.type)
-    _link_in(graph, port, source, target)
-    _spread(port, target, source, instances)
+    _link_port(graph, port, source, target)
+    _add_instance_slots(port, target, source, instances)
     return host.slot(port.name)
 
 
 def _add_port(graph: Graph, name: str, kind: str) -> Port:
-    taken = {port.name for port in graph.inputs}
+    """Add an input to a subgraph under a unique name (`seed`, `seed_1`, ...)."""
+    names = {port.name for port in graph.inputs}
     unique, count = name, 0
-    while unique in taken:
+    while unique in names:
         count += 1
         unique = f"{name}_{count}"
     port = Port(unique, kind, [])
@@ -109,60 +135,68 @@ def _add_port(graph: Graph, name: str, kind: str) -> Port:
     return port
 
 
-def _link_in(graph: Graph, port: Port, node: UiNode, slot: Slot) -> None:
-    """Whatever was linked into the slot before is cut off."""
+def _link_port(graph: Graph, port: Port, node: UiNode, slot: Slot) -> None:
+    """Link an input of a subgraph to an inner slot, in place of the slot's former link."""
     link = Link(max(graph.links, default=0) + 1, INSIDE, graph.inputs.index(port), node.id)
     graph.links[link.id] = link
     port.links.append(link.id)
     slot.link = link.id
 
 
-def _spread(port: Port, target: Slot, source: UiNode, instances: list[UiNode]) -> None:
+def _add_instance_slots(port: Port, target: Slot, source: UiNode, instances: list[UiNode]) -> None:
+    """Give every instance a slot for a new input, which shows the inner field."""
     field = source.widget_of(target)
     for instance in instances:
         slot = Slot(port.name, port.type)
         instance.inputs.append(slot)
         if field is not None:
-            show(slot, field, field.value)
+            promote_field(slot, field, field.value)
 
 
-def _take_over_primitive(
-    host: UiNode, graph: Graph, primitive: UiNode, wanted: list[Json], instances: list[UiNode]
-) -> None:
-    """A shown primitive: the input takes its place, and whatever it fed is linked to the input."""
-    ends = [_counted_end(graph, link_id) for link_id in primitive.fed if link_id in graph.links]
-    names = [entry[0] for entry in wanted if isinstance(entry, list)]
-    known = primitive.properties.get(_BYPASSED_TO)
-    if isinstance(known, str) and (slot := host.slot(known)):
-        _give_first(slot, wanted)
+def _replace_primitive(host: UiNode, primitive: UiNode, proxies: list[_Proxy], instances: list[UiNode]) -> None:
+    """Replace a shown primitive by an input of the subgraph, which is linked to all fields that the primitive fed.
+
+    As in the editor, this happens only if the proxies have one name and all fields fit the primitive's type.
+    """
+    graph = host.subgraph
+    replaced_by = primitive.properties.get(_REPLACED_BY)
+    if isinstance(replaced_by, str) and (slot := host.slot(replaced_by)):
+        _set_first_value(slot, proxies)
+        return
+    if graph is None:
         return
     kind = primitive.outputs[0] if primitive.outputs else "*"
-    found = [end for end in ends if end is not None and (end[1].type == kind or "*" in (end[1].type, kind))]
-    if not found or len(found) != len(ends) or len(set(map(str, names))) != 1:
+    link_ids = [link_id for link_id in primitive.first_output_links if link_id in graph.links]
+    targets = [target for link_id in link_ids if (target := _target_by_index(graph, link_id))]
+    fitting = [(node, slot) for node, slot in targets if slot.type == kind or "*" in (slot.type, kind)]
+    if not fitting or len(fitting) != len(link_ids) or len({proxy.name for proxy in proxies}) != 1:
         return
-    base = primitive.title if primitive.title and primitive.title != PRIMITIVE else str(names[0])
-    port = _add_port(graph, base, kind)
-    for node, target in found:
-        primitive.fed = [link_id for link_id in primitive.fed if link_id != target.link]
-        _link_in(graph, port, node, target)
-    primitive.properties = {**primitive.properties, _BYPASSED_TO: port.name}
-    _spread(port, found[0][1], found[0][0], instances)
-    slot = host.slot(port.name)
-    if slot is not None:
-        _give_first(slot, wanted)
+    has_own_title = primitive.title and primitive.title != PRIMITIVE
+    port = _add_port(graph, primitive.title if has_own_title else proxies[0].name, kind)
+    for node, slot in fitting:
+        primitive.first_output_links = [link_id for link_id in primitive.first_output_links if link_id != slot.link]
+        _link_port(graph, port, node, slot)
+    primitive.properties = {**primitive.properties, _REPLACED_BY: port.name}
+    _add_instance_slots(port, fitting[0][1], fitting[0][0], instances)
+    new_slot = host.slot(port.name)
+    if new_slot is not None:
+        _set_first_value(new_slot, proxies)
 
 
-def _counted_end(graph: Graph, link_id: int) -> tuple[UiNode, Slot] | None:
-    """Where the editor takes a link to end here: it counts the slots, and only dynamic inputs keep that count right."""
+def _target_by_index(graph: Graph, link_id: int) -> tuple[UiNode, Slot] | None:
+    """Return the slot at the saved index of a link's target, as the editor does here.
+
+    The index is correct only for nodes without dynamic inputs. Otherwise the slot that names the link is returned.
+    """
     link = graph.links[link_id]
     node = graph.nodes.get(link.target)
-    if node is None or (node.node_class and any(one.type in _COUNTED_ANEW for one in node.node_class.inputs)):
-        return graph.target(link_id)
+    if node is None or (node.node_class and any(spec.type in _RECOUNTED for spec in node.node_class.inputs)):
+        return graph.link_target(link_id)
     return (node, node.inputs[link.target_slot]) if 0 <= link.target_slot < len(node.inputs) else None
 
 
-def _give_first(slot: Slot, wanted: list[Json]) -> None:
-    for entry in wanted:
-        if isinstance(entry, list) and entry[1] is not None:
-            give(slot, entry[1])
-            return
+def _set_first_value(slot: Slot, proxies: list[_Proxy]) -> None:
+    """Set a slot to the first value among the proxies."""
+    value = next((proxy.value for proxy in proxies if proxy.value is not None), None)
+    if value is not None:
+        set_instance_value(slot, value)

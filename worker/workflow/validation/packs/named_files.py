@@ -1,7 +1,7 @@
-"""Names of files as loaders take them, and what the checks of the classes say to one.
+"""Validator functions of node classes, most of which check that a file exists.
 
-Each check gets the arguments that the server hands to it, and returns what is wrong, or None. What an argument of
-another type makes Python raise is let happen: the server reports the exception.
+Each validator gets the arguments that ComfyUI passes to it, and returns an error message or None. Exceptions that an
+argument of a wrong type raises are not caught, because ComfyUI reports them as errors.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from worker.workflow.json_value import Json
 from worker.workflow.validation.file_check import FileCheck
 
 Arguments = Mapping[str, Json]
-Check = Callable[[Arguments, FileCheck], str | None]
+NodeCheck = Callable[[Arguments, FileCheck], str | None]
 
 
 def uploaded(name: str, files: FileCheck) -> bool:
-    """Tell whether a name as loaders take it (`a/b.png`, `b.png [temp]`) is there, a folder included.
+    """Return whether the file or folder of a loader's name (`a/b.png`, `b.png [temp]`) exists.
 
-    As in the server, an empty name is the folder itself, and a name that leaves its folder is not there.
+    As in ComfyUI, an empty name is the folder itself, and a name that leads out of its folder does not exist.
     """
     folder, path = _annotated(name)
     if _outside(path):
@@ -28,26 +28,30 @@ def uploaded(name: str, files: FileCheck) -> bool:
     return path == "." or _is_file(folder, path, files) or files.exists(folder, f"{path}/")
 
 
-def file_at(argument: str, text: str, *, plain: bool = False) -> Check:
-    """A name that `uploaded` knows; with `plain`, one that neither starts at the root nor has `..` in it."""
+def file_at(argument: str, text: str, *, plain: bool = False) -> NodeCheck:
+    """Return a validator for an argument that names an existing file. `text` is the message, with `{}` for the name.
 
-    def decide(arguments: Arguments, files: FileCheck) -> str | None:
+    With `plain`, the name must not start with `/` or contain `..`.
+    """
+
+    def validator(arguments: Arguments, files: FileCheck) -> str | None:
         name = cast(str, arguments[argument])
         if not uploaded(name, files) or (plain and (name.startswith("/") or ".." in name)):
             return text.format(name)
         return None
 
-    return decide
+    return validator
 
 
 def received_image(arguments: Arguments, files: FileCheck) -> str | None:
-    """Impact's receiver of images: the picture may also be in the workflow itself."""
+    """Check the image of Impact's image receiver. The image may be stored in the workflow instead of a file."""
     if arguments["image"] == "#DATA":
         return None
     return file_at("image", "Invalid image file: {}", plain=True)(arguments, files)
 
 
 def model_file(arguments: Arguments, files: FileCheck) -> str | None:
+    """Check that the 3D model file exists, unless none is chosen."""
     name = arguments["model_file"]
     if not name or name == "none":
         return None
@@ -55,12 +59,13 @@ def model_file(arguments: Arguments, files: FileCheck) -> str | None:
 
 
 def names_text_file(arguments: Arguments) -> bool:
+    """Return whether a text file is chosen."""
     name = cast(str, arguments["file"])
     return name != "[none]" and bool(name) and bool(name.strip())
 
 
 def text_file(arguments: Arguments, files: FileCheck) -> str | None:
-    """A text file that need not be there. Raises ReferenceError for a name that leads out of its folder."""
+    """Check the name of a text file, which may be missing. Raises ReferenceError if it leads out of its folder."""
     if names_text_file(arguments):
         path = posixpath.normpath(cast(str, arguments["file"]))
         if path == ".." or path.startswith(("/", "../")):
@@ -68,51 +73,58 @@ def text_file(arguments: Arguments, files: FileCheck) -> str | None:
     return None
 
 
-def path_at(argument: str) -> Check:
-    """VideoHelperSuite: the path of a file anywhere on the machine, or an address, of which nothing is asked."""
+def path_at(argument: str) -> NodeCheck:
+    """Return a validator for an argument of VideoHelperSuite: a URL, or the path of an existing file on the machine."""
 
-    def decide(arguments: Arguments, files: FileCheck) -> str | None:
+    def validator(arguments: Arguments, files: FileCheck) -> str | None:
         path = cast(str | None, arguments[argument])
         if path is None or path.split("://")[0] in ("http", "https") or _is_file("", _stripped(path), files):
             return None
         return f"Invalid file path: {path}"
 
-    return decide
+    return validator
 
 
 def uploaded_audio(arguments: Arguments, files: FileCheck) -> str | None:
-    """VideoHelperSuite: a file in ComfyUI's folders. Raises ValueError for a name that leads out of them."""
+    """Check that an audio file in ComfyUI's folders exists (VideoHelperSuite).
+
+    Raises ValueError for a name that leads out of the folder.
+    """
     folder, path = _inside(_stripped(cast(str, arguments["audio"])))
     return None if _is_file(folder, path, files) else f"Invalid file path: {path}"
 
 
 def uploaded_folder(arguments: Arguments, files: FileCheck) -> str | None:
-    """VideoHelperSuite: a folder with something in it. Raises ValueError for a name that leads out of ComfyUI's."""
+    """Check that a folder in ComfyUI's folders exists and is not empty (VideoHelperSuite).
+
+    Raises ValueError for a name that leads out of the folder.
+    """
     folder, path = _inside(_stripped(cast(str, arguments["directory"])))
-    return _no_files(folder, path, files)
+    return _folder_error(folder, path, files)
 
 
 def folder_path(arguments: Arguments, files: FileCheck) -> str | None:
-    """VideoHelperSuite: a folder anywhere on the machine."""
+    """Check that a folder of the machine exists and is not empty (VideoHelperSuite)."""
     path = cast(str | None, arguments["directory"])
-    return None if path is None else _no_files("", _stripped(path), files)
+    return None if path is None else _folder_error("", _stripped(path), files)
 
 
 def aspect_ratio(arguments: Arguments, files: FileCheck) -> str | None:
-    """`X:Y` in whole numbers, from 1:4 to 4:1. Raises ValueError for anything else."""
+    """Check an aspect ratio `X:Y` of two integers. Raises ValueError unless it is from 1:4 to 4:1."""
     text = cast(str, arguments["aspect_ratio"])
     parts = text.split(":")
     if len(parts) != 2:
         raise ValueError(f"Aspect ratio must be 'X:Y' (e.g., 16:9), got '{text}'.")
-    wide, high = int(parts[0].strip()), int(parts[1].strip())
-    if wide <= 0 or high <= 0:
-        raise ValueError(f"Aspect ratio parts must be positive integers, got {wide}:{high}.")
-    if not 0.25 <= wide / high <= 4:
-        raise ValueError(f"Aspect ratio `{wide / high:.2g}` is out of its bounds.")
+    width, height = int(parts[0].strip()), int(parts[1].strip())
+    if width <= 0 or height <= 0:
+        raise ValueError(f"Aspect ratio parts must be positive integers, got {width}:{height}.")
+    if not 0.25 <= width / height <= 4:
+        raise ValueError(f"Aspect ratio `{width / height:.2g}` is out of its bounds.")
     return None
 
 
 def tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
+    """Check the type of the linked task (`TripoConversionNode`)."""
     types = cast(dict[str, Json], arguments["input_types"])
     if types["original_model_task_id"] in ("MODEL_TASK_ID", "RIG_TASK_ID", "RETARGET_TASK_ID"):
         return None
@@ -120,12 +132,12 @@ def tripo_task(arguments: Arguments, files: FileCheck) -> str | None:
 
 
 def text_only(arguments: Arguments, files: FileCheck) -> str | None:
-    """The choice of `Combo Clone`: any text, but no link."""
+    """Check that the choice of `Combo Clone` is a text, not a link."""
     return None if isinstance(arguments.get("combo"), str) else ""
 
 
 def _annotated(name: str) -> tuple[str, str]:
-    """(folder, path): `b.png [temp]` names a folder; the character before the bracket is cut off, too."""
+    """Return (folder, path) of a name such as `b.png [temp]`. Like ComfyUI, removes the character before `[` too."""
     for folder in ("output", "input", "temp"):
         if name.endswith(f"[{folder}]"):
             return folder, posixpath.normpath(name[: -len(folder) - 3])
@@ -133,10 +145,12 @@ def _annotated(name: str) -> tuple[str, str]:
 
 
 def _outside(path: str) -> bool:
+    """Return whether a relative path leads out of its folder."""
     return "\0" in path or path == ".." or path.startswith(("/", "../"))
 
 
 def _inside(name: str) -> tuple[str, str]:
+    """Return (folder, path) of a name. Raises ValueError if it leads out of its folder."""
     folder, path = _annotated(name)
     if _outside(path):
         raise ValueError(f"Invalid file path: {name!r}")
@@ -144,7 +158,7 @@ def _inside(name: str) -> tuple[str, str]:
 
 
 def _stripped(path: str) -> str:
-    """Less blanks around it, and then one quotation mark at each end."""
+    """Return a path without surrounding spaces, and then without one quotation mark at each end."""
     return path.strip().removeprefix('"').removesuffix('"')
 
 
@@ -152,7 +166,8 @@ def _is_file(folder: str, path: str, files: FileCheck) -> bool:
     return not path.endswith(("/", "/*")) and files.exists(folder, path)
 
 
-def _no_files(folder: str, path: str, files: FileCheck) -> str | None:
+def _folder_error(folder: str, path: str, files: FileCheck) -> str | None:
+    """Return the error for a folder that does not exist or is empty, or None."""
     if not path or not files.exists(folder, f"{path}/"):
         return f"Directory '{path}' cannot be found."
     if not files.exists(folder, f"{path}/*"):

@@ -1,8 +1,8 @@
-"""The checks that single node classes make of their inputs, most of them that a file is there.
+"""Validators of single node classes, which ComfyUI calls `VALIDATE_INPUTS`.
 
-ComfyUI calls them `VALIDATE_INPUTS`. The server hands one the inputs it names and leaves out its own checks of those;
-a check that takes everything switches off all limits of its class. Facts of ComfyUI 0.33.0 and of fifteen packs; a
-class that is not here is taken to have no check.
+ComfyUI passes a validator the inputs that it names as arguments, and skips its own checks of these inputs. A validator
+that accepts any argument disables all checks of its class. The table covers ComfyUI 0.33.0 and fifteen node packs. A
+class that is not in the table has no validator.
 """
 
 from __future__ import annotations
@@ -14,53 +14,60 @@ from typing import cast
 from worker.workflow.catalog.node_class import NodeClass
 from worker.workflow.validation.file_check import FileCheck
 from worker.workflow.validation.packs import named_files
-from worker.workflow.validation.packs.named_files import Arguments, Check, file_at, path_at
+from worker.workflow.validation.packs.named_files import Arguments, NodeCheck, file_at, path_at
 
 
 @dataclass(frozen=True, slots=True)
 class NodeValidator:
-    """`decide` returns what is wrong, "" where it does not say; `function` is how Python names the check.
+    """The validator of one class.
 
-    `listed` names the arguments for which it raises a KeyError where the catalog does not list their value.
+    `check` returns an error message, "" for an error without a message, or None. `function` is the name of the
+    validator in Python's messages. `listed` returns the arguments whose value must be among the choices of their input.
     """
 
     function: str
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
-    takes_all: bool = False
-    takes_types: bool = False
+    accepts_all: bool = False
+    accepts_types: bool = False
     listed: Callable[[Arguments], tuple[str, ...]] = lambda arguments: ()
-    decide: Check = lambda arguments, files: None
+    check: NodeCheck = lambda arguments, files: None
 
-    def takes(self, name: str) -> bool:
-        return self.takes_all or name in self.required or name in self.optional
+    def accepts(self, name: str) -> bool:
+        """Return whether the validator has an argument for this input."""
+        return self.accepts_all or name in self.required or name in self.optional
 
     def run(self, arguments: Arguments, files: FileCheck, node_class: NodeClass) -> str | None:
-        """Raises TypeError, as the server does, when a required argument is missing."""
+        """Return the error message of the validator, or None.
+
+        Raises TypeError if a required argument is missing, and KeyError for a value that is not listed, as in ComfyUI.
+        """
         missing = [repr(name) for name in self.required if name not in arguments]
         if missing:
             *first, last = missing
             names = f"{', '.join(first)}{',' * (len(first) > 1)} and {last}" if first else last
-            more = "s" * (len(missing) > 1)
-            raise TypeError(f"{self.function}() missing {len(missing)} required positional argument{more}: {names}")
+            plural = "s" * (len(missing) > 1)
+            raise TypeError(f"{self.function}() missing {len(missing)} required positional argument{plural}: {names}")
         for name in self.listed(arguments):
             if arguments[name] not in (node_class.by_name[name].options or ()):
                 raise KeyError(cast(str, arguments[name]) + " dir not found")
-        return self.decide(arguments, files)
+        return self.check(arguments, files)
 
 
 def _loader(function: str, argument: str, text: str) -> NodeValidator:
-    return NodeValidator(function, (argument,), decide=file_at(argument, text))
+    """Return the validator of a loader: the file in `argument` must exist."""
+    return NodeValidator(function, (argument,), check=file_at(argument, text))
 
 
-def _all_checks() -> Iterator[tuple[str, NodeValidator]]:
-    yield from _own_checks()
-    yield from _switch_checks()
-    yield from _video_helper_checks()
-    yield from _impact_checks()
+def _all_validators() -> Iterator[tuple[str, NodeValidator]]:
+    yield from _core_validators()
+    yield from _disabling_validators()
+    yield from _video_helper_validators()
+    yield from _impact_validators()
 
 
-def _own_checks() -> Iterator[tuple[str, NodeValidator]]:
+def _core_validators() -> Iterator[tuple[str, NodeValidator]]:
+    """Yield the validators that load files or check a single value, from ComfyUI and several packs, by class."""
     image = _loader("LoadImage.VALIDATE_INPUTS", "image", "Invalid image file: {}")
     yield from dict.fromkeys(("LoadImage", "LoadImageMask", "LoadImageOutput", "WebcamCapture"), image).items()
     yield "Mask Sketch", _loader("MaskSketch.VALIDATE_INPUTS", "image", "Invalid image file: {}")
@@ -69,67 +76,70 @@ def _own_checks() -> Iterator[tuple[str, NodeValidator]]:
     yield "LoadAudio", _loader("LoadAudio.validate_inputs", "audio", "Invalid audio file: {}")
     yield "LoadVideo", _loader("LoadVideo.validate_inputs", "file", "Invalid video file: {}")
     for name in ("Load3D", "Load3DAdvanced"):
-        decide = named_files.model_file
-        yield name, NodeValidator(f"{name}.validate_inputs", ("model_file",), takes_all=True, decide=decide)
+        check = named_files.model_file
+        yield name, NodeValidator(f"{name}.validate_inputs", ("model_file",), accepts_all=True, check=check)
     for name in ("LoadText|pysssss", "SaveText|pysssss"):
         yield name, _text_file()
     function = "FluxProUltraImageNode.validate_inputs"
-    yield "FluxProUltraImageNode", NodeValidator(function, ("aspect_ratio",), decide=named_files.aspect_ratio)
+    yield "FluxProUltraImageNode", NodeValidator(function, ("aspect_ratio",), check=named_files.aspect_ratio)
     function = "TripoConversionNode.validate_inputs"
-    tripo = NodeValidator(function, ("input_types",), takes_types=True, decide=named_files.tripo_task)
+    tripo = NodeValidator(function, ("input_types",), accepts_types=True, check=named_files.tripo_task)
     yield "TripoConversionNode", tripo
 
 
 def _text_file() -> NodeValidator:
+    """Return the validator of the text file nodes of pysssss."""
     return NodeValidator(
         "TextFileNode.VALIDATE_INPUTS",
         ("root_dir", "file"),
-        takes_all=True,
+        accepts_all=True,
         listed=lambda arguments: ("root_dir",) if named_files.names_text_file(arguments) else (),
-        decide=named_files.text_file,
+        check=named_files.text_file,
     )
 
 
-def _switch_checks() -> Iterator[tuple[str, NodeValidator]]:
-    """Checks that are there to switch off the server's."""
+def _disabling_validators() -> Iterator[tuple[str, NodeValidator]]:
+    """Yield validators whose main purpose is to disable ComfyUI's own checks, by class."""
     for name in ("SelectModelDevice", "SelectCLIPDevice", "SelectVAEDevice"):
         yield name, NodeValidator(f"{name}Node.validate_inputs", (), ("device",))
-    for name, written in (
+    for name, python_class in (
         ("TwoWaySwitch", "TwoWaySwitch"),
         ("ThreeWaySwitch", "ThreeWaySwitch"),
         ("ReroutePrimitive|pysssss", "ReroutePrimitive"),
     ):
-        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (), takes_all=True)
+        yield name, NodeValidator(f"{python_class}.VALIDATE_INPUTS", (), accepts_all=True)
     yield "ModelAttentionBackend", NodeValidator("ModelAttentionBackend.VALIDATE_INPUTS", ("attention",))
-    yield "CustomCombo", NodeValidator("CustomComboNode.validate_inputs", ("choice",), ("index",), takes_all=True)
-    clone = NodeValidator("ComboClone.validate_inputs", (), takes_all=True, decide=named_files.text_only)
+    yield "CustomCombo", NodeValidator("CustomComboNode.validate_inputs", ("choice",), ("index",), accepts_all=True)
+    clone = NodeValidator("ComboClone.validate_inputs", (), accepts_all=True, check=named_files.text_only)
     yield "Combo Clone", clone
-    for name, written in (("VHS_Unbatch", "Unbatch"), ("DisplayAny", "DisplayAny")):
-        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", ("input_types",), takes_types=True)
+    for name, python_class in (("VHS_Unbatch", "Unbatch"), ("DisplayAny", "DisplayAny")):
+        yield name, NodeValidator(f"{python_class}.VALIDATE_INPUTS", ("input_types",), accepts_types=True)
 
 
-def _video_helper_checks() -> Iterator[tuple[str, NodeValidator]]:
-    for name, written in (("VHS_LoadVideo", "LoadVideoUpload"), ("VHS_LoadVideoFFmpeg", "LoadVideoFFmpegUpload")):
-        yield name, _loader(f"{written}.VALIDATE_INPUTS", "video", "Invalid video file: {}")
+def _video_helper_validators() -> Iterator[tuple[str, NodeValidator]]:
+    """Yield the validators of VideoHelperSuite, by class."""
+    for name, python_class in (("VHS_LoadVideo", "LoadVideoUpload"), ("VHS_LoadVideoFFmpeg", "LoadVideoFFmpegUpload")):
+        yield name, _loader(f"{python_class}.VALIDATE_INPUTS", "video", "Invalid video file: {}")
     for name in ("VHS_LoadVideoPath", "VHS_LoadVideoFFmpegPath"):
-        yield name, NodeValidator(f"{name[4:]}.VALIDATE_INPUTS", ("video",), decide=path_at("video"))
-    yield "VHS_LoadImagePath", NodeValidator("LoadImagePath.VALIDATE_INPUTS", ("image",), decide=path_at("image"))
-    for name, written, argument, decide in (
+        yield name, NodeValidator(f"{name[4:]}.VALIDATE_INPUTS", ("video",), check=path_at("video"))
+    yield "VHS_LoadImagePath", NodeValidator("LoadImagePath.VALIDATE_INPUTS", ("image",), check=path_at("image"))
+    for name, python_class, argument, check in (
         ("VHS_LoadAudio", "LoadAudio", "audio_file", path_at("audio_file")),
         ("VHS_LoadAudioUpload", "LoadAudioUpload", "audio", named_files.uploaded_audio),
         ("VHS_LoadImages", "LoadImagesFromDirectoryUpload", "directory", named_files.uploaded_folder),
         ("VHS_LoadImagesPath", "LoadImagesFromDirectoryPath", "directory", named_files.folder_path),
     ):
-        yield name, NodeValidator(f"{written}.VALIDATE_INPUTS", (argument,), takes_all=True, decide=decide)
+        yield name, NodeValidator(f"{python_class}.VALIDATE_INPUTS", (argument,), accepts_all=True, check=check)
 
 
-def _impact_checks() -> Iterator[tuple[str, NodeValidator]]:
+def _impact_validators() -> Iterator[tuple[str, NodeValidator]]:
+    """Yield the validators of Impact-Pack, by class."""
     function = "ImageReceiver.VALIDATE_INPUTS"
     arguments = ("image", "link_id", "save_to_workflow", "image_data", "trigger_always")
-    yield "ImageReceiver", NodeValidator(function, arguments, decide=named_files.received_image)
-    decide = file_at("latent", "Invalid latent file: {}", plain=True)
-    taken = ("latent", "link_id", "trigger_always")
-    yield "LatentReceiver", NodeValidator("LatentReceiver.VALIDATE_INPUTS", taken, decide=decide)
+    yield "ImageReceiver", NodeValidator(function, arguments, check=named_files.received_image)
+    check = file_at("latent", "Invalid latent file: {}", plain=True)
+    names = ("latent", "link_id", "trigger_always")
+    yield "LatentReceiver", NodeValidator("LatentReceiver.VALIDATE_INPUTS", names, check=check)
 
 
-NODE_VALIDATORS = dict(_all_checks())
+NODE_VALIDATORS = dict(_all_validators())

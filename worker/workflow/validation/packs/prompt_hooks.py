@@ -1,8 +1,8 @@
-"""What installed packs change in a prompt before ComfyUI validates it: handlers that run in `POST /prompt`.
+"""Changes that installed node packs make to a prompt before ComfyUI validates it, in handlers of `POST /prompt`.
 
-Only changes that validation can see: an input that a switch takes away is not followed. A pack is installed where the
-catalog has its classes. Facts of Impact-Pack, Inspire-Pack and ComfyUI 0.33.0; a handler that fails on a prompt leaves
-the rest of its work undone, as in the server, which goes on.
+Covers the changes of Impact-Pack and Inspire-Pack that affect validation, for ComfyUI 0.33.0. For example, an input
+that a switch removes is not followed. A pack counts as installed if the catalog has its classes. If a handler fails on
+a prompt, the server skips the remaining handlers of the pack and continues, and so does this module.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ REMOTES: dict[str, tuple[type, ...]] = {"ImpactRemoteBoolean": (bool,), "ImpactR
 
 
 def run_hooks(prompt: Prompt, catalog: Container[str]) -> None:
-    """Change a prompt, whose nodes and inputs are the caller's own, as the handlers would."""
+    """Change a prompt in place as the handlers of the installed packs would. Nodes and inputs must be copies."""
     nodes: Nodes = {**prompt}
     inspire = INSPIRE if "ImpactWildcardProcessor" in catalog else INSPIRE_ALONE
-    for mark, handlers in (("ImpactSwitch", IMPACT), ("PromptBuilder //Inspire", inspire)):
+    for marker_class, handlers in (("ImpactSwitch", IMPACT), ("PromptBuilder //Inspire", inspire)):
         try:
-            for handler in handlers if mark in catalog else ():
+            for handler in handlers if marker_class in catalog else ():
                 handler(nodes)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
             continue
 
 
 def _remotes(nodes: Nodes) -> None:
-    """A remote control writes its value into another node."""
+    """Write the value of each remote control node into its target node."""
     for node in _with_class(nodes):
         if (kinds := REMOTES.get(node["class_type"])) is None:
             continue
@@ -46,36 +46,41 @@ def _remotes(nodes: Nodes) -> None:
 
 
 def _switches(nodes: Nodes) -> None:
-    """A switch that selects before the run loses the inputs that it does not select."""
-    inversed = dict(_selections(nodes, {"ImpactInversedSwitch"}, "select", _selected_of(("ImpactInt", "value"))))
+    """Remove the inputs that a switch does not select, for switches that select before the run."""
+    inverted = dict(_selections(nodes, {"ImpactInversedSwitch"}, "select", _selected_of(("ImpactInt", "value"))))
     chosen = _selected_of(("ImpactInt", "value"), ("ImpactSwitch", "select"))
     selected = dict(_selections(nodes, SWITCHES, "select", chosen))
     branches = dict(_selections(nodes, {"ImpactConditionalBranchSelMode"}, "cond", _received_boolean))
     for node_id, node in nodes.items():
-        lost = {*_behind(node, inversed)}
+        removed = {*_inputs_without_source(node, inverted)}
         if node_id in selected:
-            lost |= {name for name in node["inputs"] if name.startswith("input")} - {f"input{selected[node_id]}"}
+            removed |= {name for name in node["inputs"] if name.startswith("input")} - {f"input{selected[node_id]}"}
         if node_id in branches:
-            lost.add("ff_value" if branches[node_id] else "tt_value")
-        for name in lost & node["inputs"].keys():
+            removed.add("ff_value" if branches[node_id] else "tt_value")
+        for name in removed & node["inputs"].keys():
             del node["inputs"][name]
 
 
 def _selections(
     nodes: Nodes, classes: Collection[str], name: str, read: Callable[[Nodes], Iterator[Any]]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield (node id, what it selects) of nodes that select before the run; a linked choice is read at its source."""
+    """Yield (node id, selection) for each node of these classes that selects before the run.
+
+    If the input `name` is linked, `read` yields the selection from the source node.
+    """
     for node_id, node in nodes.items():
         if node.get("class_type") not in classes or not node["inputs"].get("sel_mode") or name not in node["inputs"]:
             continue
         choice = node["inputs"][name]
         if isinstance(choice, list) and len(choice) == 2:
-            yield from ((node_id, found) for found in read(nodes[choice[0]]))
+            yield from ((node_id, selection) for selection in read(nodes[choice[0]]))
         else:
             yield node_id, choice
 
 
 def _selected_of(*sources: tuple[str, str]) -> Callable[[Nodes], Iterator[Any]]:
+    """Return a function that reads the selection from a node of one of these (class, input)."""
+
     def read(source: Nodes) -> Iterator[Any]:
         for class_type, name in sources:
             if source["class_type"] == class_type and name in source.get("inputs", ()):
@@ -87,6 +92,7 @@ def _selected_of(*sources: tuple[str, str]) -> Callable[[Nodes], Iterator[Any]]:
 
 
 def _received_boolean(source: Nodes) -> Iterator[bool]:
+    """Yield the boolean of an Impact value receiver."""
     inputs = source.get("inputs", {})
     if source["class_type"] == "ImpactValueReceiver" and inputs.get("typ") == "BOOLEAN":
         value = inputs.get("value")
@@ -94,46 +100,51 @@ def _received_boolean(source: Nodes) -> Iterator[bool]:
             yield value.lower() == "true"
 
 
-def _behind(node: Nodes, inversed: dict[str, Any]) -> Iterator[str]:
-    """Yield the inputs that come from a slot which an inversed switch does not serve."""
+def _inputs_without_source(node: Nodes, inverted: dict[str, Any]) -> Iterator[str]:
+    """Yield the inputs that are linked to a slot which an inverted switch does not select."""
     for name, value in node["inputs"].items():
-        if isinstance(value, list) and len(value) == 2 and value[0] in inversed and value[1] + 1 != inversed[value[0]]:
+        if isinstance(value, list) and len(value) == 2 and value[0] in inverted and value[1] + 1 != inverted[value[0]]:
             yield name
 
 
 def _wildcards(nodes: Nodes) -> None:
-    """A text that is made from wildcards before the run: its node says that it is made."""
+    """Mark nodes whose text is populated from wildcards before the run as populated."""
     for node in _with_class(nodes):
         inputs = node["inputs"]
         if node["class_type"] not in WILDCARDS or not inputs["mode"] or not isinstance(inputs["populated_text"], str):
             continue
         if _has_seed(inputs["seed"], nodes):
-            _text(inputs["wildcard_text"])
+            _check_text(inputs["wildcard_text"])
             inputs["mode"] = False
 
 
 def _inspire_wildcards(nodes: Nodes) -> None:
+    """Mark nodes of Inspire-Pack whose text is populated from wildcards before the run as populated."""
     for node in _with_class(nodes):
         if node["class_type"] == "WildcardEncode //Inspire":
             _inspire_text(node["inputs"], nodes)
         elif node["class_type"] == "MakeBasicPipe //Inspire" and node["inputs"]["wildcard_mode"] == "populate":
             inputs = node["inputs"]
-            made = [inputs[f"{side}_populated_text"] for side in ("positive", "negative")]
-            if any(isinstance(text, str) for text in made) and _has_seed(inputs["seed"], nodes):
+            texts = [inputs[f"{side}_populated_text"] for side in ("positive", "negative")]
+            if any(isinstance(text, str) for text in texts) and _has_seed(inputs["seed"], nodes):
                 inputs["wildcard_mode"] = "reproduce"
 
 
 def _inspire_text(inputs: dict[str, Any], nodes: Nodes) -> None:
+    """Mark a wildcard node of Inspire-Pack as populated, if it is populated before the run."""
     if isinstance(inputs["mode"], bool):
         inputs["mode"] = "populate" if inputs["mode"] else "fixed"
     populated = inputs["mode"] == "populate" and isinstance(inputs["populated_text"], str)
     if populated and _has_seed(inputs["seed"], nodes):
-        _text(inputs["wildcard_text"])
+        _check_text(inputs["wildcard_text"])
         inputs["mode"] = "reproduce"
 
 
 def _has_seed(seed: Any, nodes: Nodes) -> bool:  # noqa: ANN401 - JSON
-    """Raises TypeError or ValueError for a value that is no number; of a link, only one class is read."""
+    """Return whether a seed has a number. A linked seed only counts if its source is a seed node of rgthree.
+
+    Raises TypeError or ValueError for a value that is no number.
+    """
     if not isinstance(seed, list):
         int(seed)
         return True
@@ -147,24 +158,28 @@ def _has_seed(seed: Any, nodes: Nodes) -> bool:  # noqa: ANN401 - JSON
     return False
 
 
-def _text(value: Any) -> None:  # noqa: ANN401 - JSON
+def _check_text(value: Any) -> None:  # noqa: ANN401 - JSON
+    """Raise TypeError if a value is no text."""
     if not isinstance(value, str):
         raise TypeError
 
 
 def _image_receivers(nodes: Nodes) -> None:
+    """Replace the file of image receivers that store their image in the workflow."""
     for node in _with_class(nodes):
         if node["class_type"] == "ImageReceiver" and node["inputs"]["save_to_workflow"]:
             node["inputs"]["image"] = "#DATA"
 
 
 def _inspire_images(nodes: Nodes) -> None:
+    """Replace the file of Inspire's image loaders, which store the image in the workflow."""
     for node in _with_class(nodes):
         if node["class_type"] == "LoadImage //Inspire":
             node["inputs"]["image"] = "#DATA"
 
 
 def _prompt_builders(nodes: Nodes) -> None:
+    """Replace the category of prompt builders, so that it is not validated."""
     for node in _with_class(nodes):
         if node["class_type"] == "PromptBuilder //Inspire":
             node["inputs"]["category"] = "#PLACEHOLDER"

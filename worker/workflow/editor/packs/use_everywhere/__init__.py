@@ -1,4 +1,4 @@
-"""cg-use-everywhere: nodes that send what is linked into them to every input that fits, without a link."""
+"""cg-use-everywhere: nodes that broadcast their inputs to every unconnected input of a fitting type."""
 
 from worker.workflow.editor.packs.use_everywhere.links import USE_EVERYWHERE
 

@@ -1,4 +1,4 @@
-"""What is sent in a graph: a type, where it comes from, and which inputs it is meant for."""
+"""Broadcasts of a graph: the outputs that senders broadcast, and the inputs that may receive each of them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from worker.workflow.editor.live import BYPASSED, INSIDE, REROUTE, Graph, Link, Slot, UiNode
-from worker.workflow.editor.packs.use_everywhere.areas import Areas, restricted_to
-from worker.workflow.editor.packs.use_everywhere.filters import Budget, NameFilter, read_filter
+from worker.workflow.editor.editor_graph import BYPASSED, INSIDE, REROUTE, Graph, Link, Slot, UiNode
+from worker.workflow.editor.packs.use_everywhere.filters import FilterBudget, NameFilter, read_filter
+from worker.workflow.editor.packs.use_everywhere.groups import NodeGroups, allowed_nodes
 from worker.workflow.editor.packs.use_everywhere.settings import PROMPTS, SEED, is_sender, settings_of
 from worker.workflow.json_value import JsonObject
 
-_PRIORITY, _FOR_PROMPTS, _FILTERED, _IN_GROUP, _BY_COLOR = 10, 10, 20, 3, 6
+_BASE_PRIORITY, _PROMPTS_BONUS, _FILTER_BONUS, _GROUP_BONUS, _COLOR_BONUS = 10, 10, 20, 3, 6
 _FILTERS = ("title_regex", "input_regex", "group_regex", "prompt_regex", "negative_regex")
-MOST_REROUTES = 1000
-_SIDES = ("positive", "negative")
+MAX_REROUTES = 1000
+_PROMPT_NAMES = ("positive", "negative")
 
 
 class NameRule(IntEnum):
-    """How an input is chosen where a node sends several of one type: by its name, or by the title of its node."""
+    """The rule by which an input is chosen if a node sends several values of one type.
+
+    It compares the sent name with the name of the input, or with the title of its node.
+    """
 
     EXACT = 0
     START = 1
@@ -30,8 +33,8 @@ class NameRule(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """An input that may receive: `node_id` and `title` are of its node, or of the outputs of the subgraph."""
+class BroadcastTarget:
+    """An input that may receive a broadcast. `node_id` and `title` belong to its node or to the subgraph's outputs."""
 
     node_id: str
     title: str
@@ -40,13 +43,14 @@ class Target:
     type: str
 
     @property
-    def shown(self) -> str:
+    def shown_name(self) -> str:
+        """The name that the editor shows."""
         return self.label or self.name
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One thing that a node sends: from which output, of which type, under which name."""
+class BroadcastSource:
+    """One value that a node sends: its output, its type and its name."""
 
     origin: str
     origin_slot: int
@@ -56,169 +60,178 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """One thing that is sent, with all its restrictions."""
+    """One value that a node sends, with all restrictions on the inputs that receive it."""
 
-    sent: Outgoing
+    source: BroadcastSource
     priority: float
-    titles: NameFilter | None
-    inputs: NameFilter | None
+    title_filter: NameFilter | None
+    input_filter: NameFilter | None
     allowed: frozenset[str] | None
     rule: NameRule | None
-    named: NameFilter | None
-    to_any: bool
+    name_pattern: NameFilter | None
+    sends_to_any: bool
 
-    def reaches(self, target: Target) -> bool:
-        """Whether an input may receive this."""
-        if self.sent.origin == target.node_id or not self._fits(target) or not self._is_named(target):
+    def reaches(self, target: BroadcastTarget) -> bool:
+        """Return whether an input may receive this broadcast."""
+        if self.source.origin == target.node_id or not self._type_matches(target) or not self._name_matches(target):
             return False
         if self.allowed is not None and target.node_id not in self.allowed:
             return False
-        if self.titles is not None and not self.titles.takes(target.title):
+        if self.title_filter is not None and not self.title_filter.accepts(target.title):
             return False
-        return self.inputs is None or self.inputs.takes(target.shown)
+        return self.input_filter is None or self.input_filter.accepts(target.shown_name)
 
-    def _fits(self, target: Target) -> bool:
-        return self.sent.type == target.type or (self.to_any and target.type == "*")
+    def _type_matches(self, target: BroadcastTarget) -> bool:
+        return self.source.type == target.type or (self.sends_to_any and target.type == "*")
 
-    def _is_named(self, target: Target) -> bool:
-        name, shown = self.sent.name, target.shown
-        shorter = min(len(name), len(shown))
+    def _name_matches(self, target: BroadcastTarget) -> bool:
+        name, shown = self.source.name, target.shown_name
+        shared = min(len(name), len(shown))
         match self.rule:
             case NameRule.EXACT:
                 return name == shown
             case NameRule.START:
-                return name[:shorter] == shown[:shorter]
+                return name[:shared] == shown[:shared]
             case NameRule.END:
-                return name[len(name) - shorter :] == shown[len(shown) - shorter :]
+                return name[len(name) - shared :] == shown[len(shown) - shared :]
             case NameRule.TITLE:
                 return name == target.title
             case NameRule.PATTERN:
-                return self.named is not None and self.named.takes(shown)
+                return self.name_pattern is not None and self.name_pattern.accepts(shown)
         return True
 
 
-def broadcasts(graph: Graph, areas: Areas, budget: Budget) -> Iterator[Broadcast]:
-    """What the nodes of a graph send, but for those that are muted or bypassed, and what comes from such nodes."""
+def broadcasts(graph: Graph, groups: NodeGroups, budget: FilterBudget) -> Iterator[Broadcast]:
+    """Yield what the nodes of a graph send. Disabled nodes neither send nor supply the values that are sent."""
     for node in graph.nodes.values():
-        if not node.silent and (is_sender(node) or node.properties.get("ue_convert")):
-            yield from _Sender(node, graph, areas, settings_of(node), budget).broadcasts()
+        if not node.is_disabled and (is_sender(node) or node.properties.get("ue_convert")):
+            yield from _BroadcastSender(node, graph, groups, settings_of(node), budget).broadcasts()
 
 
 @dataclass(frozen=True, slots=True)
-class _Sender:
-    """One node that sends."""
+class _BroadcastSender:
+    """One node that sends, with its settings."""
 
     node: UiNode
     graph: Graph
-    areas: Areas
+    groups: NodeGroups
     settings: JsonObject
-    budget: Budget
+    budget: FilterBudget
 
     def broadcasts(self) -> Iterator[Broadcast]:
-        outgoing = list(_outgoing(self.node, self.graph, self.settings))
-        times = Counter(one.type for one in outgoing)
-        repeated = {kind for kind, count in times.items() if count > 1}
+        """Yield the broadcasts of this node."""
+        sources = list(_sources(self.node, self.graph, self.settings))
+        counts = Counter(source.type for source in sources)
+        repeated = {kind for kind, count in counts.items() if count > 1}
         priority = _priority(self.node, self.settings, bool(repeated))
-        titles, inputs, groups = (self._filter(kind) for kind in ("title", "input", "group"))
-        allowed = restricted_to(self.node, self.graph, self.areas, self.settings, groups)
-        for one in (one for one in outgoing if _is_live(self.graph, one)):
-            rule = self._rule(one.type in repeated)
-            named = read_filter(one.name, False, self.budget) if rule is NameRule.PATTERN else None
-            to_any = _is_on(self.settings, "send_to_any")
-            yield Broadcast(one, priority, titles, inputs, allowed, rule, named, to_any)
+        title_filter, input_filter, group_filter = (self._filter(kind) for kind in ("title", "input", "group"))
+        allowed = allowed_nodes(self.node, self.graph, self.groups, self.settings, group_filter)
+        sends_to_any = _is_on(self.settings, "send_to_any")
+        for source in (source for source in sources if _is_active(self.graph, source)):
+            rule = self._rule(source.type in repeated)
+            pattern = read_filter(source.name, False, self.budget) if rule is NameRule.PATTERN else None
+            yield Broadcast(source, priority, title_filter, input_filter, allowed, rule, pattern, sends_to_any)
 
     def _filter(self, kind: str) -> NameFilter | None:
+        """Return the node's filter for titles, inputs or groups, or None without one."""
         return read_filter(self.settings.get(f"{kind}_regex"), self.settings.get(f"{kind}_regex_invert"), self.budget)
 
     def _rule(self, repeated: bool) -> NameRule | None:
+        """Return the rule for values whose type is sent several times, or None if names do not count."""
         if self.node.type == SEED or not (repeated or self.settings.get("apply_to_unrepeated")):
             return None
         rule = self.settings.get("repeated_type_rule") or NameRule.EXACT
         return NameRule(rule) if isinstance(rule, int) and rule in tuple(NameRule) else None
 
 
-def _outgoing(node: UiNode, graph: Graph, settings: JsonObject) -> Iterator[Outgoing]:
+def _sources(node: UiNode, graph: Graph, settings: JsonObject) -> Iterator[BroadcastSource]:
+    """Yield what a node sends: its seed, its own outputs, or what is linked into it."""
     if node.type == SEED:
-        yield Outgoing(node.id, 0, "INT")
+        yield BroadcastSource(node.id, 0, "INT")
     elif node.properties.get("ue_convert"):
-        silent = settings.get("output_not_broadcasting")
+        excluded = settings.get("output_not_broadcasting")
         names = _output_names(node)
-        for place, kind in enumerate(node.outputs):
-            name = names[place] if place < len(names) else ""
-            if not (isinstance(silent, dict) and silent.get(name)):
-                yield Outgoing(node.id, place, kind, name)
+        for index, kind in enumerate(node.outputs):
+            name = names[index] if index < len(names) else ""
+            if not (isinstance(excluded, dict) and excluded.get(name)):
+                yield BroadcastSource(node.id, index, kind, name)
     else:
-        for place, slot in enumerate(node.inputs):
+        for index, slot in enumerate(node.inputs):
             link = graph.links.get(slot.link) if slot.link is not None else None
             if link is not None:
-                source = _behind_bypassed(graph, link) or link
-                yield Outgoing(source.origin, source.origin_slot, type_of(graph, source), _name(node, slot, place))
+                link = _behind_bypassed(graph, link) or link
+                name = _sent_name(node, slot, index)
+                yield BroadcastSource(link.origin, link.origin_slot, link_type(graph, link), name)
 
 
-def type_of(graph: Graph, link: Link) -> str:
-    """The type of a link; one behind a reroute may have none of its own."""
-    found: Link | None = link
-    for _ in range(MOST_REROUTES):
-        node = graph.nodes.get(found.origin) if found else None
-        if found is None or found.type != "*" or node is None:
+def link_type(graph: Graph, link: Link) -> str:
+    """Return the type of a link. A link without a type of its own has that of the output behind its reroutes."""
+    current: Link | None = link
+    for _ in range(MAX_REROUTES):
+        node = graph.nodes.get(current.origin) if current else None
+        if current is None or current.type != "*" or node is None:
             break
         if node.type != REROUTE:
-            return node.outputs[found.origin_slot] if 0 <= found.origin_slot < len(node.outputs) else "*"
-        slot = node.inputs[0].link if node.inputs else None
-        found = graph.links.get(slot) if slot is not None else None
-    return found.type if found else "*"
+            return node.outputs[current.origin_slot] if 0 <= current.origin_slot < len(node.outputs) else "*"
+        link_id = node.inputs[0].link if node.inputs else None
+        current = graph.links.get(link_id) if link_id is not None else None
+    return current.type if current else "*"
 
 
 def _output_names(node: UiNode) -> list[str]:
     return [output.name for output in node.node_class.outputs] if node.node_class else []
 
 
-def _name(node: UiNode, slot: Slot, place: int) -> str:
-    if node.type == PROMPTS and place < len(_SIDES):
-        return _SIDES[place]
+def _sent_name(node: UiNode, slot: Slot, index: int) -> str:
+    """Return the name under which a sender's input is broadcast."""
+    if node.type == PROMPTS and index < len(_PROMPT_NAMES):
+        return _PROMPT_NAMES[index]
     return slot.label or slot.name
 
 
 def _behind_bypassed(graph: Graph, link: Link) -> Link | None:
-    """The link that a bypassed node hands on, by its type; None where it hands on none."""
-    seen: set[int] = set()
-    kind, found = link.type, link
-    while found.origin != INSIDE and found.id not in seen:
-        seen.add(found.id)
-        parent = graph.nodes.get(found.origin)
+    """Return the link that the bypassed nodes before a sender pass on, or None if they pass on none."""
+    visited: set[int] = set()
+    kind, current = link.type, link
+    while current.origin != INSIDE and current.id not in visited:
+        visited.add(current.id)
+        parent = graph.nodes.get(current.origin)
         if parent is None or parent.mode != BYPASSED:
-            return found if parent else None
+            return current if parent else None
         slots = parent.inputs
-        same = found.origin_slot if 0 <= found.origin_slot < len(slots) else 0
-        fitting = [slot for slot in (*slots[same : same + 1], *slots) if slot.type == kind]
-        further = graph.links.get(fitting[0].link) if fitting and fitting[0].link is not None else None
-        if further is None:
+        same_index = current.origin_slot if 0 <= current.origin_slot < len(slots) else 0
+        fitting = [slot for slot in (*slots[same_index : same_index + 1], *slots) if slot.type == kind]
+        next_link = graph.links.get(fitting[0].link) if fitting and fitting[0].link is not None else None
+        if next_link is None:
             return None
-        found = further
-    return found
+        current = next_link
+    return current
 
 
-def _is_live(graph: Graph, sent: Outgoing) -> bool:
-    if sent.origin == INSIDE:
+def _is_active(graph: Graph, source: BroadcastSource) -> bool:
+    """Return whether the node that supplies a value runs. The inputs of a subgraph always count as active."""
+    if source.origin == INSIDE:
         return True
-    node = graph.nodes.get(sent.origin)
-    return node is not None and not node.silent
+    node = graph.nodes.get(source.origin)
+    return node is not None and not node.is_disabled
 
 
 def _priority(node: UiNode, settings: JsonObject, repeated: bool) -> float:
+    """Return the priority of a sender: the one that the user set, or one that grows with its restrictions."""
     own = settings.get("priority")
     if isinstance(own, int | float) and own:
         return float(own)
-    filtered = any(isinstance(settings.get(name), str) and settings.get(name) for name in _FILTERS)
+    has_filter = any(isinstance(settings.get(name), str) and settings.get(name) for name in _FILTERS)
     return float(
-        _PRIORITY
-        + _FOR_PROMPTS * (node.type == PROMPTS)
-        + _FILTERED * (filtered or repeated)
-        + _IN_GROUP * _is_on(settings, "group_restricted")
-        + _BY_COLOR * _is_on(settings, "color_restricted")
+        _BASE_PRIORITY
+        + _PROMPTS_BONUS * (node.type == PROMPTS)
+        + _FILTER_BONUS * (has_filter or repeated)
+        + _GROUP_BONUS * _is_on(settings, "group_restricted")
+        + _COLOR_BONUS * _is_on(settings, "color_restricted")
     )
 
 
 def _is_on(settings: JsonObject, name: str) -> bool:
+    """Return whether a setting is a number above 0."""
     value = settings.get(name)
     return isinstance(value, int | float) and value > 0

@@ -1,4 +1,4 @@
-"""Filters by name that the file gives as regular expressions, which must cost little however they are written."""
+"""Name filters, which the file has as regular expressions. Limits keep hostile expressions from taking long."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import lru_cache
 from worker.errors import CannotConvert
 from worker.workflow.json_value import Json
 
-LONGEST_PATTERN = 500
-LONGEST_NAME = 200
-MOST_REPEATS = 3
-MOST_BRANCHES = 8
-MOST_STEPS = 1_000_000_000
-MOST_COMPARISONS = 3_000_000
+MAX_PATTERN_LENGTH = 500
+MAX_NAME_LENGTH = 200
+MAX_REPEATS = 3
+MAX_BRANCHES = 8
+MAX_STEPS = 1_000_000_000
+MAX_COMPARISONS = 3_000_000
 _REPEATED_GROUP = re.compile(r"\)(?:[*+]|\{\d*,)")
 _REPEAT = re.compile(r"[*+]|\{\d+(?:,\d*)?\}")
 _BRANCH = re.compile(r"\((?!\?[=!<])|(?<!\()\?")
@@ -23,56 +23,58 @@ _ONLY_IN_PYTHON = re.compile(r"\(\?(?![:=!]|<[=!A-Za-z_])|\(\?P|[*+?}]\+")
 
 
 @dataclass(slots=True)
-class Budget:
-    """The steps that all filters of one workflow may take together, and how often nodes may be compared."""
+class FilterBudget:
+    """The matching steps and the comparisons that all filters of one workflow may use together."""
 
-    steps: int = MOST_STEPS
-    comparisons: int = MOST_COMPARISONS
+    steps: int = MAX_STEPS
+    comparisons: int = MAX_COMPARISONS
 
-    def spend(self, pattern: re.Pattern[str], text: str) -> None:
-        """Raises CannotConvert where they are used up."""
-        repeats, branches = _weight(pattern.pattern)
+    def spend_match(self, pattern: re.Pattern[str], text: str) -> None:
+        """Subtract the worst-case steps of one match. Raises CannotConvert when no steps are left."""
+        repeats, branches = _complexity(pattern.pattern)
         self.steps -= (len(text) + 1) ** (repeats + 1) << 2 * branches
         if self.steps < 0:
             raise CannotConvert("the filters of Anything Everywhere would take too long over this workflow")
 
-    def compare(self, times: int) -> None:
-        """Spend so many comparisons of what sends with what may receive. Raises CannotConvert."""
-        self.comparisons -= times
+    def spend_comparisons(self, count: int) -> None:
+        """Subtract comparisons of broadcasts with inputs. Raises CannotConvert when none are left."""
+        self.comparisons -= count
         if self.comparisons < 0:
             raise CannotConvert("Anything Everywhere would take too long: the workflow has too many nodes and groups")
 
 
 @dataclass(frozen=True, slots=True)
 class NameFilter:
-    """Takes names that match, or with `inverted` the others."""
+    """A filter that accepts matching names, or with `inverted` all others."""
 
     pattern: re.Pattern[str]
     inverted: bool
-    budget: Budget = field(repr=False)
+    budget: FilterBudget = field(repr=False)
 
-    def takes(self, name: str) -> bool:
-        name = name[:LONGEST_NAME]
-        self.budget.spend(self.pattern, name)
+    def accepts(self, name: str) -> bool:
+        """Return whether the filter accepts a name. Raises CannotConvert when the budget is used up."""
+        name = name[:MAX_NAME_LENGTH]
+        self.budget.spend_match(self.pattern, name)
         return (self.pattern.search(name) is not None) != self.inverted
 
 
-def read_filter(written: Json, inverted: Json, budget: Budget) -> NameFilter | None:
-    """None where there is none, and for what is no regular expression: the script ignores it.
+def read_filter(raw: Json, inverted: Json, budget: FilterBudget) -> NameFilter | None:
+    """Return the filter, or None if there is none or it is not a regular expression. The script ignores those as well.
 
-    Raises CannotConvert for one that repeats what is repeated, or is far longer than anybody writes.
+    Raises CannotConvert if the expression is too long, or has nested repetitions or too many of them.
     """
-    if not written or isinstance(written, bool | list | dict):
+    if not raw or isinstance(raw, bool | list | dict):
         return None
-    pattern = _compiled(str(written))
+    pattern = _compiled(str(raw))
     return NameFilter(pattern, bool(inverted), budget) if pattern else None
 
 
 @lru_cache(maxsize=500)
 def _compiled(text: str) -> re.Pattern[str] | None:
-    plain = _plain(text[: LONGEST_PATTERN + 1])
-    complicated = _count(_REPEAT, plain) > MOST_REPEATS or _count(_BRANCH, plain) > MOST_BRANCHES
-    if len(text) > LONGEST_PATTERN or complicated or _REPEATED_GROUP.search(plain):
+    """Compile an expression in JavaScript's syntax. Return None for one that JavaScript or Python does not accept."""
+    plain = _without_escapes(text[: MAX_PATTERN_LENGTH + 1])
+    is_complex = _count(_REPEAT, plain) > MAX_REPEATS or _count(_BRANCH, plain) > MAX_BRANCHES
+    if len(text) > MAX_PATTERN_LENGTH or is_complex or _REPEATED_GROUP.search(plain):
         raise CannotConvert(
             f"the filter {text[:50]!r} of Anything Everywhere is too complex: use fewer *, + and groups"
         )
@@ -85,16 +87,16 @@ def _compiled(text: str) -> re.Pattern[str] | None:
 
 
 @lru_cache(maxsize=500)
-def _weight(text: str) -> tuple[int, int]:
-    """Return how often a pattern repeats something, and how often it may go on in two ways."""
-    plain = _plain(text)
+def _complexity(text: str) -> tuple[int, int]:
+    """Return the number of repetitions and the number of branches in a pattern."""
+    plain = _without_escapes(text)
     return _count(_REPEAT, plain), _count(_BRANCH, plain)
 
 
-def _plain(text: str) -> str:
-    """The pattern with every escaped character and every set of characters as one letter."""
+def _without_escapes(text: str) -> str:
+    """Return the pattern with each escaped character and each character set replaced by one letter."""
     return _ESCAPED.sub("x", text)
 
 
-def _count(what: re.Pattern[str], plain: str) -> int:
-    return len(what.findall(plain))
+def _count(construct: re.Pattern[str], plain: str) -> int:
+    return len(construct.findall(plain))

@@ -1,105 +1,115 @@
-"""Links are made from what is sent to every input that it reaches, before the prompt is written."""
+"""Links from broadcasts to the inputs that receive them, added before the prompt is written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from worker.workflow.editor.live import INSIDE, OUTSIDE, BrowserNode, Graph, Link, Port, Slot, UiNode
-from worker.workflow.editor.packs.pack import Pack
-from worker.workflow.editor.packs.use_everywhere.areas import Areas
-from worker.workflow.editor.packs.use_everywhere.broadcasts import Broadcast, Outgoing, Target, broadcasts, type_of
-from worker.workflow.editor.packs.use_everywhere.filters import Budget
-from worker.workflow.editor.packs.use_everywhere.settings import ANYTHING, PROMPTS, is_sender, receives
+from worker.workflow.editor.editor_graph import INSIDE, OUTSIDE, BrowserNode, Graph, Link, Slot, UiNode
+from worker.workflow.editor.packs.pack_rules import PackRules
+from worker.workflow.editor.packs.use_everywhere.broadcasts import (
+    Broadcast,
+    BroadcastSource,
+    BroadcastTarget,
+    broadcasts,
+    link_type,
+)
+from worker.workflow.editor.packs.use_everywhere.filters import FilterBudget
+from worker.workflow.editor.packs.use_everywhere.groups import NodeGroups
+from worker.workflow.editor.packs.use_everywhere.settings import ANYTHING, PROMPTS, accepts_broadcasts, is_sender
 
 _OUTPUTS = "subgraph output node"
 
 
-def link(graphs: Sequence[Graph]) -> None:
-    """Link what is sent in each graph. Raises CannotConvert for what would take too long."""
-    budget = Budget()
-    areas = Areas(graphs[0], budget)
+def add_links(graphs: Sequence[Graph]) -> None:
+    """Add the links of the broadcasts in each graph. Raises CannotConvert if that would take too long."""
+    budget = FilterBudget()
+    groups = NodeGroups(graphs[0], budget)
     for graph in graphs:
-        _give_types(graph)
-        sent = list(broadcasts(graph, areas, budget))
+        _set_sender_types(graph)
+        sent = list(broadcasts(graph, groups, budget))
         if sent:
-            budget.compare(len(sent) * sum(len(node.inputs) for node in graph.nodes.values() if not is_sender(node)))
+            budget.spend_comparisons(
+                len(sent) * sum(len(node.inputs) for node in graph.nodes.values() if not is_sender(node))
+            )
             _link_inputs(graph, graphs[0], sent)
             _link_outputs(graph, sent)
 
 
-def _give_types(graph: Graph) -> None:
-    """What is linked into a sender has the type of its link, which counts where that comes from a bypassed node."""
+def _set_sender_types(graph: Graph) -> None:
+    """Give untyped inputs of senders the type of their link. It matters when the link comes from a bypassed node."""
     for node in graph.nodes.values():
         for slot in node.inputs if is_sender(node) else ():
-            found = graph.links.get(slot.link) if slot.link is not None else None
-            if found is not None and slot.type == "*":
-                slot.type = type_of(graph, found)
+            link = graph.links.get(slot.link) if slot.link is not None else None
+            if link is not None and slot.type == "*":
+                slot.type = link_type(graph, link)
 
 
 def _link_inputs(graph: Graph, root: Graph, sent: Sequence[Broadcast]) -> None:
-    temporary = _temporary(root)
-    found: list[tuple[UiNode, Slot, Outgoing]] = []
+    """Link each unconnected input to the broadcast that reaches it. All matches are computed before links are added."""
+    temporary = _temporary_links(root)
+    matches: list[tuple[UiNode, Slot, BroadcastSource]] = []
     for node in graph.nodes.values():
         if is_sender(node):
             continue
-        for slot in _open_inputs(node, graph, temporary, in_workflow=graph is root):
-            target = Target(node.id, _title(node), slot.name, slot.label, slot.type)
+        for slot in _unconnected_inputs(node, graph, temporary, in_workflow=graph is root):
+            target = BroadcastTarget(node.id, _title(node), slot.name, slot.label, slot.type)
             best = _best(sent, target)
             if best is not None:
-                found.append((node, slot, best.sent))
-    for node, slot, outgoing in found:
-        slot.link = _new_link(graph, outgoing, node.id)
+                matches.append((node, slot, best.source))
+    for node, slot, source in matches:
+        slot.link = _add_link(graph, source, node.id)
 
 
-def _open_inputs(node: UiNode, graph: Graph, temporary: frozenset[int], *, in_workflow: bool) -> Iterator[Slot]:
-    """The inputs that nothing is linked to, or only what the pack itself linked when the file was saved."""
+def _unconnected_inputs(node: UiNode, graph: Graph, temporary: frozenset[int], *, in_workflow: bool) -> Iterator[Slot]:
+    """Yield the inputs of a node that accept broadcasts and have no link, or only one that the pack itself added."""
     for slot in node.inputs:
-        linked = slot.link is not None and slot.link in graph.links and slot.link not in temporary
-        if not linked and receives(node, slot, in_workflow=in_workflow):
+        is_linked = slot.link is not None and slot.link in graph.links and slot.link not in temporary
+        if not is_linked and accepts_broadcasts(node, slot, in_workflow=in_workflow):
             yield slot
 
 
 def _link_outputs(graph: Graph, sent: Sequence[Broadcast]) -> None:
-    """Outputs of a subgraph that nothing inside is linked to receive as well."""
+    """Link each unconnected output of a subgraph to the broadcast that reaches it."""
     for port in graph.outputs:
         if any(link_id in graph.links for link_id in port.links):
             continue
-        best = _best(sent, Target(OUTSIDE, _OUTPUTS, port.name, "", port.type))
+        best = _best(sent, BroadcastTarget(OUTSIDE, _OUTPUTS, port.name, "", port.type))
         if best is not None:
-            port.links = [_new_link(graph, best.sent, OUTSIDE)]
+            port.links = [_add_link(graph, best.source, OUTSIDE)]
 
 
-def _best(sent: Sequence[Broadcast], target: Target) -> Broadcast | None:
-    """The one of highest priority. Two of the same reach nothing."""
-    reaching = sorted((one for one in sent if one.reaches(target)), key=lambda one: -one.priority)
+def _best(sent: Sequence[Broadcast], target: BroadcastTarget) -> Broadcast | None:
+    """Return the broadcast of highest priority that reaches an input. Return None for a tie."""
+    reaching = sorted((item for item in sent if item.reaches(target)), key=lambda item: -item.priority)
     if not reaching or (len(reaching) > 1 and reaching[0].priority == reaching[1].priority):
         return None
     return reaching[0]
 
 
-def _new_link(graph: Graph, sent: Outgoing, target: str) -> int:
-    made = Link(max(graph.links, default=0) + 1, sent.origin, sent.origin_slot, target, type=sent.type)
-    graph.links[made.id] = made
-    if sent.origin == INSIDE and 0 <= sent.origin_slot < len(graph.inputs):
-        _port(graph, sent).links.append(made.id)
-    return made.id
+def _add_link(graph: Graph, source: BroadcastSource, target: str) -> int:
+    """Add a link from a broadcast value to a node, and return its id."""
+    link = Link(max(graph.links, default=0) + 1, source.origin, source.origin_slot, target, type=source.type)
+    graph.links[link.id] = link
+    if source.origin == INSIDE and 0 <= source.origin_slot < len(graph.inputs):
+        graph.inputs[source.origin_slot].links.append(link.id)
+    return link.id
 
 
-def _port(graph: Graph, sent: Outgoing) -> Port:
-    return graph.inputs[sent.origin_slot]
-
-
-def _temporary(root: Graph) -> frozenset[int]:
-    """Links that stood in the file only because it was saved while they were made, as in a picture."""
-    extra = root.written.get("extra")
+def _temporary_links(root: Graph) -> frozenset[int]:
+    """Return the ids of links that the pack had added for the moment in which the file was saved."""
+    extra = root.raw.get("extra")
     added = extra.get("links_added_by_ue") if isinstance(extra, dict) else None
-    return frozenset(one for one in added if isinstance(one, int)) if isinstance(added, list) else frozenset()
+    return (
+        frozenset(link_id for link_id in added if isinstance(link_id, int)) if isinstance(added, list) else frozenset()
+    )
 
 
 def _title(node: UiNode) -> str:
     return node.title or (node.node_class.display_name if node.node_class else "") or node.type
 
 
-_SENDERS = (ANYTHING, f"{ANYTHING}?", f"{ANYTHING}3", PROMPTS)
-USE_EVERYWHERE: Final = Pack("cg-use-everywhere", browser_nodes=dict.fromkeys(_SENDERS, BrowserNode()), link=link)
+_SENDER_CLASSES = (ANYTHING, f"{ANYTHING}?", f"{ANYTHING}3", PROMPTS)
+USE_EVERYWHERE: Final = PackRules(
+    "cg-use-everywhere", browser_nodes=dict.fromkeys(_SENDER_CLASSES, BrowserNode()), add_links=add_links
+)

@@ -1,0 +1,1 @@
+"""README and docs: links lead somewhere, code blocks parse, commands run."""

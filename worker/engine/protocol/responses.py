@@ -1,0 +1,157 @@
+"""ComfyUI's HTTP answers as frozen facts, checked where they enter. Pure.
+
+The shapes were recorded from ComfyUI 0.9.1 and 0.33.0. Another shape raises UnexpectedShape, which the caller reports
+as an engine that does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.engine.protocol.messages import (
+    ExecutionError,
+    UnexpectedShape,
+    execution_error,
+    read_timestamp,
+    require_object,
+    require_text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A prompt in ComfyUI's queue: the classes of its nodes by node id, and the client that receives its frames."""
+
+    prompt_id: str
+    classes: Mapping[str, str]
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A prompt that has ended: what its nodes reported, and how it failed, if it did.
+
+    `cached` are the nodes that ComfyUI did not run; `started_at` and `ended_at` are its clock, in milliseconds since
+    the epoch.
+    """
+
+    outputs: dict[str, dict[str, Any]]
+    error: ExecutionError | None
+    interrupted: bool
+    cached: tuple[str, ...] = ()
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """ComfyUI's own words on a prompt that it does not run, or not all of it."""
+
+    error: Mapping[str, Any]
+    node_errors: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """`argv` is the command line that ComfyUI was started with."""
+
+    version: str
+    device: str
+    argv: tuple[str, ...]
+
+
+def read_queue(answer: object) -> tuple[list[QueueItem], list[QueueItem]]:
+    """Read `GET /queue`: what runs, and what waits. Raises UnexpectedShape."""
+    queue = require_object(answer)
+    running, pending = ([_queue_item(item) for item in _list(queue, key)] for key in ("queue_running", "queue_pending"))
+    return running, pending
+
+
+def _queue_item(item: object) -> QueueItem:
+    """Read `[number, prompt_id, prompt, extra_data, outputs, ...]`."""
+    match item:
+        case [_, str(prompt_id), dict(prompt), *more]:
+            extra = more[0] if more and isinstance(more[0], dict) else {}
+            classes = {str(node_id): str(require_object(node).get("class_type")) for node_id, node in prompt.items()}
+            return QueueItem(prompt_id, classes, str(extra.get("client_id", "")))
+    raise UnexpectedShape("an item of the queue has another shape")
+
+
+def read_history(answer: object, prompt_id: str) -> HistoryEntry | None:
+    """Read `GET /history/{prompt_id}`; None where the prompt has not ended. Raises UnexpectedShape."""
+    entry = require_object(answer).get(prompt_id)
+    if not entry:
+        return None
+    outputs = require_object(require_object(entry).get("outputs") or {})
+    messages = _listed(require_object(require_object(entry).get("status") or {}).get("messages"))
+    ends = dict(map(_message, messages))
+    failed = ends.get("execution_error")
+    last = failed or ends.get("execution_interrupted") or ends.get("execution_success") or {}
+    return HistoryEntry(
+        {str(node): dict(require_object(output or {})) for node, output in outputs.items()},
+        execution_error(failed) if failed is not None else None,
+        "execution_interrupted" in ends,
+        tuple(map(str, _listed(ends.get("execution_cached", {}).get("nodes")))),
+        read_timestamp(ends.get("execution_start", {})),
+        read_timestamp(last),
+    )
+
+
+def _message(item: object) -> tuple[str, Mapping[str, Any]]:
+    match item:
+        case [str(name), dict(data)]:
+            return name, data
+    raise UnexpectedShape("a message of the history has another shape")
+
+
+def read_submission(status: int, answer: object) -> Refusal | None:
+    """Read `POST /prompt`; None where the whole prompt was accepted.
+
+    ComfyUI may accept a part: 200, with the outputs that it dropped. Raises UnexpectedShape for an answer that tells
+    neither.
+    """
+    body = require_object(answer)
+    problems = body.get("node_errors") or {}
+    error = body.get("error") or {}
+    if isinstance(error, str):
+        error = {"message": error}
+    if not isinstance(problems, dict) or not isinstance(error, dict):
+        raise UnexpectedShape("the answer to a prompt has another shape")
+    if status == 200 and not problems and not error:
+        require_text(body, "prompt_id")
+        return None
+    if status not in {200, 400} and not (problems or error):
+        raise UnexpectedShape(f"a prompt was answered by HTTP {status}")
+    return Refusal(error, problems)
+
+
+def read_stats(answer: object) -> EngineStats:
+    """Read `GET /system_stats`. Raises UnexpectedShape."""
+    stats = require_object(answer)
+    system = require_object(stats.get("system"))
+    devices = stats.get("devices") or []
+    device = str(require_object(devices[0]).get("name")) if isinstance(devices, list) and devices else "none"
+    argv = system.get("argv")
+    return EngineStats(require_text(system, "comfyui_version"), device, tuple(argv) if isinstance(argv, list) else ())
+
+
+def read_upload(answer: object) -> str:
+    """Read `POST /upload/image`: the name that nodes must use. Raises UnexpectedShape."""
+    stored = require_object(answer)
+    return "/".join(part for part in (require_text(stored, "subfolder"), require_text(stored, "name")) if part)
+
+
+def _listed(value: object) -> list[Any]:
+    """Return a list that may be left out."""
+    if not isinstance(value or [], list):
+        raise UnexpectedShape(f"{type(value).__name__} instead of a list")
+    return value if isinstance(value, list) else []
+
+
+def _list(data: Mapping[str, Any], key: str) -> list[Any]:
+    value = data.get(key)
+    if not isinstance(value, list):
+        raise UnexpectedShape(f"{key!r} is no list")
+    return value

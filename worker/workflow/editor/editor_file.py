@@ -1,0 +1,151 @@
+"""The reverse of `conversion`: a workflow file for a prompt, for nodes that read the editor's file while they run.
+
+The file has the prompt's nodes with their ids, the values of their fields in order, and numbered links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.editor.editor_graph import MISSING, Slot, UiNode, Widget
+from worker.workflow.editor.node_shape import NodeShape
+from worker.workflow.editor.packs.custom_fields import inputs_of_unknown_type
+from worker.workflow.editor.packs.vhs import saves_by_name
+from worker.workflow.json_value import Json
+from worker.workflow.prompt import Node, Prompt
+
+COLUMNS, WIDTH, HEIGHT = 6, 320, 320
+"""The grid on which the nodes are placed. Sizes are the editor's pixels."""
+MAX_OUTPUTS = 1000
+"""Outputs that are written for a node of an unknown class, because a prompt may name any slot of it."""
+
+OutputLinks = dict[tuple[str, int], list[int]]
+"""Ids of the links that leave an output, by node id and slot."""
+
+
+def to_editor_file(prompt: Prompt, catalog: Catalog) -> dict[str, Any]:
+    """Return the file that the editor would save for a prompt.
+
+    Inputs that a class does not declare come last, where packs add their own.
+    """
+    nodes = {node_id: _node(node_id, node, catalog) for node_id, node in prompt.items()}
+    links: list[list[Json]] = []
+    output_links: OutputLinks = {}
+    for node_id, node in nodes.items():
+        for index, slot in enumerate(node.inputs):
+            source = _link_source(prompt[node_id]["inputs"].get(slot.name))
+            if source is not None and source[0] in nodes:
+                slot.link = len(links) + 1
+                output_links.setdefault(source, []).append(slot.link)
+                links.append([slot.link, _saved_id(source[0]), source[1], _saved_id(node_id), index, slot.type])
+    saved_nodes = [_saved_node(index, node, output_links) for index, node in enumerate(nodes.values())]
+    last_node = max((saved["id"] for saved in saved_nodes if isinstance(saved["id"], int)), default=0)
+    counters = {"last_node_id": last_node, "last_link_id": len(links)}
+    return {**counters, "nodes": saved_nodes, "links": links, "groups": [], "config": {}, "extra": {}, "version": 0.4}
+
+
+def _node(node_id: str, node: Node, catalog: Catalog) -> UiNode:
+    """Return a node with its slots and fields, and with the values that the prompt has for them."""
+    name, inputs = node["class_type"], node["inputs"]
+    ui_node = UiNode(node_id, name)
+    if name in catalog:
+        names = (spec.name for spec in inputs_of_unknown_type(catalog[name]))
+        fields = frozenset(name for name in names if name in inputs and not _link_source(inputs[name]))
+        shape = NodeShape(catalog[name], fields)
+        ui_node = shape.node
+        ui_node.id = node_id
+        _apply_inputs(shape, inputs)
+    title = node.get("_meta", {}).get("title")
+    ui_node.title = title if isinstance(title, str) else ""
+    declared = {slot.name for slot in ui_node.inputs} | {widget.name for widget in ui_node.widgets}
+    for key, value in inputs.items():
+        if key in declared:
+            continue
+        if _link_source(value):
+            ui_node.inputs.append(Slot(key, "*"))
+        else:
+            ui_node.widgets.append(Widget(key, "", _unwrapped(value)))
+    return ui_node
+
+
+def _apply_inputs(shape: NodeShape, inputs: Mapping[str, Json]) -> None:
+    """Set the fields, then grow the slots. Both may add more, so each loop looks for the next unhandled one."""
+    done: set[str] = set()
+    while widget := next((each for each in shape.node.widgets if each.name not in done), None):
+        done.add(widget.name)
+        if widget.name in inputs and not _link_source(inputs[widget.name]):
+            shape.set_value(widget, _unwrapped(inputs[widget.name]))
+    done.clear()
+    while slot := next((each for each in shape.node.inputs if each.name not in done), None):
+        done.add(slot.name)
+        if slot.name in inputs:
+            shape.grow(slot)
+
+
+def _saved_node(index: int, node: UiNode, output_links: OutputLinks) -> dict[str, Any]:
+    """Return a node as the editor saves it."""
+    title = {"title": node.title} if node.title else {}
+    return {
+        "id": _saved_id(node.id),
+        "type": node.type,
+        "pos": [index % COLUMNS * WIDTH, index // COLUMNS * HEIGHT],
+        "size": [WIDTH - 50, HEIGHT - 50],
+        "flags": {},
+        "order": index,
+        "mode": 0,
+        "inputs": [_saved_slot(slot) for slot in node.inputs],
+        "outputs": _saved_outputs(node, output_links),
+        **title,
+        "properties": {"Node name for S&R": node.type},
+        "widgets_values": _saved_values(node),
+    }
+
+
+def _saved_slot(slot: Slot) -> dict[str, Any]:
+    field = {} if slot.widget is None else {"widget": {"name": slot.widget}}
+    return {"name": slot.name, "type": slot.type, "link": slot.link, **field}
+
+
+def _saved_outputs(node: UiNode, output_links: OutputLinks) -> list[dict[str, Any]]:
+    """Return the outputs of the node's class. An unknown class gets as many outputs as the prompt uses."""
+    used = max((slot + 1 for node_id, slot in output_links if node_id == node.id and slot < MAX_OUTPUTS), default=0)
+    names = [output.name for output in node.node_class.outputs] if node.node_class else []
+    rows = zip_longest(range(max(used, len(names))), names, node.outputs)
+    return [
+        {"name": name or f"output {slot}", "type": kind or "*", "links": output_links.get((node.id, slot))}
+        for slot, name, kind in rows
+    ]
+
+
+def _saved_values(node: UiNode) -> Json:
+    """Return `widgets_values`: a list, or an object by field name for the classes of VideoHelperSuite."""
+    saved = [widget for widget in node.widgets if widget.is_saved]
+    if saves_by_name(node.node_class):
+        return {widget.name: _saved_value(widget) for widget in saved}
+    return [_saved_value(widget) for widget in saved]
+
+
+def _saved_value(widget: Widget) -> Json:
+    if widget.kind == "control":
+        return "fixed"  # the prompt's value is the one that ran
+    return None if widget.value is MISSING else widget.value
+
+
+def _link_source(value: Json) -> tuple[str, int] | None:
+    """Return node id and slot if an input's value is a link."""
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int):
+        return value[0], value[1]
+    return None
+
+
+def _unwrapped(value: Json) -> Json:
+    """Return a value without the wrapper that keeps ComfyUI from reading a list as a link."""
+    return value["__value__"] if isinstance(value, dict) and "__value__" in value else value
+
+
+def _saved_id(node_id: str) -> int | str:
+    """Return the id as a number, as the editor counts nodes. Other texts and ids beyond 15 digits stay texts."""
+    return int(node_id) if node_id.isascii() and node_id.isdigit() and len(node_id) <= 15 else node_id

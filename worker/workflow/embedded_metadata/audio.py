@@ -1,0 +1,107 @@
+"""Readers of audio files: the ID3 tag of MP3, and the Vorbis comments of FLAC and Ogg (Opus, Vorbis or FLAC)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+MAX_PACKET = 64 * 1024 * 1024
+"""Bytes that are read of a comment packet. A longer packet has no workflow."""
+
+_COMMENT_BLOCK = 4
+_ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
+_USER_TEXT_FRAMES = (b"TXXX", b"TXX")
+_COMMENT_HEADERS = (b"OpusTags", b"\x03vorbis")
+
+
+def mp3_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each user text (`TXXX`) in the ID3 tag at the start of an MP3."""
+    if data[:3] != b"ID3" or len(data) < 10:
+        return
+    version, flags, size = data[3], data[5], _syncsafe(data[6:10])
+    tag = data[10 : 10 + size]
+    if flags & 0x80 and version < 4:
+        tag = tag.replace(b"\xff\x00", b"\xff")
+    position = 0
+    if flags & 0x40 and version > 2:
+        position = _syncsafe(tag[:4]) if version > 3 else 4 + int.from_bytes(tag[:4], "big")
+    name_size, header_size = (3, 6) if version == 2 else (4, 10)
+    while position + header_size <= len(tag) and tag[position]:
+        kind, size_bytes = tag[position : position + name_size], tag[position + name_size : position + 2 * name_size]
+        length = _syncsafe(size_bytes) if version > 3 else int.from_bytes(size_bytes, "big")
+        if kind in _USER_TEXT_FRAMES:
+            yield _user_text(tag[position + header_size : position + header_size + length])
+        position += header_size + length
+
+
+def flac_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each comment of a FLAC file."""
+    position = 4
+    while position + 4 <= len(data):
+        kind, length = data[position] & 0x7F, int.from_bytes(data[position + 1 : position + 4], "big")
+        if kind == _COMMENT_BLOCK:
+            yield from _comments(data[position + 4 : position + 4 + length])
+        if data[position] & 0x80:
+            return
+        position += 4 + length
+
+
+def ogg_texts(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each comment of an Ogg file, from the second packet of its first stream."""
+    packet = _second_packet(data)
+    for header in _COMMENT_HEADERS:
+        if packet.startswith(header):
+            yield from _comments(packet[len(header) :])
+            return
+    if packet[:1] and packet[0] & 0x7F == _COMMENT_BLOCK:
+        yield from _comments(packet[4:])
+
+
+def _second_packet(data: bytes) -> bytes:
+    """Return the second packet of the first stream, joined from the pages that it is spread over."""
+    packet, complete_packets, stream, position, size = list[bytes](), 0, data[14:18], 0, 0
+    while data[position : position + 4] == b"OggS" and position + 27 <= len(data) and size < MAX_PACKET:
+        segments = data[position + 27 : position + 27 + data[position + 26]]
+        body = position + 27 + len(segments)
+        for length in segments if data[position + 14 : position + 18] == stream else ():
+            if complete_packets == 1:
+                packet.append(data[body : body + length])
+                size += length
+            body += length
+            if length < 255:
+                complete_packets += 1
+                if complete_packets > 1:
+                    return b"".join(packet)
+        position += 27 + len(segments) + sum(segments)
+    return b"".join(packet)
+
+
+def _comments(body: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each Vorbis comment (`NAME=text`)."""
+    try:
+        (vendor_length,) = struct.unpack_from("<I", body)
+        (count,) = struct.unpack_from("<I", body, 4 + vendor_length)
+        position = 8 + vendor_length
+        for _ in range(min(count, len(body) // 4)):
+            (length,) = struct.unpack_from("<I", body, position)
+            name, equals, text = body[position + 4 : position + 4 + length].decode("utf-8", "replace").partition("=")
+            if equals:
+                yield name, text
+            position += 4 + length
+    except struct.error:
+        return
+
+
+def _user_text(body: bytes) -> tuple[str, str]:
+    """Return name and text of a user text, whose first byte is its encoding. A zero ends the name."""
+    encoding = _ENCODINGS[body[0]] if body and body[0] < len(_ENCODINGS) else "latin-1"
+    name, _, text = body[1:].decode(encoding, "replace").partition("\0")
+    return name, text.removeprefix("\ufeff").rstrip("\0")
+
+
+def _syncsafe(body: bytes) -> int:
+    """Return a number that is stored with seven bits in each byte, as ID3 sizes are."""
+    number = 0
+    for byte in body:
+        number = number << 7 | byte & 0x7F
+    return number

@@ -1,0 +1,68 @@
+"""Builds the prompt that a job runs from the prompt of its request: draws seeds and applies repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from random import Random
+
+from worker.extra_data import ExtraData
+from worker.job import JobRequest, RandomInteger
+from worker.prompt_changes import Repair, SeedField
+from worker.workflow.catalog.catalog import Catalog
+from worker.workflow.prompt import Prompt, draw_random_integers
+from worker.workflow.repairs.repair import repair
+from worker.workflow.repairs.saved_seeds import with_seeds
+from worker.workflow.repairs.seeds import draw_seeds
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPrompt:
+    """A prompt that can run. `fields` are the inputs with a newly drawn seed, `seeds` the drawn seeds."""
+
+    prompt: Prompt
+    repairs: tuple[Repair, ...]
+    fields: tuple[SeedField, ...]
+    seeds: tuple[RandomInteger, ...]
+
+
+def prepare_prompt(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> PreparedPrompt:
+    """Return the prompt that would run for a request. `own_files` are the names of the request's files."""
+    if request.strict:
+        return PreparedPrompt(request.prompt, (), (), ())
+    keep = request.keep_seeds
+    fields = () if keep else request.seed_fields
+    prompt, fresh_seeds = draw_seeds(request.prompt, fields, rng) if fields else (request.prompt, ())
+    # A template has its own rules for the seed.
+    repaired = repair(prompt, catalog, own_files=own_files, keep_seeds=keep or request.template is not None)
+    prompt, other_seeds = draw_seeds(repaired.prompt, repaired.seeds, rng) if repaired.seeds else (repaired.prompt, ())
+    return PreparedPrompt(prompt, repaired.repairs, (*fields, *repaired.seeds), (*fresh_seeds, *other_seeds))
+
+
+def prepare_request(request: JobRequest, catalog: Catalog, own_files: Container[str], rng: Random) -> JobRequest:
+    """Return the request with the prompt that runs, and with a record of everything that was changed."""
+    drawn: list[RandomInteger] = []
+    request = replace(request, prompt=dict(draw_random_integers(request.prompt, rng, drawn)))
+    prepared = prepare_prompt(request, catalog, own_files, rng)
+    values = {(seed.node_id, seed.input): seed.value for seed in prepared.seeds}
+    return replace(
+        request,
+        prompt=dict(prepared.prompt),
+        random_integers=tuple(drawn),
+        repairs=tuple(_with_seed(repaired, values) for repaired in prepared.repairs),
+        seeds=prepared.seeds,
+        extra=_extra_with_seeds(request, prepared) if prepared.seeds else request.extra,
+    )
+
+
+def _extra_with_seeds(request: JobRequest, prepared: PreparedPrompt) -> ExtraData:
+    """Return the extra data of a request, with the drawn seeds in the workflow that the editor saved."""
+    workflow = (request.extra.pnginfo or {}).get("workflow")
+    if not isinstance(workflow, dict) or not request.seed_fields:
+        return request.extra
+    return request.extra.with_workflow(with_seeds(workflow, request.prompt, request.seed_fields, prepared.seeds))
+
+
+def _with_seed(repaired: Repair, values: dict[tuple[str, str], int]) -> Repair:
+    """Return a repair with the drawn seed as the value that runs."""
+    return replace(repaired, runs=values.get((repaired.node_id, repaired.input or ""), repaired.runs))
