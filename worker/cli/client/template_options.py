@@ -79,7 +79,7 @@ def _example_value(parameter: Parameter) -> str:
         return "NAME"
     if parameter.type is ParameterKind.CHOICE:
         return str(parameter.choices[0])
-    return str(parameter.minimum or 1) if parameter.type.is_number else "'a harbour at dawn'"
+    return str(parameter.minimum or 1) if parameter.type.is_number else "'a harbour'"
 
 
 def _option_names(template: Template, taken: set[str]) -> dict[str, str]:
