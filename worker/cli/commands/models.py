@@ -160,28 +160,23 @@ def _print_result(
 
 def _print_files(after: ModelPlan, errors: Mapping[ModelFile, str], models: ModelsFolder) -> None:
     """Print a row for each file, and the bytes that are missing."""
-    from rich.table import Table
     from rich.text import Text
 
+    from worker.cli.output.rows import print_rows
     from worker.cli.output.screen import screen
     from worker.cli.output.units import size
 
     bad = ("✗", "bold red")
     styles = {"here": ("✓", "green"), "missing": ("↓", "yellow"), "unknown": bad, "other": bad}
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(style="bold", overflow="fold")
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    rows = []
     for item in after.items:
         sign, style = styles[item.state]
         count = item.present_size if item.present_size is not None else item.file.size
         note = errors.get(item.file) or _note(item.file, item.state)
-        name = f"{item.file.folder}/{item.file.file}"
-        row = (size(count) if count else "?", Text(note, "red" if item.file in errors else ""))
-        table.add_row(Text(f"{sign} {item.state}", style), name, *row)
+        cells = (Text(f"{sign} {item.state}", style), Text(f"{item.file.folder}/{item.file.file}", "bold"))
+        rows.append([*cells, Text(size(count) if count else "?"), Text(note, "red" if item.file in errors else "")])
     console = screen()
-    console.print(table)
+    print_rows(console, rows)
     if after.to_fetch:
         summary = f"{len(after.to_fetch)} to fetch, {size(after.size)}; {size(after.free)} free in {models.root}"
         console.print(Text(summary, "dim"))
@@ -202,11 +197,13 @@ def _print_unseen(needed: NeededFiles) -> None:
 
 
 def _print_next_step(action: ModelsAction, workflows: Sequence[str]) -> None:
-    names = " ".join(workflows)
-    if action is ModelsAction.PLAN:
-        typer.echo(f"→ comfy-worker models fetch {names}", err=True)
-    else:
-        typer.echo(f"→ Run `comfy-worker models fetch {names}` again to resume the downloads.", err=True)
+    from worker.cli.output.rows import print_step
+    from worker.cli.output.screen import screen
+
+    line = f"`comfy-worker models fetch {' '.join(workflows)}`"
+    plan = action is ModelsAction.PLAN
+    step = f"Run {line} to download them." if plan else f"Run {line} again to resume the downloads."
+    print_step(screen(stderr=True), step)
 
 
 def _note(file: ModelFile, state: str) -> str:

@@ -117,6 +117,7 @@ def _print_findings(findings: list[ImageFinding], *, as_json: bool) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    from worker.cli.output.rows import print_step
     from worker.cli.output.screen import screen
 
     console = screen()
@@ -127,7 +128,8 @@ def _print_findings(findings: list[ImageFinding], *, as_json: bool) -> None:
             console.print(Padding(Text("\n".join(finding.details)), (0, 0, 0, 2)))
     if count:
         console.print(Text(f"\n✗ {count} failed", "bold red"))
-        console.print("  → Pin other commits with `comfy-worker nodes update NAME@REF`, then build the image again.")
+        step = "Pin other commits with `comfy-worker nodes update NAME@REF`, then build the image again."
+        print_step(console, step)
     else:
         console.print(Text("\n✓ the node packs and the templates of this image work", "green"))
 

@@ -75,18 +75,16 @@ def as_dict(results: Sequence[DemoResult], rows: Sequence[WorkerSummary], second
 
 def reports(rows: Sequence[WorkerSummary]) -> Table:
     """Return the table of the reports. Loads are in workload units: a 512x512 image of 20 steps is 100."""
-    table = _table(
-        "reported to the autoscaler", ">max_perf", ">cur_load peak", ">served", ">rejected", ">deleted", "error"
-    )
+    table = _table("reports", ">max_perf", ">cur_load peak", ">served", ">rejected", ">deleted", "error")
     for row in rows:
         numbers = (f"{row.max_perf:.1f}/s", *(f"{load:.0f}" for load in (max(row.loads), row.served, row.rejected)))
-        table.add_row(f"by worker {row.worker_id}", *numbers, str(row.deleted), row.error_msg)
+        table.add_row(f"worker {row.worker_id}", *numbers, str(row.deleted), row.error_msg)
     return table
 
 
 def _table(*columns: str) -> Table:
     """Return an empty table. A column whose name begins with `>` is for numbers."""
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 2))
+    table = Table(box=None, header_style="dim", padding=(0, 0, 0, 2))
     for name in columns:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left", no_wrap=True)
     return table

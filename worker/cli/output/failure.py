@@ -67,13 +67,15 @@ class Failure(Exception):
         """Print the message, each detail, and the next step."""
         from rich.text import Text
 
+        from worker.cli.output.rows import print_step
+
         heading = Text.assemble(("✗ ", "bold red"), (self.message, "bold"), (f"  [{self.code}]", "dim"))
-        console.print(heading, soft_wrap=True)
+        console.print(heading, soft_wrap=not console.is_terminal)
         for detail in self.details:
             console.print(*rows(detail), sep="\n")
         if self.details:
             console.print()
-        console.print(Text(f"  → {step}"), soft_wrap=True)
+        print_step(console, step)
 
 
 def detail_of(row: Mapping[str, Any]) -> Detail:

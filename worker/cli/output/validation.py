@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.cli.output.failure import Failure, detail_of, rows
 from worker.cli.output.json_output import print_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def show(body: Mapping[str, Any], workflow: Path | None) -> None:
@@ -20,10 +23,10 @@ def show(body: Mapping[str, Any], workflow: Path | None) -> None:
 
 def _show(body: Mapping[str, Any], workflow: Path) -> None:
     """Print the verdict, the problems, the repairs, the models, and the next step."""
-    from rich.padding import Padding
     from rich.text import Text
 
     from worker.cli.output.changes import show_changes
+    from worker.cli.output.rows import print_rows, print_step
     from worker.cli.output.screen import screen
 
     console = screen()
@@ -37,13 +40,19 @@ def _show(body: Mapping[str, Any], workflow: Path) -> None:
     show_changes(console, body)
     if body["models"]:
         console.print()
-    for model in body["models"]:
-        sign = ("✓", "green") if model["here"] else ("✗", "red")
-        source = "" if model["here"] else f"  {model['url'] or 'no download known'}"
-        path = f" models/{model['folder']}/{model['file']}"
-        console.print(Padding(Text.assemble(sign, path, (source, "dim")), (0, 0, 0, 2)))
+    print_rows(console, [_model_row(model) for model in body["models"]], indent=2)
     if not body["valid"]:
-        console.print(Text(f"\n  → {_next_step(body, workflow)}"), soft_wrap=True)
+        console.print()
+        print_step(console, _next_step(body, workflow))
+
+
+def _model_row(model: Mapping[str, Any]) -> tuple[Text, Text]:
+    """Return the path of a model, and its URL where it is missing."""
+    from rich.text import Text
+
+    sign = ("✓", "green") if model["here"] else ("✗", "red")
+    source = "" if model["here"] else model["url"] or "no download known"
+    return Text.assemble(sign, f" models/{model['folder']}/{model['file']}"), Text(source, "dim")
 
 
 def _next_step(body: Mapping[str, Any], workflow: Path) -> str:

@@ -65,13 +65,13 @@ def account(server: str | None) -> Iterator[Account]:
 def reported_errors(file: Path = FILE) -> Iterator[None]:
     """Turn errors of the file and of the account into failures of the command."""
     from worker.cli.output.failure import Failure
-    from worker.errors import DeployError, FleetError
+    from worker.errors import DeployError, Detail, FleetError
 
     try:
         yield
     except FleetError as error:
-        lines = "\n".join(f"  {problem}" for problem in error.problems)
-        raise Failure(error.code, f"{file} is not valid:\n{lines}") from error
+        details = [Detail(str(problem)) for problem in error.problems]
+        raise Failure(error.code, f"{file} is not valid", details) from error
     except DeployError as error:
         raise Failure(error.code, str(error)) from error
     except OSError as error:

@@ -34,17 +34,34 @@ def command(*, file: File = FILE, locks: Locks = LOCKS, as_json: Json = False) -
 
         print_json({"packs": {pack.name: problems.get(pack.name) for pack in packs}, "locks": outdated})
     else:
-        from rich.text import Text
-
-        from worker.cli.output.screen import screen
-
         rows = [(pack.name, problems.get(pack.name), f"{pack.commit[:12]} can be fetched") for pack in packs]
-        rows.append(("locks", "; ".join(outdated), "match the pins"))
-        for name, problem, good in rows:
-            sign = ("✗ ", "bold red") if problem else ("✓ ", "green")
-            screen().print(Text.assemble(sign, (name, "bold"), "  ", problem or good))
-        if problems:
-            screen().print("→ Pin other commits with `comfy-worker nodes update NAME@REF`.")
-        elif outdated:
-            screen().print("→ comfy-worker nodes lock")
+        _print_rows([*rows, ("locks", "; ".join(outdated), "match the pins")])
+        _print_next_step(missing=bool(problems), outdated=bool(outdated))
     raise typer.Exit(bool(problems or outdated))
+
+
+def _print_rows(rows: list[tuple[str, str | None, str]]) -> None:
+    """Print (name, problem, text without a problem) of each pack and of the locks."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from worker.cli.output.screen import screen
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, problem, good in rows:
+        sign = ("✗ ", "bold red") if problem else ("✓ ", "green")
+        table.add_row(Text.assemble(sign, (name, "bold")), Text((problem or good).removeprefix(f"{name} ")))
+    screen().print(table)
+
+
+def _print_next_step(*, missing: bool, outdated: bool) -> None:
+    from worker.cli.output.rows import print_step
+    from worker.cli.output.screen import screen
+
+    if missing:
+        step = "Check the network, then pin commits that exist with `comfy-worker nodes update NAME@REF`."
+        print_step(screen(), step)
+    elif outdated:
+        print_step(screen(), "Run `comfy-worker nodes lock` to lock the pinned packs.")

@@ -40,14 +40,14 @@ def command(context: typer.Context, *, file: File = FILE, as_json: Json = False)
 
         print_json({pack.name: as_dict(pack) for pack in (pins.comfyui, *pins.packs)})
         return
-    from rich.table import Table
+    from rich.text import Text
 
+    from worker.cli.output.rows import print_rows
     from worker.cli.output.screen import screen
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for pack in (pins.comfyui, *pins.packs):
-        table.add_row(pack.name, pack.commit[:12], pack.group, pack.url)
-    screen().print(table)
+    packs = (pins.comfyui, *pins.packs)
+    rows = [[Text(pack.name), Text(pack.commit[:12]), Text(pack.group), Text(pack.url)] for pack in packs]
+    print_rows(screen(), rows)
 
 
 def as_dict(pack: PinnedPack) -> dict[str, object]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from worker.cli.argument_completion import template_names
 from worker.cli.output.json_output import print_json
+from worker.cli.output.rows import print_rows
 from worker.cli.output.screen import screen
 from worker.cli.output.units import size
 from worker.cli.usage import UsageFailure
@@ -44,19 +45,18 @@ def _print_template(template: Template) -> None:
     console = screen()
     console.print(Text(template.title, "bold"))
     console.print(template.about)
-    for heading, rows in (
-        ("parameters", [_parameter(parameter) for parameter in template.parameters]),
-        ("models", [_model(model) for model in template.models]),
-        ("node packs", [(pack, "", "") for pack in template.packs]),
-    ):
-        if rows:
-            table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-            for _ in range(3):
-                table.add_column(overflow="fold")
-            for row in rows:
-                table.add_row(*row)
-            console.print(Text(f"\n{heading}", "dim"))
-            console.print(table)
+    if template.parameters:
+        console.print(Text("\nparameters", "dim"))
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        for parameter in template.parameters:
+            table.add_row(*_parameter(parameter))
+        console.print(table)
+    if template.models:
+        console.print(Text("\nmodels", "dim"))
+        print_rows(console, [_model(model) for model in template.models], indent=2)
+    if template.packs:
+        console.print(Text("\nnode packs", "dim"))
+        print_rows(console, [[Text(pack)] for pack in template.packs], indent=2)
 
 
 def _parameter(parameter: Parameter) -> tuple[str, str, str]:
@@ -71,6 +71,6 @@ def _description(parameter: Parameter) -> str:
     return f"{about}{valid_value_hint(parameter)}"
 
 
-def _model(model: ModelFile) -> tuple[str, str, str]:
+def _model(model: ModelFile) -> tuple[Text, Text, Text]:
     """Return path, size and URL."""
-    return f"{model.folder}/{model.file}", size(model.size) if model.size else "", model.url or ""
+    return Text(f"{model.folder}/{model.file}"), Text(size(model.size) if model.size else ""), Text(model.url or "")
